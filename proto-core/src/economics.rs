@@ -1,0 +1,130 @@
+//! What a job costs and pays: a function of counted tokens, the offer and the fees, computable by everyone (I8).
+
+pub mod merkle;
+
+use minicbor::{Decode, Encode};
+use serde::{Deserialize, Serialize};
+
+use crate::money::Micros;
+use crate::wire::portal::{Fees, Price};
+
+const PER_MTOK: u128 = 1_000_000;
+const BPS: u128 = 10_000;
+
+/// Tokens of a job. `cached` is the part of `input` that the runtime had cached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(map)]
+pub struct Counts {
+    #[n(0)]
+    pub input: u32,
+    #[n(1)]
+    pub cached: u32,
+    #[n(2)]
+    pub output: u32,
+}
+
+impl Counts {
+    /// Each count no larger than in `other`, and no more cached than there is input.
+    pub fn bounded_by(self, input: u32, output: u32) -> Self {
+        let input = self.input.min(input);
+        Self { input, cached: self.cached.min(input), output: self.output.min(output) }
+    }
+}
+
+/// Where a job's charge goes: `charge = payout + fep_fee + gateway_fee + rounding`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Bill {
+    /// What the user pays: rounded up.
+    pub charge: Micros,
+    /// What the provider gets: rounded down.
+    pub payout: Micros,
+    pub fep_fee: Micros,
+    pub gateway_fee: Micros,
+    /// What the two roundings leave, to an account of its own. Never negative.
+    pub rounding: Micros,
+}
+
+/// Billing and payout currency are the same, at a rate of 1. `None`: a negative price, or a sum beyond `i64`.
+pub fn bill(price: &Price, fees: &Fees, counts: &Counts) -> Option<Bill> {
+    let of = |micros: Micros, count: u128| u128::try_from(micros.0).ok()?.checked_mul(count);
+    let fresh = counts.input.checked_sub(counts.cached)?;
+    // Millionths of a micro-unit.
+    let base = of(price.input_per_mtok, u128::from(fresh))?
+        .checked_add(of(price.cached_per_mtok, u128::from(counts.cached))?)?
+        .checked_add(of(price.output_per_mtok, u128::from(counts.output))?)?
+        .checked_add(of(price.per_request, PER_MTOK)?)?;
+    let (fep_bps, gateway_bps) = (u128::from(fees.fep_bps), u128::from(fees.gateway_bps));
+    let part = |bps: u128| base.checked_mul(bps).map(|n| n / (PER_MTOK * BPS));
+    let charge = base.checked_mul(BPS + fep_bps + gateway_bps)?.div_ceil(PER_MTOK * BPS);
+    let (payout, fep_fee, gateway_fee) = (base / PER_MTOK, part(fep_bps)?, part(gateway_bps)?);
+    let rounding = charge.checked_sub(payout)?.checked_sub(fep_fee)?.checked_sub(gateway_fee)?;
+    let micros = |n: u128| i64::try_from(n).ok().map(Micros);
+    Some(Bill {
+        charge: micros(charge)?,
+        payout: micros(payout)?,
+        fep_fee: micros(fep_fee)?,
+        gateway_fee: micros(gateway_fee)?,
+        rounding: micros(rounding)?,
+    })
+}
+
+/// The dearest that a job within these bounds can become.
+pub fn dearest(price: &Price, fees: &Fees, input: u32, output: u32) -> Option<Bill> {
+    // A cached token may be priced above a fresh one: then all input counts as cached.
+    let cached = if price.cached_per_mtok > price.input_per_mtok { input } else { 0 };
+    bill(price, fees, &Counts { input, cached, output })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn price() -> impl Strategy<Value = Price> {
+        (0i64..1 << 40, 0i64..1 << 40, 0i64..1 << 40, 0i64..1 << 40).prop_map(|(i, c, o, r)| Price {
+            input_per_mtok: Micros(i),
+            cached_per_mtok: Micros(c),
+            output_per_mtok: Micros(o),
+            per_request: Micros(r),
+        })
+    }
+
+    fn counts() -> impl Strategy<Value = Counts> {
+        (0u32..1 << 20, 0u32..1 << 20, 0u32..1 << 20).prop_map(|(a, b, output)| Counts {
+            input: a.max(b),
+            cached: a.min(b),
+            output,
+        })
+    }
+
+    #[test]
+    fn the_user_pays_a_whole_micro_more_and_the_provider_gets_one_less() {
+        let price = Price { output_per_mtok: Micros(500_000), ..Price::default() };
+        let fees = Fees { fep_bps: 100, gateway_bps: 400 };
+        let bill = bill(&price, &fees, &Counts { input: 0, cached: 0, output: 3 }).unwrap();
+        // 1.5 micros of base, 5 % fees: 1.575.
+        assert_eq!((bill.charge, bill.payout), (Micros(2), Micros(1)));
+        assert_eq!(bill.rounding, Micros(1));
+    }
+
+    proptest! {
+        #[test]
+        fn every_micro_of_the_charge_goes_somewhere(
+            price in price(), counts in counts(), fep_bps in 0u32..5_000, gateway_bps in 0u32..5_000,
+        ) {
+            let bill = bill(&price, &Fees { fep_bps, gateway_bps }, &counts).unwrap();
+            let parts = [bill.payout, bill.fep_fee, bill.gateway_fee, bill.rounding];
+            prop_assert!(parts.iter().all(|part| part.0 >= 0));
+            prop_assert_eq!(parts.iter().map(|part| part.0).sum::<i64>(), bill.charge.0);
+            prop_assert!(bill.rounding.0 <= 4);
+        }
+
+        #[test]
+        fn no_job_within_its_bounds_costs_more_than_the_dearest(price in price(), counts in counts()) {
+            let fees = Fees { fep_bps: 200, gateway_bps: 300 };
+            let most = dearest(&price, &fees, counts.input, counts.output).unwrap();
+            let bill = bill(&price, &fees, &counts).unwrap();
+            prop_assert!(bill.charge <= most.charge && bill.payout <= most.payout);
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! Every decision a labman mesh makes, as pure state machines.
+//!
+//! What is here: the mesh protocol, admission, gossip, routing, the OpenAI surface, the life of a paid job on both of
+//! its sides, receipts and claims, the runner of models ([`portman`]) and the Front-End Portal's ledger ([`portal`]).
+//!
+//! What is absent: sockets, files, threads, a clock, randomness. Time, keys and seeds are passed in; bytes come in and
+//! effects go out through the one contract in [`machine`]. That is why the same code runs under real QUIC and under a
+//! simulator, and why a run can be replayed exactly.
+//!
+//! Four machines implement the contract: [`Node`](node::Node) (a labman), [`Portman`](portman::Portman) (the model
+//! runner), [`Portal`](portal::Portal) (a FEP) and [`Toy`](toy::Toy) (the built-in runtime, for trying the mesh).
+
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+pub mod economics;
+pub mod http;
+pub mod identity;
+pub mod limits;
+pub mod machine;
+pub mod money;
+pub mod node;
+pub mod openai;
+pub mod portal;
+pub mod portman;
+pub mod rng;
+pub mod store;
+pub mod time;
+pub mod toy;
+pub mod wire;

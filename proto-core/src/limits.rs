@@ -1,0 +1,67 @@
+//! Every bound of the core in one place. What happens at a bound is said beside it.
+
+use crate::time::Span;
+
+/// Read credit with which each direction of a stream opens, and the most that is ever in flight on it, in bytes.
+pub const STREAM_WINDOW: u32 = 64 * 1024;
+
+/// A gossip record's frame, in bytes. A larger one closes the link.
+pub const GOSSIP_FRAME: usize = 16 * 1024;
+/// Any other signed frame, in bytes. A larger one resets its stream.
+pub const CONTROL_FRAME: usize = 64 * 1024;
+/// A body or chunk frame, in bytes. A larger one resets its stream.
+pub const BODY_FRAME: usize = 256 * 1024;
+/// How deep CBOR may nest, and how many items a collection may have. Beyond: the frame is rejected.
+pub const CBOR_DEPTH: usize = 8;
+pub const CBOR_ITEMS: u64 = 256;
+
+/// An HTTP request's body, in bytes. A larger one is answered 413.
+pub const HTTP_BODY: usize = 4 * 1024 * 1024;
+/// An HTTP answer that a machine collects whole (a FEP's, a runtime's model list), in bytes. A larger one is cut off.
+pub const HTTP_ANSWER: usize = 1024 * 1024;
+/// One line of a Portman's or a runtime's stream, in bytes. A longer one ends the job.
+pub const LINE: usize = 256 * 1024;
+
+/// Attempts one authorization may name.
+pub const ATTEMPTS: usize = 3;
+/// Offers in one capability record. Further ones are not announced.
+pub const OFFERS: usize = 32;
+/// Mesh links a node keeps. Further ones are closed.
+pub const LINKS: usize = 1024;
+/// Records kept of either kind. Further origins are dropped.
+pub const RECORDS: usize = 16 * 1024;
+/// Jobs a gateway has under way. A further request is answered 429.
+pub const GATEWAY_JOBS: usize = 4096;
+/// Jobs a provider has under way or unsettled. A further request is answered BUSY.
+pub const PROVIDER_JOBS: usize = 4096;
+/// Receipts in one claim. The rest waits for the next.
+pub const CLAIM_RECEIPTS: usize = 256;
+
+/// How long a gossiped record lives, and after what part of that its origin signs it anew.
+pub const RECORD_TTL: Span = Span::from_secs(30 * 60);
+pub const RECORD_REFRESH: Span = Span::from_secs(10 * 60);
+/// From link up to the peer's hello. Then the link is closed.
+pub const HELLO_WITHIN: Span = Span::from_secs(10);
+/// Pause between dials of a peer we want to stay connected to: doubles from the first to the second.
+pub const REDIAL_FIRST: Span = Span::from_millis(500);
+pub const REDIAL_LAST: Span = Span::from_secs(10);
+
+/// One call to a FEP. Then it counts as not answering.
+pub const FEP_ANSWER: Span = Span::from_secs(5);
+/// From a provider's acceptance of a request to its first chunk. The gateway then tries the next attempt.
+pub const FIRST_CHUNK: Span = Span::from_secs(60);
+/// Between two chunks of a stream whose reader keeps up. Then the stream ends with an error.
+pub const NEXT_CHUNK: Span = Span::from_secs(60);
+/// How long a user may read nothing of what waits for them. Then their job is cancelled.
+pub const READER_STALL: Span = Span::from_secs(30);
+/// From a request's arrival to its last byte.
+pub const JOB_TOTAL: Span = Span::from_secs(600);
+/// What an authorization's life exceeds the job's total by, so that settlement fits in.
+pub const SETTLE_MARGIN: Span = Span::from_secs(120);
+/// How long after its end a gateway repeats a usage report or a receipt that was not acknowledged.
+pub const REDELIVER_FIRST: Span = Span::from_millis(500);
+pub const REDELIVER_LAST: Span = Span::from_secs(30);
+
+/// Input tokens a gateway accepts beyond one per byte of prompt, for the template around each message or tool, and once
+/// for each request.
+pub const INPUT_ALLOWANCE_PER_ITEM: u64 = 64;

@@ -1,0 +1,3 @@
+//! A labman: gateway, provider, or both.
+
+pub mod config;

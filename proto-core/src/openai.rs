@@ -1,0 +1,1 @@
+//! The OpenAI HTTP surface: what may be asked, how it is answered, how errors look.

@@ -1,0 +1,14 @@
+//! What a FEP's operator decides.
+
+use alloc::string::String;
+
+use crate::money::Currency;
+use crate::wire::portal::Fees;
+
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub network: String,
+    /// What users are billed and providers are paid in.
+    pub currency: Currency,
+    pub fees: Fees,
+}

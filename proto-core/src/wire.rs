@@ -1,0 +1,8 @@
+//! Bytes that leave the machine, and what they mean. Normative text: protocol.md.
+
+pub mod cbor;
+pub mod envelope;
+pub mod mesh;
+pub mod object;
+pub mod portal;
+pub mod portman;

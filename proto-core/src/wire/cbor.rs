@@ -1,0 +1,246 @@
+//! The CBOR that labman accepts: a deterministic subset, checked before anything is decoded.
+//!
+//! No floats, no tags, no indefinite lengths, integers in their shortest form, map keys integers in rising order (so none
+//! twice), no negative key (they are critical, and this version knows none), depth and collection sizes bounded, nothing
+//! after the item.
+
+use alloc::vec::Vec;
+
+use minicbor::{Decode, Encode};
+
+use crate::limits::{CBOR_DEPTH, CBOR_ITEMS};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not labman CBOR: {0}")]
+pub struct BadCbor(pub &'static str);
+
+/// Encodes a message. Writing to memory does not fail.
+pub fn encode<T: Encode<()>>(message: &T) -> Vec<u8> {
+    let mut out = Vec::new();
+    let written = minicbor::encode(message, &mut out);
+    debug_assert!(written.is_ok());
+    out
+}
+
+/// Checks the subset, then decodes the whole of `bytes` as one message.
+pub fn decode<'b, T: Decode<'b, ()>>(bytes: &'b [u8]) -> Result<T, BadCbor> {
+    check(bytes)?;
+    minicbor::decode(bytes).map_err(|_| BadCbor("a field is missing or of the wrong type"))
+}
+
+/// Is this one item of the subset, and nothing else?
+pub fn check(bytes: &[u8]) -> Result<(), BadCbor> {
+    let mut reader = Reader { bytes };
+    reader.item(0)?;
+    if reader.bytes.is_empty() { Ok(()) } else { Err(BadCbor("bytes after the item")) }
+}
+
+struct Reader<'a> {
+    bytes: &'a [u8],
+}
+
+impl Reader<'_> {
+    fn item(&mut self, depth: usize) -> Result<(), BadCbor> {
+        if depth > CBOR_DEPTH {
+            return Err(BadCbor("nested too deep"));
+        }
+        let (major, value) = self.head()?;
+        match major {
+            0 | 1 => Ok(()),
+            2 => self.skip(value).map(|_| ()),
+            3 => {
+                let text = self.skip(value)?;
+                core::str::from_utf8(text).map(|_| ()).map_err(|_| BadCbor("text is not UTF-8"))
+            }
+            4 => {
+                Self::bounded(value)?;
+                (0..value).try_for_each(|_| self.item(depth + 1))
+            }
+            5 => {
+                Self::bounded(value)?;
+                let mut last = None;
+                for _ in 0..value {
+                    let (major, key) = self.head()?;
+                    match major {
+                        0 => {}
+                        1 => return Err(BadCbor("an unknown critical key")),
+                        _ => return Err(BadCbor("a map key is not an integer")),
+                    }
+                    if last.is_some_and(|last| last >= key) {
+                        return Err(BadCbor("map keys do not rise"));
+                    }
+                    last = Some(key);
+                    self.item(depth + 1)?;
+                }
+                Ok(())
+            }
+            // false, true, null.
+            7 if (20..=22).contains(&value) => Ok(()),
+            7 => Err(BadCbor("a float or an unknown simple value")),
+            _ => Err(BadCbor("a tag")),
+        }
+    }
+
+    fn bounded(items: u64) -> Result<(), BadCbor> {
+        if items <= CBOR_ITEMS { Ok(()) } else { Err(BadCbor("a collection is too long")) }
+    }
+
+    fn head(&mut self) -> Result<(u8, u64), BadCbor> {
+        let first = self.skip(1)?.first().copied().unwrap_or_default();
+        let (major, info) = (first >> 5, first & 31);
+        let (value, least) = match info {
+            0..24 => (u64::from(info), 0),
+            24..=27 => {
+                let width = 1usize << (info - 24);
+                let value = self.skip(width as u64)?.iter().fold(0, |v, b| v << 8 | u64::from(*b));
+                let least = match info {
+                    24 => 24,
+                    25 => 1 << 8,
+                    26 => 1 << 16,
+                    _ => 1 << 32,
+                };
+                (value, least)
+            }
+            _ => return Err(BadCbor("an indefinite or reserved length")),
+        };
+        if value < least || (major == 7 && info >= 24) {
+            return Err(BadCbor("a number is not in its shortest form, or a float"));
+        }
+        Ok((major, value))
+    }
+
+    fn skip(&mut self, len: u64) -> Result<&[u8], BadCbor> {
+        let len =
+            usize::try_from(len).ok().filter(|len| *len <= self.bytes.len()).ok_or(BadCbor("cut short"))?;
+        let (head, rest) = self.bytes.split_at(len);
+        self.bytes = rest;
+        Ok(head)
+    }
+}
+
+/// Bytes that encode as a CBOR byte string: signed objects inside messages, hashes, JSON bodies.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Blob(pub Vec<u8>);
+
+impl core::fmt::Debug for Blob {
+    /// Only the length: it may hold a prompt.
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "Blob({} bytes)", self.0.len())
+    }
+}
+
+impl<C> Encode<C> for Blob {
+    fn encode<W: minicbor::encode::Write>(
+        &self,
+        e: &mut minicbor::Encoder<W>,
+        _: &mut C,
+    ) -> Result<(), minicbor::encode::Error<W::Error>> {
+        e.bytes(&self.0)?.ok()
+    }
+}
+
+impl<'b, C> Decode<'b, C> for Blob {
+    fn decode(d: &mut minicbor::Decoder<'b>, _: &mut C) -> Result<Self, minicbor::decode::Error> {
+        d.bytes().map(|bytes| Self(bytes.into()))
+    }
+}
+
+/// CBOR as a byte string of exactly that length, for a `struct X(pub [u8; N])`.
+macro_rules! bytes_newtype {
+    ($name:ident, $len:literal) => {
+        impl<C> minicbor::Encode<C> for $name {
+            fn encode<W: minicbor::encode::Write>(
+                &self,
+                e: &mut minicbor::Encoder<W>,
+                _: &mut C,
+            ) -> Result<(), minicbor::encode::Error<W::Error>> {
+                e.bytes(&self.0)?.ok()
+            }
+        }
+
+        impl<'b, C> minicbor::Decode<'b, C> for $name {
+            fn decode(d: &mut minicbor::Decoder<'b>, _: &mut C) -> Result<Self, minicbor::decode::Error> {
+                let bytes: [u8; $len] =
+                    d.bytes()?.try_into().map_err(|_| minicbor::decode::Error::message("wrong length"))?;
+                Ok(Self(bytes))
+            }
+        }
+    };
+}
+pub(crate) use bytes_newtype;
+
+/// An id of 16 or 32 bytes that people and JSON see in hex.
+macro_rules! hex_id {
+    ($(#[$doc:meta])* $name:ident, $len:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub [u8; $len]);
+
+        impl core::fmt::Display for $name {
+            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                f.write_str(&hex::encode(self.0))
+            }
+        }
+
+        impl core::fmt::Debug for $name {
+            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                core::fmt::Display::fmt(self, f)
+            }
+        }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = alloc::string::String::deserialize(deserializer)?;
+                let mut id = [0; $len];
+                hex::decode_to_slice(text, &mut id).map_err(serde::de::Error::custom)?;
+                Ok(Self(id))
+            }
+        }
+
+        $crate::wire::cbor::bytes_newtype!($name, $len);
+    };
+}
+pub(crate) use hex_id;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn what_is_not_in_the_subset_is_refused_with_its_reason() {
+        let cases: [(&[u8], &str); 12] = [
+            (&[0xf9, 0x3c, 0x00], "float"),
+            (&[0xfb, 0, 0, 0, 0, 0, 0, 0, 0], "float"),
+            (&[0x9f, 0xff], "indefinite"),
+            (&[0x18, 0x17], "shortest"),
+            (&[0xa2, 0x01, 0x00, 0x01, 0x00], "rise"),
+            (&[0xa2, 0x02, 0x00, 0x01, 0x00], "rise"),
+            (&[0xa1, 0x20, 0x00], "critical"),
+            (&[0xa1, 0x61, 0x61, 0x00], "integer"),
+            (&[0xc0, 0x00], "tag"),
+            (&[0x61, 0xff], "UTF-8"),
+            (&[0x00, 0x00], "after"),
+            (&[0x42, 0x00], "short"),
+        ];
+        for (bytes, reason) in cases {
+            let error = check(bytes).unwrap_err();
+            assert!(error.0.contains(reason), "{bytes:x?}: {error}");
+        }
+        assert!(check(&[0x81; 12]).unwrap_err().0.contains("deep"));
+        assert!(check(&[0x99, 0x01, 0x01]).unwrap_err().0.contains("long"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
+            let _ = check(&bytes);
+        }
+    }
+}

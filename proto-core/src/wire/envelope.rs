@@ -1,0 +1,360 @@
+//! The frame in which every mesh message travels.
+//!
+//! ```text
+//! signed = len:u32 | header | payload | sig:64          len counts what follows it; all big-endian
+//! header = ver:u8 | kind:u16 | net_id:8 | sender:32 | dest:32 (zero: broadcast) | incarnation:u64 | seq:u64
+//!        | issued_ms:u64 | ttl_s:u32 | payload_len:u32
+//! sig    = Ed25519(sender, "labman/mesh/1\0" || header || payload)      id = BLAKE3(domain || header || payload)
+//! light  = len:u32 | ver:u8 | kind:u16 | payload
+//! ```
+//!
+//! A *signed* frame is evidence: it can be kept and forwarded verbatim. A *light* frame (a piece of a body, a chunk of
+//! tokens) has no signature: it is authentic by the TLS channel, and covered by the transcript hash or body hash in a
+//! signed frame of its stream.
+
+use alloc::vec::Vec;
+
+use crate::identity::{Identity, NetId, NodeId, verify};
+use crate::limits::{BODY_FRAME, CONTROL_FRAME, GOSSIP_FRAME};
+use crate::time::{Span, Wall};
+
+pub const VERSION: u8 = 1;
+const DOMAIN: &[u8] = b"labman/mesh/1\0";
+const HEADER: usize = 107;
+const SIGNATURE: usize = 64;
+const LIGHT_HEADER: usize = 3;
+/// What a signed frame adds to its payload, in bytes.
+pub const OVERHEAD: usize = 4 + HEADER + SIGNATURE;
+
+/// What a frame holds. Kinds from 0x8000 are light.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u16)]
+pub enum Kind {
+    Hello = 1,
+    PeerRecord = 2,
+    CapabilityRecord = 3,
+    ProxyRequest = 16,
+    ProxyEnd = 17,
+    ProxyError = 18,
+    ReceiptDelivery = 19,
+    ReceiptAck = 20,
+    Body = 0x8001,
+    Chunk = 0x8002,
+}
+
+impl Kind {
+    pub const fn from_u16(kind: u16) -> Option<Self> {
+        Some(match kind {
+            1 => Self::Hello,
+            2 => Self::PeerRecord,
+            3 => Self::CapabilityRecord,
+            16 => Self::ProxyRequest,
+            17 => Self::ProxyEnd,
+            18 => Self::ProxyError,
+            19 => Self::ReceiptDelivery,
+            20 => Self::ReceiptAck,
+            0x8001 => Self::Body,
+            0x8002 => Self::Chunk,
+            _ => return None,
+        })
+    }
+
+    /// The longest frame of this kind, in bytes.
+    const fn cap(kind: u16) -> usize {
+        match Self::from_u16(kind) {
+            Some(Self::PeerRecord | Self::CapabilityRecord) => GOSSIP_FRAME,
+            Some(Self::Body | Self::Chunk) => BODY_FRAME,
+            _ if is_light(kind) => BODY_FRAME,
+            _ => CONTROL_FRAME,
+        }
+    }
+}
+
+const fn is_light(kind: u16) -> bool {
+    kind >= 0x8000
+}
+
+/// Everything of a signed frame but its payload and signature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// A [`Kind`], or a number of a later version.
+    pub kind: u16,
+    pub net_id: NetId,
+    pub sender: NodeId,
+    /// `None`: a broadcast.
+    pub dest: Option<NodeId>,
+    /// Which life of the sender this is: rises at each of its starts.
+    pub incarnation: u64,
+    /// Directed: rises on the stream. Broadcast: rises over the incarnation.
+    pub seq: u64,
+    pub issued: Wall,
+    /// Seconds from `issued`; 0: until replaced.
+    pub ttl_s: u32,
+}
+
+impl Header {
+    pub fn expires(&self) -> Wall {
+        self.issued + Span::from_secs(u64::from(self.ttl_s))
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadFrame {
+    #[error("a frame's length is outside the bounds of its kind")]
+    Length,
+    #[error("a frame of protocol version {0}; this node speaks {VERSION}")]
+    Version(u8),
+    #[error("a frame's payload length disagrees with its length")]
+    PayloadLength,
+    #[error("a frame of another network")]
+    Network,
+    #[error("a frame's signature does not hold")]
+    Signature,
+}
+
+/// A frame cut out of a stream, not yet verified. Borrows nothing: streams arrive in pieces.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Frame {
+    Signed(SignedFrame),
+    Light { kind: u16, payload: Vec<u8> },
+}
+
+/// A signed frame's exact bytes. [`SignedFrame::open`] gives its content only if the signature holds.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SignedFrame {
+    bytes: Vec<u8>,
+    header: Header,
+}
+
+impl core::fmt::Debug for SignedFrame {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "SignedFrame({:?}, {} bytes)", self.header, self.bytes.len())
+    }
+}
+
+impl SignedFrame {
+    /// Signs a message. `header.sender` must be the identity's own id.
+    pub fn sign(identity: &Identity, header: Header, payload: &[u8]) -> Self {
+        debug_assert_eq!(header.sender, identity.node_id());
+        let mut signed = Vec::with_capacity(DOMAIN.len() + HEADER + payload.len());
+        signed.extend_from_slice(DOMAIN);
+        write_header(&mut signed, &header, payload.len());
+        signed.extend_from_slice(payload);
+        let signature = identity.sign(&signed);
+
+        let body = signed.get(DOMAIN.len()..).unwrap_or_default();
+        let len = (body.len() + SIGNATURE) as u32;
+        let mut bytes = Vec::with_capacity(4 + body.len() + SIGNATURE);
+        bytes.extend_from_slice(&len.to_be_bytes());
+        bytes.extend_from_slice(body);
+        bytes.extend_from_slice(&signature);
+        Self { bytes, header }
+    }
+
+    /// Parses one whole frame, such as a record that was stored or forwarded.
+    pub fn parse(bytes: Vec<u8>) -> Result<Self, BadFrame> {
+        let mut reader = FrameReader::default();
+        reader.push(&bytes);
+        match reader.poll() {
+            Ok(Some(Frame::Signed(frame))) if frame.bytes.len() == bytes.len() => Ok(frame),
+            Ok(_) => Err(BadFrame::Length),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Unverified: use it to decide whether verification is worth its cost.
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// The frame as it was sent, to forward or store.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// BLAKE3 of what is signed. Never depends on the signature's bytes.
+    pub fn id(&self) -> [u8; 32] {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(DOMAIN);
+        hasher.update(self.signed_part());
+        *hasher.finalize().as_bytes()
+    }
+
+    /// The payload, if network and signature hold.
+    pub fn open(&self, net_id: NetId) -> Result<&[u8], BadFrame> {
+        if self.header.net_id != net_id {
+            return Err(BadFrame::Network);
+        }
+        let body = self.signed_part();
+        let signature = self.bytes.last_chunk::<SIGNATURE>().ok_or(BadFrame::Length)?;
+        let mut message = Vec::with_capacity(DOMAIN.len() + body.len());
+        message.extend_from_slice(DOMAIN);
+        message.extend_from_slice(body);
+        if !verify(&self.header.sender.0, &message, signature) {
+            return Err(BadFrame::Signature);
+        }
+        body.get(HEADER..).ok_or(BadFrame::Length)
+    }
+
+    fn signed_part(&self) -> &[u8] {
+        self.bytes.get(4..self.bytes.len() - SIGNATURE).unwrap_or_default()
+    }
+}
+
+/// Frames a light message.
+pub fn light(kind: Kind, payload: &[u8]) -> Vec<u8> {
+    debug_assert!(is_light(kind as u16));
+    let mut bytes = Vec::with_capacity(4 + LIGHT_HEADER + payload.len());
+    bytes.extend_from_slice(&((LIGHT_HEADER + payload.len()) as u32).to_be_bytes());
+    bytes.push(VERSION);
+    bytes.extend_from_slice(&(kind as u16).to_be_bytes());
+    bytes.extend_from_slice(payload);
+    bytes
+}
+
+/// Cuts a stream's bytes into frames. Holds at most one incomplete frame, whose length was checked first.
+#[derive(Debug, Default)]
+pub struct FrameReader {
+    buffer: Vec<u8>,
+}
+
+impl FrameReader {
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.buffer.extend_from_slice(bytes);
+    }
+
+    /// The next whole frame; `None` until more bytes come. After an error the stream is beyond repair.
+    pub fn poll(&mut self) -> Result<Option<Frame>, BadFrame> {
+        let Some((len, rest)) = self.buffer.split_first_chunk::<4>() else { return Ok(None) };
+        let len = u32::from_be_bytes(*len) as usize;
+        if !(LIGHT_HEADER..=BODY_FRAME).contains(&len) {
+            return Err(BadFrame::Length);
+        }
+        // Version and kind decide the cap, before the rest is waited for.
+        let Some(head) = rest.first_chunk::<LIGHT_HEADER>() else { return Ok(None) };
+        let [version, kind @ ..] = *head;
+        let kind = u16::from_be_bytes(kind);
+        if version != VERSION {
+            return Err(BadFrame::Version(version));
+        }
+        if len + 4 > Kind::cap(kind) || (!is_light(kind) && len < HEADER + SIGNATURE) {
+            return Err(BadFrame::Length);
+        }
+        if rest.len() < len {
+            return Ok(None);
+        }
+        let tail = self.buffer.split_off(4 + len);
+        let bytes = core::mem::replace(&mut self.buffer, tail);
+        if is_light(kind) {
+            return Ok(Some(Frame::Light {
+                kind,
+                payload: bytes.get(4 + LIGHT_HEADER..).unwrap_or_default().into(),
+            }));
+        }
+        let (header, payload_len) = read_header(&bytes).ok_or(BadFrame::Length)?;
+        if payload_len + HEADER + SIGNATURE != len {
+            return Err(BadFrame::PayloadLength);
+        }
+        Ok(Some(Frame::Signed(SignedFrame { bytes, header })))
+    }
+}
+
+fn write_header(out: &mut Vec<u8>, header: &Header, payload_len: usize) {
+    out.push(VERSION);
+    out.extend_from_slice(&header.kind.to_be_bytes());
+    out.extend_from_slice(&header.net_id.0);
+    out.extend_from_slice(&header.sender.0);
+    out.extend_from_slice(&header.dest.map_or([0; 32], |dest| dest.0));
+    out.extend_from_slice(&header.incarnation.to_be_bytes());
+    out.extend_from_slice(&header.seq.to_be_bytes());
+    out.extend_from_slice(&header.issued.0.to_be_bytes());
+    out.extend_from_slice(&header.ttl_s.to_be_bytes());
+    out.extend_from_slice(&(payload_len as u32).to_be_bytes());
+}
+
+fn read_header(frame: &[u8]) -> Option<(Header, usize)> {
+    let mut at = frame.get(5..)?;
+    fn take<'a, const N: usize>(at: &mut &'a [u8]) -> Option<&'a [u8; N]> {
+        let (head, rest) = at.split_first_chunk::<N>()?;
+        *at = rest;
+        Some(head)
+    }
+    let kind = u16::from_be_bytes(*take(&mut at)?);
+    let net_id = NetId(*take(&mut at)?);
+    let sender = NodeId(*take(&mut at)?);
+    let dest = Some(NodeId(*take(&mut at)?)).filter(|dest| dest.0 != [0; 32]);
+    let incarnation = u64::from_be_bytes(*take(&mut at)?);
+    let seq = u64::from_be_bytes(*take(&mut at)?);
+    let issued = Wall(u64::from_be_bytes(*take(&mut at)?));
+    let ttl_s = u32::from_be_bytes(*take(&mut at)?);
+    let payload_len = u32::from_be_bytes(*take(&mut at)?) as usize;
+    Some((Header { kind, net_id, sender, dest, incarnation, seq, issued, ttl_s }, payload_len))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn frame() -> SignedFrame {
+        let identity = Identity::from_secret(&[3; 32]);
+        let header = Header {
+            kind: Kind::Hello as u16,
+            net_id: NetId::of("test"),
+            sender: identity.node_id(),
+            dest: None,
+            incarnation: 9,
+            seq: 1,
+            issued: Wall(1_000),
+            ttl_s: 30,
+        };
+        SignedFrame::sign(&identity, header, b"\xa0")
+    }
+
+    #[test]
+    fn any_flipped_bit_is_rejected() {
+        let good = frame();
+        assert_eq!(good.open(NetId::of("test")), Ok(&b"\xa0"[..]));
+        for at in 0..good.bytes().len() {
+            for bit in 0..8 {
+                let mut bytes = good.bytes().to_vec();
+                bytes[at] ^= 1 << bit;
+                let opened =
+                    SignedFrame::parse(bytes).and_then(|f| f.open(NetId::of("test")).map(<[u8]>::to_vec));
+                assert!(opened.is_err(), "byte {at}, bit {bit}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_frame_of_another_network_is_rejected() {
+        assert_eq!(frame().open(NetId::of("other")), Err(BadFrame::Network));
+    }
+
+    proptest! {
+        #[test]
+        fn however_a_stream_is_cut_its_frames_come_out_whole(cuts in prop::collection::vec(1usize..40, 1..40)) {
+            let mut stream = frame().bytes().to_vec();
+            stream.extend(light(Kind::Chunk, b"tokens"));
+            stream.extend(frame().bytes());
+            let (mut reader, mut frames, mut rest) = (FrameReader::default(), Vec::new(), &stream[..]);
+            for cut in cuts.into_iter().chain([stream.len()]) {
+                let (piece, tail) = rest.split_at(cut.min(rest.len()));
+                rest = tail;
+                reader.push(piece);
+                while let Some(frame) = reader.poll().unwrap() {
+                    frames.push(frame);
+                }
+            }
+            prop_assert_eq!(frames.len(), 3);
+            prop_assert_eq!(&frames[1], &Frame::Light { kind: Kind::Chunk as u16, payload: b"tokens".to_vec() });
+        }
+
+        #[test]
+        fn no_bytes_make_the_reader_panic(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+            let mut reader = FrameReader::default();
+            reader.push(&bytes);
+            while let Ok(Some(_)) = reader.poll() {}
+        }
+    }
+}

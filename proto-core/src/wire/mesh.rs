@@ -1,0 +1,227 @@
+//! Mesh messages: the payloads of [`envelope`](super::envelope) frames.
+//!
+//! A link's **control stream** is the first that its dialler opens. Each end sends `Hello` first, then its records, then
+//! records that are new to it, receipts and their acknowledgements. A **job stream** is opened by the gateway:
+//!
+//! ```text
+//! gateway  ProxyRequest Body*                                       ReceiptDelivery
+//! provider                     ProxyError
+//! provider                     Chunk* ProxyEnd                                      ReceiptAck
+//! ```
+
+use alloc::{string::String, vec::Vec};
+
+use minicbor::{Decode, Encode};
+use serde::{Deserialize as _, Serialize};
+
+use crate::economics::Counts;
+use crate::identity::FepId;
+use crate::wire::cbor::{Blob, hex_id};
+
+hex_id!(
+    /// A request's id on the mesh and at the FEP, and (behind `req_`) in `x-request-id`. 16 random bytes.
+    RequestId, 16
+);
+hex_id!(
+    /// A 32-byte BLAKE3 hash.
+    Hash, 32
+);
+
+/// First frame of each end of a control stream.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Hello {
+    /// Bits of what this node can do beyond the version. None is defined yet; unknown bits are ignored.
+    #[n(0)]
+    pub features: u64,
+    /// Name and version of the software, for people.
+    #[n(1)]
+    pub software: String,
+}
+
+/// GossipPeers: who a node is and where it can be reached. Signed, broadcast, last writer wins.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize)]
+#[cbor(map)]
+pub struct PeerRecord {
+    #[n(0)]
+    pub gateway: bool,
+    #[n(1)]
+    pub provider: bool,
+    /// `ip:port` of its mesh listeners; empty where it only dials out.
+    #[n(2)]
+    pub addresses: Vec<String>,
+    /// URL of its OpenAI API, if it offers one to the public.
+    #[n(3)]
+    pub public_endpoint: Option<String>,
+    /// The FEPs it is paired with.
+    #[n(4)]
+    pub feps: Vec<FepId>,
+}
+
+/// GossipCapabilities: what a provider serves now, at what price.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct CapabilityRecord {
+    #[n(0)]
+    pub hosted: Vec<Hosted>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Hosted {
+    /// A signed [`Offer`](super::portal::Offer).
+    #[n(0)]
+    pub offer: Blob,
+    /// Requests it can run at once.
+    #[n(1)]
+    pub slots: u32,
+}
+
+/// A job, offered by a gateway to a provider. Its body follows in `Body` frames.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct ProxyRequest {
+    #[n(0)]
+    pub request_id: RequestId,
+    #[n(1)]
+    pub fep_id: FepId,
+    /// A signed [`JobAuthorization`](super::portal::JobAuthorization).
+    #[n(2)]
+    pub authorization: Blob,
+    /// Which of the authorization's attempts this is, from 0.
+    #[n(3)]
+    pub attempt: u8,
+    /// Hash of the offer under which the gateway expects to be served.
+    #[n(4)]
+    pub offer_hash: Hash,
+    /// Length and BLAKE3 of the OpenAI body (JSON) in the frames that follow.
+    #[n(5)]
+    pub body_len: u32,
+    #[n(6)]
+    pub body_hash: Hash,
+}
+
+/// Light: one OpenAI chunk, with the running counts that it brings the stream to.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Chunk {
+    #[n(0)]
+    pub counts: Counts,
+    /// One `chat.completion.chunk` object, JSON.
+    #[n(1)]
+    pub data: Blob,
+}
+
+/// Signed end of a stream of chunks: the provider's statement of what it delivered.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct ProxyEnd {
+    #[n(0)]
+    pub request_id: RequestId,
+    #[n(1)]
+    pub attempt: u8,
+    /// Final counts.
+    #[n(2)]
+    pub counts: Counts,
+    #[n(3)]
+    pub chunks: u64,
+    /// BLAKE3 over the payloads of all `Chunk` frames, each behind its length (u32, big-endian).
+    #[n(4)]
+    pub transcript: Hash,
+    /// Why the stream ended before its natural end, if it did.
+    #[n(5)]
+    pub broken: Option<Refusal>,
+}
+
+/// Signed refusal: the job was not begun, and nothing is owed for it.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct ProxyError {
+    #[n(0)]
+    pub request_id: RequestId,
+    #[n(1)]
+    pub attempt: u8,
+    #[n(2)]
+    pub refusal: Refusal,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Refusal {
+    #[n(0)]
+    pub code: RefusalCode,
+    /// For people; at most 256 bytes of it are shown.
+    #[n(1)]
+    pub message: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum RefusalCode {
+    /// The model is not served here now.
+    #[n(0)]
+    ModelNotAvailable,
+    /// All slots are taken.
+    #[n(1)]
+    Busy,
+    /// The FEP or the gateway is not trusted here.
+    #[n(2)]
+    NotTrusted,
+    /// The authorization does not cover this attempt: expired, used, too small, for somebody else.
+    #[n(3)]
+    BadAuthorization,
+    /// The offer is not (or no longer) one of ours.
+    #[n(4)]
+    OfferChanged,
+    /// The runtime calls the request itself wrong: another provider would too.
+    #[n(5)]
+    BadRequest,
+    /// The runtime or Portman failed.
+    #[n(6)]
+    RuntimeFailed,
+    /// The store can't be written, or another fault of this node.
+    #[n(7)]
+    Unavailable,
+}
+
+/// The FEP's receipt, on the job stream or later on the control stream.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct ReceiptDelivery {
+    /// A signed [`Receipt`](super::portal::Receipt).
+    #[n(0)]
+    pub receipt: Blob,
+}
+
+/// The receipt is durable at the provider, or was refused for good with a reason.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct ReceiptAck {
+    #[n(0)]
+    pub receipt_id: super::portal::ReceiptId,
+    #[n(1)]
+    pub refused: Option<String>,
+}
+
+/// The running hash behind [`ProxyEnd::transcript`].
+#[derive(Clone, Debug, Default)]
+pub struct Transcript {
+    hasher: blake3::Hasher,
+    chunks: u64,
+}
+
+impl Transcript {
+    pub fn add(&mut self, chunk_payload: &[u8]) {
+        self.hasher.update(&(chunk_payload.len() as u32).to_be_bytes());
+        self.hasher.update(chunk_payload);
+        self.chunks += 1;
+    }
+
+    pub fn chunks(&self) -> u64 {
+        self.chunks
+    }
+
+    pub fn hash(&self) -> Hash {
+        Hash(*self.hasher.finalize().as_bytes())
+    }
+}

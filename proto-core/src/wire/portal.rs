@@ -1,0 +1,434 @@
+//! What nodes and a Front-End Portal say to each other over HTTP.
+//!
+//! | call | body | answer 200 |
+//! |---|---|---|
+//! | `POST /v1/authorize` | [`AuthorizeRequest`] by the gateway | [`JobAuthorization`] |
+//! | `POST /v1/usage` | [`UsageReport`] by the gateway | [`Receipt`], or 204 when nothing was delivered |
+//! | `POST /v1/claims` | [`Claim`] by the provider | [`ClaimDecision`] |
+//! | `GET /v1/descriptor` | | JSON [`Descriptor`] |
+//! | `GET /v1/health` | | JSON `{"ok": true}` |
+//!
+//! Bodies and answers are signed [objects](super::object), `content-type: application/vnd.labman.object`. Any other status
+//! carries a JSON [`PortalError`]. Every POST may be repeated: the answer is the same.
+
+use alloc::{string::String, vec::Vec};
+
+use minicbor::{Decode, Encode};
+use serde::{Deserialize, Serialize};
+
+use crate::economics::Counts;
+use crate::identity::{FepId, NodeId};
+use crate::money::{Currency, Micros};
+use crate::wire::cbor::{Blob, hex_id};
+use crate::wire::mesh::{Hash, RequestId};
+use crate::wire::object::Object;
+
+pub const OBJECT_TYPE: &str = "application/vnd.labman.object";
+
+hex_id!(
+    /// A hold's id: it follows from (fep, gateway, request), so that asking twice names the same hold.
+    AuthId, 16
+);
+hex_id!(
+    /// A receipt's id: it follows from (fep, auth, attempt), so that issuing again gives the same bytes.
+    ReceiptId, 16
+);
+hex_id!(
+    /// A claim's id, chosen by the provider.
+    ClaimId, 16
+);
+hex_id!(
+    /// A payout's id at the FEP and its rail: it follows from the claim.
+    PayoutId, 16
+);
+
+/// What a provider asks for one model. Signed by the provider.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(map)]
+pub struct Offer {
+    /// `tenant:ep:model`.
+    #[n(0)]
+    pub slug: String,
+    /// Longest prompt and answer together, in tokens.
+    #[n(1)]
+    pub context_length: u32,
+    /// Most output tokens of one request.
+    #[n(2)]
+    pub max_output: u32,
+    #[n(3)]
+    pub price: Price,
+    /// Where and in what the provider is paid.
+    #[n(4)]
+    pub payout: PayoutTo,
+    /// Unix milliseconds.
+    #[n(5)]
+    pub valid_until_ms: u64,
+}
+
+/// Micro-units of the payout currency per million tokens, and per request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cbor(map)]
+pub struct Price {
+    #[n(0)]
+    pub input_per_mtok: Micros,
+    /// For input tokens that the runtime had cached.
+    #[n(1)]
+    pub cached_per_mtok: Micros,
+    #[n(2)]
+    pub output_per_mtok: Micros,
+    #[n(3)]
+    pub per_request: Micros,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode, Serialize, Deserialize)]
+#[cbor(map)]
+pub struct PayoutTo {
+    #[n(0)]
+    pub currency: Currency,
+    /// Opaque to labman: the rail reads it. At most 128 bytes.
+    #[n(1)]
+    pub address: String,
+}
+
+/// May this key spend that much on one of these providers? Signed by the gateway.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct AuthorizeRequest {
+    #[n(0)]
+    pub fep_id: FepId,
+    #[n(1)]
+    pub request_id: RequestId,
+    #[n(2)]
+    pub issued_ms: u64,
+    /// [`key_digest`] of the user's API key: the key itself stays at the gateway.
+    #[n(3)]
+    pub key: Hash,
+    /// Upper bounds of the job.
+    #[n(4)]
+    pub input_bound: u32,
+    #[n(5)]
+    pub max_output: u32,
+    #[n(6)]
+    pub ttl_s: u32,
+    /// Signed [`Offer`]s, best first, at most three.
+    #[n(7)]
+    pub offers: Vec<Blob>,
+}
+
+/// The FEP's promise to pay for one job, given before the work. Signed by the FEP.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(map)]
+pub struct JobAuthorization {
+    #[n(0)]
+    pub auth_id: AuthId,
+    #[n(1)]
+    pub fep_id: FepId,
+    #[n(2)]
+    pub request_id: RequestId,
+    #[n(3)]
+    pub gateway: NodeId,
+    #[n(4)]
+    pub issued_ms: u64,
+    #[n(5)]
+    pub ttl_s: u32,
+    /// What the user is billed in.
+    #[n(6)]
+    pub currency: Currency,
+    /// Held of the user's balance: the largest attempt's `max_charge`.
+    #[n(7)]
+    pub hold: Micros,
+    #[n(8)]
+    pub fees: Fees,
+    #[n(9)]
+    pub input_bound: u32,
+    #[n(10)]
+    pub max_output: u32,
+    /// At most three, in the order in which the gateway may try them.
+    #[n(11)]
+    pub attempts: Vec<Attempt>,
+    /// Which of the FEP's keys signed this.
+    #[n(12)]
+    pub key_id: Hash,
+}
+
+/// On top of what the provider gets, in basis points (hundredths of a percent).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(map)]
+pub struct Fees {
+    #[n(0)]
+    pub fep_bps: u32,
+    #[n(1)]
+    pub gateway_bps: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(map)]
+pub struct Attempt {
+    #[n(0)]
+    pub provider: NodeId,
+    #[n(1)]
+    pub offer_hash: Hash,
+    /// The most this attempt can cost the user, and pay the provider.
+    #[n(2)]
+    pub max_charge: Micros,
+    #[n(3)]
+    pub max_payout: Micros,
+}
+
+/// What was delivered, by the gateway's accepted running count. Signed by the gateway.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct UsageReport {
+    #[n(0)]
+    pub fep_id: FepId,
+    #[n(1)]
+    pub auth_id: AuthId,
+    /// The attempt that delivered; `None` if none did, which frees the hold.
+    #[n(2)]
+    pub attempt: Option<u8>,
+    /// What the gateway accepted: settled by it.
+    #[n(3)]
+    pub accepted: Counts,
+    /// What the provider last stated.
+    #[n(4)]
+    pub stated: Counts,
+    /// Whether the stream came to its natural end.
+    #[n(5)]
+    pub complete: bool,
+    #[n(6)]
+    pub transcript: Hash,
+    #[n(7)]
+    pub ended_ms: u64,
+}
+
+/// One per finished job. Signed by the FEP; worth its `payout` to the provider. No user, no prompt.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(map)]
+pub struct Receipt {
+    #[n(0)]
+    pub receipt_id: ReceiptId,
+    #[n(1)]
+    pub fep_id: FepId,
+    #[n(2)]
+    pub provider_node_id: NodeId,
+    #[n(3)]
+    pub gateway_node_id: NodeId,
+    #[n(4)]
+    pub auth_id: AuthId,
+    #[n(5)]
+    pub attempt: u8,
+    #[n(6)]
+    pub offer_hash: Hash,
+    /// Settled, as the gateway accepted it, and as the provider stated it.
+    #[n(7)]
+    pub settled: Counts,
+    #[n(8)]
+    pub accepted: Counts,
+    #[n(9)]
+    pub stated: Counts,
+    #[n(10)]
+    pub billing_currency: Currency,
+    /// What the user paid, all fees included.
+    #[n(11)]
+    pub charge: Micros,
+    #[n(12)]
+    pub payout_to: PayoutTo,
+    /// What the provider gets.
+    #[n(13)]
+    pub payout: Micros,
+    /// Payout currency units per billing currency unit, pinned: numerator over denominator.
+    #[n(14)]
+    pub rate: (u64, u64),
+    #[n(15)]
+    pub authorized_ms: u64,
+    #[n(16)]
+    pub issued_ms: u64,
+    #[n(17)]
+    pub key_id: Hash,
+    /// Counts this FEP's receipts to this provider from 1: a gap shows one that was withheld.
+    #[n(18)]
+    pub sequence: u64,
+    #[n(19)]
+    pub request_id: RequestId,
+}
+
+/// Pay these. Signed by the provider.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(map)]
+pub struct Claim {
+    #[n(0)]
+    pub claim_id: ClaimId,
+    #[n(1)]
+    pub fep_id: FepId,
+    #[n(2)]
+    pub payout_to: PayoutTo,
+    #[n(3)]
+    pub total: Micros,
+    /// Rising.
+    #[n(4)]
+    pub receipts: Vec<ReceiptId>,
+    /// RFC 6962 tree over the ids, with BLAKE3.
+    #[n(5)]
+    pub merkle_root: Hash,
+    #[n(6)]
+    pub issued_ms: u64,
+}
+
+/// Signed by the FEP.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(map)]
+pub struct ClaimDecision {
+    #[n(0)]
+    pub claim_id: ClaimId,
+    #[n(1)]
+    pub fep_id: FepId,
+    #[n(2)]
+    pub verdict: Verdict,
+    /// Lines that are not paid, with the reason. They return to `unclaimed` alone.
+    #[n(3)]
+    pub rejected: Vec<RejectedLine>,
+    /// What was paid, where anything was.
+    #[n(4)]
+    pub payout: Option<Payout>,
+    #[n(5)]
+    pub decided_ms: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cbor(index_only)]
+pub enum Verdict {
+    #[n(0)]
+    Accepted,
+    #[n(1)]
+    Partial,
+    #[n(2)]
+    Rejected,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(map)]
+pub struct RejectedLine {
+    #[n(0)]
+    pub receipt_id: ReceiptId,
+    #[n(1)]
+    pub reason: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(map)]
+pub struct Payout {
+    #[n(0)]
+    pub payout_id: PayoutId,
+    #[n(1)]
+    pub to: PayoutTo,
+    #[n(2)]
+    pub amount: Micros,
+    /// The rail's transaction id.
+    #[n(3)]
+    pub rail_tx: String,
+}
+
+/// `GET /v1/descriptor`: who this FEP is and what it takes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Descriptor {
+    pub fep_id: FepId,
+    pub network: String,
+    pub currency: Currency,
+    pub fees: Fees,
+    pub rails: Vec<String>,
+}
+
+/// The body of every refusal: `{"error": {"code", "message"}}`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PortalError {
+    pub error: PortalErrorBody,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PortalErrorBody {
+    pub code: PortalErrorCode,
+    /// For people: what to do.
+    pub message: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PortalErrorCode {
+    /// 401: no such API key.
+    InvalidApiKey,
+    /// 402: the balance does not cover the hold.
+    InsufficientQuota,
+    /// 403: the gateway is not enrolled here, or the signature is not of who it must be of.
+    NotPaired,
+    /// 400: the call itself is wrong.
+    BadRequest,
+    /// 404: no such hold, receipt, route.
+    NotFound,
+    /// 409: the id was used for something else, or the hold is settled or expired.
+    Conflict,
+    /// 503: the store can't be written, or too much is open.
+    Unavailable,
+}
+
+impl Object for Offer {
+    const KIND: u16 = 1;
+}
+impl Object for AuthorizeRequest {
+    const KIND: u16 = 2;
+}
+impl Object for JobAuthorization {
+    const KIND: u16 = 3;
+}
+impl Object for UsageReport {
+    const KIND: u16 = 4;
+}
+impl Object for Receipt {
+    const KIND: u16 = 5;
+}
+impl Object for Claim {
+    const KIND: u16 = 6;
+}
+impl Object for ClaimDecision {
+    const KIND: u16 = 7;
+}
+
+/// What a gateway sends in place of an API key. A FEP stores a hash of this again, so that neither the wire nor a stolen
+/// database holds anything a user could log in with.
+pub fn key_digest(api_key: &str) -> Hash {
+    Hash(blake3::derive_key("labman api key 1", api_key.as_bytes()))
+}
+
+/// Which key signed: BLAKE3 of the public key.
+pub fn key_id(public_key: &[u8; 32]) -> Hash {
+    Hash(blake3::derive_key("labman key id 1", public_key))
+}
+
+impl AuthId {
+    pub fn of(fep: FepId, gateway: NodeId, request: RequestId) -> Self {
+        Self(first_half("labman auth id 1", &[&fep.0, &gateway.0, &request.0]))
+    }
+}
+
+impl ReceiptId {
+    pub fn of(fep: FepId, auth: AuthId, attempt: u8) -> Self {
+        Self(first_half("labman receipt id 1", &[&fep.0, &auth.0, &[attempt]]))
+    }
+}
+
+impl PayoutId {
+    pub fn of(fep: FepId, provider: NodeId, claim: ClaimId) -> Self {
+        Self(first_half("labman payout id 1", &[&fep.0, &provider.0, &claim.0]))
+    }
+}
+
+fn first_half(context: &str, parts: &[&[u8]]) -> [u8; 16] {
+    let mut hasher = blake3::Hasher::new_derive_key(context);
+    for part in parts {
+        hasher.update(part);
+    }
+    let mut id = [0; 16];
+    id.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
+    id
+}

@@ -1,0 +1,60 @@
+//! The Portman protocol: JSON objects, one a line (`\n`), on the one stream of a Portman's socket.
+//!
+//! A Portman dials its labman's WebSocket with a token, opens the stream and says `hello`. From then on the labman
+//! starts jobs, and the Portman streams each one's chunks as far as the job's credit reaches.
+
+use alloc::{string::String, vec::Vec};
+
+use serde::{Deserialize, Serialize};
+
+use crate::economics::Counts;
+
+/// A job on one Portman socket, numbered by the labman from 1, never used again on that socket.
+pub type JobId = u64;
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ToPortman {
+    /// Run this OpenAI chat request (with `stream` and `max_tokens` set), sending at most `credit` bytes of chunk `data`.
+    Start { job: JobId, model: String, body: serde_json::Value, credit: u32 },
+    /// So many bytes of chunk `data` more.
+    Credit { job: JobId, bytes: u32 },
+    /// The job is not wanted any more: stop the runtime; nothing need be answered.
+    Cancel { job: JobId },
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum FromPortman {
+    /// First, and again whenever what it says has changed: all models that run here now.
+    Hello { models: Vec<Model> },
+    /// One `chat.completion.chunk` of the runtime, as JSON text, with the running counts.
+    Chunk { job: JobId, data: String, counts: Counts },
+    /// The runtime finished; final counts.
+    Done { job: JobId, counts: Counts },
+    /// The job ended without finishing. Before the first chunk it may be tried elsewhere.
+    Failed { job: JobId, fault: Fault, message: String },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Model {
+    /// As the runtime calls it.
+    pub id: String,
+    /// Longest prompt and answer together, in tokens.
+    pub context_length: u32,
+    /// Requests it may run at once.
+    pub slots: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fault {
+    /// The runtime says that the request is wrong.
+    BadRequest,
+    /// No such model here.
+    ModelNotAvailable,
+    /// All slots are taken.
+    Busy,
+    /// The runtime failed or can't be reached.
+    RuntimeFailed,
+}
