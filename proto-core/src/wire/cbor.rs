@@ -196,7 +196,7 @@ macro_rules! hex_id {
 
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text = alloc::string::String::deserialize(deserializer)?;
+                let text = <alloc::string::String as serde::Deserialize>::deserialize(deserializer)?;
                 let mut id = [0; $len];
                 hex::decode_to_slice(text, &mut id).map_err(serde::de::Error::custom)?;
                 Ok(Self(id))

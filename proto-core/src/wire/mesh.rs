@@ -12,7 +12,7 @@
 use alloc::{string::String, vec::Vec};
 
 use minicbor::{Decode, Encode};
-use serde::{Deserialize as _, Serialize};
+use serde::Serialize;
 
 use crate::economics::Counts;
 use crate::identity::FepId;
