@@ -58,13 +58,20 @@ fn clear_stale(path: &Path) -> Result<(), StartError> {
     let failed = |error| StartError::Admin { path: path.into(), error };
     match fs::symlink_metadata(path) {
         Ok(file) if file.file_type().is_socket() => {}
-        Ok(_) => return Err(failed(io::Error::new(io::ErrorKind::AlreadyExists, "there is a file that is no socket"))),
+        Ok(_) => {
+            return Err(failed(io::Error::new(
+                io::ErrorKind::AlreadyExists,
+                "there is a file that is no socket",
+            )));
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(failed(error)),
     }
     match StdStream::connect(path) {
         Ok(_) => Err(StartError::AdminInUse { path: path.into() }),
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path).map_err(failed),
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            fs::remove_file(path).map_err(failed)
+        }
         Err(error) => Err(failed(error)),
     }
 }

@@ -26,7 +26,9 @@ pub enum StartError {
     Socket { what: &'static str, address: Address, error: io::Error },
     #[error("admin socket {path}: another process answers on it; stop it, or name another path")]
     AdminInUse { path: PathBuf },
-    #[error("admin socket {path}: {error}; the directory must exist or be creatable, and the path be under 100 bytes")]
+    #[error(
+        "admin socket {path}: {error}; the directory must exist or be creatable, and the path be under 100 bytes"
+    )]
     Admin { path: PathBuf, error: io::Error },
     #[error("the machine panicked while starting: {what}; this is a bug, please report it")]
     Panicked { what: String },
@@ -51,6 +53,8 @@ pub enum KeyError {
     Io { path: PathBuf, error: io::Error },
     #[error("key file {path}: others may read it (mode {mode:03o}); make it private with `chmod 600 {path}`")]
     Exposed { path: PathBuf, mode: u32 },
-    #[error("key file {path}: expected 64 hex digits; restore it from a backup, or move it away to get a new identity")]
+    #[error(
+        "key file {path}: expected 64 hex digits; restore it from a backup, or move it away to get a new identity"
+    )]
     Malformed { path: PathBuf },
 }

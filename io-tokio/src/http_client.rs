@@ -40,10 +40,10 @@ pub async fn request(
         .body(Full::new(Bytes::from(body)))
         .map_err(|error| HttpError::Request { url: url.into(), error })?;
     let client = legacy::Client::builder(TokioExecutor::new()).build(connector());
-    let response = client
-        .request(request)
-        .await
-        .map_err(|error| HttpError::Unreachable { url: url.into(), what: crate::http::client::causes(&error) })?;
+    let response = client.request(request).await.map_err(|error| HttpError::Unreachable {
+        url: url.into(),
+        what: crate::http::client::causes(&error),
+    })?;
     Ok(Answer { status: response.status().as_u16(), body: response.into_body() })
 }
 

@@ -15,17 +15,52 @@ use crate::stream::{Handle, Incoming, Outgoing};
 
 /// An [`Input`](labman_proto_core::machine::Input) that owns its bytes, with the actor's end of what it announces.
 pub(crate) enum Happening {
-    LinkUp { link: LinkId, peer: Peer, commands: mpsc::UnboundedSender<LinkCommand> },
+    LinkUp {
+        link: LinkId,
+        peer: Peer,
+        commands: mpsc::UnboundedSender<LinkCommand>,
+    },
     /// A dial that ended well: link up and completion in one, so that nothing comes between them.
-    Dialled { op: OpId, link: LinkId, peer: Peer, commands: mpsc::UnboundedSender<LinkCommand> },
-    LinkDown { link: LinkId, reason: DownReason },
-    Opened { stream: StreamId, link: LinkId, handle: Handle },
-    Request { stream: StreamId, surface: Surface, head: RequestHead, handle: Handle },
-    Response { stream: StreamId, head: ResponseHead },
-    Bytes { stream: StreamId, bytes: Bytes },
-    Finished { stream: StreamId },
-    Reset { stream: StreamId, code: ResetCode },
-    Credit { stream: StreamId, bytes: u32 },
+    Dialled {
+        op: OpId,
+        link: LinkId,
+        peer: Peer,
+        commands: mpsc::UnboundedSender<LinkCommand>,
+    },
+    LinkDown {
+        link: LinkId,
+        reason: DownReason,
+    },
+    Opened {
+        stream: StreamId,
+        link: LinkId,
+        handle: Handle,
+    },
+    Request {
+        stream: StreamId,
+        surface: Surface,
+        head: RequestHead,
+        handle: Handle,
+    },
+    Response {
+        stream: StreamId,
+        head: ResponseHead,
+    },
+    Bytes {
+        stream: StreamId,
+        bytes: Bytes,
+    },
+    Finished {
+        stream: StreamId,
+    },
+    Reset {
+        stream: StreamId,
+        code: ResetCode,
+    },
+    Credit {
+        stream: StreamId,
+        bytes: u32,
+    },
     Done(OpId, Completion),
 }
 

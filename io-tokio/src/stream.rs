@@ -62,8 +62,7 @@ pub(crate) struct Unwanted;
 
 pub(crate) fn new(stream: StreamId, port: &Port) -> (Handle, Outgoing, Incoming) {
     let (sender, queue) = mpsc::unbounded_channel();
-    let (allow, leave) =
-        watch::channel(Leave { granted: u64::from(STREAM_WINDOW), wanted: Wanted::Both });
+    let (allow, leave) = watch::channel(Leave { granted: u64::from(STREAM_WINDOW), wanted: Wanted::Both });
     (
         Handle { queue: sender, leave: allow },
         Outgoing { stream, port: port.clone(), queue },

@@ -48,18 +48,30 @@ pub async fn start<M: Machine + 'static>(
     io: IoConfig,
     make: impl FnMut(&Snapshot, Now) -> Result<M, BadRow> + Send + 'static,
 ) -> Result<Running, StartError> {
-    let clock = Clock::start();
     let store_path = io.store.as_ref().map(|store| store.path.clone()).unwrap_or_default();
     let store = match io.store {
         Some(config) => Some(Store::open(config).await?),
         None => None,
     };
-    let mesh = io.mesh.map(Mesh::new).transpose()?.map(Arc::new);
-    let listeners = Listeners::open(io.public_http, io.portman_socket, io.admin, io.http)?;
-    let effects = Effects { name: io.name.into(), mesh, store };
-    let mut nursery = Nursery { store: effects.store.clone(), store_path, clock, make };
-    let first = nursery.raise().await.map_err(Stillborn::into_error)?;
+    let mut nursery = Nursery { store: store.clone(), store_path, clock: Clock::start(), make };
+    let started = async {
+        let mesh = io.mesh.map(Mesh::new).transpose()?.map(Arc::new);
+        let listeners = Listeners::open(io.public_http, io.portman_socket, io.admin, io.http)?;
+        let first = nursery.raise().await.map_err(Stillborn::into_error)?;
+        Ok((mesh, listeners, first))
+    };
+    let (mesh, listeners, first) = match started.await {
+        Ok(started) => started,
+        Err(error) => {
+            // Whoever corrects the reason and starts again finds the store free.
+            if let Some(store) = store {
+                store.close().await;
+            }
+            return Err(error);
+        }
+    };
 
+    let effects = Effects { name: io.name.into(), mesh, store };
     let (stop, stopping) = oneshot::channel();
     let (fail, failure) = oneshot::channel();
     let supervisor = tokio::spawn(supervise(first, nursery, effects, listeners, stopping, fail));
@@ -103,13 +115,11 @@ async fn supervise<M, F>(
     loop {
         let born = Instant::now();
         let why = match raised {
-            Ok(machine) => {
-                match live(machine, nursery.clock, &effects, &listeners, &mut stopping).await {
-                    Some(Fault::Panicked(what)) => format!("panicked: {what}; this is a bug, please report it"),
-                    Some(Fault::Stopped(what)) => format!("stopped: {what}"),
-                    None => break,
-                }
-            }
+            Ok(machine) => match live(machine, nursery.clock, &effects, &listeners, &mut stopping).await {
+                Some(Fault::Panicked(what)) => format!("panicked: {what}; this is a bug, please report it"),
+                Some(Fault::Stopped(what)) => format!("stopped: {what}"),
+                None => break,
+            },
             Err(Stillborn::Panicked(what)) => format!("panicked while starting: {what}"),
             Err(Stillborn::Hopeless(error)) => {
                 tracing::error!(name = &*effects.name, "can't be restarted: {error}");
@@ -120,7 +130,11 @@ async fn supervise<M, F>(
         if born.elapsed() >= GOOD_LIFE {
             pause = PAUSE_FIRST;
         }
-        tracing::error!(name = &*effects.name, "{why}; restarting from the store in {} ms", pause.as_millis());
+        tracing::error!(
+            name = &*effects.name,
+            "{why}; restarting from the store in {} ms",
+            pause.as_millis()
+        );
         tokio::select! {
             () = sleep(pause) => {}
             _ = &mut stopping => break,
@@ -208,9 +222,8 @@ impl<M, F: FnMut(&Snapshot, Now) -> Result<M, BadRow>> Nursery<F> {
         };
         let now = self.clock.now();
         match catch_unwind(AssertUnwindSafe(|| (self.make)(&snapshot, now))) {
-            Ok(made) => made.map_err(|row| {
-                Stillborn::Hopeless(StartError::Row { path: self.store_path.clone(), row })
-            }),
+            Ok(made) => made
+                .map_err(|row| Stillborn::Hopeless(StartError::Row { path: self.store_path.clone(), row })),
             Err(panic) => Err(Stillborn::Panicked(panic_text(&*panic))),
         }
     }

@@ -76,11 +76,7 @@ async fn a_batch_is_all_or_nothing_and_its_failure_touches_no_other() {
     assert!(snapshot.rows.is_empty());
     assert_eq!(
         done,
-        [
-            Completion::Stored(Ok(())),
-            Completion::Stored(Err(StoreError::Exists)),
-            Completion::Stored(Ok(()))
-        ]
+        [Completion::Stored(Ok(())), Completion::Stored(Err(StoreError::Exists)), Completion::Stored(Ok(()))]
     );
 
     let (done, snapshot) = session(&path, |out| {
@@ -117,7 +113,10 @@ async fn rows_come_back_in_key_order_in_pages_and_deleted_ones_do_not() {
     .await;
     assert_eq!(
         done[1..],
-        [Completion::Page(Ok(vec![row("B", "{}"), row("a", "{}")])), Completion::Page(Ok(vec![row("c", "{}")]))]
+        [
+            Completion::Page(Ok(vec![row("B", "{}"), row("a", "{}")])),
+            Completion::Page(Ok(vec![row("c", "{}")]))
+        ]
     );
 }
 

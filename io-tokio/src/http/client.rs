@@ -22,9 +22,11 @@ const IDLE_PER_HOST: usize = 32;
 /// What hyper buffers of a connection.
 const BUFFER: usize = 64 * 1024;
 
+type RequestBody = Either<Full<Bytes>, StreamedBody>;
+
 #[derive(Clone)]
 pub(crate) struct Client {
-    hyper: legacy::Client<HttpConnector, Either<Full<Bytes>, StreamedBody>>,
+    hyper: legacy::Client<HttpConnector, RequestBody>,
 }
 
 impl Client {
@@ -77,7 +79,10 @@ async fn ask(
         .parse()
         .map_err(|error| format!("{url:?} is not a URL: {error}"))?;
     if uri.scheme_str() == Some("https") {
-        tracing::warn!(url, "https is not supported in this version: use http, or a local proxy that adds TLS");
+        tracing::warn!(
+            url,
+            "https is not supported in this version: use http, or a local proxy that adds TLS"
+        );
         return Err("https is not supported".into());
     }
     let (body, kept) = body(outgoing);
@@ -111,7 +116,8 @@ async fn ask(
 }
 
 /// A body that the machine sent in one breath goes out whole, with its length: not every server takes chunks.
-fn body(mut outgoing: Outgoing) -> (Either<Full<Bytes>, StreamedBody>, Option<(Outgoing, usize)>) {
+/// What is kept is owed its credit once the server has answered.
+fn body(mut outgoing: Outgoing) -> (RequestBody, Option<(Outgoing, usize)>) {
     let mut whole = BytesMut::new();
     while let Some(out) = outgoing.try_next() {
         match out {

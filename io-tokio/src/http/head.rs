@@ -13,6 +13,12 @@ pub(super) fn request_head(parts: &http::request::Parts) -> RequestHead {
     }
 }
 
+/// Bytes of a request's head, without its punctuation.
+pub(super) fn len(parts: &http::request::Parts) -> usize {
+    let path = parts.uri.path_and_query().map_or(0, |path| path.as_str().len());
+    parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum::<usize>() + path
+}
+
 pub(super) fn response_head(parts: &http::response::Parts) -> ResponseHead {
     ResponseHead { status: parts.status.as_u16(), headers: headers(&parts.headers) }
 }

@@ -55,8 +55,7 @@ impl Listeners {
 
     /// Starts an accept loop for each listener, for one generation.
     pub(crate) fn serve(&self, port: &Port, draining: watch::Receiver<bool>) {
-        let server =
-            |surface| Server { surface, limits: self.limits.clone(), port: port.clone() };
+        let server = |surface| Server { surface, limits: self.limits.clone(), port: port.clone() };
         if let Some(listener) = &self.public {
             let (server, task_port, drained) = (server(Surface::Public), port.clone(), draining.clone());
             let serve = move |socket, _, slot| {

@@ -83,6 +83,10 @@ impl Server {
 
     async fn exchange(&self, request: Request<RequestBody>, cut: Arc<Notify>) -> Result<Answer, Infallible> {
         let (parts, body) = request.into_parts();
+        // hyper stops reading somewhat beyond the bound, so a head that is only a little too long gets here.
+        if head::len(&parts) > self.limits.head_bytes {
+            return Ok(refusal(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE));
+        }
         let id = self.port.next_stream();
         let (handle, outgoing, incoming) = stream::new(id, &self.port);
         let head = head::request_head(&parts);
@@ -102,13 +106,17 @@ impl Server {
             out = pending_answer.next() => out,
             Ok(()) = stalled => return Ok(refusal(StatusCode::REQUEST_TIMEOUT)),
         };
-        let Some(outgoing) = pending_answer.0.take() else { return Ok(refusal(StatusCode::INTERNAL_SERVER_ERROR)) };
+        let Some(outgoing) = pending_answer.0.take() else {
+            return Ok(refusal(StatusCode::INTERNAL_SERVER_ERROR));
+        };
         let body = StreamedBody::answer(outgoing, finished);
         match out {
-            Some(Out::Response(head)) => Ok(head::response(head, Either::Left(body)).unwrap_or_else(|error| {
-                tracing::error!("the machine answered with an invalid head: {error}");
-                refusal(StatusCode::INTERNAL_SERVER_ERROR)
-            })),
+            Some(Out::Response(head)) => {
+                Ok(head::response(head, Either::Left(body)).unwrap_or_else(|error| {
+                    tracing::error!("the machine answered with an invalid head: {error}");
+                    refusal(StatusCode::INTERNAL_SERVER_ERROR)
+                }))
+            }
             Some(Out::Send(_) | Out::Finish) => {
                 tracing::error!("the machine answered without a head");
                 Ok(refusal(StatusCode::INTERNAL_SERVER_ERROR))
@@ -139,6 +147,17 @@ impl Drop for PendingAnswer {
     }
 }
 
+/// How far a request's body came in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Taken {
+    Whole,
+    /// The answer was complete before it.
+    Answered,
+    /// The client broke off, or the machine wants no more of it.
+    Broken,
+    Stalled,
+}
+
 /// Takes in a request's body, and watches for the machine's reset as long as the exchange lasts.
 struct Intake {
     body: RequestBody,
@@ -152,13 +171,19 @@ impl Intake {
     async fn run(mut self, whole: bool, mut answered: oneshot::Receiver<()>, cut: Arc<Notify>) {
         let mut watch = self.incoming.watch();
         let exchange = async {
-            if whole || self.take_in(&mut answered).await {
-                let _ = answered.await;
-                return;
+            let taken = if whole { Taken::Whole } else { self.take_in(&mut answered).await };
+            if taken != Taken::Whole {
+                // Nobody wants the rest: for the machine the stream ends here.
+                self.incoming.reset(ResetCode::Cancelled).await;
+                if taken != Taken::Stalled {
+                    let _ = timeout(DRAIN_FOR, self.drain()).await;
+                }
             }
-            // Nobody wants the rest: the stream ends here.
-            self.incoming.reset(ResetCode::Cancelled).await;
-            let _ = timeout(DRAIN_FOR, self.drain()).await;
+            // The body is dropped here at the latest: hyper waits for nothing more of it.
+            drop(self.body);
+            if taken != Taken::Answered {
+                let _ = answered.await;
+            }
         };
         tokio::select! {
             () = exchange => {}
@@ -166,38 +191,36 @@ impl Intake {
         }
     }
 
-    /// Whether the body came in whole, before the answer was complete.
-    async fn take_in(&mut self, answered: &mut oneshot::Receiver<()>) -> bool {
+    async fn take_in(&mut self, answered: &mut oneshot::Receiver<()>) -> Taken {
         let mut watch = self.incoming.watch();
         loop {
             let frame = tokio::select! {
                 frame = timeout(self.body_idle, self.body.frame()) => frame,
-                _ = watch.unwanted() => return false,
-                _ = &mut *answered => return false,
+                _ = watch.unwanted() => return Taken::Broken,
+                _ = &mut *answered => return Taken::Answered,
             };
             let bytes = match frame {
                 Ok(Some(Ok(frame))) => frame.into_data().unwrap_or_default(),
                 Ok(Some(Err(error))) => {
                     tracing::debug!("a request's body ended early: {error}");
-                    return false;
+                    return Taken::Broken;
                 }
                 Ok(None) => {
                     self.incoming.finished().await;
-                    return true;
+                    return Taken::Whole;
                 }
                 Err(_) => {
                     if let Some(stall) = self.stall.take() {
                         let _ = stall.send(());
                     }
-                    return false;
+                    return Taken::Stalled;
                 }
             };
-            let delivered = tokio::select! {
-                delivered = self.incoming.deliver(bytes) => delivered.is_ok(),
-                _ = &mut *answered => false,
-            };
-            if !delivered {
-                return false;
+            tokio::select! {
+                delivered = self.incoming.deliver(bytes) => if delivered.is_err() {
+                    return Taken::Broken;
+                },
+                _ = &mut *answered => return Taken::Answered,
             }
         }
     }

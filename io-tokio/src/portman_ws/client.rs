@@ -34,7 +34,8 @@ pub(crate) async fn dial(port: Port, op: OpId, url: String, token: String) {
 
 async fn connect(url: &str, token: &str) -> Result<WebSocketStream<MaybeTlsStream<TcpStream>>, String> {
     let mut request = url.into_client_request().map_err(|error| error.to_string())?;
-    let mut bearer = HeaderValue::try_from(format!("Bearer {token}")).map_err(|error| format!("the token: {error}"))?;
+    let mut bearer =
+        HeaderValue::try_from(format!("Bearer {token}")).map_err(|error| format!("the token: {error}"))?;
     bearer.set_sensitive(true);
     request.headers_mut().insert("authorization", bearer);
     let connecting = connect_async_with_config(request, Some(socket::config()), true);
@@ -56,6 +57,8 @@ async fn serve(
         Ok(Some(LinkCommand::Open(outgoing, incoming))) => {
             socket::serve(websocket, link, orders, outgoing, incoming, port).await;
         }
-        Ok(Some(LinkCommand::Close(_))) | Ok(None) | Err(_) => socket::close_unused(websocket, link, port).await,
+        Ok(Some(LinkCommand::Close(_))) | Ok(None) | Err(_) => {
+            socket::close_unused(websocket, link, port).await
+        }
     }
 }

@@ -52,7 +52,8 @@ fn read_credentials(request: &Request) -> Option<(String, Option<String>)> {
 }
 
 fn no_token() -> ErrorResponse {
-    let mut refusal = ErrorResponse::new(Some("a Portman must send `Authorization: Bearer <token>`\n".into()));
+    let mut refusal =
+        ErrorResponse::new(Some("a Portman must send `Authorization: Bearer <token>`\n".into()));
     *refusal.status_mut() = StatusCode::UNAUTHORIZED;
     refusal
 }

@@ -112,7 +112,8 @@ async fn read<S: AsyncRead + AsyncWrite + Unpin>(
         match message {
             Message::Text(text) => {
                 if incoming.deliver(Bytes::from(text)).await.is_err() {
-                    return Err(Over::Finished);
+                    // It was reset, or finished and then reset: either is told by another branch.
+                    return std::future::pending().await;
                 }
             }
             Message::Close(frame) => return Err(Over::ClosedByPeer(frame)),
@@ -155,10 +156,7 @@ async fn write<S: AsyncRead + AsyncWrite + Unpin>(
     }
 }
 
-async fn obey(
-    orders: &mut mpsc::UnboundedReceiver<LinkCommand>,
-    port: &Port,
-) -> Result<Infallible, Over> {
+async fn obey(orders: &mut mpsc::UnboundedReceiver<LinkCommand>, port: &Port) -> Result<Infallible, Over> {
     loop {
         match orders.recv().await {
             // There is only the one stream.
@@ -212,9 +210,11 @@ impl Over {
                 }
                 DownReason::Closed
             }
-            Self::ClosedByPeer(None) | Self::Finished | Self::Reset(_) | Self::ClosedByUs(_) | Self::Abandoned => {
-                DownReason::Closed
-            }
+            Self::ClosedByPeer(None)
+            | Self::Finished
+            | Self::Reset(_)
+            | Self::ClosedByUs(_)
+            | Self::Abandoned => DownReason::Closed,
             Self::TooLarge | Self::NotText => {
                 incoming.reset(ResetCode::Protocol).await;
                 DownReason::Failed

@@ -17,6 +17,22 @@ enum Early {
     LinkLost,
 }
 
+/// Our direction of a stream. Dropped unfinished it is reset: quinn itself would finish it, and the peer would take what
+/// it has for the whole.
+struct Sending {
+    quic: SendStream,
+    finished: bool,
+}
+
+impl Drop for Sending {
+    fn drop(&mut self) {
+        if !self.finished {
+            // Fails where it was reset already.
+            let _ = self.quic.reset(number(ResetCode::Unreachable));
+        }
+    }
+}
+
 /// A stream that the machine opens. Waits while the peer allows no further one.
 pub(super) async fn open(connection: Connection, outgoing: Outgoing, incoming: Incoming) {
     let mut watch = incoming.watch();
@@ -31,14 +47,16 @@ pub(super) async fn open(connection: Connection, outgoing: Outgoing, incoming: I
 }
 
 pub(super) async fn carry(
-    mut send: SendStream,
+    send: SendStream,
     mut recv: RecvStream,
     mut outgoing: Outgoing,
     mut incoming: Incoming,
 ) {
+    let mut send = Sending { quic: send, finished: false };
     let mut watch = incoming.watch();
     let ended = {
-        let both = async { tokio::try_join!(read(&mut recv, &mut incoming), write(&mut send, &mut outgoing)) };
+        let both =
+            async { tokio::try_join!(read(&mut recv, &mut incoming), write(&mut send, &mut outgoing)) };
         tokio::select! {
             ended = both => ended.map(|_| ()),
             code = watch.aborted() => Err(Early::ByMachine(code)),
@@ -86,44 +104,55 @@ async fn read(recv: &mut RecvStream, incoming: &mut Incoming) -> Result<(), Earl
     Ok(())
 }
 
-async fn write(send: &mut SendStream, outgoing: &mut Outgoing) -> Result<(), Early> {
-    let stopped = send.stopped();
+async fn write(send: &mut Sending, outgoing: &mut Outgoing) -> Result<(), Early> {
+    let stopped = send.quic.stopped();
     tokio::pin!(stopped);
     loop {
         let out = tokio::select! {
             out = outgoing.next() => out,
-            stopped = &mut stopped => return Err(match stopped {
-                Ok(Some(code)) => Early::ByPeer(reset_code(code)),
-                // Not before we finish, by its contract; and lost links are told by their own task.
-                Ok(None) | Err(StoppedError::ConnectionLost(_) | StoppedError::ZeroRttRejected) => Early::LinkLost,
-            }),
+            stopped = &mut stopped => return Err(Early::from_stop(stopped)),
         };
         match out {
             Some(Out::Send(bytes)) => {
                 let len = bytes.len();
-                match send.write_chunk(bytes).await {
+                match send.quic.write_chunk(bytes).await {
                     Ok(()) => outgoing.took(len),
                     Err(WriteError::Stopped(code)) => return Err(Early::ByPeer(reset_code(code))),
                     Err(
-                        WriteError::ConnectionLost(_) | WriteError::ClosedStream | WriteError::ZeroRttRejected,
+                        WriteError::ConnectionLost(_)
+                        | WriteError::ClosedStream
+                        | WriteError::ZeroRttRejected,
                     ) => return Err(Early::LinkLost),
                 }
             }
             Some(Out::Finish) => {
                 // Fails only where the peer has stopped it, and then it has ended as well.
-                let _ = send.finish();
+                let _ = send.quic.finish();
+                send.finished = true;
                 return Ok(());
             }
             // Heads belong to HTTP: a machine that sends one here is wrong, and its stream can't be understood.
             Some(Out::Response(_)) => return Err(Early::ByPeer(ResetCode::Protocol)),
-            None => return Ok(()),
+            // The machine reset it, and `aborted` is about to say so; or its link is lost.
+            None => return Err(Early::from_stop(stopped.await)),
         }
     }
 }
 
-fn give_up(send: &mut SendStream, recv: &mut RecvStream, code: ResetCode) {
+impl Early {
+    fn from_stop(stopped: Result<Option<VarInt>, StoppedError>) -> Self {
+        match stopped {
+            Ok(Some(code)) => Self::ByPeer(reset_code(code)),
+            // Not before we finish, by its contract.
+            Ok(None) => Self::LinkLost,
+            Err(StoppedError::ConnectionLost(_) | StoppedError::ZeroRttRejected) => Self::LinkLost,
+        }
+    }
+}
+
+fn give_up(send: &mut Sending, recv: &mut RecvStream, code: ResetCode) {
     // Either fails only where that direction has ended already.
-    let _ = send.reset(number(code));
+    let _ = send.quic.reset(number(code));
     let _ = recv.stop(number(code));
 }
 

@@ -14,7 +14,8 @@ pub(super) struct StoreLock {
 }
 
 pub(super) fn take(store: &Path) -> Result<StoreLock, StartError> {
-    let failed = |error: io::Error| StartError::Store { path: store.into(), what: format!("its lock file: {error}") };
+    let failed =
+        |error: io::Error| StartError::Store { path: store.into(), what: format!("its lock file: {error}") };
     let mut path = store.as_os_str().to_owned();
     path.push(".lock");
     let file = OpenOptions::new()

@@ -28,14 +28,16 @@ pub(super) struct Sqlite {
 
 impl Sqlite {
     pub(super) fn open(path: &Path, tables: &'static [Table]) -> Result<Self, StartError> {
-        let io_failed = |error: std::io::Error| StartError::Store { path: path.into(), what: error.to_string() };
+        let io_failed =
+            |error: std::io::Error| StartError::Store { path: path.into(), what: error.to_string() };
         private_dir(path.parent().unwrap_or(Path::new(""))).map_err(io_failed)?;
         let lock = lock::take(path)?;
         // SQLite gives its own files the database's mode, so that is where privacy begins.
         let create = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path);
         create.map_err(io_failed)?;
 
-        let failed = |error: rusqlite::Error| StartError::Store { path: path.into(), what: error.to_string() };
+        let failed =
+            |error: rusqlite::Error| StartError::Store { path: path.into(), what: error.to_string() };
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
         check_layout(&connection, path)?;
@@ -59,7 +61,10 @@ impl Sqlite {
     }
 
     /// Everything in one transaction, so that all that wait share one sync of the disk. `work` runs each piece by itself.
-    pub(super) fn commit<T>(&mut self, work: impl FnOnce(&mut Transaction<'_>) -> T) -> Result<T, StoreError> {
+    pub(super) fn commit<T>(
+        &mut self,
+        work: impl FnOnce(&mut Transaction<'_>) -> T,
+    ) -> Result<T, StoreError> {
         let mut transaction = self.connection.transaction().map_err(failed)?;
         let done = work(&mut transaction);
         transaction.commit().map_err(failed)?;
@@ -77,8 +82,10 @@ pub(super) fn write(transaction: &mut Transaction<'_>, batch: &[Write]) -> Resul
 }
 
 pub(super) fn read(transaction: &Transaction<'_>, range: &Range) -> Result<Vec<Row>, StoreError> {
-    let sql =
-        format!("SELECT key, value FROM \"{}\" WHERE key >= ?1 AND key < ?2 ORDER BY key LIMIT ?3", range.table.name);
+    let sql = format!(
+        "SELECT key, value FROM \"{}\" WHERE key >= ?1 AND key < ?2 ORDER BY key LIMIT ?3",
+        range.table.name
+    );
     let mut select = transaction.prepare_cached(&sql).map_err(failed)?;
     let rows = select.query_map(params![range.from, range.to, range.limit], row).map_err(failed)?;
     rows.collect::<rusqlite::Result<_>>().map_err(failed)
@@ -97,9 +104,11 @@ fn apply(savepoint: &Savepoint<'_>, change: &Write) -> Result<(), StoreError> {
         Write::Insert(table, row) => {
             let sql = format!("INSERT INTO \"{}\" (key, value) VALUES (?1, ?2)", table.name);
             let mut insert = savepoint.prepare_cached(&sql).map_err(failed)?;
-            insert.execute(params![row.key, text(row)?]).map_err(|error| match error.sqlite_error_code() {
-                Some(ErrorCode::ConstraintViolation) => StoreError::Exists,
-                _ => failed(error),
+            insert.execute(params![row.key, text(row)?]).map_err(|error| {
+                match error.sqlite_error_code() {
+                    Some(ErrorCode::ConstraintViolation) => StoreError::Exists,
+                    _ => failed(error),
+                }
             })?;
         }
         Write::Delete(table, key) => {
@@ -133,7 +142,8 @@ fn prepare(connection: &Connection, tables: &[Table]) -> rusqlite::Result<()> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.set_prepared_statement_cache_capacity(4 * tables.len().max(4));
-    let mut setup = format!("BEGIN IMMEDIATE; PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {LAYOUT};");
+    let mut setup =
+        format!("BEGIN IMMEDIATE; PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {LAYOUT};");
     for table in tables {
         setup.push_str(&format!(
             "CREATE TABLE IF NOT EXISTS \"{}\" (key TEXT PRIMARY KEY NOT NULL, value TEXT NOT NULL) \

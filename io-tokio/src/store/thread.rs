@@ -51,15 +51,16 @@ impl Store {
         let (orders, inbox) = mpsc::unbounded_channel();
         let (opened, open) = oneshot::channel();
         let file = path.clone();
-        let spawned = thread::Builder::new().name("store".into()).spawn(move || match Sqlite::open(&file, tables) {
-            Ok(sqlite) => {
-                let _ = opened.send(Ok(()));
-                work(sqlite, inbox);
-            }
-            Err(error) => {
-                let _ = opened.send(Err(error));
-            }
-        });
+        let spawned =
+            thread::Builder::new().name("store".into()).spawn(move || match Sqlite::open(&file, tables) {
+                Ok(sqlite) => {
+                    let _ = opened.send(Ok(()));
+                    work(sqlite, inbox);
+                }
+                Err(error) => {
+                    let _ = opened.send(Err(error));
+                }
+            });
         let failed = |what: String| StartError::Store { path: path.clone(), what };
         spawned.map_err(|error| failed(error.to_string()))?;
         open.await.map_err(|_| failed("its thread panicked".into()))??;
