@@ -65,3 +65,7 @@ pub const REDELIVER_LAST: Span = Span::from_secs(30);
 /// Input tokens a gateway accepts beyond one per byte of prompt, for the template around each message or tool, and once
 /// for each request.
 pub const INPUT_ALLOWANCE_PER_ITEM: u64 = 64;
+/// Bytes that may wait for a peer on its control stream. Then the link is closed.
+pub const CONTROL_BACKLOG: usize = 8 * 1024 * 1024;
+/// Text of an answer that a gateway puts together for a request without `stream`, in bytes. A longer one is an error.
+pub const ASSEMBLED: usize = 16 * 1024 * 1024;
