@@ -181,8 +181,8 @@ impl Provider {
         self.due.set(stream, cx.now.mono + JOB_TOTAL, "a job's total time");
         let (transcript, counts, relay) = (Transcript::default(), Counts::default(), Relay::default());
         if let Some(job) = self.jobs.get_mut(&stream) {
-            job.state =
-                State::Running(Running { row, model: known.model, portman, transcript, counts, relay });
+            let running = Running { row, model: known.model, portman, transcript, counts, relay };
+            job.state = State::Running(alloc::boxed::Box::new(running));
         }
     }
 
