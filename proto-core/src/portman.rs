@@ -23,7 +23,7 @@ mod runtime;
 #[cfg(test)]
 mod tests;
 
-use alloc::{collections::BTreeMap, string::String};
+use alloc::{collections::BTreeMap, string::String, vec::Vec};
 
 use serde_json::{Value, json};
 
@@ -64,7 +64,7 @@ impl Portman {
         }
     }
 
-    fn from_labman(&mut self, now: Time, message: ToPortman) {
+    fn handle_labman(&mut self, now: Time, message: ToPortman) {
         match message {
             ToPortman::Start { job, .. } if self.jobs.contains_key(&job) => {
                 self.drop_labman(now, "a job's number was used twice");
@@ -109,7 +109,7 @@ impl Portman {
     }
 
     /// Something came from the runtime.
-    fn from_runtime(&mut self, now: Time, exchange: StreamId, heard: Heard<'_>) {
+    fn handle_runtime(&mut self, now: Time, exchange: StreamId, heard: Heard<'_>) {
         if self.models.is_asking(exchange) {
             if self.models.handle(&self.runtime, heard, &mut self.out) {
                 self.hello();
@@ -160,14 +160,14 @@ impl Portman {
 
     fn bytes(&mut self, now: Time, stream: StreamId, bytes: &[u8]) {
         if !self.labman.speaks_on(stream) {
-            return self.from_runtime(now, stream, Heard::Bytes(bytes));
+            return self.handle_runtime(now, stream, Heard::Bytes(bytes));
         }
         match self.labman.read(bytes, &mut self.out) {
             Ok(messages) => {
                 for message in messages {
                     // A message may have ended the link: what follows it was said to nobody.
                     if self.labman.speaks_on(stream) {
-                        self.from_labman(now, message);
+                        self.handle_labman(now, message);
                     }
                 }
             }
@@ -197,14 +197,14 @@ impl Machine for Portman {
                 self.out.reset(stream, ResetCode::Refused);
             }
             Input::Response { stream, head } => {
-                self.from_runtime(now, stream, Heard::Head { status: head.status });
+                self.handle_runtime(now, stream, Heard::Head { status: head.status });
             }
             Input::Bytes { stream, bytes } => self.bytes(now, stream, bytes),
             Input::Finished { stream } | Input::Reset { stream, .. } if self.labman.speaks_on(stream) => {
                 self.drop_labman(now, "the labman ended its stream");
             }
-            Input::Finished { stream } => self.from_runtime(now, stream, Heard::Finished),
-            Input::Reset { stream, .. } => self.from_runtime(now, stream, Heard::Reset),
+            Input::Finished { stream } => self.handle_runtime(now, stream, Heard::Finished),
+            Input::Reset { stream, .. } => self.handle_runtime(now, stream, Heard::Reset),
             // What is under way to the labman is bounded by the jobs' credit, and a request's body is sent whole.
             Input::Credit { .. } => {}
             Input::Done(op, Completion::Dialled(Err(why))) => {
@@ -222,8 +222,7 @@ impl Machine for Portman {
             self.hello();
         }
         let is_due = |job: &Job| job.poll_timeout().is_some_and(|wake| wake.at <= now);
-        let due: alloc::vec::Vec<JobId> =
-            self.jobs.iter().filter(|(_, job)| is_due(job)).map(|(id, _)| *id).collect();
+        let due: Vec<JobId> = self.jobs.iter().filter(|(_, job)| is_due(job)).map(|(id, _)| *id).collect();
         for id in due {
             if let Some(job) = self.jobs.get_mut(&id) {
                 job.handle_timeout(&mut self.out);

@@ -67,7 +67,11 @@ impl Labman {
         let lines = lines.push(bytes).map_err(|TooLong| "the labman sent too long a line")?;
         out.grant(*stream, bytes.len());
         let parse = |line: &Vec<u8>| serde_json::from_slice(line);
-        lines.iter().map(parse).collect::<Result<_, _>>().map_err(|_| "the labman sent a line that is no message")
+        lines
+            .iter()
+            .map(parse)
+            .collect::<Result<_, _>>()
+            .map_err(|_| "the labman sent a line that is no message")
     }
 
     /// Unheard while there is no link: the labman is greeted anew when there is.

@@ -102,9 +102,7 @@ impl Models {
         }
     }
 
-    fn learn(
-        &mut self, runtime: &Runtime, outcome: Result<Vec<Model>, String>, out: &mut Outbox,
-    ) -> bool {
+    fn learn(&mut self, runtime: &Runtime, outcome: Result<Vec<Model>, String>, out: &mut Outbox) -> bool {
         self.asking = None;
         let (answers, list) = (outcome.is_ok(), outcome.as_ref().cloned().unwrap_or_default());
         let changed = list != self.list;

@@ -3,7 +3,7 @@
 //! Any server with OpenAI's `/models` and `/chat/completions` will do. Runtimes differ most in how they say no: an
 //! error's `code` is text here and a number there, FastAPI servers say `detail`, some a bare `message`.
 
-use alloc::{format, string::String};
+use alloc::{format, string::String, vec::Vec};
 
 use serde_json::Value;
 
@@ -47,7 +47,7 @@ impl Runtime {
     }
 
     pub(super) fn ask_for_models(&self, out: &mut Outbox) -> StreamId {
-        out.request(&self.origin, self.head("GET", "/models"), alloc::vec::Vec::new())
+        out.request(&self.origin, self.head("GET", "/models"), Vec::new())
     }
 
     pub(super) fn ask_for_chat(&self, request: &Value, out: &mut Outbox) -> StreamId {
