@@ -217,7 +217,7 @@ impl Node {
                 }
                 Arrival::Bytes(bytes) => self.bytes(now, stream, &bytes),
                 Arrival::Finished => self.finished(now, stream),
-                Arrival::Reset(_) => self.reset(now, stream),
+                Arrival::Reset => self.reset(now, stream),
                 Arrival::Credit(bytes) => self.credit(now, stream, bytes),
             }
         }

@@ -182,7 +182,7 @@ impl Cx<'_> {
     /// Ends both directions at once; nothing if the stream is gone already.
     pub(crate) fn reset(&mut self, stream: StreamId, code: ResetCode) {
         if self.owners.streams.remove(&stream).is_some()
-            && self.owners.loopback.pass(stream, Arrival::Reset(code)).is_some()
+            && self.owners.loopback.pass(stream, Arrival::Reset).is_some()
         {
             self.out.reset(stream, code);
         }

@@ -6,7 +6,7 @@ use alloc::{
     vec::Vec,
 };
 
-use crate::machine::{LinkId, ResetCode, StreamId};
+use crate::machine::{LinkId, StreamId};
 
 /// The link to oneself. Drivers number theirs from 0.
 pub(crate) const SELF_LINK: LinkId = LinkId(u64::MAX);
@@ -16,7 +16,7 @@ pub(crate) enum Arrival {
     Opened,
     Bytes(Vec<u8>),
     Finished,
-    Reset(ResetCode),
+    Reset,
     /// The other end has read that many bytes.
     Credit(u32),
 }
@@ -37,7 +37,7 @@ impl Loopback {
     /// Hands something to the other end. Gives it back where the stream is not one of ours.
     pub(crate) fn pass(&mut self, stream: StreamId, arrival: Arrival) -> Option<Arrival> {
         let Some(far) = self.other_end.get(&stream).copied() else { return Some(arrival) };
-        if matches!(arrival, Arrival::Reset(_)) {
+        if matches!(arrival, Arrival::Reset) {
             self.other_end.remove(&stream);
             self.other_end.remove(&far);
         }
