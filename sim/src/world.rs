@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 
 use labman_proto_core::machine::{DownReason, Input, Level, LinkId, Machine, Op, OpId, Output, StreamId};
 use labman_proto_core::rng::Seed;
-use labman_proto_core::time::{Span, Time};
+use labman_proto_core::time::{Now, Span, Time};
 
 use crate::disk::Request;
 use crate::engine::{Engine, Setting};
@@ -154,6 +154,15 @@ impl<M: Machine> World<M> {
 
     pub fn name(&self, host: HostId) -> &str {
         &self.hosts[host.0].name
+    }
+
+    pub fn is_up(&self, host: HostId) -> bool {
+        self.hosts[host.0].is_up()
+    }
+
+    /// What a host reads off its clocks now.
+    pub fn host_now(&self, host: HostId) -> Now {
+        self.hosts[host.0].now(self.engine.now())
     }
 
     pub fn machine(&self, host: HostId) -> Option<&M> {
