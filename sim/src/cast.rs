@@ -101,10 +101,8 @@ impl Cast<'_> {
     pub fn gateway(&self, gateway: &scenario::Gateway) -> Spec<Resident> {
         let name = &gateway.name;
         let before = self.scenario.gateways.iter().take_while(|other| other.name != *name);
-        let role = node::config::Gateway {
-            public_endpoint: Some(format!("http://{name}")),
-            fep: self.fep_id(),
-        };
+        let role =
+            node::config::Gateway { public_endpoint: Some(format!("http://{name}")), fep: self.fep_id() };
         let config = node::config::Config {
             addresses: vec![mesh_address(name)],
             bootstrap: before.map(|other| self.bootstrap(&other.name)).collect(),
@@ -151,9 +149,8 @@ impl Cast<'_> {
             context_length: portman.context_length,
             token_every: portman.token_every,
         };
-        let build: Build<_> = Box::new(move |draws, _, now| {
-            Ok(Resident::Toy(Box::new(Toy::new(config.clone(), draws, now))))
-        });
+        let build: Build<_> =
+            Box::new(move |draws, _, now| Ok(Resident::Toy(Box::new(Toy::new(config.clone(), draws, now)))));
         let name = runtime_name(provider, portman);
         Spec { local: true, ..self.host(name.clone(), vec![Address::Http(name)], build) }
     }
@@ -180,10 +177,8 @@ impl Cast<'_> {
     }
 
     fn node_config(&self) -> node::config::Config {
-        let fep = node::config::Fep {
-            fep_id: self.fep_id(),
-            url: format!("http://{}", self.scenario.fep.name),
-        };
+        let fep =
+            node::config::Fep { fep_id: self.fep_id(), url: format!("http://{}", self.scenario.fep.name) };
         node::config::Config {
             network: self.scenario.network.clone(),
             addresses: Vec::new(),

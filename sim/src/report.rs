@@ -218,7 +218,13 @@ impl Report {
         let figure = |name: &str| self.figure(name).unwrap_or_default();
         let money = |name: &str| Micros(figure(name));
         let currency = self.currency.as_ref().map_or("", Currency::as_str);
-        writeln!(out, "{}, seed {}: {}", self.scenario, self.seed, if self.passed() { "passed" } else { "FAILED" })?;
+        writeln!(
+            out,
+            "{}, seed {}: {}",
+            self.scenario,
+            self.seed,
+            if self.passed() { "passed" } else { "FAILED" }
+        )?;
         writeln!(out)?;
         writeln!(
             out,
@@ -246,12 +252,7 @@ impl Report {
         let balanced = if self.ledger_balanced { "balanced" } else { "NOT BALANCED" };
         let settled = if self.settled { "everything settled" } else { "not everything settled" };
         writeln!(out, "  ledger    {balanced}, {settled}")?;
-        writeln!(
-            out,
-            "  TTFT      p50 {} ms, p95 {} ms",
-            figure("ttft.p50_ms"),
-            figure("ttft.p95_ms")
-        )?;
+        writeln!(out, "  TTFT      p50 {} ms, p95 {} ms", figure("ttft.p50_ms"), figure("ttft.p95_ms"))?;
         writeln!(
             out,
             "  run       {} events in {}.{:03} s of virtual time, trace {}",
@@ -299,7 +300,8 @@ mod tests {
 
     #[test]
     fn an_expectation_that_is_not_met_fails_the_run() {
-        let mut report = Report { outcomes: (1..=20).map(|n| served(n * 1_000)).collect(), ..Report::default() };
+        let mut report =
+            Report { outcomes: (1..=20).map(|n| served(n * 1_000)).collect(), ..Report::default() };
         let expect = |field: &str, op, value| Expect { field: field.into(), op, value };
         report.expect(&[
             expect("jobs.completed", Comparison::Equal, 20),
@@ -315,7 +317,10 @@ mod tests {
     fn a_stream_that_broke_off_is_not_completed() {
         assert_eq!(served(1).ending(), Ending::Completed);
         assert_eq!(JobOutcome { finish_reason: None, ..served(1) }.ending(), Ending::Failed);
-        assert_eq!(JobOutcome { error_code: Some("no_provider".into()), ..served(1) }.ending(), Ending::Failed);
+        assert_eq!(
+            JobOutcome { error_code: Some("no_provider".into()), ..served(1) }.ending(),
+            Ending::Failed
+        );
         assert_eq!(JobOutcome { http_status: 401, ..JobOutcome::default() }.ending(), Ending::Refused);
     }
 }

@@ -66,7 +66,7 @@ struct Run<'a> {
     hosts: BTreeMap<String, HostId>,
     users: BTreeSet<HostId>,
     /// By user.
-    api_keys: BTreeMap<String, String>,
+    accounts: BTreeMap<String, Account>,
     jobs: Vec<Job>,
     /// What each token of the world's stands for.
     dues: Vec<Due>,
@@ -77,6 +77,12 @@ struct Run<'a> {
     over: bool,
     settled: bool,
     findings: Vec<String>,
+}
+
+/// What the FEP's operator got for a user.
+struct Account {
+    user: String,
+    api_key: String,
 }
 
 struct Job {
@@ -116,7 +122,7 @@ impl<'a> Run<'a> {
             operator: None,
             hosts: BTreeMap::new(),
             users: BTreeSet::new(),
-            api_keys: BTreeMap::new(),
+            accounts: BTreeMap::new(),
             jobs: plan(scenario, seed.child("workload"))
                 .into_iter()
                 .map(|planned| Job { planned, state: JobState::Waiting })
@@ -208,7 +214,8 @@ impl<'a> Run<'a> {
     fn ask_for(&mut self, index: usize) {
         let job = &mut self.jobs[index];
         let planned = &job.planned;
-        let own_key = self.api_keys.get(&planned.user).cloned().unwrap_or_default();
+        let own_key =
+            self.accounts.get(&planned.user).map(|account| account.api_key.clone()).unwrap_or_default();
         let ask = Ask {
             job: index,
             url: format!("http://{}", planned.gateway),

@@ -29,6 +29,8 @@ pub struct Ask {
 pub struct Answer {
     /// 0: there was no answer at all.
     pub status: u16,
+    /// The answer's `x-request-id`, without its `req_`.
+    pub request_id: Option<String>,
     pub text: String,
     pub finish_reason: Option<String>,
     /// `error.code` of a refusal, or of an error inside a stream; where that is null, `error.type`.
@@ -236,8 +238,11 @@ impl Machine for User {
             Input::Response { stream, head } => {
                 if let Some(pending) = self.asked.get_mut(&stream) {
                     pending.answer.status = head.status;
+                    let id = head.header("x-request-id").and_then(|id| id.strip_prefix("req_"));
+                    pending.answer.request_id = id.map(str::to_owned);
                     // A refusal of a streaming request is one JSON document.
-                    if !head.header("content-type").is_some_and(|kind| kind.starts_with("text/event-stream")) {
+                    if !head.header("content-type").is_some_and(|kind| kind.starts_with("text/event-stream"))
+                    {
                         pending.reader = Reader::Whole(Body::up_to(limits::HTTP_BODY));
                     }
                 }

@@ -38,7 +38,20 @@ pub struct Held {
 pub struct States {
     pub unclaimed: u64,
     pub in_claim: u64,
-    pub paid: u64,
+    /// Only since its last start.
+    pub paid_since_start: u64,
+}
+
+/// What a user asked for, and what they know came of it.
+pub struct Asked {
+    pub job: String,
+    /// The user's account at the FEP, such as `u000001`.
+    pub user: String,
+    /// As the answer named it.
+    pub request_id: Option<String>,
+    pub completed: bool,
+    pub refused: bool,
+    pub completion_tokens: Option<u64>,
 }
 
 pub struct Provider {
@@ -52,8 +65,9 @@ pub struct Provider {
 /// Everybody's books at one moment.
 pub struct Books {
     pub ledger: Ledger,
-    /// What users have paid in.
-    pub deposits: Micros,
+    /// What users have paid in, by account.
+    pub deposits: BTreeMap<String, Micros>,
+    pub asked: Vec<Asked>,
     pub fees: Fees,
     /// Every receipt the FEP issued.
     pub issued: Vec<Receipt>,
@@ -83,6 +97,7 @@ pub fn check_ledger(ledger: &Ledger) -> Vec<String> {
 /// What is wrong between all books.
 pub fn check(books: &Books) -> Vec<String> {
     let mut found = check_ledger(&books.ledger);
+    check_jobs(books, &mut found);
     check_users(books, &mut found);
     check_sequences(books, &mut found);
     for provider in &books.providers {
@@ -91,17 +106,64 @@ pub fn check(books: &Books) -> Vec<String> {
     found
 }
 
-/// What users no longer have is what receipts charged them.
+/// A job that was served has one receipt over what the user got; one that was refused has none.
+fn check_jobs(books: &Books, found: &mut Vec<String>) {
+    for asked in &books.asked {
+        let own: Vec<&Receipt> = receipts_of(books, asked).collect();
+        let job = &asked.job;
+        match own[..] {
+            [receipt] if asked.completed => {
+                let (paid, got) = (u64::from(receipt.settled.output), asked.completion_tokens);
+                if got.is_some_and(|got| got != paid) {
+                    found.push(format!("job {job} got {got:?} tokens, its receipt says {paid}"));
+                }
+            }
+            [] if asked.completed && books.at_rest => found.push(format!("job {job} was served for free")),
+            [_, ..] if asked.refused => found.push(format!("job {job} was refused and charged")),
+            [_, _, ..] => found.push(format!("job {job} has {} receipts", own.len())),
+            [] | [_] => {}
+        }
+    }
+}
+
+/// A user has what they paid in, less what their jobs' receipts charged.
 fn check_users(books: &Books, found: &mut Vec<String>) {
-    let sum_of = |of: &str| sum(books.ledger.accounts.iter().filter(|l| l.account.starts_with(of)).map(|l| l.balance));
-    let (deposits, left) = (i128::from(books.deposits.0), sum_of("user:") + sum_of("held:"));
+    // An answer that never came names no request: then nobody can say whose a receipt is, only how much is gone.
+    if books.asked.iter().all(|asked| asked.request_id.is_some()) {
+        for (user, deposit) in &books.deposits {
+            let own = books.asked.iter().filter(|asked| asked.user == *user);
+            let charged = sum(own.flat_map(|asked| receipts_of(books, asked)).map(|receipt| receipt.charge));
+            let left = balance(books, &format!("user:{user}")) + balance(books, &format!("held:{user}"));
+            let paid_in = i128::from(deposit.0);
+            if paid_in - left != charged {
+                found
+                    .push(format!("{user} paid in {paid_in}, has {left}, was charged {charged} micro-units"));
+            }
+        }
+    }
+    let deposits = sum(books.deposits.values().copied());
+    let left = balance(books, "user:") + balance(books, "held:");
     let charged = sum(books.issued.iter().map(|receipt| receipt.charge));
     if deposits - left != charged {
-        found.push(format!("users deposited {deposits} and have {left}, but were charged {charged} micro-units"));
+        found.push(format!("users paid in {deposits}, have {left}, were charged {charged} micro-units"));
     }
-    if books.at_rest && sum_of("held:") != 0 {
-        found.push(format!("I2: {} micro-units are still held with nothing under way", sum_of("held:")));
+    if books.at_rest && balance(books, "held:") != 0 {
+        found.push(format!(
+            "I2: {} micro-units are still held with nothing under way",
+            balance(books, "held:")
+        ));
     }
+}
+
+fn receipts_of<'a>(books: &'a Books, asked: &'a Asked) -> impl Iterator<Item = &'a Receipt> {
+    let own = |receipt: &&Receipt| asked.request_id.as_deref() == Some(&receipt.request_id.to_string());
+    books.issued.iter().filter(own)
+}
+
+/// What stands on all accounts whose name starts so.
+fn balance(books: &Books, prefix: &str) -> i128 {
+    let accounts = books.ledger.accounts.iter();
+    sum(accounts.filter(|line| line.account.starts_with(prefix)).map(|line| line.balance))
 }
 
 /// I3, and no receipt withheld: each id once, each provider's sequence without a gap.
@@ -156,7 +218,9 @@ fn check_price(books: &Books, provider: &Provider, held: &Held, found: &mut Vec<
     let bill = economics::bill(price, &books.fees, &held.counts).map(|bill| (bill.charge, bill.payout));
     if bill != Some((held.charge, held.payout)) {
         let (charge, payout) = (held.charge, held.payout);
-        found.push(format!("I8: receipt {id:?} of {name} says {charge} and {payout}; its tokens come to {bill:?}"));
+        found.push(format!(
+            "I8: receipt {id:?} of {name} says {charge} and {payout}; its tokens come to {bill:?}"
+        ));
     }
 }
 
@@ -164,18 +228,17 @@ fn check_price(books: &Books, provider: &Provider, held: &Held, found: &mut Vec<
 fn check_states(books: &Books, provider: &Provider, found: &mut Vec<String>) {
     let name = &provider.name;
     let count = |state: &str| provider.held.iter().filter(|held| held.state == state).count() as u64;
-    let counted =
-        States { unclaimed: count("unclaimed"), in_claim: count("in_claim"), paid: count("paid") };
-    if counted != provider.states {
-        found.push(format!("I4: {name} lists {counted:?} and says {:?}", provider.states));
+    let (unclaimed, in_claim, paid) = (count("unclaimed"), count("in_claim"), count("paid"));
+    let states = provider.states;
+    if (unclaimed, in_claim) != (states.unclaimed, states.in_claim) || paid < states.paid_since_start {
+        found.push(format!("I4: {name} lists {unclaimed}, {in_claim}, {paid} and says {states:?}"));
     }
-    if counted.unclaimed + counted.in_claim + counted.paid != provider.held.len() as u64 {
+    if unclaimed + in_claim + paid + count("disputed") != provider.held.len() as u64 {
         found.push(format!("I4: {name} holds receipts in no known state"));
     }
     if books.at_rest {
         let unpaid = sum(provider.held.iter().filter(|held| held.state != "paid").map(|held| held.payout));
-        let account = format!("provider:{}", provider.node_id);
-        let owed = sum(books.ledger.accounts.iter().filter(|l| l.account == account).map(|l| l.balance));
+        let owed = balance(books, &format!("provider:{}", provider.node_id));
         if unpaid != owed {
             found.push(format!("{name} waits for {unpaid} micro-units, the FEP owes it {owed}"));
         }

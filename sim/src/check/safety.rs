@@ -39,7 +39,13 @@ pub fn check(request: &Value, streaming: bool, answer: &Answer, produced: &Compl
     found
 }
 
-fn check_complete(request: &Value, answer: &Answer, produced: &Completion, text: &str, found: &mut Vec<String>) {
+fn check_complete(
+    request: &Value,
+    answer: &Answer,
+    produced: &Completion,
+    text: &str,
+    found: &mut Vec<String>,
+) {
     let reason = serde_json::to_value(produced.finish_reason).unwrap_or_default();
     let bounded = request.get("max_tokens").is_some();
     // Where the user set no bound, the mesh does: then the answer may be shorter, and says so.

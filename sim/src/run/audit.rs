@@ -9,9 +9,9 @@ use labman_proto_core::wire::portal::{Receipt, ReceiptId};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::{JobState, Run};
-use crate::check::ledger::{self, Books, Held, Ledger, Provider, States};
-use crate::report::{ClaimFacts, ReceiptFacts, Report};
+use super::{Job, JobState, Run, outcome};
+use crate::check::ledger::{self, Asked, Books, Held, Ledger, Provider, States};
+use crate::report::{ClaimFacts, Ending, ReceiptFacts, Report};
 use crate::scenario;
 
 /// Lines asked for in one listing. A longer history is more than the checkers can see, and they say so.
@@ -31,17 +31,7 @@ struct Jobs {
     gateway: u64,
     provider: u64,
     unsettled: u64,
-}
-
-#[derive(Deserialize)]
-struct Users {
-    users: Vec<UserLine>,
-}
-
-#[derive(Deserialize)]
-struct UserLine {
-    user: String,
-    name: String,
+    receipts_missing: u64,
 }
 
 #[derive(Deserialize)]
@@ -98,7 +88,7 @@ impl Run<'_> {
         let providers = self.scenario.providers.iter().map(|p| (&p.name, patience(p.claim_every)));
         for (name, patience) in gateways.chain(providers) {
             let Ok(Status { receipts, jobs }) = self.get::<Status>(name, "/status") else { return false };
-            let working = jobs.gateway + jobs.provider + jobs.unsettled > 0;
+            let working = jobs.gateway + jobs.provider + jobs.unsettled + jobs.receipts_missing > 0;
             let claiming = receipts.in_claim > 0 || (receipts.unclaimed > 0 && since_last_job < patience);
             if working || claiming {
                 return false;
@@ -135,9 +125,31 @@ impl Run<'_> {
         for provider in &self.scenario.providers {
             providers.push(self.provider_books(provider)?);
         }
-        let deposits = self.scenario.users.iter().map(|user| user.deposit.0).sum();
+        let deposit = |user: &scenario::User| (self.user_id(&user.name), user.deposit);
+        let deposits = self.scenario.users.iter().map(deposit).collect();
+        let asked = self.jobs.iter().map(|job| self.asked(job)).collect();
         let fees = self.scenario.fep.fees;
-        Ok(Books { ledger, deposits: Micros(deposits), fees, issued, providers, at_rest: self.settled })
+        Ok(Books { ledger, deposits, asked, fees, issued, providers, at_rest: self.settled })
+    }
+
+    fn asked(&self, job: &Job) -> Asked {
+        let facts = outcome(job);
+        let request_id = match &job.state {
+            JobState::Ended(answer) => answer.request_id.clone(),
+            JobState::Waiting | JobState::Asked => None,
+        };
+        Asked {
+            user: self.user_id(&facts.user),
+            request_id,
+            completed: facts.ending() == Ending::Completed,
+            refused: facts.ending() == Ending::Refused,
+            completion_tokens: facts.completion_tokens,
+            job: facts.job,
+        }
+    }
+
+    fn user_id(&self, name: &str) -> String {
+        self.accounts.get(name).map(|account| account.user.clone()).unwrap_or_default()
     }
 
     fn provider_books(&mut self, provider: &scenario::Provider) -> Result<Provider, String> {
@@ -178,7 +190,8 @@ impl Run<'_> {
         report.receipts.sort();
         report.claims = self.claims();
         report.claims.sort();
-        let users = self.user_names();
+        let users =
+            self.accounts.iter().map(|(name, account)| (account.user.clone(), name.clone())).collect();
         for line in &books.ledger.accounts {
             report.balances.insert(rename(&line.account, &users, &nodes), line.balance.0);
         }
@@ -205,13 +218,6 @@ impl Run<'_> {
         let gateways = self.scenario.gateways.iter().map(|gateway| &gateway.name);
         let providers = self.scenario.providers.iter().map(|provider| &provider.name);
         gateways.chain(providers).map(|name| (self.cast.node_id(name), name.clone())).collect()
-    }
-
-    fn user_names(&mut self) -> BTreeMap<String, String> {
-        let fep = self.scenario.fep.name.as_str();
-        let users = self.get::<Users>(fep, "/users");
-        let lines = users.map(|users| users.users).unwrap_or_default();
-        lines.into_iter().map(|line| (line.user, line.name)).collect()
     }
 
     fn get<T: DeserializeOwned>(&mut self, host: &str, path: &str) -> Result<T, String> {

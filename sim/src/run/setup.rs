@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use labman_proto_core::time::Span;
 use serde_json::{Value, json};
 
-use super::Run;
+use super::{Account, Run};
 use crate::cast::{Resident, portman_name};
 use crate::host::{HostId, Spec};
 
@@ -37,7 +37,8 @@ impl Run<'_> {
             let answer = self.ask(fep, "POST", "/users", Some(&json!({ "name": user.name })))?;
             let id = text(&answer, "user")?;
             let answer = self.ask(fep, "POST", "/keys", Some(&json!({ "user": id })))?;
-            self.api_keys.insert(user.name.clone(), text(&answer, "api_key")?);
+            let account = Account { user: id.clone(), api_key: text(&answer, "api_key")? };
+            self.accounts.insert(user.name.clone(), account);
             if user.deposit.0 > 0 {
                 let reference = format!("deposit of {}", user.name);
                 let body = json!({ "user": id, "amount": user.deposit.to_string(), "reference": reference });

@@ -16,8 +16,11 @@ pub struct BadScenario {
 
 pub fn load(path: &Path) -> Result<Scenario, BadScenario> {
     let file = path.display().to_string();
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| BadScenario { file: file.clone(), line: 0, what: error.to_string() })?;
+    let text = std::fs::read_to_string(path).map_err(|error| BadScenario {
+        file: file.clone(),
+        line: 0,
+        what: error.to_string(),
+    })?;
     parse(&file, &text)
 }
 
@@ -91,7 +94,11 @@ fn check(scenario: &Scenario) -> Result<(), (&'static str, usize, String)> {
     for (index, expect) in scenario.expects.iter().enumerate() {
         if !crate::report::FIGURES.contains(&expect.field.as_str()) {
             let known = crate::report::FIGURES.join(", ");
-            return Err(("expect", index, format!("field: there is no {:?}; there is {known}", expect.field)));
+            return Err((
+                "expect",
+                index,
+                format!("field: there is no {:?}; there is {known}", expect.field),
+            ));
         }
     }
     Ok(())

@@ -28,7 +28,9 @@ fn parse_span(text: &str) -> Option<Span> {
 pub(super) fn span<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Span, D::Error> {
     let text = String::deserialize(deserializer)?;
     parse_span(&text).ok_or_else(|| {
-        D::Error::custom(format!("{text:?} is no length of time: write a whole number and ns, us, ms, s, m or h"))
+        D::Error::custom(format!(
+            "{text:?} is no length of time: write a whole number and ns, us, ms, s, m or h"
+        ))
     })
 }
 

@@ -58,6 +58,17 @@ fn held(receipt: &Receipt, state: &str) -> Held {
     }
 }
 
+fn asked(receipt: &Receipt) -> Asked {
+    Asked {
+        job: "job".into(),
+        user: "u000001".into(),
+        request_id: Some(receipt.request_id.to_string()),
+        completed: true,
+        refused: false,
+        completion_tokens: Some(50),
+    }
+}
+
 /// One user paid in 1,000 micro-units and was charged 210 twice: 200 each for the provider, who was paid once.
 fn books() -> Books {
     let issued = vec![receipt(1), receipt(2)];
@@ -75,12 +86,13 @@ fn books() -> Books {
         name: "provider".into(),
         node_id: NODE,
         held: vec![held(&issued[0], "paid"), held(&issued[1], "unclaimed")],
-        states: States { unclaimed: 1, in_claim: 0, paid: 1 },
+        states: States { unclaimed: 1, in_claim: 0, paid_since_start: 1 },
         prices: BTreeMap::from([("acme:box:toy".into(), PRICE)]),
     };
     Books {
         ledger: Ledger { balanced: true, accounts },
-        deposits: Micros(1_000),
+        deposits: BTreeMap::from([("u000001".into(), Micros(1_000))]),
+        asked: vec![asked(&issued[0]), asked(&issued[1])],
         fees: FEES,
         issued,
         providers: vec![provider],
@@ -101,11 +113,16 @@ fn every_way_of_cooking_the_books_is_found() {
             line.unwrap().balance.0 += change;
         })
     };
-    let all: [(&str, Box<dyn Fn(&mut Books)>); 12] = [
+    let all: [(&str, Box<dyn Fn(&mut Books)>); 17] = [
         ("not balanced", Box::new(|b| b.ledger.balanced = false)),
         ("I1", account("fep:fees", 1)),
         ("I7", account("user:", -600)),
-        ("but were charged", account("user:", 1)),
+        ("u000001 paid in 1000, has 581", account("user:", 1)),
+        ("users paid in 1000", Box::new(|b| b.issued[0].charge.0 += 1)),
+        ("for free", Box::new(|b| b.issued[0].request_id = RequestId([9; 16]))),
+        ("refused and charged", Box::new(|b| (b.asked[0].completed, b.asked[0].refused) = (false, true))),
+        ("its receipt says 50", Box::new(|b| b.asked[0].completion_tokens = Some(51))),
+        ("has 2 receipts", Box::new(|b| b.issued[1].request_id = b.issued[0].request_id)),
         ("still held", account("held:", 5)),
         ("issued a receipt twice", Box::new(|b| b.issued[1].receipt_id = b.issued[0].receipt_id)),
         ("are numbered [1, 3]", Box::new(|b| b.issued[1].sequence = 3)),
