@@ -69,6 +69,7 @@ impl Gossip {
         if self.own.capability.as_ref() == Some(&record) {
             return Vec::new();
         }
+        self.view.capability(cx.me.net_id, cx.me.node_id, &record);
         self.own.capability = Some(record);
         self.sign(cx, Topic::Capability)
     }

@@ -23,6 +23,7 @@ use crate::limits::{CONTROL_BACKLOG, HELLO_WITHIN, LINKS};
 use crate::machine::{Completion, LinkId, OpId, ResetCode, StreamId};
 use crate::node::config;
 use crate::node::cx::Cx;
+use crate::node::loopback::SELF_LINK;
 use crate::rng::Stream;
 use crate::time::{Now, Span, Wake};
 use crate::timers::Timers;
@@ -55,6 +56,8 @@ pub(crate) struct Labnet {
     /// Control streams by id.
     controls: BTreeMap<StreamId, LinkId>,
     hello_due: Timers<LinkId>,
+    /// Gateway and provider at once: job streams to ourselves stay inside.
+    serves_itself: bool,
 }
 
 struct Link {
@@ -78,6 +81,7 @@ impl Labnet {
             links: BTreeMap::new(),
             controls: BTreeMap::new(),
             hello_due: Timers::default(),
+            serves_itself: config.gateway.is_some() && config.provider.is_some(),
         }
     }
 
@@ -228,6 +232,9 @@ impl Labnet {
     /// The link on which to open streams to a node: where both ends dialled at once, both choose the one that the lower
     /// node id dialled, and neither closes the other.
     pub(crate) fn link_to(&self, me: NodeId, node_id: NodeId) -> Option<LinkId> {
+        if node_id == me {
+            return self.serves_itself.then_some(SELF_LINK);
+        }
         let mine = me < node_id;
         let links = self.links.iter().filter(|(_, state)| state.admitted && state.node_id == node_id);
         links.max_by_key(|(link, state)| (state.dialled == mine, **link)).map(|(link, _)| *link)

@@ -334,7 +334,7 @@ impl Outbox {
         OpId(self.ops)
     }
 
-    fn next_stream(&mut self) -> StreamId {
+    pub(crate) fn next_stream(&mut self) -> StreamId {
         self.streams += 2;
         StreamId(self.streams)
     }

@@ -5,6 +5,7 @@
 pub mod config;
 pub(crate) mod cx;
 pub(crate) mod fep;
+pub(crate) mod loopback;
 
 mod admin;
 
@@ -12,6 +13,7 @@ use alloc::{format, string::String, vec::Vec};
 
 use admin::Admin;
 use cx::{Cx, Me, Owners, Room};
+use loopback::{Arrival, SELF_LINK};
 use serde::{Deserialize, Serialize};
 
 use crate::gateway::{self, Gateway, Mesh, Tell};
@@ -24,6 +26,7 @@ use crate::provider::{self, Provider};
 use crate::rng::Seed;
 use crate::store::{BadRow, Row, Snapshot, Table, Write};
 use crate::time::{Now, Wake};
+use crate::wire::envelope::Kind;
 use crate::wire::mesh::PeerRecord;
 
 /// One row: which life this is.
@@ -163,8 +166,12 @@ impl Node {
 
     fn tell(&mut self, now: Now, messages: impl IntoIterator<Item = Tell>) {
         for Tell { to, kind, payload } in messages {
-            // Without a link it is dropped: whoever wants it delivered tries again.
-            self.labnet.tell(&mut cx!(self, now, Labnet), to, kind, &payload);
+            if to == self.me.node_id {
+                self.message(now, to, kind, &payload);
+            } else {
+                // Without a link it is dropped: whoever wants it delivered tries again.
+                self.labnet.tell(&mut cx!(self, now, Labnet), to, kind, &payload);
+            }
         }
     }
 
@@ -182,15 +189,36 @@ impl Node {
                     let outputs = self.gossip.handle(&mut cx!(self, now, Labnet), from, frame);
                     self.spread(now, outputs);
                 }
-                labnet::Output::Message { from, kind, payload } => {
-                    if let Some(gateway) = &mut self.gateway {
-                        gateway.message(&mut cx!(self, now, Gateway), from, kind, &payload);
-                    }
+                labnet::Output::Message { from, kind, payload } => self.message(now, from, kind, &payload),
+            }
+        }
+    }
+
+    fn message(&mut self, now: Now, from: NodeId, kind: Kind, payload: &[u8]) {
+        if let Some(gateway) = &mut self.gateway {
+            gateway.message(&mut cx!(self, now, Gateway), from, kind, payload);
+        }
+        if let Some(provider) = &mut self.provider {
+            let tell = provider.message(&mut cx!(self, now, Provider), from, kind, payload);
+            self.tell(now, tell);
+        }
+    }
+
+    /// Lets what the rooms did on the link to ourselves arrive at its other end.
+    fn drain_loopback(&mut self, now: Now) {
+        while let Some((stream, arrival)) = self.owners.loopback.poll() {
+            match arrival {
+                Arrival::Opened => {
+                    self.owners.adopt(stream, Room::Provider, Some(SELF_LINK));
                     if let Some(provider) = &mut self.provider {
-                        let tell = provider.message(&mut cx!(self, now, Provider), from, kind, &payload);
-                        self.tell(now, tell);
+                        let me = self.me.node_id;
+                        provider.opened(&mut cx!(self, now, Provider), stream, SELF_LINK, Some(me));
                     }
                 }
+                Arrival::Bytes(bytes) => self.bytes(now, stream, &bytes),
+                Arrival::Finished => self.finished(now, stream),
+                Arrival::Reset => self.reset(now, stream),
+                Arrival::Credit(bytes) => self.credit(now, stream, bytes),
             }
         }
     }
@@ -409,6 +437,7 @@ impl Machine for Node {
             Input::Credit { stream, bytes } => self.credit(now, stream, bytes),
             Input::Done(op, completion) => self.done(now, op, completion),
         }
+        self.drain_loopback(now);
     }
 
     fn handle_timeout(&mut self, now: Now) {
@@ -430,6 +459,7 @@ impl Machine for Node {
                 self.capability_changed(now);
             }
         }
+        self.drain_loopback(now);
     }
 
     fn poll_output(&mut self) -> Option<Output> {

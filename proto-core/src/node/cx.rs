@@ -6,6 +6,7 @@ use alloc::{collections::BTreeMap, string::String, vec::Vec};
 use crate::http::{RequestHead, ResponseHead};
 use crate::identity::{Identity, NetId, NodeId};
 use crate::machine::{Level, LinkId, OpId, Outbox, ResetCode, StreamId, Target};
+use crate::node::loopback::{Arrival, Loopback, SELF_LINK};
 use crate::store::{Range, Write};
 use crate::time::{Now, Span};
 use crate::wire::envelope::{Header, Kind, SignedFrame};
@@ -81,6 +82,7 @@ struct StreamState {
 pub(crate) struct Owners {
     streams: BTreeMap<StreamId, StreamState>,
     ops: BTreeMap<OpId, Room>,
+    pub(crate) loopback: Loopback,
 }
 
 impl Owners {
@@ -113,6 +115,7 @@ impl Owners {
             mark(state);
             if state.in_done && state.out_done {
                 self.streams.remove(&stream);
+                self.loopback.forget(stream);
             }
         }
     }
@@ -128,7 +131,13 @@ pub(crate) struct Cx<'a> {
 
 impl Cx<'_> {
     pub(crate) fn open(&mut self, link: LinkId) -> StreamId {
-        let stream = self.out.open(link);
+        let stream = if link == SELF_LINK {
+            let (near, far) = (self.out.next_stream(), self.out.next_stream());
+            self.owners.loopback.open(near, far);
+            near
+        } else {
+            self.out.open(link)
+        };
         self.owners.adopt(stream, self.room, Some(link));
         stream
     }
@@ -151,21 +160,30 @@ impl Cx<'_> {
     }
 
     pub(crate) fn send(&mut self, stream: StreamId, bytes: Vec<u8>) {
-        self.out.send(stream, bytes);
+        if let Some(Arrival::Bytes(bytes)) = self.owners.loopback.pass(stream, Arrival::Bytes(bytes)) {
+            self.out.send(stream, bytes);
+        }
     }
 
     pub(crate) fn grant(&mut self, stream: StreamId, bytes: usize) {
-        self.out.grant(stream, bytes);
+        let Ok(granted @ 1..) = u32::try_from(bytes) else { return };
+        if self.owners.loopback.pass(stream, Arrival::Credit(granted)).is_some() {
+            self.out.grant(stream, bytes);
+        }
     }
 
     pub(crate) fn finish(&mut self, stream: StreamId) {
-        self.out.finish(stream);
+        if self.owners.loopback.pass(stream, Arrival::Finished).is_some() {
+            self.out.finish(stream);
+        }
         self.owners.end(stream, |state| state.out_done = true);
     }
 
     /// Ends both directions at once; nothing if the stream is gone already.
     pub(crate) fn reset(&mut self, stream: StreamId, code: ResetCode) {
-        if self.owners.streams.remove(&stream).is_some() {
+        if self.owners.streams.remove(&stream).is_some()
+            && self.owners.loopback.pass(stream, Arrival::Reset).is_some()
+        {
             self.out.reset(stream, code);
         }
     }
