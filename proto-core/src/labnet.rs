@@ -159,6 +159,9 @@ impl Labnet {
                     if let Err(reason) = state.frame(cx, link, frame, &mut outputs) {
                         return self.misbehaved(cx, link, reason, outputs);
                     }
+                    if state.admitted {
+                        self.hello_due.clear(link);
+                    }
                 }
                 Ok(Some(Frame::Light { .. })) => {
                     return self.misbehaved(cx, link, "an unsigned frame on the control stream", outputs);
