@@ -13,7 +13,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use labman_proto_core::identity::Identity;
-use zeroize::Zeroizing;
+use labman_io_tokio::Zeroizing;
 
 pub use fep::Fep;
 pub use labmand::Labmand;
@@ -29,8 +29,8 @@ pub enum Failure {
     Bind { key: &'static str, addr: SocketAddr, why: std::io::Error },
     #[error("can't use the data directory {}: {why}; make it writable for this user, or change `data_dir`", path.display())]
     DataDir { path: PathBuf, why: std::io::Error },
-    #[error("can't use the key {}: {why}", path.display())]
-    Key { path: PathBuf, why: String },
+    #[error("{0}")]
+    Key(String),
     #[error("{who} does not start: {why}")]
     Start { who: &'static str, why: String },
 }
@@ -50,7 +50,7 @@ impl DataDir {
     /// The key's secret, made on the first call.
     pub fn secret(&self) -> Result<Zeroizing<[u8; 32]>, Failure> {
         let path = self.0.join("node.key");
-        labman_io_tokio::load_or_create_key(&path).map_err(|why| Failure::Key { path, why: why.to_string() })
+        labman_io_tokio::load_or_create_key(&path).map_err(|why| Failure::Key(why.to_string()))
     }
 
     pub fn identity(&self) -> Result<Identity, Failure> {

@@ -39,7 +39,7 @@ impl Labmand {
         let io = IoConfig {
             name: name.to_string(),
             store: Some(StoreConfig { path: dir.store(), tables: Node::TABLES }),
-            mesh: Some(MeshConfig { secret: secret.clone(), listen: mesh_socket }),
+            mesh: Some(MeshConfig::new(secret.clone(), mesh_socket)),
             portman_socket,
             public_http: http_socket,
             admin: Some(dir.admin()),

@@ -45,7 +45,7 @@ impl Outcome {
 }
 
 /// The ids of all claims that were made so far: what a request is paid by comes after them.
-pub async fn claim_ids(mesh: &Mesh) -> Result<BTreeSet<String>, MeshError> {
+pub(super) async fn claim_ids(mesh: &Mesh) -> Result<BTreeSet<String>, MeshError> {
     let mut ids = BTreeSet::new();
     for provider in &mesh.providers {
         ids.extend(provider.claims().await?.iter().map(id_of));
