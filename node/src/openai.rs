@@ -25,7 +25,8 @@ pub struct Client {
 #[derive(Clone, Debug)]
 pub struct Answer {
     pub status: u16,
-    pub request_id: Option<String>,
+    /// Names in lower case.
+    pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
 }
 
@@ -141,12 +142,18 @@ impl Client {
 
 impl Answer {
     async fn read(response: Response<Incoming>) -> Result<Self, ClientError> {
-        let (status, request_id) = (response.status().as_u16(), request_id(&response));
+        let status = response.status().as_u16();
+        let text = |value: &hyper::header::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+        let headers = response.headers().iter().map(|(name, value)| (name.to_string(), text(value))).collect();
         let (mut body, mut whole) = (response.into_body(), Vec::new());
         while let Some(bytes) = next(&mut body).await? {
             whole.extend_from_slice(&bytes);
         }
-        Ok(Self { status, request_id, body: whole })
+        Ok(Self { status, headers, body: whole })
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str())
     }
 
     /// `Null` where it is not JSON.
