@@ -69,9 +69,7 @@ impl Cli {
 
 fn with_next_step(why: &AdminError) -> String {
     match why {
-        AdminError::Unreachable { .. } => {
-            format!("{why}\nstart it with `labmand --config FILE`, or name its socket with --socket (as its own user, or root)")
-        }
+        AdminError::Unreachable(_) => format!("{why} (`labmand --config FILE` starts it; --socket names its socket)"),
         AdminError::Refused { .. } | AdminError::Garbled { .. } => why.to_string(),
     }
 }

@@ -12,7 +12,7 @@ pub(crate) fn for_eyes(answer: &Value) -> String {
     let mut lines = vec![
         format!("node      {}", text(&answer["node_id"])),
         format!("network   {}", text(&answer["network"])),
-        format!("roles     {}", list(&answer["roles"])),
+        format!("roles     {}", roles(&answer["roles"])),
         format!("up        {}", uptime(answer["uptime_ms"].as_u64().unwrap_or_default())),
         format!("receipts  {}", figures("receipts")),
         format!("jobs      {}", figures("jobs")),
@@ -43,7 +43,8 @@ fn models(answer: &Value) -> Table {
 fn portmans(answer: &Value) -> Table {
     let mut table = Table::new(&["  ep", "attached", "models"]);
     for portman in items(&answer["portmans"]) {
-        table.row(vec![format!("  {}", text(&portman["ep"])), text(&portman["attached"]), list(&portman["models"])]);
+        let models = items(&portman["models"]).map(|model| text(&model["id"])).collect::<Vec<_>>().join(", ");
+        table.row(vec![format!("  {}", text(&portman["ep"])), text(&portman["attached"]), models]);
     }
     table
 }
@@ -57,12 +58,9 @@ fn items(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()
 }
 
-/// Names with commas between them, or a count as it is.
-fn list(value: &Value) -> String {
-    match value.as_array() {
-        Some(names) => names.iter().map(text).collect::<Vec<_>>().join(", "),
-        None => text(value),
-    }
+fn roles(value: &Value) -> String {
+    let roles = value.as_object().into_iter().flatten().filter(|(_, has)| **has == true);
+    roles.map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ")
 }
 
 fn uptime(ms: u64) -> String {
@@ -82,7 +80,7 @@ mod tests {
 
     #[test]
     fn a_lonely_node_is_told_what_to_look_at() {
-        let shown = for_eyes(&json!({ "node_id": "N", "roles": ["provider"], "uptime_ms": 61_000 }));
+        let shown = for_eyes(&json!({ "node_id": "N", "roles": { "gateway": false, "provider": true }, "uptime_ms": 61_000 }));
         assert!(shown.contains("roles     provider") && shown.contains("up        1 min 1 s"), "{shown}");
         assert!(shown.contains("none: check the [[bootstrap]] entries"), "{shown}");
     }

@@ -12,9 +12,9 @@ pub struct Admin {
 
 #[derive(Debug, thiserror::Error)]
 pub enum AdminError {
-    #[error("nothing answers at {} ({why}); is the daemon running, and may this user open its socket?", socket.display())]
-    Unreachable { socket: PathBuf, why: String },
-    /// The daemon's own words.
+    #[error(transparent)]
+    Unreachable(labman_io_tokio::admin_client::AdminError),
+    /// In the daemon's own words.
     #[error("{message}")]
     Refused { status: u16, code: String, message: String },
     #[error("{} answered {status} with something that is not JSON; are both of the same version?", socket.display())]
@@ -27,17 +27,17 @@ impl Admin {
     }
 
     pub async fn get(&self, path: &str) -> Result<Value, AdminError> {
-        self.call("GET", path, Vec::new()).await
+        self.call("GET", path, None).await
     }
 
     pub async fn post(&self, path: &str, body: &Value) -> Result<Value, AdminError> {
-        self.call("POST", path, body.to_string().into_bytes()).await
+        self.call("POST", path, Some(body.to_string().into_bytes())).await
     }
 
-    async fn call(&self, method: &str, path: &str, body: Vec<u8>) -> Result<Value, AdminError> {
+    async fn call(&self, method: &str, path: &str, body: Option<Vec<u8>>) -> Result<Value, AdminError> {
         let (status, answer) = labman_io_tokio::admin_client::call(&self.socket, method, path, body)
             .await
-            .map_err(|why| AdminError::Unreachable { socket: self.socket.clone(), why: why.to_string() })?;
+            .map_err(AdminError::Unreachable)?;
         let answer: Value = serde_json::from_slice(&answer)
             .map_err(|_| AdminError::Garbled { socket: self.socket.clone(), status })?;
         if (200..300).contains(&status) {

@@ -59,7 +59,7 @@ pub enum DemoError {
 
 /// Providers connect and announce themselves; a real runtime may answer slowly while it loads.
 const LISTED_WITHIN: Duration = Duration::from_secs(30);
-const PROMPT: &str = "Tell me how a mesh of small machines can answer one question together.";
+const PROMPT: &str = "Tell me about the lanterns on the coast.";
 const MOST_TOKENS: u32 = 64;
 
 /// Runs until the demo is over or somebody stops it.
@@ -87,9 +87,8 @@ async fn tell(options: &Options, mesh: &Mesh, story: &Story, dir: &Path) -> Resu
     let slugs = mesh.providers_listed(&client, LISTED_WITHIN).await?;
     story.begins(mesh, &client, &slugs, dir, options.runtime_url.is_none());
 
-    let claims_before = outcome::claim_ids(mesh).await?;
     let completion = ask(&client, &slugs, story).await?;
-    let outcome = Outcome::follow(mesh, completion, &claims_before).await?;
+    let outcome = Outcome::follow(mesh, completion).await?;
     story.money(mesh, &outcome);
     if options.json {
         println!("{:#}", document(&outcome, &client, &user));

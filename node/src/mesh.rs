@@ -41,6 +41,7 @@ pub struct Provider {
 /// A user who can send requests.
 #[derive(Clone, Debug)]
 pub struct User {
+    pub id: String,
     pub name: String,
     pub api_key: String,
 }
@@ -89,20 +90,23 @@ impl Mesh {
         Client::new(addr, api_key)
     }
 
-    /// Opens an account with a deposit and an API key. An account of that name that is there already gets both.
+    /// An account with a deposit and a fresh API key. One of that name that is there already gets both.
     pub async fn user(&self, name: &str, deposit: &str) -> Result<User, MeshError> {
         let admin = self.fep_admin();
-        match admin.post("/users", &json!({ "name": name })).await {
-            Ok(_) | Err(AdminError::Refused { status: 409, .. }) => {}
-            Err(other) => return Err(other.into()),
-        }
+        let users = admin.get("/users").await?;
+        let known = users["users"].as_array().into_iter().flatten().find(|user| user["name"] == name);
+        let user = match known {
+            Some(known) => known["user"].clone(),
+            None => admin.post("/users", &json!({ "name": name })).await?["user"].clone(),
+        };
         if deposit != "0" {
             let reference = format!("test deposit {}", crate::init::fresh_token());
-            let deposit = json!({ "user": name, "amount": deposit, "reference": reference });
+            let deposit = json!({ "user": user, "amount": deposit, "reference": reference });
             admin.post("/deposits", &deposit).await?;
         }
-        let key = admin.post("/keys", &json!({ "user": name })).await?;
-        Ok(User { name: name.to_string(), api_key: key["api_key"].as_str().unwrap_or_default().to_string() })
+        let key = admin.post("/keys", &json!({ "user": user })).await?;
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_string();
+        Ok(User { id: text(&user), name: name.to_string(), api_key: text(&key["api_key"]) })
     }
 
     /// Waits until a gateway lists a model of every provider; the models' slugs.
@@ -220,8 +224,6 @@ pub async fn until<T>(
 async fn enrol(fep: &Fep, gateway_dir: &Path) -> Result<(), MeshError> {
     let node_id = DataDir::open(gateway_dir)?.identity()?.node_id();
     let gateway = json!({ "node_id": node_id.to_string(), "name": "gateway of this process" });
-    match Admin::at(&fep.admin).post("/gateways", &gateway).await {
-        Ok(_) | Err(AdminError::Refused { status: 409, .. }) => Ok(()),
-        Err(other) => Err(other.into()),
-    }
+    Admin::at(&fep.admin).post("/gateways", &gateway).await?;
+    Ok(())
 }

@@ -3,16 +3,10 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
-use hyper::client::conn::http1;
-use hyper::{Request, Response};
-use hyper_util::rt::TokioIo;
+use labman_io_tokio::http_client::{self, HttpError};
 use labman_proto_core::http::Lines;
 use labman_proto_core::limits;
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
 
 /// Somebody with an API key, at one gateway.
 #[derive(Clone, Debug)]
@@ -48,12 +42,12 @@ pub struct Completion {
 
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    #[error("the gateway at {addr} can't be reached: {why}")]
-    Unreachable { addr: SocketAddr, why: String },
+    #[error(transparent)]
+    Http(#[from] HttpError),
     #[error("the gateway answered {status}: {}", String::from_utf8_lossy(body))]
     Refused { status: u16, body: Vec<u8> },
-    #[error("the stream broke off: {0}")]
-    Broken(String),
+    #[error("a line of the stream is too long")]
+    Line,
     #[error("nothing came from the gateway for {0:?}")]
     Silent(Duration),
 }
@@ -102,54 +96,34 @@ impl Client {
     /// Streams one chat completion, telling `on_text` each piece as it comes. An error event is part of the completion;
     /// `Err` is an answer that was no stream, or a connection that broke.
     pub async fn stream_chat(&self, body: Value, mut on_text: impl FnMut(&str)) -> Result<Completion, ClientError> {
-        let response = self.send("POST", "/v1/chat/completions", streamed(body).to_string().into_bytes()).await?;
-        if response.status() != 200 {
+        let body = streamed(body).to_string().into_bytes();
+        let mut response = self.send("POST", "/v1/chat/completions", body).await?;
+        if response.status != 200 {
             let answer = Answer::read(response).await?;
             return Err(ClientError::Refused { status: answer.status, body: answer.body });
         }
-        let mut completion = Completion { request_id: request_id(&response).unwrap_or_default(), ..Default::default() };
-        let (mut lines, mut body) = (Lines::up_to(limits::LINE), response.into_body());
-        while let Some(bytes) = next(&mut body).await? {
-            let whole = lines.push(&bytes).map_err(|_| ClientError::Broken("a line is too long".to_string()))?;
-            for line in whole {
+        let request_id = response.header("x-request-id").unwrap_or_default().to_string();
+        let mut completion = Completion { request_id, ..Completion::default() };
+        let mut lines = Lines::up_to(limits::LINE);
+        while let Some(bytes) = in_time(response.chunk()).await? {
+            for line in lines.push(&bytes).map_err(|_| ClientError::Line)? {
                 completion.take(&line, &mut on_text);
             }
         }
         Ok(completion)
     }
 
-    async fn send(&self, method: &str, path: &str, body: Vec<u8>) -> Result<Response<Incoming>, ClientError> {
-        let unreachable =
-            |why: &dyn std::fmt::Display| ClientError::Unreachable { addr: self.addr, why: why.to_string() };
-        let socket = TcpStream::connect(self.addr).await.map_err(|why| unreachable(&why))?;
-        let (mut sender, connection) =
-            http1::handshake(TokioIo::new(socket)).await.map_err(|why| unreachable(&why))?;
-        tokio::spawn(connection);
-        let request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header("host", self.addr.to_string())
-            .header("authorization", format!("Bearer {}", self.api_key))
-            .header("content-type", "application/json")
-            .body(Full::new(Bytes::from(body)))
-            .map_err(|why| unreachable(&why))?;
-        match tokio::time::timeout(SILENCE, sender.send_request(request)).await {
-            Ok(response) => response.map_err(|why| ClientError::Broken(why.to_string())),
-            Err(_) => Err(ClientError::Silent(SILENCE)),
-        }
+    async fn send(&self, method: &str, path: &str, body: Vec<u8>) -> Result<http_client::Answer, ClientError> {
+        let (url, bearer) = (format!("http://{}{path}", self.addr), format!("Bearer {}", self.api_key));
+        let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+        in_time(http_client::request(method, &url, &headers, body)).await
     }
 }
 
 impl Answer {
-    async fn read(response: Response<Incoming>) -> Result<Self, ClientError> {
-        let status = response.status().as_u16();
-        let text = |value: &hyper::header::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-        let headers = response.headers().iter().map(|(name, value)| (name.to_string(), text(value))).collect();
-        let (mut body, mut whole) = (response.into_body(), Vec::new());
-        while let Some(bytes) = next(&mut body).await? {
-            whole.extend_from_slice(&bytes);
-        }
-        Ok(Self { status, headers, body: whole })
+    async fn read(mut response: http_client::Answer) -> Result<Self, ClientError> {
+        let (status, headers) = (response.status, std::mem::take(&mut response.headers));
+        Ok(Self { status, headers, body: in_time(response.rest()).await? })
     }
 
     pub fn header(&self, name: &str) -> Option<&str> {
@@ -195,22 +169,9 @@ fn streamed(mut body: Value) -> Value {
     body
 }
 
-fn request_id(response: &Response<Incoming>) -> Option<String> {
-    response.headers().get("x-request-id")?.to_str().ok().map(str::to_string)
-}
-
-/// The body's next bytes; `None` at its end.
-async fn next(body: &mut Incoming) -> Result<Option<Bytes>, ClientError> {
-    loop {
-        let frame = tokio::time::timeout(SILENCE, body.frame()).await.map_err(|_| ClientError::Silent(SILENCE))?;
-        match frame {
-            None => return Ok(None),
-            Some(Err(why)) => return Err(ClientError::Broken(why.to_string())),
-            Some(Ok(frame)) => {
-                if let Ok(bytes) = frame.into_data() {
-                    return Ok(Some(bytes));
-                }
-            }
-        }
+async fn in_time<T>(step: impl Future<Output = Result<T, HttpError>>) -> Result<T, ClientError> {
+    match tokio::time::timeout(SILENCE, step).await {
+        Ok(done) => Ok(done?),
+        Err(_) => Err(ClientError::Silent(SILENCE)),
     }
 }

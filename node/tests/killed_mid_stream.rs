@@ -9,6 +9,7 @@ use labman_node::admin::Admin;
 use labman_node::daemon::Toy;
 use labman_node::init;
 use labman_node::mesh::{Mesh, Plan, ProviderPlan, Runtime};
+use labman_proto_core::money::Micros;
 use labman_proto_core::time::Span;
 use labman_proto_core::toy;
 use support::{Process, SOON, chat, eventually};
@@ -78,12 +79,12 @@ async fn the_user_is_told_in_time_and_pays_for_what_came_and_the_provider_is_pai
         Ok(answer["receipts"].as_array().and_then(|receipts| receipts.first()).cloned())
     })
     .await;
-    let paid_for = receipt["counts"]["output"].as_u64().unwrap_or_else(|| panic!("no counts: {receipt}"));
+    let paid_for = receipt["settled"]["output"].as_u64().unwrap_or_else(|| panic!("no counts: {receipt}"));
     assert!((1..=completion.chunks as u64).contains(&paid_for), "{paid_for} of {}", completion.chunks);
 
     // The charge is all the user lost: the rest of the hold is theirs again.
     let charge = receipt["charge"].as_i64().unwrap();
-    assert_eq!(support::balance(&mesh, "alice").await, 1_000_000 - charge);
+    assert_eq!(support::balance(&mesh, "alice").await, Micros(1_000_000 - charge));
     assert_eq!(mesh.fep_admin().get("/ledger").await.unwrap()["balanced"], true);
 
     // Back on its data directory, the provider gets the receipt it never saw, and claims it.

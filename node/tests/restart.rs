@@ -136,9 +136,9 @@ async fn daemons_that_are_killed_and_started_again_have_lost_nothing() {
     let mut hosts = Hosts::start(&dir, &toy).await;
     let fep = admin(&dir, "fep");
     fep.post("/gateways", &json!({ "node_id": hosts.gateway_id, "name": "gateway" })).await.unwrap();
-    fep.post("/users", &json!({ "name": "alice" })).await.unwrap();
-    fep.post("/deposits", &json!({ "user": "alice", "amount": "1", "reference": "first" })).await.unwrap();
-    let key = fep.post("/keys", &json!({ "user": "alice" })).await.unwrap()["api_key"].as_str().unwrap().to_string();
+    let alice = fep.post("/users", &json!({ "name": "alice" })).await.unwrap()["user"].clone();
+    fep.post("/deposits", &json!({ "user": alice, "amount": "1", "reference": "first" })).await.unwrap();
+    let key = fep.post("/keys", &json!({ "user": alice })).await.unwrap()["api_key"].as_str().unwrap().to_string();
 
     let client = hosts.client(&key);
     complete(&client, &slug(&client).await, 12).await;
@@ -161,7 +161,7 @@ async fn daemons_that_are_killed_and_started_again_have_lost_nothing() {
     assert!(paid_receipts(&dir, 3).await.is_superset(&receipts));
     // A deposit that is repeated by its reference is one deposit.
     let before = users(&dir).await;
-    let again = json!({ "user": "alice", "amount": "1", "reference": "first" });
+    let again = json!({ "user": alice, "amount": "1", "reference": "first" });
     admin(&dir, "fep").post("/deposits", &again).await.unwrap();
     assert_eq!(users(&dir).await, before);
 

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use labman_node::mesh::{Mesh, MeshError, Plan, ProviderPlan, User, until};
 use labman_node::openai::{Client, Completion};
+use labman_proto_core::money::Micros;
 use serde_json::{Value, json};
 
 pub use labman_node::mesh::Seen;
@@ -46,15 +47,16 @@ impl Rig {
         &self.slugs[0]
     }
 
-    pub async fn balance(&self, user: &str) -> Value {
+    pub async fn balance(&self, user: &str) -> Micros {
         balance(&self.mesh, user).await
     }
 }
 
-pub async fn balance(mesh: &Mesh, user: &str) -> Value {
+pub async fn balance(mesh: &Mesh, user: &str) -> Micros {
     let users = mesh.fep_admin().get("/users").await.unwrap();
-    let found = users["users"].as_array().unwrap().iter().find(|found| found["user"] == user);
-    found.unwrap_or_else(|| panic!("no user {user} in {users}"))["balance"].clone()
+    let found = users["users"].as_array().unwrap().iter().find(|found| found["name"] == user);
+    let balance = found.unwrap_or_else(|| panic!("no user {user} in {users}"))["balance"].clone();
+    balance.as_str().unwrap().parse().unwrap()
 }
 
 pub fn chat(model: &str, max_tokens: u32) -> Value {

@@ -3,7 +3,6 @@
 
 use std::path::Path;
 
-use labman_proto_core::money::Micros;
 use serde_json::{Value, json};
 
 use super::{Command, GatewayCommand, KeyCommand, UserCommand};
@@ -45,7 +44,7 @@ impl Operator {
     }
 
     pub(super) async fn run(&self, command: Command, as_json: bool) -> Result<(), String> {
-        let answer = self.call(&command).await.map_err(|why| why.to_string())?;
+        let answer = self.call(&command).await?;
         if as_json {
             println!("{answer:#}");
         } else {
@@ -54,31 +53,61 @@ impl Operator {
         Ok(())
     }
 
-    async fn call(&self, command: &Command) -> Result<Value, crate::admin::AdminError> {
+    async fn call(&self, command: &Command) -> Result<Value, String> {
         let admin = &self.admin;
-        match command {
-            Command::User(UserCommand::Add { name }) => admin.post("/users", &json!({ "name": name })).await,
+        let answer = match command {
+            Command::User(UserCommand::Add { name }) => {
+                if !self.users_called(name).await?.is_empty() {
+                    return Err(format!("there is a user {name:?} already; choose another name"));
+                }
+                admin.post("/users", &json!({ "name": name })).await
+            }
             Command::User(UserCommand::List) => admin.get("/users").await,
-            Command::Key(KeyCommand::Add { user }) => admin.post("/keys", &json!({ "user": user })).await,
+            Command::Key(KeyCommand::Add { user }) => {
+                admin.post("/keys", &json!({ "user": self.user_id(user).await? })).await
+            }
             Command::Gateway(GatewayCommand::Add { node_id, name }) => {
                 admin.post("/gateways", &json!({ "node_id": node_id, "name": name })).await
             }
             Command::Gateway(GatewayCommand::List) => admin.get("/gateways").await,
             Command::Deposit { user, amount, reference } => {
                 let reference = reference.clone().unwrap_or_else(|| format!("deposit {}", fresh_token()));
-                let deposit = json!({ "user": user, "amount": amount, "reference": reference });
-                admin.post("/deposits", &deposit).await
+                let user = self.user_id(user).await?;
+                admin.post("/deposits", &json!({ "user": user, "amount": amount, "reference": reference })).await
             }
             Command::Ledger => admin.get("/ledger").await,
             Command::Init { .. } | Command::Id => Ok(Value::Null),
+        };
+        answer.map_err(|why| why.to_string())
+    }
+
+    /// The id of a user who is named by name or by id.
+    async fn user_id(&self, user: &str) -> Result<Value, String> {
+        match self.users_called(user).await?.as_slice() {
+            [only] => Ok(only.clone()),
+            [] => Err(format!("there is no user {user:?}; `labman-fep user list` shows them, `user add` makes one")),
+            several => {
+                let ids = several.iter().map(plain).collect::<Vec<_>>().join(", ");
+                Err(format!("several users are called {user:?}; say which one by its id: {ids}"))
+            }
         }
+    }
+
+    async fn users_called(&self, user: &str) -> Result<Vec<Value>, String> {
+        let users = self.admin.get("/users").await.map_err(|why| why.to_string())?;
+        let all = users["users"].as_array().cloned().unwrap_or_default();
+        if let Some(known) = all.iter().find(|known| known["user"] == user) {
+            return Ok(vec![known["user"].clone()]);
+        }
+        Ok(all.iter().filter(|known| known["name"] == user).map(|known| known["user"].clone()).collect())
     }
 }
 
 fn for_eyes(command: &Command, answer: &Value) -> String {
     match command {
         Command::User(UserCommand::Add { name }) => {
-            format!("User {name:?} is there. Next: labman-fep key add {name}; labman-fep deposit {name} AMOUNT")
+            let id = plain(&answer["user"]);
+            format!("User {name:?} is {id}. Next: labman-fep key add {name}; labman-fep deposit {name} AMOUNT")
         }
         Command::Key(KeyCommand::Add { user }) => format!(
             "API key of {user:?}, shown only this once:\n{}",
@@ -86,7 +115,7 @@ fn for_eyes(command: &Command, answer: &Value) -> String {
         ),
         Command::Gateway(GatewayCommand::Add { node_id, .. }) => format!("Gateway {node_id} is enrolled."),
         Command::Deposit { user, amount, .. } => {
-            format!("Deposited {amount}; the balance of {user:?} is {}.", amount_of(&answer["balance"]))
+            format!("Deposited {amount}; the balance of {user:?} is {}.", plain(&answer["balance"]))
         }
         Command::Ledger => ledger(answer),
         Command::User(UserCommand::List) | Command::Gateway(GatewayCommand::List) => list(answer),
@@ -97,10 +126,10 @@ fn for_eyes(command: &Command, answer: &Value) -> String {
 fn ledger(answer: &Value) -> String {
     let currency = answer["currency"].as_str().unwrap_or_default();
     let accounts = answer["accounts"].as_array().cloned().unwrap_or_default();
-    let mut lines = vec![format!("{:<48}{:>20} {currency}", "account", "balance")];
+    let mut lines = vec![format!("{:<56}{:>16} {currency}", "account", "balance")];
     for account in &accounts {
         let name = account["account"].as_str().unwrap_or_default();
-        lines.push(format!("{name:<48}{:>20}", amount_of(&account["balance"])));
+        lines.push(format!("{name:<56}{:>16}", plain(&account["balance"])));
     }
     let verdict = match answer["balanced"].as_bool() {
         Some(true) => "balanced: all accounts sum to zero",
@@ -123,9 +152,4 @@ fn list(answer: &Value) -> String {
 
 fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_string)
-}
-
-/// Amounts come in micro-units.
-fn amount_of(value: &Value) -> String {
-    value.as_i64().map_or_else(|| plain(value), |micros| Micros(micros).to_string())
 }
