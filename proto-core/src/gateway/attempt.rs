@@ -117,14 +117,12 @@ impl Running {
 }
 
 impl Attempt {
-    /// Tokens are accepted as far as text came for them, and no further than was asked for. Neither count ever falls.
+    /// Tokens are accepted as far as text came for them, and no further than was asked for. A provider may correct
+    /// itself downwards: a runtime's own count replaces the running estimate.
     fn count(&mut self, stated: Counts, auth: &JobAuthorization, max_output: u32) {
         let text = u32::try_from(self.text_bytes).unwrap_or(u32::MAX);
-        let accepted = stated.bounded_by(auth.input_bound, max_output.min(auth.max_output).min(text));
+        self.accepted = stated.bounded_by(auth.input_bound, max_output.min(auth.max_output).min(text));
         self.stated = stated;
-        if accepted.output >= self.accepted.output && accepted.input >= self.accepted.input {
-            self.accepted = accepted;
-        }
     }
 }
 
