@@ -19,7 +19,8 @@ pub(crate) fn for_eyes(answer: &Value) -> String {
             text(&receipt["currency"]),
             short(&receipt["fep_id"]),
             short(&receipt["gateway_node_id"]),
-            text(&receipt["request_id"]),
+            // As users and gateways see it, in `x-request-id`.
+            format!("req_{}", text(&receipt["request_id"])),
         ]);
     }
     match table.is_empty() {
@@ -36,14 +37,14 @@ mod tests {
     #[test]
     fn a_receipt_is_one_line_with_what_it_earned() {
         let answer = json!({ "receipts": [{
-            "receipt_id": "0123456789abcdef", "state": "paid", "slug": "lab:toy:words", "request_id": "req-1",
+            "receipt_id": "0123456789abcdef", "state": "paid", "slug": "lab:toy:words", "request_id": "00ff",
             "counts": { "input": 12, "cached": 0, "output": 40 }, "payout": 86, "currency": "XTS",
             "fep_id": "FepFepFepFep", "gateway_node_id": "GateGateGate",
         }]});
         let shown = for_eyes(&answer);
         let line = shown.lines().nth(1).unwrap();
         assert!(line.starts_with("0123456789  paid   lab:toy:words  12"), "{line}");
-        assert!(line.contains("0.000086  XTS"), "{line}");
+        assert!(line.contains("0.000086  XTS") && line.ends_with("req_00ff"), "{line}");
     }
 
     #[test]

@@ -16,7 +16,7 @@ use story::Story;
 use crate::daemon::Failure;
 use crate::mesh::{Mesh, MeshError, Plan, ProviderPlan, Runtime, User};
 use crate::openai::{Client, Completion};
-use crate::signals;
+use crate::{logging, signals};
 
 #[derive(Args, Clone, Debug)]
 pub struct Options {
@@ -77,6 +77,9 @@ pub async fn run(options: Options) -> Result<(), DemoError> {
         () = signals::shutdown() => Ok(()),
     };
     story.ends(directory.kept());
+    if std::env::var_os("RUST_LOG").is_none() {
+        logging::errors_only();
+    }
     mesh.stop().await;
     told
 }

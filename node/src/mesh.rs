@@ -112,10 +112,10 @@ impl Mesh {
     /// Waits until a gateway lists a model of every provider; the models' slugs.
     pub async fn providers_listed(&self, client: &Client, within: Duration) -> Result<Vec<String>, MeshError> {
         until("every provider's model being listed at the gateway", within, async || {
-            let slugs = client.models().await?;
-            let all = self.providers.iter().all(|provider| {
-                slugs.iter().any(|slug| slug.split(':').next() == Some(provider.name.as_str()))
-            });
+            let mut slugs = client.models().await?;
+            // Each model is also listed by its bare name.
+            slugs.retain(|slug| self.providers.iter().any(|provider| provider.serves(slug)));
+            let all = self.providers.iter().all(|provider| slugs.iter().any(|slug| provider.serves(slug)));
             Ok(if all { Seen::Done(slugs) } else { Seen::Not(format!("{slugs:?}")) })
         })
         .await
@@ -180,8 +180,14 @@ impl Provider {
         Admin::at(&self.node.admin)
     }
 
-    /// The receipt of a request that was served here, as this provider's admin socket tells it.
+    /// Whether a slug is of this provider's tenant.
+    pub fn serves(&self, slug: &str) -> bool {
+        slug.split_once(':').is_some_and(|(tenant, _)| tenant == self.name)
+    }
+
+    /// The receipt of a request (as `x-request-id` names it) that was served here.
     pub async fn receipt(&self, request_id: &str) -> Result<Option<Value>, AdminError> {
+        let request_id = request_id.strip_prefix("req_").unwrap_or(request_id);
         let answer = self.admin().get("/receipts?limit=100").await?;
         let receipts = answer["receipts"].as_array().cloned().unwrap_or_default();
         Ok(receipts.into_iter().find(|receipt| receipt["request_id"] == request_id))

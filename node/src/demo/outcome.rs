@@ -5,6 +5,7 @@ use std::time::Duration;
 use labman_proto_core::identity::NodeId;
 use serde_json::Value;
 
+use crate::admin::Admin;
 use crate::mesh::{Mesh, MeshError, Seen, until};
 use crate::openai::Completion;
 
@@ -12,6 +13,8 @@ use crate::openai::Completion;
 pub struct Outcome {
     pub completion: Completion,
     pub provider: NodeId,
+    /// Of the model that was used, in micro-units.
+    pub price: Value,
     pub receipt: Value,
     pub claim: Value,
     pub payout: Value,
@@ -26,6 +29,7 @@ impl Outcome {
     pub async fn follow(mesh: &Mesh, completion: Completion) -> Result<Self, MeshError> {
         let (provider, _) = mesh.receipt(&completion.request_id, PAID_WITHIN).await?;
         let (receipt, claim) = paid(mesh, provider, &completion.request_id).await?;
+        let price = price(mesh, &receipt["slug"]).await?;
         let payouts = mesh.fep_admin().get("/payouts?limit=100").await?;
         let payout = payouts["payouts"]
             .as_array()
@@ -35,8 +39,20 @@ impl Outcome {
             .cloned()
             .unwrap_or_default();
         let ledger = mesh.fep_admin().get("/ledger").await?;
-        Ok(Self { completion, provider, receipt, claim, payout, ledger })
+        Ok(Self { completion, provider, price, receipt, claim, payout, ledger })
     }
+}
+
+/// What the gateways have heard that a model costs.
+async fn price(mesh: &Mesh, slug: &Value) -> Result<Value, MeshError> {
+    for gateway in &mesh.gateways {
+        let status = Admin::at(&gateway.admin).get("/status").await?;
+        let models = status["models"].as_array().cloned().unwrap_or_default();
+        if let Some(model) = models.into_iter().find(|model| model["slug"] == *slug) {
+            return Ok(model["price"].clone());
+        }
+    }
+    Ok(Value::Null)
 }
 
 /// The receipt and its claim, once both are paid.

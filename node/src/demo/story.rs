@@ -33,7 +33,7 @@ impl Story {
             self.row("gateway", format!("{}  {}", short(gateway.node_id), client.base_url()));
         }
         for provider in &mesh.providers {
-            let own = slugs.iter().filter(|slug| slug.split(':').next() == Some(provider.name.as_str()));
+            let own = slugs.iter().filter(|slug| provider.serves(slug));
             let models = own.cloned().collect::<Vec<_>>().join(", ");
             self.row(&provider.name, format!("{}  {models}", short(provider.node.node_id)));
         }
@@ -77,6 +77,16 @@ impl Story {
             "tokens",
             format!("{} in (of them {} cached), {} out", counts["input"], counts["cached"], counts["output"]),
         );
+        let price = &outcome.price;
+        self.row(
+            "price",
+            format!(
+                "{} {currency} in, {} cached, {} out, by the million tokens",
+                micros(&price["input_per_mtok"]),
+                micros(&price["cached_per_mtok"]),
+                micros(&price["output_per_mtok"]),
+            ),
+        );
         self.row("receipt", format!("{}, signed by the FEP", short(text(&receipt["receipt_id"]))));
         self.row("  user pays", format!("{charge} {currency}"));
         self.row("  provider gets", format!("{pays} {currency}"));
@@ -85,7 +95,7 @@ impl Story {
         self.row(
             "claim",
             format!(
-                "{}, {} receipt(s), {} {currency}: {}",
+                "{}, by the provider, for {} receipt(s), {} {currency}: {}",
                 short(text(&claim["claim_id"])),
                 claim["count"],
                 micros(&claim["total"]),
