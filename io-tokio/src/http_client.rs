@@ -22,6 +22,8 @@ pub enum HttpError {
 /// An answer whose body is still coming.
 pub struct Answer {
     pub status: u16,
+    /// Names in lower case; values that are not text are left out.
+    pub headers: Vec<(String, String)>,
     body: Incoming,
 }
 
@@ -44,7 +46,10 @@ pub async fn request(
         url: url.into(),
         what: crate::http::client::causes(&error),
     })?;
-    Ok(Answer { status: response.status().as_u16(), body: response.into_body() })
+    let headers = response.headers().iter();
+    let headers =
+        headers.filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_string())));
+    Ok(Answer { status: response.status().as_u16(), headers: headers.collect(), body: response.into_body() })
 }
 
 /// POSTs JSON, with a bearer token if there is one.
@@ -56,6 +61,11 @@ pub async fn post(url: &str, token: Option<&str>, json: Vec<u8>) -> Result<Answe
 }
 
 impl Answer {
+    /// The first header of that (lower-case) name.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str())
+    }
+
     /// The next piece of the body as it arrives; `None` at its end.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, HttpError> {
         loop {

@@ -65,3 +65,58 @@ pub const REDELIVER_LAST: Span = Span::from_secs(30);
 /// Input tokens a gateway accepts beyond one per byte of prompt, for the template around each message or tool, and once
 /// for each request.
 pub const INPUT_ALLOWANCE_PER_ITEM: u64 = 64;
+/// Bytes that may wait for a peer on its control stream. Then the link is closed.
+pub const CONTROL_BACKLOG: usize = 8 * 1024 * 1024;
+/// Text of an answer that a gateway puts together for a request without `stream`, in bytes. A longer one is an error.
+pub const ASSEMBLED: usize = 16 * 1024 * 1024;
+
+// Portal.
+
+/// A call's body, in bytes. A larger one is answered 413.
+pub const PORTAL_BODY: usize = 64 * 1024;
+/// HTTP exchanges under way. A further one is answered 503.
+pub const PORTAL_EXCHANGES: usize = 4096;
+/// Users, API keys and enrolled gateways. A further one is answered 503.
+pub const PORTAL_USERS: usize = 64 * 1024;
+pub const PORTAL_KEYS: usize = 128 * 1024;
+pub const PORTAL_GATEWAYS: usize = 4096;
+/// Providers that ever got a receipt. An authorization that names a further one is answered 503.
+pub const PORTAL_PROVIDERS: usize = 64 * 1024;
+/// Holds that are open. A further authorization is answered 503.
+pub const PORTAL_HOLDS: usize = 16 * 1024;
+/// Receipts that nobody has claimed yet, open holds included. A further authorization is answered 503.
+pub const PORTAL_UNCLAIMED: usize = 256 * 1024;
+/// Operations written to the store together. The rest waits for the next batch.
+pub const PORTAL_GROUP: usize = 64;
+/// Lines of one listing. A larger `limit` counts as this.
+pub const PORTAL_LIST: u32 = 1000;
+/// Names, payment references and payout addresses, in bytes. A longer one is answered 400.
+pub const PORTAL_TEXT: usize = 128;
+/// How far a gateway's clock may be from the portal's, either way. Beyond, its authorization is answered 400.
+pub const CLOCK_SKEW: Span = Span::from_secs(120);
+/// The longest life of an authorization. A longer one is answered 400.
+pub const HOLD_LIFE: Span = Span::from_secs(3600);
+/// How long after its authorization's life a hold still waits for its usage report. Then it returns to the user.
+pub const HOLD_GRACE: Span = Span::from_secs(60);
+
+// Portman.
+
+/// One line from a labman to its Portman, in bytes: a whole request body and its frame. A longer one closes the link.
+pub const PORTMAN_LINE: usize = HTTP_BODY + LINE;
+/// Models a Portman announces, and the length of one's name in bytes. Others are left out.
+pub const PORTMAN_MODELS: usize = 256;
+pub const PORTMAN_MODEL_ID: usize = 256;
+/// How often a Portman asks its runtime for its models, and how long it waits for the answer. Then it has none.
+pub const MODELS_EVERY: Span = Span::from_secs(10);
+pub const MODELS_WITHIN: Span = Span::from_secs(5);
+/// What a Portman quotes of a runtime's error, in characters. The rest is cut off.
+pub const RUNTIME_MESSAGE: usize = 500;
+
+// Toy.
+
+/// Requests the toy has under way. A further one is answered 503.
+pub const TOY_JOBS: usize = 256;
+/// Where the toy begins to look for the end of a sentence, and where it ends without one, in tokens. Between the two it
+/// draws how much it has to say.
+pub const TOY_SHORTEST: usize = 20;
+pub const TOY_LONGEST: usize = 60;

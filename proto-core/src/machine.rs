@@ -18,7 +18,8 @@
 //! - **Operations** ([`Output::Start`]) end in exactly one [`Input::Done`]. What depends on a durable write is withheld
 //!   by the machine until its `Done`.
 //! - After `Finish`/`Finished` or a reset in both directions a stream is gone and its id is never used again. A `Reset`
-//!   in or out ends both directions at once.
+//!   in or out ends both directions at once. When a link goes down its open streams are reset first
+//!   ([`ResetCode::Unreachable`]), then comes `LinkDown`.
 
 use alloc::{collections::VecDeque, string::String, vec::Vec};
 
@@ -333,7 +334,7 @@ impl Outbox {
         OpId(self.ops)
     }
 
-    fn next_stream(&mut self) -> StreamId {
+    pub(crate) fn next_stream(&mut self) -> StreamId {
         self.streams += 2;
         StreamId(self.streams)
     }

@@ -1,3 +1,481 @@
-//! A labman: gateway, provider, or both.
+//! A labman: gateway, provider, or both. Composes the rooms and routes between them; decides nothing itself.
+//!
+//! Each life begins with one write, the incarnation. Nothing is said or heard on the mesh before it is durable.
 
 pub mod config;
+pub(crate) mod cx;
+pub(crate) mod fep;
+pub(crate) mod loopback;
+
+mod admin;
+
+use alloc::{format, string::String, vec::Vec};
+
+use admin::Admin;
+use cx::{Cx, Me, Owners, Room};
+use loopback::{Arrival, SELF_LINK};
+use serde::{Deserialize, Serialize};
+
+use crate::gateway::{self, Gateway, Mesh, Tell};
+use crate::gossip::{self, Gossip};
+use crate::http::Surface;
+use crate::identity::{Identity, NetId, NodeId};
+use crate::labnet::{self, Labnet};
+use crate::machine::{Completion, Input, Level, LinkId, Machine, OpId, Outbox, Output, Peer, StreamId};
+use crate::provider::{self, Provider};
+use crate::rng::Seed;
+use crate::store::{BadRow, Row, Snapshot, Table, Write};
+use crate::time::{Now, Wake};
+use crate::wire::envelope::Kind;
+use crate::wire::mesh::PeerRecord;
+
+/// One row: which life this is.
+const LIFE: Table = Table::live("life");
+
+#[derive(Serialize, Deserialize)]
+struct LifeRow {
+    incarnation: u64,
+}
+
+pub struct Node {
+    me: Me,
+    config: config::Config,
+    out: Outbox,
+    owners: Owners,
+    /// The write of this life's incarnation, until it is durable.
+    being_born: Option<OpId>,
+    /// Links that came up before that.
+    early: Vec<(LinkId, NodeId, bool)>,
+    stopped: Option<String>,
+    labnet: Labnet,
+    gossip: Gossip,
+    gateway: Option<Gateway>,
+    provider: Option<Provider>,
+    admin: Admin,
+}
+
+/// A `Cx` for one of the rooms: borrows what they share and nothing of theirs.
+macro_rules! cx {
+    ($node:ident, $now:expr, $room:ident) => {
+        Cx { now: $now, me: &$node.me, room: Room::$room, out: &mut $node.out, owners: &mut $node.owners }
+    };
+}
+
+impl Node {
+    /// Every table a node may have, whatever its roles.
+    pub const TABLES: &'static [Table] = &{
+        let [a, b, c, d, e] = provider::tables();
+        [LIFE, gateway::TABLE, a, b, c, d, e]
+    };
+
+    /// # Errors
+    ///
+    /// A row of the snapshot that can't be read.
+    pub fn new(
+        config: config::Config,
+        identity: Identity,
+        seed: Seed,
+        snapshot: &Snapshot,
+        now: Now,
+    ) -> Result<Self, BadRow> {
+        let last = match snapshot.of(LIFE).next() {
+            Some(row) => row.parse::<LifeRow>(LIFE)?.incarnation,
+            None => 0,
+        };
+        // The wall clock keeps a rolled-back disk from using an incarnation again; the disk, a rolled-back clock.
+        let incarnation = now.wall.0.max(last.saturating_add(1));
+        let me =
+            Me { node_id: identity.node_id(), identity, net_id: NetId::of(&config.network), incarnation };
+        let gateway = match &config.gateway {
+            Some(gateway) => {
+                Some(Gateway::new(gateway, &config.feps, seed.stream("gateway"), snapshot, now.mono)?)
+            }
+            None => None,
+        };
+        let provider = match &config.provider {
+            Some(provider) => {
+                let claims = seed.stream("claims");
+                Some(Provider::new(provider.clone(), &config.feps, claims, snapshot, now.mono)?)
+            }
+            None => None,
+        };
+        let mut node = Self {
+            labnet: Labnet::new(&config, seed.stream("labnet"), now),
+            gossip: Gossip::default(),
+            gateway,
+            provider,
+            admin: Admin::new(now.mono),
+            me,
+            config,
+            out: Outbox::default(),
+            owners: Owners::default(),
+            being_born: None,
+            early: Vec::new(),
+            stopped: None,
+        };
+        let row = Row::json("life", &LifeRow { incarnation });
+        node.being_born = Some(cx!(node, now, Node).store([Write::Put(LIFE, row)].into()));
+        Ok(node)
+    }
+
+    pub fn node_id(&self) -> NodeId {
+        self.me.node_id
+    }
+
+    fn born(&mut self, now: Now) {
+        self.being_born = None;
+        self.out.event(
+            Level::Info,
+            "node",
+            format!("{} is up, incarnation {}", self.me.node_id, self.me.incarnation),
+        );
+        let record = PeerRecord {
+            gateway: self.gateway.is_some(),
+            provider: self.provider.is_some(),
+            addresses: self.config.addresses.clone(),
+            public_endpoint: self.config.gateway.as_ref().and_then(|gateway| gateway.public_endpoint.clone()),
+            feps: self.config.gateway.iter().map(|gateway| gateway.fep).collect(),
+        };
+        let outputs = self.gossip.announce_peer(&mut cx!(self, now, Labnet), record);
+        self.spread(now, outputs);
+        self.capability_changed(now);
+        for (link, node_id, dialled) in core::mem::take(&mut self.early) {
+            self.labnet.link_up(&mut cx!(self, now, Labnet), link, node_id, dialled);
+        }
+    }
+
+    fn capability_changed(&mut self, now: Now) {
+        if self.being_born.is_some() {
+            return;
+        }
+        if let Some(provider) = &mut self.provider {
+            let record = provider.capability(&mut cx!(self, now, Provider));
+            let outputs = self.gossip.announce_capability(&mut cx!(self, now, Labnet), record);
+            self.spread(now, outputs);
+        }
+    }
+
+    fn spread(&mut self, now: Now, outputs: Vec<gossip::Output>) {
+        for gossip::Output::Spread { frame, but } in outputs {
+            let links: Vec<LinkId> = self.labnet.admitted().map(|(link, _)| link).collect();
+            for link in links.into_iter().filter(|link| Some(*link) != but) {
+                self.labnet.pass_on(&mut cx!(self, now, Labnet), link, &frame);
+            }
+        }
+    }
+
+    fn tell(&mut self, now: Now, messages: impl IntoIterator<Item = Tell>) {
+        for Tell { to, kind, payload } in messages {
+            if to == self.me.node_id {
+                self.message(now, to, kind, &payload);
+            } else {
+                // Without a link it is dropped: whoever wants it delivered tries again.
+                self.labnet.tell(&mut cx!(self, now, Labnet), to, kind, &payload);
+            }
+        }
+    }
+
+    fn labnet_says(&mut self, now: Now, outputs: Vec<labnet::Output>) {
+        for output in outputs {
+            match output {
+                labnet::Output::Admitted { link, node_id } => {
+                    for frame in self.gossip.records() {
+                        self.labnet.pass_on(&mut cx!(self, now, Labnet), link, frame);
+                    }
+                    let waiting = self.gateway.as_mut().map(|gateway| gateway.admitted(node_id));
+                    self.tell(now, waiting.into_iter().flatten());
+                }
+                labnet::Output::Record { from, frame } => {
+                    let outputs = self.gossip.handle(&mut cx!(self, now, Labnet), from, frame);
+                    self.spread(now, outputs);
+                }
+                labnet::Output::Message { from, kind, payload } => self.message(now, from, kind, &payload),
+            }
+        }
+    }
+
+    fn message(&mut self, now: Now, from: NodeId, kind: Kind, payload: &[u8]) {
+        if let Some(gateway) = &mut self.gateway {
+            gateway.message(&mut cx!(self, now, Gateway), from, kind, payload);
+        }
+        if let Some(provider) = &mut self.provider {
+            let tell = provider.message(&mut cx!(self, now, Provider), from, kind, payload);
+            self.tell(now, tell);
+        }
+    }
+
+    /// Lets what the rooms did on the link to ourselves arrive at its other end.
+    fn drain_loopback(&mut self, now: Now) {
+        while let Some((stream, arrival)) = self.owners.loopback.poll() {
+            match arrival {
+                Arrival::Opened => {
+                    self.owners.adopt(stream, Room::Provider, Some(SELF_LINK));
+                    if let Some(provider) = &mut self.provider {
+                        let me = self.me.node_id;
+                        provider.opened(&mut cx!(self, now, Provider), stream, SELF_LINK, Some(me));
+                    }
+                }
+                Arrival::Bytes(bytes) => self.bytes(now, stream, &bytes),
+                Arrival::Finished => self.finished(now, stream),
+                Arrival::Reset => self.reset(now, stream),
+                Arrival::Credit(bytes) => self.credit(now, stream, bytes),
+            }
+        }
+    }
+
+    fn link_up(&mut self, now: Now, link: LinkId, peer: Peer) {
+        match peer {
+            Peer::Mesh { node_id, dialled } if self.being_born.is_some() => {
+                self.early.push((link, node_id, dialled))
+            }
+            Peer::Mesh { node_id, dialled } => {
+                self.labnet.link_up(&mut cx!(self, now, Labnet), link, node_id, dialled);
+            }
+            Peer::Portman { token, origin } => match &mut self.provider {
+                Some(provider) => {
+                    provider.portman_up(&mut cx!(self, now, Provider), link, &token, origin.as_deref());
+                }
+                None => self.out.close(link, "this node is no provider"),
+            },
+            Peer::Labman => self.out.close(link, "this is a labman"),
+        }
+    }
+
+    fn link_down(&mut self, now: Now, link: LinkId) {
+        self.early.retain(|(early, _, _)| *early != link);
+        for stream in self.owners.on_link(link) {
+            self.reset(now, stream);
+        }
+        self.labnet.link_down(&mut cx!(self, now, Labnet), link);
+        if let Some(provider) = &mut self.provider
+            && provider.link_down(&mut cx!(self, now, Provider), link)
+        {
+            self.capability_changed(now);
+        }
+    }
+
+    fn opened(&mut self, now: Now, stream: StreamId, link: LinkId) {
+        let Some(node_id) = self.labnet.node_of(link) else {
+            self.owners.adopt(stream, Room::Provider, Some(link));
+            if let Some(provider) = &mut self.provider {
+                provider.opened(&mut cx!(self, now, Provider), stream, link, None);
+            }
+            return;
+        };
+        self.owners.adopt(stream, Room::Labnet, Some(link));
+        if self.labnet.opened(&mut cx!(self, now, Labnet), stream, link) {
+            self.owners.adopt(stream, Room::Provider, Some(link));
+            match &mut self.provider {
+                Some(provider) => provider.opened(&mut cx!(self, now, Provider), stream, link, Some(node_id)),
+                None => cx!(self, now, Labnet).reset(stream, crate::machine::ResetCode::Refused),
+            }
+        }
+    }
+
+    fn bytes(&mut self, now: Now, stream: StreamId, bytes: &[u8]) {
+        match self.owners.room(stream) {
+            Some(Room::Labnet) => {
+                let outputs = self.labnet.bytes(&mut cx!(self, now, Labnet), stream, bytes);
+                self.labnet_says(now, outputs);
+            }
+            Some(Room::Gateway) => {
+                if let Some(gateway) = &mut self.gateway {
+                    let mesh = Mesh { view: self.gossip.view(), labnet: &self.labnet };
+                    gateway.bytes(&mut cx!(self, now, Gateway), &mesh, stream, bytes);
+                }
+            }
+            Some(Room::Provider) => {
+                if let Some(provider) = &mut self.provider
+                    && provider.bytes(&mut cx!(self, now, Provider), stream, bytes)
+                {
+                    self.capability_changed(now);
+                }
+            }
+            // A body that nobody reads.
+            Some(Room::Admin | Room::Node) | None => {}
+        }
+    }
+
+    fn finished(&mut self, now: Now, stream: StreamId) {
+        let room = self.owners.room(stream);
+        self.owners.read_finished(stream);
+        match room {
+            Some(Room::Labnet) => self.labnet.ended(&mut cx!(self, now, Labnet), stream),
+            Some(Room::Gateway) => {
+                if let Some(gateway) = &mut self.gateway {
+                    let mesh = Mesh { view: self.gossip.view(), labnet: &self.labnet };
+                    gateway.finished(&mut cx!(self, now, Gateway), &mesh, stream);
+                }
+            }
+            Some(Room::Provider) => {
+                if let Some(provider) = &mut self.provider {
+                    provider.finished(&mut cx!(self, now, Provider), stream);
+                }
+            }
+            Some(Room::Admin | Room::Node) | None => {}
+        }
+    }
+
+    fn reset(&mut self, now: Now, stream: StreamId) {
+        let room = self.owners.room(stream);
+        self.owners.forget(stream);
+        match room {
+            Some(Room::Labnet) => self.labnet.ended(&mut cx!(self, now, Labnet), stream),
+            Some(Room::Gateway) => {
+                if let Some(gateway) = &mut self.gateway {
+                    let mesh = Mesh { view: self.gossip.view(), labnet: &self.labnet };
+                    gateway.reset(&mut cx!(self, now, Gateway), &mesh, stream);
+                }
+            }
+            Some(Room::Provider) => {
+                if let Some(provider) = &mut self.provider {
+                    provider.reset(&mut cx!(self, now, Provider), stream);
+                }
+            }
+            Some(Room::Admin | Room::Node) | None => {}
+        }
+    }
+
+    fn credit(&mut self, now: Now, stream: StreamId, bytes: u32) {
+        match self.owners.room(stream) {
+            Some(Room::Labnet) => self.labnet.credit(stream, bytes),
+            Some(Room::Gateway) => {
+                if let Some(gateway) = &mut self.gateway {
+                    gateway.credit(&mut cx!(self, now, Gateway), stream, bytes);
+                }
+            }
+            Some(Room::Provider) => {
+                if let Some(provider) = &mut self.provider {
+                    provider.credit(&mut cx!(self, now, Provider), stream, bytes);
+                }
+            }
+            Some(Room::Admin | Room::Node) | None => {}
+        }
+    }
+
+    fn done(&mut self, now: Now, op: OpId, completion: Completion) {
+        let room = self.owners.take_op(op);
+        if let Completion::Stored(Err(error)) = &completion {
+            // What is in memory is ahead of the disk: only the disk is to be believed.
+            self.stopped = Some(error.text());
+        }
+        match room {
+            Some(Room::Node) if self.being_born == Some(op) && self.stopped.is_none() => self.born(now),
+            Some(Room::Node) | None => {}
+            Some(Room::Labnet) => self.labnet.done(&mut cx!(self, now, Labnet), op, completion),
+            Some(Room::Gateway) => {
+                let tell = match &mut self.gateway {
+                    Some(gateway) => gateway.done(&mut cx!(self, now, Gateway), op, &completion),
+                    None => Vec::new(),
+                };
+                self.tell(now, tell);
+            }
+            Some(Room::Provider) => {
+                let tell = match &mut self.provider {
+                    Some(provider) => provider.done(&mut cx!(self, now, Provider), op, &completion),
+                    None => Vec::new(),
+                };
+                self.tell(now, tell);
+            }
+            Some(Room::Admin) => {
+                let known = admin::Known::of(&self.provider);
+                self.admin.done(&mut cx!(self, now, Admin), &known, op, completion);
+            }
+        }
+    }
+
+    fn admin_request(&mut self, now: Now, stream: StreamId, head: &crate::http::RequestHead) {
+        self.owners.adopt(stream, Room::Admin, None);
+        let status = admin::Status {
+            config: &self.config,
+            born: self.being_born.is_none(),
+            labnet: &self.labnet,
+            view: self.gossip.view(),
+            gateway: self.gateway.as_ref(),
+            provider: self.provider.as_ref(),
+        };
+        self.admin.request(&mut cx!(self, now, Admin), &status, stream, head);
+    }
+}
+
+impl Machine for Node {
+    fn handle(&mut self, now: Now, input: Input<'_>) {
+        match input {
+            Input::LinkUp { link, peer } => self.link_up(now, link, peer),
+            Input::LinkDown { link, reason: _ } => self.link_down(now, link),
+            Input::Opened { stream, link } => self.opened(now, stream, link),
+            Input::Request { stream, surface: Surface::Admin, head } => {
+                self.admin_request(now, stream, &head)
+            }
+            Input::Request { stream, surface: Surface::Public, head } => {
+                self.owners.adopt(stream, Room::Gateway, None);
+                let mut cx = cx!(self, now, Gateway);
+                match &mut self.gateway {
+                    Some(gateway) => {
+                        let mesh = Mesh { view: self.gossip.view(), labnet: &self.labnet };
+                        gateway.request(&mut cx, &mesh, stream, &head);
+                    }
+                    None => cx.reset(stream, crate::machine::ResetCode::Refused),
+                }
+            }
+            Input::Response { stream, head } => match self.owners.room(stream) {
+                Some(Room::Gateway) => {
+                    if let Some(gateway) = &mut self.gateway {
+                        gateway.response(stream, &head);
+                    }
+                }
+                Some(Room::Provider) => {
+                    if let Some(provider) = &mut self.provider {
+                        provider.response(stream, &head);
+                    }
+                }
+                Some(Room::Labnet | Room::Admin | Room::Node) | None => {}
+            },
+            Input::Bytes { stream, bytes } => self.bytes(now, stream, bytes),
+            Input::Finished { stream } => self.finished(now, stream),
+            Input::Reset { stream, code: _ } => self.reset(now, stream),
+            Input::Credit { stream, bytes } => self.credit(now, stream, bytes),
+            Input::Done(op, completion) => self.done(now, op, completion),
+        }
+        self.drain_loopback(now);
+    }
+
+    fn handle_timeout(&mut self, now: Now) {
+        if self.being_born.is_some() {
+            return;
+        }
+        self.labnet.handle_timeout(&mut cx!(self, now, Labnet));
+        let outputs = self.gossip.handle_timeout(&mut cx!(self, now, Labnet));
+        self.spread(now, outputs);
+        if let Some(gateway) = &mut self.gateway {
+            let mesh = Mesh { view: self.gossip.view(), labnet: &self.labnet };
+            let tell = gateway.handle_timeout(&mut cx!(self, now, Gateway), &mesh);
+            self.tell(now, tell);
+        }
+        if let Some(provider) = &mut self.provider {
+            let mut cx = cx!(self, now, Provider);
+            provider.handle_timeout(&mut cx);
+            if provider.refresh_due(&cx) {
+                self.capability_changed(now);
+            }
+        }
+        self.drain_loopback(now);
+    }
+
+    fn poll_output(&mut self) -> Option<Output> {
+        self.out.poll()
+    }
+
+    fn poll_timeout(&self) -> Option<Wake> {
+        if self.being_born.is_some() {
+            return None;
+        }
+        let wake = Wake::earliest(self.labnet.poll_timeout(), self.gossip.poll_timeout());
+        let wake = Wake::earliest(wake, self.gateway.as_ref().and_then(Gateway::poll_timeout));
+        Wake::earliest(wake, self.provider.as_ref().and_then(Provider::poll_timeout))
+    }
+
+    fn stopped(&self) -> Option<&str> {
+        self.stopped.as_deref()
+    }
+}

@@ -1,3 +1,291 @@
 //! A Front-End Portal: users, keys, balances, holds, receipts, claims and payouts, on a double-entry ledger.
+//!
+//! ```text
+//!   HTTP --> exchanges --> api ----> authorize, usage, claims --+--> books (accounts, ledger, holds, receipts)
+//!                     \--> admin                                |
+//!                                   look <---- store reads <----+----> writer ----> store
+//! ```
+//!
+//! A room decides on the books, which move at once; its rows go to the [`writer`]; the answer leaves once they are durable.
+//! So two concurrent calls can't spend the same money, and nobody hears of what a crash could undo.
+//!
+//! Absent: acknowledgements, statements, releases, bonds and disputes; rails other than the mock; exchange rates (billing and
+//! payout currency are one); dated signing keys; withdrawals.
 
 pub mod config;
+
+mod accounts;
+mod admin;
+mod answer;
+mod api;
+mod authorize;
+mod books;
+mod claims;
+mod exchanges;
+mod holds;
+mod ledger;
+mod look;
+mod receipts;
+mod rows;
+mod usage;
+mod writer;
+
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    string::String,
+    vec::Vec,
+};
+
+use crate::http::Surface;
+use crate::identity::Identity;
+use crate::machine::{Completion, Input, Level, LinkId, Machine, OpId, Outbox, Output, StreamId};
+use crate::rng::{Seed, Stream};
+use crate::store::{BadRow, Row, Snapshot, StoreError, Table};
+use crate::time::{Now, Wake};
+
+use answer::{Answer, Refused, Step, Stepped};
+use books::{Books, Fep};
+use config::Config;
+use exchanges::{Call, Exchanges};
+use look::Look;
+use writer::{Commit, Then, Writer, Written};
+
+const ROOM: &str = "portal";
+
+pub struct Portal {
+    fep: Fep,
+    books: Books,
+    /// For API keys.
+    random: Stream,
+    exchanges: Exchanges,
+    writer: Writer,
+    looking: BTreeMap<OpId, (StreamId, Look)>,
+    one_at_a_time: OneAtATime,
+    out: Outbox,
+    stopped: Option<String>,
+}
+
+impl Portal {
+    pub const TABLES: &'static [Table] = rows::ALL;
+
+    pub fn new(
+        config: Config,
+        identity: Identity,
+        seed: Seed,
+        snapshot: &Snapshot,
+        now: Now,
+    ) -> Result<Self, BadRow> {
+        let fep = Fep::new(config, identity);
+        let books = Books::load(&fep, snapshot, now)?;
+        Ok(Self {
+            fep,
+            books,
+            random: seed.stream("keys"),
+            exchanges: Exchanges::default(),
+            writer: Writer::default(),
+            looking: BTreeMap::new(),
+            one_at_a_time: OneAtATime::default(),
+            out: Outbox::default(),
+            stopped: None,
+        })
+    }
+}
+
+impl Machine for Portal {
+    fn handle(&mut self, now: Now, input: Input<'_>) {
+        match input {
+            Input::Request { stream, surface, head } => {
+                self.exchanges.begin(stream, surface, head, &mut self.out);
+            }
+            Input::Bytes { stream, bytes } => self.exchanges.bytes(stream, bytes, &mut self.out),
+            Input::Finished { stream } => {
+                if let Some(call) = self.exchanges.finished(stream) {
+                    self.called(now, stream, &call);
+                }
+            }
+            Input::Reset { stream, code: _ } => self.exchanges.reset(stream),
+            Input::Done(op, Completion::Stored(result)) => self.stored(op, result),
+            Input::Done(op, Completion::Page(page)) => self.read(now, op, page),
+            // A portal asks nobody, so nobody answers it; it sends whole bodies, so credit tells it nothing.
+            Input::Done(_, Completion::Dialled(_)) | Input::Response { .. } | Input::Credit { .. } => {}
+            Input::LinkUp { link, peer: _ } | Input::Opened { link, stream: _ } => self.no_links(link),
+            Input::LinkDown { .. } => {}
+        }
+        self.write();
+    }
+
+    fn handle_timeout(&mut self, now: Now) {
+        while self.stopped.is_none()
+            && let Some(auth_id) = self.books.holds.expired(now.mono)
+        {
+            match usage::expire(&mut self.books, now, auth_id) {
+                Ok(commit) => self.commit(commit),
+                // The ledger holds less than the hold says: nothing may be decided on such books.
+                Err(_) => self.stop(alloc::format!("hold {auth_id} is not covered by its account")),
+            }
+        }
+        self.write();
+    }
+
+    fn poll_output(&mut self) -> Option<Output> {
+        self.out.poll()
+    }
+
+    fn poll_timeout(&self) -> Option<Wake> {
+        self.books.holds.wake().filter(|_| self.stopped.is_none())
+    }
+
+    fn stopped(&self) -> Option<&str> {
+        self.stopped.as_deref()
+    }
+}
+
+impl Portal {
+    fn called(&mut self, now: Now, stream: StreamId, call: &Call) {
+        if self.stopped.is_some() {
+            return self.answer(stream, unavailable().answer());
+        }
+        let stepped = match call.surface {
+            Surface::Public => api::handle(&self.fep, &mut self.books, now, stream, call),
+            Surface::Admin => admin::handle(&self.fep, &mut self.books, &mut self.random, now, stream, call),
+        };
+        self.step(stream, stepped);
+    }
+
+    fn step(&mut self, stream: StreamId, stepped: Stepped) {
+        match stepped {
+            Ok(Step::Answer(answer)) => self.answer(stream, answer),
+            Ok(Step::Commit(commit)) => self.commit(commit),
+            Ok(Step::Look(range, look)) => {
+                if look.decides() && !self.one_at_a_time.begin(stream, range.table, &range.from) {
+                    let refused = Refused::unavailable("the same call is being decided; ask again");
+                    return self.answer(stream, refused.answer());
+                }
+                self.looking.insert(self.out.read(range), (stream, look));
+            }
+            Ok(Step::Wait) => {}
+            Err(refused) => self.answer(stream, refused.answer()),
+        }
+    }
+
+    fn read(&mut self, now: Now, op: OpId, page: Result<Vec<Row>, StoreError>) {
+        let Some((stream, look)) = self.looking.remove(&op) else { return };
+        let stepped = match page {
+            Ok(_) if self.stopped.is_some() => Err(unavailable()),
+            Ok(rows) => look.found(&self.fep, &mut self.books, now, stream, &rows),
+            Err(error) => {
+                self.out.event(Level::Error, ROOM, alloc::format!("{error}"));
+                Err(unavailable())
+            }
+        };
+        self.step(stream, stepped);
+    }
+
+    fn commit(&mut self, mut commit: Commit) {
+        commit.batch.push(self.books.counters(&self.fep));
+        self.writer.push(commit);
+    }
+
+    fn write(&mut self) {
+        if self.stopped.is_none() {
+            self.writer.start(&mut self.out);
+        }
+    }
+
+    fn stored(&mut self, op: OpId, result: Result<(), StoreError>) {
+        match self.writer.done(op, result) {
+            Some(Written::Durable(commits)) => commits.into_iter().for_each(|commit| self.durable(commit)),
+            Some(Written::Refused(commit)) => self.refused(commit),
+            Some(Written::Again) | None => {}
+            Some(Written::Failed(why)) => self.stop(why),
+        }
+    }
+
+    fn durable(&mut self, commit: Commit) {
+        self.out.event(Level::Info, ROOM, commit.told);
+        match commit.then {
+            Then::Answer(stream, answer) => self.answer(stream, answer),
+            Then::Opened(auth_id) => {
+                let (waiting, authorization) = self.books.holds.opened(auth_id).unwrap_or_default();
+                self.answer_all(waiting, &Answer::Object(authorization));
+            }
+            Then::Resolved(auth_id, answer) => {
+                let waiting = self.books.holds.ended(auth_id);
+                self.answer_all(waiting, &answer);
+            }
+        }
+    }
+
+    /// The store knows a row that had to be new. That is how an old request id is told; everything else was looked up before.
+    fn refused(&mut self, commit: Commit) {
+        let taken_back = match commit.then {
+            Then::Opened(auth_id) => self.books.holds.refused(auth_id),
+            Then::Answer(..) | Then::Resolved(..) => None,
+        };
+        let undone = taken_back
+            .map(|(hold, waiting)| (self.books.ledger.take_back(hold.user, hold.amount()), waiting));
+        match undone {
+            Some((Ok(()), waiting)) => self.answer_all(waiting, &holds::resolved().answer()),
+            Some((Err(_), waiting)) => {
+                self.answer_all(waiting, &unavailable().answer());
+                self.stop("the ledger can't take back a hold".into());
+            }
+            None => self.stop("the store holds a row that this portal had not written yet".into()),
+        }
+    }
+
+    /// Nothing more is decided: what was not durable is answered 503, and the driver starts a new portal from the store.
+    fn stop(&mut self, why: String) {
+        self.out.event(Level::Error, ROOM, alloc::format!("stopping: {why}"));
+        self.stopped = Some(why);
+        for commit in self.writer.give_up() {
+            let waiting = match commit.then {
+                Then::Answer(stream, _) => alloc::vec![stream],
+                Then::Opened(auth_id) | Then::Resolved(auth_id, _) => self.books.holds.waiting(auth_id),
+            };
+            self.answer_all(waiting, &unavailable().answer());
+        }
+    }
+
+    fn answer_all(&mut self, waiting: Vec<StreamId>, answer: &Answer) {
+        waiting.into_iter().for_each(|stream| self.answer(stream, answer.clone()));
+    }
+
+    fn answer(&mut self, stream: StreamId, answer: Answer) {
+        self.one_at_a_time.end(stream);
+        self.exchanges.answer(stream, answer, &mut self.out);
+    }
+
+    fn no_links(&mut self, link: LinkId) {
+        self.out.close(link, "a portal is spoken to over HTTP only");
+    }
+}
+
+fn unavailable() -> Refused {
+    Refused::unavailable("the portal's store does not answer; ask again")
+}
+
+/// Calls that write under an id of their caller's choice: from looking the id up until its row is durable, nobody else may
+/// decide under it.
+#[derive(Default)]
+struct OneAtATime {
+    ids: BTreeSet<(Table, String)>,
+    streams: BTreeMap<StreamId, (Table, String)>,
+}
+
+impl OneAtATime {
+    fn begin(&mut self, stream: StreamId, table: Table, id: &str) -> bool {
+        let id = (table, String::from(id));
+        let free = self.ids.insert(id.clone());
+        if free {
+            self.streams.insert(stream, id);
+        }
+        free
+    }
+
+    fn end(&mut self, stream: StreamId) {
+        if let Some(id) = self.streams.remove(&stream) {
+            self.ids.remove(&id);
+        }
+    }
+}

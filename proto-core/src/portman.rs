@@ -1,3 +1,249 @@
 //! The local model runner: turns its labman's jobs into requests at a runtime. Knows nothing of mesh or FEPs.
+//!
+//! ```text
+//!                  JSON lines, one socket               HTTP, a request a job
+//!   labman  <--------------------------->  Portman  -------------------------->  runtime
+//!            hello, chunks / jobs, credit            models, chat completions
+//! ```
+//!
+//! - [`labman`]: the socket: dialled, redialled, cut into lines.
+//! - [`models`]: what the runtime offers, asked again and again.
+//! - [`job`]: one request's way through the runtime, no faster than its reader; [`meter`] counts it.
+//! - [`runtime`]: the runtime's address and the ways it says no.
+//!
+//! What is absent: a queue (a job beyond the slots is refused at once, so that it can be tried elsewhere), loading and
+//! unloading of models, metrics, a store.
 
 pub mod config;
+mod job;
+mod labman;
+mod meter;
+mod models;
+mod runtime;
+#[cfg(test)]
+mod tests;
+
+use alloc::{collections::BTreeMap, string::String, vec::Vec};
+
+use serde_json::{Value, json};
+
+use crate::machine::{Completion, Input, Machine, Outbox, Output, Peer, ResetCode, StreamId};
+use crate::rng::Seed;
+use crate::time::{Now, Time, Wake};
+use crate::wire::portman::{Fault, FromPortman, JobId, ToPortman};
+
+use config::Config;
+use job::Job;
+use labman::Labman;
+use models::Models;
+use runtime::{Heard, Runtime};
+
+pub struct Portman {
+    slots: usize,
+    runtime: Runtime,
+    labman: Labman,
+    models: Models,
+    jobs: BTreeMap<JobId, Job>,
+    /// Which job an HTTP exchange at the runtime serves.
+    exchanges: BTreeMap<StreamId, JobId>,
+    out: Outbox,
+}
+
+impl Portman {
+    /// Begins with the first call of `handle_timeout`, which is due at once.
+    pub fn new(config: Config, seed: Seed, now: Now) -> Self {
+        let runtime = Runtime::new(&config.runtime_url, config.runtime_key.as_deref());
+        Self {
+            slots: config.slots as usize,
+            models: Models::new(config.slots, config.context_length, now.mono),
+            labman: Labman::new(config.labman_url, config.token, seed.stream("redial"), now.mono),
+            runtime,
+            jobs: BTreeMap::new(),
+            exchanges: BTreeMap::new(),
+            out: Outbox::default(),
+        }
+    }
+
+    fn handle_labman(&mut self, now: Time, message: ToPortman) {
+        match message {
+            ToPortman::Start { job, .. } if self.jobs.contains_key(&job) => {
+                self.drop_labman(now, "a job's number was used twice");
+            }
+            ToPortman::Start { job, model, body, credit } => match self.start(now, &model, body, credit) {
+                Ok(started) => {
+                    self.exchanges.insert(started.exchange(), job);
+                    self.jobs.insert(job, started);
+                }
+                Err((fault, message)) => self.say(&FromPortman::Failed { job, fault, message }),
+            },
+            ToPortman::Credit { job, bytes } => {
+                if let Some(running) = self.jobs.get_mut(&job) {
+                    running.add_credit(bytes);
+                    self.advance(now, job);
+                }
+            }
+            ToPortman::Cancel { job } => {
+                if let Some(mut running) = self.jobs.remove(&job) {
+                    self.exchanges.remove(&running.exchange());
+                    running.hang_up(&mut self.out);
+                }
+            }
+        }
+    }
+
+    fn start(&mut self, now: Time, model: &str, body: Value, credit: u32) -> Result<Job, (Fault, String)> {
+        if !self.models.has(model) {
+            return Err((Fault::ModelNotAvailable, alloc::format!("no model {model:?} runs here")));
+        }
+        if self.jobs.values().filter(|job| job.model() == model).count() >= self.slots {
+            return Err((Fault::Busy, "all slots are taken".into()));
+        }
+        let Value::Object(mut body) = body else {
+            return Err((Fault::BadRequest, "the request is no JSON object".into()));
+        };
+        body.insert("model".into(), model.into());
+        body.insert("stream".into(), true.into());
+        body.insert("stream_options".into(), json!({ "include_usage": true }));
+        let exchange = self.runtime.ask_for_chat(&Value::Object(body), &mut self.out);
+        Ok(Job::new(model.into(), exchange, credit, now))
+    }
+
+    /// Something came from the runtime.
+    fn handle_runtime(&mut self, now: Time, exchange: StreamId, heard: Heard<'_>) {
+        if self.models.is_asking(exchange) {
+            if self.models.handle(&self.runtime, heard, &mut self.out) {
+                self.hello();
+            }
+            return;
+        }
+        let Some(id) = self.exchanges.get(&exchange).copied() else { return };
+        if let Some(job) = self.jobs.get_mut(&id) {
+            job.handle(now, heard, &mut self.out);
+            self.advance(now, id);
+        }
+    }
+
+    /// Says what a job's credit allows it to say, and forgets the job once it has said all.
+    fn advance(&mut self, now: Time, id: JobId) {
+        let Some(job) = self.jobs.get_mut(&id) else { return };
+        for message in job.advance(now, id, &mut self.out) {
+            self.labman.say(&message, &mut self.out);
+        }
+        if job.is_told() {
+            self.exchanges.remove(&job.exchange());
+            self.jobs.remove(&id);
+        }
+    }
+
+    fn hello(&mut self) {
+        let hello = FromPortman::Hello { models: self.models.list().to_vec() };
+        self.say(&hello);
+    }
+
+    fn say(&mut self, message: &FromPortman) {
+        self.labman.say(message, &mut self.out);
+    }
+
+    fn drop_labman(&mut self, now: Time, why: &'static str) {
+        self.labman.hang_up(why, &mut self.out);
+        self.labman_gone(now);
+    }
+
+    /// Nobody waits for the jobs any more.
+    fn labman_gone(&mut self, now: Time) {
+        self.labman.gone(now, &mut self.out);
+        self.exchanges.clear();
+        for mut job in core::mem::take(&mut self.jobs).into_values() {
+            job.hang_up(&mut self.out);
+        }
+    }
+
+    fn bytes(&mut self, now: Time, stream: StreamId, bytes: &[u8]) {
+        if !self.labman.speaks_on(stream) {
+            return self.handle_runtime(now, stream, Heard::Bytes(bytes));
+        }
+        match self.labman.read(bytes, &mut self.out) {
+            Ok(messages) => {
+                for message in messages {
+                    // A message may have ended the link: what follows it was said to nobody.
+                    if self.labman.speaks_on(stream) {
+                        self.handle_labman(now, message);
+                    }
+                }
+            }
+            Err(why) => self.drop_labman(now, why),
+        }
+    }
+}
+
+impl Machine for Portman {
+    fn handle(&mut self, now: Now, input: Input<'_>) {
+        let now = now.mono;
+        match input {
+            Input::LinkUp { link, peer: Peer::Labman } => {
+                if self.labman.up(now, link, &mut self.out) {
+                    self.hello();
+                }
+            }
+            Input::LinkUp { link, peer: Peer::Mesh { .. } | Peer::Portman { .. } } => {
+                self.out.close(link, "a Portman links with its labman only");
+            }
+            Input::LinkDown { link, reason: _ } => {
+                if self.labman.is_on(link) {
+                    self.labman_gone(now);
+                }
+            }
+            Input::Opened { stream, .. } | Input::Request { stream, .. } => {
+                self.out.reset(stream, ResetCode::Refused);
+            }
+            Input::Response { stream, head } => {
+                self.handle_runtime(now, stream, Heard::Head { status: head.status });
+            }
+            Input::Bytes { stream, bytes } => self.bytes(now, stream, bytes),
+            Input::Finished { stream } | Input::Reset { stream, .. } if self.labman.speaks_on(stream) => {
+                self.drop_labman(now, "the labman ended its stream");
+            }
+            Input::Finished { stream } => self.handle_runtime(now, stream, Heard::Finished),
+            Input::Reset { stream, .. } => self.handle_runtime(now, stream, Heard::Reset),
+            // What is under way to the labman is bounded by the jobs' credit, and a request's body is sent whole.
+            Input::Credit { .. } => {}
+            Input::Done(op, Completion::Dialled(Err(why))) => {
+                self.labman.not_reached(now, op, &why, &mut self.out);
+            }
+            // The link itself was announced before; nothing is ever stored or read.
+            Input::Done(_, Completion::Dialled(Ok(_)) | Completion::Stored(_) | Completion::Page(_)) => {}
+        }
+    }
+
+    fn handle_timeout(&mut self, now: Now) {
+        let now = now.mono;
+        self.labman.handle_timeout(now, &mut self.out);
+        if self.models.handle_timeout(now, &self.runtime, &mut self.out) {
+            self.hello();
+        }
+        let is_due = |job: &Job| job.poll_timeout().is_some_and(|wake| wake.at <= now);
+        let due: Vec<JobId> = self.jobs.iter().filter(|(_, job)| is_due(job)).map(|(id, _)| *id).collect();
+        for id in due {
+            if let Some(job) = self.jobs.get_mut(&id) {
+                job.handle_timeout(&mut self.out);
+            }
+            self.advance(now, id);
+        }
+    }
+
+    fn poll_output(&mut self) -> Option<Output> {
+        self.out.poll()
+    }
+
+    fn poll_timeout(&self) -> Option<Wake> {
+        self.jobs
+            .values()
+            .map(Job::poll_timeout)
+            .chain([self.labman.poll_timeout(), Some(self.models.poll_timeout())])
+            .fold(None, Wake::earliest)
+    }
+
+    fn stopped(&self) -> Option<&str> {
+        None
+    }
+}

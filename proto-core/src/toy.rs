@@ -1,3 +1,264 @@
-//! The built-in runtime: a toy for trying the mesh without a model.
+//! A toy: the built-in runtime, for trying the mesh without a model. It knows some pages about lanterns on a coast and
+//! strings their words together; it understands nothing of what it is asked.
+//!
+//! It is an OpenAI-compatible HTTP server: `GET /v1/models` and `POST /v1/chat/completions`, streaming or not, with
+//! `seed`, `temperature`, `max_tokens` (or `max_completion_tokens`), `stop` and `stream_options.include_usage`. The same
+//! request gives the same text everywhere ([`completion`] says which), one token each `token_every`, and no faster than
+//! its reader takes them.
+//!
+//! What is absent: keys (whoever reaches it may ask), tools, images, log probabilities, more than one choice.
 
+mod answer;
+mod chain;
+mod completion;
 pub mod config;
+#[cfg(test)]
+mod tests;
+mod text;
+
+pub use completion::{Completion, FinishReason, completion};
+
+use alloc::{collections::BTreeMap, format, string::String, vec::Vec};
+
+use serde_json::Value;
+
+use crate::http::{Body, RequestHead, ResponseHead, Surface};
+use crate::limits::{self, STREAM_WINDOW};
+use crate::machine::{Input, Machine, Outbox, Output, ResetCode, StreamId};
+use crate::openai::sse;
+use crate::rng::{Seed, Stream};
+use crate::time::{Now, Span, Time, Wake};
+
+use answer::Answer;
+use chain::Chain;
+use completion::Request;
+use config::Config;
+
+pub struct Toy {
+    config: Config,
+    chain: Chain,
+    ids: Stream,
+    jobs: BTreeMap<StreamId, Job>,
+    out: Outbox,
+}
+
+enum Job {
+    Reading(Body),
+    Speaking(Speech),
+}
+
+struct Speech {
+    answer: Answer,
+    completion: Completion,
+    streams: bool,
+    /// Tokens already said.
+    said: usize,
+    next_at: Time,
+    /// Bytes that were sent and not yet taken.
+    in_flight: u64,
+}
+
+/// A refusal: status, code, message.
+type Refusal = (u16, Option<&'static str>, String);
+
+impl Toy {
+    pub fn new(config: Config, seed: Seed, _now: Now) -> Self {
+        Self {
+            config,
+            chain: Chain::of_the_text(),
+            ids: seed.stream("ids"),
+            jobs: BTreeMap::new(),
+            out: Outbox::default(),
+        }
+    }
+
+    fn asked(&mut self, stream: StreamId, surface: Surface, head: &RequestHead) {
+        let path = head.path.split('?').next().unwrap_or_default();
+        match (surface, head.method.as_str(), path) {
+            (Surface::Public, "GET", "/v1/models") => {
+                let models = answer::models(&self.config.model, self.config.context_length);
+                self.out.respond_json(stream, 200, &models);
+            }
+            (Surface::Public, "POST", "/v1/chat/completions") if self.jobs.len() >= limits::TOY_JOBS => {
+                self.refuse(stream, (503, None, "the toy is busy".into()));
+            }
+            (Surface::Public, "POST", "/v1/chat/completions") => {
+                self.jobs.insert(stream, Job::Reading(Body::up_to(limits::HTTP_BODY)));
+            }
+            (Surface::Public, _, "/v1/models" | "/v1/chat/completions") => {
+                self.refuse(stream, (405, None, format!("{path} does not take {}", head.method)));
+            }
+            (Surface::Public | Surface::Admin, _, _) => {
+                self.refuse(stream, (404, None, format!("there is no {path} here")));
+            }
+        }
+    }
+
+    fn body(&mut self, stream: StreamId, bytes: &[u8]) {
+        let Some(Job::Reading(body)) = self.jobs.get_mut(&stream) else { return };
+        match body.push(bytes) {
+            Ok(()) => self.out.grant(stream, bytes.len()),
+            Err(_) => {
+                self.jobs.remove(&stream);
+                let message = format!("the request exceeds {} bytes", limits::HTTP_BODY);
+                self.refuse(stream, (413, None, message));
+            }
+        }
+    }
+
+    fn body_ended(&mut self, now: Now, stream: StreamId) {
+        let Some(Job::Reading(body)) = self.jobs.get_mut(&stream) else { return };
+        let body = body.take();
+        match self.begin(now, &body) {
+            Ok(speech) => {
+                if speech.streams {
+                    let head = ResponseHead::new(200)
+                        .with("content-type", "text/event-stream")
+                        .with("cache-control", "no-cache");
+                    self.out.respond(stream, head);
+                }
+                self.jobs.insert(stream, Job::Speaking(speech));
+            }
+            Err(refusal) => {
+                self.jobs.remove(&stream);
+                self.refuse(stream, refusal);
+            }
+        }
+    }
+
+    fn begin(&mut self, now: Now, body: &[u8]) -> Result<Speech, Refusal> {
+        let bad = |message| (400, None, message);
+        let request: Value =
+            serde_json::from_slice(body).map_err(|error| bad(format!("the request is no JSON: {error}")))?;
+        let request = Request::parse(&request).map_err(bad)?;
+        if request.model != self.config.model {
+            let message = format!("the model {:?} does not exist", request.model);
+            return Err((404, Some("model_not_found"), message));
+        }
+        let longest = request.prompt_tokens().saturating_add(request.most());
+        if longest > self.config.context_length as usize {
+            let message = format!(
+                "prompt and answer may come to {longest} tokens, and the model has room for {}",
+                self.config.context_length
+            );
+            return Err((400, Some("context_length_exceeded"), message));
+        }
+        let completion = request.complete(&self.chain);
+        let answer = Answer {
+            id: format!("chatcmpl-{}", hex::encode(self.ids.bytes::<12>())),
+            created: now.wall.0 / 1000,
+            model: request.model.clone(),
+            includes_usage: request.streams() && request.includes_usage(),
+        };
+        let streams = request.streams();
+        let wait = if streams { self.config.token_every } else { self.whole_takes(&completion) };
+        let next_at = now.mono + wait;
+        Ok(Speech { answer, completion, streams, said: 0, next_at, in_flight: 0 })
+    }
+
+    /// An answer in one piece takes as long as its tokens would.
+    fn whole_takes(&self, completion: &Completion) -> Span {
+        Span(self.config.token_every.0.saturating_mul(completion.tokens.len() as u64))
+    }
+
+    /// Says what is due: the next token, the whole answer, or the end. `true`: it was the end.
+    fn speak(out: &mut Outbox, stream: StreamId, speech: &mut Speech, token_every: Span) -> bool {
+        let Speech { answer, completion, .. } = &*speech;
+        if !speech.streams {
+            out.respond_json(stream, 200, &answer.whole(completion));
+            return true;
+        }
+        let mut events = Vec::new();
+        let mut say = |chunk: Value| events.extend(sse::event(&format!("{chunk}")));
+        if speech.said == 0 {
+            say(answer.opening());
+        }
+        if let Some(token) = completion.tokens.get(speech.said) {
+            say(answer.token(token));
+        }
+        let is_last = speech.said + 1 >= completion.tokens.len();
+        if is_last {
+            say(answer.finish(completion));
+            if answer.includes_usage {
+                say(answer.usage(completion));
+            }
+            events.extend_from_slice(sse::DONE);
+        }
+        speech.said += 1;
+        speech.next_at = speech.next_at + token_every;
+        speech.in_flight += events.len() as u64;
+        out.send(stream, events);
+        if is_last {
+            out.finish(stream);
+        }
+        is_last
+    }
+
+    fn refuse(&mut self, stream: StreamId, (status, code, message): Refusal) {
+        self.out.respond_json(stream, status, &answer::error(status, code, &message));
+    }
+}
+
+impl Speech {
+    /// When it goes on. `None`: it waits for its reader.
+    fn due(&self) -> Option<Time> {
+        (self.in_flight < u64::from(STREAM_WINDOW)).then_some(self.next_at)
+    }
+
+    fn taken(&mut self, now: Time, bytes: u32) {
+        let was_waiting = self.due().is_none();
+        self.in_flight = self.in_flight.saturating_sub(bytes.into());
+        if was_waiting {
+            // The time it waited is not made up for.
+            self.next_at = self.next_at.max(now);
+        }
+    }
+}
+
+impl Machine for Toy {
+    fn handle(&mut self, now: Now, input: Input<'_>) {
+        match input {
+            Input::Request { stream, surface, head } => self.asked(stream, surface, &head),
+            Input::Bytes { stream, bytes } => self.body(stream, bytes),
+            Input::Finished { stream } => self.body_ended(now, stream),
+            Input::Reset { stream, .. } => {
+                self.jobs.remove(&stream);
+            }
+            Input::Credit { stream, bytes } => {
+                if let Some(Job::Speaking(speech)) = self.jobs.get_mut(&stream) {
+                    speech.taken(now.mono, bytes);
+                }
+            }
+            Input::LinkUp { link, .. } => self.out.close(link, "the toy speaks HTTP only"),
+            Input::Opened { stream, .. } => self.out.reset(stream, ResetCode::Refused),
+            // It never asks anything, opens no link, and starts no operation.
+            Input::LinkDown { .. } | Input::Response { .. } | Input::Done(..) => {}
+        }
+    }
+
+    fn handle_timeout(&mut self, now: Now) {
+        let Self { config, jobs, out, .. } = self;
+        jobs.retain(|stream, job| match job {
+            Job::Speaking(speech) if speech.due().is_some_and(|at| at <= now.mono) => {
+                !Self::speak(out, *stream, speech, config.token_every)
+            }
+            Job::Speaking(_) | Job::Reading(_) => true,
+        });
+    }
+
+    fn poll_output(&mut self) -> Option<Output> {
+        self.out.poll()
+    }
+
+    fn poll_timeout(&self) -> Option<Wake> {
+        let due = self.jobs.values().filter_map(|job| match job {
+            Job::Speaking(speech) => speech.due(),
+            Job::Reading(_) => None,
+        });
+        due.min().map(|at| Wake { at, why: "the next token" })
+    }
+
+    fn stopped(&self) -> Option<&str> {
+        None
+    }
+}

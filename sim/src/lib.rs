@@ -1,1 +1,26 @@
+//! Drives labman's machines on a virtual clock: the same `Node`, `Portman`, `Portal` and `Toy` that the daemons run.
+//!
+//! From the bottom up: [`engine`] orders events in virtual time and knows nothing else; [`host`] drives one machine as
+//! strictly as its contract allows; [`world`] carries bytes between hosts; [`mod@run`] puts a [`scenario`]'s
+//! [`cast`] into a world, lets [`users`] ask, and has [`check`] look at everything.
+//!
+//! What is absent: a clock, threads, a real socket, and any second implementation of what a machine does.
 
+pub mod cast;
+pub mod check;
+pub mod clock;
+pub mod disk;
+pub mod engine;
+pub mod host;
+pub mod net;
+pub mod operator;
+pub mod report;
+pub mod run;
+pub mod scenario;
+pub mod trace;
+pub mod users;
+pub mod workload;
+pub mod world;
+
+pub use report::Report;
+pub use run::run;

@@ -25,6 +25,8 @@ const SIGNATURE: usize = 64;
 const LIGHT_HEADER: usize = 3;
 /// What a signed frame adds to its payload, in bytes.
 pub const OVERHEAD: usize = 4 + HEADER + SIGNATURE;
+/// What a light frame adds to its payload, in bytes.
+pub const LIGHT_OVERHEAD: usize = 4 + LIGHT_HEADER;
 
 /// What a frame holds. Kinds from 0x8000 are light.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -221,6 +223,11 @@ pub struct FrameReader {
 impl FrameReader {
     pub fn push(&mut self, bytes: &[u8]) {
         self.buffer.extend_from_slice(bytes);
+    }
+
+    /// Bytes of the frame that is not whole yet.
+    pub fn buffered(&self) -> usize {
+        self.buffer.len()
     }
 
     /// The next whole frame; `None` until more bytes come. After an error the stream is beyond repair.

@@ -1,0 +1,354 @@
+//! The paying side: takes users' requests over HTTP, has the FEP authorise each, tries providers in order, streams the
+//! answer back and settles what was delivered.
+//!
+//! ```text
+//!   Reading --body--> Recording --stored--> Asking --authorised--> Running --end--> settled apart (settle.rs)
+//!      |400 413 404 503    |503                |401 429 503            |next attempt, or 503; after the
+//!                                                                      |first byte an error event
+//! ```
+
+mod attempt;
+mod job;
+mod reply;
+mod rows;
+mod settle;
+
+use alloc::{collections::BTreeMap, string::String, string::ToString, vec::Vec};
+
+use job::{Job, State};
+pub(crate) use rows::TABLE;
+use settle::Settle;
+
+use crate::gossip::View;
+use crate::http::{RequestHead, ResponseHead};
+use crate::identity::{FepId, NodeId};
+use crate::labnet::Labnet;
+use crate::limits::{GATEWAY_JOBS, HTTP_BODY};
+use crate::machine::{Completion, OpId, ResetCode, StreamId};
+use crate::node::config;
+use crate::node::cx::Cx;
+use crate::node::fep::{Answer, FepCalls};
+use crate::openai::error::{ApiError, Retry};
+use crate::openai::models;
+use crate::rng::Stream;
+use crate::store::{BadRow, Snapshot, StoreError};
+use crate::time::{Span, Time, Wake};
+use crate::timers::Timers;
+use crate::wire::envelope::Kind;
+use crate::wire::mesh::RequestId;
+use crate::wire::portal::{Descriptor, key_digest};
+
+/// How often a FEP that did not tell who it is is asked again.
+const DESCRIPTOR_RETRY: Span = Span::from_secs(2);
+
+/// A message for a connected node.
+pub(crate) struct Tell {
+    pub(crate) to: NodeId,
+    pub(crate) kind: Kind,
+    pub(crate) payload: Vec<u8>,
+}
+
+/// The mesh, as far as a request needs it.
+pub(crate) struct Mesh<'a> {
+    pub(crate) view: &'a View,
+    pub(crate) labnet: &'a Labnet,
+}
+
+/// What a call to the FEP was for.
+#[derive(Clone, Copy, Debug)]
+enum Purpose {
+    Describe,
+    Authorize(RequestId),
+    Settle(RequestId),
+}
+
+pub(crate) struct Gateway {
+    fep_id: FepId,
+    fep_url: String,
+    descriptor: Option<Descriptor>,
+    rng: Stream,
+    jobs: BTreeMap<RequestId, Job>,
+    /// A user's exchange, and an attempt's job stream, by stream.
+    users: BTreeMap<StreamId, RequestId>,
+    attempts: BTreeMap<StreamId, RequestId>,
+    /// This gateway's own jobs under way, by provider and slug.
+    in_flight: BTreeMap<(NodeId, String), u32>,
+    recording: BTreeMap<OpId, RequestId>,
+    calls: FepCalls<Purpose>,
+    due: Timers<Due>,
+    settle: Settle,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Due {
+    Describe,
+    /// The whole job.
+    Total(RequestId),
+    /// Its provider's next chunk, or its user's next read.
+    Progress(RequestId),
+}
+
+impl Gateway {
+    pub(crate) fn new(
+        config: &config::Gateway,
+        feps: &[config::Fep],
+        rng: Stream,
+        snapshot: &Snapshot,
+        now: Time,
+    ) -> Result<Self, BadRow> {
+        let fep_url = feps.iter().find(|fep| fep.fep_id == config.fep).map(|fep| fep.url.clone());
+        let mut due = Timers::default();
+        due.set(Due::Describe, now, "ask the FEP who it is");
+        Ok(Self {
+            fep_id: config.fep,
+            fep_url: fep_url.unwrap_or_default(),
+            descriptor: None,
+            rng,
+            jobs: BTreeMap::new(),
+            users: BTreeMap::new(),
+            attempts: BTreeMap::new(),
+            in_flight: BTreeMap::new(),
+            recording: BTreeMap::new(),
+            calls: FepCalls::default(),
+            due,
+            settle: Settle::new(snapshot, now)?,
+        })
+    }
+
+    /// For people: jobs under way, and jobs that await their receipt's way to the provider.
+    pub(crate) fn counts(&self) -> (usize, usize) {
+        (self.jobs.len(), self.settle.len())
+    }
+
+    pub(crate) fn fep_answers(&self) -> bool {
+        self.descriptor.is_some()
+    }
+
+    pub(crate) fn request(&mut self, cx: &mut Cx<'_>, mesh: &Mesh<'_>, stream: StreamId, head: &RequestHead) {
+        let id = RequestId(self.rng.bytes());
+        let path = head.path.split('?').next().unwrap_or_default();
+        match (head.method.as_str(), path) {
+            ("POST", "/v1/chat/completions") => self.begin(cx, stream, head, id),
+            ("GET", "/v1/models") => {
+                let list = models::list(mesh.view, |node| mesh.reaches(cx, node));
+                reply::json(cx, stream, id, &list);
+            }
+            ("GET", model) if model.starts_with("/v1/models/") => {
+                let model = model.trim_start_matches("/v1/models/");
+                match models::one(mesh.view, model, |node| mesh.reaches(cx, node)) {
+                    Some(value) => reply::json(cx, stream, id, &value),
+                    None => reply::error(cx, stream, id, &job::no_such_model(model)),
+                }
+            }
+            ("OPTIONS", _) => cx.respond_whole(stream, reply::cors(ResponseHead::new(204), id), Vec::new()),
+            _ => {
+                let message = alloc::format!(
+                    "There is no {} {path} here. Try POST /v1/chat/completions or GET /v1/models.",
+                    head.method
+                );
+                reply::error(cx, stream, id, &ApiError::new(404, Some("unknown_url"), message));
+            }
+        }
+    }
+
+    fn begin(&mut self, cx: &mut Cx<'_>, stream: StreamId, head: &RequestHead, id: RequestId) {
+        let Some(key) = head.bearer() else { return reply::error(cx, stream, id, &ApiError::no_key()) };
+        let length = head.header("content-length").and_then(|length| length.parse::<usize>().ok());
+        if length.is_some_and(|length| length > HTTP_BODY) {
+            return reply::error(cx, stream, id, &job::too_large());
+        }
+        if self.jobs.len() + self.settle.len() >= GATEWAY_JOBS {
+            let error =
+                ApiError::new(429, Some("rate_limit_exceeded"), "This gateway is full. Try again shortly.");
+            return reply::error(cx, stream, id, &error.with_retry(Retry::After { seconds: 2 }));
+        }
+        let job = Job::new(id, stream, key_digest(key), cx.now.mono);
+        self.due.set(Due::Total(id), job.deadline, "a job's total time");
+        self.users.insert(stream, id);
+        self.jobs.insert(id, job);
+    }
+
+    pub(crate) fn response(&mut self, stream: StreamId, head: &ResponseHead) {
+        self.calls.response(stream, head);
+    }
+
+    pub(crate) fn bytes(&mut self, cx: &mut Cx<'_>, mesh: &Mesh<'_>, stream: StreamId, bytes: &[u8]) {
+        if self.calls.bytes(cx, stream, bytes) {
+            return;
+        }
+        if let Some(id) = self.users.get(&stream).copied() {
+            let Some(job) = self.jobs.get_mut(&id) else { return };
+            if let State::Reading(body) = &mut job.state {
+                match body.push(bytes) {
+                    Ok(()) => cx.grant(stream, bytes.len()),
+                    Err(_) => self.refuse(cx, id, &job::too_large()),
+                }
+            }
+        } else if let Some(id) = self.attempts.get(&stream).copied() {
+            self.attempt_bytes(cx, mesh, id, bytes);
+        } else {
+            self.settle.bytes(cx, stream, bytes);
+        }
+    }
+
+    pub(crate) fn finished(&mut self, cx: &mut Cx<'_>, mesh: &Mesh<'_>, stream: StreamId) {
+        if let Some((purpose, answer)) = self.calls.finished(stream) {
+            return self.answered(cx, mesh, purpose, answer);
+        }
+        if let Some(id) = self.users.get(&stream).copied() {
+            if self.jobs.get(&id).is_some_and(|job| matches!(job.state, State::Reading(_))) {
+                self.route(cx, mesh, id);
+            }
+        } else if let Some(id) = self.attempts.get(&stream).copied() {
+            self.attempt_lost(cx, mesh, id, "the provider ended its stream too early");
+        } else {
+            self.settle.stream_gone(stream);
+        }
+    }
+
+    pub(crate) fn reset(&mut self, cx: &mut Cx<'_>, mesh: &Mesh<'_>, stream: StreamId) {
+        if let Some((purpose, answer)) = self.calls.reset(stream) {
+            return self.answered(cx, mesh, purpose, answer);
+        }
+        if let Some(id) = self.users.remove(&stream) {
+            self.user_left(cx, id);
+        } else if let Some(id) = self.attempts.remove(&stream) {
+            self.attempt_lost(cx, mesh, id, "the provider was lost");
+        } else {
+            self.settle.stream_gone(stream);
+        }
+    }
+
+    pub(crate) fn credit(&mut self, cx: &mut Cx<'_>, stream: StreamId, bytes: u32) {
+        let Some(id) = self.users.get(&stream) else { return };
+        let Some(job) = self.jobs.get_mut(id) else { return };
+        let progress = job.user_took(cx, bytes as usize);
+        self.due.set(Due::Progress(job.id), progress.0, progress.1);
+    }
+
+    pub(crate) fn done(&mut self, cx: &mut Cx<'_>, op: OpId, completion: &Completion) -> Vec<Tell> {
+        let Some(id) = self.recording.remove(&op) else {
+            let (usage, tell) = self.settle.done(cx, op, completion);
+            self.post_usage(cx, usage);
+            return tell;
+        };
+        match completion {
+            Completion::Stored(Ok(())) => self.ask(cx, id),
+            _ => {
+                let error = ApiError::unavailable("unavailable", "This gateway can't write its store.");
+                self.refuse(cx, id, &error);
+            }
+        }
+        Vec::new()
+    }
+
+    /// A message on a control stream.
+    pub(crate) fn message(&mut self, cx: &mut Cx<'_>, from: NodeId, kind: Kind, payload: &[u8]) {
+        if kind == Kind::ReceiptAck {
+            self.settle.acknowledged(cx, from, payload);
+        }
+    }
+
+    /// A node is linked (again): it may be waiting for receipts.
+    pub(crate) fn admitted(&mut self, node_id: NodeId) -> Vec<Tell> {
+        self.settle.admitted(node_id)
+    }
+
+    pub(crate) fn handle_timeout(&mut self, cx: &mut Cx<'_>, mesh: &Mesh<'_>) -> Vec<Tell> {
+        while let Some(due) = self.due.expired(cx.now.mono) {
+            match due {
+                Due::Describe => self.calls.get(cx, Purpose::Describe, &self.fep_url, "/v1/descriptor"),
+                Due::Total(id) => self.out_of_time(cx, id),
+                Due::Progress(id) => self.no_progress(cx, mesh, id),
+            }
+        }
+        for (purpose, answer) in self.calls.handle_timeout(cx) {
+            self.answered(cx, mesh, purpose, answer);
+        }
+        let (usage, tell) = self.settle.handle_timeout(cx);
+        self.post_usage(cx, usage);
+        tell
+    }
+
+    pub(crate) fn poll_timeout(&self) -> Option<Wake> {
+        let wake = Wake::earliest(self.due.next(), self.calls.poll_timeout());
+        Wake::earliest(wake, self.settle.poll_timeout())
+    }
+
+    fn answered(&mut self, cx: &mut Cx<'_>, mesh: &Mesh<'_>, purpose: Purpose, answer: Answer) {
+        match purpose {
+            Purpose::Describe => self.described(cx, &answer),
+            Purpose::Authorize(id) => self.authorized(cx, mesh, id, answer),
+            Purpose::Settle(id) => self.settle.answered(cx, self.fep_id, id, answer),
+        }
+    }
+
+    fn described(&mut self, cx: &mut Cx<'_>, answer: &Answer) {
+        let descriptor = match answer {
+            Answer::Given(body) => serde_json::from_slice::<Descriptor>(body).ok(),
+            Answer::Refused(_) | Answer::Silent => None,
+        };
+        match descriptor {
+            Some(descriptor) if descriptor.fep_id == self.fep_id => {
+                cx.info(alloc::format!("paired with FEP {} at {}", self.fep_id, self.fep_url));
+                self.descriptor = Some(descriptor);
+                return;
+            }
+            Some(other) => cx.warn(alloc::format!(
+                "the FEP at {} is {}, not the configured {}: correct `id` or `url` of this [[fep]]",
+                self.fep_url,
+                other.fep_id,
+                self.fep_id
+            )),
+            None => cx.debug(alloc::format!("the FEP at {} does not answer yet", self.fep_url)),
+        }
+        self.due.set(Due::Describe, cx.now.mono + DESCRIPTOR_RETRY, "ask the FEP who it is");
+    }
+
+    fn post_usage(&mut self, cx: &mut Cx<'_>, reports: Vec<(RequestId, Vec<u8>)>) {
+        for (id, report) in reports {
+            self.calls.post(cx, Purpose::Settle(id), &self.fep_url, "/v1/usage", &report);
+        }
+    }
+
+    /// Ends a job that has cost nothing, with an error for its user.
+    fn refuse(&mut self, cx: &mut Cx<'_>, id: RequestId, error: &ApiError) {
+        if let Some(job) = self.drop_job(id) {
+            cx.debug(alloc::format!("req_{id} answered {}", error.status));
+            if let Some(user) = job.user {
+                reply::error(cx, user, id, error);
+            }
+            if job.recorded {
+                self.settle.forget(cx, id);
+            }
+        }
+    }
+
+    fn drop_job(&mut self, id: RequestId) -> Option<Job> {
+        let job = self.jobs.remove(&id)?;
+        self.due.clear(Due::Total(id));
+        self.due.clear(Due::Progress(id));
+        if let Some(user) = job.user {
+            self.users.remove(&user);
+        }
+        Some(job)
+    }
+}
+
+impl Mesh<'_> {
+    fn reaches(&self, cx: &Cx<'_>, node_id: &NodeId) -> bool {
+        self.labnet.link_to(cx.me.node_id, *node_id).is_some()
+    }
+}
+
+impl StoreError {
+    /// For a log line.
+    pub(crate) fn text(&self) -> String {
+        self.to_string()
+    }
+}
+
+/// The stream of a job that nobody wants any more.
+fn abandon(cx: &mut Cx<'_>, stream: StreamId) {
+    cx.reset(stream, ResetCode::Cancelled);
+}

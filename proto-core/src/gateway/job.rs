@@ -1,0 +1,257 @@
+//! One request from its arrival to its first attempt: read, routed, recorded, authorised.
+
+use alloc::{format, string::ToString, vec::Vec};
+
+use super::attempt::Running;
+use super::{Answer, Due, Gateway, Mesh, Purpose, reply, rows};
+use crate::gossip::Served;
+use crate::http::Body;
+use crate::limits::{ATTEMPTS, HTTP_BODY, JOB_TOTAL, SETTLE_MARGIN};
+use crate::machine::StreamId;
+use crate::node::cx::Cx;
+use crate::openai::error::{ApiError, Retry};
+use crate::openai::request::ChatRequest;
+use crate::routing::{Need, NoCandidate, rank};
+use crate::time::{Span, Time};
+use crate::wire::mesh::{Hash, RequestId};
+use crate::wire::object::{Sealed, open};
+use crate::wire::portal::{AuthorizeRequest, JobAuthorization, PortalErrorBody, PortalErrorCode};
+
+/// How much longer an authorization is asked for than job and settlement need: what clocks may differ by.
+const TTL_SLACK: Span = Span::from_secs(60);
+
+pub(super) struct Job {
+    pub(super) id: RequestId,
+    /// `None` once the user has left, or has been answered.
+    pub(super) user: Option<StreamId>,
+    pub(super) deadline: Time,
+    pub(super) state: State,
+    /// Its row is in the store, or on its way there.
+    pub(super) recorded: bool,
+    key: Hash,
+}
+
+pub(super) enum State {
+    Reading(Body),
+    Recording(Plan),
+    Asking(Plan),
+    Running(alloc::boxed::Box<Running>),
+}
+
+/// What is asked of whom.
+pub(super) struct Plan {
+    pub(super) request: ChatRequest,
+    pub(super) max_output: u32,
+    pub(super) candidates: Vec<Served>,
+}
+
+impl Job {
+    pub(super) fn new(id: RequestId, user: StreamId, key: Hash, now: Time) -> Self {
+        let (deadline, state) = (now + JOB_TOTAL, State::Reading(Body::up_to(HTTP_BODY)));
+        Self { id, user: Some(user), deadline, state, recorded: false, key }
+    }
+
+    /// The user took bytes of the answer: lets the provider send as many more. Gives when progress is due next.
+    pub(super) fn user_took(&mut self, cx: &mut Cx<'_>, bytes: usize) -> (Time, &'static str) {
+        match &mut self.state {
+            State::Running(running) => running.user_took(cx, bytes),
+            State::Reading(_) | State::Recording(_) | State::Asking(_) => {
+                (self.deadline, "a job's total time")
+            }
+        }
+    }
+}
+
+impl Gateway {
+    /// The body is whole: is it right, and who could serve it?
+    pub(super) fn route(&mut self, cx: &mut Cx<'_>, mesh: &Mesh<'_>, id: RequestId) {
+        let Some(job) = self.jobs.get_mut(&id) else { return };
+        let State::Reading(body) = &mut job.state else { return };
+        let request = match ChatRequest::parse(&body.take()) {
+            Ok(request) => request,
+            Err(error) => return self.refuse(cx, id, &error),
+        };
+        let need = Need {
+            model: &request.model,
+            input_bound: request.input_bound(),
+            max_output: request.max_output,
+            currency: self.descriptor.as_ref().map(|descriptor| &descriptor.currency),
+            job: JOB_TOTAL + SETTLE_MARGIN,
+        };
+        let in_flight = &self.in_flight;
+        let busy =
+            |provider: &_, slug: &str| in_flight.get(&(*provider, slug.to_string())).copied().unwrap_or(0);
+        let reaches = |node: &_| mesh.reaches(cx, node);
+        let mut candidates = match rank(mesh.view, &need, cx.now.wall, reaches, busy, &mut self.rng) {
+            Ok(candidates) => candidates,
+            Err(why) => return self.refuse(cx, id, &nobody(&request.model, why)),
+        };
+        candidates.truncate(ATTEMPTS);
+        // One body for all attempts, so the smallest bound of them.
+        let bounds = candidates.iter().map(|candidate| candidate.offer.content.max_output);
+        let max_output = bounds.chain(request.max_output).min().unwrap_or(1);
+        job.state = State::Recording(Plan { request, max_output, candidates });
+        job.recorded = true;
+        let op = cx.store([rows::asked(id, cx.now.wall)].into());
+        self.recording.insert(op, id);
+    }
+
+    /// The request is on record: ask the FEP, once.
+    pub(super) fn ask(&mut self, cx: &mut Cx<'_>, id: RequestId) {
+        let Some(job) = self.jobs.get_mut(&id) else { return self.settle.forget(cx, id) };
+        let reading = State::Reading(Body::up_to(0));
+        let State::Recording(plan) = core::mem::replace(&mut job.state, reading) else { return };
+        let offers = plan.candidates.iter().map(|candidate| candidate.offer.bytes.clone());
+        let request = cx.me.seal(AuthorizeRequest {
+            fep_id: self.fep_id,
+            request_id: id,
+            issued_ms: cx.now.wall.0,
+            key: job.key,
+            input_bound: plan.request.input_bound(),
+            max_output: plan.max_output,
+            ttl_s: ((JOB_TOTAL + SETTLE_MARGIN + TTL_SLACK).as_millis() / 1_000) as u32,
+            offers: offers.collect(),
+        });
+        job.state = State::Asking(plan);
+        self.calls.post(cx, Purpose::Authorize(id), &self.fep_url, "/v1/authorize", &request.bytes.0);
+    }
+
+    pub(super) fn authorized(&mut self, cx: &mut Cx<'_>, mesh: &Mesh<'_>, id: RequestId, answer: Answer) {
+        let Some(job) = self.jobs.get_mut(&id) else { return };
+        let reading = State::Reading(Body::up_to(0));
+        let State::Asking(plan) = core::mem::replace(&mut job.state, reading) else { return };
+        let bytes = match answer {
+            Answer::Given(bytes) => bytes,
+            Answer::Refused(refusal) => {
+                if refusal.code == PortalErrorCode::NotPaired {
+                    cx.warn(format!("the FEP refuses this gateway: {}", refusal.message));
+                }
+                return self.refuse(cx, id, &refused(&refusal));
+            }
+            Answer::Silent => {
+                let message =
+                    "The front-end portal that keeps your account does not answer. Try again shortly.";
+                return self.refuse(cx, id, &ApiError::unavailable("fep_unavailable", message));
+            }
+        };
+        match open::<JobAuthorization>(cx.me.net_id, Some(self.fep_id.0), &bytes) {
+            Ok(auth) if self.fits(cx, id, &plan, &auth) => self.run(cx, mesh, id, plan, auth),
+            _ => {
+                cx.warn(format!("req_{id}: the FEP's authorization is not for what was asked"));
+                let message = "The front-end portal gave an answer that does not hold. Try again shortly.";
+                self.refuse(cx, id, &ApiError::unavailable("fep_unavailable", message));
+            }
+        }
+    }
+
+    fn fits(&self, cx: &Cx<'_>, id: RequestId, plan: &Plan, auth: &Sealed<JobAuthorization>) -> bool {
+        let JobAuthorization { fep_id, request_id, gateway, input_bound, max_output, ref attempts, .. } =
+            auth.content;
+        let known = |hash: Hash| plan.candidates.iter().any(|candidate| candidate.offer.hash == hash.0);
+        fep_id == self.fep_id
+            && request_id == id
+            && gateway == cx.me.node_id
+            && input_bound >= plan.request.input_bound()
+            && max_output >= plan.max_output
+            && (1..=ATTEMPTS).contains(&attempts.len())
+            && attempts.iter().all(|attempt| known(attempt.offer_hash))
+    }
+
+    fn run(
+        &mut self,
+        cx: &mut Cx<'_>,
+        mesh: &Mesh<'_>,
+        id: RequestId,
+        plan: Plan,
+        auth: Sealed<JobAuthorization>,
+    ) {
+        let Some(job) = self.jobs.get_mut(&id) else { return };
+        if job.user.is_none() {
+            // The user left while the FEP was asked: free the hold.
+            self.drop_job(id);
+            return self.settle.begin(cx, super::settle::Ended::nothing(id, auth));
+        }
+        let reply = reply::Reply::new(&plan.request, id, cx.now.wall);
+        job.state = State::Running(alloc::boxed::Box::new(Running::new(plan, auth, reply)));
+        self.next_attempt(cx, mesh, id);
+    }
+
+    pub(super) fn user_left(&mut self, cx: &mut Cx<'_>, id: RequestId) {
+        let Some(job) = self.jobs.get_mut(&id) else { return };
+        job.user = None;
+        match &job.state {
+            State::Reading(_) => {
+                self.drop_job(id);
+            }
+            // Ends when its answer comes, which tells whether there is a hold to free.
+            State::Recording(_) | State::Asking(_) => {}
+            State::Running(_) => {
+                cx.info(format!("req_{id}: the user left"));
+                self.end_running(cx, id, false);
+            }
+        }
+    }
+
+    pub(super) fn out_of_time(&mut self, cx: &mut Cx<'_>, id: RequestId) {
+        let Some(job) = self.jobs.get(&id) else { return };
+        let message = format!("The request took longer than {} s.", JOB_TOTAL.as_millis() / 1_000);
+        match job.state {
+            State::Running(_) => self.break_off(cx, id, "timeout", &message),
+            State::Reading(_) | State::Recording(_) | State::Asking(_) => {
+                self.refuse(cx, id, &ApiError::new(408, Some("timeout"), message));
+            }
+        }
+    }
+}
+
+pub(super) fn too_large() -> ApiError {
+    ApiError::new(413, None, format!("The request body is larger than {HTTP_BODY} bytes."))
+}
+
+pub(super) fn no_such_model(model: &str) -> ApiError {
+    let model: alloc::string::String = model.chars().take(128).collect();
+    let message = format!("The model `{model}` is not served by anybody now. GET /v1/models lists what is.");
+    ApiError { param: Some("model".into()), ..ApiError::new(404, Some("model_not_found"), message) }
+}
+
+fn nobody(model: &str, why: NoCandidate) -> ApiError {
+    match why {
+        NoCandidate::Unknown => no_such_model(model),
+        NoCandidate::Ineligible => ApiError::unavailable(
+            "no_provider",
+            format!("No provider of `{model}` can be used now. Try again shortly."),
+        ),
+        NoCandidate::Full => {
+            let message = format!("All providers of `{model}` are busy. Try again shortly.");
+            ApiError::new(429, Some("rate_limit_exceeded"), message).with_retry(Retry::After { seconds: 2 })
+        }
+    }
+}
+
+/// The FEP's no, as the SDKs know it.
+fn refused(refusal: &PortalErrorBody) -> ApiError {
+    match refusal.code {
+        PortalErrorCode::InvalidApiKey => ApiError::new(
+            401,
+            Some("invalid_api_key"),
+            "Incorrect API key provided. Your front-end portal gives you one.",
+        ),
+        // 402 would confuse the SDKs, and asking again does not help.
+        PortalErrorCode::InsufficientQuota => {
+            ApiError::new(429, Some("insufficient_quota"), refusal.message.clone()).with_retry(Retry::Never)
+        }
+        PortalErrorCode::NotPaired
+        | PortalErrorCode::BadRequest
+        | PortalErrorCode::NotFound
+        | PortalErrorCode::Conflict
+        | PortalErrorCode::Unavailable => {
+            let message = format!("The front-end portal refused: {}", refusal.message);
+            ApiError::unavailable("fep_unavailable", message)
+        }
+    }
+}
+
+/// When a job's user or provider is to be given up.
+pub(super) const fn progress(id: RequestId) -> Due {
+    Due::Progress(id)
+}

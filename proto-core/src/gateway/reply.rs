@@ -1,0 +1,141 @@
+//! How an answer goes to its user: as a stream of events, or put together.
+
+use alloc::{format, string::String, string::ToString, vec::Vec};
+
+use crate::economics::Counts;
+use crate::http::ResponseHead;
+use crate::identity::NodeId;
+use crate::machine::StreamId;
+use crate::node::cx::Cx;
+use crate::openai::answer::{Assembly, Frame, Piece, error_event, last_events};
+use crate::openai::error::{ApiError, Retry};
+use crate::openai::request::ChatRequest;
+use crate::time::Wall;
+use crate::wire::mesh::RequestId;
+
+pub(super) struct Reply {
+    id: RequestId,
+    frame: Frame,
+    mode: Mode,
+    ignored: String,
+    provider: String,
+    slug: String,
+    attempts: usize,
+}
+
+enum Mode {
+    Stream { begun: bool },
+    Whole(Assembly),
+}
+
+impl Reply {
+    pub(super) fn new(request: &ChatRequest, id: RequestId, now: Wall) -> Self {
+        let mode =
+            if request.stream { Mode::Stream { begun: false } } else { Mode::Whole(Assembly::default()) };
+        let frame = Frame {
+            id: format!("chatcmpl-{id}"),
+            model: request.model.clone(),
+            created_s: now.0 / 1_000,
+            include_usage: request.include_usage,
+        };
+        let ignored = request.ignored.join(", ");
+        Self { id, frame, mode, ignored, provider: String::new(), slug: String::new(), attempts: 0 }
+    }
+
+    pub(super) fn is_stream(&self) -> bool {
+        matches!(self.mode, Mode::Stream { .. })
+    }
+
+    pub(super) fn served_by(&mut self, provider: NodeId, slug: &str, attempts: usize) {
+        (self.provider, self.slug, self.attempts) = (provider.to_string(), slug.to_string(), attempts);
+    }
+
+    /// Takes in a piece; what a stream's user gets of it is appended to `sse`.
+    pub(super) fn piece(&mut self, piece: Piece, sse: &mut Vec<u8>) -> Result<(), &'static str> {
+        match &mut self.mode {
+            Mode::Stream { .. } => sse.extend(piece.event(&self.frame)),
+            Mode::Whole(assembly) => assembly.add(piece)?,
+        }
+        Ok(())
+    }
+
+    /// Sends events; the head goes with the first.
+    pub(super) fn flush(&mut self, cx: &mut Cx<'_>, user: StreamId, sse: Vec<u8>) {
+        if sse.is_empty() {
+            return;
+        }
+        self.begin(cx, user);
+        cx.send(user, sse);
+    }
+
+    pub(super) fn end(&mut self, cx: &mut Cx<'_>, user: StreamId, counts: &Counts) {
+        if let Mode::Whole(assembly) = &mut self.mode {
+            let body = core::mem::take(assembly).whole(&self.frame, counts);
+            let head = self.head("application/json");
+            return cx.respond_whole(user, head, body);
+        }
+        self.begin(cx, user);
+        cx.send(user, last_events(&self.frame, counts));
+        cx.finish(user);
+    }
+
+    pub(super) fn break_off(
+        &mut self,
+        cx: &mut Cx<'_>,
+        user: StreamId,
+        id: RequestId,
+        code: &'static str,
+        message: &str,
+    ) {
+        match self.mode {
+            Mode::Stream { begun: true } => {
+                cx.send(user, error_event(code, message));
+                cx.finish(user);
+            }
+            Mode::Stream { begun: false } | Mode::Whole(_) => {
+                error(cx, user, id, &ApiError::new(502, Some(code), message).with_retry(Retry::Default));
+            }
+        }
+    }
+
+    fn begin(&mut self, cx: &mut Cx<'_>, user: StreamId) {
+        if let Mode::Stream { begun: begun @ false } = &mut self.mode {
+            *begun = true;
+            let head = self.head("text/event-stream");
+            cx.respond(user, head.with("cache-control", "no-cache").with("x-accel-buffering", "no"));
+        }
+    }
+
+    fn head(&self, content_type: &str) -> ResponseHead {
+        let head = cors(ResponseHead::new(200), self.id)
+            .with("content-type", content_type)
+            .with("x-labman-provider", &self.provider)
+            .with("x-labman-model", &header_safe(&self.slug))
+            .with("x-labman-attempts", &self.attempts.to_string());
+        if self.ignored.is_empty() { head } else { head.with("x-labman-ignored-fields", &self.ignored) }
+    }
+}
+
+pub(super) fn error(cx: &mut Cx<'_>, user: StreamId, id: RequestId, error: &ApiError) {
+    let head = error.head(&format!("req_{id}")).with("access-control-allow-origin", "*");
+    cx.respond_whole(user, head, error.body());
+}
+
+pub(super) fn json(cx: &mut Cx<'_>, user: StreamId, id: RequestId, value: &serde_json::Value) {
+    let head = cors(ResponseHead::new(200), id).with("content-type", "application/json");
+    cx.respond_whole(user, head, serde_json::to_vec(value).unwrap_or_default());
+}
+
+/// Headers that every answer has, and that a browser's preflight asks for.
+pub(super) fn cors(head: ResponseHead, id: RequestId) -> ResponseHead {
+    head.with("x-request-id", &format!("req_{id}"))
+        .with("access-control-allow-origin", "*")
+        .with("access-control-allow-methods", "GET, POST, OPTIONS")
+        .with("access-control-allow-headers", "*")
+        .with("access-control-expose-headers", "*")
+}
+
+/// A provider chose this text: only what may stand in a header is kept.
+fn header_safe(text: &str) -> String {
+    text.chars().filter(char::is_ascii_graphic).take(256).collect()
+}

@@ -1,0 +1,49 @@
+//! What a gateway keeps on disk: a row a job, from before the FEP is asked until its receipt is acknowledged.
+
+use alloc::string::{String, ToString};
+
+use serde::{Deserialize, Serialize};
+
+use crate::identity::NodeId;
+use crate::store::{Row, Table, Write};
+use crate::time::Wall;
+use crate::wire::mesh::RequestId;
+use crate::wire::portal::AuthId;
+
+pub(crate) const TABLE: Table = Table::live("gateway_jobs");
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct JobRow {
+    pub(super) state: JobState,
+    pub(super) since_ms: u64,
+    pub(super) auth_id: Option<AuthId>,
+    pub(super) provider: Option<NodeId>,
+    /// The signed usage report, hex.
+    pub(super) report: Option<String>,
+    /// The FEP's signed receipt, hex.
+    pub(super) receipt: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum JobState {
+    /// The FEP is being asked, or the job runs.
+    Asked,
+    /// It ended; the FEP is to be told.
+    Ended,
+    /// The receipt is to be delivered.
+    Receipted,
+}
+
+pub(super) fn asked(id: RequestId, now: Wall) -> Write {
+    let state = JobState::Asked;
+    put(id, &JobRow { state, since_ms: now.0, auth_id: None, provider: None, report: None, receipt: None })
+}
+
+pub(super) fn put(id: RequestId, row: &JobRow) -> Write {
+    Write::Put(TABLE, Row::json(id.to_string(), row))
+}
+
+pub(super) fn delete(id: RequestId) -> Write {
+    Write::Delete(TABLE, id.to_string())
+}

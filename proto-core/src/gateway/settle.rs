@@ -1,0 +1,295 @@
+//! After a job: tell the FEP what was delivered, bring the receipt to the provider, and repeat both until they are
+//! acknowledged, across restarts too.
+//!
+//! ```text
+//!   begin --stored--> report to the FEP --receipt--> store it --stored--> deliver --ReceiptAck--> forget
+//!                        ^ silent: again later                               ^ no link: when there is one
+//! ```
+//!
+//! A job that was under way when this gateway died is not reported: what was delivered is not known. Its hold lapses at
+//! the FEP.
+
+use alloc::{collections::BTreeMap, format, string::String, vec::Vec};
+
+use super::rows::{self, JobRow, JobState, TABLE};
+use super::{Answer, Tell};
+use crate::economics::Counts;
+use crate::identity::{FepId, NodeId};
+use crate::labnet::conversation::Conversation;
+use crate::limits::{REDELIVER_FIRST, REDELIVER_LAST};
+use crate::machine::{Completion, OpId, StreamId};
+use crate::node::cx::Cx;
+use crate::store::{BadRow, Snapshot};
+use crate::time::{Span, Time, Wake};
+use crate::timers::Timers;
+use crate::wire::cbor::{self, Blob};
+use crate::wire::envelope::Kind;
+use crate::wire::mesh::{Hash, ReceiptAck, ReceiptDelivery, RequestId};
+use crate::wire::object::{Sealed, open};
+use crate::wire::portal::{JobAuthorization, Receipt, ReceiptId, UsageReport};
+
+/// A job that is over for its user.
+pub(super) struct Ended {
+    pub(super) id: RequestId,
+    pub(super) auth: Sealed<JobAuthorization>,
+    pub(super) attempt: Option<u8>,
+    pub(super) provider: Option<NodeId>,
+    pub(super) accepted: Counts,
+    pub(super) stated: Counts,
+    pub(super) complete: bool,
+    pub(super) transcript: Hash,
+    pub(super) tail: Option<Tail>,
+}
+
+impl Ended {
+    /// Nothing was delivered: the hold is freed.
+    pub(super) fn nothing(id: RequestId, auth: Sealed<JobAuthorization>) -> Self {
+        Self {
+            id,
+            auth,
+            attempt: None,
+            provider: None,
+            accepted: Counts::default(),
+            stated: Counts::default(),
+            complete: false,
+            transcript: Hash([0; 32]),
+            tail: None,
+        }
+    }
+}
+
+/// The job stream, kept open so that the receipt can go where the answer came from.
+pub(super) struct Tail {
+    conversation: Conversation,
+}
+
+impl Tail {
+    pub(super) const fn new(conversation: Conversation) -> Self {
+        Self { conversation }
+    }
+}
+
+/// Reports for the FEP, and messages for providers.
+type ToSend = (Vec<(RequestId, Vec<u8>)>, Vec<Tell>);
+
+#[derive(Default)]
+pub(super) struct Settle {
+    open: BTreeMap<RequestId, Open>,
+    tails: BTreeMap<StreamId, RequestId>,
+    storing: BTreeMap<OpId, RequestId>,
+    again: Timers<RequestId>,
+}
+
+struct Open {
+    row: JobRow,
+    /// Known from the receipt.
+    receipt_id: Option<ReceiptId>,
+    tail: Option<Tail>,
+    pause: Span,
+}
+
+impl Settle {
+    pub(super) fn new(snapshot: &Snapshot, now: Time) -> Result<Self, BadRow> {
+        let mut settle = Self::default();
+        for stored in snapshot.of(TABLE) {
+            let bad = |what: String| BadRow { table: TABLE.name, key: stored.key.clone(), what };
+            let row: JobRow = stored.parse(TABLE)?;
+            let mut id = [0; 16];
+            hex::decode_to_slice(&stored.key, &mut id).map_err(|error| bad(format!("{error}")))?;
+            let id = RequestId(id);
+            settle.open.insert(id, Open { row, receipt_id: None, tail: None, pause: REDELIVER_FIRST });
+            settle.again.set(id, now, "settle a job of an earlier life");
+        }
+        Ok(settle)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.open.len()
+    }
+
+    pub(super) fn begin(&mut self, cx: &mut Cx<'_>, ended: Ended) {
+        let auth = &ended.auth.content;
+        let report = cx.me.seal(UsageReport {
+            fep_id: auth.fep_id,
+            auth_id: auth.auth_id,
+            attempt: ended.attempt,
+            accepted: ended.accepted,
+            stated: ended.stated,
+            complete: ended.complete,
+            transcript: ended.transcript,
+            ended_ms: cx.now.wall.0,
+        });
+        let row = JobRow {
+            state: JobState::Ended,
+            since_ms: cx.now.wall.0,
+            auth_id: Some(auth.auth_id),
+            provider: ended.provider,
+            report: Some(hex::encode(&report.bytes.0)),
+            receipt: None,
+        };
+        self.store(cx, ended.id, &row);
+        if let Some(tail) = &ended.tail {
+            self.tails.insert(tail.conversation.stream, ended.id);
+        }
+        self.open.insert(ended.id, Open { row, receipt_id: None, tail: ended.tail, pause: REDELIVER_FIRST });
+    }
+
+    /// Drops the row of a job that ended without a hold.
+    pub(super) fn forget(&mut self, cx: &mut Cx<'_>, id: RequestId) {
+        cx.store([rows::delete(id)].into());
+    }
+
+    pub(super) fn done(&mut self, cx: &mut Cx<'_>, op: OpId, completion: &Completion) -> ToSend {
+        let Some(id) = self.storing.remove(&op) else { return ToSend::default() };
+        match completion {
+            Completion::Stored(Ok(())) => self.advance(cx, id),
+            // The machine is stopping; the next life goes on from the row before.
+            _ => ToSend::default(),
+        }
+    }
+
+    /// The FEP answered a report.
+    pub(super) fn answered(&mut self, cx: &mut Cx<'_>, fep_id: FepId, id: RequestId, answer: Answer) {
+        let Some(open_job) = self.open.get_mut(&id) else { return };
+        match answer {
+            Answer::Silent => {
+                self.again.set(id, cx.now.mono + open_job.pause, "report usage to the FEP again");
+                open_job.pause = open_job.pause.doubled().min(REDELIVER_LAST);
+            }
+            Answer::Refused(refusal) => {
+                cx.warn(format!("req_{id}: the FEP refuses to settle it: {}", refusal.message));
+                self.end(cx, id);
+            }
+            // Nothing was delivered, and nothing is held any more.
+            Answer::Given(bytes) if bytes.is_empty() => self.end(cx, id),
+            Answer::Given(bytes) => match open::<Receipt>(cx.me.net_id, Some(fep_id.0), &bytes) {
+                Ok(receipt) if receipt.content.request_id == id => {
+                    open_job.row.state = JobState::Receipted;
+                    open_job.row.receipt = Some(hex::encode(&bytes));
+                    open_job.pause = REDELIVER_FIRST;
+                    let row = open_job.row.clone();
+                    self.store(cx, id, &row);
+                }
+                _ => {
+                    cx.warn(format!("req_{id}: the FEP's receipt does not hold; asking again"));
+                    self.again.set(id, cx.now.mono + REDELIVER_LAST, "report usage to the FEP again");
+                }
+            },
+        }
+    }
+
+    /// Bytes on the end of a job stream: the provider's acknowledgement.
+    pub(super) fn bytes(&mut self, cx: &mut Cx<'_>, stream: StreamId, bytes: &[u8]) {
+        let Some(id) = self.tails.get(&stream).copied() else { return };
+        let Some(tail) = self.open.get_mut(&id).and_then(|open_job| open_job.tail.as_mut()) else { return };
+        cx.grant(stream, bytes.len());
+        tail.conversation.push(bytes);
+        let from = tail.conversation.peer;
+        match tail.conversation.poll(cx) {
+            Ok(Some(heard)) if heard.kind == Kind::ReceiptAck => self.acknowledged(cx, from, &heard.payload),
+            Ok(None) => {}
+            Ok(Some(_)) | Err(_) => {
+                self.stream_gone(stream);
+                super::abandon(cx, stream);
+            }
+        }
+    }
+
+    pub(super) fn stream_gone(&mut self, stream: StreamId) {
+        if let Some(id) = self.tails.remove(&stream)
+            && let Some(open_job) = self.open.get_mut(&id)
+        {
+            open_job.tail = None;
+        }
+    }
+
+    pub(super) fn acknowledged(&mut self, cx: &mut Cx<'_>, from: NodeId, payload: &[u8]) {
+        let Ok(ack) = cbor::decode::<ReceiptAck>(payload) else { return };
+        let acked = self.open.iter().find(|(_, open_job)| {
+            open_job.receipt_id == Some(ack.receipt_id) && open_job.row.provider == Some(from)
+        });
+        let Some(id) = acked.map(|(id, _)| *id) else { return };
+        if let Some(reason) = ack.refused {
+            let reason: String = reason.chars().take(256).collect();
+            cx.warn(format!("req_{id}: {from} refuses its receipt: {reason}"));
+        }
+        self.end(cx, id);
+    }
+
+    /// A node is linked (again): receipts that wait for it go out now.
+    pub(super) fn admitted(&mut self, node_id: NodeId) -> Vec<Tell> {
+        let waiting = self.open.values().filter(|open_job| open_job.row.provider == Some(node_id));
+        waiting.filter_map(|open_job| delivery(&open_job.row)).collect()
+    }
+
+    pub(super) fn handle_timeout(&mut self, cx: &mut Cx<'_>) -> ToSend {
+        let mut to_send = ToSend::default();
+        while let Some(id) = self.again.expired(cx.now.mono) {
+            let (reports, tells) = self.advance(cx, id);
+            to_send.0.extend(reports);
+            to_send.1.extend(tells);
+        }
+        to_send
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Wake> {
+        self.again.next()
+    }
+
+    /// Does what the job's stored state calls for.
+    fn advance(&mut self, cx: &mut Cx<'_>, id: RequestId) -> ToSend {
+        let Some(open_job) = self.open.get_mut(&id) else { return ToSend::default() };
+        match open_job.row.state {
+            JobState::Asked => {
+                cx.warn(format!("req_{id} was cut off by a restart: its hold lapses at the FEP"));
+                self.end(cx, id);
+                ToSend::default()
+            }
+            JobState::Ended => {
+                let report = open_job.row.report.as_ref().and_then(|report| hex::decode(report).ok());
+                (report.map(|report| (id, report)).into_iter().collect(), Vec::new())
+            }
+            JobState::Receipted => {
+                self.again.set(id, cx.now.mono + open_job.pause, "deliver a receipt again");
+                open_job.pause = open_job.pause.doubled().min(REDELIVER_LAST);
+                let Some(tell) = delivery(&open_job.row) else { return ToSend::default() };
+                if open_job.receipt_id.is_none() {
+                    open_job.receipt_id =
+                        open_job.row.receipt.as_ref().and_then(|bytes| receipt_id(cx, bytes));
+                    if let Some(tail) = &mut open_job.tail {
+                        tail.conversation.say(cx, tell.kind, &tell.payload);
+                        return ToSend::default();
+                    }
+                }
+                (Vec::new(), [tell].into())
+            }
+        }
+    }
+
+    fn end(&mut self, cx: &mut Cx<'_>, id: RequestId) {
+        self.again.clear(id);
+        if let Some(open_job) = self.open.remove(&id) {
+            if let Some(tail) = open_job.tail {
+                self.tails.remove(&tail.conversation.stream);
+                cx.finish(tail.conversation.stream);
+            }
+            self.forget(cx, id);
+        }
+    }
+
+    fn store(&mut self, cx: &mut Cx<'_>, id: RequestId, row: &JobRow) {
+        let op = cx.store([rows::put(id, row)].into());
+        self.storing.insert(op, id);
+    }
+}
+
+fn delivery(row: &JobRow) -> Option<Tell> {
+    let receipt = Blob(hex::decode(row.receipt.as_ref()?).ok()?);
+    let payload = cbor::encode(&ReceiptDelivery { receipt });
+    Some(Tell { to: row.provider?, kind: Kind::ReceiptDelivery, payload })
+}
+
+fn receipt_id(cx: &Cx<'_>, hex: &str) -> Option<ReceiptId> {
+    let bytes = hex::decode(hex).ok()?;
+    open::<Receipt>(cx.me.net_id, None, &bytes).ok().map(|receipt| receipt.content.receipt_id)
+}

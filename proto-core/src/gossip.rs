@@ -1,0 +1,162 @@
+//! What nodes tell everybody: signed records, last writer wins, passed on byte for byte.
+//!
+//! In its simplest honest form: on connecting, all records that are held; afterwards each that is new, to every other
+//! neighbour. A record is looked at only if it is newer than the one held, so a flood dies out by itself, and each is
+//! verified once however many neighbours send it.
+
+mod view;
+
+use alloc::{collections::BTreeMap, vec::Vec};
+
+pub(crate) use view::{Served, View};
+
+use crate::identity::NodeId;
+use crate::limits::{RECORD_REFRESH, RECORD_TTL, RECORDS};
+use crate::machine::LinkId;
+use crate::node::cx::Cx;
+use crate::time::{Span, Wake};
+use crate::timers::Timers;
+use crate::wire::cbor;
+use crate::wire::envelope::{Header, Kind, SignedFrame};
+use crate::wire::mesh::{CapabilityRecord, PeerRecord};
+
+/// A record signed further ahead of our clock than this is not believed.
+const CLOCK_TOLERANCE: Span = Span::from_secs(120);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Topic {
+    Peer,
+    Capability,
+}
+
+pub(crate) enum Output {
+    /// Pass this record on to all admitted neighbours but the one it came from.
+    Spread { frame: SignedFrame, but: Option<LinkId> },
+}
+
+#[derive(Default)]
+pub(crate) struct Gossip {
+    records: BTreeMap<(Topic, NodeId), SignedFrame>,
+    expiry: Timers<(Topic, NodeId)>,
+    view: View,
+    own: Own,
+    refresh: Timers<()>,
+}
+
+/// What this node says of itself.
+#[derive(Default)]
+struct Own {
+    peer: Option<PeerRecord>,
+    capability: Option<CapabilityRecord>,
+    seq: u64,
+}
+
+impl Gossip {
+    pub(crate) fn view(&self) -> &View {
+        &self.view
+    }
+
+    /// Says something new of ourselves; nothing happens if it is what we said last.
+    pub(crate) fn announce_peer(&mut self, cx: &mut Cx<'_>, record: PeerRecord) -> Vec<Output> {
+        if self.own.peer.as_ref() == Some(&record) {
+            return Vec::new();
+        }
+        self.own.peer = Some(record);
+        self.sign(cx, Topic::Peer)
+    }
+
+    pub(crate) fn announce_capability(&mut self, cx: &mut Cx<'_>, record: CapabilityRecord) -> Vec<Output> {
+        if self.own.capability.as_ref() == Some(&record) {
+            return Vec::new();
+        }
+        self.view.capability(cx.me.net_id, cx.me.node_id, &record);
+        self.own.capability = Some(record);
+        self.sign(cx, Topic::Capability)
+    }
+
+    /// All that a new neighbour should know.
+    pub(crate) fn records(&self) -> impl Iterator<Item = &SignedFrame> {
+        self.records.values()
+    }
+
+    pub(crate) fn handle(&mut self, cx: &mut Cx<'_>, from: LinkId, frame: SignedFrame) -> Vec<Output> {
+        let header = *frame.header();
+        let topic = match Kind::from_u16(header.kind) {
+            Some(Kind::PeerRecord) => Topic::Peer,
+            Some(Kind::CapabilityRecord) => Topic::Capability,
+            _ => return Vec::new(),
+        };
+        if header.sender == cx.me.node_id || !self.is_news(cx, topic, &header) {
+            return Vec::new();
+        }
+        let Ok(payload) = frame.open(cx.me.net_id) else {
+            cx.warn(alloc::format!("dropped a record with a bad signature, said to be of {}", header.sender));
+            return Vec::new();
+        };
+        let understood = match topic {
+            Topic::Peer => cbor::decode(payload).map(|record| self.view.peer(header.sender, record)),
+            Topic::Capability => {
+                cbor::decode(payload).map(|record| self.view.capability(cx.me.net_id, header.sender, &record))
+            }
+        };
+        if understood.is_err() {
+            cx.debug(alloc::format!("dropped a malformed record of {}", header.sender));
+            return Vec::new();
+        }
+        self.keep(cx, topic, frame.clone());
+        [Output::Spread { frame, but: Some(from) }].into()
+    }
+
+    pub(crate) fn handle_timeout(&mut self, cx: &mut Cx<'_>) -> Vec<Output> {
+        let mut outputs = Vec::new();
+        while let Some((topic, node_id)) = self.expiry.expired(cx.now.mono) {
+            self.records.remove(&(topic, node_id));
+            match topic {
+                Topic::Peer => self.view.forget_peer(&node_id),
+                Topic::Capability => self.view.forget_capability(&node_id),
+            }
+        }
+        if self.refresh.expired(cx.now.mono).is_some() {
+            outputs.extend(self.sign(cx, Topic::Peer));
+            outputs.extend(self.sign(cx, Topic::Capability));
+        }
+        outputs
+    }
+
+    pub(crate) fn poll_timeout(&self) -> Option<Wake> {
+        Wake::earliest(self.expiry.next(), self.refresh.next())
+    }
+
+    fn sign(&mut self, cx: &mut Cx<'_>, topic: Topic) -> Vec<Output> {
+        let (kind, payload) = match topic {
+            Topic::Peer => (Kind::PeerRecord, self.own.peer.as_ref().map(cbor::encode)),
+            Topic::Capability => (Kind::CapabilityRecord, self.own.capability.as_ref().map(cbor::encode)),
+        };
+        let Some(payload) = payload else { return Vec::new() };
+        self.own.seq += 1;
+        let frame = cx.me.sign(cx.now, kind, None, self.own.seq, RECORD_TTL, &payload);
+        self.records.insert((topic, cx.me.node_id), frame.clone());
+        self.refresh.set((), cx.now.mono + RECORD_REFRESH, "sign our records anew");
+        [Output::Spread { frame, but: None }].into()
+    }
+
+    /// Looked at before the signature is: newer than what is held, alive, and not of a clock far ahead.
+    fn is_news(&self, cx: &Cx<'_>, topic: Topic, header: &Header) -> bool {
+        let held = self.records.get(&(topic, header.sender)).map(SignedFrame::header);
+        let newer = held.is_none_or(|held| (header.incarnation, header.seq) > (held.incarnation, held.seq));
+        let alive = header.ttl_s > 0 && cx.now.wall < header.expires();
+        let sane = header.issued <= cx.now.wall + CLOCK_TOLERANCE
+            && Span::from_secs(u64::from(header.ttl_s)) <= RECORD_TTL
+            && header.dest.is_none();
+        newer && alive && sane && (held.is_some() || self.records.len() < RECORDS)
+    }
+
+    fn keep(&mut self, cx: &Cx<'_>, topic: Topic, frame: SignedFrame) {
+        let header = frame.header();
+        let left = Span::from_millis(header.expires().0.saturating_sub(cx.now.wall.0));
+        let key = (topic, header.sender);
+        // Never longer than the life of a record, whatever the clocks say.
+        self.expiry.set(key, cx.now.mono + left.min(RECORD_TTL), "a gossip record expires");
+        self.records.insert(key, frame);
+    }
+}

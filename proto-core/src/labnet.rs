@@ -1,0 +1,338 @@
+//! Links to other nodes: dialling the ones we want, admitting the ones that come, and the control stream of each.
+//!
+//! ```text
+//!            dialled: open the control stream, say Hello             Hello comes
+//!   LinkUp ----------------------------------------------> pending -------------> admitted
+//!            accepted: wait for the control stream                    (we answer with ours)
+//! ```
+//!
+//! A connection is not yet an admission: TLS lets the dialler believe that it is connected before the other end has
+//! looked at its key. So nothing but Hello is heard on a pending link, and no other stream is taken.
+
+mod admission;
+pub(crate) mod conversation;
+mod dialler;
+
+use alloc::{collections::BTreeMap, string::ToString, vec::Vec};
+
+pub(crate) use admission::Admission;
+use dialler::Dialler;
+
+use crate::identity::NodeId;
+use crate::limits::{CONTROL_BACKLOG, HELLO_WITHIN, LINKS};
+use crate::machine::{Completion, LinkId, OpId, ResetCode, StreamId};
+use crate::node::config;
+use crate::node::cx::Cx;
+use crate::node::loopback::SELF_LINK;
+use crate::rng::Stream;
+use crate::time::{Now, Span, Wake};
+use crate::timers::Timers;
+use crate::wire::cbor;
+use crate::wire::envelope::{Frame, FrameReader, Kind, SignedFrame};
+use crate::wire::mesh::Hello;
+
+pub(crate) enum Output {
+    Admitted {
+        link: LinkId,
+        node_id: NodeId,
+    },
+    /// A gossip record, from its origin or passed on. Not verified.
+    Record {
+        from: LinkId,
+        frame: SignedFrame,
+    },
+    /// A message meant for us, verified.
+    Message {
+        from: NodeId,
+        kind: Kind,
+        payload: Vec<u8>,
+    },
+}
+
+pub(crate) struct Labnet {
+    admission: Admission,
+    dialler: Dialler,
+    links: BTreeMap<LinkId, Link>,
+    /// Control streams by id.
+    controls: BTreeMap<StreamId, LinkId>,
+    hello_due: Timers<LinkId>,
+    /// Gateway and provider at once: job streams to ourselves stay inside.
+    serves_itself: bool,
+}
+
+struct Link {
+    node_id: NodeId,
+    dialled: bool,
+    admitted: bool,
+    control: Option<StreamId>,
+    reader: FrameReader,
+    /// Of directed frames on the control stream.
+    seq_out: u64,
+    seq_in: u64,
+    /// Bytes sent on the control stream that the peer has not taken.
+    backlog: usize,
+}
+
+impl Labnet {
+    pub(crate) fn new(config: &config::Config, rng: Stream, now: Now) -> Self {
+        Self {
+            admission: Admission::new(config),
+            dialler: Dialler::new(&config.bootstrap, rng, now.mono),
+            links: BTreeMap::new(),
+            controls: BTreeMap::new(),
+            hello_due: Timers::default(),
+            serves_itself: config.gateway.is_some() && config.provider.is_some(),
+        }
+    }
+
+    pub(crate) fn link_up(&mut self, cx: &mut Cx<'_>, link: LinkId, node_id: NodeId, dialled: bool) {
+        if node_id == cx.me.node_id {
+            return cx.out.close(link, "a node does not talk to itself over the mesh");
+        }
+        if !self.admission.admits(&node_id) {
+            cx.info(alloc::format!("refused {node_id}: denied, or not on the trust list"));
+            return cx.out.close(link, "not admitted");
+        }
+        if self.links.len() >= LINKS {
+            return cx.out.close(link, "too many links");
+        }
+        let mut state = Link {
+            node_id,
+            dialled,
+            admitted: false,
+            control: None,
+            reader: FrameReader::default(),
+            seq_out: 0,
+            seq_in: 0,
+            backlog: 0,
+        };
+        if dialled {
+            let stream = cx.open(link);
+            state.control = Some(stream);
+            self.controls.insert(stream, link);
+            state.say_hello(cx);
+        }
+        self.links.insert(link, state);
+        self.hello_due.set(link, cx.now.mono + HELLO_WITHIN, "a peer's hello");
+    }
+
+    pub(crate) fn link_down(&mut self, cx: &mut Cx<'_>, link: LinkId) {
+        self.dialler.link_down(link, cx.now.mono);
+        self.hello_due.clear(link);
+        let Some(state) = self.links.remove(&link) else { return };
+        if let Some(stream) = state.control {
+            self.controls.remove(&stream);
+        }
+        if state.admitted {
+            cx.info(alloc::format!("lost the link to {}", state.node_id));
+        }
+    }
+
+    /// The peer opened a stream. The first on a link that it dialled is the control stream; the rest are job streams,
+    /// which are the caller's if the link is admitted. True: it is the caller's.
+    pub(crate) fn opened(&mut self, cx: &mut Cx<'_>, stream: StreamId, link: LinkId) -> bool {
+        let Some(state) = self.links.get_mut(&link) else {
+            cx.reset(stream, ResetCode::Refused);
+            return false;
+        };
+        if !state.dialled && state.control.is_none() {
+            state.control = Some(stream);
+            self.controls.insert(stream, link);
+            return false;
+        }
+        if !state.admitted {
+            cx.reset(stream, ResetCode::Refused);
+        }
+        state.admitted
+    }
+
+    pub(crate) fn bytes(&mut self, cx: &mut Cx<'_>, stream: StreamId, bytes: &[u8]) -> Vec<Output> {
+        let mut outputs = Vec::new();
+        let Some(link) = self.controls.get(&stream).copied() else { return outputs };
+        let Some(state) = self.links.get_mut(&link) else { return outputs };
+        cx.grant(stream, bytes.len());
+        state.reader.push(bytes);
+        loop {
+            match state.reader.poll() {
+                Ok(None) => return outputs,
+                Ok(Some(Frame::Signed(frame))) => {
+                    if let Err(reason) = state.frame(cx, link, frame, &mut outputs) {
+                        return self.misbehaved(cx, link, reason, outputs);
+                    }
+                    if state.admitted {
+                        self.hello_due.clear(link);
+                    }
+                }
+                Ok(Some(Frame::Light { .. })) => {
+                    return self.misbehaved(cx, link, "an unsigned frame on the control stream", outputs);
+                }
+                Err(_) => {
+                    return self.misbehaved(cx, link, "a malformed frame on the control stream", outputs);
+                }
+            }
+        }
+    }
+
+    /// The peer ended its control stream: the link is of no more use.
+    pub(crate) fn ended(&mut self, cx: &mut Cx<'_>, stream: StreamId) {
+        if let Some(link) = self.controls.get(&stream) {
+            cx.out.close(*link, "the control stream ended");
+        }
+    }
+
+    pub(crate) fn credit(&mut self, stream: StreamId, bytes: u32) {
+        let link = self.controls.get(&stream);
+        if let Some(state) = link.and_then(|link| self.links.get_mut(link)) {
+            state.backlog = state.backlog.saturating_sub(bytes as usize);
+        }
+    }
+
+    pub(crate) fn done(&mut self, cx: &mut Cx<'_>, op: OpId, completion: Completion) {
+        if let Completion::Dialled(result) = completion {
+            self.dialler.dialled(cx, op, result);
+        }
+    }
+
+    pub(crate) fn handle_timeout(&mut self, cx: &mut Cx<'_>) {
+        while let Some(link) = self.hello_due.expired(cx.now.mono) {
+            cx.out.close(link, "no hello came");
+        }
+        self.dialler.handle_timeout(cx);
+    }
+
+    pub(crate) fn poll_timeout(&self) -> Option<Wake> {
+        Wake::earliest(self.hello_due.next(), self.dialler.poll_timeout())
+    }
+
+    /// Sends a signed message to a connected node. False: there is no admitted link to it.
+    pub(crate) fn tell(&mut self, cx: &mut Cx<'_>, node_id: NodeId, kind: Kind, payload: &[u8]) -> bool {
+        let Some(link) = self.link_to(cx.me.node_id, node_id) else { return false };
+        let Some(state) = self.links.get_mut(&link) else { return false };
+        state.tell(cx, link, kind, payload);
+        true
+    }
+
+    /// Passes a record on, byte for byte.
+    pub(crate) fn pass_on(&mut self, cx: &mut Cx<'_>, link: LinkId, frame: &SignedFrame) {
+        if let Some(state) = self.links.get_mut(&link).filter(|state| state.admitted) {
+            state.send(cx, link, frame.bytes().to_vec());
+        }
+    }
+
+    pub(crate) fn admitted(&self) -> impl Iterator<Item = (LinkId, NodeId)> + '_ {
+        self.links.iter().filter(|(_, state)| state.admitted).map(|(link, state)| (*link, state.node_id))
+    }
+
+    /// Every link, for people: (node, admitted, dialled by us).
+    pub(crate) fn links(&self) -> impl Iterator<Item = (NodeId, bool, bool)> + '_ {
+        self.links.values().map(|state| (state.node_id, state.admitted, state.dialled))
+    }
+
+    pub(crate) fn node_of(&self, link: LinkId) -> Option<NodeId> {
+        self.links.get(&link).map(|state| state.node_id)
+    }
+
+    /// The link on which to open streams to a node: where both ends dialled at once, both choose the one that the lower
+    /// node id dialled, and neither closes the other.
+    pub(crate) fn link_to(&self, me: NodeId, node_id: NodeId) -> Option<LinkId> {
+        if node_id == me {
+            return self.serves_itself.then_some(SELF_LINK);
+        }
+        let mine = me < node_id;
+        let links = self.links.iter().filter(|(_, state)| state.admitted && state.node_id == node_id);
+        links.max_by_key(|(link, state)| (state.dialled == mine, **link)).map(|(link, _)| *link)
+    }
+
+    fn misbehaved(
+        &mut self,
+        cx: &mut Cx<'_>,
+        link: LinkId,
+        reason: &'static str,
+        outputs: Vec<Output>,
+    ) -> Vec<Output> {
+        if let Some(state) = self.links.get(&link) {
+            cx.warn(alloc::format!("closed the link to {}: {reason}", state.node_id));
+        }
+        cx.out.close(link, reason);
+        outputs
+    }
+}
+
+impl Link {
+    fn frame(
+        &mut self,
+        cx: &mut Cx<'_>,
+        link: LinkId,
+        frame: SignedFrame,
+        outputs: &mut Vec<Output>,
+    ) -> Result<(), &'static str> {
+        let header = *frame.header();
+        let kind = Kind::from_u16(header.kind);
+        if let Some(Kind::PeerRecord | Kind::CapabilityRecord) = kind {
+            if self.admitted {
+                outputs.push(Output::Record { from: link, frame });
+            }
+            return Ok(());
+        }
+        if header.sender != self.node_id {
+            return Err("a message signed by somebody else");
+        }
+        if header.dest != Some(cx.me.node_id) {
+            return Err("a message for somebody else");
+        }
+        if header.seq <= self.seq_in {
+            return Err("a message was repeated");
+        }
+        let payload = frame.open(cx.me.net_id).map_err(|_| "a message whose signature does not hold")?;
+        self.seq_in = header.seq;
+        match kind {
+            Some(Kind::Hello) => {
+                let hello: Hello = cbor::decode(payload).map_err(|_| "a malformed hello")?;
+                if !self.admitted {
+                    self.admitted = true;
+                    if !self.dialled {
+                        self.say_hello(cx);
+                    }
+                    let software = hello.software.chars().take(64).collect::<alloc::string::String>();
+                    cx.info(alloc::format!("linked to {} ({software:?})", self.node_id));
+                    outputs.push(Output::Admitted { link, node_id: self.node_id });
+                }
+            }
+            _ if !self.admitted => return Err("a message before hello"),
+            Some(kind) => {
+                outputs.push(Output::Message { from: self.node_id, kind, payload: payload.to_vec() })
+            }
+            // A kind of a later version: dropped.
+            None => cx.debug(alloc::format!("dropped a message of unknown kind {}", header.kind)),
+        }
+        Ok(())
+    }
+
+    fn say_hello(&mut self, cx: &mut Cx<'_>) {
+        let hello =
+            Hello { features: 0, software: concat!("labman ", env!("CARGO_PKG_VERSION")).to_string() };
+        let payload = cbor::encode(&hello);
+        self.seq_out += 1;
+        let frame =
+            cx.me.sign(cx.now, Kind::Hello, Some(self.node_id), self.seq_out, Span::default(), &payload);
+        if let Some(stream) = self.control {
+            self.backlog += frame.bytes().len();
+            cx.send(stream, frame.bytes().to_vec());
+        }
+    }
+
+    fn tell(&mut self, cx: &mut Cx<'_>, link: LinkId, kind: Kind, payload: &[u8]) {
+        self.seq_out += 1;
+        let frame = cx.me.sign(cx.now, kind, Some(self.node_id), self.seq_out, Span::default(), payload);
+        self.send(cx, link, frame.bytes().to_vec());
+    }
+
+    fn send(&mut self, cx: &mut Cx<'_>, link: LinkId, bytes: Vec<u8>) {
+        let Some(stream) = self.control else { return };
+        self.backlog += bytes.len();
+        if self.backlog > CONTROL_BACKLOG {
+            return cx.out.close(link, "the peer does not read its control stream");
+        }
+        cx.send(stream, bytes);
+    }
+}

@@ -1,0 +1,78 @@
+//! A job stream as both of its ends see it: signed frames, each checked against the link's other end, and light ones.
+
+use alloc::vec::Vec;
+
+use crate::identity::NodeId;
+use crate::machine::StreamId;
+use crate::node::cx::Cx;
+use crate::time::Span;
+use crate::wire::envelope::{Frame, FrameReader, Kind, light};
+
+pub(crate) struct Conversation {
+    pub(crate) stream: StreamId,
+    pub(crate) peer: NodeId,
+    reader: FrameReader,
+    seq_in: u64,
+    seq_out: u64,
+}
+
+pub(crate) struct Heard {
+    pub(crate) kind: Kind,
+    pub(crate) payload: Vec<u8>,
+}
+
+impl Conversation {
+    pub(crate) fn new(stream: StreamId, peer: NodeId) -> Self {
+        Self { stream, peer, reader: FrameReader::default(), seq_in: 0, seq_out: 0 }
+    }
+
+    /// Says something signed.
+    pub(crate) fn say(&mut self, cx: &mut Cx<'_>, kind: Kind, payload: &[u8]) {
+        self.seq_out += 1;
+        let frame = cx.me.sign(cx.now, kind, Some(self.peer), self.seq_out, Span::default(), payload);
+        cx.send(self.stream, frame.bytes().to_vec());
+    }
+
+    /// Says something light. Gives how many bytes it takes on the stream.
+    pub(crate) fn say_light(&mut self, cx: &mut Cx<'_>, kind: Kind, payload: &[u8]) -> usize {
+        let bytes = light(kind, payload);
+        let len = bytes.len();
+        cx.send(self.stream, bytes);
+        len
+    }
+
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
+        self.reader.push(bytes);
+    }
+
+    /// Bytes of the frame that is not whole yet.
+    pub(crate) fn buffered(&self) -> usize {
+        self.reader.buffered()
+    }
+
+    /// The next whole frame of a kind that this version knows; others are passed over.
+    pub(crate) fn poll(&mut self, cx: &mut Cx<'_>) -> Result<Option<Heard>, &'static str> {
+        loop {
+            let Some(frame) = self.reader.poll().map_err(|_| "a malformed frame")? else { return Ok(None) };
+            let (kind, payload) = match frame {
+                Frame::Light { kind, payload } => (kind, payload),
+                Frame::Signed(frame) => {
+                    let header = *frame.header();
+                    if header.sender != self.peer || header.dest != Some(cx.me.node_id) {
+                        return Err("a frame from or for somebody else");
+                    }
+                    if header.seq <= self.seq_in {
+                        return Err("a frame was repeated");
+                    }
+                    let payload =
+                        frame.open(cx.me.net_id).map_err(|_| "a frame whose signature does not hold")?;
+                    self.seq_in = header.seq;
+                    (header.kind, payload.to_vec())
+                }
+            };
+            if let Some(kind) = Kind::from_u16(kind) {
+                return Ok(Some(Heard { kind, payload }));
+            }
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! What a node tells its operator, as JSON over the admin socket.
+
+use alloc::{collections::BTreeMap, format, string::String, vec::Vec};
+
+use serde_json::{Value, json};
+
+use super::config::Config;
+use super::cx::Cx;
+use crate::gateway::Gateway;
+use crate::gossip::View;
+use crate::http::{RequestHead, ResponseHead};
+use crate::labnet::Labnet;
+use crate::machine::{Completion, OpId, StreamId};
+use crate::provider::{CLAIMS, ClaimRow, Provider, RECEIPTS_PAID, ReceiptRow, show_claim, show_receipt};
+use crate::store::{Range, Table};
+use crate::time::Time;
+
+/// Rows of history an answer holds at most.
+const MOST_ROWS: usize = 1_000;
+
+pub(super) struct Admin {
+    started: Time,
+    reading: BTreeMap<OpId, Reading>,
+}
+
+/// An answer that waits for a page of history.
+struct Reading {
+    stream: StreamId,
+    table: Table,
+    limit: usize,
+}
+
+/// The rooms, as far as they can be seen.
+pub(super) struct Status<'a> {
+    pub(super) config: &'a Config,
+    pub(super) born: bool,
+    pub(super) labnet: &'a Labnet,
+    pub(super) view: &'a View,
+    pub(super) gateway: Option<&'a Gateway>,
+    pub(super) provider: Option<&'a Provider>,
+}
+
+/// Receipts and claims that are in memory because they are open.
+pub(super) struct Known {
+    receipts: Vec<Value>,
+    claims: Vec<Value>,
+}
+
+impl Known {
+    pub(super) fn of(provider: &Option<Provider>) -> Self {
+        let Some(provider) = provider else { return Self { receipts: Vec::new(), claims: Vec::new() } };
+        let mut receipts: Vec<&ReceiptRow> = provider.receipts().open().collect();
+        receipts.sort_by_key(|row| core::cmp::Reverse(row.issued_ms()));
+        Self {
+            receipts: receipts.into_iter().map(show_receipt).collect(),
+            claims: provider.claims().open().map(show_claim).collect(),
+        }
+    }
+}
+
+impl Admin {
+    pub(super) const fn new(now: Time) -> Self {
+        Self { started: now, reading: BTreeMap::new() }
+    }
+
+    pub(super) fn request(
+        &mut self,
+        cx: &mut Cx<'_>,
+        status: &Status<'_>,
+        stream: StreamId,
+        head: &RequestHead,
+    ) {
+        let (path, query) = head.path.split_once('?').unwrap_or((&head.path, ""));
+        let limit = query.split('&').find_map(|pair| pair.strip_prefix("limit="));
+        let limit = limit.and_then(|limit| limit.parse().ok()).unwrap_or(100).clamp(1, MOST_ROWS);
+        match (head.method.as_str(), path) {
+            ("GET", "/status") => {
+                let body = self.status(cx, status);
+                answer(cx, stream, 200, &body);
+            }
+            ("GET", "/receipts") => self.read(cx, stream, RECEIPTS_PAID, limit),
+            ("GET", "/claims") => self.read(cx, stream, CLAIMS, limit),
+            _ => {
+                let message =
+                    format!("no {} {path} here: try GET /status, /receipts or /claims", head.method);
+                answer(cx, stream, 404, &json!({ "error": { "code": "not_found", "message": message } }));
+            }
+        }
+    }
+
+    fn read(&mut self, cx: &mut Cx<'_>, stream: StreamId, table: Table, limit: usize) {
+        let range = Range { table, from: String::new(), to: "~".into(), limit: limit as u32 };
+        let op = cx.read(range);
+        self.reading.insert(op, Reading { stream, table, limit });
+    }
+
+    pub(super) fn done(&mut self, cx: &mut Cx<'_>, known: &Known, op: OpId, completion: Completion) {
+        let Some(Reading { stream, table, limit }) = self.reading.remove(&op) else { return };
+        let rows = match completion {
+            Completion::Page(Ok(rows)) => rows,
+            Completion::Page(Err(error)) => {
+                let error = json!({ "error": { "code": "unavailable", "message": error.text() } });
+                return answer(cx, stream, 503, &error);
+            }
+            Completion::Dialled(_) | Completion::Stored(_) => return,
+        };
+        let (name, open) =
+            if table == RECEIPTS_PAID { ("receipts", &known.receipts) } else { ("claims", &known.claims) };
+        let history = rows.iter().filter_map(|row| {
+            if table == RECEIPTS_PAID {
+                row.parse::<ReceiptRow>(table).ok().as_ref().map(show_receipt)
+            } else {
+                row.parse::<ClaimRow>(table).ok().as_ref().map(show_claim)
+            }
+        });
+        let all: Vec<Value> = open.iter().cloned().chain(history).take(limit).collect();
+        answer(cx, stream, 200, &json!({ name: all }));
+    }
+
+    fn status(&self, cx: &Cx<'_>, status: &Status<'_>) -> Value {
+        let links = status.labnet.links().map(|(node_id, admitted, dialled)| {
+            json!({ "node_id": node_id, "admitted": admitted, "dialled": dialled })
+        });
+        let peers =
+            status.view.peers().map(|(node_id, record)| json!({ "node_id": node_id, "record": record }));
+        let models = status.view.served().map(|(node_id, served)| {
+            let offer = &served.offer.content;
+            json!({
+                "slug": offer.slug, "provider": node_id, "slots": served.slots, "price": offer.price,
+                "currency": offer.payout.currency, "context_length": offer.context_length,
+            })
+        });
+        let portmans = status.config.provider.iter().flat_map(|provider| &provider.portmans).map(|portman| {
+            let sockets = status.provider.map(Provider::sockets);
+            json!({
+                "ep": portman.ep,
+                "attached": sockets.is_some_and(|sockets| sockets.is_attached(&portman.ep)),
+                "models": sockets.map(|sockets| sockets.models(&portman.ep)),
+            })
+        });
+        let (running, unsettled) = status.gateway.map(Gateway::counts).unwrap_or_default();
+        let (unclaimed, in_claim, paid, missing) =
+            status.provider.map(|provider| provider.receipts().counts()).unwrap_or_default();
+        json!({
+            "node_id": cx.me.node_id,
+            "network": status.config.network,
+            "incarnation": cx.me.incarnation,
+            "up": status.born,
+            "uptime_ms": (cx.now.mono - self.started).as_millis(),
+            "roles": { "gateway": status.gateway.is_some(), "provider": status.provider.is_some() },
+            "fep_answers": status.gateway.map(Gateway::fep_answers),
+            "links": links.collect::<Vec<_>>(),
+            "peers": peers.collect::<Vec<_>>(),
+            "models": models.collect::<Vec<_>>(),
+            "portmans": portmans.collect::<Vec<_>>(),
+            "jobs": {
+                "gateway": running, "unsettled": unsettled,
+                "provider": status.provider.map_or(0, Provider::jobs_under_way), "receipts_missing": missing,
+            },
+            "receipts": { "unclaimed": unclaimed, "in_claim": in_claim, "paid_since_start": paid },
+        })
+    }
+}
+
+fn answer(cx: &mut Cx<'_>, stream: StreamId, status: u16, body: &Value) {
+    cx.respond_whole(stream, ResponseHead::json(status), serde_json::to_vec(body).unwrap_or_default());
+}

@@ -1,0 +1,220 @@
+//! What a room of the node may touch while it handles an input: time, its own name in signatures, and the outbox. Rooms
+//! open and end streams and operations through it, so that the node knows whose answer an input is.
+
+use alloc::{collections::BTreeMap, string::String, vec::Vec};
+
+use crate::http::{RequestHead, ResponseHead};
+use crate::identity::{Identity, NetId, NodeId};
+use crate::machine::{Level, LinkId, OpId, Outbox, ResetCode, StreamId, Target};
+use crate::node::loopback::{Arrival, Loopback, SELF_LINK};
+use crate::store::{Range, Write};
+use crate::time::{Now, Span};
+use crate::wire::envelope::{Header, Kind, SignedFrame};
+use crate::wire::object::{Object, Sealed, seal};
+
+/// Who an input belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Room {
+    Node,
+    Labnet,
+    Gateway,
+    Provider,
+    Admin,
+}
+
+impl Room {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Node => "node",
+            Self::Labnet => "labnet",
+            Self::Gateway => "gateway",
+            Self::Provider => "provider",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+/// This node in this life.
+pub(crate) struct Me {
+    pub(crate) identity: Identity,
+    pub(crate) node_id: NodeId,
+    pub(crate) net_id: NetId,
+    pub(crate) incarnation: u64,
+}
+
+impl Me {
+    pub(crate) fn sign(
+        &self,
+        now: Now,
+        kind: Kind,
+        dest: Option<NodeId>,
+        seq: u64,
+        ttl: Span,
+        payload: &[u8],
+    ) -> SignedFrame {
+        let header = Header {
+            kind: kind as u16,
+            net_id: self.net_id,
+            sender: self.node_id,
+            dest,
+            incarnation: self.incarnation,
+            seq,
+            issued: now.wall,
+            ttl_s: (ttl.as_millis() / 1_000) as u32,
+        };
+        SignedFrame::sign(&self.identity, header, payload)
+    }
+
+    pub(crate) fn seal<T: Object>(&self, content: T) -> Sealed<T> {
+        seal(&self.identity, self.net_id, content)
+    }
+}
+
+struct StreamState {
+    room: Room,
+    link: Option<LinkId>,
+    in_done: bool,
+    out_done: bool,
+}
+
+/// Which room each open stream and operation belongs to.
+#[derive(Default)]
+pub(crate) struct Owners {
+    streams: BTreeMap<StreamId, StreamState>,
+    ops: BTreeMap<OpId, Room>,
+    pub(crate) loopback: Loopback,
+}
+
+impl Owners {
+    pub(crate) fn adopt(&mut self, stream: StreamId, room: Room, link: Option<LinkId>) {
+        self.streams.insert(stream, StreamState { room, link, in_done: false, out_done: false });
+    }
+
+    pub(crate) fn room(&self, stream: StreamId) -> Option<Room> {
+        self.streams.get(&stream).map(|state| state.room)
+    }
+
+    pub(crate) fn take_op(&mut self, op: OpId) -> Option<Room> {
+        self.ops.remove(&op)
+    }
+
+    pub(crate) fn read_finished(&mut self, stream: StreamId) {
+        self.end(stream, |state| state.in_done = true);
+    }
+
+    pub(crate) fn forget(&mut self, stream: StreamId) {
+        self.streams.remove(&stream);
+    }
+
+    pub(crate) fn on_link(&self, link: LinkId) -> Vec<StreamId> {
+        self.streams.iter().filter(|(_, state)| state.link == Some(link)).map(|(stream, _)| *stream).collect()
+    }
+
+    fn end(&mut self, stream: StreamId, mark: impl FnOnce(&mut StreamState)) {
+        if let Some(state) = self.streams.get_mut(&stream) {
+            mark(state);
+            if state.in_done && state.out_done {
+                self.streams.remove(&stream);
+                self.loopback.forget(stream);
+            }
+        }
+    }
+}
+
+pub(crate) struct Cx<'a> {
+    pub(crate) now: Now,
+    pub(crate) me: &'a Me,
+    pub(crate) room: Room,
+    pub(crate) out: &'a mut Outbox,
+    pub(crate) owners: &'a mut Owners,
+}
+
+impl Cx<'_> {
+    pub(crate) fn open(&mut self, link: LinkId) -> StreamId {
+        let stream = if link == SELF_LINK {
+            let (near, far) = (self.out.next_stream(), self.out.next_stream());
+            self.owners.loopback.open(near, far);
+            near
+        } else {
+            self.out.open(link)
+        };
+        self.owners.adopt(stream, self.room, Some(link));
+        stream
+    }
+
+    /// Asks over HTTP with a whole body.
+    pub(crate) fn request(&mut self, url: &str, head: RequestHead, body: Vec<u8>) -> StreamId {
+        let stream = self.out.request(url, head, body);
+        self.owners.adopt(stream, self.room, None);
+        self.owners.end(stream, |state| state.out_done = true);
+        stream
+    }
+
+    pub(crate) fn respond(&mut self, stream: StreamId, head: ResponseHead) {
+        self.out.respond(stream, head);
+    }
+
+    pub(crate) fn respond_whole(&mut self, stream: StreamId, head: ResponseHead, body: Vec<u8>) {
+        self.out.respond_whole(stream, head, body);
+        self.owners.end(stream, |state| state.out_done = true);
+    }
+
+    pub(crate) fn send(&mut self, stream: StreamId, bytes: Vec<u8>) {
+        if let Some(Arrival::Bytes(bytes)) = self.owners.loopback.pass(stream, Arrival::Bytes(bytes)) {
+            self.out.send(stream, bytes);
+        }
+    }
+
+    pub(crate) fn grant(&mut self, stream: StreamId, bytes: usize) {
+        let Ok(granted @ 1..) = u32::try_from(bytes) else { return };
+        if self.owners.loopback.pass(stream, Arrival::Credit(granted)).is_some() {
+            self.out.grant(stream, bytes);
+        }
+    }
+
+    pub(crate) fn finish(&mut self, stream: StreamId) {
+        if self.owners.loopback.pass(stream, Arrival::Finished).is_some() {
+            self.out.finish(stream);
+        }
+        self.owners.end(stream, |state| state.out_done = true);
+    }
+
+    /// Ends both directions at once; nothing if the stream is gone already.
+    pub(crate) fn reset(&mut self, stream: StreamId, code: ResetCode) {
+        if self.owners.streams.remove(&stream).is_some()
+            && self.owners.loopback.pass(stream, Arrival::Reset).is_some()
+        {
+            self.out.reset(stream, code);
+        }
+    }
+
+    pub(crate) fn store(&mut self, batch: Vec<Write>) -> OpId {
+        let op = self.out.store(batch);
+        self.owners.ops.insert(op, self.room);
+        op
+    }
+
+    pub(crate) fn read(&mut self, range: Range) -> OpId {
+        let op = self.out.read(range);
+        self.owners.ops.insert(op, self.room);
+        op
+    }
+
+    pub(crate) fn dial(&mut self, target: Target) -> OpId {
+        let op = self.out.dial(target);
+        self.owners.ops.insert(op, self.room);
+        op
+    }
+
+    pub(crate) fn info(&mut self, text: impl Into<String>) {
+        self.out.event(Level::Info, self.room.name(), text);
+    }
+
+    pub(crate) fn warn(&mut self, text: impl Into<String>) {
+        self.out.event(Level::Warn, self.room.name(), text);
+    }
+
+    pub(crate) fn debug(&mut self, text: impl Into<String>) {
+        self.out.event(Level::Debug, self.room.name(), text);
+    }
+}

@@ -1,0 +1,90 @@
+//! What every room of a portal works on: who we are, and what we know.
+
+use crate::identity::{FepId, Identity, NetId};
+use crate::store::{BadRow, Row, Snapshot, Write};
+use crate::time::Now;
+
+use super::accounts::Accounts;
+use super::answer::Refused;
+use super::config::Config;
+use super::holds::Holds;
+use super::ledger::Ledger;
+use super::receipts::Receipts;
+use super::rows::{COUNTERS, COUNTERS_KEY, CountersRow, HOLDS};
+
+pub(super) struct Fep {
+    pub(super) config: Config,
+    pub(super) identity: Identity,
+    pub(super) fep_id: FepId,
+    pub(super) net_id: NetId,
+}
+
+impl Fep {
+    pub(super) fn new(config: Config, identity: Identity) -> Self {
+        let (fep_id, net_id) = (identity.fep_id(), NetId::of(&config.network));
+        Self { config, identity, fep_id, net_id }
+    }
+
+    pub(super) fn must_be_us(&self, fep_id: FepId) -> Result<(), Refused> {
+        match fep_id == self.fep_id {
+            true => Ok(()),
+            false => Err(Refused::bad_request(alloc::format!(
+                "this is portal {}; the call was made for {fep_id}",
+                self.fep_id
+            ))),
+        }
+    }
+}
+
+/// The state that decisions need. It runs ahead of the store by what is being written.
+pub(super) struct Books {
+    pub(super) accounts: Accounts,
+    pub(super) ledger: Ledger,
+    pub(super) holds: Holds,
+    pub(super) receipts: Receipts,
+    /// The number of the last payout.
+    pub(super) payouts: u64,
+}
+
+impl Books {
+    pub(super) fn load(fep: &Fep, snapshot: &Snapshot, now: Now) -> Result<Self, BadRow> {
+        let currency = fep.config.currency.clone();
+        let mut last =
+            CountersRow { currency: currency.clone(), users: 0, journal: 0, receipts: 0, payouts: 0 };
+        for row in snapshot.of(COUNTERS) {
+            last = row.parse(COUNTERS)?;
+            if last.currency != currency {
+                let what = alloc::format!("its ledger is in {}, the config says {currency}", last.currency);
+                return Err(BadRow { table: COUNTERS.name, key: row.key.clone(), what });
+            }
+        }
+        let mut ledger = Ledger::load(snapshot, currency, last.journal)?;
+        let holds = Holds::load(snapshot, fep.net_id, fep.fep_id, now)?;
+        for hold in holds.iter() {
+            ledger.set_aside(hold.user, hold.amount()).map_err(|refusal| BadRow {
+                table: HOLDS.name,
+                key: alloc::format!("{}", hold.authorization.content.auth_id),
+                what: alloc::format!("{refusal}"),
+            })?;
+        }
+        Ok(Self {
+            accounts: Accounts::load(snapshot, last.users)?,
+            ledger,
+            holds,
+            receipts: Receipts::load(snapshot, last.receipts)?,
+            payouts: last.payouts,
+        })
+    }
+
+    /// The counters as they stand: part of every batch.
+    pub(super) fn counters(&self, fep: &Fep) -> Write {
+        let row = CountersRow {
+            currency: fep.config.currency.clone(),
+            users: self.accounts.last_user(),
+            journal: self.ledger.last(),
+            receipts: self.receipts.last(),
+            payouts: self.payouts,
+        };
+        Write::Put(COUNTERS, Row::json(COUNTERS_KEY, &row))
+    }
+}

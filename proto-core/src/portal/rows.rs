@@ -1,0 +1,248 @@
+//! What a portal keeps: its tables, and the JSON in their rows.
+//!
+//! Live tables hold what decisions need; history is written once (`Insert`), so that the store itself refuses a second
+//! request, settlement, claim or payout under the same id. Amounts are micro-units.
+
+use alloc::{string::String, vec::Vec};
+
+use serde::{Deserialize, Serialize};
+
+use crate::identity::NodeId;
+use crate::money::{Currency, Micros};
+use crate::store::Table;
+use crate::wire::mesh::{Hash, RequestId};
+use crate::wire::portal::{AuthId, ClaimId, Offer, Payout, PayoutTo, Receipt, ReceiptId, Verdict};
+
+use super::accounts::UserId;
+use super::ledger::Account;
+
+/// One row, [`COUNTERS_KEY`]: the currency, and the last of each number given.
+pub(super) const COUNTERS: Table = Table::live("counters");
+pub(super) const USERS: Table = Table::live("users");
+/// By the hash's hex.
+pub(super) const API_KEYS: Table = Table::live("api_keys");
+pub(super) const GATEWAYS: Table = Table::live("gateways");
+/// By provider: how many receipts it was issued.
+pub(super) const PROVIDERS: Table = Table::live("providers");
+/// By account. A user's row includes what is held: what a hold moves follows from `holds`.
+pub(super) const BALANCES: Table = Table::live("balances");
+/// Open holds, by authorization.
+pub(super) const HOLDS: Table = Table::live("holds");
+/// Receipts nobody has claimed yet, by receipt.
+pub(super) const UNCLAIMED: Table = Table::live("unclaimed");
+
+/// Every entry of the ledger, by number. A number is missing where the store refused a repeated request.
+pub(super) const JOURNAL: Table = Table::history("journal");
+/// By authorization, which follows from gateway and request: each request once for ever.
+pub(super) const REQUESTS: Table = Table::history("requests");
+/// How each hold ended, by authorization.
+pub(super) const RESOLUTIONS: Table = Table::history("resolutions");
+/// By number.
+pub(super) const RECEIPTS: Table = Table::history("receipts");
+/// By the operator's reference.
+pub(super) const DEPOSITS: Table = Table::history("deposits");
+/// By provider and claim.
+pub(super) const CLAIMS: Table = Table::history("claims");
+/// The mock rail: what is written here is paid. By payout.
+pub(super) const RAIL: Table = Table::history("rail");
+/// The same payouts by number, for listing.
+pub(super) const PAYOUTS: Table = Table::history("payouts");
+
+pub(super) const ALL: &[Table] = &[
+    COUNTERS,
+    USERS,
+    API_KEYS,
+    GATEWAYS,
+    PROVIDERS,
+    BALANCES,
+    HOLDS,
+    UNCLAIMED,
+    JOURNAL,
+    REQUESTS,
+    RESOLUTIONS,
+    RECEIPTS,
+    DEPOSITS,
+    CLAIMS,
+    RAIL,
+    PAYOUTS,
+];
+
+pub(super) const COUNTERS_KEY: &str = "all";
+
+/// A number as a key: it sorts as it counts.
+pub(super) fn numbered(number: u64) -> String {
+    alloc::format!("{number:020}")
+}
+
+/// A signed object's bytes, in hex.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Signed(pub(super) Vec<u8>);
+
+impl Serialize for Signed {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&hex::encode(&self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Signed {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        hex::decode(text).map(Self).map_err(serde::de::Error::custom)
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct CountersRow {
+    pub(super) currency: Currency,
+    pub(super) users: u64,
+    pub(super) journal: u64,
+    pub(super) receipts: u64,
+    pub(super) payouts: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct UserRow {
+    pub(super) user: UserId,
+    pub(super) name: String,
+    pub(super) created_ms: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct ApiKeyRow {
+    pub(super) hash: Hash,
+    pub(super) user: UserId,
+    pub(super) created_ms: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct GatewayRow {
+    pub(super) node_id: NodeId,
+    pub(super) name: String,
+    pub(super) created_ms: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct ProviderRow {
+    pub(super) node_id: NodeId,
+    pub(super) sequence: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct BalanceRow {
+    pub(super) account: Account,
+    pub(super) balance: Micros,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct HoldRow {
+    pub(super) user: UserId,
+    /// Of what was asked for.
+    pub(super) digest: Hash,
+    pub(super) authorization: Signed,
+    /// In the order of the authorization's attempts.
+    pub(super) offers: Vec<Offer>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct RequestRow {
+    pub(super) gateway: NodeId,
+    pub(super) request_id: RequestId,
+    pub(super) user: UserId,
+    pub(super) digest: Hash,
+    pub(super) hold: Micros,
+    pub(super) issued_ms: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct ResolutionRow {
+    pub(super) gateway: NodeId,
+    pub(super) outcome: Outcome,
+    pub(super) at_ms: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Outcome {
+    Captured { attempt: u8, receipt: Signed },
+    Released,
+    Expired,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct UnclaimedRow {
+    pub(super) receipt_id: ReceiptId,
+    pub(super) provider: NodeId,
+    pub(super) payout: Micros,
+    pub(super) payout_to: PayoutTo,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct ReceiptRow {
+    pub(super) receipt: Receipt,
+    pub(super) signed: Signed,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct JournalRow {
+    pub(super) at_ms: u64,
+    pub(super) kind: Kind,
+    /// What it was for: a hold, a deposit's reference, a payout.
+    pub(super) reference: String,
+    pub(super) currency: Currency,
+    pub(super) postings: Vec<PostingRow>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Kind {
+    Deposit,
+    Hold,
+    Capture,
+    Release,
+    Expiry,
+    Payout,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct PostingRow {
+    pub(super) account: Account,
+    pub(super) amount: Micros,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct DepositRow {
+    pub(super) user: UserId,
+    pub(super) amount: Micros,
+    /// The user's available balance right after it: repeating the call gives the same answer.
+    pub(super) balance: Micros,
+    pub(super) at_ms: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct ClaimRow {
+    pub(super) claim_id: ClaimId,
+    pub(super) provider: NodeId,
+    /// Of what was claimed.
+    pub(super) digest: Hash,
+    pub(super) verdict: Verdict,
+    pub(super) decision: Signed,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct PayoutRow {
+    #[serde(flatten)]
+    pub(super) payout: Payout,
+    pub(super) provider: NodeId,
+    pub(super) claim_id: ClaimId,
+    pub(super) receipts: u64,
+    pub(super) at_ms: u64,
+}
+
+/// The key of a resolved or requested authorization.
+pub(super) fn auth_key(auth_id: AuthId) -> String {
+    alloc::format!("{auth_id}")
+}
+
+pub(super) fn claim_key(provider: NodeId, claim_id: ClaimId) -> String {
+    alloc::format!("{provider}/{claim_id}")
+}

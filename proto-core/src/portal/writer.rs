@@ -1,0 +1,92 @@
+//! One batch at the store at a time; what comes meanwhile goes together in the next.
+//!
+//! So a failed write is followed by no later one that was computed from it, and a busy portal pays for one disk flush per
+//! batch, not per call. A batch that holds a row which is there already fails as a whole: its operations are then written
+//! one by one, and only the one at fault is refused.
+
+use alloc::{collections::VecDeque, string::String, vec::Vec};
+
+use crate::limits::PORTAL_GROUP;
+use crate::machine::{OpId, Outbox, StreamId};
+use crate::store::{StoreError, Write};
+use crate::wire::portal::AuthId;
+
+use super::answer::Answer;
+
+/// One operation's writes, and what follows once they are durable.
+pub(super) struct Commit {
+    pub(super) batch: Vec<Write>,
+    pub(super) then: Then,
+    /// For the log, once it is true.
+    pub(super) told: String,
+}
+
+pub(super) enum Then {
+    Answer(StreamId, Answer),
+    /// A hold stands: whoever waits for it gets its authorization.
+    Opened(AuthId),
+    /// A hold is gone: whoever waits for that gets this.
+    Resolved(AuthId, Answer),
+}
+
+/// What became of a batch.
+pub(super) enum Written {
+    Durable(Vec<Commit>),
+    /// Its rows were not all new.
+    Refused(Commit),
+    /// To be tried again, one by one.
+    Again,
+    Failed(String),
+}
+
+#[derive(Default)]
+pub(super) struct Writer {
+    queue: VecDeque<Commit>,
+    at_store: Option<(OpId, Vec<Commit>)>,
+    /// So many of the queue's first are to be written alone.
+    alone: usize,
+}
+
+impl Writer {
+    pub(super) fn push(&mut self, commit: Commit) {
+        self.queue.push_back(commit);
+    }
+
+    /// Starts the next batch, if none is at the store.
+    pub(super) fn start(&mut self, out: &mut Outbox) {
+        if self.at_store.is_some() || self.queue.is_empty() {
+            return;
+        }
+        let most = if self.alone > 0 { 1 } else { PORTAL_GROUP };
+        self.alone = self.alone.saturating_sub(1);
+        let group: Vec<_> = self.queue.drain(..most.min(self.queue.len())).collect();
+        let op = out.store(group.iter().flat_map(|commit| commit.batch.iter().cloned()).collect());
+        self.at_store = Some((op, group));
+    }
+
+    /// `None`: this was no batch of ours.
+    pub(super) fn done(&mut self, op: OpId, result: Result<(), StoreError>) -> Option<Written> {
+        let (_, mut group) = self.at_store.take_if(|(at_store, _)| *at_store == op)?;
+        Some(match result {
+            Ok(()) => Written::Durable(group),
+            Err(StoreError::Exists) if group.len() > 1 => {
+                self.alone = group.len();
+                group.into_iter().rev().for_each(|commit| self.queue.push_front(commit));
+                Written::Again
+            }
+            Err(StoreError::Exists) => match group.pop() {
+                Some(commit) => Written::Refused(commit),
+                None => Written::Again,
+            },
+            Err(StoreError::Failed(why)) => {
+                group.into_iter().rev().for_each(|commit| self.queue.push_front(commit));
+                Written::Failed(why)
+            }
+        })
+    }
+
+    /// Everything that is not durable and never will be.
+    pub(super) fn give_up(&mut self) -> VecDeque<Commit> {
+        core::mem::take(&mut self.queue)
+    }
+}

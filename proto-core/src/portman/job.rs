@@ -1,0 +1,262 @@
+//! One job: a chat request at the runtime, whose chunks go to the labman no faster than it gives credit.
+//!
+//! ```text
+//!   Asked ----200----> Streaming ----[DONE], an end, a failure, silence----> Over
+//!     |                                                                        ^
+//!     +---another----> Refused -----------------end of its body----------------+
+//! ```
+//!
+//! Chunks beyond the credit wait here; while they do, the runtime may send only what fits in one stream window with
+//! them, so a user who does not read stops the runtime. A chunk that alone exceeds [`STREAM_WINDOW`] ends the job: a
+//! labman that refills one window could never take it.
+
+use alloc::{collections::VecDeque, format, string::String, vec::Vec};
+
+use serde_json::Value;
+
+use super::meter::Meter;
+use super::runtime::{self, Heard};
+use crate::economics::Counts;
+use crate::http::Body;
+use crate::limits::{self, STREAM_WINDOW};
+use crate::machine::{Outbox, ResetCode, StreamId};
+use crate::openai::sse;
+use crate::time::{Time, Wake};
+use crate::wire::portman::{Fault, FromPortman, JobId};
+
+pub(super) struct Job {
+    model: String,
+    exchange: StreamId,
+    phase: Phase,
+    meter: Meter,
+    waiting: VecDeque<Waiting>,
+    /// Bytes of data in `waiting`.
+    waiting_bytes: u64,
+    /// Bytes of data that the labman still takes.
+    credit: u64,
+    /// Bytes of the runtime's answer that came, and that may come, since its beginning.
+    received: u64,
+    granted: u64,
+    /// Since when the runtime has been silent for no reason of ours.
+    silent_since: Time,
+}
+
+enum Phase {
+    Asked,
+    Refused {
+        status: u16,
+        body: Body,
+    },
+    Streaming(sse::Reader),
+    /// The exchange is over; `None` once the labman was told how.
+    Over(Option<End>),
+}
+
+enum End {
+    Done,
+    Failed(Fault, String),
+}
+
+struct Waiting {
+    data: String,
+    counts: Counts,
+}
+
+impl Job {
+    pub(super) fn new(model: String, exchange: StreamId, credit: u32, now: Time) -> Self {
+        Self {
+            model,
+            exchange,
+            phase: Phase::Asked,
+            meter: Meter::default(),
+            waiting: VecDeque::new(),
+            waiting_bytes: 0,
+            credit: credit.into(),
+            received: 0,
+            granted: STREAM_WINDOW.into(),
+            silent_since: now,
+        }
+    }
+
+    pub(super) fn model(&self) -> &str {
+        &self.model
+    }
+
+    pub(super) fn exchange(&self) -> StreamId {
+        self.exchange
+    }
+
+    /// The labman knows how the job ended.
+    pub(super) fn is_told(&self) -> bool {
+        matches!(self.phase, Phase::Over(None))
+    }
+
+    pub(super) fn add_credit(&mut self, bytes: u32) {
+        self.credit = self.credit.saturating_add(bytes.into());
+    }
+
+    pub(super) fn handle(&mut self, now: Time, heard: Heard<'_>, out: &mut Outbox) {
+        self.silent_since = now;
+        match heard {
+            Heard::Head { status } => self.answered(status),
+            Heard::Bytes(bytes) => self.received(bytes, out),
+            Heard::Finished => self.ended(),
+            Heard::Reset => self.broke(),
+        }
+    }
+
+    /// What the labman's credit allows to be said, and lets the runtime go on by as much.
+    pub(super) fn advance(&mut self, now: Time, job: JobId, out: &mut Outbox) -> Vec<FromPortman> {
+        let was_waiting = !self.waiting.is_empty();
+        let mut said = Vec::new();
+        while let Some(chunk) = self.waiting.pop_front_if(|chunk| chunk.data.len() as u64 <= self.credit) {
+            let bytes = chunk.data.len() as u64;
+            self.credit -= bytes;
+            self.waiting_bytes -= bytes;
+            said.push(FromPortman::Chunk { job, data: chunk.data, counts: chunk.counts });
+        }
+        if was_waiting && self.waiting.is_empty() {
+            self.silent_since = now;
+        }
+        match &mut self.phase {
+            Phase::Over(end) if self.waiting.is_empty() => said.extend(end.take().map(|end| match end {
+                End::Done => FromPortman::Done { job, counts: self.meter.counts() },
+                End::Failed(fault, message) => FromPortman::Failed { job, fault, message },
+            })),
+            Phase::Over(_) => {}
+            Phase::Asked | Phase::Refused { .. } | Phase::Streaming(_) => self.grant(out),
+        }
+        said
+    }
+
+    /// Stops the runtime, if it still works for this job.
+    pub(super) fn hang_up(&mut self, out: &mut Outbox) {
+        if !matches!(self.phase, Phase::Over(_)) {
+            out.reset(self.exchange, ResetCode::Cancelled);
+            self.phase = Phase::Over(None);
+        }
+    }
+
+    pub(super) fn handle_timeout(&mut self, out: &mut Outbox) {
+        self.fail(format!("the runtime sent nothing for {} s", limits::NEXT_CHUNK.as_millis() / 1000), out);
+    }
+
+    /// A runtime has to keep talking, except while the labman takes nothing.
+    pub(super) fn poll_timeout(&self) -> Option<Wake> {
+        let (patience, why) = match self.phase {
+            Phase::Asked | Phase::Refused { .. } => (limits::FIRST_CHUNK, "the runtime must answer"),
+            Phase::Streaming(_) => (limits::NEXT_CHUNK, "the runtime must go on"),
+            Phase::Over(_) => return None,
+        };
+        self.waiting.is_empty().then(|| Wake { at: self.silent_since + patience, why })
+    }
+
+    fn answered(&mut self, status: u16) {
+        if let Phase::Asked = self.phase {
+            self.phase = match status {
+                200 => Phase::Streaming(sse::Reader::default()),
+                status => Phase::Refused { status, body: Body::up_to(limits::HTTP_ANSWER) },
+            };
+        }
+    }
+
+    fn ended(&mut self) {
+        self.phase = Phase::Over(Some(match &mut self.phase {
+            Phase::Asked => End::failed("the runtime did not answer"),
+            Phase::Refused { status, body } => refused(*status, body),
+            Phase::Streaming(_) if self.meter.has_finished() => End::Done,
+            Phase::Streaming(_) => End::unfinished(),
+            Phase::Over(_) => return,
+        }));
+    }
+
+    fn broke(&mut self) {
+        self.phase = Phase::Over(Some(match &mut self.phase {
+            Phase::Asked => End::failed("the runtime can't be reached"),
+            Phase::Refused { status, body } => refused(*status, body),
+            // Even with a finish_reason seen: what the final counts would be, the runtime never said.
+            Phase::Streaming(_) => End::failed("the runtime broke its stream off"),
+            Phase::Over(_) => return,
+        }));
+    }
+
+    fn received(&mut self, bytes: &[u8], out: &mut Outbox) {
+        self.received += bytes.len() as u64;
+        match &mut self.phase {
+            Phase::Refused { status, body } => {
+                if body.push(bytes).is_err() {
+                    let end = refused(*status, body);
+                    self.break_off(end, out);
+                }
+            }
+            Phase::Streaming(reader) => match reader.push(bytes) {
+                Ok(events) => self.read(events, out),
+                Err(malformed) => self.fail(format!("the runtime sent {malformed}"), out),
+            },
+            Phase::Asked | Phase::Over(_) => {}
+        }
+    }
+
+    fn read(&mut self, events: Vec<sse::Event>, out: &mut Outbox) {
+        for event in events {
+            let data = match event {
+                sse::Event::Data(data) => data,
+                sse::Event::Done if self.meter.has_finished() => return self.break_off(End::Done, out),
+                sse::Event::Done => return self.break_off(End::unfinished(), out),
+            };
+            if let Err(message) = self.queue(data) {
+                return self.fail(message, out);
+            }
+        }
+    }
+
+    fn queue(&mut self, data: String) -> Result<(), String> {
+        let chunk: Value = serde_json::from_str(&data)
+            .map_err(|_| String::from("the runtime sent a chunk that is no JSON"))?;
+        if chunk.get("error").is_some_and(|error| !error.is_null()) {
+            return Err(runtime::message(&chunk).unwrap_or_else(|| "the runtime failed".into()));
+        }
+        if data.len() > STREAM_WINDOW as usize {
+            return Err(format!("the runtime sent a chunk of more than {STREAM_WINDOW} bytes"));
+        }
+        self.meter.read(&chunk);
+        self.waiting_bytes += data.len() as u64;
+        // A JSON string holds no raw line break, so one in an event of several lines is mere white space.
+        let data = data.replace('\n', " ");
+        self.waiting.push_back(Waiting { data, counts: self.meter.counts() });
+        Ok(())
+    }
+
+    /// Keeps what waits here and what may still come within one window together.
+    fn grant(&mut self, out: &mut Outbox) {
+        let room = u64::from(STREAM_WINDOW).saturating_sub(self.waiting_bytes);
+        let more = (self.received + room).saturating_sub(self.granted);
+        out.grant(self.exchange, more as usize);
+        self.granted += more;
+    }
+
+    fn fail(&mut self, message: String, out: &mut Outbox) {
+        self.break_off(End::Failed(Fault::RuntimeFailed, message), out);
+    }
+
+    /// Ends the exchange, which the runtime has not ended.
+    fn break_off(&mut self, end: End, out: &mut Outbox) {
+        self.hang_up(out);
+        self.phase = Phase::Over(Some(end));
+    }
+}
+
+impl End {
+    fn failed(message: &str) -> Self {
+        Self::Failed(Fault::RuntimeFailed, message.into())
+    }
+
+    fn unfinished() -> Self {
+        Self::failed("the runtime ended its stream without finishing")
+    }
+}
+
+fn refused(status: u16, body: &mut Body) -> End {
+    let (fault, message) = runtime::refusal(status, &body.take());
+    End::Failed(fault, message)
+}

@@ -1,0 +1,135 @@
+//! Counts what a runtime streams.
+//!
+//! A runtime's own `usage` is believed as soon as it comes. Until then a chunk that carries text counts as one token of
+//! output, and input counts as nothing: nobody counted it, so nobody is billed for it. A runtime that never reports
+//! usage is therefore paid for its output alone.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::economics::Counts;
+
+#[derive(Debug, Default)]
+pub(super) struct Meter {
+    counts: Counts,
+    finished: bool,
+}
+
+#[derive(Deserialize)]
+struct Usage {
+    prompt_tokens: Option<u64>,
+    completion_tokens: Option<u64>,
+    prompt_tokens_details: Option<PromptDetails>,
+}
+
+#[derive(Deserialize)]
+struct PromptDetails {
+    cached_tokens: Option<u64>,
+}
+
+impl Meter {
+    pub(super) fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// A `finish_reason` has been seen: what may still come is usage.
+    pub(super) fn has_finished(&self) -> bool {
+        self.finished
+    }
+
+    /// Takes in one `chat.completion.chunk`.
+    pub(super) fn read(&mut self, chunk: &Value) {
+        for choice in chunk.get("choices").and_then(Value::as_array).into_iter().flatten() {
+            self.finished |= choice.get("finish_reason").is_some_and(Value::is_string);
+            if choice.get("delta").is_some_and(carries_text) {
+                self.counts.output = self.counts.output.saturating_add(1);
+            }
+        }
+        if let Some(usage) = chunk.get("usage").and_then(|usage| Usage::deserialize(usage).ok()) {
+            self.believe(&usage);
+        }
+    }
+
+    fn believe(&mut self, usage: &Usage) {
+        let tokens = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
+        let Counts { input, output, .. } = self.counts;
+        let input = usage.prompt_tokens.map_or(input, tokens);
+        let cached = usage.prompt_tokens_details.as_ref().and_then(|details| details.cached_tokens);
+        self.counts = Counts {
+            input,
+            cached: cached.map_or(0, tokens).min(input),
+            output: usage.completion_tokens.map_or(output, tokens),
+        };
+    }
+}
+
+/// Whether a chunk's delta holds any of what a model says: answer, reasoning, refusal, a call's name or arguments.
+fn carries_text(delta: &Value) -> bool {
+    let is_text = |text: Option<&Value>| text.and_then(Value::as_str).is_some_and(|text| !text.is_empty());
+    let mut calls = delta.get("tool_calls").and_then(Value::as_array).into_iter().flatten();
+    ["content", "reasoning_content", "reasoning", "refusal"].iter().any(|field| is_text(delta.get(field)))
+        || calls.any(|call| {
+            is_text(call.pointer("/function/name")) || is_text(call.pointer("/function/arguments"))
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn delta(delta: Value) -> Value {
+        json!({ "choices": [{ "index": 0, "delta": delta, "finish_reason": null }] })
+    }
+
+    #[test]
+    fn until_the_runtime_counts_every_chunk_with_text_is_a_token() {
+        let mut meter = Meter::default();
+        for silent in [json!({"role": "assistant", "content": ""}), json!({"content": null}), json!({})] {
+            meter.read(&delta(silent));
+        }
+        assert_eq!(meter.counts(), Counts::default());
+        for text in [
+            json!({"content": "a"}),
+            json!({"reasoning_content": "b"}),
+            json!({"reasoning": "c"}),
+            json!({"refusal": "d"}),
+            json!({"tool_calls": [{"index": 0, "function": {"name": "e", "arguments": ""}}]}),
+            json!({"tool_calls": [{"index": 0, "function": {"arguments": "{"}}]}),
+        ] {
+            meter.read(&delta(text));
+        }
+        assert_eq!(meter.counts(), Counts { input: 0, cached: 0, output: 6 });
+    }
+
+    #[test]
+    fn the_runtime_s_own_usage_is_believed() {
+        let mut meter = Meter::default();
+        meter.read(&delta(json!({"content": "two words"})));
+        meter.read(&json!({"choices": [], "usage": {
+            "completion_tokens": 3, "prompt_tokens": 22, "prompt_tokens_details": {"cached_tokens": 8}}}));
+        assert_eq!(meter.counts(), Counts { input: 22, cached: 8, output: 3 });
+    }
+
+    #[test]
+    fn a_nonsensical_usage_can_t_break_the_counts() {
+        let mut meter = Meter::default();
+        meter.read(&delta(json!({"content": "x"})));
+        for usage in [json!(null), json!({"prompt_tokens": -1}), json!("many"), json!({})] {
+            meter.read(&json!({ "usage": usage }));
+            assert_eq!(meter.counts(), Counts { input: 0, cached: 0, output: 1 });
+        }
+        let details = json!({"cached_tokens": 9});
+        meter.read(&json!({"usage": {"prompt_tokens": 4, "completion_tokens": u64::MAX, "prompt_tokens_details": details}}));
+        assert_eq!(meter.counts(), Counts { input: 4, cached: 4, output: u32::MAX });
+    }
+
+    #[test]
+    fn only_a_finish_reason_finishes() {
+        let mut meter = Meter::default();
+        meter.read(&delta(json!({"content": "x"})));
+        assert!(!meter.has_finished());
+        meter.read(&json!({"choices": [{"index": 0, "delta": {}, "finish_reason": "length"}]}));
+        assert!(meter.has_finished());
+    }
+}

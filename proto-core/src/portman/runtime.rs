@@ -1,0 +1,129 @@
+//! The runtime as an HTTP server: where it is, how it is asked, and what its refusals mean.
+//!
+//! Any server with OpenAI's `/models` and `/chat/completions` will do. Runtimes differ most in how they say no: an
+//! error's `code` is text here and a number there, FastAPI servers say `detail`, some a bare `message`.
+
+use alloc::{format, string::String, vec::Vec};
+
+use serde_json::Value;
+
+use crate::http::RequestHead;
+use crate::limits;
+use crate::machine::{Outbox, StreamId};
+use crate::wire::portman::Fault;
+
+pub(super) struct Runtime {
+    /// Scheme, host and port.
+    origin: String,
+    /// What stands before `/models`, such as `/v1`.
+    base: String,
+    authorization: Option<String>,
+}
+
+/// What comes of an exchange.
+#[derive(Clone, Copy)]
+pub(super) enum Heard<'a> {
+    Head { status: u16 },
+    Bytes(&'a [u8]),
+    Finished,
+    Reset,
+}
+
+impl Runtime {
+    /// `url` with its version path, such as `http://127.0.0.1:11434/v1`.
+    pub(super) fn new(url: &str, key: Option<&str>) -> Self {
+        let host_at = url.find("://").map_or(0, |at| at + 3);
+        let path_at = url.get(host_at..).and_then(|rest| rest.find('/')).map_or(url.len(), |at| host_at + at);
+        let (origin, base) = url.split_at(path_at);
+        Self {
+            origin: origin.into(),
+            base: base.trim_end_matches('/').into(),
+            authorization: key.map(|key| format!("Bearer {key}")),
+        }
+    }
+
+    pub(super) fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    pub(super) fn ask_for_models(&self, out: &mut Outbox) -> StreamId {
+        out.request(&self.origin, self.head("GET", "/models"), Vec::new())
+    }
+
+    pub(super) fn ask_for_chat(&self, request: &Value, out: &mut Outbox) -> StreamId {
+        let body = serde_json::to_vec(request).unwrap_or_default();
+        let head = self
+            .head("POST", "/chat/completions")
+            .with("accept", "text/event-stream")
+            .with("content-type", "application/json")
+            .with("content-length", &format!("{}", body.len()));
+        out.request(&self.origin, head, body)
+    }
+
+    fn head(&self, method: &str, path: &str) -> RequestHead {
+        let head = RequestHead::new(method, &format!("{}{path}", self.base));
+        match &self.authorization {
+            Some(authorization) => head.with("authorization", authorization),
+            None => head,
+        }
+    }
+}
+
+/// What an answer other than 200 means for the job.
+pub(super) fn refusal(status: u16, body: &[u8]) -> (Fault, String) {
+    let said = serde_json::from_slice(body).ok().and_then(|body| message(&body));
+    let fault = match status {
+        400 | 422 => Fault::BadRequest,
+        404 => Fault::ModelNotAvailable,
+        _ => Fault::RuntimeFailed,
+    };
+    (fault, said.unwrap_or_else(|| format!("the runtime answered {status}")))
+}
+
+/// The text of an error, wherever a runtime puts it.
+pub(super) fn message(body: &Value) -> Option<String> {
+    let places = ["/error/message", "/error", "/detail", "/detail/0/msg", "/message"];
+    let said = places.iter().find_map(|place| body.pointer(place)?.as_str())?;
+    Some(said.chars().take(limits::RUNTIME_MESSAGE).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_is_cut_where_its_path_begins() {
+        for (url, origin, base) in [
+            ("http://127.0.0.1:11434/v1", "http://127.0.0.1:11434", "/v1"),
+            ("http://[::1]:8000/api/v1/", "http://[::1]:8000", "/api/v1"),
+            ("https://runtime", "https://runtime", ""),
+            ("runtime:80/v1", "runtime:80", "/v1"),
+        ] {
+            let runtime = Runtime::new(url, None);
+            assert_eq!((runtime.origin.as_str(), runtime.base.as_str()), (origin, base), "{url}");
+        }
+    }
+
+    #[test]
+    fn every_runtime_s_way_to_complain_is_understood() {
+        for (body, said) in [
+            (r#"{"error":{"code":400,"message":"'messages' is required"}}"#, "'messages' is required"),
+            (r#"{"error":{"code":"bad","message":"no"}}"#, "no"),
+            (r#"{"error":"not found"}"#, "not found"),
+            (r#"{"detail":"bad grammar"}"#, "bad grammar"),
+            (r#"{"detail":[{"loc":["body"],"msg":"field required"}]}"#, "field required"),
+            (r#"{"object":"error","message":"too long","code":40303}"#, "too long"),
+            ("<html>", "the runtime answered 400"),
+        ] {
+            assert_eq!(refusal(400, body.as_bytes()), (Fault::BadRequest, said.into()));
+        }
+        assert_eq!(refusal(404, b"").0, Fault::ModelNotAvailable);
+        assert_eq!(refusal(503, b"").0, Fault::RuntimeFailed);
+    }
+
+    #[test]
+    fn a_long_complaint_is_cut_between_characters() {
+        let body = serde_json::json!({ "error": "é".repeat(10 * limits::RUNTIME_MESSAGE) });
+        assert_eq!(message(&body).map(|said| said.chars().count()), Some(limits::RUNTIME_MESSAGE));
+    }
+}

@@ -1,0 +1,253 @@
+//! The working side: takes jobs from gateways, checks that each is paid for before any work, runs it on a Portman,
+//! streams the chunks, states what was delivered, keeps the receipt and claims its money.
+//!
+//! ```text
+//!   Hearing --request, body--> admit.rs --ok--> Recording --stored--> Running --end--> Stating --stored--> Awaiting
+//!                                |no                                     |                                 receipt
+//!                            ProxyError                        cut: stated, no end                   (receipts.rs)
+//! ```
+
+mod admit;
+mod claims;
+mod job;
+mod offers;
+mod receipts;
+mod rows;
+mod sockets;
+
+use alloc::{collections::BTreeMap, vec::Vec};
+
+use claims::Claims;
+use job::Job;
+use offers::Offers;
+use receipts::Receipts;
+pub(crate) use rows::{CLAIMS, ClaimRow, RECEIPTS_PAID, ReceiptRow, show_claim, show_receipt, tables};
+use sockets::Sockets;
+
+use crate::gateway::Tell;
+use crate::http::ResponseHead;
+use crate::identity::{FepId, NodeId};
+use crate::machine::{Completion, LinkId, OpId, StreamId};
+use crate::node::config;
+use crate::node::cx::Cx;
+use crate::rng::Stream;
+use crate::store::{BadRow, Snapshot};
+use crate::time::{Time, Wake};
+use crate::timers::Timers;
+use crate::wire::cbor::{self, Blob};
+use crate::wire::envelope::Kind;
+use crate::wire::mesh::{CapabilityRecord, Hosted, ReceiptAck, ReceiptDelivery};
+use crate::wire::portal::ReceiptId;
+
+pub(crate) struct Provider {
+    config: config::Provider,
+    feps: Vec<FepId>,
+    sockets: Sockets,
+    offers: Offers,
+    jobs: BTreeMap<StreamId, Job>,
+    /// Jobs by the Portman that runs them.
+    running: BTreeMap<(LinkId, u64), StreamId>,
+    storing: BTreeMap<OpId, StreamId>,
+    due: Timers<StreamId>,
+    receipts: Receipts,
+    claims: Claims,
+    /// When to sign the offers anew.
+    refresh: Timers<()>,
+}
+
+impl Provider {
+    pub(crate) fn new(
+        config: config::Provider,
+        feps: &[config::Fep],
+        rng: Stream,
+        snapshot: &Snapshot,
+        now: Time,
+    ) -> Result<Self, BadRow> {
+        Ok(Self {
+            sockets: Sockets::new(&config.portmans),
+            offers: Offers::default(),
+            feps: feps.iter().map(|fep| fep.fep_id).collect(),
+            jobs: BTreeMap::new(),
+            running: BTreeMap::new(),
+            storing: BTreeMap::new(),
+            due: Timers::default(),
+            receipts: Receipts::new(snapshot)?,
+            claims: Claims::new(&config, feps, rng, snapshot, now)?,
+            refresh: Timers::default(),
+            config,
+        })
+    }
+
+    pub(crate) fn sockets(&self) -> &Sockets {
+        &self.sockets
+    }
+
+    pub(crate) fn receipts(&self) -> &Receipts {
+        &self.receipts
+    }
+
+    pub(crate) fn claims(&self) -> &Claims {
+        &self.claims
+    }
+
+    pub(crate) fn jobs_under_way(&self) -> usize {
+        self.jobs.len()
+    }
+
+    /// What this node serves now, for gossip.
+    pub(crate) fn capability(&mut self, cx: &mut Cx<'_>) -> CapabilityRecord {
+        self.refresh.set((), cx.now.mono + offers::REFRESH, "sign the offers anew");
+        let hosted = self.offers.of(cx, &self.config, &self.sockets);
+        CapabilityRecord {
+            hosted: hosted.into_iter().map(|(offer, slots)| Hosted { offer: Blob(offer), slots }).collect(),
+        }
+    }
+
+    /// A Portman's socket came up. True: the models served may have changed.
+    pub(crate) fn portman_up(&mut self, cx: &mut Cx<'_>, link: LinkId, token: &str, origin: Option<&str>) {
+        self.sockets.link_up(cx, link, token, origin);
+    }
+
+    /// A link went down. True: the models served have changed.
+    pub(crate) fn link_down(&mut self, cx: &mut Cx<'_>, link: LinkId) -> bool {
+        let lost: Vec<StreamId> =
+            self.running.range((link, 0)..=(link, u64::MAX)).map(|(_, stream)| *stream).collect();
+        for stream in lost {
+            self.portman_failed(cx, stream, "its Portman was lost");
+        }
+        self.sockets.link_down(cx, link)
+    }
+
+    /// A stream was opened to us: by a gateway, or by a Portman.
+    pub(crate) fn opened(
+        &mut self,
+        cx: &mut Cx<'_>,
+        stream: StreamId,
+        link: LinkId,
+        gateway: Option<NodeId>,
+    ) {
+        match gateway {
+            Some(gateway) => self.job_opened(cx, stream, gateway),
+            None => self.sockets.opened(cx, stream, link),
+        }
+    }
+
+    /// True: the models served have changed.
+    pub(crate) fn bytes(&mut self, cx: &mut Cx<'_>, stream: StreamId, bytes: &[u8]) -> bool {
+        if self.jobs.contains_key(&stream) {
+            self.job_bytes(cx, stream, bytes);
+            return false;
+        }
+        if self.claims.bytes(cx, stream, bytes) {
+            return false;
+        }
+        let mut changed = false;
+        for (link, message) in self.sockets.bytes(cx, stream, bytes) {
+            changed |= self.portman_says(cx, link, message);
+        }
+        changed
+    }
+
+    pub(crate) fn response(&mut self, stream: StreamId, head: &ResponseHead) {
+        self.claims.response(stream, head);
+    }
+
+    pub(crate) fn finished(&mut self, cx: &mut Cx<'_>, stream: StreamId) {
+        if self.jobs.contains_key(&stream) {
+            self.job_finished(cx, stream);
+        } else if !self.claims.finished(cx, &mut self.receipts, stream) {
+            self.sockets.ended(cx, stream);
+        }
+    }
+
+    pub(crate) fn reset(&mut self, cx: &mut Cx<'_>, stream: StreamId) {
+        if self.jobs.contains_key(&stream) {
+            self.job_cut(cx, stream);
+        } else if !self.claims.reset(cx, stream) {
+            self.sockets.ended(cx, stream);
+        }
+    }
+
+    pub(crate) fn credit(&mut self, cx: &mut Cx<'_>, stream: StreamId, bytes: u32) {
+        self.job_credit(cx, stream, bytes as usize);
+    }
+
+    pub(crate) fn done(&mut self, cx: &mut Cx<'_>, op: OpId, completion: &Completion) -> Vec<Tell> {
+        if let Some(stream) = self.storing.remove(&op) {
+            self.job_stored(cx, stream, completion);
+            return Vec::new();
+        }
+        if self.claims.done(cx, &mut self.receipts, op, completion) {
+            return Vec::new();
+        }
+        // The receipt is durable: only now is it acknowledged, where it came from.
+        let Some((from, receipt_id)) = self.receipts.stored(op, completion) else { return Vec::new() };
+        self.claims.look(cx.now.mono);
+        self.acknowledge(cx, from, receipt_id, None).into_iter().collect()
+    }
+
+    /// A message on a control stream.
+    pub(crate) fn message(
+        &mut self,
+        cx: &mut Cx<'_>,
+        from: NodeId,
+        kind: Kind,
+        payload: &[u8],
+    ) -> Option<Tell> {
+        if kind != Kind::ReceiptDelivery {
+            return None;
+        }
+        self.receipt(cx, receipts::From::Control(from), payload)
+    }
+
+    pub(crate) fn handle_timeout(&mut self, cx: &mut Cx<'_>) {
+        while let Some(stream) = self.due.expired(cx.now.mono) {
+            self.job_overdue(cx, stream);
+        }
+        self.receipts.handle_timeout(cx);
+        self.claims.handle_timeout(cx, &mut self.receipts);
+    }
+
+    /// True: the offers are to be signed anew.
+    pub(crate) fn refresh_due(&mut self, cx: &Cx<'_>) -> bool {
+        self.refresh.expired(cx.now.mono).is_some()
+    }
+
+    pub(crate) fn poll_timeout(&self) -> Option<Wake> {
+        let wake = Wake::earliest(self.due.next(), self.refresh.next());
+        let wake = Wake::earliest(wake, self.receipts.poll_timeout());
+        Wake::earliest(wake, self.claims.poll_timeout())
+    }
+
+    /// A receipt was delivered: checks it and stores it, or says why not.
+    fn receipt(&mut self, cx: &mut Cx<'_>, from: receipts::From, payload: &[u8]) -> Option<Tell> {
+        let delivery: ReceiptDelivery = cbor::decode(payload).ok()?;
+        match self.receipts.take(cx, &self.feps, from, &delivery.receipt.0) {
+            receipts::Taken::Storing => None,
+            receipts::Taken::Known(receipt_id) => self.acknowledge(cx, from, receipt_id, None),
+            receipts::Taken::Refused(receipt_id, reason) => {
+                cx.warn(alloc::format!("refused a receipt from {}: {reason}", from.gateway()));
+                self.acknowledge(cx, from, receipt_id?, Some(reason))
+            }
+        }
+    }
+
+    fn acknowledge(
+        &mut self,
+        cx: &mut Cx<'_>,
+        from: receipts::From,
+        receipt_id: ReceiptId,
+        refused: Option<&'static str>,
+    ) -> Option<Tell> {
+        let payload = cbor::encode(&ReceiptAck { receipt_id, refused: refused.map(Into::into) });
+        match from {
+            receipts::From::Job { stream, .. } if self.jobs.contains_key(&stream) => {
+                self.job_settled(cx, stream, &payload);
+                None
+            }
+            receipts::From::Job { gateway, .. } | receipts::From::Control(gateway) => {
+                Some(Tell { to: gateway, kind: Kind::ReceiptAck, payload })
+            }
+        }
+    }
+}

@@ -1,0 +1,306 @@
+//! Turns receipts into money: at a steady pace, for each FEP and payout address, a signed claim over the receipts that
+//! wait, sent to the FEP until it decides.
+//!
+//! ```text
+//!   receipts: unclaimed --claim stored--> in_claim --paid--> paid        rejected lines: disputed
+//!   claim:                submitted --decision stored--> paid | rejected
+//! ```
+
+use alloc::{collections::BTreeMap, string::String, vec::Vec};
+
+use super::receipts::Receipts;
+use super::rows::{CLAIMS_OPEN, ClaimRow, ClaimState, ReceiptState, put_claim, put_receipt};
+use crate::economics::merkle;
+use crate::http::ResponseHead;
+use crate::identity::FepId;
+use crate::limits::{CLAIM_RECEIPTS, REDELIVER_FIRST, REDELIVER_LAST};
+use crate::machine::{Completion, OpId, StreamId};
+use crate::money::Micros;
+use crate::node::config;
+use crate::node::cx::Cx;
+use crate::node::fep::{Answer, FepCalls};
+use crate::rng::Stream;
+use crate::store::{BadRow, Snapshot};
+use crate::time::{Span, Time, Wake};
+use crate::timers::Timers;
+use crate::wire::object::open;
+use crate::wire::portal::{Claim, ClaimDecision, ClaimId, PayoutTo, ReceiptId, Verdict};
+
+pub(crate) struct Claims {
+    rng: Stream,
+    every: Span,
+    /// The least payout of each address we are paid at.
+    least: BTreeMap<PayoutTo, Micros>,
+    urls: BTreeMap<FepId, String>,
+    open: BTreeMap<ClaimId, ClaimRow>,
+    storing: BTreeMap<OpId, Stored>,
+    calls: FepCalls<ClaimId>,
+    due: Timers<Due>,
+    pause: Span,
+}
+
+enum Stored {
+    Submitted(ClaimId),
+    Decided(ClaimId),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Due {
+    /// Look for receipts to claim.
+    Look,
+    Submit(ClaimId),
+}
+
+impl Claims {
+    pub(super) fn new(
+        config: &config::Provider,
+        feps: &[config::Fep],
+        rng: Stream,
+        snapshot: &Snapshot,
+        now: Time,
+    ) -> Result<Self, BadRow> {
+        let mut claims = Self {
+            rng,
+            every: config.claim_every,
+            least: config.portmans.iter().map(|p| (p.payout.clone(), p.least_payout)).collect(),
+            urls: feps.iter().map(|fep| (fep.fep_id, fep.url.clone())).collect(),
+            open: BTreeMap::new(),
+            storing: BTreeMap::new(),
+            calls: FepCalls::default(),
+            due: Timers::default(),
+            pause: REDELIVER_FIRST,
+        };
+        for stored in snapshot.of(CLAIMS_OPEN) {
+            let row: ClaimRow = stored.parse(CLAIMS_OPEN)?;
+            claims.due.set(Due::Submit(row.claim_id), now, "submit a claim of an earlier life");
+            claims.open.insert(row.claim_id, row);
+        }
+        claims.look(now);
+        Ok(claims)
+    }
+
+    pub(crate) fn open(&self) -> impl Iterator<Item = &ClaimRow> {
+        self.open.values()
+    }
+
+    /// There may be something to claim: look when the period is over.
+    pub(super) fn look(&mut self, now: Time) {
+        self.due.set(Due::Look, now + self.every, "look for receipts to claim");
+    }
+
+    pub(super) fn response(&mut self, stream: StreamId, head: &ResponseHead) {
+        self.calls.response(stream, head);
+    }
+
+    /// True: the stream is one of ours.
+    pub(super) fn bytes(&mut self, cx: &mut Cx<'_>, stream: StreamId, bytes: &[u8]) -> bool {
+        self.calls.bytes(cx, stream, bytes)
+    }
+
+    pub(super) fn finished(&mut self, cx: &mut Cx<'_>, receipts: &mut Receipts, stream: StreamId) -> bool {
+        let Some((claim, answer)) = self.calls.finished(stream) else { return false };
+        self.answered(cx, receipts, claim, answer);
+        true
+    }
+
+    pub(super) fn reset(&mut self, cx: &mut Cx<'_>, stream: StreamId) -> bool {
+        let Some((claim, _)) = self.calls.reset(stream) else { return false };
+        self.again(cx.now.mono, claim);
+        true
+    }
+
+    pub(super) fn done(
+        &mut self,
+        cx: &mut Cx<'_>,
+        receipts: &mut Receipts,
+        op: OpId,
+        completion: &Completion,
+    ) -> bool {
+        let Some(stored) = self.storing.remove(&op) else { return false };
+        if matches!(completion, Completion::Stored(Ok(()))) {
+            match stored {
+                Stored::Submitted(claim) => self.submit(cx, claim),
+                Stored::Decided(claim) => {
+                    self.open.remove(&claim);
+                    receipts.open.retain(|_, row| row.state != ReceiptState::Paid);
+                }
+            }
+        }
+        true
+    }
+
+    pub(super) fn handle_timeout(&mut self, cx: &mut Cx<'_>, receipts: &mut Receipts) {
+        while let Some(due) = self.due.expired(cx.now.mono) {
+            match due {
+                Due::Look => self.claim(cx, receipts),
+                Due::Submit(claim) => self.submit(cx, claim),
+            }
+        }
+        for (claim, answer) in self.calls.handle_timeout(cx) {
+            self.answered(cx, receipts, claim, answer);
+        }
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Wake> {
+        Wake::earliest(self.due.next(), self.calls.poll_timeout())
+    }
+
+    /// Claims what waits, in groups of one FEP and one address that reach the least payout.
+    fn claim(&mut self, cx: &mut Cx<'_>, receipts: &mut Receipts) {
+        let mut groups: BTreeMap<(FepId, PayoutTo), Vec<(ReceiptId, Micros)>> = BTreeMap::new();
+        for row in receipts.claimable() {
+            let key = (row.receipt.fep_id, row.receipt.payout_to.clone());
+            groups.entry(key).or_default().push((row.receipt.receipt_id, row.receipt.payout));
+        }
+        let mut more = false;
+        for ((fep_id, payout_to), mut lines) in groups {
+            more |= lines.len() > CLAIM_RECEIPTS;
+            lines.truncate(CLAIM_RECEIPTS);
+            let total = lines.iter().try_fold(Micros::ZERO, |sum, (_, payout)| sum.checked_add(*payout));
+            let least = self.least.get(&payout_to).copied().unwrap_or_default();
+            let Some(total) = total.filter(|total| *total >= least && total.0 > 0) else { continue };
+            let ids: Vec<ReceiptId> = lines.into_iter().map(|(id, _)| id).collect();
+            self.make(cx, receipts, fep_id, payout_to, ids, total);
+        }
+        if more {
+            self.look(cx.now.mono);
+        }
+    }
+
+    fn make(
+        &mut self,
+        cx: &mut Cx<'_>,
+        receipts: &mut Receipts,
+        fep_id: FepId,
+        payout_to: PayoutTo,
+        ids: Vec<ReceiptId>,
+        total: Micros,
+    ) {
+        let claim_id = ClaimId(self.rng.bytes());
+        let leaves: Vec<[u8; 16]> = ids.iter().map(|id| id.0).collect();
+        let claim = cx.me.seal(Claim {
+            claim_id,
+            fep_id,
+            payout_to: payout_to.clone(),
+            total,
+            receipts: ids.clone(),
+            merkle_root: merkle::root(&leaves),
+            issued_ms: cx.now.wall.0,
+        });
+        let row = ClaimRow {
+            claim_id,
+            state: ClaimState::Submitted,
+            fep_id,
+            currency: payout_to.currency,
+            address: payout_to.address,
+            count: ids.len(),
+            total,
+            issued_ms: cx.now.wall.0,
+            verdict: None,
+            payout_id: None,
+            paid: None,
+            rail_tx: None,
+            signed: hex::encode(&claim.bytes.0),
+            decision: None,
+            receipts: ids,
+        };
+        let mut batch = put_claim(&row);
+        for id in &row.receipts {
+            if let Some(receipt) = receipts.open.get_mut(id) {
+                receipt.state = ReceiptState::InClaim;
+                receipt.claim_id = Some(claim_id);
+                batch.extend(put_receipt(receipt));
+            }
+        }
+        self.open.insert(claim_id, row);
+        let op = cx.store(batch);
+        self.storing.insert(op, Stored::Submitted(claim_id));
+    }
+
+    fn submit(&mut self, cx: &mut Cx<'_>, claim: ClaimId) {
+        let Some(row) = self.open.get(&claim) else { return };
+        let Some(url) = self.urls.get(&row.fep_id) else {
+            return cx
+                .warn(alloc::format!("claim {claim}: its FEP {} is not in the config any more", row.fep_id));
+        };
+        if let Ok(bytes) = hex::decode(&row.signed) {
+            self.calls.post(cx, claim, url, "/v1/claims", &bytes);
+        }
+    }
+
+    fn again(&mut self, now: Time, claim: ClaimId) {
+        self.due.set(Due::Submit(claim), now + self.pause, "submit a claim again");
+        self.pause = self.pause.doubled().min(REDELIVER_LAST);
+    }
+
+    fn answered(&mut self, cx: &mut Cx<'_>, receipts: &mut Receipts, claim: ClaimId, answer: Answer) {
+        let Some(row) = self.open.get_mut(&claim) else { return };
+        match answer {
+            Answer::Silent => self.again(cx.now.mono, claim),
+            Answer::Refused(refusal) => {
+                cx.warn(alloc::format!("claim {claim} was refused: {}", refusal.message));
+                row.state = ClaimState::Rejected;
+                let lines = row.receipts.clone();
+                self.decided(cx, receipts, claim, |id| lines.contains(id).then(|| refusal.message.clone()));
+            }
+            Answer::Given(bytes) => {
+                let decision = open::<ClaimDecision>(cx.me.net_id, Some(row.fep_id.0), &bytes);
+                let Some(decision) = decision.ok().filter(|decision| decision.content.claim_id == claim)
+                else {
+                    cx.warn(alloc::format!("claim {claim}: the FEP's decision does not hold; asking again"));
+                    return self.again(cx.now.mono, claim);
+                };
+                self.pause = REDELIVER_FIRST;
+                row.decision = Some(hex::encode(&decision.bytes.0));
+                row.verdict = Some(decision.content.verdict);
+                if let Some(payout) = &decision.content.payout {
+                    row.payout_id = Some(payout.payout_id);
+                    row.paid = Some(payout.amount);
+                    row.rail_tx = Some(payout.rail_tx.chars().take(128).collect());
+                }
+                row.state = match decision.content.verdict {
+                    Verdict::Accepted | Verdict::Partial => ClaimState::Paid,
+                    Verdict::Rejected => ClaimState::Rejected,
+                };
+                if let Some(paid) = row.paid {
+                    cx.info(alloc::format!("claim {claim}: paid {paid} {}", row.currency));
+                }
+                let rejected = decision.content.rejected;
+                let reason = |id: &ReceiptId| {
+                    let line = rejected.iter().find(|line| line.receipt_id == *id);
+                    line.map(|line| line.reason.chars().take(256).collect())
+                };
+                self.decided(cx, receipts, claim, reason);
+            }
+        }
+    }
+
+    /// Stores a decision, and what it means for each receipt: paid, or disputed with the reason.
+    fn decided(
+        &mut self,
+        cx: &mut Cx<'_>,
+        receipts: &mut Receipts,
+        claim: ClaimId,
+        rejected: impl Fn(&ReceiptId) -> Option<String>,
+    ) {
+        let Some(row) = self.open.get(&claim) else { return };
+        let mut batch = put_claim(row);
+        for id in &row.receipts {
+            let Some(receipt) = receipts.open.get_mut(id) else { continue };
+            receipt.rejected = rejected(id);
+            match &receipt.rejected {
+                Some(reason) => {
+                    cx.warn(alloc::format!("receipt {id} was not paid: {reason}"));
+                    receipt.state = ReceiptState::Disputed;
+                }
+                None => {
+                    receipt.state = ReceiptState::Paid;
+                    receipts.paid += 1;
+                }
+            }
+            batch.extend(put_receipt(receipt));
+        }
+        let op = cx.store(batch);
+        self.storing.insert(op, Stored::Decided(claim));
+    }
+}

@@ -1,0 +1,338 @@
+//! One job at a provider: heard, recorded, run on a Portman, stated, settled.
+
+use alloc::{string::String, string::ToString, vec::Vec};
+
+use super::admit::Admitted;
+use super::receipts::From;
+use super::sockets::Start;
+use super::{Provider, rows};
+use crate::economics::Counts;
+use crate::flow::Relay;
+use crate::identity::NodeId;
+use crate::labnet::conversation::Conversation;
+use crate::limits::{FIRST_CHUNK, HTTP_BODY, JOB_TOTAL, PROVIDER_JOBS, SETTLE_MARGIN, STREAM_WINDOW};
+use crate::machine::{Completion, LinkId, ResetCode, StreamId};
+use crate::node::cx::Cx;
+use crate::wire::cbor::{self, Blob};
+use crate::wire::envelope::Kind;
+use crate::wire::mesh::{Chunk, ProxyEnd, ProxyError, ProxyRequest, Refusal, RefusalCode, Transcript};
+use crate::wire::portman::{Fault, FromPortman, ToPortman};
+
+pub(super) struct Job {
+    conversation: Conversation,
+    state: State,
+}
+
+enum State {
+    Hearing {
+        request: Option<ProxyRequest>,
+        body: Vec<u8>,
+    },
+    /// The authorization is on its way to the disk.
+    Recording(alloc::boxed::Box<Admitted>),
+    Running(alloc::boxed::Box<Running>),
+    /// The statement is on its way to the disk; then it is sent.
+    Stating(ProxyEnd),
+    /// The statement was sent: the receipt is to come on this stream.
+    Awaiting,
+}
+
+struct Running {
+    row: rows::AuthorizationRow,
+    model: String,
+    portman: (LinkId, u64),
+    transcript: Transcript,
+    counts: Counts,
+    relay: Relay,
+}
+
+impl Provider {
+    pub(super) fn job_opened(&mut self, cx: &mut Cx<'_>, stream: StreamId, gateway: NodeId) {
+        if self.jobs.len() >= PROVIDER_JOBS {
+            return cx.reset(stream, ResetCode::Refused);
+        }
+        let state = State::Hearing { request: None, body: Vec::new() };
+        self.jobs.insert(stream, Job { conversation: Conversation::new(stream, gateway), state });
+        self.due.set(stream, cx.now.mono + FIRST_CHUNK, "a gateway's request");
+    }
+
+    pub(super) fn job_bytes(&mut self, cx: &mut Cx<'_>, stream: StreamId, bytes: &[u8]) {
+        cx.grant(stream, bytes.len());
+        if let Some(job) = self.jobs.get_mut(&stream) {
+            job.conversation.push(bytes);
+        }
+        while let Some(job) = self.jobs.get_mut(&stream) {
+            match job.conversation.poll(cx) {
+                Ok(Some(heard)) => {
+                    if let Err(reason) = self.hear(cx, stream, heard.kind, heard.payload) {
+                        return self.protocol_broken(cx, stream, reason);
+                    }
+                }
+                Ok(None) => return,
+                Err(reason) => return self.protocol_broken(cx, stream, reason),
+            }
+        }
+    }
+
+    fn hear(
+        &mut self,
+        cx: &mut Cx<'_>,
+        stream: StreamId,
+        kind: Kind,
+        payload: Vec<u8>,
+    ) -> Result<(), &'static str> {
+        let Some(job) = self.jobs.get_mut(&stream) else { return Ok(()) };
+        match (&mut job.state, kind) {
+            (State::Hearing { request: request @ None, .. }, Kind::ProxyRequest) => {
+                let heard: ProxyRequest = cbor::decode(&payload).map_err(|_| "a malformed request")?;
+                if heard.body_len as usize > HTTP_BODY {
+                    return Err("a body beyond the limit");
+                }
+                *request = Some(heard);
+            }
+            (State::Hearing { request: Some(request), body }, Kind::Body) => {
+                body.extend_from_slice(&payload);
+                if body.len() > request.body_len as usize {
+                    return Err("a body longer than was said");
+                }
+            }
+            (State::Awaiting, Kind::ReceiptDelivery) => {
+                let gateway = job.conversation.peer;
+                let known = self.receipt(cx, From::Job { stream, gateway }, &payload);
+                debug_assert!(known.is_none(), "a job stream's answer goes on the stream");
+                return Ok(());
+            }
+            _ => return Err("a frame that has no place here"),
+        }
+        if let State::Hearing { request: Some(request), body } = &mut job.state
+            && body.len() == request.body_len as usize
+        {
+            if blake3::hash(body) != blake3::Hash::from_bytes(request.body_hash.0) {
+                return Err("a body that is not the one that was signed for");
+            }
+            let (request, body) = (request.clone(), core::mem::take(body));
+            self.offered(cx, stream, &request, &body);
+        }
+        Ok(())
+    }
+
+    fn offered(&mut self, cx: &mut Cx<'_>, stream: StreamId, request: &ProxyRequest, body: &[u8]) {
+        let Some(job) = self.jobs.get(&stream) else { return };
+        let gateway = job.conversation.peer;
+        match self.admit(cx, gateway, request, body) {
+            Err(refusal) => {
+                cx.info(alloc::format!("req_{}: refused: {}", request.request_id, refusal.message));
+                self.decline(cx, stream, request, refusal);
+            }
+            Ok(admitted) => {
+                self.receipts.used(&admitted.row);
+                let op = cx.store([rows::put_authorization(&admitted.row)].into());
+                self.storing.insert(op, stream);
+                if let Some(job) = self.jobs.get_mut(&stream) {
+                    job.state = State::Recording(alloc::boxed::Box::new(admitted));
+                }
+            }
+        }
+    }
+
+    fn decline(&mut self, cx: &mut Cx<'_>, stream: StreamId, request: &ProxyRequest, refusal: Refusal) {
+        let Some(mut job) = self.drop_job(stream) else { return };
+        let error = ProxyError { request_id: request.request_id, attempt: request.attempt, refusal };
+        job.conversation.say(cx, Kind::ProxyError, &cbor::encode(&error));
+        cx.finish(stream);
+    }
+
+    pub(super) fn job_stored(&mut self, cx: &mut Cx<'_>, stream: StreamId, completion: &Completion) {
+        if !matches!(completion, Completion::Stored(Ok(()))) {
+            // The machine is stopping; its streams go with it.
+            return;
+        }
+        let Some(job) = self.jobs.get_mut(&stream) else { return };
+        let empty = State::Hearing { request: None, body: Vec::new() };
+        match core::mem::replace(&mut job.state, empty) {
+            State::Recording(admitted) => self.run(cx, stream, *admitted),
+            State::Stating(end) => {
+                job.conversation.say(cx, Kind::ProxyEnd, &cbor::encode(&end));
+                job.state = State::Awaiting;
+                self.due.set(stream, cx.now.mono + SETTLE_MARGIN, "a receipt on the job's stream");
+            }
+            other @ (State::Hearing { .. } | State::Running(_) | State::Awaiting) => job.state = other,
+        }
+    }
+
+    fn run(&mut self, cx: &mut Cx<'_>, stream: StreamId, admitted: Admitted) {
+        let key = admitted.key();
+        let Admitted { row, known, body } = admitted;
+        // It may have been lost, or filled up, while the disk was written.
+        let started = match self.sockets.start(cx, &known.ep, &known.model, body.body, STREAM_WINDOW) {
+            Start::Started(link, job) => Ok((link, job)),
+            Start::NoModel => Err((RefusalCode::ModelNotAvailable, "the model does not run here now")),
+            Start::NoSlot => Err((RefusalCode::Busy, "all slots of the model are taken")),
+        };
+        let portman = match started {
+            Ok(portman) => portman,
+            Err((code, message)) => {
+                self.receipts.unused(cx, key);
+                return self.refuse_late(cx, stream, &row, Refusal { code, message: message.to_string() });
+            }
+        };
+        cx.info(alloc::format!("req_{}: running on {}", row.auth.request_id, row.offer.slug));
+        self.running.insert(portman, stream);
+        self.due.set(stream, cx.now.mono + JOB_TOTAL, "a job's total time");
+        let (transcript, counts, relay) = (Transcript::default(), Counts::default(), Relay::default());
+        if let Some(job) = self.jobs.get_mut(&stream) {
+            let running = Running { row, model: known.model, portman, transcript, counts, relay };
+            job.state = State::Running(alloc::boxed::Box::new(running));
+        }
+    }
+
+    /// A Portman spoke. True: the models served have changed.
+    pub(super) fn portman_says(&mut self, cx: &mut Cx<'_>, link: LinkId, message: FromPortman) -> bool {
+        match message {
+            FromPortman::Hello { models } => return self.sockets.hello(cx, link, models),
+            FromPortman::Chunk { job, data, counts } => {
+                if let Some(stream) = self.running.get(&(link, job)).copied() {
+                    self.chunk(cx, stream, data, counts);
+                }
+            }
+            FromPortman::Done { job, counts } => {
+                if let Some(stream) = self.running.get(&(link, job)).copied() {
+                    self.ran(cx, stream, Some(counts), None);
+                }
+            }
+            FromPortman::Failed { job, fault, message } => {
+                if let Some(stream) = self.running.get(&(link, job)).copied() {
+                    let code = match fault {
+                        Fault::BadRequest => RefusalCode::BadRequest,
+                        Fault::ModelNotAvailable => RefusalCode::ModelNotAvailable,
+                        Fault::Busy => RefusalCode::Busy,
+                        Fault::RuntimeFailed => RefusalCode::RuntimeFailed,
+                    };
+                    let message = message.chars().take(256).collect();
+                    self.ran(cx, stream, None, Some(Refusal { code, message }));
+                }
+            }
+        }
+        false
+    }
+
+    pub(super) fn portman_failed(&mut self, cx: &mut Cx<'_>, stream: StreamId, why: &str) {
+        let refusal = Refusal { code: RefusalCode::RuntimeFailed, message: why.to_string() };
+        self.ran(cx, stream, None, Some(refusal));
+    }
+
+    fn chunk(&mut self, cx: &mut Cx<'_>, stream: StreamId, data: String, counts: Counts) {
+        let Some(job) = self.jobs.get_mut(&stream) else { return };
+        let State::Running(running) = &mut job.state else { return };
+        running.counts = counts;
+        let source = data.len();
+        let payload = cbor::encode(&Chunk { counts, data: Blob(data.into_bytes()) });
+        running.transcript.add(&payload);
+        let sink = job.conversation.say_light(cx, Kind::Chunk, &payload);
+        // Never zero: a frame has a header, so its credit comes when the gateway has taken it.
+        running.relay.forwarded(source, sink);
+    }
+
+    pub(super) fn job_credit(&mut self, cx: &mut Cx<'_>, stream: StreamId, bytes: usize) {
+        let Some(job) = self.jobs.get_mut(&stream) else { return };
+        let State::Running(running) = &mut job.state else { return };
+        let grant = running.relay.taken(bytes);
+        if let Ok(bytes @ 1..) = u32::try_from(grant) {
+            let (link, job) = running.portman;
+            self.sockets.say(cx, link, &ToPortman::Credit { job, bytes });
+        }
+    }
+
+    /// The Portman is done with the job, well or not: state what was delivered.
+    fn ran(&mut self, cx: &mut Cx<'_>, stream: StreamId, counts: Option<Counts>, failed: Option<Refusal>) {
+        let Some(job) = self.jobs.get_mut(&stream) else { return };
+        let State::Running(running) = &mut job.state else { return };
+        let (link, number) = running.portman;
+        self.running.remove(&(link, number));
+        self.sockets.free(link, &running.model);
+        let counts = counts.unwrap_or(running.counts);
+        let mut row = running.row.clone();
+        if let (Some(refusal), 0) = (&failed, running.transcript.chunks()) {
+            // Nothing was sent: declined, and nothing is owed.
+            let (key, refusal) = ((row.auth.auth_id, row.attempt), refusal.clone());
+            self.receipts.unused(cx, key);
+            return self.refuse_late(cx, stream, &row, refusal);
+        }
+        let end = ProxyEnd {
+            request_id: row.auth.request_id,
+            attempt: row.attempt,
+            counts,
+            chunks: running.transcript.chunks(),
+            transcript: running.transcript.hash(),
+            broken: failed,
+        };
+        row.stated = Some(counts);
+        self.receipts.used(&row);
+        job.state = State::Stating(end);
+        let op = cx.store([rows::put_authorization(&row)].into());
+        self.storing.insert(op, stream);
+    }
+
+    fn refuse_late(
+        &mut self,
+        cx: &mut Cx<'_>,
+        stream: StreamId,
+        row: &rows::AuthorizationRow,
+        refusal: Refusal,
+    ) {
+        let Some(mut job) = self.drop_job(stream) else { return };
+        let error = ProxyError { request_id: row.auth.request_id, attempt: row.attempt, refusal };
+        job.conversation.say(cx, Kind::ProxyError, &cbor::encode(&error));
+        cx.finish(stream);
+    }
+
+    /// The gateway ended its direction: after the receipt that is the end; before, it wants no more.
+    pub(super) fn job_finished(&mut self, cx: &mut Cx<'_>, stream: StreamId) {
+        if self.jobs.get(&stream).is_some_and(|job| matches!(job.state, State::Awaiting)) {
+            self.drop_job(stream);
+            cx.finish(stream);
+        } else {
+            cx.reset(stream, ResetCode::Cancelled);
+            self.job_cut(cx, stream);
+        }
+    }
+
+    /// The stream is gone: stop the work, remember what was delivered. The receipt comes another way.
+    pub(super) fn job_cut(&mut self, cx: &mut Cx<'_>, stream: StreamId) {
+        let Some(job) = self.drop_job(stream) else { return };
+        if let State::Running(running) = job.state {
+            let (link, number) = running.portman;
+            self.running.remove(&(link, number));
+            self.sockets.say(cx, link, &ToPortman::Cancel { job: number });
+            self.sockets.free(link, &running.model);
+            let row = rows::AuthorizationRow { stated: Some(running.counts), ..running.row };
+            cx.info(alloc::format!("req_{}: cut off by its gateway", row.auth.request_id));
+            self.receipts.used(&row);
+            cx.store([rows::put_authorization(&row)].into());
+        }
+    }
+
+    pub(super) fn job_overdue(&mut self, cx: &mut Cx<'_>, stream: StreamId) {
+        cx.reset(stream, ResetCode::Cancelled);
+        self.job_cut(cx, stream);
+    }
+
+    /// The receipt is stored, or refused: say so. The gateway then ends the stream.
+    pub(super) fn job_settled(&mut self, cx: &mut Cx<'_>, stream: StreamId, ack: &[u8]) {
+        if let Some(job) = self.jobs.get_mut(&stream) {
+            job.conversation.say(cx, Kind::ReceiptAck, ack);
+        }
+    }
+
+    fn protocol_broken(&mut self, cx: &mut Cx<'_>, stream: StreamId, reason: &'static str) {
+        let Some(job) = self.jobs.get(&stream) else { return };
+        cx.warn(alloc::format!("gateway {} broke the protocol: {reason}", job.conversation.peer));
+        cx.reset(stream, ResetCode::Protocol);
+        self.job_cut(cx, stream);
+    }
+
+    fn drop_job(&mut self, stream: StreamId) -> Option<Job> {
+        self.due.clear(stream);
+        self.jobs.remove(&stream)
+    }
+}

@@ -1,0 +1,84 @@
+//! What this node offers: an offer for each model that runs here, signed, and good for an hour.
+
+use alloc::{collections::BTreeMap, format, string::String, vec::Vec};
+
+use super::sockets::Sockets;
+use crate::limits::OFFERS;
+use crate::node::config;
+use crate::node::cx::Cx;
+use crate::time::{Span, Wall};
+use crate::wire::mesh::Hash;
+use crate::wire::object::Sealed;
+use crate::wire::portal::Offer;
+
+const LIFE: Span = Span::from_secs(60 * 60);
+/// An offer is signed anew when less than this is left of its life.
+const RENEW_BELOW: Span = Span::from_secs(40 * 60);
+/// How often that is looked at.
+pub(super) const REFRESH: Span = Span::from_secs(10 * 60);
+
+/// All offers that are still good, the latest of each model among them.
+#[derive(Default)]
+pub(super) struct Offers {
+    known: BTreeMap<Hash, Known>,
+}
+
+#[derive(Clone)]
+pub(super) struct Known {
+    pub(super) offer: Sealed<Offer>,
+    pub(super) ep: String,
+    pub(super) model: String,
+}
+
+impl Offers {
+    /// The offers for what runs now, each with its slots.
+    pub(super) fn of(
+        &mut self,
+        cx: &mut Cx<'_>,
+        config: &config::Provider,
+        sockets: &Sockets,
+    ) -> Vec<(Vec<u8>, u32)> {
+        self.known.retain(|_, known| Wall(known.offer.content.valid_until_ms) > cx.now.wall);
+        let mut hosted = Vec::new();
+        for portman in &config.portmans {
+            for model in sockets.models(&portman.ep) {
+                let slug = format!("{}:{}:{}", config.tenant, portman.ep, model.id);
+                let wanted = Offer {
+                    slug,
+                    context_length: model.context_length,
+                    max_output: model.context_length,
+                    price: portman.prices.get(&model.id).copied().unwrap_or(portman.price),
+                    payout: portman.payout.clone(),
+                    valid_until_ms: (cx.now.wall + LIFE).0,
+                };
+                let offer = self.current(cx, &wanted).unwrap_or_else(|| {
+                    let offer = cx.me.seal(wanted);
+                    let (ep, model) = (portman.ep.clone(), model.id.clone());
+                    self.known.insert(Hash(offer.hash), Known { offer: offer.clone(), ep, model });
+                    offer
+                });
+                hosted.push((offer.bytes.0, model.slots));
+            }
+        }
+        if hosted.len() > OFFERS {
+            cx.warn(format!("{} models run here, only {OFFERS} are announced", hosted.len()));
+            hosted.truncate(OFFERS);
+        }
+        hosted
+    }
+
+    /// The offer with that hash, if it is ours and still good.
+    pub(super) fn get(&self, hash: Hash, now: Wall) -> Option<&Known> {
+        self.known.get(&hash).filter(|known| Wall(known.offer.content.valid_until_ms) > now)
+    }
+
+    /// One that says the same, with enough life left.
+    fn current(&self, cx: &Cx<'_>, wanted: &Offer) -> Option<Sealed<Offer>> {
+        let fresh_enough = cx.now.wall + RENEW_BELOW;
+        let same = |offer: &Offer| {
+            let valid_until_ms = offer.valid_until_ms;
+            Wall(valid_until_ms) > fresh_enough && *offer == Offer { valid_until_ms, ..wanted.clone() }
+        };
+        self.known.values().find(|known| same(&known.offer.content)).map(|known| known.offer.clone())
+    }
+}

@@ -1,0 +1,227 @@
+//! Authorizations that were used, and the receipts that came for them: each checked, in every economic field, against
+//! what was authorised and delivered, and stored before it is acknowledged.
+
+use alloc::{collections::BTreeMap, vec::Vec};
+
+use super::rows::{
+    AUTHORIZATIONS, AuthKey, AuthorizationRow, RECEIPTS_OPEN, ReceiptRow, ReceiptState, auth_key,
+    put_authorization, put_receipt,
+};
+use crate::economics::bill;
+use crate::identity::{FepId, NodeId};
+use crate::machine::{Completion, OpId, StreamId};
+use crate::node::cx::Cx;
+use crate::store::{BadRow, Snapshot, Write};
+use crate::time::{Span, Time, Wake};
+use crate::timers::Timers;
+use crate::wire::object::{Sealed, open};
+use crate::wire::portal::{Receipt, ReceiptId};
+
+/// How often authorizations that have lapsed are swept.
+const SWEEP: Span = Span::from_secs(60);
+
+/// The way a receipt came, and its acknowledgement goes.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum From {
+    Job { stream: StreamId, gateway: NodeId },
+    Control(NodeId),
+}
+
+impl From {
+    pub(super) const fn gateway(self) -> NodeId {
+        match self {
+            Self::Job { gateway, .. } | Self::Control(gateway) => gateway,
+        }
+    }
+}
+
+pub(super) enum Taken {
+    /// It is good, and on its way to the disk.
+    Storing,
+    /// It was stored before: repeated receipts are acknowledged again.
+    Known(ReceiptId),
+    /// The id where it could be read.
+    Refused(Option<ReceiptId>, &'static str),
+}
+
+pub(crate) struct Receipts {
+    used: BTreeMap<AuthKey, AuthorizationRow>,
+    /// Not paid yet.
+    pub(super) open: BTreeMap<ReceiptId, ReceiptRow>,
+    storing: BTreeMap<OpId, (From, ReceiptId)>,
+    /// Since this start.
+    pub(super) paid: u64,
+    sweep: Timers<()>,
+}
+
+impl Receipts {
+    pub(super) fn new(snapshot: &Snapshot) -> Result<Self, BadRow> {
+        let (mut used, mut open) = (BTreeMap::new(), BTreeMap::new());
+        for stored in snapshot.of(AUTHORIZATIONS) {
+            let row: AuthorizationRow = stored.parse(AUTHORIZATIONS)?;
+            used.insert((row.auth.auth_id, row.attempt), row);
+        }
+        for stored in snapshot.of(RECEIPTS_OPEN) {
+            let row: ReceiptRow = stored.parse(RECEIPTS_OPEN)?;
+            open.insert(row.receipt.receipt_id, row);
+        }
+        let mut sweep = Timers::default();
+        if !used.is_empty() {
+            sweep.set((), Time::ZERO + SWEEP, "sweep lapsed authorizations");
+        }
+        Ok(Self { used, open, storing: BTreeMap::new(), paid: 0, sweep })
+    }
+
+    pub(crate) fn open(&self) -> impl DoubleEndedIterator<Item = &ReceiptRow> {
+        self.open.values()
+    }
+
+    /// For people: unclaimed, in a claim, paid since the start, and jobs whose receipt is missing.
+    pub(crate) fn counts(&self) -> (usize, usize, u64, usize) {
+        let in_state = |state| self.open.values().filter(|row| row.state == state).count();
+        let missing = self.used.values().filter(|row| !row.settled).count();
+        (in_state(ReceiptState::Unclaimed), in_state(ReceiptState::InClaim), self.paid, missing)
+    }
+
+    pub(super) fn has_used(&self, key: AuthKey) -> bool {
+        self.used.contains_key(&key)
+    }
+
+    /// Remembers an attempt, or what is new about it. The caller stores the row.
+    pub(super) fn used(&mut self, row: &AuthorizationRow) {
+        self.used.insert((row.auth.auth_id, row.attempt), row.clone());
+    }
+
+    /// The attempt came to nothing. It stays used for as long as it could be shown again, but no receipt is awaited.
+    pub(super) fn unused(&mut self, cx: &mut Cx<'_>, key: AuthKey) {
+        if let Some(row) = self.used.get_mut(&key) {
+            row.settled = true;
+            cx.store([put_authorization(row)].into());
+            self.sweep.set((), cx.now.mono + SWEEP, "sweep lapsed authorizations");
+        }
+    }
+
+    pub(super) fn take(&mut self, cx: &mut Cx<'_>, feps: &[FepId], from: From, bytes: &[u8]) -> Taken {
+        let receipt = match open::<Receipt>(cx.me.net_id, None, bytes) {
+            Ok(receipt) => receipt,
+            Err(_) => return Taken::Refused(None, "its signature does not hold"),
+        };
+        let id = receipt.content.receipt_id;
+        if self.storing.values().any(|(_, storing)| *storing == id) {
+            return Taken::Storing;
+        }
+        let key = (receipt.content.auth_id, receipt.content.attempt);
+        let Some(used) = self.used.get_mut(&key) else {
+            return Taken::Refused(Some(id), "it is for no job of this provider");
+        };
+        if let Err(reason) = check(cx, feps, used, &receipt) {
+            return Taken::Refused(Some(id), reason);
+        }
+        if used.settled {
+            return Taken::Known(id);
+        }
+        used.settled = true;
+        if used.stated.is_some_and(|stated| stated.output > receipt.content.settled.output) {
+            cx.warn(alloc::format!(
+                "receipt {id} settles {} output tokens, {} were delivered",
+                receipt.content.settled.output,
+                used.stated.unwrap_or_default().output
+            ));
+        }
+        let row = ReceiptRow {
+            slug: used.offer.slug.clone(),
+            signed: hex::encode(&receipt.bytes.0),
+            receipt: receipt.content,
+            state: ReceiptState::Unclaimed,
+            claim_id: None,
+            rejected: None,
+        };
+        let mut batch = put_receipt(&row);
+        batch.push(put_authorization(used));
+        let op = cx.store(batch);
+        self.storing.insert(op, (from, id));
+        self.open.insert(id, row);
+        self.sweep.set((), cx.now.mono + SWEEP, "sweep lapsed authorizations");
+        Taken::Storing
+    }
+
+    /// A receipt's write is done: it may be acknowledged now.
+    pub(super) fn stored(&mut self, op: OpId, completion: &Completion) -> Option<(From, ReceiptId)> {
+        let stored = self.storing.remove(&op)?;
+        matches!(completion, Completion::Stored(Ok(()))).then_some(stored)
+    }
+
+    /// Receipts that a claim may take: stored, and in no other claim.
+    pub(super) fn claimable(&self) -> impl Iterator<Item = &ReceiptRow> {
+        self.open.values().filter(|row| {
+            row.state == ReceiptState::Unclaimed
+                && !self.storing.values().any(|(_, storing)| *storing == row.receipt.receipt_id)
+        })
+    }
+
+    /// Forgets attempts that can't be shown again, settled or given up.
+    pub(super) fn handle_timeout(&mut self, cx: &mut Cx<'_>) {
+        if self.sweep.expired(cx.now.mono).is_none() {
+            return;
+        }
+        let lapsed = |row: &AuthorizationRow| {
+            let expires = row.auth.issued_ms + u64::from(row.auth.ttl_s) * 1_000;
+            cx.now.wall.0 > if row.settled { expires } else { row.keep_until_ms }
+        };
+        let gone: Vec<AuthKey> =
+            self.used.iter().filter(|(_, row)| lapsed(row)).map(|(key, _)| *key).collect();
+        for key in &gone {
+            if let Some(row) = self.used.remove(key)
+                && !row.settled
+            {
+                cx.warn(alloc::format!("no receipt ever came for req_{}", row.auth.request_id));
+            }
+        }
+        if !gone.is_empty() {
+            cx.store(gone.into_iter().map(|key| Write::Delete(AUTHORIZATIONS, auth_key(key))).collect());
+        }
+        if !self.used.is_empty() {
+            self.sweep.set((), cx.now.mono + SWEEP, "sweep lapsed authorizations");
+        }
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Wake> {
+        self.sweep.next()
+    }
+}
+
+/// Is this receipt what the authorization, the offer and the counts make it (I8)?
+fn check(
+    cx: &Cx<'_>,
+    feps: &[FepId],
+    used: &AuthorizationRow,
+    receipt: &Sealed<Receipt>,
+) -> Result<(), &'static str> {
+    let says = &receipt.content;
+    if receipt.signer != says.fep_id.0 || !feps.contains(&says.fep_id) || says.fep_id != used.auth.fep_id {
+        return Err("it is not by the FEP that authorised the job");
+    }
+    if says.receipt_id != ReceiptId::of(says.fep_id, says.auth_id, says.attempt) {
+        return Err("its id does not follow from what it is for");
+    }
+    if says.provider_node_id != cx.me.node_id
+        || says.gateway_node_id != used.auth.gateway
+        || says.request_id != used.auth.request_id
+        || says.offer_hash != used.offer_hash
+    {
+        return Err("it is for another job");
+    }
+    if says.payout_to != used.offer.payout
+        || says.billing_currency != used.auth.currency
+        || says.rate != (1, 1)
+    {
+        return Err("it pays elsewhere, or otherwise, than was authorised");
+    }
+    let within = says.settled.bounded_by(used.auth.input_bound, used.auth.max_output) == says.settled;
+    let bill = bill(&used.offer.price, &used.auth.fees, &says.settled).filter(|_| within);
+    let Some(bill) = bill else { return Err("its counts are beyond what was authorised") };
+    if (bill.charge, bill.payout) != (says.charge, says.payout) {
+        return Err("its amounts do not follow from its counts and the offer");
+    }
+    Ok(())
+}

@@ -1,0 +1,186 @@
+//! The Portmans attached to this node: who may attach, what runs on each, and the lines between us.
+
+use alloc::{collections::BTreeMap, string::String, string::ToString, vec::Vec};
+
+use crate::http::Lines;
+use crate::limits::LINE;
+use crate::machine::{LinkId, StreamId};
+use crate::node::config;
+use crate::node::cx::Cx;
+use crate::wire::portman::{FromPortman, Model, ToPortman};
+
+pub(crate) struct Sockets {
+    /// Endpoint names by the hash of their token, so that comparing takes the same time whatever was sent.
+    tokens: Vec<(blake3::Hash, String)>,
+    sockets: BTreeMap<LinkId, Socket>,
+    streams: BTreeMap<StreamId, LinkId>,
+}
+
+pub(super) enum Start {
+    Started(LinkId, u64),
+    NoModel,
+    NoSlot,
+}
+
+struct Socket {
+    ep: String,
+    stream: Option<StreamId>,
+    lines: Lines,
+    models: Vec<Model>,
+    last_job: u64,
+    in_flight: BTreeMap<String, u32>,
+}
+
+impl Sockets {
+    pub(super) fn new(portmans: &[config::Portman]) -> Self {
+        let tokens =
+            portmans.iter().map(|portman| (blake3::hash(portman.token.as_bytes()), portman.ep.clone()));
+        Self { tokens: tokens.collect(), sockets: BTreeMap::new(), streams: BTreeMap::new() }
+    }
+
+    pub(super) fn link_up(&mut self, cx: &mut Cx<'_>, link: LinkId, token: &str, origin: Option<&str>) {
+        if origin.is_some() {
+            cx.warn("a web page tried to attach as a Portman: refused");
+            return cx.out.close(link, "browsers may not attach");
+        }
+        let presented = blake3::hash(token.as_bytes());
+        let Some((_, ep)) = self.tokens.iter().find(|(hash, _)| *hash == presented) else {
+            cx.warn("a Portman with a wrong token was refused: give it the token of its [[portman]] entry");
+            return cx.out.close(link, "wrong token");
+        };
+        // A Portman that restarted may be back before its old socket is known to be dead.
+        let old = self.sockets.iter().find(|(_, socket)| socket.ep == *ep).map(|(link, _)| *link);
+        if let Some(old) = old {
+            cx.out.close(old, "replaced by a newer socket");
+        }
+        let (ep, lines) = (ep.clone(), Lines::up_to(LINE * 2));
+        let (models, in_flight) = (Vec::new(), BTreeMap::new());
+        self.sockets.insert(link, Socket { ep, stream: None, lines, models, last_job: 0, in_flight });
+    }
+
+    pub(super) fn opened(&mut self, cx: &mut Cx<'_>, stream: StreamId, link: LinkId) {
+        match self.sockets.get_mut(&link) {
+            Some(socket) if socket.stream.is_none() => {
+                socket.stream = Some(stream);
+                self.streams.insert(stream, link);
+            }
+            _ => cx.reset(stream, crate::machine::ResetCode::Refused),
+        }
+    }
+
+    pub(super) fn link_down(&mut self, cx: &mut Cx<'_>, link: LinkId) -> bool {
+        let Some(socket) = self.sockets.remove(&link) else { return false };
+        if let Some(stream) = socket.stream {
+            self.streams.remove(&stream);
+        }
+        cx.warn(alloc::format!("Portman {:?} is gone", socket.ep));
+        !socket.models.is_empty()
+    }
+
+    pub(super) fn ended(&mut self, cx: &mut Cx<'_>, stream: StreamId) {
+        if let Some(link) = self.streams.get(&stream) {
+            cx.out.close(*link, "the Portman's stream ended");
+        }
+    }
+
+    /// The messages in these bytes. A Portman that breaks the protocol loses its socket.
+    pub(super) fn bytes(
+        &mut self,
+        cx: &mut Cx<'_>,
+        stream: StreamId,
+        bytes: &[u8],
+    ) -> Vec<(LinkId, FromPortman)> {
+        let Some(link) = self.streams.get(&stream).copied() else { return Vec::new() };
+        let Some(socket) = self.sockets.get_mut(&link) else { return Vec::new() };
+        cx.grant(stream, bytes.len());
+        let mut messages = Vec::new();
+        let lines = socket.lines.push(bytes).unwrap_or_else(|_| {
+            cx.out.close(link, "a line is too long");
+            Vec::new()
+        });
+        for line in lines.iter().filter(|line| !line.is_empty()) {
+            match serde_json::from_slice(line) {
+                Ok(message) => messages.push((link, message)),
+                Err(error) => {
+                    cx.warn(alloc::format!("Portman {:?} said something unknown: {error}", socket.ep));
+                    cx.out.close(link, "an unknown message");
+                    break;
+                }
+            }
+        }
+        messages
+    }
+
+    /// The Portman tells what it runs. True: that is news.
+    pub(super) fn hello(&mut self, cx: &mut Cx<'_>, link: LinkId, models: Vec<Model>) -> bool {
+        let Some(socket) = self.sockets.get_mut(&link) else { return false };
+        let changed = socket.models != models;
+        if changed {
+            let names: Vec<&str> = models.iter().map(|model| model.id.as_str()).collect();
+            cx.info(alloc::format!("Portman {:?} runs: {}", socket.ep, names.join(", ")));
+            socket.models = models;
+        }
+        changed
+    }
+
+    /// Starts a job, if the model still runs there and has a free slot.
+    pub(super) fn start(
+        &mut self,
+        cx: &mut Cx<'_>,
+        ep: &str,
+        model: &str,
+        body: serde_json::Value,
+        credit: u32,
+    ) -> Start {
+        let attached = self.sockets.iter_mut().find(|(_, socket)| socket.ep == ep && socket.stream.is_some());
+        let Some((link, socket)) = attached else { return Start::NoModel };
+        let Some(known) = socket.models.iter().find(|known| known.id == model) else { return Start::NoModel };
+        let busy = socket.in_flight.entry(model.to_string()).or_default();
+        if *busy >= known.slots {
+            return Start::NoSlot;
+        }
+        *busy += 1;
+        socket.last_job += 1;
+        let job = socket.last_job;
+        socket.say(cx, &ToPortman::Start { job, model: model.to_string(), body, credit });
+        Start::Started(*link, job)
+    }
+
+    pub(super) fn say(&mut self, cx: &mut Cx<'_>, link: LinkId, message: &ToPortman) {
+        if let Some(socket) = self.sockets.get_mut(&link) {
+            socket.say(cx, message);
+        }
+    }
+
+    /// A job is over: its slot is free.
+    pub(super) fn free(&mut self, link: LinkId, model: &str) {
+        if let Some(busy) = self.sockets.get_mut(&link).and_then(|socket| socket.in_flight.get_mut(model)) {
+            *busy = busy.saturating_sub(1);
+        }
+    }
+
+    /// Is there a free slot for that model?
+    pub(super) fn has_room(&self, ep: &str, model: &str) -> Option<bool> {
+        let socket = self.sockets.values().find(|socket| socket.ep == ep && socket.stream.is_some())?;
+        let slots = socket.models.iter().find(|known| known.id == model)?.slots;
+        Some(socket.in_flight.get(model).copied().unwrap_or(0) < slots)
+    }
+
+    /// What runs at an endpoint: empty while no Portman is attached there.
+    pub(crate) fn models(&self, ep: &str) -> &[Model] {
+        self.sockets.values().rfind(|socket| socket.ep == ep).map_or(&[], |socket| &socket.models)
+    }
+
+    pub(crate) fn is_attached(&self, ep: &str) -> bool {
+        self.sockets.values().any(|socket| socket.ep == ep)
+    }
+}
+
+impl Socket {
+    fn say(&self, cx: &mut Cx<'_>, message: &ToPortman) {
+        let Some(stream) = self.stream else { return };
+        let mut line = serde_json::to_vec(message).unwrap_or_default();
+        line.push(b'\n');
+        cx.send(stream, line);
+    }
+}

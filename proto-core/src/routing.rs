@@ -1,0 +1,110 @@
+//! Which providers may serve a request, and in what order to try them.
+//!
+//! Order: lowest price of the dearest outcome; then the emptiest, by this gateway's own jobs over the provider's slots;
+//! then by chance, so that equals share the load.
+
+use alloc::vec::Vec;
+
+use crate::economics::dearest;
+use crate::gossip::{Served, View};
+use crate::identity::NodeId;
+use crate::money::{Currency, Micros};
+use crate::rng::Stream;
+use crate::time::{Span, Wall};
+use crate::wire::portal::Fees;
+
+/// What a request needs of a provider.
+pub(crate) struct Need<'a> {
+    /// `tenant:ep:model`, or a bare model name: then any tenant and endpoint will do.
+    pub(crate) model: &'a str,
+    pub(crate) input_bound: u32,
+    /// What the user asked for at most; `None`: whatever the offer allows.
+    pub(crate) max_output: Option<u32>,
+    /// The FEP's, where it is known.
+    pub(crate) currency: Option<&'a Currency>,
+    /// Offers must be valid for that long.
+    pub(crate) job: Span,
+}
+
+/// Why nobody is left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoCandidate {
+    /// Nobody serves the model.
+    Unknown,
+    /// It is served by somebody who can't be used now: not linked, another currency, offer about to lapse.
+    Ineligible,
+    /// All that could are full.
+    Full,
+}
+
+/// The order in which to try providers; never empty.
+pub(crate) fn rank(
+    view: &View,
+    need: &Need<'_>,
+    now: Wall,
+    linked: impl Fn(&NodeId) -> bool,
+    in_flight: impl Fn(&NodeId, &str) -> u32,
+    rng: &mut Stream,
+) -> Result<Vec<Served>, NoCandidate> {
+    let (mut ranked, mut why) = (Vec::new(), NoCandidate::Unknown);
+    for (provider, served) in
+        view.served().filter(|(_, served)| matches(need.model, &served.offer.content.slug))
+    {
+        let offer = &served.offer.content;
+        let max_output = need.max_output.unwrap_or(u32::MAX).min(offer.max_output);
+        let currency_fits = need.currency.is_none_or(|currency| *currency == offer.payout.currency);
+        if !linked(&provider) || !currency_fits || Wall(offer.valid_until_ms) < now + need.job {
+            why = worse(why, NoCandidate::Ineligible);
+            continue;
+        }
+        let busy = in_flight(&provider, &offer.slug);
+        if busy >= served.slots {
+            why = worse(why, NoCandidate::Full);
+            continue;
+        }
+        let Some(bill) = dearest(&offer.price, &Fees::default(), need.input_bound, max_output) else {
+            continue;
+        };
+        let load_per_mille = u64::from(busy) * 1_000 / u64::from(served.slots.max(1));
+        ranked.push(((bill.payout, load_per_mille, rng.next_u64()), served.clone()));
+    }
+    if ranked.is_empty() {
+        return Err(why);
+    }
+    ranked.sort_by_key(|((price, load, chance), _): &((Micros, u64, u64), Served)| (*price, *load, *chance));
+    Ok(ranked.into_iter().map(|(_, served)| served).collect())
+}
+
+/// Does an offered slug serve what was asked for?
+pub(crate) fn matches(asked: &str, slug: &str) -> bool {
+    if asked == slug {
+        return true;
+    }
+    // With fewer than two colons it is a bare model name.
+    asked.matches(':').count() < 2 && slug.splitn(3, ':').nth(2) == Some(asked)
+}
+
+/// The reason nearest to success is the most useful one to tell.
+fn worse(a: NoCandidate, b: NoCandidate) -> NoCandidate {
+    let rank = |why| match why {
+        NoCandidate::Unknown => 0,
+        NoCandidate::Ineligible => 1,
+        NoCandidate::Full => 2,
+    };
+    if rank(b) > rank(a) { b } else { a }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bare_name_matches_any_tenant_and_a_slug_only_itself() {
+        assert!(matches("home:gpu:qwen", "home:gpu:qwen"));
+        assert!(matches("qwen", "home:gpu:qwen"));
+        assert!(matches("qwen:7b", "home:gpu:qwen:7b"));
+        assert!(matches("home:gpu:qwen:7b", "home:gpu:qwen:7b"));
+        assert!(!matches("gpu:qwen", "home:gpu:qwen"));
+        assert!(!matches("away:gpu:qwen", "home:gpu:qwen"));
+    }
+}

@@ -1,0 +1,294 @@
+//! What a client of the toy sees.
+
+use alloc::{borrow::ToOwned, format, string::String, vec::Vec};
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::{FinishReason, Toy, completion, config::Config};
+use crate::http::{RequestHead, Surface};
+use crate::limits::{self, STREAM_WINDOW};
+use crate::machine::{Input, Machine, Output, ResetCode, StreamId};
+use crate::openai::sse;
+use crate::rng::Seed;
+use crate::time::{Now, Span, Time, Wall};
+
+const ASK: StreamId = StreamId(1);
+
+struct Client {
+    toy: Toy,
+    now: Now,
+    status: Option<u16>,
+    body: Vec<u8>,
+    finished: bool,
+}
+
+impl Client {
+    fn of(model: &str) -> Self {
+        let config = Config { model: model.into(), context_length: 512, token_every: Span::from_millis(50) };
+        let now = Now { mono: Time::ZERO, wall: Wall(1_700_000_000_999) };
+        Self {
+            toy: Toy::new(config, Seed::from_u64(1), now),
+            now,
+            status: None,
+            body: Vec::new(),
+            finished: false,
+        }
+    }
+
+    fn asks(request: &Value) -> Self {
+        let mut client = Self::of("toy");
+        client.ask(ASK, "POST", "/v1/chat/completions", &serde_json::to_vec(request).unwrap());
+        client
+    }
+
+    fn ask(&mut self, stream: StreamId, method: &str, path: &str, body: &[u8]) {
+        let head = RequestHead::new(method, path);
+        self.feed(Input::Request { stream, surface: Surface::Public, head });
+        for bytes in body.chunks(1000) {
+            self.feed(Input::Bytes { stream, bytes });
+        }
+        self.feed(Input::Finished { stream });
+    }
+
+    fn feed(&mut self, input: Input<'_>) {
+        self.toy.handle(self.now, input);
+        self.drain();
+    }
+
+    fn drain(&mut self) {
+        while let Some(output) = self.toy.poll_output() {
+            match output {
+                Output::Response { head, .. } => self.status = Some(head.status),
+                Output::Send { bytes, .. } => self.body.extend(bytes),
+                Output::Finish { .. } => self.finished = true,
+                Output::Grant { .. } => {}
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    /// Wakes the toy until it wants nothing more.
+    fn wait(mut self) -> Self {
+        while self.wake() {}
+        self
+    }
+
+    fn wake(&mut self) -> bool {
+        let Some(wake) = self.toy.poll_timeout() else { return false };
+        self.now.mono = self.now.mono.max(wake.at);
+        self.toy.handle_timeout(self.now);
+        self.drain();
+        true
+    }
+
+    fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap()
+    }
+
+    fn chunks(&self) -> Vec<Value> {
+        let events = sse::Reader::default().push(&self.body).unwrap();
+        let (last, chunks) = events.split_last().unwrap();
+        assert_eq!(last, &sse::Event::Done);
+        let parse = |event: &sse::Event| match event {
+            sse::Event::Data(data) => serde_json::from_str(data).unwrap(),
+            sse::Event::Done => panic!("a second end"),
+        };
+        chunks.iter().map(parse).collect()
+    }
+}
+
+fn request() -> Value {
+    json!({ "model": "toy", "messages": [
+        { "role": "system", "content": "Be brief." },
+        { "role": "user", "content": [{ "type": "text", "text": "Who rules the coast?" }] },
+    ]})
+}
+
+fn with(fields: Value) -> Value {
+    let mut request = request();
+    request.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    request
+}
+
+#[test]
+fn it_lists_itself_as_labman_s_own() {
+    let mut client = Client::of("toy");
+    client.ask(ASK, "GET", "/v1/models", b"");
+    let model = &client.json()["data"][0];
+    assert_eq!((&model["id"], &model["owned_by"]), (&json!("toy"), &json!("labman")));
+    assert_eq!(model["context_length"], 512);
+    assert!(client.finished);
+}
+
+#[test]
+fn a_stream_is_openai_s_a_role_then_tokens_then_a_reason_then_the_usage() {
+    let request = with(json!({ "stream": true, "stream_options": { "include_usage": true } }));
+    let client = Client::asks(&request).wait();
+    let expected = completion(&request).unwrap();
+    let tokens = expected.tokens.len();
+
+    let chunks = client.chunks();
+    assert_eq!(chunks.len(), tokens + 3);
+    assert_eq!(chunks[0]["choices"][0]["delta"]["role"], "assistant");
+    let said =
+        chunks[1..=tokens].iter().map(|chunk| chunk["choices"][0]["delta"]["content"].as_str().unwrap());
+    assert_eq!(said.collect::<Vec<_>>(), expected.tokens);
+    assert_eq!(chunks[tokens + 1]["choices"][0]["finish_reason"], "stop");
+    let usage = &chunks[tokens + 2]["usage"];
+    // Be brief. Who rules the coast? Six words in two messages.
+    assert_eq!((&usage["prompt_tokens"], &usage["completion_tokens"]), (&json!(12), &json!(tokens)));
+    for chunk in &chunks {
+        assert_eq!(chunk["object"], "chat.completion.chunk");
+        assert_eq!((&chunk["system_fingerprint"], &chunk["id"]), (&json!("labman-toy"), &chunks[0]["id"]));
+        assert_eq!(chunk["created"], 1_700_000_000);
+    }
+    assert!(client.finished);
+    assert_eq!(client.now.mono, Time::ZERO + Span::from_millis(50 * tokens as u64), "a token every 50 ms");
+}
+
+#[test]
+fn usage_is_told_in_a_stream_only_when_asked_for() {
+    let client = Client::asks(&with(json!({ "stream": true }))).wait();
+    assert!(client.chunks().iter().all(|chunk| chunk.get("usage").is_none()));
+}
+
+#[test]
+fn without_streaming_the_same_answer_comes_in_one_piece_and_as_late() {
+    let client = Client::asks(&request()).wait();
+    let (answer, expected) = (client.json(), completion(&request()).unwrap());
+    assert_eq!(answer["choices"][0]["message"]["content"], expected.text());
+    assert_eq!(answer["usage"]["total_tokens"], 12 + expected.tokens.len());
+    assert_eq!(client.now.mono, Time::ZERO + Span::from_millis(50 * expected.tokens.len() as u64));
+}
+
+#[test]
+fn the_same_request_gives_the_same_text_and_another_seed_or_question_another() {
+    let text = |request: &Value| completion(request).unwrap().text();
+    assert_eq!(text(&request()), text(&request()));
+    assert_eq!(text(&request()), text(&with(json!({ "stream": true, "model": "other", "user": "u" }))));
+    assert_ne!(text(&with(json!({ "seed": 1 }))), text(&with(json!({ "seed": 2 }))));
+    let question = json!({ "messages": [{ "role": "user", "content": "Why?" }] });
+    assert_ne!(text(&request()), text(&with(question)));
+}
+
+#[test]
+fn max_tokens_ends_it_early() {
+    let whole = completion(&request()).unwrap();
+    for field in ["max_tokens", "max_completion_tokens"] {
+        let cut = completion(&with(json!({ field: 5 }))).unwrap();
+        assert_eq!(cut.finish_reason, FinishReason::Length);
+        assert_eq!(cut.tokens, whole.tokens[..5]);
+    }
+    let roomy = completion(&with(json!({ "max_tokens": 100_000 }))).unwrap();
+    assert_eq!(roomy, whole);
+}
+
+#[test]
+fn a_stop_string_is_not_said_even_when_it_spans_words() {
+    let text = completion(&request()).unwrap().text();
+    let spanning = &text[7..12];
+    let stopped = completion(&with(json!({ "stop": ["nowhere", spanning] }))).unwrap();
+    assert_eq!(stopped.finish_reason, FinishReason::Stop);
+    assert_eq!(stopped.text(), text[..text.find(spanning).unwrap()]);
+    let first = String::from(&text[..1]);
+    assert_eq!(completion(&with(json!({ "stop": first }))).unwrap().tokens, Vec::<String>::new());
+    let client = Client::asks(&with(json!({ "stop": first, "stream": true }))).wait();
+    assert_eq!(client.chunks().len(), 2, "a role and a reason");
+}
+
+#[test]
+fn a_wrong_request_is_told_what_is_wrong() {
+    for (request, status, part) in [
+        (json!({ "model": "toy" }), 400, "missing field `messages`"),
+        (with(json!({ "messages": [] })), 400, "messages must not be empty"),
+        (with(json!({ "messages": "hi" })), 400, "expected a sequence"),
+        (with(json!({ "temperature": 2.5 })), 400, "temperature must lie"),
+        (with(json!({ "max_tokens": 0 })), 400, "max_tokens must be"),
+        (with(json!({ "stop": ["a", "b", "c", "d", "e"] })), 400, "stop must be"),
+        (with(json!({ "n": 2 })), 400, "n must be 1"),
+        (with(json!({ "model": "gpt" })), 404, "\"gpt\" does not exist"),
+        (
+            with(json!({ "messages": [{ "role": "user", "content": "x ".repeat(500) }] })),
+            400,
+            "has room for 512",
+        ),
+    ] {
+        let client = Client::asks(&request);
+        assert_eq!(client.status, Some(status), "{request}");
+        let message = client.json()["error"]["message"].as_str().unwrap().to_owned();
+        assert!(message.contains(part), "{message}");
+        assert!(client.finished);
+    }
+}
+
+#[test]
+fn what_is_no_json_no_endpoint_or_too_long_is_refused() {
+    let long = alloc::vec![b' '; limits::HTTP_BODY + 1];
+    for (method, path, body, status) in [
+        ("POST", "/v1/chat/completions", b"{\"model\":\n oops}".as_slice(), 400),
+        ("POST", "/v1/chat/completions", long.as_slice(), 413),
+        ("GET", "/v1/chat/completions", b"", 405),
+        ("GET", "/v1/embeddings", b"", 404),
+    ] {
+        let mut client = Client::of("toy");
+        client.ask(ASK, method, path, body);
+        assert_eq!(client.status, Some(status), "{method} {path}");
+        assert_eq!(client.json()["error"]["type"], "invalid_request_error");
+    }
+}
+
+#[test]
+fn a_reader_that_takes_nothing_is_waited_for() {
+    // A name of some length, so that a short answer exceeds the window.
+    let name = "toy".repeat(2_000);
+    let mut client = Client::of(&name);
+    let request = with(json!({ "model": name, "stream": true }));
+    client.ask(ASK, "POST", "/v1/chat/completions", &serde_json::to_vec(&request).unwrap());
+    while client.wake() {}
+    assert!(!client.finished);
+    let window = STREAM_WINDOW as usize;
+    assert!((window..window + 3 * name.len()).contains(&client.body.len()), "{}", client.body.len());
+
+    let bytes = client.body.len() as u32;
+    client.now.mono = client.now.mono + Span::from_secs(5);
+    client.feed(Input::Credit { stream: ASK, bytes });
+    let before = client.body.len();
+    client.wake();
+    let sent = client.body.len() - before;
+    assert!(sent > 0 && sent < 2 * name.len(), "it goes on, and does not make up for the time: {sent}");
+}
+
+#[test]
+fn a_reader_that_leaves_is_forgotten() {
+    let mut client = Client::asks(&with(json!({ "stream": true })));
+    client.wake();
+    client.feed(Input::Reset { stream: ASK, code: ResetCode::Cancelled });
+    assert_eq!(client.toy.poll_timeout(), None);
+}
+
+#[test]
+fn only_so_many_requests_are_taken_at_once() {
+    let mut client = Client::of("toy");
+    let body = serde_json::to_vec(&request()).unwrap();
+    for job in 0..limits::TOY_JOBS as u64 {
+        client.ask(StreamId(2 * job + 1), "POST", "/v1/chat/completions", &body);
+    }
+    assert_eq!(client.status, None);
+    client.ask(StreamId(100_001), "POST", "/v1/chat/completions", &body);
+    assert_eq!(client.status, Some(503));
+}
+
+proptest! {
+    #[test]
+    fn no_answer_holds_a_stop_string_or_exceeds_its_tokens(
+        seed in any::<i64>(), temperature in 0.0f64..=2.0, max_tokens in 1u64..100, stop in "[a-z. ]{1,3}",
+    ) {
+        let answer = completion(&with(json!({
+            "seed": seed, "temperature": temperature, "max_tokens": max_tokens, "stop": stop,
+        }))).unwrap();
+        prop_assert!(!answer.text().contains(&stop));
+        prop_assert!(answer.tokens.len() as u64 <= max_tokens);
+        prop_assert!(answer.tokens.iter().all(|token| !token.is_empty()), "{}", format!("{answer:?}"));
+    }
+}

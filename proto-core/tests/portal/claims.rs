@@ -1,0 +1,118 @@
+//! Getting paid: each receipt once, whoever asks and however often.
+
+use labman_proto_core::money::Micros;
+use labman_proto_core::wire::mesh::Hash;
+use labman_proto_core::wire::portal::{Claim, ClaimDecision, ReceiptId, Verdict};
+use serde_json::Value;
+
+use super::rig::*;
+
+/// A portal with one receipt of 7 micros for each of these providers.
+fn with_receipts(providers: &[u8]) -> (Rig, Vec<ReceiptId>) {
+    let (mut rig, key) = Rig::with_user("1");
+    let mut receipts = Vec::new();
+    for (number, provider) in (1..).zip(providers) {
+        let job = Job { offers: vec![seal(*provider, offer())], ..job(number, &key) };
+        let auth_id = rig.authorized(&job).auth_id;
+        receipts.push(rig.settled(auth_id, counts(1, 1)).receipt_id);
+    }
+    (rig, receipts)
+}
+
+#[test]
+fn a_repeated_claim_gets_the_same_bytes_and_one_payout() {
+    let (mut rig, receipts) = with_receipts(&[PROVIDER, PROVIDER]);
+    let first = rig.claim(PROVIDER, claim(1, 14, receipts.clone()));
+    assert_eq!(rig.claim(PROVIDER, claim(1, 14, receipts.clone())), first);
+    rig.crash();
+    assert_eq!(rig.claim(PROVIDER, claim(1, 14, receipts.clone())), first);
+    assert_eq!(rig.claim(PROVIDER, claim(1, 7, receipts[..1].to_vec())).refusal(), (409, "conflict".into()));
+    assert_eq!(rig.balance("rail:payouts"), 14);
+    assert_eq!(rig.disk.rows("rail").len(), 1);
+}
+
+#[test]
+fn the_same_claim_twice_at_once_is_decided_once() {
+    let (mut rig, receipts) = with_receipts(&[PROVIDER]);
+    let body = seal(PROVIDER, claim(1, 7, receipts));
+    let [first, second] = [(); 2].map(|()| rig.begin_post("/v1/claims", &body));
+    rig.run();
+    assert_eq!(rig.reply(first).unwrap().status, 200);
+    assert_eq!(rig.reply(second).unwrap().refusal(), (503, "unavailable".into()));
+    assert_eq!(rig.post("/v1/claims", &body), rig.reply(first).unwrap());
+    assert!(!rig.stopped());
+}
+
+#[test]
+fn a_receipt_paid_under_one_claim_is_not_paid_under_another() {
+    let (mut rig, receipts) = with_receipts(&[PROVIDER, PROVIDER]);
+    rig.decided(PROVIDER, claim(1, 7, receipts[..1].to_vec()));
+    let decision = rig.decided(PROVIDER, claim(2, 14, receipts.clone()));
+    assert_eq!(decision.verdict, Verdict::Partial);
+    assert_eq!(decision.rejected.iter().map(|line| line.receipt_id).collect::<Vec<_>>(), receipts[..1]);
+    assert_eq!(decision.payout.unwrap().amount, Micros(7));
+    assert_eq!(rig.decided(PROVIDER, claim(3, 14, receipts)).verdict, Verdict::Rejected);
+    assert_eq!(rig.balance("rail:payouts"), 14);
+}
+
+#[test]
+fn overlapping_claims_at_once_pay_each_receipt_once() {
+    let (mut rig, receipts) = with_receipts(&[PROVIDER]);
+    let bodies = [1, 2].map(|number| seal(PROVIDER, claim(number, 7, receipts.clone())));
+    let streams = bodies.map(|body| rig.begin_post("/v1/claims", &body));
+    rig.run();
+    let verdicts = streams.map(|stream| rig.reply(stream).unwrap().object::<ClaimDecision>().verdict);
+    assert_eq!(verdicts, [Verdict::Accepted, Verdict::Rejected]);
+    assert_eq!(rig.balance("rail:payouts"), 7);
+}
+
+#[test]
+fn forged_and_foreign_receipts_are_refused_alone() {
+    let (mut rig, receipts) = with_receipts(&[PROVIDER, OTHER_PROVIDER]);
+    let mut lines = receipts.clone();
+    lines.push(ReceiptId([9; 16]));
+    let decision = rig.decided(PROVIDER, claim(1, 21, lines));
+    assert_eq!((decision.verdict, decision.rejected.len()), (Verdict::Partial, 2));
+    assert_eq!(decision.payout.unwrap().amount, Micros(7));
+    // The other's receipt is still the other's.
+    assert_eq!(rig.decided(OTHER_PROVIDER, claim(1, 7, receipts[1..].to_vec())).verdict, Verdict::Accepted);
+
+    // One who never earned anything here leaves no trace.
+    let rows = rig.disk.rows("claims").len();
+    assert_eq!(rig.decided(STRANGER, claim(1, 7, receipts)).verdict, Verdict::Rejected);
+    assert_eq!(rig.disk.rows("claims").len(), rows);
+}
+
+#[test]
+fn a_receipt_is_paid_to_the_address_in_its_offer_only() {
+    let (mut rig, receipts) = with_receipts(&[PROVIDER]);
+    let elsewhere = Claim { payout_to: payout_to("elsewhere"), ..claim(1, 7, receipts.clone()) };
+    assert_eq!(rig.decided(PROVIDER, elsewhere).verdict, Verdict::Rejected);
+    assert_eq!(rig.decided(PROVIDER, claim(2, 7, receipts)).verdict, Verdict::Accepted);
+}
+
+#[test]
+fn a_claim_that_disagrees_with_itself_is_refused_whole() {
+    let (mut rig, receipts) = with_receipts(&[PROVIDER, PROVIDER]);
+    let good = claim(1, 14, receipts.clone());
+    let mut falling = good.clone();
+    falling.receipts.reverse();
+    let mut twice = claim(1, 14, vec![receipts[0], receipts[0]]);
+    twice.receipts = vec![receipts[0]; 2];
+    let cases = [
+        ("empty", claim(1, 0, Vec::new())),
+        ("falling", falling),
+        ("twice", twice),
+        ("root", Claim { merkle_root: Hash([0; 32]), ..good.clone() }),
+        ("too much", claim(1, 15, receipts.clone())),
+        ("too little", claim(1, 13, receipts.clone())),
+        ("another portal", Claim { fep_id: identity(STRANGER).fep_id(), ..good.clone() }),
+    ];
+    for (what, bad) in cases {
+        assert_eq!(rig.claim(PROVIDER, bad).refusal(), (400, "bad_request".into()), "{what}");
+    }
+    // None of them has used up the id.
+    assert_eq!(rig.decided(PROVIDER, good).verdict, Verdict::Accepted);
+    let payouts = rig.admin("GET", "/payouts", Value::Null).json();
+    assert_eq!(payouts["payouts"].as_array().unwrap().len(), 1);
+}

@@ -1,0 +1,116 @@
+//! Whatever a crash or a full disk interrupts, asking again comes to the same books.
+
+use labman_proto_core::wire::portal::{AuthId, Receipt, Verdict};
+
+use super::rig::*;
+
+/// A crash at this many steps of the store from now: before the step, or after it but before the portal hears of it.
+#[derive(Clone, Copy, Debug)]
+struct Crash {
+    at: u32,
+    applied: bool,
+}
+
+/// Posts, crashes if it is time, and asks again until answered, as gateways and providers do.
+fn persist(rig: &mut Rig, crash: &mut Option<Crash>, path: &str, body: &[u8]) -> Reply {
+    loop {
+        let stream = rig.begin_post(path, body);
+        loop {
+            if let Some(reply) = rig.reply(stream) {
+                return reply;
+            }
+            match crash {
+                Some(Crash { at: 0, applied }) => {
+                    if *applied {
+                        rig.step_unheard();
+                    }
+                    *crash = None;
+                    rig.crash();
+                    break;
+                }
+                Some(Crash { at, .. }) => *at -= 1,
+                None => {}
+            }
+            assert!(rig.step(), "an answer comes in the end");
+        }
+    }
+}
+
+/// A job settled, a job given up, both claimed and paid. Its receipt and its books.
+fn story(mut crash: Option<Crash>) -> (Receipt, std::collections::BTreeMap<String, i64>, Option<Crash>) {
+    let (mut rig, key) = Rig::with_user("1");
+    for number in [1, 2] {
+        let body = rig.authorize_body(&job(number, &key));
+        assert_eq!(persist(&mut rig, &mut crash, "/v1/authorize", &body).status, 200);
+    }
+    let [done, given_up] = [1, 2]
+        .map(|number| rig.request(&job(number, &key)).request_id)
+        .map(|request_id| AuthId::of(identity(PORTAL).fep_id(), node(GATEWAY), request_id));
+    let usage = seal(GATEWAY, report(done, Some(0), counts(10, 7)));
+    let receipt: Receipt = persist(&mut rig, &mut crash, "/v1/usage", &usage).object();
+    let nothing = seal(GATEWAY, report(given_up, None, counts(0, 0)));
+    assert_eq!(persist(&mut rig, &mut crash, "/v1/usage", &nothing).status, 204);
+    let body = seal(PROVIDER, claim(1, 55, vec![receipt.receipt_id]));
+    let decision = persist(&mut rig, &mut crash, "/v1/claims", &body);
+    assert_eq!(
+        decision.object::<labman_proto_core::wire::portal::ClaimDecision>().verdict,
+        Verdict::Accepted
+    );
+    rig.crash();
+    assert_eq!(rig.disk.rows("rail").len(), 1);
+    (receipt, rig.accounts(), crash)
+}
+
+#[test]
+fn a_crash_at_any_point_changes_nothing_in_the_end() {
+    let (receipt, books, _) = story(None);
+    let mut crashes = 0;
+    for applied in [false, true] {
+        for at in 0.. {
+            let (after, after_books, left) = story(Some(Crash { at, applied }));
+            assert_eq!((&after, &after_books), (&receipt, &books), "crash at {at}, applied: {applied}");
+            if left.is_some() {
+                break;
+            }
+            crashes += 1;
+        }
+    }
+    // Two authorizations, two reports, and a claim that looks before it writes.
+    assert_eq!(crashes, 2 * 6);
+}
+
+#[test]
+fn a_full_disk_is_answered_503_and_stops_the_portal_with_its_books_as_they_were() {
+    let (mut rig, key) = Rig::with_user("1");
+    let auth_id = rig.authorized(&job(1, &key)).auth_id;
+    rig.disk.full = true;
+    let usage = seal(GATEWAY, report(auth_id, Some(0), counts(10, 7)));
+    let waiting = [rig.begin_post("/v1/usage", &usage), rig.begin_post("/v1/usage", &usage), {
+        let body = rig.authorize_body(&job(2, &key));
+        rig.begin_post("/v1/authorize", &body)
+    }];
+    rig.run();
+    for stream in waiting {
+        assert_eq!(rig.reply(stream).unwrap().refusal(), (503, "unavailable".into()));
+    }
+    assert!(rig.stopped());
+    assert_eq!(rig.authorize(&job(3, &key)).refusal(), (503, "unavailable".into()));
+
+    rig.disk.full = false;
+    rig.crash();
+    assert_eq!(rig.balance("held:u000001"), 735);
+    assert_eq!(rig.settled(auth_id, counts(10, 7)).sequence, 1);
+}
+
+#[test]
+fn a_caller_that_left_is_not_spoken_to_and_its_call_still_counts() {
+    let (mut rig, key) = Rig::with_user("1");
+    let body = rig.authorize_body(&job(1, &key));
+    let stream = rig.begin_post("/v1/authorize", &body);
+    rig.leave(stream);
+    rig.run();
+    assert!(rig.reply(stream).is_none());
+    assert_eq!(rig.balance("held:u000001"), 735);
+    assert_eq!(rig.authorize(&job(1, &key)).status, 200);
+    assert_eq!(rig.balance("held:u000001"), 735);
+}

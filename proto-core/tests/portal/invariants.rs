@@ -1,0 +1,237 @@
+//! I1, I2, I3 and I7 of the economy, over random lives of a portal.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use labman_proto_core::time::Span;
+use labman_proto_core::wire::portal::{AuthId, ClaimDecision, JobAuthorization, Receipt, ReceiptId};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::rig::*;
+
+#[derive(Clone, Debug)]
+enum Act {
+    Deposit {
+        reference: u8,
+        micros: u32,
+    },
+    /// Several requests reach the portal before the store has done anything; numbers repeat, so old ones come again.
+    Authorize {
+        numbers: Vec<u8>,
+        bound: u32,
+    },
+    Report {
+        of: u8,
+        attempt: Option<u8>,
+        input: u32,
+        output: u32,
+    },
+    /// Receipts by their place in the order of issue, whosever they are; too many name ones that were never issued.
+    Claim {
+        by: bool,
+        number: u8,
+        lines: BTreeSet<u8>,
+        wrong: bool,
+    },
+    Pass {
+        seconds: u64,
+    },
+    /// The store does so many things before the process dies, the last of them unheard.
+    Crash {
+        numbers: Vec<u8>,
+        steps: u8,
+    },
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    let numbers = || prop::collection::vec(0u8..16, 1..4);
+    prop_oneof![
+        1 => (0u8..4, 1u32..3_000).prop_map(|(reference, micros)| Act::Deposit { reference, micros }),
+        4 => (numbers(), 1u32..200).prop_map(|(numbers, bound)| Act::Authorize { numbers, bound }),
+        5 => (0u8..16, prop::option::weighted(0.9, 0u8..3), 0u32..300, 0u32..300)
+            .prop_map(|(of, attempt, input, output)| Act::Report { of, attempt, input, output }),
+        3 => (prop::bool::weighted(0.7), 0u8..16, prop::collection::btree_set(0u8..6, 1..4), prop::bool::weighted(0.1))
+            .prop_map(|(by, number, lines, wrong)| Act::Claim { by, number, lines, wrong }),
+        1 => (1u64..400).prop_map(|seconds| Act::Pass { seconds }),
+        1 => (numbers(), 0u8..4).prop_map(|(numbers, steps)| Act::Crash { numbers, steps }),
+    ]
+}
+
+/// A portal, and what its callers remember.
+struct World {
+    rig: Rig,
+    key: String,
+    authorizations: BTreeMap<AuthId, JobAuthorization>,
+    receipts: Vec<Receipt>,
+    /// Micros paid out for each receipt, as the decisions say it.
+    paid: BTreeSet<ReceiptId>,
+    decisions: BTreeMap<(bool, u8), Vec<u8>>,
+}
+
+impl World {
+    fn new() -> Self {
+        let (rig, key) = Rig::with_user("0.01");
+        Self {
+            rig,
+            key,
+            authorizations: BTreeMap::new(),
+            receipts: Vec::new(),
+            paid: BTreeSet::new(),
+            decisions: BTreeMap::new(),
+        }
+    }
+
+    fn job(&self, number: u8, bound: u32) -> Job {
+        let mut dear = offer();
+        dear.price.per_request.0 = 13;
+        dear.price.cached_per_mtok.0 = 3_333_333;
+        let offers = vec![seal(PROVIDER, offer()), seal(OTHER_PROVIDER, dear)];
+        Job { offers, input_bound: bound, max_output: bound, ttl_s: 300, ..job(number, &self.key) }
+    }
+
+    fn act(&mut self, act: Act) {
+        match act {
+            Act::Deposit { reference, micros } => {
+                let amount = labman_proto_core::money::Micros(i64::from(micros)).to_string();
+                let body = json!({ "user": "u000001", "amount": amount, "reference": reference.to_string() });
+                let status = self.rig.admin("POST", "/deposits", body).status;
+                assert!([200, 409].contains(&status));
+            }
+            Act::Authorize { numbers, bound } => {
+                let bodies: Vec<_> =
+                    numbers.iter().map(|number| self.rig.authorize_body(&self.job(*number, bound))).collect();
+                let streams: Vec<_> =
+                    bodies.iter().map(|body| self.rig.begin_post("/v1/authorize", body)).collect();
+                self.rig.run();
+                for stream in streams {
+                    let reply = self.rig.reply(stream).expect("an answer");
+                    match reply.status {
+                        200 => self.remember(reply.object()),
+                        status => assert!([402, 409].contains(&status), "{:?}", reply.refusal()),
+                    }
+                }
+            }
+            Act::Report { of, attempt, input, output } => self.report(of, attempt, input, output),
+            Act::Claim { by, number, lines, wrong } => self.claim(by, number, &lines, wrong),
+            Act::Pass { seconds } => self.rig.pass(Span::from_secs(seconds)),
+            Act::Crash { numbers, steps } => {
+                for number in numbers {
+                    let body = self.rig.authorize_body(&self.job(number, 50));
+                    self.rig.begin_post("/v1/authorize", &body);
+                }
+                (0..steps).for_each(|_| {
+                    self.rig.step();
+                });
+                self.rig.step_unheard();
+                self.rig.crash();
+            }
+        }
+    }
+
+    fn remember(&mut self, authorization: JobAuthorization) {
+        let before = self.authorizations.insert(authorization.auth_id, authorization.clone());
+        assert!(before.is_none_or(|before| before == authorization), "one id, one authorization");
+    }
+
+    fn report(&mut self, of: u8, attempt: Option<u8>, input: u32, output: u32) {
+        let request_id = labman_proto_core::wire::mesh::RequestId([of; 16]);
+        let auth_id = AuthId::of(identity(PORTAL).fep_id(), node(GATEWAY), request_id);
+        let reply = self.rig.usage(report(auth_id, attempt, counts(input, output)));
+        if reply.status != 200 {
+            assert!([204, 400, 404, 409].contains(&reply.status));
+            return;
+        }
+        let receipt: Receipt = reply.object();
+        match self.receipts.iter().find(|known| known.auth_id == auth_id) {
+            Some(known) => assert_eq!(*known, receipt, "a hold is captured once (I2)"),
+            None => {
+                if let Some(authorization) = self.authorizations.get(&auth_id) {
+                    assert!(receipt.charge <= authorization.hold, "captures are within the hold (I2)");
+                }
+                let of_provider = |r: &&Receipt| r.provider_node_id == receipt.provider_node_id;
+                let earlier = self.receipts.iter().filter(of_provider).count() as u64;
+                assert_eq!(receipt.sequence, earlier + 1);
+                self.receipts.push(receipt);
+            }
+        }
+    }
+
+    fn claim(&mut self, by: bool, number: u8, lines: &BTreeSet<u8>, wrong: bool) {
+        let provider = if by { PROVIDER } else { OTHER_PROVIDER };
+        let (mut total, mut ids) = (i64::from(wrong), Vec::new());
+        for line in lines {
+            match self.receipts.get(usize::from(*line)) {
+                Some(receipt) => {
+                    total += receipt.payout.0;
+                    ids.push(receipt.receipt_id);
+                }
+                None => ids.push(ReceiptId([*line; 16])),
+            }
+        }
+        let reply = self.rig.claim(provider, claim(number, total, ids.clone()));
+        if reply.status != 200 {
+            assert!([400, 409].contains(&reply.status));
+            return;
+        }
+        let decision: ClaimDecision = reply.object();
+        let Some(payout) = decision.payout else { return };
+        match self.decisions.insert((by, number), reply.body.clone()) {
+            Some(before) => assert_eq!(before, reply.body, "a claim is decided once"),
+            None => {
+                let refused: BTreeSet<_> = decision.rejected.iter().map(|line| line.receipt_id).collect();
+                let mut sum = 0;
+                for id in ids.iter().filter(|id| !refused.contains(id)) {
+                    let receipt = self.receipts.iter().find(|receipt| receipt.receipt_id == *id);
+                    let receipt = receipt.expect("only issued receipts are paid");
+                    assert_eq!(receipt.provider_node_id, node(provider));
+                    assert!(self.paid.insert(*id), "a receipt is paid once (I3)");
+                    sum += receipt.payout.0;
+                }
+                assert_eq!(payout.amount.0, sum);
+            }
+        }
+    }
+
+    fn check(&mut self) {
+        assert!(!self.rig.stopped());
+        let books = self.rig.accounts();
+        assert_eq!(books.values().sum::<i64>(), 0, "I1");
+        let negative = books.iter().find(|(name, balance)| **balance < 0 && *name != "rail:deposits");
+        assert_eq!(negative, None, "I7");
+        assert_eq!(self.journaled(), books, "the journal alone gives the balances");
+        let paid = self.receipts.iter().filter(|receipt| self.paid.contains(&receipt.receipt_id));
+        let paid: i64 = paid.map(|receipt| receipt.payout.0).sum();
+        assert_eq!(books.get("rail:payouts").copied().unwrap_or_default(), paid, "I3");
+    }
+
+    /// Every account's balance, from nothing but the journal, whose every entry must sum to zero.
+    fn journaled(&self) -> BTreeMap<String, i64> {
+        let mut sums: BTreeMap<String, i64> = BTreeMap::new();
+        for (number, entry) in self.rig.disk.rows("journal") {
+            let postings = entry["postings"].as_array().unwrap();
+            let amount = |posting: &Value| posting["amount"].as_i64().unwrap();
+            assert_eq!(postings.iter().map(amount).sum::<i64>(), 0, "entry {number}");
+            for posting in postings {
+                *sums.entry(posting["account"].as_str().unwrap().into()).or_default() += amount(posting);
+            }
+        }
+        sums.retain(|name, sum| *sum != 0 || !name.starts_with("held:"));
+        sums
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    #[test]
+    fn money_is_conserved_and_nobody_is_paid_twice(acts in prop::collection::vec(act(), 1..120)) {
+        let mut world = World::new();
+        for act in acts {
+            world.act(act);
+            world.check();
+        }
+        let before = world.rig.accounts();
+        world.rig.crash();
+        prop_assert_eq!(world.rig.accounts(), before);
+    }
+}

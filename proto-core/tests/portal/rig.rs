@@ -1,0 +1,399 @@
+//! A portal on a disk in memory, with a gateway and two providers that know how to talk to it.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use labman_proto_core::economics::{Counts, merkle};
+use labman_proto_core::http::{RequestHead, Surface};
+use labman_proto_core::identity::{Identity, NetId, NodeId};
+use labman_proto_core::limits::STREAM_WINDOW;
+use labman_proto_core::machine::{Input, Machine, Op, OpId, Output, ResetCode, StreamId};
+use labman_proto_core::money::Micros;
+use labman_proto_core::portal::Portal;
+use labman_proto_core::portal::config::Config;
+use labman_proto_core::rng::Seed;
+use labman_proto_core::store::BadRow;
+use labman_proto_core::time::{Now, Span};
+use labman_proto_core::wire::cbor::Blob;
+use labman_proto_core::wire::mesh::{Hash, RequestId};
+use labman_proto_core::wire::object::{self, Object};
+use labman_proto_core::wire::portal::{
+    AuthId, AuthorizeRequest, Claim, ClaimDecision, ClaimId, Fees, JobAuthorization, Offer, PayoutTo, Price,
+    Receipt, ReceiptId, UsageReport, key_digest,
+};
+use serde_json::{Value, json};
+
+use super::store::Disk;
+
+pub(crate) const PORTAL: u8 = 1;
+pub(crate) const GATEWAY: u8 = 2;
+pub(crate) const STRANGER: u8 = 3;
+pub(crate) const PROVIDER: u8 = 10;
+pub(crate) const OTHER_PROVIDER: u8 = 11;
+
+/// Keys in these tests are numbers.
+pub(crate) fn identity(number: u8) -> Identity {
+    Identity::from_secret(&[number; 32])
+}
+
+pub(crate) fn node(number: u8) -> NodeId {
+    identity(number).node_id()
+}
+
+pub(crate) fn net() -> NetId {
+    NetId::of("test")
+}
+
+pub(crate) fn seal<T: Object>(signer: u8, content: T) -> Vec<u8> {
+    object::seal(&identity(signer), net(), content).bytes.0
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Reply {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).expect("a JSON answer")
+    }
+
+    /// The refusal's status and code.
+    pub(crate) fn refusal(&self) -> (u16, String) {
+        let code = self.json()["error"]["code"].as_str().expect("a refusal").to_string();
+        (self.status, code)
+    }
+
+    /// The object in it, which the portal must have signed.
+    pub(crate) fn object<T: Object>(&self) -> T {
+        assert_eq!(self.status, 200, "{}", String::from_utf8_lossy(&self.body));
+        object::open(net(), Some(identity(PORTAL).fep_id().0), &self.body)
+            .expect("the portal's object")
+            .content
+    }
+}
+
+/// What a gateway asks to be authorized.
+#[derive(Clone)]
+pub(crate) struct Job {
+    pub(crate) number: u8,
+    pub(crate) key: String,
+    pub(crate) offers: Vec<Vec<u8>>,
+    pub(crate) input_bound: u32,
+    pub(crate) max_output: u32,
+    pub(crate) ttl_s: u32,
+}
+
+pub(crate) fn job(number: u8, key: &str) -> Job {
+    let offers = vec![seal(PROVIDER, offer())];
+    Job { number, key: key.into(), offers, input_bound: 100, max_output: 100, ttl_s: 720 }
+}
+
+/// 2 micros for an input token, 5 for an output token: at the job's bounds 700, and with 5 % fees 735.
+pub(crate) fn offer() -> Offer {
+    Offer {
+        slug: "acme:box:toy".into(),
+        context_length: 4096,
+        max_output: 1024,
+        price: Price {
+            input_per_mtok: Micros(2_000_000),
+            cached_per_mtok: Micros(1_000_000),
+            output_per_mtok: Micros(5_000_000),
+            per_request: Micros::ZERO,
+        },
+        payout: payout_to("address"),
+        valid_until_ms: u64::MAX,
+    }
+}
+
+pub(crate) fn payout_to(address: &str) -> PayoutTo {
+    PayoutTo { currency: "XTS".parse().unwrap(), address: address.into() }
+}
+
+pub(crate) fn counts(input: u32, output: u32) -> Counts {
+    Counts { input, cached: 0, output }
+}
+
+pub(crate) fn report(auth_id: AuthId, attempt: Option<u8>, counts: Counts) -> UsageReport {
+    UsageReport {
+        fep_id: identity(PORTAL).fep_id(),
+        auth_id,
+        attempt,
+        accepted: counts,
+        stated: counts,
+        complete: true,
+        transcript: Hash([0; 32]),
+        ended_ms: 0,
+    }
+}
+
+/// A claim for these receipts that agrees with itself.
+pub(crate) fn claim(number: u8, total: i64, mut receipts: Vec<ReceiptId>) -> Claim {
+    receipts.sort();
+    let leaves: Vec<_> = receipts.iter().map(|id| id.0).collect();
+    Claim {
+        claim_id: ClaimId([number; 16]),
+        fep_id: identity(PORTAL).fep_id(),
+        payout_to: payout_to("address"),
+        total: Micros(total),
+        receipts,
+        merkle_root: merkle::root(&leaves),
+        issued_ms: 0,
+    }
+}
+
+pub(crate) struct Rig {
+    pub(crate) disk: Disk,
+    pub(crate) now: Now,
+    pub(crate) log: Vec<String>,
+    portal: Portal,
+    /// Asked for and not done yet.
+    ops: VecDeque<(OpId, Op)>,
+    streams: u64,
+    replies: BTreeMap<StreamId, Reply>,
+    finished: Vec<StreamId>,
+    credit: BTreeMap<StreamId, usize>,
+}
+
+pub(crate) fn config(currency: &str) -> Config {
+    let fees = Fees { fep_bps: 100, gateway_bps: 400 };
+    Config { network: "test".into(), currency: currency.parse().unwrap(), fees }
+}
+
+fn start(disk: &Disk, now: Now, currency: &str) -> Result<Portal, BadRow> {
+    Portal::new(config(currency), identity(PORTAL), Seed::from_u64(1), &disk.snapshot(), now)
+}
+
+impl Rig {
+    /// An empty portal.
+    pub(crate) fn empty() -> Self {
+        let disk = Disk::default();
+        let mut now = Now::default();
+        now.wall.0 = 1_700_000_000_000;
+        let portal = start(&disk, now, "XTS").expect("an empty store is a good one");
+        Self {
+            disk,
+            now,
+            log: Vec::new(),
+            portal,
+            ops: VecDeque::new(),
+            streams: 1,
+            replies: BTreeMap::new(),
+            finished: Vec::new(),
+            credit: BTreeMap::new(),
+        }
+    }
+
+    /// A portal with its gateway, and one user with that balance; the user's API key.
+    pub(crate) fn with_user(balance: &str) -> (Self, String) {
+        let mut rig = Self::empty();
+        rig.admin("POST", "/gateways", json!({ "node_id": node(GATEWAY), "name": "gateway" }));
+        let key = rig.user("ann", balance);
+        (rig, key)
+    }
+
+    /// Adds a user, pays in, and makes a key.
+    pub(crate) fn user(&mut self, name: &str, balance: &str) -> String {
+        let user = self.admin("POST", "/users", json!({ "name": name })).json()["user"].clone();
+        let paid =
+            json!({ "user": user, "amount": balance, "reference": format!("first deposit of {name}") });
+        assert_eq!(self.admin("POST", "/deposits", paid).status, 200);
+        let key = self.admin("POST", "/keys", json!({ "user": user })).json()["api_key"].clone();
+        key.as_str().unwrap().into()
+    }
+
+    // Calls.
+
+    pub(crate) fn admin(&mut self, method: &str, path: &str, body: Value) -> Reply {
+        let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
+        self.call(Surface::Admin, method, path, &body)
+    }
+
+    pub(crate) fn call(&mut self, surface: Surface, method: &str, path: &str, body: &[u8]) -> Reply {
+        let stream = self.begin(surface, method, path, body);
+        self.run();
+        self.reply(stream).expect("an answer")
+    }
+
+    pub(crate) fn authorize(&mut self, job: &Job) -> Reply {
+        let body = self.authorize_body(job);
+        self.post("/v1/authorize", &body)
+    }
+
+    pub(crate) fn authorized(&mut self, job: &Job) -> JobAuthorization {
+        self.authorize(job).object()
+    }
+
+    pub(crate) fn usage(&mut self, report: UsageReport) -> Reply {
+        self.post("/v1/usage", &seal(GATEWAY, report))
+    }
+
+    pub(crate) fn settled(&mut self, auth_id: AuthId, counts: Counts) -> Receipt {
+        self.usage(report(auth_id, Some(0), counts)).object()
+    }
+
+    pub(crate) fn claim(&mut self, provider: u8, claim: Claim) -> Reply {
+        self.post("/v1/claims", &seal(provider, claim))
+    }
+
+    pub(crate) fn decided(&mut self, provider: u8, claim: Claim) -> ClaimDecision {
+        self.claim(provider, claim).object()
+    }
+
+    pub(crate) fn post(&mut self, path: &str, body: &[u8]) -> Reply {
+        self.call(Surface::Public, "POST", path, body)
+    }
+
+    pub(crate) fn authorize_body(&self, job: &Job) -> Vec<u8> {
+        seal(GATEWAY, self.request(job))
+    }
+
+    pub(crate) fn request(&self, job: &Job) -> AuthorizeRequest {
+        AuthorizeRequest {
+            fep_id: identity(PORTAL).fep_id(),
+            request_id: RequestId([job.number; 16]),
+            issued_ms: self.now.wall.0,
+            key: key_digest(&job.key),
+            input_bound: job.input_bound,
+            max_output: job.max_output,
+            ttl_s: job.ttl_s,
+            offers: job.offers.iter().cloned().map(Blob).collect(),
+        }
+    }
+
+    // What stands in the books.
+
+    /// An account's balance in micros.
+    pub(crate) fn balance(&mut self, account: &str) -> i64 {
+        self.accounts().get(account).copied().unwrap_or_default()
+    }
+
+    pub(crate) fn accounts(&mut self) -> BTreeMap<String, i64> {
+        let ledger = self.admin("GET", "/ledger", Value::Null).json();
+        assert_eq!(ledger["balanced"], true, "{ledger}");
+        let lines = ledger["accounts"].as_array().unwrap().iter();
+        lines
+            .map(|line| {
+                let balance: Micros = line["balance"].as_str().unwrap().parse().unwrap();
+                (line["account"].as_str().unwrap().to_string(), balance.0)
+            })
+            .collect()
+    }
+
+    // Time and trouble.
+
+    /// Lets time pass, waking the portal whenever it asked for it.
+    pub(crate) fn pass(&mut self, span: Span) {
+        let end = self.now.mono + span;
+        while let Some(wake) = self.portal.poll_timeout().filter(|wake| wake.at <= end) {
+            self.advance(wake.at - self.now.mono);
+            self.portal.handle_timeout(self.now);
+            self.drain();
+            self.run();
+        }
+        self.advance(end - self.now.mono);
+    }
+
+    fn advance(&mut self, span: Span) {
+        self.now.mono = self.now.mono + span;
+        self.now.wall = self.now.wall + span;
+    }
+
+    /// The process dies: what was not done is lost, nobody gets an answer. It starts again from its disk.
+    pub(crate) fn crash(&mut self) {
+        self.ops.clear();
+        self.credit.clear();
+        self.portal = start(&self.disk, self.now, "XTS").expect("what the portal wrote it can read");
+    }
+
+    pub(crate) fn restart_in(&self, currency: &str) -> Option<BadRow> {
+        start(&self.disk, self.now, currency).err()
+    }
+
+    pub(crate) fn stopped(&self) -> bool {
+        self.portal.stopped().is_some()
+    }
+
+    // The driver's side.
+
+    /// Feeds a whole request, as far as the portal grants credit for it; the store does nothing yet.
+    pub(crate) fn begin(&mut self, surface: Surface, method: &str, path: &str, body: &[u8]) -> StreamId {
+        let stream = StreamId(self.streams);
+        self.streams += 2;
+        self.credit.insert(stream, STREAM_WINDOW as usize);
+        self.handle(Input::Request { stream, surface, head: RequestHead::new(method, path) });
+        for chunk in body.chunks(16 * 1024) {
+            if self.finished.contains(&stream) {
+                return stream;
+            }
+            let credit = self.credit.get_mut(&stream).unwrap();
+            *credit = credit.checked_sub(chunk.len()).expect("the portal grants what it has read");
+            self.handle(Input::Bytes { stream, bytes: chunk });
+        }
+        self.handle(Input::Finished { stream });
+        stream
+    }
+
+    pub(crate) fn begin_post(&mut self, path: &str, body: &[u8]) -> StreamId {
+        self.begin(Surface::Public, "POST", path, body)
+    }
+
+    /// The caller leaves. Nothing may be said to it any more.
+    pub(crate) fn leave(&mut self, stream: StreamId) {
+        self.handle(Input::Reset { stream, code: ResetCode::Cancelled });
+        self.credit.remove(&stream);
+    }
+
+    /// The answer, once it is whole.
+    pub(crate) fn reply(&mut self, stream: StreamId) -> Option<Reply> {
+        self.finished.contains(&stream).then(|| self.replies[&stream].clone())
+    }
+
+    /// Lets the store do all that is asked of it.
+    pub(crate) fn run(&mut self) {
+        while self.step() {}
+    }
+
+    /// Lets the store do one thing, and tells the portal.
+    pub(crate) fn step(&mut self) -> bool {
+        let Some((op, asked)) = self.ops.pop_front() else { return false };
+        let done = self.disk.run(&asked).expect("a portal uses its store only");
+        self.handle(Input::Done(op, done));
+        true
+    }
+
+    /// Lets the store do one thing; the portal does not hear of it.
+    pub(crate) fn step_unheard(&mut self) {
+        if let Some((_, asked)) = self.ops.pop_front() {
+            self.disk.run(&asked);
+        }
+    }
+
+    fn handle(&mut self, input: Input<'_>) {
+        self.portal.handle(self.now, input);
+        self.drain();
+    }
+
+    fn drain(&mut self) {
+        while let Some(output) = self.portal.poll_output() {
+            match output {
+                Output::Start(op, asked) => self.ops.push_back((op, asked)),
+                Output::Response { stream, head } => {
+                    assert!(self.credit.contains_key(&stream), "an answer to nobody");
+                    let reply = Reply { status: head.status, body: Vec::new() };
+                    assert!(self.replies.insert(stream, reply).is_none(), "a second answer");
+                }
+                Output::Send { stream, bytes } => {
+                    self.replies.get_mut(&stream).expect("a head first").body.extend(bytes);
+                }
+                Output::Finish { stream } => self.finished.push(stream),
+                Output::Grant { stream, bytes } => *self.credit.get_mut(&stream).unwrap() += bytes as usize,
+                Output::Event(event) => self.log.push(event.text),
+                Output::Open { .. }
+                | Output::Request { .. }
+                | Output::Reset { .. }
+                | Output::Close { .. } => panic!("a portal answers only: {output:?}"),
+            }
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! Who is in a world: the machines that may stand on its hosts, and how a scenario's parties are made of them.
+
+use std::collections::BTreeMap;
+
+use labman_proto_core::identity::{FepId, Identity, NodeId};
+use labman_proto_core::machine::{Input, Machine, Output};
+use labman_proto_core::node::{self, Node};
+use labman_proto_core::portal::{self, Portal};
+use labman_proto_core::portman::{self, Portman};
+use labman_proto_core::rng::Seed;
+use labman_proto_core::time::{Now, Wake};
+use labman_proto_core::toy::{self, Toy};
+use labman_proto_core::wire::portal::PayoutTo;
+
+use crate::host::{Address, Build, Spec};
+use crate::operator::Operator;
+use crate::scenario::{self, Scenario};
+use crate::users::User;
+
+/// One machine of any kind. A match, not a pointer to a trait: runners ask users and operators what they know.
+pub enum Resident {
+    Node(Box<Node>),
+    Portal(Box<Portal>),
+    Portman(Box<Portman>),
+    Toy(Box<Toy>),
+    User(User),
+    Operator(Operator),
+}
+
+macro_rules! each {
+    ($resident:expr, $machine:ident => $call:expr) => {
+        match $resident {
+            Resident::Node($machine) => $call,
+            Resident::Portal($machine) => $call,
+            Resident::Portman($machine) => $call,
+            Resident::Toy($machine) => $call,
+            Resident::User($machine) => $call,
+            Resident::Operator($machine) => $call,
+        }
+    };
+}
+
+impl Machine for Resident {
+    fn handle(&mut self, now: Now, input: Input<'_>) {
+        each!(self, machine => machine.handle(now, input));
+    }
+
+    fn handle_timeout(&mut self, now: Now) {
+        each!(self, machine => machine.handle_timeout(now));
+    }
+
+    fn poll_output(&mut self) -> Option<Output> {
+        each!(self, machine => machine.poll_output())
+    }
+
+    fn poll_timeout(&self) -> Option<Wake> {
+        each!(self, machine => machine.poll_timeout())
+    }
+
+    fn stopped(&self) -> Option<&str> {
+        each!(self, machine => machine.stopped())
+    }
+}
+
+/// Makes a scenario's hosts, with keys and tokens that follow from the seed.
+pub struct Cast<'a> {
+    pub scenario: &'a Scenario,
+    pub seed: Seed,
+}
+
+impl Cast<'_> {
+    pub fn fep_id(&self) -> FepId {
+        identity(self.seed, &self.scenario.fep.name).fep_id()
+    }
+
+    pub fn node_id(&self, name: &str) -> NodeId {
+        identity(self.seed, name).node_id()
+    }
+
+    pub fn operator(&self) -> Spec<Resident> {
+        let build: Build<_> = Box::new(|_, _, _| Ok(Resident::Operator(Operator::default())));
+        self.host("operator".into(), Vec::new(), build)
+    }
+
+    pub fn fep(&self) -> Spec<Resident> {
+        let fep = &self.scenario.fep;
+        let config = portal::config::Config {
+            network: self.scenario.network.clone(),
+            currency: fep.currency.clone(),
+            fees: fep.fees,
+        };
+        let (seed, name) = (self.seed, fep.name.clone());
+        let build: Build<_> = Box::new(move |draws, snapshot, now| {
+            let portal = Portal::new(config.clone(), identity(seed, &name), draws, snapshot, now);
+            portal.map(|portal| Resident::Portal(Box::new(portal))).map_err(|bad| bad.to_string())
+        });
+        let name = &fep.name;
+        self.host(name.clone(), vec![Address::Http(name.clone()), Address::Admin(name.clone())], build)
+    }
+
+    pub fn gateway(&self, gateway: &scenario::Gateway) -> Spec<Resident> {
+        let name = &gateway.name;
+        let before = self.scenario.gateways.iter().take_while(|other| other.name != *name);
+        let role =
+            node::config::Gateway { public_endpoint: Some(format!("http://{name}")), fep: self.fep_id() };
+        let config = node::config::Config {
+            addresses: vec![mesh_address(name)],
+            bootstrap: before.map(|other| self.bootstrap(&other.name)).collect(),
+            gateway: Some(role),
+            ..self.node_config()
+        };
+        self.node(name, gateway.wall_offset_ms, config)
+    }
+
+    pub fn provider(&self, provider: &scenario::Provider) -> Spec<Resident> {
+        let name = &provider.name;
+        let role = node::config::Provider {
+            tenant: provider.tenant.clone(),
+            portmans: provider.portmans.iter().map(|portman| self.attachment(provider, portman)).collect(),
+            claim_every: provider.claim_every,
+        };
+        let gateways = self.scenario.gateways.iter();
+        let config = node::config::Config {
+            bootstrap: gateways.map(|gateway| self.bootstrap(&gateway.name)).collect(),
+            provider: Some(role),
+            ..self.node_config()
+        };
+        self.node(name, provider.wall_offset_ms, config)
+    }
+
+    pub fn portman(&self, provider: &scenario::Provider, portman: &scenario::Portman) -> Spec<Resident> {
+        let config = portman::config::Config {
+            labman_url: format!("ws://{}/", provider.name),
+            token: self.token(provider, portman),
+            runtime_url: format!("http://{}/v1", runtime_name(provider, portman)),
+            runtime_key: None,
+            slots: portman.slots,
+            context_length: portman.context_length,
+        };
+        let build: Build<_> = Box::new(move |draws, _, now| {
+            Ok(Resident::Portman(Box::new(Portman::new(config.clone(), draws, now))))
+        });
+        self.host(portman_name(provider, portman), Vec::new(), build)
+    }
+
+    pub fn runtime(&self, provider: &scenario::Provider, portman: &scenario::Portman) -> Spec<Resident> {
+        let config = toy::config::Config {
+            model: portman.model.clone(),
+            context_length: portman.context_length,
+            token_every: portman.token_every,
+        };
+        let build: Build<_> =
+            Box::new(move |draws, _, now| Ok(Resident::Toy(Box::new(Toy::new(config.clone(), draws, now)))));
+        let name = runtime_name(provider, portman);
+        Spec { local: true, ..self.host(name.clone(), vec![Address::Http(name)], build) }
+    }
+
+    pub fn user(&self, user: &scenario::User) -> Spec<Resident> {
+        let build: Build<_> = Box::new(|_, _, _| Ok(Resident::User(User::default())));
+        self.host(user.name.clone(), Vec::new(), build)
+    }
+
+    fn node(&self, name: &str, wall_offset_ms: i64, config: node::config::Config) -> Spec<Resident> {
+        let (seed, own) = (self.seed, name.to_owned());
+        let build: Build<_> = Box::new(move |draws, snapshot, now| {
+            let node = Node::new(config.clone(), identity(seed, &own), draws, snapshot, now);
+            node.map(|node| Resident::Node(Box::new(node))).map_err(|bad| bad.to_string())
+        });
+        let addresses = vec![
+            Address::Mesh(mesh_address(name)),
+            Address::Http(name.into()),
+            Address::Labman(name.into()),
+            Address::Admin(name.into()),
+        ];
+        let node_id = Some(self.node_id(name));
+        Spec { node_id, wall_offset_ms, ..self.host(name.into(), addresses, build) }
+    }
+
+    fn node_config(&self) -> node::config::Config {
+        let fep =
+            node::config::Fep { fep_id: self.fep_id(), url: format!("http://{}", self.scenario.fep.name) };
+        node::config::Config {
+            network: self.scenario.network.clone(),
+            addresses: Vec::new(),
+            bootstrap: Vec::new(),
+            trust: Vec::new(),
+            deny: Vec::new(),
+            feps: vec![fep],
+            gateway: None,
+            provider: None,
+        }
+    }
+
+    fn attachment(
+        &self,
+        provider: &scenario::Provider,
+        portman: &scenario::Portman,
+    ) -> node::config::Portman {
+        let currency = self.scenario.fep.currency.clone();
+        let address = format!("sim:{}", portman_name(provider, portman));
+        node::config::Portman {
+            ep: portman.ep.clone(),
+            token: self.token(provider, portman),
+            price: portman.price,
+            prices: BTreeMap::new(),
+            payout: PayoutTo { currency, address },
+            least_payout: portman.least_payout,
+        }
+    }
+
+    fn token(&self, provider: &scenario::Provider, portman: &scenario::Portman) -> String {
+        let token = self.seed.child("token").child(&portman_name(provider, portman)).0;
+        hex::encode(token)
+    }
+
+    fn bootstrap(&self, gateway: &str) -> node::config::Bootstrap {
+        node::config::Bootstrap { node_id: self.node_id(gateway), addr: mesh_address(gateway) }
+    }
+
+    fn host(&self, name: String, addresses: Vec<Address>, build: Build<Resident>) -> Spec<Resident> {
+        Spec {
+            name,
+            addresses,
+            node_id: None,
+            local: false,
+            wall_offset_ms: 0,
+            disk: self.scenario.latency.disk,
+            build,
+        }
+    }
+}
+
+/// Also what a scenario's events call it.
+pub fn portman_name(provider: &scenario::Provider, portman: &scenario::Portman) -> String {
+    format!("{}/{}", provider.name, portman.ep)
+}
+
+fn runtime_name(provider: &scenario::Provider, portman: &scenario::Portman) -> String {
+    format!("{}.{}.runtime", provider.name, portman.ep)
+}
+
+fn mesh_address(name: &str) -> String {
+    format!("{name}:4433")
+}
+
+fn identity(seed: Seed, name: &str) -> Identity {
+    Identity::from_secret(&seed.child("identity").child(name).0)
+}

@@ -1,0 +1,257 @@
+//! Money: the FEP's ledger against itself, against its receipts, and against what the providers hold.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use labman_proto_core::economics::{self, Counts};
+use labman_proto_core::identity::NodeId;
+use labman_proto_core::money::Micros;
+use labman_proto_core::wire::portal::{Fees, Price, Receipt, ReceiptId};
+use serde::{Deserialize, Deserializer};
+
+/// `GET /ledger` of a FEP.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Ledger {
+    pub balanced: bool,
+    pub accounts: Vec<Line>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub struct Line {
+    pub account: String,
+    #[serde(deserialize_with = "decimal")]
+    pub balance: Micros,
+}
+
+/// One of a provider's receipts, as its `GET /receipts` shows it.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Held {
+    pub receipt_id: ReceiptId,
+    pub state: String,
+    pub slug: String,
+    pub counts: Counts,
+    pub charge: Micros,
+    pub payout: Micros,
+}
+
+/// What a provider's `GET /status` says it has of each state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct States {
+    pub unclaimed: u64,
+    pub in_claim: u64,
+    /// Only since its last start.
+    pub paid_since_start: u64,
+}
+
+/// What a user asked for, and what they know came of it.
+pub struct Asked {
+    pub job: String,
+    /// The user's account at the FEP, such as `u000001`.
+    pub user: String,
+    /// As the answer named it.
+    pub request_id: Option<String>,
+    pub completed: bool,
+    pub refused: bool,
+    pub completion_tokens: Option<u64>,
+}
+
+pub struct Provider {
+    pub name: String,
+    pub node_id: NodeId,
+    pub held: Vec<Held>,
+    pub states: States,
+    pub prices: BTreeMap<String, Price>,
+}
+
+/// Everybody's books at one moment.
+pub struct Books {
+    pub ledger: Ledger,
+    /// What users have paid in, by account.
+    pub deposits: BTreeMap<String, Micros>,
+    pub asked: Vec<Asked>,
+    pub fees: Fees,
+    /// Every receipt the FEP issued.
+    pub issued: Vec<Receipt>,
+    pub providers: Vec<Provider>,
+    /// Nothing is under way: what one side knows, the other knows too.
+    pub at_rest: bool,
+}
+
+/// What is wrong within one ledger.
+pub fn check_ledger(ledger: &Ledger) -> Vec<String> {
+    let mut found = Vec::new();
+    if !ledger.balanced {
+        found.push("the FEP says that its ledger is not balanced".into());
+    }
+    let sum: i128 = ledger.accounts.iter().map(|line| i128::from(line.balance.0)).sum();
+    if sum != 0 {
+        found.push(format!("I1: the accounts sum to {sum} micro-units"));
+    }
+    for line in &ledger.accounts {
+        if line.balance < Micros::ZERO && line.account != "rail:deposits" {
+            found.push(format!("I7: {} stands at {}", line.account, line.balance));
+        }
+    }
+    found
+}
+
+/// What is wrong between all books.
+pub fn check(books: &Books) -> Vec<String> {
+    let mut found = check_ledger(&books.ledger);
+    check_jobs(books, &mut found);
+    check_users(books, &mut found);
+    check_sequences(books, &mut found);
+    for provider in &books.providers {
+        check_provider(books, provider, &mut found);
+    }
+    found
+}
+
+/// A job that was served has one receipt over what the user got; one that was refused has none.
+fn check_jobs(books: &Books, found: &mut Vec<String>) {
+    for asked in &books.asked {
+        let own: Vec<&Receipt> = receipts_of(books, asked).collect();
+        let job = &asked.job;
+        match own[..] {
+            [receipt] if asked.completed => {
+                let (paid, got) = (u64::from(receipt.settled.output), asked.completion_tokens);
+                if got.is_some_and(|got| got != paid) {
+                    found.push(format!("job {job} got {got:?} tokens, its receipt says {paid}"));
+                }
+            }
+            [] if asked.completed && books.at_rest => found.push(format!("job {job} was served for free")),
+            [_, ..] if asked.refused => found.push(format!("job {job} was refused and charged")),
+            [_, _, ..] => found.push(format!("job {job} has {} receipts", own.len())),
+            [] | [_] => {}
+        }
+    }
+}
+
+/// A user has what they paid in, less what their jobs' receipts charged.
+fn check_users(books: &Books, found: &mut Vec<String>) {
+    // An answer that never came names no request: then nobody can say whose a receipt is, only how much is gone.
+    if books.asked.iter().all(|asked| asked.request_id.is_some()) {
+        for (user, deposit) in &books.deposits {
+            let own = books.asked.iter().filter(|asked| asked.user == *user);
+            let charged = sum(own.flat_map(|asked| receipts_of(books, asked)).map(|receipt| receipt.charge));
+            let left = balance(books, &format!("user:{user}")) + balance(books, &format!("held:{user}"));
+            let paid_in = i128::from(deposit.0);
+            if paid_in - left != charged {
+                found
+                    .push(format!("{user} paid in {paid_in}, has {left}, was charged {charged} micro-units"));
+            }
+        }
+    }
+    let deposits = sum(books.deposits.values().copied());
+    let left = balance(books, "user:") + balance(books, "held:");
+    let charged = sum(books.issued.iter().map(|receipt| receipt.charge));
+    if deposits - left != charged {
+        found.push(format!("users paid in {deposits}, have {left}, were charged {charged} micro-units"));
+    }
+    if books.at_rest && balance(books, "held:") != 0 {
+        found.push(format!(
+            "I2: {} micro-units are still held with nothing under way",
+            balance(books, "held:")
+        ));
+    }
+}
+
+fn receipts_of<'a>(books: &'a Books, asked: &'a Asked) -> impl Iterator<Item = &'a Receipt> {
+    let own = |receipt: &&Receipt| asked.request_id.as_deref() == Some(&receipt.request_id.to_string());
+    books.issued.iter().filter(own)
+}
+
+/// What stands on all accounts whose name starts so.
+fn balance(books: &Books, prefix: &str) -> i128 {
+    let accounts = books.ledger.accounts.iter();
+    sum(accounts.filter(|line| line.account.starts_with(prefix)).map(|line| line.balance))
+}
+
+/// I3, and no receipt withheld: each id once, each provider's sequence without a gap.
+fn check_sequences(books: &Books, found: &mut Vec<String>) {
+    let ids: BTreeSet<ReceiptId> = books.issued.iter().map(|receipt| receipt.receipt_id).collect();
+    if ids.len() != books.issued.len() {
+        found.push("I3: the FEP issued a receipt twice".into());
+    }
+    let mut sequences: BTreeMap<NodeId, Vec<u64>> = BTreeMap::new();
+    for receipt in &books.issued {
+        sequences.entry(receipt.provider_node_id).or_default().push(receipt.sequence);
+    }
+    for (provider, mut sequence) in sequences {
+        sequence.sort_unstable();
+        if !sequence.iter().copied().eq(1..=sequence.len() as u64) {
+            found.push(format!("receipts to {provider} are numbered {sequence:?}"));
+        }
+    }
+}
+
+fn check_provider(books: &Books, provider: &Provider, found: &mut Vec<String>) {
+    let name = &provider.name;
+    let own = books.issued.iter().filter(|receipt| receipt.provider_node_id == provider.node_id);
+    let issued: BTreeMap<ReceiptId, &Receipt> = own.map(|receipt| (receipt.receipt_id, receipt)).collect();
+    let mut seen = BTreeSet::new();
+    for held in &provider.held {
+        let id = held.receipt_id;
+        if !seen.insert(id) {
+            found.push(format!("{name} holds receipt {id:?} twice"));
+        }
+        let Some(receipt) = issued.get(&id) else {
+            found.push(format!("{name} holds receipt {id:?}, which its FEP never issued to it"));
+            continue;
+        };
+        if (held.charge, held.payout, held.counts) != (receipt.charge, receipt.payout, receipt.settled) {
+            found.push(format!("{name} and the FEP read receipt {id:?} differently"));
+        }
+        check_price(books, provider, held, found);
+    }
+    if books.at_rest && seen.len() != issued.len() {
+        found.push(format!("{name} was issued {} receipts and holds {}", issued.len(), seen.len()));
+    }
+    check_states(books, provider, found);
+}
+
+/// I8: the amount is a function of tokens, offer and fees.
+fn check_price(books: &Books, provider: &Provider, held: &Held, found: &mut Vec<String>) {
+    let (name, id) = (&provider.name, held.receipt_id);
+    let Some(price) = provider.prices.get(&held.slug) else {
+        return found.push(format!("{name} was paid for {:?}, which it never offered", held.slug));
+    };
+    let bill = economics::bill(price, &books.fees, &held.counts).map(|bill| (bill.charge, bill.payout));
+    if bill != Some((held.charge, held.payout)) {
+        let (charge, payout) = (held.charge, held.payout);
+        found.push(format!(
+            "I8: receipt {id:?} of {name} says {charge} and {payout}; its tokens come to {bill:?}"
+        ));
+    }
+}
+
+/// I4: a provider's receipts are all in one state, and what it counts as paid has left the FEP's debt to it.
+fn check_states(books: &Books, provider: &Provider, found: &mut Vec<String>) {
+    let name = &provider.name;
+    let count = |state: &str| provider.held.iter().filter(|held| held.state == state).count() as u64;
+    let (unclaimed, in_claim, paid) = (count("unclaimed"), count("in_claim"), count("paid"));
+    let states = provider.states;
+    if (unclaimed, in_claim) != (states.unclaimed, states.in_claim) || paid < states.paid_since_start {
+        found.push(format!("I4: {name} lists {unclaimed}, {in_claim}, {paid} and says {states:?}"));
+    }
+    if unclaimed + in_claim + paid + count("disputed") != provider.held.len() as u64 {
+        found.push(format!("I4: {name} holds receipts in no known state"));
+    }
+    if books.at_rest {
+        let unpaid = sum(provider.held.iter().filter(|held| held.state != "paid").map(|held| held.payout));
+        let owed = balance(books, &format!("provider:{}", provider.node_id));
+        if unpaid != owed {
+            found.push(format!("{name} waits for {unpaid} micro-units, the FEP owes it {owed}"));
+        }
+    }
+}
+
+fn sum(amounts: impl Iterator<Item = Micros>) -> i128 {
+    amounts.map(|amount| i128::from(amount.0)).sum()
+}
+
+fn decimal<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Micros, D::Error> {
+    String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+}
+
+#[cfg(test)]
+mod tests;

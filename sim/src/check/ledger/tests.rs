@@ -1,0 +1,150 @@
+//! Books that are right, and each way of cooking them.
+
+use labman_proto_core::identity::FepId;
+use labman_proto_core::money::Currency;
+use labman_proto_core::wire::mesh::{Hash, RequestId};
+use labman_proto_core::wire::portal::{AuthId, PayoutTo};
+
+use super::*;
+
+const NODE: NodeId = NodeId([7; 32]);
+const FEES: Fees = Fees { fep_bps: 100, gateway_bps: 400 };
+const PRICE: Price = Price {
+    input_per_mtok: Micros(1_000_000),
+    cached_per_mtok: Micros(0),
+    output_per_mtok: Micros(2_000_000),
+    per_request: Micros(0),
+};
+
+fn xts() -> Currency {
+    "XTS".parse().unwrap()
+}
+
+fn receipt(sequence: u64) -> Receipt {
+    let settled = Counts { input: 100, cached: 0, output: 50 };
+    let bill = economics::bill(&PRICE, &FEES, &settled).unwrap();
+    Receipt {
+        receipt_id: ReceiptId([sequence as u8; 16]),
+        fep_id: FepId([1; 32]),
+        provider_node_id: NODE,
+        gateway_node_id: NodeId([2; 32]),
+        auth_id: AuthId([sequence as u8; 16]),
+        attempt: 0,
+        offer_hash: Hash([0; 32]),
+        settled,
+        accepted: settled,
+        stated: settled,
+        billing_currency: xts(),
+        charge: bill.charge,
+        payout_to: PayoutTo { currency: xts(), address: "sim".into() },
+        payout: bill.payout,
+        rate: (1, 1),
+        authorized_ms: 0,
+        issued_ms: 0,
+        key_id: Hash([0; 32]),
+        sequence,
+        request_id: RequestId([sequence as u8; 16]),
+    }
+}
+
+fn held(receipt: &Receipt, state: &str) -> Held {
+    Held {
+        receipt_id: receipt.receipt_id,
+        state: state.into(),
+        slug: "acme:box:toy".into(),
+        counts: receipt.settled,
+        charge: receipt.charge,
+        payout: receipt.payout,
+    }
+}
+
+fn asked(receipt: &Receipt) -> Asked {
+    Asked {
+        job: "job".into(),
+        user: "u000001".into(),
+        request_id: Some(receipt.request_id.to_string()),
+        completed: true,
+        refused: false,
+        completion_tokens: Some(50),
+    }
+}
+
+/// One user paid in 1,000 micro-units and was charged 210 twice: 200 each for the provider, who was paid once.
+fn books() -> Books {
+    let issued = vec![receipt(1), receipt(2)];
+    let line = |account: &str, balance| Line { account: account.into(), balance: Micros(balance) };
+    let accounts = vec![
+        line("user:u000001", 580),
+        line("held:u000001", 0),
+        line(&format!("provider:{NODE}"), 200),
+        line("gateway:g", 16),
+        line("fep:fees", 4),
+        line("rail:deposits", -1_000),
+        line("rail:payouts", 200),
+    ];
+    let provider = Provider {
+        name: "provider".into(),
+        node_id: NODE,
+        held: vec![held(&issued[0], "paid"), held(&issued[1], "unclaimed")],
+        states: States { unclaimed: 1, in_claim: 0, paid_since_start: 1 },
+        prices: BTreeMap::from([("acme:box:toy".into(), PRICE)]),
+    };
+    Books {
+        ledger: Ledger { balanced: true, accounts },
+        deposits: BTreeMap::from([("u000001".into(), Micros(1_000))]),
+        asked: vec![asked(&issued[0]), asked(&issued[1])],
+        fees: FEES,
+        issued,
+        providers: vec![provider],
+        at_rest: true,
+    }
+}
+
+#[test]
+fn honest_books_pass() {
+    assert_eq!(check(&books()), Vec::<String>::new());
+}
+
+#[test]
+fn every_way_of_cooking_the_books_is_found() {
+    let account = |name: &'static str, change: i64| -> Box<dyn Fn(&mut Books)> {
+        Box::new(move |books| {
+            let line = books.ledger.accounts.iter_mut().find(|line| line.account.starts_with(name));
+            line.unwrap().balance.0 += change;
+        })
+    };
+    let all: [(&str, Box<dyn Fn(&mut Books)>); 17] = [
+        ("not balanced", Box::new(|b| b.ledger.balanced = false)),
+        ("I1", account("fep:fees", 1)),
+        ("I7", account("user:", -600)),
+        ("u000001 paid in 1000, has 581", account("user:", 1)),
+        ("users paid in 1000", Box::new(|b| b.issued[0].charge.0 += 1)),
+        ("for free", Box::new(|b| b.issued[0].request_id = RequestId([9; 16]))),
+        ("refused and charged", Box::new(|b| (b.asked[0].completed, b.asked[0].refused) = (false, true))),
+        ("its receipt says 50", Box::new(|b| b.asked[0].completion_tokens = Some(51))),
+        ("has 2 receipts", Box::new(|b| b.issued[1].request_id = b.issued[0].request_id)),
+        ("still held", account("held:", 5)),
+        ("issued a receipt twice", Box::new(|b| b.issued[1].receipt_id = b.issued[0].receipt_id)),
+        ("are numbered [1, 3]", Box::new(|b| b.issued[1].sequence = 3)),
+        ("never issued", Box::new(|b| b.providers[0].held[0].receipt_id = ReceiptId([9; 16]))),
+        ("differently", Box::new(|b| b.providers[0].held[1].payout.0 += 1)),
+        ("I8", Box::new(|b| b.fees.gateway_bps = 0)),
+        ("I4", Box::new(|b| b.providers[0].states.unclaimed = 0)),
+        ("the FEP owes it 200", Box::new(|b| b.providers[0].held[1].state = "paid".into())),
+    ];
+    for (what, cook) in all {
+        let mut books = books();
+        cook(&mut books);
+        let found = check(&books);
+        assert!(found.iter().any(|line| line.contains(what)), "{what}: {found:?}");
+    }
+}
+
+#[test]
+fn what_is_under_way_is_no_finding() {
+    let mut books = books();
+    books.at_rest = false;
+    books.providers[0].held.pop();
+    books.providers[0].states.unclaimed = 0;
+    assert_eq!(check(&books), Vec::<String>::new());
+}

@@ -1,0 +1,227 @@
+//! A host: one machine with its clock, its disk and its alarm, and the names it gives to links and streams.
+//!
+//! It drives the machine as strictly as the contract allows: outputs are drained after every call, the machine is woken
+//! exactly when it asked, and a wake that changes neither an output nor the deadline is a failure.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use labman_proto_core::identity::NodeId;
+use labman_proto_core::machine::{Input, LinkId, Machine, Output, StreamId};
+use labman_proto_core::rng::{Seed, Stream};
+use labman_proto_core::store::Snapshot;
+use labman_proto_core::time::{Now, Time, Wake};
+
+use crate::clock::Clock;
+use crate::disk::Disk;
+use crate::engine::Alarm;
+use crate::net::latency::Latency;
+use crate::net::link::LinkKey;
+use crate::net::stream::{Side, StreamKey};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct HostId(pub usize);
+
+/// Makes a host's machine: at its start, and again after each crash with a new seed and what the disk kept.
+pub type Build<M> = Box<dyn Fn(Seed, &Snapshot, Now) -> Result<M, String> + Send>;
+
+/// What a host is, before it is put into a world.
+pub struct Spec<M> {
+    pub name: String,
+    /// Where it can be reached.
+    pub addresses: Vec<Address>,
+    /// Whose key it proves on mesh links.
+    pub node_id: Option<NodeId>,
+    /// Reached within one home only, as a runtime is by its Portman.
+    pub local: bool,
+    pub wall_offset_ms: i64,
+    pub disk: Latency,
+    pub build: Build<M>,
+}
+
+/// An address with the kind of listener behind it. All but the mesh's are a URL's authority.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Address {
+    Mesh(String),
+    Http(String),
+    Labman(String),
+    Admin(String),
+}
+
+pub struct Host<M> {
+    pub name: String,
+    pub node_id: Option<NodeId>,
+    pub local: bool,
+    pub disk: Disk,
+    pub disk_latency: Latency,
+    /// When the last operation under way on the disk ends.
+    pub disk_busy_until: Time,
+    pub alarm: Alarm,
+    pub links: BTreeMap<LinkId, (LinkKey, Side)>,
+    pub streams: BTreeMap<StreamId, (StreamKey, Side)>,
+    /// Its network draws, apart from everybody else's.
+    pub draws: Stream,
+    /// Counts its starts: what was under way for an earlier life is dropped.
+    pub life: u32,
+    machine: Option<M>,
+    build: Build<M>,
+    seed: Seed,
+    clock: Clock,
+    wall_offset_ms: i64,
+    next_link: u64,
+    next_stream: u64,
+    /// Wakes in a row at one instant.
+    spins: u32,
+}
+
+/// What a machine did wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fault {
+    Panicked(String),
+    Busy(Wake),
+    /// It goes on asking to be woken at once.
+    Spins(Wake),
+    Stopped(String),
+}
+
+/// Wakes at one instant after which a machine counts as spinning.
+const SPINS: u32 = 10_000;
+
+impl<M: Machine> Host<M> {
+    pub fn new(spec: Spec<M>, seed: Seed, now: Time) -> Self {
+        Self {
+            name: spec.name,
+            node_id: spec.node_id,
+            local: spec.local,
+            disk: Disk::default(),
+            disk_latency: spec.disk,
+            disk_busy_until: Time::ZERO,
+            alarm: Alarm::default(),
+            links: BTreeMap::new(),
+            streams: BTreeMap::new(),
+            draws: seed.stream("net"),
+            life: 0,
+            machine: None,
+            build: spec.build,
+            seed,
+            clock: Clock::started_at(now, spec.wall_offset_ms),
+            wall_offset_ms: spec.wall_offset_ms,
+            next_link: 0,
+            next_stream: 1,
+            spins: 0,
+        }
+    }
+
+    /// Starts the machine on what the disk holds.
+    pub fn start(&mut self, now: Time) -> Result<(), String> {
+        self.life += 1;
+        self.clock = Clock::started_at(now, self.wall_offset_ms);
+        let seed = self.seed.child(&format!("life {}", self.life));
+        self.machine = Some((self.build)(seed, &self.disk.snapshot(), self.clock.read(now))?);
+        Ok(())
+    }
+
+    /// Ends the machine on the spot. `reached`: how many of its disk operations under way were done all the same.
+    pub fn kill(&mut self, reached: usize) {
+        self.machine = None;
+        self.life += 1;
+        self.alarm.set(None);
+        self.disk.crash(reached);
+        self.links.clear();
+        self.streams.clear();
+    }
+
+    pub fn is_up(&self) -> bool {
+        self.machine.is_some()
+    }
+
+    pub fn machine(&self) -> Option<&M> {
+        self.machine.as_ref()
+    }
+
+    pub fn machine_mut(&mut self) -> Option<&mut M> {
+        self.machine.as_mut()
+    }
+
+    pub fn now(&self, now: Time) -> Now {
+        self.clock.read(now)
+    }
+
+    pub fn next_link(&mut self) -> LinkId {
+        self.next_link += 1;
+        LinkId(self.next_link)
+    }
+
+    /// A name for a stream that somebody else opened: odd.
+    pub fn next_stream(&mut self) -> StreamId {
+        let id = StreamId(self.next_stream);
+        self.next_stream += 2;
+        id
+    }
+
+    /// Hands an input to the machine and takes its outputs.
+    pub fn handle(&mut self, now: Time, input: Input<'_>) -> Result<Vec<Output>, Fault> {
+        self.spins = 0;
+        let now = self.clock.read(now);
+        self.guarded(|machine| machine.handle(now, input))
+    }
+
+    /// Wakes the machine and takes its outputs.
+    pub fn wake(&mut self, now: Time) -> Result<Vec<Output>, Fault> {
+        let now = self.clock.read(now);
+        let before = self.machine.as_ref().and_then(Machine::poll_timeout);
+        let outputs = self.guarded(|machine| machine.handle_timeout(now))?;
+        let after = self.machine.as_ref().and_then(Machine::poll_timeout);
+        match after {
+            Some(wake) if outputs.is_empty() && before == after => Err(Fault::Busy(wake)),
+            Some(wake) if wake.at <= now.mono => {
+                self.spins += 1;
+                if self.spins > SPINS { Err(Fault::Spins(wake)) } else { Ok(outputs) }
+            }
+            Some(_) | None => {
+                self.spins = 0;
+                Ok(outputs)
+            }
+        }
+    }
+
+    /// Outputs that the machine made outside of `handle`, on a command of the simulator's own.
+    pub fn drain(&mut self) -> Result<Vec<Output>, Fault> {
+        self.guarded(|_| {})
+    }
+
+    /// When the machine wants to be woken, on the engine's clock.
+    pub fn deadline(&self) -> Option<Time> {
+        let wake = self.machine.as_ref()?.poll_timeout()?;
+        Some(self.clock.engine_time(wake.at))
+    }
+
+    fn guarded(&mut self, call: impl FnOnce(&mut M)) -> Result<Vec<Output>, Fault> {
+        let Some(machine) = self.machine.as_mut() else { return Ok(Vec::new()) };
+        let run = AssertUnwindSafe(|| {
+            call(machine);
+            std::iter::from_fn(|| machine.poll_output()).collect()
+        });
+        let outputs = catch_unwind(run).map_err(|panic| Fault::Panicked(message(panic.as_ref())))?;
+        match machine.stopped() {
+            Some(why) => Err(Fault::Stopped(why.to_owned())),
+            None => Ok(outputs),
+        }
+    }
+}
+
+fn message(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message").to_owned()
+}
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Panicked(message) => write!(f, "panicked: {message}"),
+            Self::Busy(wake) => write!(f, "busy timer: {}: the wake changed nothing", wake.why),
+            Self::Spins(wake) => write!(f, "busy timer: {}: {SPINS} wakes at one instant", wake.why),
+            Self::Stopped(why) => write!(f, "stopped: {why}"),
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! A stream between two machines: two pipes of ordered reliable bytes, each with the read credit its receiver granted.
+
+use std::collections::VecDeque;
+
+use labman_proto_core::http::{RequestHead, ResponseHead, Surface};
+use labman_proto_core::limits::STREAM_WINDOW;
+use labman_proto_core::machine::{ResetCode, StreamId};
+use labman_proto_core::time::{Span, Time};
+
+use super::link::{LinkKey, Route};
+use crate::host::HostId;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct StreamKey(pub u64);
+
+/// One of the two ends of a stream or link: who opened it, or whom it was opened to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    Opener,
+    Opened,
+}
+
+impl Side {
+    pub const fn other(self) -> Self {
+        match self {
+            Self::Opener => Self::Opened,
+            Self::Opened => Self::Opener,
+        }
+    }
+
+    pub const fn index(self) -> usize {
+        match self {
+            Self::Opener => 0,
+            Self::Opened => 1,
+        }
+    }
+}
+
+#[derive(Debug)]
+pub struct Stream {
+    /// The link it runs on; `None` for an HTTP exchange.
+    pub link: Option<LinkKey>,
+    pub route: Route,
+    pub ends: [End; 2],
+    /// By sender.
+    pub pipes: [Pipe; 2],
+}
+
+#[derive(Debug)]
+pub struct End {
+    pub host: HostId,
+    /// Which of the host's lives the stream belongs to.
+    pub life: u32,
+    /// What the machine at this end calls the stream. The opened side has no name for it until it hears of it.
+    pub id: Option<StreamId>,
+    sent_last: bool,
+    got_last: bool,
+    gone: bool,
+}
+
+impl End {
+    pub fn new(host: HostId, life: u32, id: Option<StreamId>) -> Self {
+        Self { host, life, id, sent_last: false, got_last: false, gone: false }
+    }
+
+    /// The machine may not use the stream any more, and hears nothing more of it.
+    pub fn is_gone(&self) -> bool {
+        self.gone || (self.sent_last && self.got_last)
+    }
+
+    pub fn may_send(&self) -> bool {
+        !self.is_gone() && !self.sent_last
+    }
+
+    pub fn sent_last(&mut self) {
+        self.sent_last = true;
+    }
+
+    pub fn got_last(&mut self) {
+        self.got_last = true;
+    }
+
+    pub fn leave(&mut self) {
+        self.gone = true;
+    }
+}
+
+/// What travels through a pipe.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Item {
+    Opened,
+    Request(Surface, RequestHead),
+    Response(ResponseHead),
+    Bytes(Vec<u8>),
+    Finish,
+    Reset(ResetCode),
+}
+
+#[derive(Debug)]
+pub struct Pipe {
+    /// Held back at the sender until the receiver grants more.
+    waiting: VecDeque<Item>,
+    /// Bytes the receiver has granted that have not been used.
+    window: u64,
+    flying: VecDeque<(Time, Item)>,
+    /// Nothing arrives before this: it keeps the order.
+    floor: Time,
+}
+
+/// Something that may leave the sender now.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Departure {
+    Item(Item),
+    Bytes(Vec<u8>),
+}
+
+impl Pipe {
+    pub fn from(floor: Time) -> Self {
+        Self { waiting: VecDeque::new(), window: u64::from(STREAM_WINDOW), flying: VecDeque::new(), floor }
+    }
+
+    pub fn push(&mut self, item: Item) {
+        self.waiting.push_back(item);
+    }
+
+    pub fn granted(&mut self, bytes: u32) {
+        self.window += u64::from(bytes);
+    }
+
+    /// The next thing the window lets through: bytes at most `piece` at a time.
+    pub fn depart(&mut self, piece: usize) -> Option<Departure> {
+        let Some(Item::Bytes(bytes)) = self.waiting.front_mut() else {
+            return self.waiting.pop_front().map(Departure::Item);
+        };
+        let window = usize::try_from(self.window).unwrap_or(usize::MAX);
+        let length = bytes.len().min(window).min(piece.max(1));
+        if length == 0 && !bytes.is_empty() {
+            return None;
+        }
+        let rest = bytes.split_off(length);
+        let leaving = std::mem::replace(bytes, rest);
+        if bytes.is_empty() {
+            self.waiting.pop_front();
+        }
+        self.window -= length as u64;
+        Some(Departure::Bytes(leaving))
+    }
+
+    /// Puts something on its way; returns when it arrives.
+    pub fn fly(&mut self, item: Item, now: Time, latency: Span) -> Time {
+        self.floor = self.floor.max(now + latency);
+        self.flying.push_back((self.floor, item));
+        self.floor
+    }
+
+    /// What has arrived by now, first sent first.
+    pub fn arrive(&mut self, now: Time) -> Option<Item> {
+        match self.flying.front() {
+            Some((at, _)) if *at <= now => self.flying.pop_front().map(|(_, item)| item),
+            Some(_) | None => None,
+        }
+    }
+
+    /// A reset overtakes what waits for credit, and nothing follows it.
+    pub fn abandon(&mut self) {
+        self.waiting.clear();
+    }
+
+    /// Nobody listens at the other end any more.
+    pub fn silence(&mut self) {
+        self.waiting.clear();
+        self.flying.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bytes(item: Option<Departure>) -> usize {
+        match item {
+            Some(Departure::Bytes(bytes)) => bytes.len(),
+            other => panic!("{other:?} instead of bytes"),
+        }
+    }
+
+    #[test]
+    fn a_pipe_lets_through_what_was_granted_and_keeps_the_rest() {
+        let window = STREAM_WINDOW as usize;
+        let mut pipe = Pipe::from(Time::ZERO);
+        pipe.push(Item::Bytes(vec![1; window + 10]));
+        pipe.push(Item::Finish);
+        assert_eq!(bytes(pipe.depart(usize::MAX)), window);
+        assert_eq!(pipe.depart(usize::MAX), None, "neither bytes nor the finish behind them");
+        pipe.granted(4);
+        assert_eq!(bytes(pipe.depart(3)), 3);
+        assert_eq!(bytes(pipe.depart(3)), 1);
+        assert_eq!(pipe.depart(3), None);
+        pipe.granted(100);
+        assert_eq!(bytes(pipe.depart(usize::MAX)), 6);
+        assert_eq!(pipe.depart(usize::MAX), Some(Departure::Item(Item::Finish)));
+    }
+
+    #[test]
+    fn what_was_sent_later_arrives_no_earlier() {
+        let mut pipe = Pipe::from(Time(5));
+        assert_eq!(pipe.fly(Item::Opened, Time(0), Span(100)), Time(100));
+        assert_eq!(pipe.fly(Item::Finish, Time(1), Span(10)), Time(100));
+        assert_eq!(pipe.arrive(Time(99)), None);
+        assert_eq!(pipe.arrive(Time(100)), Some(Item::Opened));
+        assert_eq!(pipe.arrive(Time(100)), Some(Item::Finish));
+    }
+}

@@ -1,0 +1,326 @@
+//! What a run came to: who was served, what was paid, and whether everything held.
+//!
+//! Everything is named as in the scenario and sorted, so that two runs of one scenario can be compared whatever the order
+//! in which things happened.
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Write as _};
+
+use labman_proto_core::money::{Currency, Micros};
+use labman_proto_core::time::Span;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::scenario::Expect;
+
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    pub scenario: String,
+    pub seed: u64,
+    pub trace_hash: String,
+    /// In the scenario's order; jobs that came at random after those of the list.
+    pub outcomes: Vec<JobOutcome>,
+    pub receipts: Vec<ReceiptFacts>,
+    /// Every account of the FEP's ledger, in micro-units.
+    pub balances: BTreeMap<String, i64>,
+    pub currency: Option<Currency>,
+    pub claims: Vec<ClaimFacts>,
+    pub ledger_balanced: bool,
+    /// All jobs had ended, and all money had come to rest, before the duration was over.
+    pub settled: bool,
+    /// What the checkers found, and expectations that were not met. Empty: the run passed.
+    pub failures: Vec<String>,
+    pub virtual_time: Span,
+    pub events: u64,
+    /// What the machines logged, where that was asked for.
+    pub log: Vec<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct JobOutcome {
+    pub job: String,
+    pub user: String,
+    /// 0: there was no answer.
+    pub http_status: u16,
+    pub text: String,
+    pub finish_reason: Option<String>,
+    pub error_code: Option<String>,
+    pub prompt_tokens: Option<u64>,
+    pub completion_tokens: Option<u64>,
+    pub chunks: u64,
+    /// From asking to the first text, in microseconds.
+    pub ttft_us: Option<u64>,
+    /// From asking to the end, in microseconds.
+    pub took_us: u64,
+}
+
+/// A receipt's economic fields.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct ReceiptFacts {
+    pub provider: String,
+    pub gateway: String,
+    pub slug: String,
+    pub input_tokens: u32,
+    pub cached_tokens: u32,
+    pub output_tokens: u32,
+    pub charge: Micros,
+    pub payout: Micros,
+    pub currency: Currency,
+    /// At the provider: `unclaimed`, `in_claim`, `paid`.
+    pub state: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct ClaimFacts {
+    pub provider: String,
+    pub state: String,
+    pub receipts: u64,
+    pub total: Micros,
+    pub currency: Currency,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// Served to its natural end.
+    Completed,
+    /// Answered with an error before any text.
+    Refused,
+    /// No answer, or one that broke off.
+    Failed,
+}
+
+/// What `[[expect]]` may name. Money is in micro-units.
+pub const FIGURES: &[&str] = &[
+    "jobs.total",
+    "jobs.completed",
+    "jobs.refused",
+    "jobs.failed",
+    "jobs.status_400",
+    "jobs.status_401",
+    "jobs.status_404",
+    "jobs.status_429",
+    "jobs.status_503",
+    "tokens.input",
+    "tokens.output",
+    "receipts.total",
+    "receipts.paid",
+    "claims.total",
+    "claims.paid",
+    "money.charged",
+    "money.earned",
+    "money.claimed",
+    "ttft.p50_ms",
+    "ttft.p95_ms",
+    "settled",
+    "events",
+    "virtual_seconds",
+];
+
+impl JobOutcome {
+    pub fn ending(&self) -> Ending {
+        match self.http_status {
+            200 if self.error_code.is_none() && self.finish_reason.is_some() => Ending::Completed,
+            0 | 200 => Ending::Failed,
+            _ => Ending::Refused,
+        }
+    }
+}
+
+impl Report {
+    pub fn passed(&self) -> bool {
+        self.failures.is_empty()
+    }
+
+    /// The value of one of [`FIGURES`].
+    pub fn figure(&self, name: &str) -> Option<i64> {
+        let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
+        let ended = |ending| count(self.outcomes.iter().filter(|job| job.ending() == ending).count());
+        let receipts = |of: fn(&ReceiptFacts) -> i64| self.receipts.iter().map(of).sum();
+        let paid_claims = || self.claims.iter().filter(|claim| claim.state == "paid");
+        let status = |status| count(self.outcomes.iter().filter(|job| job.http_status == status).count());
+        Some(match name {
+            "jobs.total" => count(self.outcomes.len()),
+            "jobs.completed" => ended(Ending::Completed),
+            "jobs.refused" => ended(Ending::Refused),
+            "jobs.failed" => ended(Ending::Failed),
+            "jobs.status_400" => status(400),
+            "jobs.status_401" => status(401),
+            "jobs.status_404" => status(404),
+            "jobs.status_429" => status(429),
+            "jobs.status_503" => status(503),
+            "tokens.input" => receipts(|receipt| i64::from(receipt.input_tokens)),
+            "tokens.output" => receipts(|receipt| i64::from(receipt.output_tokens)),
+            "receipts.total" => count(self.receipts.len()),
+            "receipts.paid" => count(self.receipts.iter().filter(|receipt| receipt.state == "paid").count()),
+            "claims.total" => count(self.claims.len()),
+            "claims.paid" => count(paid_claims().count()),
+            "money.charged" => receipts(|receipt| receipt.charge.0),
+            "money.earned" => receipts(|receipt| receipt.payout.0),
+            "money.claimed" => paid_claims().map(|claim| claim.total.0).sum(),
+            "ttft.p50_ms" => self.ttft_ms(50),
+            "ttft.p95_ms" => self.ttft_ms(95),
+            "settled" => i64::from(self.settled),
+            "events" => i64::try_from(self.events).unwrap_or(i64::MAX),
+            "virtual_seconds" => i64::try_from(self.virtual_time.as_millis() / 1_000).unwrap_or(i64::MAX),
+            _ => return None,
+        })
+    }
+
+    /// Notes the expectations that the figures do not meet.
+    pub fn expect(&mut self, expects: &[Expect]) {
+        for Expect { field, op, value } in expects {
+            match self.figure(field) {
+                Some(figure) if op.holds(figure, *value) => {}
+                Some(figure) => {
+                    let wanted = format!("{field} {} {value}", op.sign());
+                    self.failures.push(format!("expected {wanted}, found {figure}"));
+                }
+                None => self.failures.push(format!("there is no figure {field:?}")),
+            }
+        }
+    }
+
+    /// One line for machines.
+    pub fn to_json(&self) -> Value {
+        let figure = |name: &str| self.figure(name).unwrap_or_default();
+        json!({
+            "scenario": self.scenario,
+            "seed": self.seed,
+            "trace_hash": self.trace_hash,
+            "jobs": {
+                "total": figure("jobs.total"),
+                "completed": figure("jobs.completed"),
+                "refused": figure("jobs.refused"),
+                "failed": figure("jobs.failed"),
+            },
+            "outcomes": self.outcomes,
+            "receipts": self.receipts,
+            "claims": self.claims,
+            "balances": self.balances,
+            "ledger_balanced": self.ledger_balanced,
+            "settled": self.settled,
+            "failures": self.failures,
+            "ttft_ms": { "p50": figure("ttft.p50_ms"), "p95": figure("ttft.p95_ms") },
+            "virtual_seconds": self.virtual_time.as_millis() as f64 / 1e3,
+            "events": self.events,
+        })
+    }
+
+    /// The nearest-rank percentile of the time to the first text; 0 where nobody got any.
+    fn ttft_ms(&self, percent: usize) -> i64 {
+        let mut times: Vec<u64> = self.outcomes.iter().filter_map(|job| job.ttft_us).collect();
+        times.sort_unstable();
+        let rank = (times.len() * percent).div_ceil(100).max(1);
+        times.get(rank - 1).map_or(0, |us| i64::try_from(us / 1_000).unwrap_or(i64::MAX))
+    }
+
+    fn summary(&self, out: &mut String) -> fmt::Result {
+        let figure = |name: &str| self.figure(name).unwrap_or_default();
+        let money = |name: &str| Micros(figure(name));
+        let currency = self.currency.as_ref().map_or("", Currency::as_str);
+        writeln!(
+            out,
+            "{}, seed {}: {}",
+            self.scenario,
+            self.seed,
+            if self.passed() { "passed" } else { "FAILED" }
+        )?;
+        writeln!(out)?;
+        writeln!(
+            out,
+            "  jobs      {} asked: {} completed, {} refused, {} failed",
+            figure("jobs.total"),
+            figure("jobs.completed"),
+            figure("jobs.refused"),
+            figure("jobs.failed")
+        )?;
+        writeln!(out, "  tokens    {} in, {} out", figure("tokens.input"), figure("tokens.output"))?;
+        writeln!(
+            out,
+            "  receipts  {}: users were charged {} {currency}, providers earned {}",
+            figure("receipts.total"),
+            money("money.charged"),
+            money("money.earned")
+        )?;
+        writeln!(
+            out,
+            "  claims    {} of {} paid, together {} {currency}",
+            figure("claims.paid"),
+            figure("claims.total"),
+            money("money.claimed")
+        )?;
+        let balanced = if self.ledger_balanced { "balanced" } else { "NOT BALANCED" };
+        let settled = if self.settled { "everything settled" } else { "not everything settled" };
+        writeln!(out, "  ledger    {balanced}, {settled}")?;
+        writeln!(out, "  TTFT      p50 {} ms, p95 {} ms", figure("ttft.p50_ms"), figure("ttft.p95_ms"))?;
+        writeln!(
+            out,
+            "  run       {} events in {}.{:03} s of virtual time, trace {}",
+            self.events,
+            self.virtual_time.as_millis() / 1_000,
+            self.virtual_time.as_millis() % 1_000,
+            self.trace_hash
+        )?;
+        for job in self.outcomes.iter().filter(|job| job.ending() != Ending::Completed) {
+            let code = job.error_code.as_deref().unwrap_or("no code");
+            writeln!(out, "  job {} of {}: HTTP {} {code}", job.job, job.user, job.http_status)?;
+        }
+        for failure in &self.failures {
+            writeln!(out, "  FAILURE: {failure}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Report {
+    /// One page for people.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut page = String::new();
+        self.summary(&mut page)?;
+        f.write_str(&page)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::Comparison;
+
+    fn served(ttft_us: u64) -> JobOutcome {
+        let finish_reason = Some("stop".into());
+        JobOutcome { http_status: 200, finish_reason, ttft_us: Some(ttft_us), ..JobOutcome::default() }
+    }
+
+    #[test]
+    fn every_figure_that_may_be_expected_has_a_value() {
+        let report = Report::default();
+        assert!(FIGURES.iter().all(|name| report.figure(name).is_some()));
+        assert_eq!(report.figure("jobs"), None);
+    }
+
+    #[test]
+    fn an_expectation_that_is_not_met_fails_the_run() {
+        let mut report =
+            Report { outcomes: (1..=20).map(|n| served(n * 1_000)).collect(), ..Report::default() };
+        let expect = |field: &str, op, value| Expect { field: field.into(), op, value };
+        report.expect(&[
+            expect("jobs.completed", Comparison::Equal, 20),
+            expect("ttft.p50_ms", Comparison::Equal, 10),
+            expect("ttft.p95_ms", Comparison::Equal, 19),
+        ]);
+        assert_eq!(report.failures, Vec::<String>::new());
+        report.expect(&[expect("jobs.failed", Comparison::AtLeast, 1)]);
+        assert_eq!(report.failures, ["expected jobs.failed >= 1, found 0"]);
+    }
+
+    #[test]
+    fn a_stream_that_broke_off_is_not_completed() {
+        assert_eq!(served(1).ending(), Ending::Completed);
+        assert_eq!(JobOutcome { finish_reason: None, ..served(1) }.ending(), Ending::Failed);
+        assert_eq!(
+            JobOutcome { error_code: Some("no_provider".into()), ..served(1) }.ending(),
+            Ending::Failed
+        );
+        assert_eq!(JobOutcome { http_status: 401, ..JobOutcome::default() }.ending(), Ending::Refused);
+    }
+}

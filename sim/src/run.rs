@@ -1,0 +1,327 @@
+//! Runs a scenario: sets it up as an operator would, lets the users ask, and looks at everything with the checkers.
+//!
+//! What is absent: any shortcut into a machine. Accounts are opened and books are read over the admin surfaces.
+
+mod audit;
+mod setup;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use labman_proto_core::limits;
+use labman_proto_core::rng::Seed;
+use labman_proto_core::time::{Span, Time};
+use labman_proto_core::toy;
+use serde_json::Value;
+
+use crate::cast::{Cast, Resident};
+use crate::check::safety;
+use crate::host::HostId;
+use crate::net::link::Latencies;
+use crate::report::{JobOutcome, Report};
+use crate::scenario::Scenario;
+use crate::users::{Answer, Ask};
+use crate::workload::{Planned, plan};
+use crate::world::{Step, World};
+
+/// An admin call must be answered within this.
+const ADMIN_ANSWER: Span = Span::from_secs(10);
+/// What a job's end may lag behind its deadline: the way of its last bytes.
+const DEADLINE_GRACE: Span = Span::from_secs(30);
+
+/// How to run, apart from what.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// Keep what the machines log.
+    pub log: bool,
+}
+
+/// Runs a scenario with a seed.
+pub fn run(scenario: &Scenario, seed: u64) -> Report {
+    run_with(scenario, seed, Options::default())
+}
+
+pub fn run_with(scenario: &Scenario, seed: u64, options: Options) -> Report {
+    let mut run = Run::new(scenario, Seed::from_u64(seed));
+    if options.log {
+        run.world.keep_log();
+    }
+    let mut report = Report { scenario: scenario.name.clone(), seed, ..Report::default() };
+    match run.set_up() {
+        Ok(()) => {
+            run.work();
+            run.audit(&mut report);
+        }
+        Err(why) => run.findings.push(format!("could not be set up: {why}")),
+    }
+    run.finish(&mut report);
+    report.expect(&scenario.expects);
+    report
+}
+
+struct Run<'a> {
+    scenario: &'a Scenario,
+    cast: Cast<'a>,
+    world: World<Resident>,
+    operator: Option<HostId>,
+    hosts: BTreeMap<String, HostId>,
+    users: BTreeSet<HostId>,
+    /// By user.
+    accounts: BTreeMap<String, Account>,
+    jobs: Vec<Job>,
+    /// What each token of the world's stands for.
+    dues: Vec<Due>,
+    /// When the workload started.
+    started: Time,
+    last_job_ended: Time,
+    check_due: bool,
+    over: bool,
+    settled: bool,
+    findings: Vec<String>,
+}
+
+/// What the FEP's operator got for a user.
+struct Account {
+    user: String,
+    api_key: String,
+}
+
+struct Job {
+    planned: Planned,
+    state: JobState,
+}
+
+enum JobState {
+    Waiting,
+    Asked,
+    Ended(Answer),
+}
+
+#[derive(Clone, Debug)]
+enum Due {
+    /// This job is to be asked for.
+    Job(usize),
+    /// This job must have ended.
+    Deadline(usize),
+    Crash(HostId),
+    Restart(HostId),
+    Check,
+    /// Whoever waits, waits no longer.
+    Nap,
+    /// The scenario's duration is over.
+    End,
+}
+
+impl<'a> Run<'a> {
+    fn new(scenario: &'a Scenario, seed: Seed) -> Self {
+        let table = scenario.latency;
+        let latencies = Latencies { mesh: table.mesh, http: table.http, local: table.local };
+        Self {
+            scenario,
+            cast: Cast { scenario, seed: seed.child("cast") },
+            world: World::new(seed.child("world"), latencies),
+            operator: None,
+            hosts: BTreeMap::new(),
+            users: BTreeSet::new(),
+            accounts: BTreeMap::new(),
+            jobs: plan(scenario, seed.child("workload"))
+                .into_iter()
+                .map(|planned| Job { planned, state: JobState::Waiting })
+                .collect(),
+            dues: Vec::new(),
+            started: Time::ZERO,
+            last_job_ended: Time::ZERO,
+            check_due: false,
+            over: false,
+            settled: false,
+            findings: Vec::new(),
+        }
+    }
+
+    /// Lets the users ask, until all is done and settled or the duration is over.
+    fn work(&mut self) {
+        self.started = self.world.now();
+        self.schedule(self.started + self.scenario.duration, Due::End);
+        self.schedule(self.started + self.scenario.check_every, Due::Check);
+        for event in &self.scenario.events {
+            let Some(host) = self.hosts.get(&event.crash).copied() else { continue };
+            let at = self.started + event.at;
+            self.schedule(at, Due::Crash(host));
+            self.schedule(at + event.lasting, Due::Restart(host));
+        }
+        if self.scenario.one_by_one {
+            self.ask_next();
+        } else {
+            for job in 0..self.jobs.len() {
+                self.schedule(self.started + self.jobs[job].planned.at, Due::Job(job));
+            }
+        }
+        while !self.over && !self.settled && self.advance() {
+            if std::mem::take(&mut self.check_due) {
+                self.check();
+                self.schedule(self.world.now() + self.scenario.check_every, Due::Check);
+            }
+        }
+    }
+
+    /// Runs one event. `false`: there will be none any more.
+    fn advance(&mut self) -> bool {
+        match self.world.step() {
+            None => return false,
+            Some(Step::Idle) => {}
+            Some(Step::Moved(host)) => {
+                if self.users.contains(&host) {
+                    self.collect(host);
+                }
+            }
+            Some(Step::Due(token)) => {
+                if let Some(due) = usize::try_from(token).ok().and_then(|token| self.dues.get(token)) {
+                    self.due(due.clone());
+                }
+            }
+        }
+        true
+    }
+
+    fn due(&mut self, due: Due) {
+        match due {
+            Due::Job(job) => self.ask_for(job),
+            Due::Deadline(job) => {
+                let job = &self.jobs[job];
+                if matches!(job.state, JobState::Asked) {
+                    self.findings.push(format!("job {} has not ended by its deadline", job.planned.name));
+                }
+            }
+            Due::Crash(host) => self.world.crash(host),
+            Due::Restart(host) => self.world.restart(host),
+            Due::Check => self.check_due = true,
+            Due::Nap => {}
+            Due::End => self.over = true,
+        }
+    }
+
+    fn schedule(&mut self, at: Time, due: Due) {
+        self.world.schedule(at, self.dues.len() as u64);
+        self.dues.push(due);
+    }
+
+    fn ask_next(&mut self) {
+        let waiting = |job: &Job| matches!(job.state, JobState::Waiting);
+        if let Some(job) = self.jobs.iter().position(waiting) {
+            self.ask_for(job);
+        }
+    }
+
+    fn ask_for(&mut self, index: usize) {
+        let job = &mut self.jobs[index];
+        let planned = &job.planned;
+        let own_key =
+            self.accounts.get(&planned.user).map(|account| account.api_key.clone()).unwrap_or_default();
+        let ask = Ask {
+            job: index,
+            url: format!("http://{}", planned.gateway),
+            api_key: planned.api_key.clone().unwrap_or(own_key),
+            body: planned.body.clone(),
+            streaming: planned.streaming,
+        };
+        let Some(user) = self.hosts.get(&planned.user).copied() else { return };
+        job.state = JobState::Asked;
+        let now = self.world.host_now(user);
+        self.world.command(user, |resident| {
+            if let Resident::User(user) = resident {
+                user.ask(ask, now);
+            }
+        });
+        let deadline = self.world.now() + limits::JOB_TOTAL + DEADLINE_GRACE;
+        self.schedule(deadline, Due::Deadline(index));
+    }
+
+    /// Takes what a user was answered.
+    fn collect(&mut self, host: HostId) {
+        let answers = self.world.command(host, |resident| match resident {
+            Resident::User(user) => user.take_answers(),
+            _ => Vec::new(),
+        });
+        for (index, answer) in answers.unwrap_or_default() {
+            let job = &mut self.jobs[index];
+            let planned = &job.planned;
+            match toy::completion(&planned.body) {
+                Ok(produced) => {
+                    let found = safety::check(&planned.body, planned.streaming, &answer, &produced);
+                    let name = &planned.name;
+                    self.findings.extend(found.into_iter().map(|what| format!("job {name}: {what}")));
+                }
+                Err(_) if answer.text.is_empty() => {}
+                Err(why) => self.findings.push(format!("job {} was served, though: {why}", planned.name)),
+            }
+            job.state = JobState::Ended(answer);
+            self.last_job_ended = self.world.now();
+            if self.scenario.one_by_one {
+                self.ask_next();
+            }
+        }
+    }
+
+    fn all_ended(&self) -> bool {
+        self.jobs.iter().all(|job| matches!(job.state, JobState::Ended(_)))
+    }
+
+    /// Lets time pass.
+    fn nap(&mut self, span: Span) {
+        let until = self.world.now() + span;
+        self.schedule(until, Due::Nap);
+        while self.world.now() < until && self.advance() {}
+    }
+
+    /// Asks a host's admin surface and lets the world go on until it answers.
+    fn ask(&mut self, host: &str, method: &str, path: &str, body: Option<&Value>) -> Result<Value, String> {
+        let place = |why: String| format!("{method} {path} at {host}: {why}");
+        let operator = self.operator.ok_or_else(|| place("there is no operator".into()))?;
+        let ask = |resident: &mut Resident| match resident {
+            Resident::Operator(operator) => Some(operator.ask(host, method, path, body)),
+            _ => None,
+        };
+        let call = self.world.command(operator, ask).flatten();
+        let call = call.ok_or_else(|| place("the operator is gone".into()))?;
+        let give_up = self.world.now() + ADMIN_ANSWER;
+        self.schedule(give_up, Due::Nap);
+        while self.world.now() < give_up && self.advance() {
+            let take = |resident: &mut Resident| match resident {
+                Resident::Operator(operator) => operator.take(call),
+                _ => None,
+            };
+            if let Some(answer) = self.world.command(operator, take).flatten() {
+                return answer.map_err(place);
+            }
+        }
+        Err(place("no answer in time".into()))
+    }
+
+    fn finish(mut self, report: &mut Report) {
+        report.outcomes = self.jobs.iter().map(outcome).collect();
+        report.settled = self.settled;
+        report.trace_hash = self.world.trace_hash();
+        report.virtual_time = Span(self.world.now().0);
+        report.events = self.world.events();
+        report.failures = self.world.take_failures();
+        report.failures.append(&mut self.findings);
+        report.log = self.world.take_log();
+    }
+}
+
+fn outcome(job: &Job) -> JobOutcome {
+    let planned = &job.planned;
+    let named = JobOutcome { job: planned.name.clone(), user: planned.user.clone(), ..JobOutcome::default() };
+    let JobState::Ended(answer) = &job.state else { return named };
+    JobOutcome {
+        http_status: answer.status,
+        text: answer.text.clone(),
+        finish_reason: answer.finish_reason.clone(),
+        error_code: answer.error_code.clone(),
+        prompt_tokens: answer.prompt_tokens,
+        completion_tokens: answer.completion_tokens,
+        chunks: answer.chunks,
+        ttft_us: answer.first_text_after.map(|span| span.0 / 1_000),
+        took_us: answer.took.0 / 1_000,
+        ..named
+    }
+}

@@ -1,0 +1,237 @@
+//! Reading everybody's books over their admin surfaces, for the checkers and for the report.
+
+use std::collections::BTreeMap;
+
+use labman_proto_core::identity::NodeId;
+use labman_proto_core::money::{Currency, Micros};
+use labman_proto_core::time::Span;
+use labman_proto_core::wire::portal::{Receipt, ReceiptId};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::{Job, JobState, Run, outcome};
+use crate::check::ledger::{self, Asked, Books, Held, Ledger, Provider, States};
+use crate::report::{ClaimFacts, Ending, ReceiptFacts, Report};
+use crate::scenario;
+
+/// Lines asked for in one listing. A longer history is more than the checkers can see, and they say so.
+const LISTED: usize = 1_000;
+/// Receipts below the least payout stay unclaimed: after so many claim periods nothing more will come.
+const CLAIM_PERIODS: u64 = 3;
+
+/// The part of a node's `GET /status` that tells whether it is at rest.
+#[derive(Deserialize)]
+struct Status {
+    receipts: States,
+    jobs: Jobs,
+}
+
+#[derive(Deserialize)]
+struct Jobs {
+    gateway: u64,
+    provider: u64,
+    unsettled: u64,
+    receipts_missing: u64,
+}
+
+#[derive(Deserialize)]
+struct Issued {
+    receipts: Vec<Receipt>,
+}
+
+#[derive(Deserialize)]
+struct HeldList {
+    receipts: Vec<Held>,
+}
+
+#[derive(Deserialize)]
+struct Claims {
+    claims: Vec<ClaimLine>,
+}
+
+#[derive(Deserialize)]
+struct ClaimLine {
+    state: String,
+    count: u64,
+    total: Micros,
+    currency: Currency,
+}
+
+impl Run<'_> {
+    /// The periodic look: the ledger must hold at every moment, and when nothing is under way the run is over.
+    pub(super) fn check(&mut self) {
+        let fep = self.scenario.fep.name.as_str();
+        if !self.hosts.get(fep).is_some_and(|host| self.world.is_up(*host)) {
+            return;
+        }
+        match self.get::<Ledger>(fep, "/ledger") {
+            Ok(ledger) => {
+                let at = self.world.now().0 / 1_000_000_000;
+                let found = ledger::check_ledger(&ledger);
+                self.findings.extend(found.into_iter().map(|what| format!("after {at} s: {what}")));
+                self.settled = self.all_ended() && self.is_at_rest(&ledger);
+            }
+            // It may have been struck down while it was asked.
+            Err(_) if !self.scenario.events.is_empty() => {}
+            Err(why) => self.findings.push(why),
+        }
+    }
+
+    fn is_at_rest(&mut self, ledger: &Ledger) -> bool {
+        let held = |line: &ledger::Line| line.account.starts_with("held:") && line.balance != Micros::ZERO;
+        if ledger.accounts.iter().any(held) {
+            return false;
+        }
+        let since_last_job = self.world.now() - self.last_job_ended;
+        let patience = |claim_every: Span| Span(claim_every.0.saturating_mul(CLAIM_PERIODS));
+        let gateways = self.scenario.gateways.iter().map(|gateway| (&gateway.name, Span::default()));
+        let providers = self.scenario.providers.iter().map(|p| (&p.name, patience(p.claim_every)));
+        for (name, patience) in gateways.chain(providers) {
+            let Ok(Status { receipts, jobs }) = self.get::<Status>(name, "/status") else { return false };
+            let working = jobs.gateway + jobs.provider + jobs.unsettled + jobs.receipts_missing > 0;
+            let claiming = receipts.in_claim > 0 || (receipts.unclaimed > 0 && since_last_job < patience);
+            if working || claiming {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// The last look: all books against each other, and into the report.
+    pub(super) fn audit(&mut self, report: &mut Report) {
+        for job in self.jobs.iter().filter(|job| !matches!(job.state, JobState::Ended(_))) {
+            self.findings.push(format!("job {} was never answered", job.planned.name));
+        }
+        report.currency = Some(self.scenario.fep.currency.clone());
+        match self.books() {
+            Ok(books) => {
+                let found = ledger::check(&books);
+                report.ledger_balanced = ledger::check_ledger(&books.ledger).is_empty();
+                self.findings.extend(found);
+                self.fill(report, &books);
+            }
+            Err(why) => self.findings.push(format!("the books can't be read: {why}")),
+        }
+    }
+
+    fn books(&mut self) -> Result<Books, String> {
+        let fep = self.scenario.fep.name.as_str();
+        let ledger = self.get(fep, "/ledger")?;
+        let Issued { receipts: issued } = self.get(fep, &format!("/receipts?limit={LISTED}"))?;
+        if issued.len() >= LISTED {
+            self.findings.push(format!("more than {LISTED} receipts: the checkers don't see them all"));
+        }
+        let mut providers = Vec::new();
+        for provider in &self.scenario.providers {
+            providers.push(self.provider_books(provider)?);
+        }
+        let deposit = |user: &scenario::User| (self.user_id(&user.name), user.deposit);
+        let deposits = self.scenario.users.iter().map(deposit).collect();
+        let asked = self.jobs.iter().map(|job| self.asked(job)).collect();
+        let fees = self.scenario.fep.fees;
+        Ok(Books { ledger, deposits, asked, fees, issued, providers, at_rest: self.settled })
+    }
+
+    fn asked(&self, job: &Job) -> Asked {
+        let facts = outcome(job);
+        let request_id = match &job.state {
+            JobState::Ended(answer) => answer.request_id.clone(),
+            JobState::Waiting | JobState::Asked => None,
+        };
+        Asked {
+            user: self.user_id(&facts.user),
+            request_id,
+            completed: facts.ending() == Ending::Completed,
+            refused: facts.ending() == Ending::Refused,
+            completion_tokens: facts.completion_tokens,
+            job: facts.job,
+        }
+    }
+
+    fn user_id(&self, name: &str) -> String {
+        self.accounts.get(name).map(|account| account.user.clone()).unwrap_or_default()
+    }
+
+    fn provider_books(&mut self, provider: &scenario::Provider) -> Result<Provider, String> {
+        let Status { receipts: states, .. } = self.get(&provider.name, "/status")?;
+        let HeldList { receipts: held } = self.get(&provider.name, &format!("/receipts?limit={LISTED}"))?;
+        let prices = provider.slugs().zip(provider.portmans.iter().map(|portman| portman.price)).collect();
+        let (name, node_id) = (provider.name.clone(), self.cast.node_id(&provider.name));
+        Ok(Provider { name, node_id, held, states, prices })
+    }
+
+    fn fill(&mut self, report: &mut Report, books: &Books) {
+        let nodes = self.names();
+        let named = |node: NodeId| nodes.get(&node).cloned().unwrap_or_else(|| node.to_string());
+        let held: BTreeMap<ReceiptId, &Held> = books
+            .providers
+            .iter()
+            .flat_map(|provider| provider.held.iter().map(|held| (held.receipt_id, held)))
+            .collect();
+        report.receipts = books
+            .issued
+            .iter()
+            .map(|receipt| {
+                let held = held.get(&receipt.receipt_id);
+                ReceiptFacts {
+                    provider: named(receipt.provider_node_id),
+                    gateway: named(receipt.gateway_node_id),
+                    slug: held.map(|held| held.slug.clone()).unwrap_or_default(),
+                    input_tokens: receipt.settled.input,
+                    cached_tokens: receipt.settled.cached,
+                    output_tokens: receipt.settled.output,
+                    charge: receipt.charge,
+                    payout: receipt.payout,
+                    currency: receipt.billing_currency.clone(),
+                    state: held.map_or("undelivered", |held| &held.state).to_owned(),
+                }
+            })
+            .collect();
+        report.receipts.sort();
+        report.claims = self.claims();
+        report.claims.sort();
+        let users =
+            self.accounts.iter().map(|(name, account)| (account.user.clone(), name.clone())).collect();
+        for line in &books.ledger.accounts {
+            report.balances.insert(rename(&line.account, &users, &nodes), line.balance.0);
+        }
+    }
+
+    fn claims(&mut self) -> Vec<ClaimFacts> {
+        let mut facts = Vec::new();
+        for provider in &self.scenario.providers {
+            match self.get::<Claims>(&provider.name, &format!("/claims?limit={LISTED}")) {
+                Ok(Claims { claims }) => facts.extend(claims.into_iter().map(|claim| ClaimFacts {
+                    provider: provider.name.clone(),
+                    state: claim.state,
+                    receipts: claim.count,
+                    total: claim.total,
+                    currency: claim.currency,
+                })),
+                Err(why) => self.findings.push(why),
+            }
+        }
+        facts
+    }
+
+    fn names(&self) -> BTreeMap<NodeId, String> {
+        let gateways = self.scenario.gateways.iter().map(|gateway| &gateway.name);
+        let providers = self.scenario.providers.iter().map(|provider| &provider.name);
+        gateways.chain(providers).map(|name| (self.cast.node_id(name), name.clone())).collect()
+    }
+
+    fn get<T: DeserializeOwned>(&mut self, host: &str, path: &str) -> Result<T, String> {
+        let answer = self.ask(host, "GET", path, None)?;
+        serde_json::from_value(answer).map_err(|error| format!("GET {path} at {host}: {error}"))
+    }
+}
+
+/// An account as the scenario calls its owner.
+fn rename(account: &str, users: &BTreeMap<String, String>, nodes: &BTreeMap<NodeId, String>) -> String {
+    let Some((kind, owner)) = account.split_once(':') else { return account.to_owned() };
+    let node = owner.parse::<NodeId>().ok().and_then(|node| nodes.get(&node));
+    match users.get(owner).or(node) {
+        Some(name) => format!("{kind}:{name}"),
+        None => account.to_owned(),
+    }
+}

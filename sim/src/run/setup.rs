@@ -1,0 +1,108 @@
+//! Setting a scenario up: the FEP first, then accounts, keys, deposits and gateways by its operator, then everybody else.
+
+use std::collections::BTreeSet;
+
+use labman_proto_core::time::Span;
+use serde_json::{Value, json};
+
+use super::{Account, Run};
+use crate::cast::{Resident, portman_name};
+use crate::host::{HostId, Spec};
+
+/// Every gateway must have heard of every model within this.
+const READY_WITHIN: Span = Span::from_secs(60);
+const LOOK_EVERY: Span = Span::from_millis(250);
+
+impl Run<'_> {
+    pub(super) fn set_up(&mut self) -> Result<(), String> {
+        let operator = self.cast.operator();
+        self.operator = Some(self.add(operator));
+        let fep = self.cast.fep();
+        self.add(fep);
+        self.open_accounts()?;
+        self.start_everybody();
+        self.wait_for_models()
+    }
+
+    fn add(&mut self, spec: Spec<Resident>) -> HostId {
+        let name = spec.name.clone();
+        let host = self.world.add(spec);
+        self.hosts.insert(name, host);
+        host
+    }
+
+    fn open_accounts(&mut self) -> Result<(), String> {
+        let fep = self.scenario.fep.name.as_str();
+        for user in &self.scenario.users {
+            let answer = self.ask(fep, "POST", "/users", Some(&json!({ "name": user.name })))?;
+            let id = text(&answer, "user")?;
+            let answer = self.ask(fep, "POST", "/keys", Some(&json!({ "user": id })))?;
+            let account = Account { user: id.clone(), api_key: text(&answer, "api_key")? };
+            self.accounts.insert(user.name.clone(), account);
+            if user.deposit.0 > 0 {
+                let reference = format!("deposit of {}", user.name);
+                let body = json!({ "user": id, "amount": user.deposit.to_string(), "reference": reference });
+                self.ask(fep, "POST", "/deposits", Some(&body))?;
+            }
+        }
+        for gateway in &self.scenario.gateways {
+            let body = json!({ "node_id": self.cast.node_id(&gateway.name), "name": gateway.name });
+            self.ask(fep, "POST", "/gateways", Some(&body))?;
+        }
+        Ok(())
+    }
+
+    fn start_everybody(&mut self) {
+        for gateway in &self.scenario.gateways {
+            let spec = self.cast.gateway(gateway);
+            self.add(spec);
+        }
+        for provider in &self.scenario.providers {
+            let spec = self.cast.provider(provider);
+            self.add(spec);
+            for portman in &provider.portmans {
+                let (runtime, runner) =
+                    (self.cast.runtime(provider, portman), self.cast.portman(provider, portman));
+                debug_assert_eq!(runner.name, portman_name(provider, portman));
+                self.add(runtime);
+                self.add(runner);
+            }
+        }
+        for user in &self.scenario.users {
+            let spec = self.cast.user(user);
+            let host = self.add(spec);
+            self.users.insert(host);
+        }
+    }
+
+    fn wait_for_models(&mut self) -> Result<(), String> {
+        let expected: BTreeSet<String> =
+            self.scenario.providers.iter().flat_map(|provider| provider.slugs()).collect();
+        let give_up = self.world.now() + READY_WITHIN;
+        for gateway in &self.scenario.gateways {
+            loop {
+                let status = self.ask(&gateway.name, "GET", "/status", None)?;
+                let known = slugs(&status);
+                let missing: Vec<_> = expected.difference(&known).collect();
+                if missing.is_empty() {
+                    break;
+                }
+                if self.world.now() >= give_up {
+                    return Err(format!("{} never heard of {missing:?}", gateway.name));
+                }
+                self.nap(LOOK_EVERY);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn slugs(status: &Value) -> BTreeSet<String> {
+    let models = status.get("models").and_then(Value::as_array);
+    models.into_iter().flatten().filter_map(|model| text(model, "slug").ok()).collect()
+}
+
+fn text(answer: &Value, key: &str) -> Result<String, String> {
+    let text = answer.get(key).and_then(Value::as_str);
+    text.map(str::to_owned).ok_or_else(|| format!("no {key:?} in {answer}"))
+}

@@ -1,0 +1,282 @@
+//! A scenario: who is in the mesh, what they ask, what the network is like, and what must come out. A TOML file says it;
+//! the seed does not change it.
+//!
+//! Times of jobs and events count from the moment when every gateway has heard of every model.
+
+mod load;
+mod values;
+
+use labman_proto_core::money::{Currency, Micros};
+use labman_proto_core::time::Span;
+use labman_proto_core::wire::portal::{Fees, Price};
+use serde::Deserialize;
+
+pub use load::{BadScenario, load, parse};
+
+use crate::net::latency::Latency;
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scenario {
+    pub name: String,
+    /// The mesh's name: nodes of other networks are not heard.
+    #[serde(default = "default_network")]
+    pub network: String,
+    /// The run ends after this, whatever is still under way.
+    #[serde(deserialize_with = "values::span")]
+    pub duration: Span,
+    /// Each job starts when the one before it in the file has ended, and `at` is not looked at.
+    #[serde(default)]
+    pub one_by_one: bool,
+    /// How often the checkers look at the ledger.
+    #[serde(default = "default_check_every", deserialize_with = "values::span")]
+    pub check_every: Span,
+    #[serde(default)]
+    pub latency: LatencyTable,
+    pub fep: Fep,
+    #[serde(rename = "gateway")]
+    pub gateways: Vec<Gateway>,
+    #[serde(rename = "provider")]
+    pub providers: Vec<Provider>,
+    #[serde(rename = "user")]
+    pub users: Vec<User>,
+    #[serde(rename = "job", default)]
+    pub jobs: Vec<Job>,
+    /// Jobs that come at random.
+    #[serde(default)]
+    pub arrivals: Vec<Arrivals>,
+    #[serde(rename = "event", default)]
+    pub events: Vec<Event>,
+    #[serde(rename = "expect", default)]
+    pub expects: Vec<Expect>,
+}
+
+/// How long things take.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LatencyTable {
+    /// Between nodes, one way.
+    pub mesh: Latency,
+    /// Between users, nodes and the FEP, one way.
+    pub http: Latency,
+    /// Between a node, its Portmans and their runtimes.
+    pub local: Latency,
+    /// One write or read of a store.
+    pub disk: Latency,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fep {
+    pub name: String,
+    #[serde(default = "default_currency")]
+    pub currency: Currency,
+    #[serde(default, with = "values::Fees")]
+    pub fees: Fees,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Gateway {
+    pub name: String,
+    /// How far its wall clock is off, in milliseconds.
+    #[serde(default)]
+    pub wall_offset_ms: i64,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Provider {
+    pub name: String,
+    pub tenant: String,
+    #[serde(default = "default_claim_every", deserialize_with = "values::span")]
+    pub claim_every: Span,
+    #[serde(default)]
+    pub wall_offset_ms: i64,
+    #[serde(rename = "portman")]
+    pub portmans: Vec<Portman>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Portman {
+    pub ep: String,
+    pub model: String,
+    #[serde(with = "values::Price")]
+    pub price: Price,
+    #[serde(default = "default_slots")]
+    pub slots: u32,
+    /// In tokens.
+    #[serde(default = "default_context_length")]
+    pub context_length: u32,
+    /// The runtime's time from one token to the next.
+    #[serde(default = "default_token_every", deserialize_with = "values::span")]
+    pub token_every: Span,
+    /// Receipts are claimed once they sum to this much.
+    #[serde(default, deserialize_with = "values::amount")]
+    pub least_payout: Micros,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct User {
+    pub name: String,
+    #[serde(default, deserialize_with = "values::amount")]
+    pub deposit: Micros,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Job {
+    pub name: String,
+    pub user: String,
+    /// The only gateway, where there is one.
+    pub gateway: Option<String>,
+    /// `tenant:ep:model`.
+    pub model: String,
+    pub prompt: String,
+    pub max_tokens: Option<u32>,
+    #[serde(default = "yes")]
+    pub stream: bool,
+    pub temperature: Option<f64>,
+    pub seed: Option<i64>,
+    pub stop: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "values::span")]
+    pub at: Span,
+    /// An API key in place of the user's own.
+    pub api_key: Option<String>,
+}
+
+/// A Poisson process of jobs like one another. They are named `<name>-1`, `<name>-2`, ...
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Arrivals {
+    pub name: String,
+    pub user: String,
+    pub gateway: Option<String>,
+    pub model: String,
+    pub prompt: String,
+    pub max_tokens: Option<u32>,
+    #[serde(default = "yes")]
+    pub stream: bool,
+    /// Mean time between two.
+    #[serde(deserialize_with = "values::span")]
+    pub every: Span,
+    #[serde(default, deserialize_with = "values::span")]
+    pub from: Span,
+    #[serde(deserialize_with = "values::span")]
+    pub until: Span,
+}
+
+/// A host dies and comes back.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Event {
+    #[serde(deserialize_with = "values::span")]
+    pub at: Span,
+    /// Name of a FEP, gateway or provider, or `<provider>/<ep>` for a Portman.
+    pub crash: String,
+    #[serde(rename = "for", deserialize_with = "values::span")]
+    pub lasting: Span,
+}
+
+/// What a figure of the report must be.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Expect {
+    /// Such as `jobs.completed`.
+    pub field: String,
+    pub op: Comparison,
+    pub value: i64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub enum Comparison {
+    #[serde(rename = "==")]
+    Equal,
+    #[serde(rename = "!=")]
+    Unequal,
+    #[serde(rename = "<")]
+    Below,
+    #[serde(rename = "<=")]
+    AtMost,
+    #[serde(rename = ">")]
+    Above,
+    #[serde(rename = ">=")]
+    AtLeast,
+}
+
+impl Comparison {
+    pub fn holds(self, left: i64, right: i64) -> bool {
+        match self {
+            Self::Equal => left == right,
+            Self::Unequal => left != right,
+            Self::Below => left < right,
+            Self::AtMost => left <= right,
+            Self::Above => left > right,
+            Self::AtLeast => left >= right,
+        }
+    }
+
+    pub fn sign(self) -> &'static str {
+        match self {
+            Self::Equal => "==",
+            Self::Unequal => "!=",
+            Self::Below => "<",
+            Self::AtMost => "<=",
+            Self::Above => ">",
+            Self::AtLeast => ">=",
+        }
+    }
+}
+
+impl Provider {
+    /// The slugs of what its Portmans serve.
+    pub fn slugs(&self) -> impl Iterator<Item = String> {
+        self.portmans.iter().map(|portman| format!("{}:{}:{}", self.tenant, portman.ep, portman.model))
+    }
+}
+
+impl Default for LatencyTable {
+    fn default() -> Self {
+        let uniform = |least, most| Latency::Uniform(Span::from_millis(least), Span::from_millis(most));
+        Self {
+            mesh: uniform(10, 40),
+            http: uniform(5, 25),
+            local: Latency::Constant(Span::from_nanos(100_000)),
+            disk: Latency::Exponential(Span::from_millis(2)),
+        }
+    }
+}
+
+fn default_network() -> String {
+    "sim".into()
+}
+
+fn default_currency() -> Currency {
+    "XTS".parse().expect("XTS is a currency code")
+}
+
+const fn default_check_every() -> Span {
+    Span::from_secs(5)
+}
+
+const fn default_claim_every() -> Span {
+    Span::from_secs(30)
+}
+
+const fn default_slots() -> u32 {
+    4
+}
+
+const fn default_context_length() -> u32 {
+    4096
+}
+
+const fn default_token_every() -> Span {
+    Span::from_millis(20)
+}
+
+const fn yes() -> bool {
+    true
+}

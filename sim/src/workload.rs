@@ -1,0 +1,93 @@
+//! What users ask, and when: the scenario's list of jobs, and those that come at random.
+
+use labman_proto_core::rng::Seed;
+use labman_proto_core::time::Span;
+use serde_json::{Value, json};
+
+use crate::net::latency::exponential;
+use crate::scenario::{Arrivals, Job, Scenario};
+
+#[derive(Clone, Debug)]
+pub struct Planned {
+    pub name: String,
+    pub user: String,
+    pub gateway: String,
+    pub streaming: bool,
+    /// In place of the user's own.
+    pub api_key: Option<String>,
+    pub body: Value,
+    /// Since the workload's start.
+    pub at: Span,
+}
+
+/// All jobs of a run: first those of the list, in its order.
+pub fn plan(scenario: &Scenario, seed: Seed) -> Vec<Planned> {
+    let mut planned: Vec<Planned> = scenario.jobs.iter().map(|job| listed(scenario, job)).collect();
+    for arrivals in &scenario.arrivals {
+        planned.extend(drawn(scenario, arrivals, seed));
+    }
+    planned
+}
+
+fn listed(scenario: &Scenario, job: &Job) -> Planned {
+    let mut body = body(&job.model, &job.prompt, job.stream, job.max_tokens);
+    if let Some(temperature) = job.temperature {
+        body["temperature"] = json!(temperature);
+    }
+    if let Some(seed) = job.seed {
+        body["seed"] = json!(seed);
+    }
+    if let Some(stop) = &job.stop {
+        body["stop"] = json!(stop);
+    }
+    Planned {
+        name: job.name.clone(),
+        user: job.user.clone(),
+        gateway: gateway(scenario, job.gateway.as_deref()),
+        streaming: job.stream,
+        api_key: job.api_key.clone(),
+        body,
+        at: job.at,
+    }
+}
+
+fn drawn(scenario: &Scenario, arrivals: &Arrivals, seed: Seed) -> Vec<Planned> {
+    let mut draws = seed.child("arrivals").stream(&arrivals.name);
+    let mut at = arrivals.from;
+    let mut planned = Vec::new();
+    loop {
+        at = Span(at.0.saturating_add(exponential(arrivals.every, &mut draws).0));
+        if at >= arrivals.until {
+            return planned;
+        }
+        planned.push(Planned {
+            name: format!("{}-{}", arrivals.name, planned.len() + 1),
+            user: arrivals.user.clone(),
+            gateway: gateway(scenario, arrivals.gateway.as_deref()),
+            streaming: arrivals.stream,
+            api_key: None,
+            body: body(&arrivals.model, &arrivals.prompt, arrivals.stream, arrivals.max_tokens),
+            at,
+        });
+    }
+}
+
+fn body(model: &str, prompt: &str, stream: bool, max_tokens: Option<u32>) -> Value {
+    let mut body = json!({
+        "model": model,
+        "messages": [{ "role": "user", "content": prompt }],
+        "stream": stream,
+    });
+    if stream {
+        body["stream_options"] = json!({ "include_usage": true });
+    }
+    if let Some(max_tokens) = max_tokens {
+        body["max_tokens"] = json!(max_tokens);
+    }
+    body
+}
+
+fn gateway(scenario: &Scenario, named: Option<&str>) -> String {
+    let first = scenario.gateways.first().map(|gateway| gateway.name.as_str());
+    named.or(first).unwrap_or_default().to_owned()
+}

@@ -1,0 +1,304 @@
+//! Streams: opening them on links and as HTTP exchanges, carrying their bytes under credit, and ending them.
+
+use labman_proto_core::http::{RequestHead, ResponseHead, Surface};
+use labman_proto_core::machine::{Input, LinkId, Machine, ResetCode, StreamId};
+use labman_proto_core::time::{Span, Time};
+
+use super::{Event, World};
+use crate::host::{Address, HostId};
+use crate::net::link::{LinkKey, LinkState, Route};
+use crate::net::stream::{Departure, End, Item, Pipe, Side, Stream, StreamKey};
+
+impl<M: Machine> World<M> {
+    pub(super) fn open(&mut self, host: HostId, id: StreamId, link: LinkId) {
+        let Some((key, side)) = self.hosts[host.0].links.get(&link).copied() else {
+            return self.misused_link(host, "a stream", link);
+        };
+        let Some(found) = self.links.get(&key) else { return };
+        let (here, there) = (&found.ends[side.index()], &found.ends[side.other().index()]);
+        let (route, other) = (found.route, there.host);
+        // Neither side hears of a stream before it has heard of its link.
+        let floors = [there.hears_from(), here.hears_from()];
+        let stream = self.new_stream(Some(key), route, (host, id), other, floors);
+        if let Some(link) = self.links.get_mut(&key) {
+            link.streams.insert(stream);
+        }
+        self.push(stream, Side::Opener, Item::Opened);
+    }
+
+    pub(super) fn request(&mut self, host: HostId, id: StreamId, url: &str, head: RequestHead) {
+        let (surface, address) = match url.strip_prefix("admin://") {
+            Some(name) => (Surface::Admin, Address::Admin(name.to_owned())),
+            None => (Surface::Public, Address::Http(authority(url).to_owned())),
+        };
+        let there = self.addresses.get(&address).copied();
+        let route = match surface {
+            Surface::Admin => Route::Admin,
+            Surface::Public if there.is_some_and(|there| self.is_local(there)) => Route::Local,
+            Surface::Public => Route::Http,
+        };
+        // An address nobody has is an exchange with oneself that fails.
+        let stream = self.new_stream(None, route, (host, id), there.unwrap_or(host), [Time::ZERO; 2]);
+        match there {
+            Some(_) => self.push(stream, Side::Opener, Item::Request(surface, head)),
+            None => {
+                self.leave(stream, Side::Opened);
+                self.push(stream, Side::Opened, Item::Reset(ResetCode::Unreachable));
+            }
+        }
+    }
+
+    pub(super) fn respond(&mut self, host: HostId, id: StreamId, head: ResponseHead) {
+        match self.sender(host, id) {
+            Some((stream, side)) => self.push(stream, side, Item::Response(head)),
+            None => self.misused(host, "a response", id),
+        }
+    }
+
+    pub(super) fn send(&mut self, host: HostId, id: StreamId, bytes: Vec<u8>) {
+        match self.sender(host, id) {
+            Some((stream, side)) => self.push(stream, side, Item::Bytes(bytes)),
+            None => self.misused(host, "bytes", id),
+        }
+    }
+
+    pub(super) fn finish(&mut self, host: HostId, id: StreamId) {
+        let Some((stream, side)) = self.sender(host, id) else {
+            return self.misused(host, "a finish", id);
+        };
+        if let Some(found) = self.streams.get_mut(&stream) {
+            found.ends[side.index()].sent_last();
+        }
+        self.push(stream, side, Item::Finish);
+        self.forget_stream(stream);
+    }
+
+    /// A reset or a grant may cross the stream's end: then it does nothing.
+    pub(super) fn reset(&mut self, host: HostId, id: StreamId, code: ResetCode) {
+        let Some((stream, side)) = self.hosts[host.0].streams.get(&id).copied() else { return };
+        self.leave(stream, side);
+        if let Some(found) = self.streams.get_mut(&stream) {
+            found.pipes[side.index()].abandon();
+        }
+        self.push(stream, side, Item::Reset(code));
+        self.forget_stream(stream);
+    }
+
+    pub(super) fn grant(&mut self, host: HostId, id: StreamId, bytes: u32) {
+        let Some((stream, side)) = self.hosts[host.0].streams.get(&id).copied() else { return };
+        let Some(route) = self.streams.get(&stream).map(|found| found.route) else { return };
+        let at = self.engine.now() + self.draw(host, route);
+        self.engine.schedule(at, Event::Window { stream, side: side.other(), bytes });
+    }
+
+    pub(super) fn window(&mut self, key: StreamKey, side: Side, bytes: u32) -> Option<HostId> {
+        let stream = self.streams.get_mut(&key)?;
+        let host = stream.ends[side.index()].host;
+        stream.pipes[side.index()].granted(bytes);
+        self.pump(key, side);
+        Some(host)
+    }
+
+    pub(super) fn credit(&mut self, key: StreamKey, side: Side, bytes: u32) -> Option<HostId> {
+        let stream = self.streams.get(&key)?;
+        let end = &stream.ends[side.index()];
+        let host = end.host;
+        if let (Some(id), false) = (end.id, end.is_gone()) {
+            self.handle(host, Input::Credit { stream: id, bytes });
+        }
+        Some(host)
+    }
+
+    pub(super) fn arrival(&mut self, key: StreamKey, to: Side) -> Option<HostId> {
+        let now = self.engine.now();
+        let host = self.streams.get(&key)?.ends[to.index()].host;
+        while let Some(stream) = self.streams.get_mut(&key) {
+            let Some(item) = stream.pipes[to.other().index()].arrive(now) else { break };
+            if !stream.ends[to.index()].is_gone() {
+                self.arrived(key, to, host, item);
+            }
+        }
+        Some(host)
+    }
+
+    fn arrived(&mut self, key: StreamKey, to: Side, host: HostId, item: Item) {
+        let Some((id, link)) = self.name_at(key, to) else { return self.bounce(key, to) };
+        match item {
+            Item::Opened => {
+                if let Some(link) = link {
+                    self.handle(host, Input::Opened { stream: id, link });
+                }
+            }
+            Item::Request(surface, head) => self.handle(host, Input::Request { stream: id, surface, head }),
+            Item::Response(head) => self.handle(host, Input::Response { stream: id, head }),
+            Item::Bytes(bytes) => self.handle(host, Input::Bytes { stream: id, bytes: &bytes }),
+            Item::Finish => {
+                if let Some(stream) = self.streams.get_mut(&key) {
+                    stream.ends[to.index()].got_last();
+                }
+                self.forget_stream(key);
+                self.handle(host, Input::Finished { stream: id });
+            }
+            Item::Reset(code) => self.tear(key, to, code),
+        }
+    }
+
+    /// What the machine calls the stream and its link; a name is given with the first thing that arrives. `None`: the
+    /// host has died since, or the link has.
+    fn name_at(&mut self, key: StreamKey, to: Side) -> Option<(StreamId, Option<LinkId>)> {
+        let stream = self.streams.get_mut(&key)?;
+        let end = &mut stream.ends[to.index()];
+        let host = &mut self.hosts[end.host.0];
+        if !host.is_up() || host.life != end.life {
+            return None;
+        }
+        let link = match stream.link {
+            None => None,
+            Some(link) => {
+                let ends = &self.links.get(&link)?.ends;
+                let end = ends.iter().find(|link_end| link_end.host == end.host)?;
+                matches!(end.state, LinkState::Up(_)).then_some(Some(end.id))?
+            }
+        };
+        let id = match end.id {
+            Some(id) => id,
+            None => {
+                let id = host.next_stream();
+                host.streams.insert(id, (key, to));
+                end.id = Some(id);
+                id
+            }
+        };
+        Some((id, link))
+    }
+
+    /// Nobody is there any more. An operating system refuses an HTTP exchange in its place; on a link only silence
+    /// answers, until the link is found dead.
+    fn bounce(&mut self, key: StreamKey, to: Side) {
+        let exchange = self.streams.get(&key).is_some_and(|stream| stream.link.is_none());
+        self.leave(key, to);
+        if exchange {
+            self.push(key, to, Item::Reset(ResetCode::Unreachable));
+        }
+        self.forget_stream(key);
+    }
+
+    /// Ends the stream at that side, and tells its machine.
+    pub(super) fn tear(&mut self, key: StreamKey, side: Side, code: ResetCode) {
+        let Some(end) = self.streams.get(&key).map(|stream| &stream.ends[side.index()]) else { return };
+        let (host, id, was_gone) = (end.host, end.id, end.is_gone());
+        self.leave(key, side);
+        self.forget_stream(key);
+        if let (Some(id), false) = (id, was_gone) {
+            self.handle(host, Input::Reset { stream: id, code });
+        }
+    }
+
+    /// That side neither sends nor hears anything on the stream any more.
+    pub(super) fn leave(&mut self, key: StreamKey, side: Side) {
+        let Some(stream) = self.streams.get_mut(&key) else { return };
+        stream.ends[side.index()].leave();
+        stream.pipes[side.other().index()].silence();
+        self.forget_stream(key);
+    }
+
+    /// The host dies: its HTTP exchanges are reset by its operating system.
+    pub(super) fn cut_streams(&mut self, host: HostId) {
+        for (_, (key, side)) in std::mem::take(&mut self.hosts[host.0].streams) {
+            if let Some(stream) = self.streams.get_mut(&key).filter(|stream| stream.link.is_none()) {
+                stream.pipes[side.index()].abandon();
+                self.bounce(key, side);
+            }
+        }
+    }
+
+    fn new_stream(
+        &mut self,
+        link: Option<LinkKey>,
+        route: Route,
+        (host, id): (HostId, StreamId),
+        other: HostId,
+        floors: [Time; 2],
+    ) -> StreamKey {
+        let key = StreamKey(self.next_key());
+        self.hosts[host.0].streams.insert(id, (key, Side::Opener));
+        let ends = [
+            End::new(host, self.hosts[host.0].life, Some(id)),
+            End::new(other, self.hosts[other.0].life, None),
+        ];
+        self.streams.insert(key, Stream { link, route, ends, pipes: floors.map(Pipe::from) });
+        key
+    }
+
+    fn sender(&self, host: HostId, id: StreamId) -> Option<(StreamKey, Side)> {
+        let (key, side) = self.hosts[host.0].streams.get(&id).copied()?;
+        self.streams.get(&key)?.ends[side.index()].may_send().then_some((key, side))
+    }
+
+    fn push(&mut self, key: StreamKey, side: Side, item: Item) {
+        if let Some(stream) = self.streams.get_mut(&key) {
+            stream.pipes[side.index()].push(item);
+            self.pump(key, side);
+        }
+    }
+
+    /// Sends off what the window lets through.
+    fn pump(&mut self, key: StreamKey, side: Side) {
+        let now = self.engine.now();
+        let Some(stream) = self.streams.get_mut(&key) else { return };
+        let (end, route) = (&stream.ends[side.index()], stream.route);
+        let draws = &mut self.hosts[end.host.0].draws;
+        let latency = self.latencies.of(route);
+        let mut left: u32 = 0;
+        loop {
+            // Cut anywhere: no machine may rely on where one message ends and the next begins.
+            let piece = if draws.below(4) == 0 { 1 + draws.below(512) as usize } else { usize::MAX };
+            let item = match stream.pipes[side.index()].depart(piece) {
+                None => break,
+                Some(Departure::Item(item)) => item,
+                Some(Departure::Bytes(bytes)) => {
+                    left = left.saturating_add(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
+                    Item::Bytes(bytes)
+                }
+            };
+            let at = stream.pipes[side.index()].fly(item, now, latency.draw(draws));
+            self.engine.schedule(at, Event::Arrival { stream: key, to: side.other() });
+        }
+        if left > 0 {
+            self.engine.schedule(now, Event::Credit { stream: key, side, bytes: left });
+        }
+    }
+
+    /// Drops the names of ends that are gone, and the stream with its last end.
+    fn forget_stream(&mut self, key: StreamKey) {
+        let Some(stream) = self.streams.get(&key) else { return };
+        for end in stream.ends.iter().filter(|end| end.is_gone()) {
+            if let Some(id) = end.id {
+                self.hosts[end.host.0].streams.remove(&id);
+            }
+        }
+        if stream.ends.iter().all(End::is_gone) {
+            let link = stream.link;
+            self.streams.remove(&key);
+            if let Some(link) = link.and_then(|link| self.links.get_mut(&link)) {
+                link.streams.remove(&key);
+            }
+        }
+    }
+
+    /// How long one thing that this host sends takes.
+    pub(super) fn draw(&mut self, host: HostId, route: Route) -> Span {
+        self.latencies.of(route).draw(&mut self.hosts[host.0].draws)
+    }
+
+    /// Runtimes stand next to the Portmans that ask them.
+    fn is_local(&self, host: HostId) -> bool {
+        self.hosts[host.0].local
+    }
+}
+
+/// The authority of a URL: `host:port`.
+pub(super) fn authority(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.split('/').next().unwrap_or(rest)
+}
