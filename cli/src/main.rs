@@ -1,1 +1,75 @@
-fn main() {}
+//! `labman-cli`: what a running labmand knows, over its admin socket, for eyes and (with `--json`) for programs.
+//!
+//! One file a command; none of them decides anything.
+
+mod receipts;
+mod status;
+mod table;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use labman_node::admin::{Admin, AdminError};
+use labman_node::{commands, config};
+
+/// Asks a running labmand
+#[derive(Parser, Debug)]
+#[command(name = "labman-cli", version)]
+struct Cli {
+    /// The config of the labmand to ask
+    #[arg(long, value_name = "FILE", global = true, default_value = "/etc/labman/labman.toml")]
+    config: PathBuf,
+    /// Its admin socket, instead of the one its config names
+    #[arg(long, value_name = "PATH", global = true)]
+    socket: Option<PathBuf>,
+    /// Print the answer as JSON
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Who it is, whom it is connected to, what it serves and what is owed to it
+    Status,
+    /// The receipts of work done here, newest first
+    Receipts {
+        /// At most this many
+        #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        limit: u32,
+    },
+}
+
+fn main() -> ExitCode {
+    commands::run(Cli::parse().run())
+}
+
+impl Cli {
+    async fn run(self) -> Result<(), String> {
+        let socket = match &self.socket {
+            Some(socket) => socket.clone(),
+            None => config::labmand::Labmand::read_data_dir(&self.config)
+                .map_err(|why| format!("{why}; or name the admin socket with --socket"))?
+                .join("admin.sock"),
+        };
+        let admin = Admin::at(&socket);
+        let (path, show): (String, fn(&serde_json::Value) -> String) = match self.command {
+            Command::Status => ("/status".to_string(), status::for_eyes),
+            Command::Receipts { limit } => (format!("/receipts?limit={limit}"), receipts::for_eyes),
+        };
+        let answer = admin.get(&path).await.map_err(|why| with_next_step(&why))?;
+        let text = if self.json { format!("{answer:#}") } else { show(&answer) };
+        // Whoever closes the pipe has read enough.
+        let _ = std::io::Write::write_all(&mut std::io::stdout(), format!("{text}\n").as_bytes());
+        Ok(())
+    }
+}
+
+fn with_next_step(why: &AdminError) -> String {
+    match why {
+        AdminError::Unreachable(_) => format!("{why} (`labmand --config FILE` starts it; --socket names its socket)"),
+        AdminError::Refused { .. } | AdminError::Garbled { .. } => why.to_string(),
+    }
+}

@@ -1,0 +1,87 @@
+//! `labman-cli status`.
+
+use serde_json::Value;
+
+use crate::table::{Table, short, text};
+
+pub(crate) fn for_eyes(answer: &Value) -> String {
+    let figures = |name: &str| {
+        let fields = answer[name].as_object().into_iter().flatten();
+        fields.map(|(name, count)| format!("{} {}", text(count), name.replace('_', " "))).collect::<Vec<_>>().join(", ")
+    };
+    let mut lines = vec![
+        format!("node      {}", text(&answer["node_id"])),
+        format!("network   {}", text(&answer["network"])),
+        format!("roles     {}", roles(&answer["roles"])),
+        format!("up        {}", uptime(answer["uptime_ms"].as_u64().unwrap_or_default())),
+        format!("receipts  {}", figures("receipts")),
+        format!("jobs      {}", figures("jobs")),
+    ];
+    lines.extend(section("links", "none: check the [[bootstrap]] entries and the log", links(answer)));
+    lines.extend(section("models", "none: no Portman with a model is attached, and none is known of", models(answer)));
+    lines.extend(section("Portmans", "none configured", portmans(answer)));
+    lines.join("\n")
+}
+
+fn links(answer: &Value) -> Table {
+    let mut table = Table::new(&["  node", "admitted", "dialled"]);
+    for link in items(&answer["links"]) {
+        let by = if link["dialled"] == true { "by us" } else { "by it" };
+        table.row(vec![format!("  {}", short(&link["node_id"])), text(&link["admitted"]), by.to_string()]);
+    }
+    table
+}
+
+fn models(answer: &Value) -> Table {
+    let mut table = Table::new(&["  model", "provider", "slots"]);
+    for model in items(&answer["models"]) {
+        table.row(vec![format!("  {}", text(&model["slug"])), short(&model["provider"]), text(&model["slots"])]);
+    }
+    table
+}
+
+fn portmans(answer: &Value) -> Table {
+    let mut table = Table::new(&["  ep", "attached", "models"]);
+    for portman in items(&answer["portmans"]) {
+        let models = items(&portman["models"]).map(|model| text(&model["id"])).collect::<Vec<_>>().join(", ");
+        table.row(vec![format!("  {}", text(&portman["ep"])), text(&portman["attached"]), models]);
+    }
+    table
+}
+
+fn section(name: &str, empty: &str, table: Table) -> [String; 2] {
+    let body = if table.is_empty() { format!("  {empty}") } else { table.text() };
+    [format!("\n{name}"), body]
+}
+
+fn items(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().into_iter().flatten()
+}
+
+fn roles(value: &Value) -> String {
+    let roles = value.as_object().into_iter().flatten().filter(|(_, has)| **has == true);
+    roles.map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+fn uptime(ms: u64) -> String {
+    let secs = ms / 1000;
+    match (secs / 86_400, secs / 3600 % 24, secs / 60 % 60, secs % 60) {
+        (0, 0, 0, secs) => format!("{secs} s"),
+        (0, 0, minutes, secs) => format!("{minutes} min {secs} s"),
+        (0, hours, minutes, _) => format!("{hours} h {minutes} min"),
+        (days, hours, ..) => format!("{days} d {hours} h"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_lonely_node_is_told_what_to_look_at() {
+        let shown = for_eyes(&json!({ "node_id": "N", "roles": { "gateway": false, "provider": true }, "uptime_ms": 61_000 }));
+        assert!(shown.contains("roles     provider") && shown.contains("up        1 min 1 s"), "{shown}");
+        assert!(shown.contains("none: check the [[bootstrap]] entries"), "{shown}");
+    }
+}

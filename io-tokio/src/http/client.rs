@@ -1,0 +1,138 @@
+//! The machine's own requests, over pooled connections. Plain HTTP: TLS is a local proxy's business in this version.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http_body_util::{BodyExt, Either, Full};
+use hyper::Uri;
+use hyper_util::client::legacy;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use labman_proto_core::http::RequestHead;
+use labman_proto_core::machine::ResetCode;
+
+use crate::http::body::StreamedBody;
+use crate::http::head;
+use crate::stream::{Incoming, Out, Outgoing};
+
+const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+/// How long an idle connection is kept, and how many to one host.
+const IDLE_FOR: Duration = Duration::from_secs(30);
+const IDLE_PER_HOST: usize = 32;
+/// What hyper buffers of a connection.
+const BUFFER: usize = 64 * 1024;
+
+#[derive(Clone)]
+pub(crate) struct Client {
+    hyper: legacy::Client<HttpConnector, Either<Full<Bytes>, StreamedBody>>,
+}
+
+impl Client {
+    pub(crate) fn new() -> Self {
+        let hyper = legacy::Client::builder(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE_FOR)
+            .pool_max_idle_per_host(IDLE_PER_HOST)
+            .http1_max_buf_size(BUFFER)
+            .build(connector());
+        Self { hyper }
+    }
+}
+
+pub(crate) fn connector() -> HttpConnector {
+    let mut connector = HttpConnector::new();
+    connector.set_nodelay(true);
+    connector.set_connect_timeout(Some(CONNECT_WITHIN));
+    connector
+}
+
+/// Carries one request out. The machine's reset drops it at whatever point it is, which closes its connection.
+pub(crate) async fn exchange(
+    client: Client,
+    url: String,
+    head: RequestHead,
+    outgoing: Outgoing,
+    mut incoming: Incoming,
+) {
+    let mut watch = incoming.watch();
+    let done = tokio::select! {
+        done = ask(&client, &url, head, outgoing, &mut incoming) => done,
+        _ = watch.aborted() => return,
+    };
+    if let Err(what) = done {
+        tracing::debug!(url, "a request failed: {what}");
+        incoming.reset(ResetCode::Unreachable).await;
+    }
+}
+
+async fn ask(
+    client: &Client,
+    url: &str,
+    head: RequestHead,
+    outgoing: Outgoing,
+    incoming: &mut Incoming,
+) -> Result<(), String> {
+    let uri: Uri = format!("{}{}", url.trim_end_matches('/'), head.path)
+        .parse()
+        .map_err(|error| format!("{url:?} is not a URL: {error}"))?;
+    if uri.scheme_str() == Some("https") {
+        tracing::warn!(url, "https is not supported in this version: use http, or a local proxy that adds TLS");
+        return Err("https is not supported".into());
+    }
+    let (body, kept) = body(outgoing);
+    let request = head::request(uri, head, body).map_err(|error| error.to_string())?;
+    let response = client.hyper.request(request).await.map_err(|error| causes(&error))?;
+    if let Some((outgoing, bytes)) = kept {
+        outgoing.took(bytes);
+    }
+
+    let (parts, mut body) = response.into_parts();
+    incoming.respond(head::response_head(&parts)).await;
+    let mut watch = incoming.watch();
+    loop {
+        let frame = tokio::select! {
+            frame = body.frame() => frame,
+            _ = watch.unwanted() => return Ok(()),
+        };
+        match frame {
+            Some(Ok(frame)) => {
+                if incoming.deliver(frame.into_data().unwrap_or_default()).await.is_err() {
+                    return Ok(());
+                }
+            }
+            Some(Err(error)) => return Err(causes(&error)),
+            None => {
+                incoming.finished().await;
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// A body that the machine sent in one breath goes out whole, with its length: not every server takes chunks.
+fn body(mut outgoing: Outgoing) -> (Either<Full<Bytes>, StreamedBody>, Option<(Outgoing, usize)>) {
+    let mut whole = BytesMut::new();
+    while let Some(out) = outgoing.try_next() {
+        match out {
+            Out::Send(bytes) => whole.extend_from_slice(&bytes),
+            Out::Finish => {
+                let len = whole.len();
+                return (Either::Left(Full::new(whole.freeze())), Some((outgoing, len)));
+            }
+            Out::Response(_) => {}
+        }
+    }
+    (Either::Right(StreamedBody::upload(outgoing, whole.freeze())), None)
+}
+
+pub(crate) fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,220 @@
+//! One connection's exchanges: requests to the machine, its answers to the client.
+//!
+//! An answer and the request's body move independently, so that a machine may answer before it has read everything (413)
+//! and the client still gets to read that answer.
+
+use std::convert::Infallible;
+use std::future::pending;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Either, Full};
+use hyper::body::{Body, Incoming as RequestBody};
+use hyper::header::{CONNECTION, HeaderValue};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use labman_proto_core::http::Surface;
+use labman_proto_core::machine::ResetCode;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::{Notify, oneshot, watch};
+use tokio::time::timeout;
+
+use crate::config::HttpLimits;
+use crate::http::body::StreamedBody;
+use crate::http::stall::StallGuard;
+use crate::http::{Slot, head};
+use crate::port::{Happening, Port};
+use crate::stream::{self, Incoming, Out, Outgoing};
+
+/// How much, and for how long, of a request's rest is read and dropped once it has been answered: a client that is
+/// still writing would otherwise lose the answer to a reset of its connection.
+const DRAIN_BYTES: usize = 8 * 1024 * 1024;
+const DRAIN_FOR: Duration = Duration::from_secs(5);
+
+type Answer = Response<Either<StreamedBody, Full<Bytes>>>;
+
+#[derive(Clone)]
+pub(super) struct Server {
+    pub(super) surface: Surface,
+    pub(super) limits: Arc<HttpLimits>,
+    pub(super) port: Port,
+}
+
+impl Server {
+    /// Serves until the client goes, or, once draining, until the exchange under way has ended.
+    pub(super) async fn serve(
+        self,
+        socket: impl AsyncRead + AsyncWrite + Unpin,
+        slot: Option<Slot>,
+        mut draining: watch::Receiver<bool>,
+    ) {
+        let _slot = slot;
+        let cut = Arc::new(Notify::new());
+        let service = service_fn(|request| self.exchange(request, cut.clone()));
+        let mut connection = pin!(
+            http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(self.limits.header_timeout)
+                .max_headers(self.limits.headers)
+                .max_buf_size(self.limits.head_bytes)
+                .serve_connection(TokioIo::new(StallGuard::new(socket, self.limits.write_idle)), service)
+        );
+        let mut told = false;
+        loop {
+            tokio::select! {
+                ended = connection.as_mut() => {
+                    if let Err(error) = ended {
+                        tracing::debug!("an HTTP connection failed: {error}");
+                    }
+                    return;
+                }
+                () = cut.notified() => return,
+                _ = draining.wait_for(|draining| *draining), if !told => {
+                    told = true;
+                    connection.as_mut().graceful_shutdown();
+                }
+            }
+        }
+    }
+
+    async fn exchange(&self, request: Request<RequestBody>, cut: Arc<Notify>) -> Result<Answer, Infallible> {
+        let (parts, body) = request.into_parts();
+        let id = self.port.next_stream();
+        let (handle, outgoing, incoming) = stream::new(id, &self.port);
+        let head = head::request_head(&parts);
+        self.port.send(Happening::Request { stream: id, surface: self.surface, head, handle }).await;
+        let mut pending_answer = PendingAnswer(Some(outgoing));
+
+        let (finished, answered) = oneshot::channel();
+        let (stall, stalled) = oneshot::channel();
+        let whole = body.is_end_stream();
+        if whole {
+            incoming.finished().await;
+        }
+        let intake = Intake { body, incoming, body_idle: self.limits.body_idle, stall: Some(stall) };
+        self.port.spawn(intake.run(whole, answered, cut));
+
+        let out = tokio::select! {
+            out = pending_answer.next() => out,
+            Ok(()) = stalled => return Ok(refusal(StatusCode::REQUEST_TIMEOUT)),
+        };
+        let Some(outgoing) = pending_answer.0.take() else { return Ok(refusal(StatusCode::INTERNAL_SERVER_ERROR)) };
+        let body = StreamedBody::answer(outgoing, finished);
+        match out {
+            Some(Out::Response(head)) => Ok(head::response(head, Either::Left(body)).unwrap_or_else(|error| {
+                tracing::error!("the machine answered with an invalid head: {error}");
+                refusal(StatusCode::INTERNAL_SERVER_ERROR)
+            })),
+            Some(Out::Send(_) | Out::Finish) => {
+                tracing::error!("the machine answered without a head");
+                Ok(refusal(StatusCode::INTERNAL_SERVER_ERROR))
+            }
+            // The machine reset it: the intake cuts the connection.
+            None => pending().await,
+        }
+    }
+}
+
+/// Waits for the machine's head. Dropped before that: the client has gone.
+struct PendingAnswer(Option<Outgoing>);
+
+impl PendingAnswer {
+    async fn next(&mut self) -> Option<Out> {
+        match &mut self.0 {
+            Some(outgoing) => outgoing.next().await,
+            None => None,
+        }
+    }
+}
+
+impl Drop for PendingAnswer {
+    fn drop(&mut self) {
+        if let Some(outgoing) = &self.0 {
+            outgoing.reset_soon(ResetCode::Cancelled);
+        }
+    }
+}
+
+/// Takes in a request's body, and watches for the machine's reset as long as the exchange lasts.
+struct Intake {
+    body: RequestBody,
+    incoming: Incoming,
+    body_idle: Duration,
+    stall: Option<oneshot::Sender<()>>,
+}
+
+impl Intake {
+    /// `answered`: the whole answer has been handed over, or dropped.
+    async fn run(mut self, whole: bool, mut answered: oneshot::Receiver<()>, cut: Arc<Notify>) {
+        let mut watch = self.incoming.watch();
+        let exchange = async {
+            if whole || self.take_in(&mut answered).await {
+                let _ = answered.await;
+                return;
+            }
+            // Nobody wants the rest: the stream ends here.
+            self.incoming.reset(ResetCode::Cancelled).await;
+            let _ = timeout(DRAIN_FOR, self.drain()).await;
+        };
+        tokio::select! {
+            () = exchange => {}
+            _ = watch.aborted() => cut.notify_one(),
+        }
+    }
+
+    /// Whether the body came in whole, before the answer was complete.
+    async fn take_in(&mut self, answered: &mut oneshot::Receiver<()>) -> bool {
+        let mut watch = self.incoming.watch();
+        loop {
+            let frame = tokio::select! {
+                frame = timeout(self.body_idle, self.body.frame()) => frame,
+                _ = watch.unwanted() => return false,
+                _ = &mut *answered => return false,
+            };
+            let bytes = match frame {
+                Ok(Some(Ok(frame))) => frame.into_data().unwrap_or_default(),
+                Ok(Some(Err(error))) => {
+                    tracing::debug!("a request's body ended early: {error}");
+                    return false;
+                }
+                Ok(None) => {
+                    self.incoming.finished().await;
+                    return true;
+                }
+                Err(_) => {
+                    if let Some(stall) = self.stall.take() {
+                        let _ = stall.send(());
+                    }
+                    return false;
+                }
+            };
+            let delivered = tokio::select! {
+                delivered = self.incoming.deliver(bytes) => delivered.is_ok(),
+                _ = &mut *answered => false,
+            };
+            if !delivered {
+                return false;
+            }
+        }
+    }
+
+    async fn drain(&mut self) {
+        let mut left = DRAIN_BYTES;
+        while let Some(Ok(frame)) = self.body.frame().await {
+            let Some(rest) = left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) else { return };
+            left = rest;
+        }
+    }
+}
+
+fn refusal(status: StatusCode) -> Answer {
+    let reason = status.canonical_reason().unwrap_or_default();
+    let mut answer = Response::new(Either::Right(Full::from(format!("{reason}\n"))));
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    answer
+}

@@ -1,0 +1,226 @@
+//! Gives a machine its sockets and its store, and another life when it panics or stops.
+
+use std::future::pending;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use labman_proto_core::machine::Machine;
+use labman_proto_core::store::{BadRow, Snapshot};
+use labman_proto_core::time::Now;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::actor::{Actor, Effects, Fault, panic_text};
+use crate::clock::Clock;
+use crate::config::IoConfig;
+use crate::error::StartError;
+use crate::http::listeners::Listeners;
+use crate::port::Port;
+use crate::quic::{self, Mesh};
+use crate::store::Store;
+
+/// Inputs that wait for the machine. Further ones wait in their sockets.
+const QUEUE: usize = 1024;
+/// How long open HTTP exchanges may still take once asked to stop.
+const DRAIN: Duration = Duration::from_secs(5);
+/// How long peers get to hear that this process goes.
+const FAREWELL: Duration = Duration::from_secs(1);
+/// Pause before a failed machine's next life: doubles from the first to the last.
+const PAUSE_FIRST: Duration = Duration::from_millis(100);
+const PAUSE_LAST: Duration = Duration::from_secs(10);
+/// A life that lasted this long was a good one: the next pause is the first again.
+const GOOD_LIFE: Duration = Duration::from_secs(60);
+
+/// A machine at work. Dropping it stops the machine too, without waiting for anything.
+pub struct Running {
+    stop: Option<oneshot::Sender<()>>,
+    failure: Option<oneshot::Receiver<StartError>>,
+    supervisor: JoinHandle<()>,
+}
+
+/// Starts a machine on its sockets. `make` is called with the store's rows, now and whenever the machine must be
+/// rebuilt.
+pub async fn start<M: Machine + 'static>(
+    io: IoConfig,
+    make: impl FnMut(&Snapshot, Now) -> Result<M, BadRow> + Send + 'static,
+) -> Result<Running, StartError> {
+    let clock = Clock::start();
+    let store_path = io.store.as_ref().map(|store| store.path.clone()).unwrap_or_default();
+    let store = match io.store {
+        Some(config) => Some(Store::open(config).await?),
+        None => None,
+    };
+    let mesh = io.mesh.map(Mesh::new).transpose()?.map(Arc::new);
+    let listeners = Listeners::open(io.public_http, io.portman_socket, io.admin, io.http)?;
+    let effects = Effects { name: io.name.into(), mesh, store };
+    let mut nursery = Nursery { store: effects.store.clone(), store_path, clock, make };
+    let first = nursery.raise().await.map_err(Stillborn::into_error)?;
+
+    let (stop, stopping) = oneshot::channel();
+    let (fail, failure) = oneshot::channel();
+    let supervisor = tokio::spawn(supervise(first, nursery, effects, listeners, stopping, fail));
+    Ok(Running { stop: Some(stop), failure: Some(failure), supervisor })
+}
+
+impl Running {
+    /// Stops accepting, lets open HTTP exchanges end, closes the mesh connections, and syncs the store.
+    pub async fn stop(mut self) {
+        self.stop.take();
+        if (&mut self.supervisor).await.is_err() {
+            tracing::error!("the driver panicked while stopping; this is a bug, please report it");
+        }
+    }
+
+    /// Resolves only if the machine can't be restarted: nothing works any more, and a person must look at the reason.
+    pub async fn failed(&mut self) -> StartError {
+        if let Some(failure) = &mut self.failure
+            && let Ok(error) = failure.await
+        {
+            self.failure = None;
+            return error;
+        }
+        pending().await
+    }
+}
+
+async fn supervise<M, F>(
+    first: M,
+    mut nursery: Nursery<F>,
+    effects: Effects,
+    listeners: Listeners,
+    mut stopping: oneshot::Receiver<()>,
+    fail: oneshot::Sender<StartError>,
+) where
+    M: Machine + 'static,
+    F: FnMut(&Snapshot, Now) -> Result<M, BadRow> + Send,
+{
+    let mut pause = PAUSE_FIRST;
+    let mut raised = Ok(first);
+    loop {
+        let born = Instant::now();
+        let why = match raised {
+            Ok(machine) => {
+                match live(machine, nursery.clock, &effects, &listeners, &mut stopping).await {
+                    Some(Fault::Panicked(what)) => format!("panicked: {what}; this is a bug, please report it"),
+                    Some(Fault::Stopped(what)) => format!("stopped: {what}"),
+                    None => break,
+                }
+            }
+            Err(Stillborn::Panicked(what)) => format!("panicked while starting: {what}"),
+            Err(Stillborn::Hopeless(error)) => {
+                tracing::error!(name = &*effects.name, "can't be restarted: {error}");
+                let _ = fail.send(error);
+                break;
+            }
+        };
+        if born.elapsed() >= GOOD_LIFE {
+            pause = PAUSE_FIRST;
+        }
+        tracing::error!(name = &*effects.name, "{why}; restarting from the store in {} ms", pause.as_millis());
+        tokio::select! {
+            () = sleep(pause) => {}
+            _ = &mut stopping => break,
+        }
+        pause = (pause * 2).min(PAUSE_LAST);
+        raised = nursery.raise().await;
+    }
+    drop(listeners);
+    if let Some(mesh) = &effects.mesh {
+        let _ = timeout(FAREWELL, mesh.close()).await;
+    }
+    if let Some(store) = effects.store {
+        store.close().await;
+    }
+}
+
+/// One life of a machine. `None`: it ended because the process was asked to stop.
+async fn live<M: Machine>(
+    machine: M,
+    clock: Clock,
+    effects: &Effects,
+    listeners: &Listeners,
+    stopping: &mut oneshot::Receiver<()>,
+) -> Option<Fault> {
+    let (generation, alive) = watch::channel(());
+    let fault = serve(machine, clock, effects, listeners, alive, stopping).await;
+    // The sockets are free for the next life once the last task has gone.
+    generation.send_replace(());
+    if timeout(FAREWELL, generation.closed()).await.is_err() {
+        tracing::warn!(name = &*effects.name, "a task of the ended machine lingers");
+    }
+    fault
+}
+
+async fn serve<M: Machine>(
+    machine: M,
+    clock: Clock,
+    effects: &Effects,
+    listeners: &Listeners,
+    alive: watch::Receiver<()>,
+    stopping: &mut oneshot::Receiver<()>,
+) -> Option<Fault> {
+    let (sender, inputs) = mpsc::channel(QUEUE);
+    let (drain, draining) = watch::channel(false);
+    let port = Port::new(sender, alive);
+    listeners.serve(&port, draining);
+    if let Some(mesh) = &effects.mesh {
+        port.spawn(quic::accept(mesh.clone(), port.clone()));
+    }
+
+    let mut actor = pin!(Actor::new(machine, clock, port, inputs, effects.clone()).run());
+    tokio::select! {
+        fault = &mut actor => return Some(fault),
+        _ = stopping => {}
+    }
+    drain.send_replace(true);
+    // Whoever still serves holds a receiver.
+    tokio::select! {
+        _ = actor => {}
+        () = drain.closed() => {}
+        () = sleep(DRAIN) => {}
+    }
+    None
+}
+
+/// Makes machines from the store.
+struct Nursery<F> {
+    store: Option<Store>,
+    store_path: PathBuf,
+    clock: Clock,
+    make: F,
+}
+
+enum Stillborn {
+    /// Perhaps it was the moment: try again.
+    Panicked(String),
+    Hopeless(StartError),
+}
+
+impl<M, F: FnMut(&Snapshot, Now) -> Result<M, BadRow>> Nursery<F> {
+    async fn raise(&mut self) -> Result<M, Stillborn> {
+        let snapshot = match &self.store {
+            Some(store) => store.snapshot().await.map_err(Stillborn::Hopeless)?,
+            None => Snapshot::default(),
+        };
+        let now = self.clock.now();
+        match catch_unwind(AssertUnwindSafe(|| (self.make)(&snapshot, now))) {
+            Ok(made) => made.map_err(|row| {
+                Stillborn::Hopeless(StartError::Row { path: self.store_path.clone(), row })
+            }),
+            Err(panic) => Err(Stillborn::Panicked(panic_text(&*panic))),
+        }
+    }
+}
+
+impl Stillborn {
+    fn into_error(self) -> StartError {
+        match self {
+            Self::Panicked(what) => StartError::Panicked { what },
+            Self::Hopeless(error) => error,
+        }
+    }
+}

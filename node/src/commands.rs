@@ -1,0 +1,45 @@
+//! What the three binaries' command lines do, one file a binary, and the few things they share.
+
+pub mod fep;
+pub mod labmand;
+pub mod portman;
+
+use std::fmt::Display;
+use std::path::Path;
+use std::process::ExitCode;
+
+use crate::init;
+use crate::signals;
+
+/// Runs a command to its end. An error goes to stderr, on one line where it has one.
+pub fn run<E: Display>(command: impl Future<Output = Result<(), E>>) -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(why) => return fail(&format!("can't start: {why}")),
+    };
+    match runtime.block_on(command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => fail(&why),
+    }
+}
+
+fn fail(why: &dyn Display) -> ExitCode {
+    eprintln!("error: {why}");
+    ExitCode::FAILURE
+}
+
+/// Writes a fresh config for `init`.
+fn write_config(path: &Path, toml: &str) -> Result<(), String> {
+    init::write_new(path, toml).map_err(|why| match why.kind() {
+        std::io::ErrorKind::AlreadyExists => {
+            format!("{} is there already; name another file with --out, or move it away", path.display())
+        }
+        _ => format!("can't write {}: {why}", path.display()),
+    })
+}
+
+/// Says that a daemon is up, waits until somebody asks it to end, and says that it does.
+async fn until_stopped(name: &str) {
+    signals::shutdown().await;
+    tracing::info!("{name} stops");
+}

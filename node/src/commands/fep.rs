@@ -1,0 +1,144 @@
+//! The command line of `labman-fep`: the daemon, and its operator's commands.
+
+mod operator;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+use super::{until_stopped, write_config};
+use crate::daemon::{DataDir, Fep};
+use crate::{config, init};
+use operator::Operator;
+
+/// A Front-End Portal: user accounts, balances, receipts and payouts, over mock rails
+#[derive(Parser, Debug)]
+#[command(name = "labman-fep", version)]
+pub struct Cli {
+    #[arg(long, value_name = "FILE", global = true, default_value = "/etc/labman/fep.toml")]
+    config: PathBuf,
+    /// The admin socket of a running FEP, instead of the one its config names
+    #[arg(long, value_name = "PATH", global = true)]
+    socket: Option<PathBuf>,
+    /// Print the answer as JSON
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Write a commented starting config and make the FEP's key
+    Init {
+        #[arg(long, value_name = "FILE", default_value = "fep.toml")]
+        out: PathBuf,
+        /// Key, ledger and admin socket; relative to the config
+        #[arg(long, value_name = "DIR", default_value = "fep-data")]
+        data_dir: String,
+        #[arg(long, default_value = "labman")]
+        network: String,
+        /// Where nodes call it
+        #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8800")]
+        listen: String,
+        #[arg(long, default_value = "XTS")]
+        currency: String,
+    },
+    /// Print the FEP's id
+    Id,
+    /// Users
+    #[command(subcommand)]
+    User(UserCommand),
+    /// Users' API keys
+    #[command(subcommand)]
+    Key(KeyCommand),
+    /// Gateways that may spend users' balances
+    #[command(subcommand)]
+    Gateway(GatewayCommand),
+    /// Credit a user's balance
+    Deposit {
+        user: String,
+        /// In currency units, such as 12.5
+        amount: String,
+        /// Says what it is; the same reference twice is one deposit (default: a fresh one)
+        #[arg(long)]
+        reference: Option<String>,
+    },
+    /// Every account's balance, and whether they sum to zero
+    Ledger,
+}
+
+#[derive(Subcommand, Debug)]
+enum UserCommand {
+    Add { name: String },
+    List,
+}
+
+#[derive(Subcommand, Debug)]
+enum KeyCommand {
+    /// Make an API key; it is shown this once
+    Add { user: String },
+}
+
+#[derive(Subcommand, Debug)]
+enum GatewayCommand {
+    /// Enrol a gateway by its node id
+    Add {
+        node_id: String,
+        /// What people call it
+        #[arg(long, default_value = "gateway")]
+        name: String,
+    },
+    List,
+}
+
+impl Cli {
+    /// A command prints its answer, not what the ledger it opens says.
+    pub fn log_default(&self) -> &'static str {
+        if self.command.is_some() { "warn" } else { "info" }
+    }
+
+    pub async fn run(self) -> Result<(), String> {
+        let Some(command) = self.command else { return serve(&self.config).await };
+        match command {
+            Command::Init { out, data_dir, network, listen, currency } => {
+                write_config(&out, &init::Fep { network, data_dir, listen, currency }.toml())?;
+                let id = fep_id(&out)?;
+                let file = out.display();
+                println!("Wrote {file} and made the FEP's key.\n  fep id: {id}\nNext:");
+                println!("  - run it:            labman-fep --config {file}");
+                println!("  - enrol a gateway:   labman-fep gateway add NODE_ID --config {file}");
+                println!("  - make a user:       labman-fep user add NAME --config {file}; then key add, deposit");
+                Ok(())
+            }
+            Command::Id => {
+                println!("{}", fep_id(&self.config)?);
+                Ok(())
+            }
+            operators => {
+                let operator = Operator::reach(&self.config, self.socket.as_deref()).await?;
+                let done = operator.run(operators, self.json).await;
+                operator.leave().await;
+                done
+            }
+        }
+    }
+}
+
+async fn serve(path: &std::path::Path) -> Result<(), String> {
+    let config = config::fep::Fep::read(path).map_err(|why| why.to_string())?;
+    let fep = Fep::start("labman-fep", config).await.map_err(|why| why.to_string())?;
+    tracing::info!("labman-fep is up: fep {}", fep.fep_id);
+    if let Some(addr) = fep.http_addr {
+        tracing::info!("nodes call it at http://{addr}");
+    }
+    until_stopped("labman-fep").await;
+    fep.stop().await;
+    Ok(())
+}
+
+fn fep_id(config: &std::path::Path) -> Result<labman_proto_core::identity::FepId, String> {
+    let config = config::fep::Fep::read(config).map_err(|why| why.to_string())?;
+    let identity = DataDir::open(&config.data_dir).and_then(|dir| dir.identity()).map_err(|why| why.to_string())?;
+    Ok(identity.fep_id())
+}

@@ -1,0 +1,116 @@
+//! What is wrong with a config file, and where.
+
+use std::fmt;
+use std::ops::Range;
+use std::path::PathBuf;
+
+/// A config file that can't be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    #[error(
+        "can't read the config file {}: {why}; name another with --config, or write one with `init`",
+        path.display()
+    )]
+    Unreadable { path: PathBuf, why: String },
+    #[error("{0}")]
+    Fault(Box<Fault>),
+}
+
+/// One mistake at one place. Lines and columns count from 1.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    pub path: PathBuf,
+    pub line: usize,
+    pub column: usize,
+    /// Dotted, with the table it is in: `gateway.listen`.
+    pub key: String,
+    /// What is wrong, and what to write instead.
+    pub message: String,
+    /// The line itself.
+    pub excerpt: String,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { path, line, column, key, message, excerpt } = self;
+        write!(f, "{}:{line}:{column}: ", path.display())?;
+        if !key.is_empty() {
+            write!(f, "`{key}`: ")?;
+        }
+        let (gutter, indent) = (line.to_string(), " ".repeat(column - 1));
+        write!(f, "{message}\n  {gutter} | {excerpt}\n  {} | {indent}^", " ".repeat(gutter.len()))
+    }
+}
+
+/// A file's text, which every error needs to say where it is.
+#[derive(Debug, Clone)]
+pub(super) struct Source {
+    pub(super) path: PathBuf,
+    pub(super) text: String,
+}
+
+impl Source {
+    /// An error at `span` (bytes of the text); without one, at the file's beginning.
+    pub(super) fn fault(&self, span: Option<Range<usize>>, message: &str) -> ConfigError {
+        let at = span.unwrap_or(0..0);
+        let start = at.start.min(self.text.len());
+        let before = self.text.get(..start).unwrap_or_default();
+        let line_start = before.rfind('\n').map_or(0, |end| end + 1);
+        let excerpt = self.text.get(line_start..).unwrap_or_default().lines().next().unwrap_or_default();
+        ConfigError::Fault(Box::new(Fault {
+            path: self.path.clone(),
+            line: before.matches('\n').count() + 1,
+            column: before.get(line_start..).unwrap_or_default().chars().count() + 1,
+            key: self.key(before, line_start, at),
+            message: with_remedy(message),
+            excerpt: excerpt.to_string(),
+        }))
+    }
+
+    /// The key a span belongs to: the span itself where it is one, else the key left of its `=`, under its table.
+    fn key(&self, before: &str, line_start: usize, at: Range<usize>) -> String {
+        let spanned = self.text.get(at.clone()).unwrap_or_default();
+        let after = self.text.get(at.end..).unwrap_or_default();
+        if spanned.starts_with('[') && !after.trim_start().starts_with('=') && is_header(spanned) {
+            return header_name(spanned).to_string();
+        }
+        let own = if after.trim_start_matches([' ', '\t']).starts_with('=') {
+            spanned
+        } else {
+            let left = before.get(line_start..).unwrap_or_default();
+            left.rfind('=').map_or("", |end| last_word(&left[..end]))
+        };
+        let table = before.lines().rev().map(str::trim).find(|line| is_header(line)).map(header_name);
+        match (table, own) {
+            (Some(table), own) if !own.is_empty() => format!("{table}.{own}"),
+            (Some(table), _) => table.to_string(),
+            (None, own) => own.to_string(),
+        }
+    }
+}
+
+fn is_header(line: &str) -> bool {
+    line.starts_with('[') && !line.contains('=')
+}
+
+fn header_name(line: &str) -> &str {
+    line.split('#').next().unwrap_or_default().trim().trim_matches(['[', ']'])
+}
+
+fn last_word(text: &str) -> &str {
+    text.trim_end().rsplit([' ', '\t', '{', ',']).next().unwrap_or_default()
+}
+
+/// The parser's own messages say what is wrong, not what to do.
+fn with_remedy(message: &str) -> String {
+    let remedy = if message.starts_with("unknown field") {
+        "; remove it or correct its spelling"
+    } else if message.starts_with("missing field") {
+        "; add it"
+    } else if message.starts_with("invalid type") {
+        "; write the value in the type it expects"
+    } else {
+        ""
+    };
+    format!("{}{remedy}", message.trim_end())
+}

@@ -1,0 +1,67 @@
+//! `fep.toml`: a Front-End Portal.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use labman_proto_core::money::Currency;
+use labman_proto_core::portal;
+use labman_proto_core::wire::portal::Fees;
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::error::Source;
+use super::fields::Listen;
+use super::{ConfigError, read};
+
+/// What `labman-fep` runs with.
+#[derive(Clone, Debug)]
+pub struct Fep {
+    pub data_dir: PathBuf,
+    /// Nodes call this over HTTP.
+    pub listen: SocketAddr,
+    pub portal: portal::config::Config,
+}
+
+/// Together at most all of it: fees come on top of what the provider gets.
+const MOST_BPS: u32 = 10_000;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    network: String,
+    data_dir: PathBuf,
+    listen: Listen,
+    currency: Currency,
+    fees: Option<FeesField>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FeesField {
+    fep_bps: Spanned<u32>,
+    gateway_bps: Spanned<u32>,
+}
+
+impl Fep {
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let (file, source) = read::<File>(path)?;
+        let fees = file.fees.map_or(Ok(Fees::default()), |fees| fees.checked(&source))?;
+        Ok(Self {
+            data_dir: source.resolve(&file.data_dir),
+            listen: file.listen.0,
+            portal: portal::config::Config { network: file.network, currency: file.currency, fees },
+        })
+    }
+}
+
+impl FeesField {
+    fn checked(&self, source: &Source) -> Result<Fees, ConfigError> {
+        for bps in [&self.fep_bps, &self.gateway_bps] {
+            if *bps.get_ref() > MOST_BPS {
+                let message = "a fee is in basis points, hundredths of a percent; write at most 10000";
+                return Err(source.fault(Some(bps.span()), message));
+            }
+        }
+        Ok(Fees { fep_bps: *self.fep_bps.get_ref(), gateway_bps: *self.gateway_bps.get_ref() })
+    }
+}

@@ -1,0 +1,285 @@
+//! `labman.toml`: a node, be it gateway, provider or both.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use labman_proto_core::identity::{FepId, NodeId};
+use labman_proto_core::money::Micros;
+use labman_proto_core::node::config as node;
+use labman_proto_core::portman;
+use labman_proto_core::time::Span;
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::error::Source;
+use super::fields::{Amount, Every, HostPort, HttpUrl, Listen, PayoutField, PriceField};
+use super::portman::{Runtime, checked_token};
+use super::{ConfigError, read};
+
+/// What `labmand` runs with.
+#[derive(Clone, Debug)]
+pub struct Labmand {
+    pub data_dir: PathBuf,
+    /// Absent: the node only dials out.
+    pub mesh_listen: Option<SocketAddr>,
+    /// The OpenAI API, at a gateway.
+    pub http_listen: Option<SocketAddr>,
+    /// The Portmans' WebSocket, at a provider.
+    pub portman_listen: Option<SocketAddr>,
+    pub node: node::Config,
+    /// Portmans that run inside `labmand`. Their `labman_url` is filled in once the socket is bound.
+    pub embedded: Vec<portman::config::Config>,
+}
+
+const PORTMAN_LISTEN: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8765);
+const CLAIM_EVERY: Span = Span::from_secs(30);
+/// Of a payout address: what a receipt carries.
+const ADDRESS_BYTES: usize = 128;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    network: String,
+    data_dir: PathBuf,
+    #[serde(default)]
+    trust: Vec<NodeId>,
+    #[serde(default)]
+    deny: Vec<NodeId>,
+    #[serde(default)]
+    mesh: MeshField,
+    #[serde(default)]
+    bootstrap: Vec<BootstrapField>,
+    #[serde(default)]
+    fep: Vec<FepField>,
+    gateway: Option<Spanned<GatewayField>>,
+    provider: Option<Spanned<ProviderField>>,
+    #[serde(default)]
+    portman: Vec<Spanned<PortmanField>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MeshField {
+    listen: Option<Listen>,
+    addresses: Option<Vec<HostPort>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BootstrapField {
+    node_id: NodeId,
+    addr: HostPort,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FepField {
+    id: FepId,
+    url: HttpUrl,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GatewayField {
+    listen: Listen,
+    public_endpoint: Option<Spanned<String>>,
+    fep: Option<Spanned<FepId>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ProviderField {
+    tenant: Spanned<String>,
+    claim_every: Option<Every>,
+    portman_listen: Option<Listen>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PortmanField {
+    ep: Spanned<String>,
+    token: Spanned<String>,
+    embedded: Option<Spanned<bool>>,
+    runtime: Option<Spanned<Runtime>>,
+    payout: Spanned<PayoutField>,
+    least_payout: Option<Amount>,
+    price: PriceField,
+    #[serde(default)]
+    prices: BTreeMap<String, PriceField>,
+}
+
+impl Labmand {
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let (file, source) = read::<File>(path)?;
+        file.checked(&source)
+    }
+
+    /// Only where the data is: what finds a key or an admin socket need not wait for the rest to be filled in.
+    pub fn read_data_dir(path: &Path) -> Result<PathBuf, ConfigError> {
+        #[derive(Deserialize)]
+        struct DataDirOnly {
+            data_dir: PathBuf,
+        }
+        let (file, source) = read::<DataDirOnly>(path)?;
+        Ok(source.resolve(&file.data_dir))
+    }
+}
+
+impl File {
+    fn checked(self, source: &Source) -> Result<Labmand, ConfigError> {
+        if self.gateway.is_none() && self.provider.is_none() {
+            let message = "this node has no role; add a [gateway] table, a [provider] table, or both";
+            return Err(source.fault(None, message));
+        }
+        if let (None, Some(portman)) = (&self.provider, self.portman.first()) {
+            let message = "a Portman works for a provider; add a [provider] table with its tenant";
+            return Err(source.fault(Some(portman.span()), message));
+        }
+        let provider = self.provider.as_ref().map(|provider| self.provider(provider, source)).transpose()?;
+        let (provider, embedded) = provider.map_or((None, Vec::new()), |(p, embedded)| (Some(p), embedded));
+        let portman_listen = self.provider.as_ref().map(|provider| {
+            provider.get_ref().portman_listen.map_or(PORTMAN_LISTEN, |listen| listen.0)
+        });
+        let gateway = self.gateway.as_ref().map(|gateway| self.gateway(gateway, source)).transpose()?;
+        let addresses = self.mesh.addresses.as_deref().unwrap_or_default();
+        Ok(Labmand {
+            data_dir: source.resolve(&self.data_dir),
+            mesh_listen: self.mesh.listen.map(|listen| listen.0),
+            http_listen: self.gateway.as_ref().map(|gateway| gateway.get_ref().listen.0),
+            portman_listen,
+            node: node::Config {
+                network: self.network,
+                addresses: addresses.iter().map(|addr| addr.0.clone()).collect(),
+                bootstrap: self.bootstrap.into_iter().map(BootstrapField::checked).collect(),
+                trust: self.trust,
+                deny: self.deny,
+                feps: self.fep.iter().map(|fep| node::Fep { fep_id: fep.id, url: fep.url.0.clone() }).collect(),
+                gateway,
+                provider,
+            },
+            embedded,
+        })
+    }
+
+    fn gateway(&self, gateway: &Spanned<GatewayField>, source: &Source) -> Result<node::Gateway, ConfigError> {
+        let field = gateway.get_ref();
+        let fep = match (&field.fep, self.fep.as_slice()) {
+            (Some(named), feps) if feps.iter().any(|fep| fep.id == *named.get_ref()) => *named.get_ref(),
+            (Some(named), _) => {
+                let message = "no [[fep]] has this id; add one with it and the FEP's url";
+                return Err(source.fault(Some(named.span()), message));
+            }
+            (None, [only]) => only.id,
+            (None, []) => {
+                let message = "a gateway needs a FEP that keeps its users; add a [[fep]] with its id \
+                               (`labman-fep id` prints it) and url";
+                return Err(source.fault(Some(gateway.span()), message));
+            }
+            (None, _) => {
+                let message = "there are several [[fep]]; add fep = \"ID\" to say which one keeps the users";
+                return Err(source.fault(Some(gateway.span()), message));
+            }
+        };
+        let public_endpoint = field.public_endpoint.as_ref().map(|url| checked_public_url(url, source)).transpose()?;
+        Ok(node::Gateway { public_endpoint, fep })
+    }
+
+    fn provider(
+        &self,
+        provider: &Spanned<ProviderField>,
+        source: &Source,
+    ) -> Result<(node::Provider, Vec<portman::config::Config>), ConfigError> {
+        let field = provider.get_ref();
+        if self.portman.is_empty() {
+            let message = "a provider needs something that runs models; add a [[portman]]";
+            return Err(source.fault(Some(provider.span()), message));
+        }
+        if self.fep.is_empty() {
+            let message = "a provider works only for FEPs it trusts to pay; add a [[fep]] with its id and url";
+            return Err(source.fault(Some(provider.span()), message));
+        }
+        let tenant = checked_slug_part(&field.tenant, source)?;
+        let mut portmans: Vec<node::Portman> = Vec::new();
+        let mut embedded = Vec::new();
+        for portman in self.portman.iter().map(Spanned::get_ref) {
+            let checked = portman.checked(source)?;
+            if portmans.iter().any(|other| other.ep == checked.ep || other.token == checked.token) {
+                let message = "another [[portman]] has the same ep or token; each needs its own of both";
+                return Err(source.fault(Some(portman.ep.span()), message));
+            }
+            embedded.extend(portman.embedded(source)?);
+            portmans.push(checked);
+        }
+        let claim_every = field.claim_every.map_or(CLAIM_EVERY, |every| every.0);
+        Ok((node::Provider { tenant, portmans, claim_every }, embedded))
+    }
+}
+
+impl BootstrapField {
+    fn checked(self) -> node::Bootstrap {
+        node::Bootstrap { node_id: self.node_id, addr: self.addr.0 }
+    }
+}
+
+impl PortmanField {
+    fn checked(&self, source: &Source) -> Result<node::Portman, ConfigError> {
+        let payout = self.payout.get_ref().payout_to();
+        if payout.address.is_empty() || payout.address.len() > ADDRESS_BYTES {
+            let message = "a payout address has 1 to 128 bytes; write where the earnings of this Portman go";
+            return Err(source.fault(Some(self.payout.span()), message));
+        }
+        Ok(node::Portman {
+            ep: checked_slug_part(&self.ep, source)?,
+            token: checked_token(&self.token, source)?,
+            price: self.price.price(),
+            prices: self.prices.iter().map(|(model, price)| (model.clone(), price.price())).collect(),
+            payout,
+            least_payout: self.least_payout.map_or(Micros(1), |amount| amount.0),
+        })
+    }
+
+    /// The Portman to run inside this process, if it is to be.
+    fn embedded(&self, source: &Source) -> Result<Option<portman::config::Config>, ConfigError> {
+        match (self.embedded.as_ref().filter(|embedded| *embedded.get_ref()), &self.runtime) {
+            (Some(_), Some(runtime)) => {
+                let token = checked_token(&self.token, source)?;
+                runtime.get_ref().portman(String::new(), token, source).map(Some)
+            }
+            (Some(embedded), None) => {
+                let message = "an embedded Portman needs its runtime; add runtime = { url = \"http://...\" }";
+                Err(source.fault(Some(embedded.span()), message))
+            }
+            (None, Some(runtime)) => {
+                let message = "this Portman runs by itself and has its runtime in its own portman.toml; \
+                               remove this, or set embedded = true";
+                Err(source.fault(Some(runtime.span()), message))
+            }
+            (None, None) => Ok(None),
+        }
+    }
+}
+
+/// Users may reach a gateway through a proxy that speaks TLS.
+fn checked_public_url(url: &Spanned<String>, source: &Source) -> Result<String, ConfigError> {
+    let text = url.get_ref();
+    let fits = text.starts_with("https://") || text.starts_with("http://");
+    let wrong = || {
+        let message = format!("{text:?} is not a URL; write https://host or http://host:port, as users reach this gateway");
+        source.fault(Some(url.span()), &message)
+    };
+    fits.then(|| text.clone()).ok_or_else(wrong)
+}
+
+/// Tenants and eps are parts of a slug, between its colons.
+fn checked_slug_part(part: &Spanned<String>, source: &Source) -> Result<String, ConfigError> {
+    let text = part.get_ref();
+    let fits = (1..=64).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
+    let wrong = || {
+        let message = format!("{text:?} can't be part of a model's name; write 1 to 64 letters, digits, '-', '_' or '.'");
+        source.fault(Some(part.span()), &message)
+    };
+    fits.then(|| text.clone()).ok_or_else(wrong)
+}

@@ -1,0 +1,77 @@
+//! Each daemon as a value: started from its checked config, known by its addresses, stopped in order.
+//!
+//! The binaries run one of these; the [`mesh`](crate::mesh) runs many in one process. Sockets are bound here, so that a
+//! taken port is an error that names the key to change.
+
+mod fep;
+mod labmand;
+mod portman;
+mod toy;
+
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use labman_proto_core::identity::Identity;
+use labman_io_tokio::Zeroizing;
+
+pub use fep::Fep;
+pub use labmand::Labmand;
+pub use portman::Portman;
+pub use toy::Toy;
+
+/// Why a daemon does not start, and what to do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    #[error(transparent)]
+    Config(#[from] crate::config::ConfigError),
+    #[error("can't listen on {addr} ({why}); free it, or change `{key}`")]
+    Bind { key: &'static str, addr: SocketAddr, why: std::io::Error },
+    #[error("can't use the data directory {}: {why}; make it writable for this user, or change `data_dir`", path.display())]
+    DataDir { path: PathBuf, why: std::io::Error },
+    #[error("{0}")]
+    Key(String),
+    #[error("{who} does not start: {why}")]
+    Start { who: &'static str, why: String },
+}
+
+/// The files of one daemon.
+#[derive(Clone, Debug)]
+pub struct DataDir(PathBuf);
+
+impl DataDir {
+    /// Made, for its owner alone, where it is not there.
+    pub fn open(path: &Path) -> Result<Self, Failure> {
+        let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+        made.map_err(|why| Failure::DataDir { path: path.to_path_buf(), why })?;
+        Ok(Self(path.to_path_buf()))
+    }
+
+    /// The key's secret, made on the first call.
+    pub fn secret(&self) -> Result<Zeroizing<[u8; 32]>, Failure> {
+        let path = self.0.join("node.key");
+        labman_io_tokio::load_or_create_key(&path).map_err(|why| Failure::Key(why.to_string()))
+    }
+
+    pub fn identity(&self) -> Result<Identity, Failure> {
+        Ok(Identity::from_secret(&*self.secret()?))
+    }
+
+    pub fn store(&self) -> PathBuf {
+        self.0.join("labman.sqlite")
+    }
+
+    pub fn admin(&self) -> PathBuf {
+        self.0.join("admin.sock")
+    }
+}
+
+fn listen_tcp(key: &'static str, addr: SocketAddr) -> Result<(TcpListener, SocketAddr), Failure> {
+    let bound = TcpListener::bind(addr).and_then(|listener| Ok((listener.local_addr()?, listener)));
+    bound.map(|(at, listener)| (listener, at)).map_err(|why| Failure::Bind { key, addr, why })
+}
+
+fn listen_udp(key: &'static str, addr: SocketAddr) -> Result<(UdpSocket, SocketAddr), Failure> {
+    let bound = UdpSocket::bind(addr).and_then(|socket| Ok((socket.local_addr()?, socket)));
+    bound.map(|(at, socket)| (socket, at)).map_err(|why| Failure::Bind { key, addr, why })
+}

@@ -1,0 +1,65 @@
+//! A Front-End Portal.
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+
+use labman_io_tokio::{IoConfig, Running, StoreConfig};
+use labman_proto_core::identity::{FepId, Identity};
+use labman_proto_core::portal::{self, Portal};
+
+use super::{DataDir, Failure, listen_tcp};
+use crate::config;
+
+pub struct Fep {
+    pub fep_id: FepId,
+    /// Absent where only the operator is served.
+    pub http_addr: Option<SocketAddr>,
+    pub admin: PathBuf,
+    running: Running,
+}
+
+impl Fep {
+    /// Serves nodes and the operator.
+    pub async fn start(name: &str, config: config::fep::Fep) -> Result<Self, Failure> {
+        let dir = DataDir::open(&config.data_dir)?;
+        let (listener, http_addr) = listen_tcp("listen", config.listen)?;
+        let admin = dir.admin();
+        Self::run(name, &dir, config.portal, Some((listener, http_addr)), admin).await
+    }
+
+    /// Serves one command of the operator while no daemon runs, on an admin socket of its own.
+    pub async fn start_for_operator(config: config::fep::Fep, admin: PathBuf) -> Result<Self, Failure> {
+        let dir = DataDir::open(&config.data_dir)?;
+        Self::run("labman-fep", &dir, config.portal, None, admin).await
+    }
+
+    async fn run(
+        name: &str,
+        dir: &DataDir,
+        config: portal::config::Config,
+        http: Option<(TcpListener, SocketAddr)>,
+        admin: PathBuf,
+    ) -> Result<Self, Failure> {
+        let secret = dir.secret()?;
+        let (public_http, http_addr) = http.unzip();
+        let io = IoConfig {
+            name: name.to_string(),
+            store: Some(StoreConfig { path: dir.store(), tables: Portal::TABLES }),
+            public_http,
+            admin: Some(admin.clone()),
+            ..IoConfig::default()
+        };
+        let seed = labman_io_tokio::fresh_seed();
+        let make = move |snapshot: &_, now| {
+            Portal::new(config.clone(), Identity::from_secret(&secret), seed, snapshot, now)
+        };
+        let running = labman_io_tokio::start(io, make)
+            .await
+            .map_err(|why| Failure::Start { who: "labman-fep", why: why.to_string() })?;
+        Ok(Self { fep_id: dir.identity()?.fep_id(), http_addr, admin, running })
+    }
+
+    pub async fn stop(self) {
+        self.running.stop().await;
+    }
+}

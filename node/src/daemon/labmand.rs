@@ -1,0 +1,87 @@
+//! A node, with the Portmans that live inside it.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use labman_io_tokio::{IoConfig, MeshConfig, Running, StoreConfig};
+use labman_proto_core::identity::{Identity, NodeId};
+use labman_proto_core::node::Node;
+
+use super::{DataDir, Failure, Portman, listen_tcp, listen_udp};
+use crate::config;
+
+pub struct Labmand {
+    pub node_id: NodeId,
+    pub mesh_addr: Option<SocketAddr>,
+    pub http_addr: Option<SocketAddr>,
+    pub portman_addr: Option<SocketAddr>,
+    pub admin: PathBuf,
+    node: Running,
+    embedded: Vec<Portman>,
+}
+
+impl Labmand {
+    pub async fn start(name: &str, config: config::labmand::Labmand) -> Result<Self, Failure> {
+        let dir = DataDir::open(&config.data_dir)?;
+        let secret = dir.secret()?;
+        let mesh = config.mesh_listen.map(|addr| listen_udp("mesh.listen", addr)).transpose()?;
+        let http = config.http_listen.map(|addr| listen_tcp("gateway.listen", addr)).transpose()?;
+        let portmans = config.portman_listen.map(|addr| listen_tcp("provider.portman_listen", addr)).transpose()?;
+        let (mesh_socket, mesh_addr) = mesh.unzip();
+        let (http_socket, http_addr) = http.unzip();
+        let (portman_socket, portman_addr) = portmans.unzip();
+
+        let mut node = config.node;
+        if let (true, Some(addr)) = (node.addresses.is_empty(), mesh_addr) {
+            // A wildcard address is nowhere that others could dial.
+            node.addresses.extend((!addr.ip().is_unspecified()).then(|| addr.to_string()));
+        }
+        let io = IoConfig {
+            name: name.to_string(),
+            store: Some(StoreConfig { path: dir.store(), tables: Node::TABLES }),
+            mesh: Some(MeshConfig::new(secret.clone(), mesh_socket)),
+            portman_socket,
+            public_http: http_socket,
+            admin: Some(dir.admin()),
+            ..IoConfig::default()
+        };
+        let seed = labman_io_tokio::fresh_seed();
+        let make = move |snapshot: &_, now| {
+            Node::new(node.clone(), Identity::from_secret(&secret), seed, snapshot, now)
+        };
+        let running = labman_io_tokio::start(io, make)
+            .await
+            .map_err(|why| Failure::Start { who: "labmand", why: why.to_string() })?;
+        let mut this = Self {
+            node_id: dir.identity()?.node_id(),
+            mesh_addr,
+            http_addr,
+            portman_addr,
+            admin: dir.admin(),
+            node: running,
+            embedded: Vec::new(),
+        };
+        for portman in config.embedded {
+            // An embedded Portman attaches like any other, over the loopback.
+            let labman_url = portman_addr.map(|addr| format!("ws://{}/", reachable(addr))).unwrap_or_default();
+            let portman = labman_proto_core::portman::config::Config { labman_url, ..portman };
+            this.embedded.push(Portman::start(&format!("{name}-portman"), portman).await?);
+        }
+        Ok(this)
+    }
+
+    pub async fn stop(self) {
+        for portman in self.embedded {
+            portman.stop().await;
+        }
+        self.node.stop().await;
+    }
+}
+
+/// Where this process reaches what listens on `addr`.
+fn reachable(addr: SocketAddr) -> SocketAddr {
+    match addr.ip().is_unspecified() {
+        true => SocketAddr::from(([127, 0, 0, 1], addr.port())),
+        false => addr,
+    }
+}

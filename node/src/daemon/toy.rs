@@ -1,0 +1,35 @@
+//! The built-in runtime, behind a real HTTP listener as any other runtime is.
+
+use std::net::SocketAddr;
+
+use labman_io_tokio::{IoConfig, Running};
+use labman_proto_core::toy;
+
+use super::{Failure, listen_tcp};
+
+pub struct Toy {
+    pub addr: SocketAddr,
+    running: Running,
+}
+
+impl Toy {
+    pub async fn start(name: &str, listen: SocketAddr, config: toy::config::Config) -> Result<Self, Failure> {
+        let (listener, addr) = listen_tcp("--listen", listen)?;
+        let io = IoConfig { name: name.to_string(), public_http: Some(listener), ..IoConfig::default() };
+        let seed = labman_io_tokio::fresh_seed();
+        let make = move |_: &_, now| Ok(toy::Toy::new(config.clone(), seed, now));
+        let running = labman_io_tokio::start(io, make)
+            .await
+            .map_err(|why| Failure::Start { who: "the built-in runtime", why: why.to_string() })?;
+        Ok(Self { addr, running })
+    }
+
+    /// What a Portman's `runtime_url` is.
+    pub fn url(&self) -> String {
+        format!("http://{}/v1", self.addr)
+    }
+
+    pub async fn stop(self) {
+        self.running.stop().await;
+    }
+}

@@ -1,0 +1,197 @@
+//! What a mesh is made of, and each part's config.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use labman_proto_core::money::{Currency, Micros};
+use labman_proto_core::node::config as node;
+use labman_proto_core::time::Span;
+use labman_proto_core::wire::portal::{Fees, PayoutTo, Price};
+use labman_proto_core::{portal, portman, toy};
+
+use crate::config;
+use crate::daemon::{Fep, Labmand};
+
+/// Any free port of the loopback.
+pub(super) const LOOPBACK: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
+
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Each part's data lives in a directory of its name under this one.
+    pub dir: PathBuf,
+    pub network: String,
+    pub currency: Currency,
+    pub fees: Fees,
+    pub gateways: Vec<GatewayPlan>,
+    pub providers: Vec<ProviderPlan>,
+}
+
+#[derive(Clone, Debug)]
+pub struct GatewayPlan {
+    pub name: String,
+    /// Of the OpenAI API.
+    pub http_listen: SocketAddr,
+}
+
+#[derive(Clone, Debug)]
+pub struct ProviderPlan {
+    /// Its directory, and the tenant in its models' slugs.
+    pub name: String,
+    pub ep: String,
+    /// What its Portman presents.
+    pub token: String,
+    pub runtime: Runtime,
+    pub slots: u32,
+    pub price: Price,
+    pub least_payout: Micros,
+    pub claim_every: Span,
+}
+
+#[derive(Clone, Debug)]
+pub enum Runtime {
+    /// The built-in one, started with the provider.
+    Toy(toy::config::Config),
+    /// One that runs already.
+    At { url: String, key: Option<String> },
+}
+
+impl Plan {
+    /// A FEP that takes one and two percent, and nobody yet.
+    pub fn new(dir: &Path) -> Self {
+        Self {
+            dir: dir.to_path_buf(),
+            network: "loopback".to_string(),
+            currency: "XTS".parse().expect("XTS is a currency code"),
+            fees: Fees { fep_bps: 100, gateway_bps: 200 },
+            gateways: Vec::new(),
+            providers: Vec::new(),
+        }
+    }
+
+    pub fn with_gateway(mut self, name: &str, http_listen: Option<SocketAddr>) -> Self {
+        let http_listen = http_listen.unwrap_or(LOOPBACK);
+        self.gateways.push(GatewayPlan { name: name.to_string(), http_listen });
+        self
+    }
+
+    pub fn with_provider(mut self, provider: ProviderPlan) -> Self {
+        self.providers.push(provider);
+        self
+    }
+
+    pub(super) fn fep(&self) -> config::fep::Fep {
+        config::fep::Fep {
+            data_dir: self.dir.join("fep"),
+            listen: LOOPBACK,
+            portal: portal::config::Config {
+                network: self.network.clone(),
+                currency: self.currency.clone(),
+                fees: self.fees,
+            },
+        }
+    }
+
+    pub(super) fn gateway(&self, index: usize, fep: &Fep) -> config::labmand::Labmand {
+        let gateway = &self.gateways[index];
+        config::labmand::Labmand {
+            data_dir: self.dir.join(&gateway.name),
+            mesh_listen: Some(LOOPBACK),
+            http_listen: Some(gateway.http_listen),
+            portman_listen: None,
+            node: node::Config {
+                gateway: Some(node::Gateway { public_endpoint: None, fep: fep.fep_id }),
+                ..self.node(fep)
+            },
+            embedded: Vec::new(),
+        }
+    }
+
+    pub(super) fn provider(
+        &self,
+        provider: &ProviderPlan,
+        fep: &Fep,
+        gateways: &[Labmand],
+    ) -> config::labmand::Labmand {
+        let bootstrap = gateways.iter().filter_map(|gateway| {
+            let addr = gateway.mesh_addr?.to_string();
+            Some(node::Bootstrap { node_id: gateway.node_id, addr })
+        });
+        let portman = node::Portman {
+            ep: provider.ep.clone(),
+            token: provider.token.clone(),
+            price: provider.price,
+            prices: Default::default(),
+            payout: PayoutTo { currency: self.currency.clone(), address: format!("test:{}", provider.name) },
+            least_payout: provider.least_payout,
+        };
+        config::labmand::Labmand {
+            data_dir: self.dir.join(&provider.name),
+            mesh_listen: None,
+            http_listen: None,
+            portman_listen: Some(LOOPBACK),
+            node: node::Config {
+                bootstrap: bootstrap.collect(),
+                provider: Some(node::Provider {
+                    tenant: provider.name.clone(),
+                    portmans: vec![portman],
+                    claim_every: provider.claim_every,
+                }),
+                ..self.node(fep)
+            },
+            embedded: Vec::new(),
+        }
+    }
+
+    /// What all nodes of this mesh have in common.
+    fn node(&self, fep: &Fep) -> node::Config {
+        let url = fep.http_addr.map(|addr| format!("http://{addr}")).unwrap_or_default();
+        node::Config {
+            network: self.network.clone(),
+            addresses: Vec::new(),
+            bootstrap: Vec::new(),
+            trust: Vec::new(),
+            deny: Vec::new(),
+            feps: vec![node::Fep { fep_id: fep.fep_id, url }],
+            gateway: None,
+            provider: None,
+        }
+    }
+}
+
+impl ProviderPlan {
+    /// The built-in runtime at a quick pace, claimed as soon as there is anything to claim.
+    pub fn toy(name: &str) -> Self {
+        Self {
+            name: name.to_string(),
+            ep: "toy".to_string(),
+            token: crate::init::fresh_token(),
+            runtime: Runtime::Toy(toy::config::Config {
+                model: "labman-toy".to_string(),
+                context_length: 4096,
+                token_every: Span::from_millis(20),
+            }),
+            slots: 4,
+            price: Price {
+                input_per_mtok: Micros(500_000),
+                cached_per_mtok: Micros(100_000),
+                output_per_mtok: Micros(2_000_000),
+                per_request: Micros::ZERO,
+            },
+            least_payout: Micros(1),
+            claim_every: Span::from_secs(1),
+        }
+    }
+
+    pub(super) fn portman(&self, node: &Labmand, runtime_url: String, key: Option<String>) -> portman::config::Config {
+        let addr = node.portman_addr.expect("a provider of a plan listens for its Portman");
+        portman::config::Config {
+            labman_url: format!("ws://{addr}/"),
+            token: self.token.clone(),
+            runtime_url,
+            runtime_key: key,
+            slots: self.slots,
+            context_length: 4096,
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! A mistake in a config file names the file, the line, the key and what to write instead.
+
+use std::path::PathBuf;
+
+use labman_node::config::{ConfigError, fep, labmand, portman};
+
+const EXAMPLES: [(&str, &str); 4] = [
+    ("gateway", include_str!("../../examples/gateway.toml")),
+    ("provider", include_str!("../../examples/provider.toml")),
+    ("portman", include_str!("../../examples/portman.toml")),
+    ("fep", include_str!("../../examples/fep.toml")),
+];
+
+/// An example with one mistake in it.
+struct Mistake {
+    directory: tempfile::TempDir,
+    kind: &'static str,
+    text: String,
+    /// Counts from 1.
+    line: usize,
+}
+
+impl Mistake {
+    /// Replaces the only line that begins with `instead_of`.
+    fn in_example(kind: &'static str, instead_of: &str, write: &str) -> Self {
+        let (_, example) = EXAMPLES.iter().find(|(name, _)| *name == kind).unwrap();
+        let at = example.lines().position(|line| line.starts_with(instead_of)).unwrap();
+        let lines = example.lines().enumerate().map(|(i, line)| if i == at { write } else { line });
+        let text = lines.collect::<Vec<_>>().join("\n");
+        Self { directory: tempfile::tempdir().unwrap(), kind, text, line: at + 1 }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.directory.path().join(format!("{}.toml", self.kind))
+    }
+
+    fn error(&self) -> ConfigError {
+        std::fs::write(self.path(), &self.text).unwrap();
+        match self.kind {
+            "portman" => portman::read_portman(&self.path()).map(drop),
+            "fep" => fep::Fep::read(&self.path()).map(drop),
+            _ => labmand::Labmand::read(&self.path()).map(drop),
+        }
+        .expect_err("the mistake is noticed")
+    }
+
+    /// The error stands at the mistake's line, is about `key`, and its message says `words`.
+    fn is_told(&self, key: &str, words: &[&str]) {
+        let error = self.error();
+        let ConfigError::Fault(fault) = &error else { panic!("not a fault of the text: {error}") };
+        assert_eq!((fault.line, fault.key.as_str()), (self.line, key), "{error}");
+        let told = error.to_string();
+        assert!(told.starts_with(&format!("{}:{}:", self.path().display(), self.line)), "{told}");
+        for word in words {
+            assert!(told.contains(word), "{word:?} is not in: {told}");
+        }
+    }
+}
+
+#[test]
+fn an_unknown_key_is_named_with_the_known_ones() {
+    Mistake::in_example("gateway", "network =", "netwrk = \"labman\"")
+        .is_told("netwrk", &["unknown field `netwrk`", "`network`", "correct its spelling"]);
+    Mistake::in_example("gateway", "listen = \"0.0.0.0:8080\"", "listn = \"0.0.0.0:8080\"")
+        .is_told("gateway.listn", &["unknown field", "`public_endpoint`"]);
+    Mistake::in_example("portman", "slots =", "slot = 4").is_told("runtime.slot", &["unknown field `slot`"]);
+}
+
+#[test]
+fn a_wrong_type_is_told_at_its_key() {
+    Mistake::in_example("gateway", "network =", "network = 5").is_told("network", &["invalid type: integer `5`", "a string"]);
+    Mistake::in_example("provider", "embedded =", "embedded = \"yes\"").is_told("portman.embedded", &["a boolean"]);
+    Mistake::in_example("fep", "fep_bps =", "fep_bps = -1").is_told("fees.fep_bps", &["-1"]);
+}
+
+#[test]
+fn money_as_a_number_is_told_to_become_text() {
+    Mistake::in_example("provider", "least_payout =", "least_payout = 0.5")
+        .is_told("portman.least_payout", &["an amount such as \"0.50\" in quotes"]);
+    let price = "price = { input_per_mtok = \"0.5O\", output_per_mtok = \"2.00\" }";
+    Mistake::in_example("provider", "price =", price)
+        .is_told("portman.input_per_mtok", &["\"0.5O\" is not an amount", "such as 12.5"]);
+    Mistake::in_example("provider", "least_payout =", "least_payout = \"-1\"")
+        .is_told("portman.least_payout", &["negative"]);
+}
+
+#[test]
+fn a_bad_currency_id_or_address_says_how_to_write_it() {
+    Mistake::in_example("fep", "currency =", "currency = \"usd\"").is_told("currency", &["3 to 8 capital letters"]);
+    Mistake::in_example("provider", "node_id =", "node_id = \"GATEWAY-NODE-ID\"")
+        .is_told("bootstrap.node_id", &["not an id", "labmand id"]);
+    Mistake::in_example("provider", "addr =", "addr = \"203.0.113.7\"").is_told("bootstrap.addr", &["host:port"]);
+    Mistake::in_example("fep", "listen =", "listen = \"everywhere\"").is_told("listen", &["ip:port"]);
+    Mistake::in_example("provider", "claim_every =", "claim_every = \"soon\"")
+        .is_told("provider.claim_every", &["such as 500ms, 30s"]);
+    Mistake::in_example("portman", "labman_url =", "labman_url = \"http://127.0.0.1:8765\"")
+        .is_told("labman_url", &["ws://host:port/"]);
+}
+
+#[test]
+fn what_would_not_work_is_refused_before_it_starts() {
+    Mistake::in_example("provider", "token =", "token = \"secret\"").is_told("portman.token", &["at least 16 characters"]);
+    Mistake::in_example("provider", "tenant =", "tenant = \"a:b\"").is_told("provider.tenant", &["letters, digits"]);
+    Mistake::in_example("provider", "embedded =", "embedded = false")
+        .error_says(&["`portman.runtime`", "remove this, or set embedded = true"]);
+    Mistake::in_example("fep", "gateway_bps =", "gateway_bps = 10001").is_told("fees.gateway_bps", &["at most 10000"]);
+    Mistake::in_example("portman", "slots =", "slots = 0").is_told("runtime.slots", &["at least 1"]);
+    Mistake::in_example("gateway", "[gateway]", "fep = \"x\"\n[gateway]").error_says(&["unknown field `fep`"]);
+    let other = "[gateway]\nfep = \"8qbHbw2BbbTHBW1sbeqakYXVKRQM8Ne7pLK7m6CVfeR\"";
+    Mistake::in_example("gateway", "[gateway]", other).error_says(&["`gateway.fep`", "no [[fep]] has this id"]);
+}
+
+impl Mistake {
+    fn error_says(&self, words: &[&str]) {
+        let told = self.error().to_string();
+        for word in words {
+            assert!(told.contains(word), "{word:?} is not in: {told}");
+        }
+    }
+}
+
+#[test]
+fn a_node_without_a_role_is_told_which_roles_there_are() {
+    let mistake = Mistake {
+        directory: tempfile::tempdir().unwrap(),
+        kind: "gateway",
+        text: "network = \"labman\"\ndata_dir = \"d\"\n".to_string(),
+        line: 1,
+    };
+    mistake.error_says(&["[gateway]", "[provider]"]);
+}
+
+#[test]
+fn a_file_that_is_not_there_says_how_to_get_one() {
+    let error = labmand::Labmand::read(std::path::Path::new("/nowhere/labman.toml")).unwrap_err();
+    let told = error.to_string();
+    assert!(told.contains("/nowhere/labman.toml") && told.contains("--config") && told.contains("init"), "{told}");
+}
