@@ -1,5 +1,6 @@
 //! `labman-sim`: runs scenarios on a virtual clock.
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -48,11 +49,9 @@ fn main() -> ExitCode {
         for line in &report.log {
             eprintln!("{line}");
         }
-        if json {
-            println!("{}", report.to_json());
-        } else {
-            println!("{report}");
-        }
+        let page = if json { report.to_json().to_string() } else { report.to_string() };
+        // Whoever reads only the beginning has closed the pipe by then; the verdict is the exit code.
+        let _ = writeln!(std::io::stdout(), "{page}");
         if !report.passed() {
             eprintln!("failed; again: labman-sim run {} --seed {seed} --log", file.display());
             passed = false;

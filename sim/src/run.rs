@@ -93,7 +93,7 @@ struct Job {
 enum JobState {
     Waiting,
     Asked,
-    Ended(Answer),
+    Ended(Box<Answer>),
 }
 
 #[derive(Clone, Debug)]
@@ -253,7 +253,7 @@ impl<'a> Run<'a> {
                 Err(_) if answer.text.is_empty() => {}
                 Err(why) => self.findings.push(format!("job {} was served, though: {why}", planned.name)),
             }
-            job.state = JobState::Ended(answer);
+            job.state = JobState::Ended(Box::new(answer));
             self.last_job_ended = self.world.now();
             if self.scenario.one_by_one {
                 self.ask_next();

@@ -40,6 +40,8 @@ pub struct Answer {
     pub completion_tokens: Option<u64>,
     /// Events of a stream that carried text.
     pub chunks: u64,
+    /// The connection broke: an SDK raises that to its caller.
+    pub broken: bool,
     /// The stream said `[DONE]`.
     pub done: bool,
     /// What came after `[DONE]`, or could not be read.
@@ -109,6 +111,7 @@ impl User {
                 pending.first_text(now);
             }
         }
+        pending.answer.broken = !complete;
         pending.answer.took = pending.since.map(|since| now - since).unwrap_or_default();
         self.answered.push((pending.job, pending.answer));
     }
@@ -362,6 +365,7 @@ mod tests {
         let (mut user, stream) = asked(false);
         let code = labman_proto_core::machine::ResetCode::Unreachable;
         user.handle(at(150), Input::Reset { stream, code });
-        assert_eq!(user.take_answers()[0].1.status, 0);
+        let answer = &user.take_answers()[0].1;
+        assert_eq!((answer.status, answer.broken), (0, true));
     }
 }

@@ -31,7 +31,6 @@ struct Jobs {
     gateway: u64,
     provider: u64,
     unsettled: u64,
-    receipts_missing: u64,
 }
 
 #[derive(Deserialize)]
@@ -88,7 +87,7 @@ impl Run<'_> {
         let providers = self.scenario.providers.iter().map(|p| (&p.name, patience(p.claim_every)));
         for (name, patience) in gateways.chain(providers) {
             let Ok(Status { receipts, jobs }) = self.get::<Status>(name, "/status") else { return false };
-            let working = jobs.gateway + jobs.provider + jobs.unsettled + jobs.receipts_missing > 0;
+            let working = jobs.gateway + jobs.provider + jobs.unsettled > 0;
             let claiming = receipts.in_claim > 0 || (receipts.unclaimed > 0 && since_last_job < patience);
             if working || claiming {
                 return false;

@@ -9,7 +9,7 @@ use super::streams::authority;
 use super::{Event, World};
 use crate::host::{Address, HostId};
 use crate::net::link::{DIAL_TIMEOUT, Link, LinkEnd, LinkKey, LinkState, MESH_IDLE, Route};
-use crate::net::stream::Side;
+use crate::net::stream::{Side, StreamKey};
 
 impl<M: Machine> World<M> {
     pub(super) fn dial(&mut self, host: HostId, op: OpId, target: Target) {
@@ -108,7 +108,7 @@ impl<M: Machine> World<M> {
             return None;
         }
         end.state = LinkState::Down;
-        for stream in link.streams.clone() {
+        for (stream, side) in self.streams_of(key, host) {
             self.tear(stream, side, ResetCode::Unreachable);
         }
         self.hosts[host.0].links.remove(&id);
@@ -125,7 +125,7 @@ impl<M: Machine> World<M> {
             let Some(link) = self.links.get_mut(&key) else { continue };
             link.ends[side.index()].state = LinkState::Down;
             let route = link.route;
-            for stream in link.streams.clone() {
+            for (stream, side) in self.streams_of(key, host) {
                 self.leave(stream, side);
             }
             let (after, reason) = match route {
@@ -135,6 +135,16 @@ impl<M: Machine> World<M> {
             self.schedule_down(key, side.other(), after, reason);
             self.forget_link(key);
         }
+    }
+
+    /// The link's streams, and which side of each the host is: either may open streams on a link, whoever dialled it.
+    fn streams_of(&self, key: LinkKey, host: HostId) -> Vec<(StreamKey, Side)> {
+        let streams = self.links.get(&key).into_iter().flat_map(|link| &link.streams);
+        let side = |stream: &StreamKey| {
+            let opened_here = self.streams.get(stream)?.ends[Side::Opener.index()].host == host;
+            Some((*stream, if opened_here { Side::Opener } else { Side::Opened }))
+        };
+        streams.filter_map(side).collect()
     }
 
     fn schedule_down(&mut self, link: LinkKey, side: Side, after: Span, reason: DownReason) {

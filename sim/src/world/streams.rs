@@ -273,8 +273,10 @@ impl<M: Machine> World<M> {
     fn forget_stream(&mut self, key: StreamKey) {
         let Some(stream) = self.streams.get(&key) else { return };
         for end in stream.ends.iter().filter(|end| end.is_gone()) {
-            if let Some(id) = end.id {
-                self.hosts[end.host.0].streams.remove(&id);
+            // A later life of the host gives the same names to other streams.
+            let host = &mut self.hosts[end.host.0];
+            if let (Some(id), true) = (end.id, host.life == end.life) {
+                host.streams.remove(&id);
             }
         }
         if stream.ends.iter().all(End::is_gone) {

@@ -245,24 +245,49 @@ fn the_listener_may_open_a_stream_at_once_and_the_dialler_hears_of_the_link_firs
 
 #[test]
 fn closing_a_link_ends_its_streams_and_tells_both_sides() {
-    let mut world = world(3);
-    let (a, b) = (probe(&mut world, "a"), probe(&mut world, "b"));
-    dial(&mut world, a, "b", "b");
-    run(&mut world);
-    world.command(a, |probe| probe.out.open(probe.links[0]));
-    run(&mut world);
-    world.command(a, |probe| {
-        let link = probe.links[0];
-        probe.out.close(link, "done");
-    });
-    run(&mut world);
-    for host in [a, b] {
-        let last = heard(&mut world, host);
-        let [.., reset, down] = &last[..] else { panic!("{last:?}") };
-        assert_eq!((reset, down), (&Heard::Reset(ResetCode::Unreachable), &Heard::Down(DownReason::Closed)));
+    // Whoever dialled, either side may open streams, and either may close.
+    for (opener, closer) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+        let mut world = world(3);
+        let hosts = [probe(&mut world, "a"), probe(&mut world, "b")];
+        dial(&mut world, hosts[0], "b", "b");
+        run(&mut world);
+        world.command(hosts[opener], |probe| probe.out.open(probe.links[0]));
+        run(&mut world);
+        world.command(hosts[closer], |probe| {
+            let link = probe.links[0];
+            probe.out.close(link, "done");
+        });
+        run(&mut world);
+        for host in hosts {
+            let last = heard(&mut world, host);
+            let [.., reset, down] = &last[..] else { panic!("{last:?}") };
+            let ended = (reset, down);
+            assert_eq!(ended, (&Heard::Reset(ResetCode::Unreachable), &Heard::Down(DownReason::Closed)));
+        }
+        assert!(world.streams.is_empty() && world.links.is_empty());
+        assert_eq!(world.take_failures(), Vec::<String>::new());
     }
-    assert!(world.streams.is_empty() && world.links.is_empty());
-    assert_eq!(world.take_failures(), Vec::<String>::new());
+}
+
+#[test]
+fn the_peer_of_a_crashed_host_may_go_on_sending_until_it_hears_of_it() {
+    for opener in [0, 1] {
+        let mut world = world(3);
+        let hosts = [probe(&mut world, "a"), probe(&mut world, "b")];
+        dial(&mut world, hosts[0], "b", "b");
+        run(&mut world);
+        let stream = world.command(hosts[opener], |probe| probe.out.open(probe.links[0])).unwrap();
+        run(&mut world);
+        world.crash(hosts[1]);
+        world.command(hosts[0], |probe| {
+            let stream = probe.streams.first().copied().unwrap_or(stream);
+            probe.out.send(stream, vec![1; 10]);
+        });
+        run(&mut world);
+        assert_eq!(world.take_failures(), Vec::<String>::new());
+        let ended = [Heard::Reset(ResetCode::Unreachable), Heard::Down(DownReason::TimedOut)];
+        assert!(heard(&mut world, hosts[0]).ends_with(&ended));
+    }
 }
 
 #[test]
@@ -293,6 +318,31 @@ fn a_crash_silences_mesh_links_resets_http_and_loses_what_was_not_durable() {
         survivors += rows - 1;
     }
     assert!((1..20).contains(&survivors), "an unsynced write is sometimes lost, sometimes not: {survivors}");
+}
+
+#[test]
+fn the_end_of_an_old_life_s_link_does_not_touch_the_new_life_s_streams() {
+    let mut world = world(4);
+    let (a, b) = (probe(&mut world, "a"), probe(&mut world, "b"));
+    let open = |world: &mut World<Probe>| {
+        dial(world, b, "a", "a");
+        while world.command(b, |probe| probe.links.is_empty()) == Some(true) {
+            world.step();
+        }
+        world.command(b, |probe| probe.out.open(probe.links[0])).unwrap()
+    };
+    let first = open(&mut world);
+    run(&mut world);
+    world.crash(b);
+    world.restart(b);
+    let second = open(&mut world);
+    assert_eq!(first, second, "a machine numbers its streams from the start again");
+    run(&mut world);
+    assert!(heard(&mut world, a).contains(&Heard::Down(DownReason::TimedOut)), "the old link is gone");
+
+    world.command(b, |probe| probe.out.send(second, vec![1; 9]));
+    run(&mut world);
+    assert_eq!((bytes(&heard(&mut world, a)), world.take_failures()), (9, Vec::new()));
 }
 
 #[test]

@@ -16,6 +16,8 @@ const PRICE: Price = Price {
     per_request: Micros(0),
 };
 
+type Cook = Box<dyn Fn(&mut Books)>;
+
 fn xts() -> Currency {
     "XTS".parse().unwrap()
 }
@@ -107,13 +109,13 @@ fn honest_books_pass() {
 
 #[test]
 fn every_way_of_cooking_the_books_is_found() {
-    let account = |name: &'static str, change: i64| -> Box<dyn Fn(&mut Books)> {
+    let account = |name: &'static str, change: i64| -> Cook {
         Box::new(move |books| {
             let line = books.ledger.accounts.iter_mut().find(|line| line.account.starts_with(name));
             line.unwrap().balance.0 += change;
         })
     };
-    let all: [(&str, Box<dyn Fn(&mut Books)>); 17] = [
+    let all: [(&str, Cook); 17] = [
         ("not balanced", Box::new(|b| b.ledger.balanced = false)),
         ("I1", account("fep:fees", 1)),
         ("I7", account("user:", -600)),
