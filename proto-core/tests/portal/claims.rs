@@ -2,7 +2,7 @@
 
 use labman_proto_core::money::Micros;
 use labman_proto_core::wire::mesh::Hash;
-use labman_proto_core::wire::portal::{Claim, ReceiptId, Verdict};
+use labman_proto_core::wire::portal::{Claim, ClaimDecision, ReceiptId, Verdict};
 use serde_json::Value;
 
 use super::rig::*;
@@ -59,8 +59,10 @@ fn a_receipt_paid_under_one_claim_is_not_paid_under_another() {
 fn overlapping_claims_at_once_pay_each_receipt_once() {
     let (mut rig, receipts) = with_receipts(&[PROVIDER]);
     let bodies = [1, 2].map(|number| seal(PROVIDER, claim(number, 7, receipts.clone())));
-    bodies.each_ref().map(|body| rig.begin_post("/v1/claims", body));
+    let streams = bodies.map(|body| rig.begin_post("/v1/claims", &body));
     rig.run();
+    let verdicts = streams.map(|stream| rig.reply(stream).unwrap().object::<ClaimDecision>().verdict);
+    assert_eq!(verdicts, [Verdict::Accepted, Verdict::Rejected]);
     assert_eq!(rig.balance("rail:payouts"), 7);
 }
 

@@ -44,13 +44,13 @@ enum Act {
 }
 
 fn act() -> impl Strategy<Value = Act> {
-    let numbers = || prop::collection::vec(0u8..24, 1..4);
+    let numbers = || prop::collection::vec(0u8..16, 1..4);
     prop_oneof![
         1 => (0u8..4, 1u32..3_000).prop_map(|(reference, micros)| Act::Deposit { reference, micros }),
         4 => (numbers(), 1u32..200).prop_map(|(numbers, bound)| Act::Authorize { numbers, bound }),
-        5 => (0u8..24, prop::option::weighted(0.8, 0u8..3), 0u32..300, 0u32..300)
+        5 => (0u8..16, prop::option::weighted(0.9, 0u8..3), 0u32..300, 0u32..300)
             .prop_map(|(of, attempt, input, output)| Act::Report { of, attempt, input, output }),
-        3 => (any::<bool>(), 0u8..8, prop::collection::btree_set(0u8..12, 1..6), any::<bool>())
+        3 => (prop::bool::weighted(0.7), 0u8..16, prop::collection::btree_set(0u8..6, 1..4), prop::bool::weighted(0.1))
             .prop_map(|(by, number, lines, wrong)| Act::Claim { by, number, lines, wrong }),
         1 => (1u64..400).prop_map(|seconds| Act::Pass { seconds }),
         1 => (numbers(), 0u8..4).prop_map(|(numbers, steps)| Act::Crash { numbers, steps }),
@@ -70,7 +70,7 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let (rig, key) = Rig::with_user("0.005");
+        let (rig, key) = Rig::with_user("0.01");
         Self {
             rig,
             key,
@@ -224,7 +224,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
     #[test]
-    fn money_is_conserved_and_nobody_is_paid_twice(acts in prop::collection::vec(act(), 1..60)) {
+    fn money_is_conserved_and_nobody_is_paid_twice(acts in prop::collection::vec(act(), 1..120)) {
         let mut world = World::new();
         for act in acts {
             world.act(act);

@@ -123,7 +123,7 @@ fn an_operator_s_slip_is_named() {
 fn beyond_the_most_calls_at_once_one_is_told_to_come_back() {
     let mut rig = Rig::empty();
     let body = br#"{"name": "ann"}"#;
-    let mut begin = |rig: &mut Rig| rig.begin(Surface::Admin, "POST", "/users", body);
+    let begin = |rig: &mut Rig| rig.begin(Surface::Admin, "POST", "/users", body);
     let streams: Vec<StreamId> = (0..PORTAL_EXCHANGES).map(|_| begin(&mut rig)).collect();
     let refused = begin(&mut rig);
     assert_eq!(rig.reply(refused).unwrap().refusal(), (503, "unavailable".into()));
