@@ -69,7 +69,9 @@ impl Cli {
 
 fn with_next_step(why: &AdminError) -> String {
     match why {
-        AdminError::Unreachable(_) => format!("{why} (`labmand --config FILE` starts it; --socket names its socket)"),
+        AdminError::Unreachable(_) => {
+            format!("{why} (`labmand --config FILE` starts it; --socket names its socket)")
+        }
         AdminError::Refused { .. } | AdminError::Garbled { .. } => why.to_string(),
     }
 }

@@ -5,7 +5,9 @@ use serde_json::Value;
 use crate::table::{Table, amount, short, text};
 
 pub(crate) fn for_eyes(answer: &Value) -> String {
-    let mut table = Table::new(&["receipt", "state", "model", "in", "cached", "out", "earned", "currency", "FEP", "gateway", "request"]);
+    let mut table = Table::new(&[
+        "receipt", "state", "model", "in", "cached", "out", "earned", "currency", "FEP", "gateway", "request",
+    ]);
     for receipt in answer["receipts"].as_array().into_iter().flatten() {
         let counts = &receipt["counts"];
         table.row(vec![

@@ -7,7 +7,10 @@ use crate::table::{Table, short, text};
 pub(crate) fn for_eyes(answer: &Value) -> String {
     let figures = |name: &str| {
         let fields = answer[name].as_object().into_iter().flatten();
-        fields.map(|(name, count)| format!("{} {}", text(count), name.replace('_', " "))).collect::<Vec<_>>().join(", ")
+        fields
+            .map(|(name, count)| format!("{} {}", text(count), name.replace('_', " ")))
+            .collect::<Vec<_>>()
+            .join(", ")
     };
     let mut lines = vec![
         format!("node      {}", text(&answer["node_id"])),
@@ -18,7 +21,7 @@ pub(crate) fn for_eyes(answer: &Value) -> String {
         format!("jobs      {}", figures("jobs")),
     ];
     lines.extend(section("links", "none: check the [[bootstrap]] entries and the log", links(answer)));
-    lines.extend(section("models", "none: no Portman with a model is attached, and none is known of", models(answer)));
+    lines.extend(section("models of other nodes", "none heard of", models(answer)));
     lines.extend(section("Portmans", "none configured", portmans(answer)));
     lines.join("\n")
 }
@@ -35,7 +38,11 @@ fn links(answer: &Value) -> Table {
 fn models(answer: &Value) -> Table {
     let mut table = Table::new(&["  model", "provider", "slots"]);
     for model in items(&answer["models"]) {
-        table.row(vec![format!("  {}", text(&model["slug"])), short(&model["provider"]), text(&model["slots"])]);
+        table.row(vec![
+            format!("  {}", text(&model["slug"])),
+            short(&model["provider"]),
+            text(&model["slots"]),
+        ]);
     }
     table
 }
@@ -80,7 +87,9 @@ mod tests {
 
     #[test]
     fn a_lonely_node_is_told_what_to_look_at() {
-        let shown = for_eyes(&json!({ "node_id": "N", "roles": { "gateway": false, "provider": true }, "uptime_ms": 61_000 }));
+        let shown = for_eyes(
+            &json!({ "node_id": "N", "roles": { "gateway": false, "provider": true }, "uptime_ms": 61_000 }),
+        );
         assert!(shown.contains("roles     provider") && shown.contains("up        1 min 1 s"), "{shown}");
         assert!(shown.contains("none: check the [[bootstrap]] entries"), "{shown}");
     }

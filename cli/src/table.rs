@@ -25,7 +25,9 @@ impl Table {
     pub(crate) fn text(&self) -> String {
         let head: Vec<String> = self.head.iter().map(|name| name.to_string()).collect();
         let widths: Vec<usize> = (0..head.len())
-            .map(|at| self.rows.iter().chain([&head]).filter_map(|row| row.get(at)).map(|c| c.chars().count()).max())
+            .map(|at| {
+                self.rows.iter().chain([&head]).filter_map(|row| row.get(at)).map(|c| c.chars().count()).max()
+            })
             .map(Option::unwrap_or_default)
             .collect();
         let line = |row: &Vec<String>| {

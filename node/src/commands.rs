@@ -38,8 +38,16 @@ fn write_config(path: &Path, toml: &str) -> Result<(), String> {
     })
 }
 
-/// Says that a daemon is up, waits until somebody asks it to end, and says that it does.
-async fn until_stopped(name: &str) {
-    signals::shutdown().await;
-    tracing::info!("{name} stops");
+/// Waits until somebody asks the daemon to end, or until it can't go on: then the error says why.
+async fn until_stopped(
+    name: &str,
+    failed: impl Future<Output = labman_io_tokio::StartError>,
+) -> Result<(), String> {
+    tokio::select! {
+        () = signals::shutdown() => {
+            tracing::info!("{name} stops");
+            Ok(())
+        }
+        why = failed => Err(format!("{name} can't go on: {why}")),
+    }
 }

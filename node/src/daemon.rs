@@ -12,8 +12,8 @@ use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use labman_proto_core::identity::Identity;
 use labman_io_tokio::Zeroizing;
+use labman_proto_core::identity::Identity;
 
 pub use fep::Fep;
 pub use labmand::Labmand;

@@ -14,7 +14,7 @@ pub use outcome::Outcome;
 use story::Story;
 
 use crate::daemon::Failure;
-use crate::mesh::{Mesh, MeshError, Plan, ProviderPlan, Runtime, User};
+use crate::mesh::{Mesh, MeshError, Plan, PortmanPlan, ProviderPlan, Runtime, User};
 use crate::openai::{Client, Completion};
 use crate::{logging, signals};
 
@@ -45,9 +45,7 @@ pub struct Options {
 
 #[derive(Debug, thiserror::Error)]
 pub enum DemoError {
-    #[error(
-        "port {port} is taken ({why}); free it, or choose another with --gateway-port (0: any free one)"
-    )]
+    #[error("port {port} is taken ({why}); free it, or choose another with --gateway-port (0: any free one)")]
     PortTaken { port: u16, why: std::io::Error },
     #[error("can't make a temporary directory ({0}); name one with --data-dir")]
     Directory(std::io::Error),
@@ -114,11 +112,15 @@ async fn ask(client: &Client, slugs: &[String], story: &Story) -> Result<Complet
         "seed": 7,
     });
     story.asks(PROMPT);
-    let completion =
-        client.stream_chat(request, |text| story.token(text)).await.map_err(|error| DemoError::Request(error.to_string()))?;
+    let completion = client
+        .stream_chat(request, |text| story.token(text))
+        .await
+        .map_err(|error| DemoError::Request(error.to_string()))?;
     story.answered(&completion);
     match &completion.error {
-        Some(error) => Err(DemoError::Request(error["message"].as_str().unwrap_or("no reason given").to_string())),
+        Some(error) => {
+            Err(DemoError::Request(error["message"].as_str().unwrap_or("no reason given").to_string()))
+        }
         None if !completion.done => Err(DemoError::Request("the stream ended without [DONE]".to_string())),
         None => Ok(completion),
     }
@@ -150,9 +152,9 @@ fn plan(options: &Options, dir: &Path) -> Plan {
     (1..=options.providers).fold(Plan::new(dir).with_gateway("gateway", Some(http_listen)), |plan, number| {
         let mut provider = ProviderPlan::toy(&format!("provider-{number}"));
         if let Some(url) = &options.runtime_url {
-            provider.ep = "local".to_string();
-            provider.runtime =
-                Runtime::At { url: url.trim_end_matches('/').to_string(), key: options.runtime_key.clone() };
+            let url = url.trim_end_matches('/').to_string();
+            let runtime = Runtime::At { url, key: options.runtime_key.clone() };
+            provider.portmans = vec![PortmanPlan { runtime, ..PortmanPlan::toy("local") }];
         }
         plan.with_provider(provider)
     })

@@ -18,7 +18,9 @@ pub fn start(default: &str) {
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false);
-    let hushed = dynamic_filter_fn(|meta, _| *meta.level() <= LevelFilter::ERROR || !ERRORS_ONLY.load(Ordering::Relaxed));
+    let hushed = dynamic_filter_fn(|meta, _| {
+        *meta.level() <= LevelFilter::ERROR || !ERRORS_ONLY.load(Ordering::Relaxed)
+    });
     tracing_subscriber::registry().with(lines.with_filter(hushed)).with(filter).init();
 }
 

@@ -17,7 +17,7 @@ use std::time::Duration;
 use labman_proto_core::identity::{FepId, NodeId};
 use serde_json::{Value, json};
 
-pub use plan::{GatewayPlan, Plan, ProviderPlan, Runtime};
+pub use plan::{GatewayPlan, Plan, PortmanPlan, ProviderPlan, Runtime};
 
 use crate::admin::{Admin, AdminError};
 use crate::daemon::{DataDir, Failure, Fep, Labmand, Portman, Toy};
@@ -30,12 +30,13 @@ pub struct Mesh {
     pub providers: Vec<Provider>,
 }
 
-/// One provider's node, its Portman and, where it is the built-in one, its runtime.
+/// One provider's node, its Portmans and, where they are built-in ones, their runtimes.
 pub struct Provider {
     pub name: String,
     pub node: Labmand,
-    portman: Portman,
-    toy: Option<Toy>,
+    tenant: String,
+    portmans: Vec<Portman>,
+    toys: Vec<Toy>,
 }
 
 /// A user who can send requests.
@@ -110,7 +111,11 @@ impl Mesh {
     }
 
     /// Waits until a gateway lists a model of every provider; the models' slugs.
-    pub async fn providers_listed(&self, client: &Client, within: Duration) -> Result<Vec<String>, MeshError> {
+    pub async fn providers_listed(
+        &self,
+        client: &Client,
+        within: Duration,
+    ) -> Result<Vec<String>, MeshError> {
         until("every provider's model being listed at the gateway", within, async || {
             let mut slugs = client.models().await?;
             // Each model is also listed by its bare name.
@@ -141,9 +146,11 @@ impl Mesh {
     /// In the order that lets each part still say goodbye to the next.
     pub async fn stop(self) {
         for provider in self.providers {
-            provider.portman.stop().await;
+            for portman in provider.portmans {
+                portman.stop().await;
+            }
             provider.node.stop().await;
-            if let Some(toy) = provider.toy {
+            for toy in provider.toys {
                 toy.stop().await;
             }
         }
@@ -162,18 +169,21 @@ impl Provider {
         gateways: &[Labmand],
     ) -> Result<Self, MeshError> {
         let node = Labmand::start(&provider.name, plan.provider(provider, fep, gateways)).await?;
-        let (toy, url, key) = match &provider.runtime {
-            Runtime::Toy(config) => {
-                let name = format!("{}-runtime", provider.name);
-                let toy = Toy::start(&name, plan::LOOPBACK, config.clone()).await?;
-                let url = toy.url();
-                (Some(toy), url, None)
-            }
-            Runtime::At { url, key } => (None, url.clone(), key.clone()),
-        };
-        let config = provider.portman(&node, url, key);
-        let portman = Portman::start(&format!("{}-portman", provider.name), config).await?;
-        Ok(Self { name: provider.name.clone(), node, portman, toy })
+        let (mut portmans, mut toys) = (Vec::new(), Vec::new());
+        for portman in &provider.portmans {
+            let name = format!("{}/{}", provider.name, portman.ep);
+            let (url, key) = match &portman.runtime {
+                Runtime::Toy(config) => {
+                    let toy = Toy::start(&format!("{name}/runtime"), plan::LOOPBACK, config.clone()).await?;
+                    let url = toy.url();
+                    toys.push(toy);
+                    (url, None)
+                }
+                Runtime::At { url, key } => (url.clone(), key.clone()),
+            };
+            portmans.push(Portman::start(&name, portman.config(&node, url, key)).await?);
+        }
+        Ok(Self { name: provider.name.clone(), node, tenant: provider.tenant.clone(), portmans, toys })
     }
 
     pub fn admin(&self) -> Admin {
@@ -182,7 +192,7 @@ impl Provider {
 
     /// Whether a slug is of this provider's tenant.
     pub fn serves(&self, slug: &str) -> bool {
-        slug.split_once(':').is_some_and(|(tenant, _)| tenant == self.name)
+        slug.split_once(':').is_some_and(|(tenant, _)| tenant == self.tenant)
     }
 
     /// The receipt of a request (as `x-request-id` names it) that was served here.

@@ -95,7 +95,11 @@ impl Client {
 
     /// Streams one chat completion, telling `on_text` each piece as it comes. An error event is part of the completion;
     /// `Err` is an answer that was no stream, or a connection that broke.
-    pub async fn stream_chat(&self, body: Value, mut on_text: impl FnMut(&str)) -> Result<Completion, ClientError> {
+    pub async fn stream_chat(
+        &self,
+        body: Value,
+        mut on_text: impl FnMut(&str),
+    ) -> Result<Completion, ClientError> {
         let body = streamed(body).to_string().into_bytes();
         let mut response = self.send("POST", "/v1/chat/completions", body).await?;
         if response.status != 200 {
@@ -113,7 +117,12 @@ impl Client {
         Ok(completion)
     }
 
-    async fn send(&self, method: &str, path: &str, body: Vec<u8>) -> Result<http_client::Answer, ClientError> {
+    async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        body: Vec<u8>,
+    ) -> Result<http_client::Answer, ClientError> {
         let (url, bearer) = (format!("http://{}{path}", self.addr), format!("Bearer {}", self.api_key));
         let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
         in_time(http_client::request(method, &url, &headers, body)).await

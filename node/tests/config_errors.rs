@@ -68,8 +68,10 @@ fn an_unknown_key_is_named_with_the_known_ones() {
 
 #[test]
 fn a_wrong_type_is_told_at_its_key() {
-    Mistake::in_example("gateway", "network =", "network = 5").is_told("network", &["invalid type: integer `5`", "a string"]);
-    Mistake::in_example("provider", "embedded =", "embedded = \"yes\"").is_told("portman.embedded", &["a boolean"]);
+    Mistake::in_example("gateway", "network =", "network = 5")
+        .is_told("network", &["invalid type: integer `5`", "a string"]);
+    Mistake::in_example("provider", "embedded =", "embedded = \"yes\"")
+        .is_told("portman.embedded", &["a boolean"]);
     Mistake::in_example("fep", "fep_bps =", "fep_bps = -1").is_told("fees.fep_bps", &["-1"]);
 }
 
@@ -86,10 +88,12 @@ fn money_as_a_number_is_told_to_become_text() {
 
 #[test]
 fn a_bad_currency_id_or_address_says_how_to_write_it() {
-    Mistake::in_example("fep", "currency =", "currency = \"usd\"").is_told("currency", &["3 to 8 capital letters"]);
+    Mistake::in_example("fep", "currency =", "currency = \"usd\"")
+        .is_told("currency", &["3 to 8 capital letters"]);
     Mistake::in_example("provider", "node_id =", "node_id = \"GATEWAY-NODE-ID\"")
         .is_told("bootstrap.node_id", &["not an id", "labmand id"]);
-    Mistake::in_example("provider", "addr =", "addr = \"203.0.113.7\"").is_told("bootstrap.addr", &["host:port"]);
+    Mistake::in_example("provider", "addr =", "addr = \"203.0.113.7\"")
+        .is_told("bootstrap.addr", &["host:port"]);
     Mistake::in_example("fep", "listen =", "listen = \"everywhere\"").is_told("listen", &["ip:port"]);
     Mistake::in_example("provider", "claim_every =", "claim_every = \"soon\"")
         .is_told("provider.claim_every", &["such as 500ms, 30s"]);
@@ -99,15 +103,20 @@ fn a_bad_currency_id_or_address_says_how_to_write_it() {
 
 #[test]
 fn what_would_not_work_is_refused_before_it_starts() {
-    Mistake::in_example("provider", "token =", "token = \"secret\"").is_told("portman.token", &["at least 16 characters"]);
-    Mistake::in_example("provider", "tenant =", "tenant = \"a:b\"").is_told("provider.tenant", &["letters, digits"]);
+    Mistake::in_example("provider", "token =", "token = \"secret\"")
+        .is_told("portman.token", &["at least 16 characters"]);
+    Mistake::in_example("provider", "tenant =", "tenant = \"a:b\"")
+        .is_told("provider.tenant", &["letters, digits"]);
     Mistake::in_example("provider", "embedded =", "embedded = false")
         .error_says(&["`portman.runtime`", "remove this, or set embedded = true"]);
-    Mistake::in_example("fep", "gateway_bps =", "gateway_bps = 10001").is_told("fees.gateway_bps", &["at most 10000"]);
+    Mistake::in_example("fep", "gateway_bps =", "gateway_bps = 10001")
+        .is_told("fees.gateway_bps", &["at most 10000"]);
     Mistake::in_example("portman", "slots =", "slots = 0").is_told("runtime.slots", &["at least 1"]);
-    Mistake::in_example("gateway", "[gateway]", "fep = \"x\"\n[gateway]").error_says(&["unknown field `fep`"]);
+    Mistake::in_example("gateway", "[gateway]", "fep = \"x\"\n[gateway]")
+        .error_says(&["unknown field `fep`"]);
     let other = "[gateway]\nfep = \"8qbHbw2BbbTHBW1sbeqakYXVKRQM8Ne7pLK7m6CVfeR\"";
-    Mistake::in_example("gateway", "[gateway]", other).error_says(&["`gateway.fep`", "no [[fep]] has this id"]);
+    Mistake::in_example("gateway", "[gateway]", other)
+        .error_says(&["`gateway.fep`", "no [[fep]] has this id"]);
 }
 
 impl Mistake {
@@ -134,5 +143,8 @@ fn a_node_without_a_role_is_told_which_roles_there_are() {
 fn a_file_that_is_not_there_says_how_to_get_one() {
     let error = labmand::Labmand::read(std::path::Path::new("/nowhere/labman.toml")).unwrap_err();
     let told = error.to_string();
-    assert!(told.contains("/nowhere/labman.toml") && told.contains("--config") && told.contains("init"), "{told}");
+    assert!(
+        told.contains("/nowhere/labman.toml") && told.contains("--config") && told.contains("init"),
+        "{told}"
+    );
 }

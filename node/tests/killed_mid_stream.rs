@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use labman_node::admin::Admin;
 use labman_node::daemon::Toy;
 use labman_node::init;
-use labman_node::mesh::{Mesh, Plan, ProviderPlan, Runtime};
+use labman_node::mesh::{Mesh, Plan, PortmanPlan, Runtime};
 use labman_proto_core::money::Micros;
 use labman_proto_core::time::Span;
 use labman_proto_core::toy;
@@ -43,7 +43,7 @@ fn write_config(mesh: &Mesh, toy: &Toy, path: &Path) {
 async fn the_user_is_told_in_time_and_pays_for_what_came_and_the_provider_is_paid_when_it_is_back() {
     let directory = tempfile::tempdir().unwrap();
     let mesh = Mesh::start(Plan::new(directory.path()).with_gateway("gateway", None)).await.unwrap();
-    let Runtime::Toy(quick) = ProviderPlan::toy("any").runtime else { unreachable!("a toy's plan has a toy") };
+    let Runtime::Toy(quick) = PortmanPlan::toy("any").runtime else { unreachable!("a toy's plan has a toy") };
     let slow = toy::config::Config { token_every: Span::from_millis(100), ..quick };
     let toy = Toy::start("toy", "127.0.0.1:0".parse().unwrap(), slow).await.unwrap();
     let config = directory.path().join("provider.toml");
@@ -70,7 +70,10 @@ async fn the_user_is_told_in_time_and_pays_for_what_came_and_the_provider_is_pai
         .unwrap();
     let waited = killed_at.expect("the stream got far enough to be cut").elapsed();
     assert!(completion.error.is_some(), "a cut stream ends with an error event: {completion:?}");
-    assert!(!completion.done && completion.finish_reason.is_none(), "and not as if it were whole: {completion:?}");
+    assert!(
+        !completion.done && completion.finish_reason.is_none(),
+        "and not as if it were whole: {completion:?}"
+    );
     assert!(waited < TOLD_WITHIN, "told after {waited:?}");
 
     // The FEP settles what was delivered, and not a token more.

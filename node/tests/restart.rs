@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use labman_node::admin::Admin;
 use labman_node::daemon::Toy;
 use labman_node::init;
-use labman_node::mesh::{ProviderPlan, Runtime};
+use labman_node::mesh::{PortmanPlan, Runtime};
 use labman_node::openai::Client;
 use labman_proto_core::identity::NodeId;
 use serde_json::{Value, json};
@@ -130,7 +130,9 @@ async fn users(dir: &Path) -> Value {
 async fn daemons_that_are_killed_and_started_again_have_lost_nothing() {
     let directory: tempfile::TempDir = tempfile::tempdir().unwrap();
     let dir: PathBuf = directory.path().to_path_buf();
-    let Runtime::Toy(config) = ProviderPlan::toy("any").runtime else { unreachable!("a toy's plan has a toy") };
+    let Runtime::Toy(config) = PortmanPlan::toy("any").runtime else {
+        unreachable!("a toy's plan has a toy")
+    };
     let toy = Toy::start("toy", "127.0.0.1:0".parse().unwrap(), config).await.unwrap();
 
     let mut hosts = Hosts::start(&dir, &toy).await;
@@ -138,7 +140,8 @@ async fn daemons_that_are_killed_and_started_again_have_lost_nothing() {
     fep.post("/gateways", &json!({ "node_id": hosts.gateway_id, "name": "gateway" })).await.unwrap();
     let alice = fep.post("/users", &json!({ "name": "alice" })).await.unwrap()["user"].clone();
     fep.post("/deposits", &json!({ "user": alice, "amount": "1", "reference": "first" })).await.unwrap();
-    let key = fep.post("/keys", &json!({ "user": alice })).await.unwrap()["api_key"].as_str().unwrap().to_string();
+    let key =
+        fep.post("/keys", &json!({ "user": alice })).await.unwrap()["api_key"].as_str().unwrap().to_string();
 
     let client = hosts.client(&key);
     complete(&client, &slug(&client).await, 12).await;

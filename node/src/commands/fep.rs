@@ -108,7 +108,9 @@ impl Cli {
                 println!("Wrote {file} and made the FEP's key.\n  fep id: {id}\nNext:");
                 println!("  - run it:            labman-fep --config {file}");
                 println!("  - enrol a gateway:   labman-fep gateway add NODE_ID --config {file}");
-                println!("  - make a user:       labman-fep user add NAME --config {file}; then key add, deposit");
+                println!(
+                    "  - make a user:       labman-fep user add NAME --config {file}; then key add, deposit"
+                );
                 Ok(())
             }
             Command::Id => {
@@ -127,18 +129,19 @@ impl Cli {
 
 async fn serve(path: &std::path::Path) -> Result<(), String> {
     let config = config::fep::Fep::read(path).map_err(|why| why.to_string())?;
-    let fep = Fep::start("labman-fep", config).await.map_err(|why| why.to_string())?;
+    let mut fep = Fep::start("labman-fep", config).await.map_err(|why| why.to_string())?;
     tracing::info!("labman-fep is up: fep {}", fep.fep_id);
     if let Some(addr) = fep.http_addr {
         tracing::info!("nodes call it at http://{addr}");
     }
-    until_stopped("labman-fep").await;
+    let ended = until_stopped("labman-fep", fep.failed()).await;
     fep.stop().await;
-    Ok(())
+    ended
 }
 
 fn fep_id(config: &std::path::Path) -> Result<labman_proto_core::identity::FepId, String> {
     let config = config::fep::Fep::read(config).map_err(|why| why.to_string())?;
-    let identity = DataDir::open(&config.data_dir).and_then(|dir| dir.identity()).map_err(|why| why.to_string())?;
+    let identity =
+        DataDir::open(&config.data_dir).and_then(|dir| dir.identity()).map_err(|why| why.to_string())?;
     Ok(identity.fep_id())
 }

@@ -33,7 +33,7 @@ enum Command {
     /// Try it: a whole mesh on the loopback, one paid chat completion, and where its money went
     Demo(demo::Options),
     /// Write a commented starting config and make the node's key
-    Init(Init),
+    Init(Box<Init>),
     /// Print the node id of a config's key
     Id(ConfigPath),
     /// Run the built-in toy runtime alone, to put behind a Portman
@@ -121,7 +121,7 @@ impl Cli {
 
 async fn serve(at: ConfigPath) -> Result<(), String> {
     let config = config::labmand::Labmand::read(&at.config).map_err(|why| why.to_string())?;
-    let labmand = Labmand::start("labmand", config).await.map_err(|why| why.to_string())?;
+    let mut labmand = Labmand::start("labmand", config).await.map_err(|why| why.to_string())?;
     tracing::info!("labmand is up: node {}", labmand.node_id);
     if let Some(addr) = labmand.mesh_addr {
         tracing::info!("mesh on {addr} (UDP)");
@@ -132,9 +132,9 @@ async fn serve(at: ConfigPath) -> Result<(), String> {
     if let Some(addr) = labmand.portman_addr {
         tracing::info!("Portmans attach at ws://{addr}/");
     }
-    until_stopped("labmand").await;
+    let ended = until_stopped("labmand", labmand.failed()).await;
     labmand.stop().await;
-    Ok(())
+    ended
 }
 
 async fn toy(listen: SocketAddr) -> Result<(), String> {
@@ -143,11 +143,11 @@ async fn toy(listen: SocketAddr) -> Result<(), String> {
         context_length: 4096,
         token_every: Span::from_millis(20),
     };
-    let toy = Toy::start("toy", listen, config).await.map_err(|why| why.to_string())?;
+    let mut toy = Toy::start("toy", listen, config).await.map_err(|why| why.to_string())?;
     tracing::info!("the built-in runtime, a toy for trying the mesh, is at {}", toy.url());
-    until_stopped("the built-in runtime").await;
+    let ended = until_stopped("the built-in runtime", toy.failed()).await;
     toy.stop().await;
-    Ok(())
+    ended
 }
 
 fn node_id(config: &std::path::Path) -> Result<NodeId, String> {
@@ -166,7 +166,9 @@ impl Init {
         println!("Wrote {file} and made this node's key.");
         println!("  node id: {id}");
         println!("Next:");
-        for placeholder in ["FEP-ID", "GATEWAY-NODE-ID", "gateway.example"].iter().filter(|p| toml.contains(**p)) {
+        for placeholder in
+            ["FEP-ID", "GATEWAY-NODE-ID", "gateway.example"].iter().filter(|p| toml.contains(**p))
+        {
             println!("  - replace {placeholder} in {file}");
         }
         if self.gateway {

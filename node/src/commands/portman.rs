@@ -42,11 +42,11 @@ impl Cli {
             None => {
                 let config = read_portman(&self.config).map_err(|why| why.to_string())?;
                 let (labman, runtime) = (config.labman_url.clone(), config.runtime_url.clone());
-                let portman = Portman::start("portman", config).await.map_err(|why| why.to_string())?;
+                let mut portman = Portman::start("portman", config).await.map_err(|why| why.to_string())?;
                 tracing::info!("portman is up: jobs from {labman} run on {runtime}");
-                until_stopped("portman").await;
+                let ended = until_stopped("portman", portman.failed()).await;
                 portman.stop().await;
-                Ok(())
+                ended
             }
             Some(Command::Init { out, labman_url, token, runtime_url }) => {
                 let fresh = token.is_none();
@@ -54,7 +54,9 @@ impl Cli {
                 write_config(&out, &init::Portman { labman_url, token: token.clone(), runtime_url }.toml())?;
                 println!("Wrote {}.", out.display());
                 if fresh {
-                    println!("Put this into the [[portman]] entry of its labman's config: token = \"{token}\"");
+                    println!(
+                        "Put this into the [[portman]] entry of its labman's config: token = \"{token}\""
+                    );
                 }
                 println!("Then run: portman --config {}", out.display());
                 Ok(())

@@ -71,7 +71,8 @@ impl FromStr for Amount {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let micros: Micros = text.parse().map_err(|bad: labman_proto_core::money::BadMoney| bad.to_string())?;
+        let micros: Micros =
+            text.parse().map_err(|bad: labman_proto_core::money::BadMoney| bad.to_string())?;
         match micros < Micros::ZERO {
             true => Err(format!("{text:?} is negative; write 0 or more")),
             false => Ok(Self(micros)),
@@ -83,7 +84,11 @@ impl FromStr for Every {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let bad = || format!("{text:?} is not a length of time; write a number and a unit, such as 500ms, 30s, 5m or 1h");
+        let bad = || {
+            format!(
+                "{text:?} is not a length of time; write a number and a unit, such as 500ms, 30s, 5m or 1h"
+            )
+        };
         let unit_at = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(bad)?;
         let (number, unit) = text.split_at(unit_at);
         let number: u64 = number.parse().map_err(|_| bad())?;
@@ -105,7 +110,8 @@ impl FromStr for Listen {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = |_| format!("{text:?} is not an address to listen on; write ip:port, such as 127.0.0.1:8080");
+        let wrong =
+            |_| format!("{text:?} is not an address to listen on; write ip:port, such as 127.0.0.1:8080");
         text.parse().map(Self).map_err(wrong)
     }
 }
@@ -129,7 +135,9 @@ impl FromStr for HttpUrl {
         let rest = text.strip_prefix("http://").unwrap_or_default();
         let host = rest.split('/').next().unwrap_or_default();
         let wrong = || {
-            format!("{text:?} is not a URL that can be asked; write http://host:port, such as http://127.0.0.1:8800")
+            format!(
+                "{text:?} is not a URL that can be asked; write http://host:port, such as http://127.0.0.1:8800"
+            )
         };
         (!host.is_empty() && !text.contains(char::is_whitespace))
             .then(|| Self(text.trim_end_matches('/').to_string()))

@@ -32,8 +32,7 @@ pub struct Labmand {
     pub embedded: Vec<portman::config::Config>,
 }
 
-const PORTMAN_LISTEN: SocketAddr =
-    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8765);
+const PORTMAN_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8765);
 const CLAIM_EVERY: Span = Span::from_secs(30);
 /// Of a payout address: what a receipt carries.
 const ADDRESS_BYTES: usize = 128;
@@ -139,9 +138,10 @@ impl File {
         }
         let provider = self.provider.as_ref().map(|provider| self.provider(provider, source)).transpose()?;
         let (provider, embedded) = provider.map_or((None, Vec::new()), |(p, embedded)| (Some(p), embedded));
-        let portman_listen = self.provider.as_ref().map(|provider| {
-            provider.get_ref().portman_listen.map_or(PORTMAN_LISTEN, |listen| listen.0)
-        });
+        let portman_listen = self
+            .provider
+            .as_ref()
+            .map(|provider| provider.get_ref().portman_listen.map_or(PORTMAN_LISTEN, |listen| listen.0));
         let gateway = self.gateway.as_ref().map(|gateway| self.gateway(gateway, source)).transpose()?;
         let addresses = self.mesh.addresses.as_deref().unwrap_or_default();
         Ok(Labmand {
@@ -155,7 +155,11 @@ impl File {
                 bootstrap: self.bootstrap.into_iter().map(BootstrapField::checked).collect(),
                 trust: self.trust,
                 deny: self.deny,
-                feps: self.fep.iter().map(|fep| node::Fep { fep_id: fep.id, url: fep.url.0.clone() }).collect(),
+                feps: self
+                    .fep
+                    .iter()
+                    .map(|fep| node::Fep { fep_id: fep.id, url: fep.url.0.clone() })
+                    .collect(),
                 gateway,
                 provider,
             },
@@ -163,7 +167,11 @@ impl File {
         })
     }
 
-    fn gateway(&self, gateway: &Spanned<GatewayField>, source: &Source) -> Result<node::Gateway, ConfigError> {
+    fn gateway(
+        &self,
+        gateway: &Spanned<GatewayField>,
+        source: &Source,
+    ) -> Result<node::Gateway, ConfigError> {
         let field = gateway.get_ref();
         let fep = match (&field.fep, self.fep.as_slice()) {
             (Some(named), feps) if feps.iter().any(|fep| fep.id == *named.get_ref()) => *named.get_ref(),
@@ -182,7 +190,8 @@ impl File {
                 return Err(source.fault(Some(gateway.span()), message));
             }
         };
-        let public_endpoint = field.public_endpoint.as_ref().map(|url| checked_public_url(url, source)).transpose()?;
+        let public_endpoint =
+            field.public_endpoint.as_ref().map(|url| checked_public_url(url, source)).transpose()?;
         Ok(node::Gateway { public_endpoint, fep })
     }
 
@@ -197,7 +206,8 @@ impl File {
             return Err(source.fault(Some(provider.span()), message));
         }
         if self.fep.is_empty() {
-            let message = "a provider works only for FEPs it trusts to pay; add a [[fep]] with its id and url";
+            let message =
+                "a provider works only for FEPs it trusts to pay; add a [[fep]] with its id and url";
             return Err(source.fault(Some(provider.span()), message));
         }
         let tenant = checked_slug_part(&field.tenant, source)?;
@@ -266,7 +276,9 @@ fn checked_public_url(url: &Spanned<String>, source: &Source) -> Result<String, 
     let text = url.get_ref();
     let fits = text.starts_with("https://") || text.starts_with("http://");
     let wrong = || {
-        let message = format!("{text:?} is not a URL; write https://host or http://host:port, as users reach this gateway");
+        let message = format!(
+            "{text:?} is not a URL; write https://host or http://host:port, as users reach this gateway"
+        );
         source.fault(Some(url.span()), &message)
     };
     fits.then(|| text.clone()).ok_or_else(wrong)
@@ -278,7 +290,9 @@ fn checked_slug_part(part: &Spanned<String>, source: &Source) -> Result<String, 
     let fits = (1..=64).contains(&text.len())
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
     let wrong = || {
-        let message = format!("{text:?} can't be part of a model's name; write 1 to 64 letters, digits, '-', '_' or '.'");
+        let message = format!(
+            "{text:?} can't be part of a model's name; write 1 to 64 letters, digits, '-', '_' or '.'"
+        );
         source.fault(Some(part.span()), &message)
     };
     fits.then(|| text.clone()).ok_or_else(wrong)

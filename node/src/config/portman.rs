@@ -39,7 +39,9 @@ pub fn read_portman(path: &Path) -> Result<portman::config::Config, ConfigError>
     let token = checked_token(&file.token, &source)?;
     let url = file.labman_url.get_ref();
     if !url.strip_prefix("ws://").is_some_and(|rest| rest.contains(':')) {
-        let message = format!("{url:?} is not a labman's Portman socket; write ws://host:port/, such as ws://127.0.0.1:8765/");
+        let message = format!(
+            "{url:?} is not a labman's Portman socket; write ws://host:port/, such as ws://127.0.0.1:8765/"
+        );
         return Err(source.fault(Some(file.labman_url.span()), &message));
     }
     file.runtime.portman(url.clone(), token, &source)

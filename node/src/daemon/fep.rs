@@ -3,7 +3,7 @@
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 
-use labman_io_tokio::{IoConfig, Running, StoreConfig};
+use labman_io_tokio::{IoConfig, Running, StartError, StoreConfig};
 use labman_proto_core::identity::{FepId, Identity};
 use labman_proto_core::portal::{self, Portal};
 
@@ -57,6 +57,11 @@ impl Fep {
             .await
             .map_err(|why| Failure::Start { who: "labman-fep", why: why.to_string() })?;
         Ok(Self { fep_id: dir.identity()?.fep_id(), http_addr, admin, running })
+    }
+
+    /// Resolves only if it can't go on, not even restarted from its store.
+    pub async fn failed(&mut self) -> StartError {
+        self.running.failed().await
     }
 
     pub async fn stop(self) {

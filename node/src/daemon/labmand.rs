@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use labman_io_tokio::{IoConfig, MeshConfig, Running, StoreConfig};
+use labman_io_tokio::{IoConfig, MeshConfig, Running, StartError, StoreConfig};
 use labman_proto_core::identity::{Identity, NodeId};
 use labman_proto_core::node::Node;
 
@@ -11,6 +11,8 @@ use super::{DataDir, Failure, Portman, listen_tcp, listen_udp};
 use crate::config;
 
 pub struct Labmand {
+    /// As its log lines call it.
+    pub name: String,
     pub node_id: NodeId,
     pub mesh_addr: Option<SocketAddr>,
     pub http_addr: Option<SocketAddr>,
@@ -26,7 +28,8 @@ impl Labmand {
         let secret = dir.secret()?;
         let mesh = config.mesh_listen.map(|addr| listen_udp("mesh.listen", addr)).transpose()?;
         let http = config.http_listen.map(|addr| listen_tcp("gateway.listen", addr)).transpose()?;
-        let portmans = config.portman_listen.map(|addr| listen_tcp("provider.portman_listen", addr)).transpose()?;
+        let portmans =
+            config.portman_listen.map(|addr| listen_tcp("provider.portman_listen", addr)).transpose()?;
         let (mesh_socket, mesh_addr) = mesh.unzip();
         let (http_socket, http_addr) = http.unzip();
         let (portman_socket, portman_addr) = portmans.unzip();
@@ -53,6 +56,7 @@ impl Labmand {
             .await
             .map_err(|why| Failure::Start { who: "labmand", why: why.to_string() })?;
         let mut this = Self {
+            name: name.to_string(),
             node_id: dir.identity()?.node_id(),
             mesh_addr,
             http_addr,
@@ -63,11 +67,17 @@ impl Labmand {
         };
         for portman in config.embedded {
             // An embedded Portman attaches like any other, over the loopback.
-            let labman_url = portman_addr.map(|addr| format!("ws://{}/", reachable(addr))).unwrap_or_default();
+            let labman_url =
+                portman_addr.map(|addr| format!("ws://{}/", reachable(addr))).unwrap_or_default();
             let portman = labman_proto_core::portman::config::Config { labman_url, ..portman };
             this.embedded.push(Portman::start(&format!("{name}-portman"), portman).await?);
         }
         Ok(this)
+    }
+
+    /// Resolves only if it can't go on, not even restarted from its store.
+    pub async fn failed(&mut self) -> StartError {
+        self.node.failed().await
     }
 
     pub async fn stop(self) {

@@ -1,6 +1,6 @@
 //! A Portman. It has no store, no key and no listener: it only dials its labman and asks its runtime.
 
-use labman_io_tokio::{IoConfig, Running};
+use labman_io_tokio::{IoConfig, Running, StartError};
 use labman_proto_core::portman;
 
 use super::Failure;
@@ -18,6 +18,11 @@ impl Portman {
             .await
             .map_err(|why| Failure::Start { who: "portman", why: why.to_string() })?;
         Ok(Self { running })
+    }
+
+    /// Resolves only if it can't go on, not even restarted from its store.
+    pub async fn failed(&mut self) -> StartError {
+        self.running.failed().await
     }
 
     pub async fn stop(self) {

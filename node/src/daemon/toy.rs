@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use labman_io_tokio::{IoConfig, Running};
+use labman_io_tokio::{IoConfig, Running, StartError};
 use labman_proto_core::toy;
 
 use super::{Failure, listen_tcp};
@@ -27,6 +27,11 @@ impl Toy {
     /// What a Portman's `runtime_url` is.
     pub fn url(&self) -> String {
         format!("http://{}/v1", self.addr)
+    }
+
+    /// Resolves only if it can't go on, not even restarted from its store.
+    pub async fn failed(&mut self) -> StartError {
+        self.running.failed().await
     }
 
     pub async fn stop(self) {

@@ -63,7 +63,9 @@ async fn paid(mesh: &Mesh, provider: NodeId, request_id: &str) -> Result<(Value,
         let claims = provider.claims().await?;
         let claim = claims.into_iter().find(|claim| claim["claim_id"] == receipt["claim_id"]);
         Ok(match claim {
-            Some(claim) if receipt["state"] == "paid" && claim["state"] == "paid" => Seen::Done((receipt, claim)),
+            Some(claim) if receipt["state"] == "paid" && claim["state"] == "paid" => {
+                Seen::Done((receipt, claim))
+            }
             _ => Seen::Not(format!("the receipt is {}", receipt["state"])),
         })
     })

@@ -104,14 +104,22 @@ impl Story {
         );
         self.row(
             "payout",
-            format!("{}, to {} as {}", short(text(&payout["payout_id"])), text(&claim["address"]), text(&claim["rail_tx"])),
+            format!(
+                "{}, to {} as {}",
+                short(text(&payout["payout_id"])),
+                text(&claim["address"]),
+                text(&claim["rail_tx"])
+            ),
         );
         let accounts = ledger["accounts"].as_array().map_or(0, Vec::len);
         let verdict = match ledger["balanced"].as_bool() {
             Some(true) => "balanced: its",
             _ => "NOT balanced: its",
         };
-        self.row("ledger", format!("{verdict} {accounts} accounts sum to zero over {} entries", ledger["entries"]));
+        self.row(
+            "ledger",
+            format!("{verdict} {accounts} accounts sum to zero over {} entries", ledger["entries"]),
+        );
     }
 
     pub(super) fn stays_up(&self, client: &Client, slugs: &[String]) {

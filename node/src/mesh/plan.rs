@@ -36,16 +36,25 @@ pub struct GatewayPlan {
 
 #[derive(Clone, Debug)]
 pub struct ProviderPlan {
-    /// Its directory, and the tenant in its models' slugs.
+    /// Of its directory.
     pub name: String,
+    /// First part of its models' slugs.
+    pub tenant: String,
+    pub claim_every: Span,
+    pub portmans: Vec<PortmanPlan>,
+}
+
+#[derive(Clone, Debug)]
+pub struct PortmanPlan {
     pub ep: String,
-    /// What its Portman presents.
+    /// What it presents.
     pub token: String,
     pub runtime: Runtime,
     pub slots: u32,
+    /// In tokens.
+    pub context_length: u32,
     pub price: Price,
     pub least_payout: Micros,
-    pub claim_every: Span,
 }
 
 #[derive(Clone, Debug)]
@@ -117,13 +126,13 @@ impl Plan {
             let addr = gateway.mesh_addr?.to_string();
             Some(node::Bootstrap { node_id: gateway.node_id, addr })
         });
-        let portman = node::Portman {
-            ep: provider.ep.clone(),
-            token: provider.token.clone(),
-            price: provider.price,
+        let attachment = |portman: &PortmanPlan| node::Portman {
+            ep: portman.ep.clone(),
+            token: portman.token.clone(),
+            price: portman.price,
             prices: Default::default(),
             payout: PayoutTo { currency: self.currency.clone(), address: format!("test:{}", provider.name) },
-            least_payout: provider.least_payout,
+            least_payout: portman.least_payout,
         };
         config::labmand::Labmand {
             data_dir: self.dir.join(&provider.name),
@@ -133,8 +142,8 @@ impl Plan {
             node: node::Config {
                 bootstrap: bootstrap.collect(),
                 provider: Some(node::Provider {
-                    tenant: provider.name.clone(),
-                    portmans: vec![portman],
+                    tenant: provider.tenant.clone(),
+                    portmans: provider.portmans.iter().map(attachment).collect(),
                     claim_every: provider.claim_every,
                 }),
                 ..self.node(fep)
@@ -160,11 +169,22 @@ impl Plan {
 }
 
 impl ProviderPlan {
-    /// The built-in runtime at a quick pace, claimed as soon as there is anything to claim.
+    /// One Portman with the built-in runtime, claimed for as soon as there is anything to claim.
     pub fn toy(name: &str) -> Self {
         Self {
             name: name.to_string(),
-            ep: "toy".to_string(),
+            tenant: name.to_string(),
+            claim_every: Span::from_secs(1),
+            portmans: vec![PortmanPlan::toy("toy")],
+        }
+    }
+}
+
+impl PortmanPlan {
+    /// The built-in runtime at a pace that eyes can follow.
+    pub fn toy(ep: &str) -> Self {
+        Self {
+            ep: ep.to_string(),
             token: crate::init::fresh_token(),
             runtime: Runtime::Toy(toy::config::Config {
                 model: "labman-toy".to_string(),
@@ -172,6 +192,7 @@ impl ProviderPlan {
                 token_every: Span::from_millis(20),
             }),
             slots: 4,
+            context_length: 4096,
             price: Price {
                 input_per_mtok: Micros(500_000),
                 cached_per_mtok: Micros(100_000),
@@ -179,19 +200,23 @@ impl ProviderPlan {
                 per_request: Micros::ZERO,
             },
             least_payout: Micros(1),
-            claim_every: Span::from_secs(1),
         }
     }
 
-    pub(super) fn portman(&self, node: &Labmand, runtime_url: String, key: Option<String>) -> portman::config::Config {
-        let addr = node.portman_addr.expect("a provider of a plan listens for its Portman");
+    pub(super) fn config(
+        &self,
+        node: &Labmand,
+        runtime_url: String,
+        key: Option<String>,
+    ) -> portman::config::Config {
+        let addr = node.portman_addr.expect("a provider of a plan listens for its Portmans");
         portman::config::Config {
             labman_url: format!("ws://{addr}/"),
             token: self.token.clone(),
             runtime_url,
             runtime_key: key,
             slots: self.slots,
-            context_length: 4096,
+            context_length: self.context_length,
         }
     }
 }

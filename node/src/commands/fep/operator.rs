@@ -73,7 +73,9 @@ impl Operator {
             Command::Deposit { user, amount, reference } => {
                 let reference = reference.clone().unwrap_or_else(|| format!("deposit {}", fresh_token()));
                 let user = self.user_id(user).await?;
-                admin.post("/deposits", &json!({ "user": user, "amount": amount, "reference": reference })).await
+                admin
+                    .post("/deposits", &json!({ "user": user, "amount": amount, "reference": reference }))
+                    .await
             }
             Command::Ledger => admin.get("/ledger").await,
             Command::Init { .. } | Command::Id => Ok(Value::Null),
@@ -85,7 +87,9 @@ impl Operator {
     async fn user_id(&self, user: &str) -> Result<Value, String> {
         match self.users_called(user).await?.as_slice() {
             [only] => Ok(only.clone()),
-            [] => Err(format!("there is no user {user:?}; `labman-fep user list` shows them, `user add` makes one")),
+            [] => Err(format!(
+                "there is no user {user:?}; `labman-fep user list` shows them, `user add` makes one"
+            )),
             several => {
                 let ids = several.iter().map(plain).collect::<Vec<_>>().join(", ");
                 Err(format!("several users are called {user:?}; say which one by its id: {ids}"))
@@ -107,7 +111,9 @@ fn for_eyes(command: &Command, answer: &Value) -> String {
     match command {
         Command::User(UserCommand::Add { name }) => {
             let id = plain(&answer["user"]);
-            format!("User {name:?} is {id}. Next: labman-fep key add {name}; labman-fep deposit {name} AMOUNT")
+            format!(
+                "User {name:?} is {id}. Next: labman-fep key add {name}; labman-fep deposit {name} AMOUNT"
+            )
         }
         Command::Key(KeyCommand::Add { user }) => format!(
             "API key of {user:?}, shown only this once:\n{}",
