@@ -5,13 +5,13 @@
 
 use alloc::vec::Vec;
 
+use crate::economics::Fees;
 use crate::economics::dearest;
 use crate::gossip::{Served, View};
 use crate::identity::NodeId;
 use crate::money::{Currency, Micros};
 use crate::rng::Stream;
 use crate::time::{Span, Wall};
-use crate::wire::portal::Fees;
 
 /// What a request needs of a provider.
 pub(crate) struct Need<'a> {

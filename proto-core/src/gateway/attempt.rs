@@ -19,9 +19,8 @@ use crate::openai::error::{ApiError, Retry};
 use crate::time::Time;
 use crate::wire::cbor;
 use crate::wire::envelope::{Kind, LIGHT_OVERHEAD};
-use crate::wire::mesh::{
-    Chunk, Hash, ProxyEnd, ProxyError, ProxyRequest, Refusal, RefusalCode, RequestId, Transcript,
-};
+use crate::wire::ids::{Hash, RequestId};
+use crate::wire::mesh::{Chunk, ProxyEnd, ProxyError, ProxyRequest, Refusal, RefusalCode, Transcript};
 use crate::wire::object::Sealed;
 use crate::wire::portal::JobAuthorization;
 

@@ -13,7 +13,7 @@ use crate::openai::error::{ApiError, Retry};
 use crate::openai::request::ChatRequest;
 use crate::routing::{Need, NoCandidate, rank};
 use crate::time::{Span, Time};
-use crate::wire::mesh::{Hash, RequestId};
+use crate::wire::ids::{Hash, RequestId};
 use crate::wire::object::{Sealed, open};
 use crate::wire::portal::{AuthorizeRequest, JobAuthorization, PortalErrorBody, PortalErrorCode};
 

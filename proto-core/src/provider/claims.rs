@@ -23,8 +23,9 @@ use crate::rng::Stream;
 use crate::store::{BadRow, Snapshot};
 use crate::time::{Span, Time, Wake};
 use crate::timers::Timers;
+use crate::wire::ids::{ClaimId, ReceiptId};
 use crate::wire::object::open;
-use crate::wire::portal::{Claim, ClaimDecision, ClaimId, PayoutTo, ReceiptId, Verdict};
+use crate::wire::portal::{Claim, ClaimDecision, PayoutTo, Verdict};
 
 pub(crate) struct Claims {
     rng: Stream,

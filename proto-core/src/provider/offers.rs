@@ -7,7 +7,7 @@ use crate::limits::OFFERS;
 use crate::node::config;
 use crate::node::cx::Cx;
 use crate::time::{Span, Wall};
-use crate::wire::mesh::Hash;
+use crate::wire::ids::Hash;
 use crate::wire::object::Sealed;
 use crate::wire::portal::Offer;
 

@@ -14,8 +14,9 @@ use crate::node::cx::Cx;
 use crate::store::{BadRow, Snapshot, Write};
 use crate::time::{Span, Time, Wake};
 use crate::timers::Timers;
+use crate::wire::ids::ReceiptId;
 use crate::wire::object::{Sealed, open};
-use crate::wire::portal::{Receipt, ReceiptId};
+use crate::wire::portal::Receipt;
 
 /// How often authorizations that have lapsed are swept.
 const SWEEP: Span = Span::from_secs(60);

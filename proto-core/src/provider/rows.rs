@@ -8,8 +8,9 @@ use crate::economics::Counts;
 use crate::identity::{FepId, NodeId};
 use crate::money::{Currency, Micros};
 use crate::store::{Row, Table, Write};
-use crate::wire::mesh::{Hash, RequestId};
-use crate::wire::portal::{AuthId, ClaimId, JobAuthorization, Offer, PayoutId, Receipt, ReceiptId, Verdict};
+use crate::wire::ids::{AuthId, ClaimId, PayoutId, ReceiptId};
+use crate::wire::ids::{Hash, RequestId};
+use crate::wire::portal::{JobAuthorization, Offer, Receipt, Verdict};
 
 /// Authorizations that were used, until they lapse and their receipts have come.
 pub(super) const AUTHORIZATIONS: Table = Table::live("authorizations");

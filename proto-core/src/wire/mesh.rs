@@ -16,16 +16,8 @@ use serde::Serialize;
 
 use crate::economics::Counts;
 use crate::identity::FepId;
-use crate::wire::cbor::{Blob, hex_id};
-
-hex_id!(
-    /// A request's id on the mesh and at the FEP, and (behind `req_`) in `x-request-id`. 16 random bytes.
-    RequestId, 16
-);
-hex_id!(
-    /// A 32-byte BLAKE3 hash.
-    Hash, 32
-);
+use crate::wire::cbor::Blob;
+use crate::wire::ids::{Hash, ReceiptId, RequestId};
 
 /// First frame of each end of a control stream.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -198,7 +190,7 @@ pub struct ReceiptDelivery {
 #[cbor(map)]
 pub struct ReceiptAck {
     #[n(0)]
-    pub receipt_id: super::portal::ReceiptId,
+    pub receipt_id: ReceiptId,
     #[n(1)]
     pub refused: Option<String>,
 }
