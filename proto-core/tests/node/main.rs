@@ -1,0 +1,17 @@
+//! A node among others that lie, break the protocol, fall silent or vanish. Every other party is played by hand, byte
+//! for byte, with keys of its own.
+
+
+mod fep;
+mod gossip;
+
+
+mod peer;
+mod peers;
+mod portman;
+
+mod rig;
+
+#[path = "../rig/store.rs"]
+mod store;
+
