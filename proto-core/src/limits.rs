@@ -67,6 +67,8 @@ pub const REDELIVER_LAST: Span = Span::from_secs(30);
 pub const INPUT_ALLOWANCE_PER_ITEM: u64 = 64;
 /// Bytes that may wait for a peer on its control stream. Then the link is closed.
 pub const CONTROL_BACKLOG: usize = 8 * 1024 * 1024;
+/// Bytes that may wait for a new neighbour on its control stream. Further records that we hold are told once it has read.
+pub const CONTROL_FILL: usize = 256 * 1024;
 /// Text of an answer that a gateway puts together for a request without `stream`, in bytes. A longer one is an error.
 pub const ASSEMBLED: usize = 16 * 1024 * 1024;
 
