@@ -1,10 +1,8 @@
 //! A node among others that lie, break the protocol, fall silent or vanish. Every other party is played by hand, byte
 //! for byte, with keys of its own.
 
-
 mod fep;
 mod gossip;
-
 
 mod peer;
 mod peers;
@@ -14,4 +12,3 @@ mod rig;
 
 #[path = "../rig/store.rs"]
 mod store;
-

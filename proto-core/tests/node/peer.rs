@@ -66,8 +66,7 @@ pub(crate) fn frames(bytes: &[u8]) -> Vec<(Kind, Vec<u8>)> {
 
 /// A record as its origin signs it.
 pub(crate) fn record(rig: &Rig, number: u8, kind: Kind, seq: u64, payload: &[u8]) -> Vec<u8> {
-    let header =
-        Header { dest: None, issued: rig.now.wall, ttl_s: 1_800, ..header(number, kind, seq) };
+    let header = Header { dest: None, issued: rig.now.wall, ttl_s: 1_800, ..header(number, kind, seq) };
     sign(number, header, payload)
 }
 

@@ -122,8 +122,7 @@ impl Order {
             body_len: 0,
             body_hash: Hash([0; 32]),
         };
-        let mut order =
-            Self { auth, signer: FEP, request, body: Vec::new(), offer: offer.content.clone() };
+        let mut order = Self { auth, signer: FEP, request, body: Vec::new(), offer: offer.content.clone() };
         order.set_body(&body(100));
         order
     }

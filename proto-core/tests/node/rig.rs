@@ -86,11 +86,8 @@ pub(crate) fn provider_config() -> config::Config {
         payout: payout_to(),
         least_payout: Micros::ZERO,
     };
-    let provider = config::Provider {
-        tenant: "acme".into(),
-        portmans: vec![portman],
-        claim_every: Span::from_secs(10),
-    };
+    let provider =
+        config::Provider { tenant: "acme".into(), portmans: vec![portman], claim_every: Span::from_secs(10) };
     config::Config { provider: Some(provider), ..config() }
 }
 
@@ -520,7 +517,9 @@ impl Rig {
                 }
                 Output::Reset { stream, code } => {
                     let wire = self.wires.get_mut(&stream).expect("an open stream is reset");
-                    assert!(wire.reset.is_none() || !self.links.contains_key(&wire.link.unwrap_or(LinkId(0))));
+                    assert!(
+                        wire.reset.is_none() || !self.links.contains_key(&wire.link.unwrap_or(LinkId(0)))
+                    );
                     wire.reset = Some(code);
                     wire.waiting.clear();
                 }
