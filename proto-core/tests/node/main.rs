@@ -10,5 +10,7 @@ mod portman;
 
 mod rig;
 
+mod jobs;
+mod receipts;
 #[path = "../rig/store.rs"]
 mod store;
