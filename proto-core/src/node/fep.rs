@@ -8,7 +8,7 @@ use crate::machine::{ResetCode, StreamId};
 use crate::node::cx::Cx;
 use crate::time::{Time, Wake};
 use crate::timers::Timers;
-use crate::wire::portal::{OBJECT_TYPE, PortalError, PortalErrorBody, PortalErrorCode};
+use crate::wire::portal::{OBJECT_TYPE, PortalError, PortalErrorBody};
 
 pub(crate) enum Answer {
     /// 2xx, with its body.
@@ -75,10 +75,8 @@ impl<K> FepCalls<K> {
             200..300 => Answer::Given(body),
             400..500 => match serde_json::from_slice::<PortalError>(&body) {
                 Ok(refusal) => Answer::Refused(refusal.error),
-                Err(_) => Answer::Refused(PortalErrorBody {
-                    code: PortalErrorCode::BadRequest,
-                    message: alloc::format!("status {} without a reason", call.status),
-                }),
+                // An error page of something in between: not the FEP's no, and nothing is final.
+                Err(_) => Answer::Silent,
             },
             _ => Answer::Silent,
         };
