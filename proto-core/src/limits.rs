@@ -34,6 +34,9 @@ pub const RECORDS: usize = 16 * 1024;
 pub const GATEWAY_JOBS: usize = 4096;
 /// Jobs a provider has under way or unsettled. A further request is answered BUSY.
 pub const PROVIDER_JOBS: usize = 4096;
+/// Request bodies that a provider is being sent, of one gateway and of all, in bytes. A further one is answered BUSY.
+pub const BODIES_OF_ONE: usize = 8 * HTTP_BODY;
+pub const BODIES_OF_ALL: usize = 64 * HTTP_BODY;
 /// Receipts in one claim. The rest waits for the next.
 pub const CLAIM_RECEIPTS: usize = 256;
 
