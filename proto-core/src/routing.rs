@@ -53,7 +53,11 @@ pub(crate) fn rank(
         let offer = &served.offer.content;
         let max_output = need.max_output.unwrap_or(u32::MAX).min(offer.max_output);
         let currency_fits = need.currency.is_none_or(|currency| *currency == offer.payout.currency);
-        if !linked(&provider) || !currency_fits || Wall(offer.valid_until_ms) < now + need.job {
+        if !linked(&provider)
+            || !currency_fits
+            || max_output == 0
+            || Wall(offer.valid_until_ms) < now + need.job
+        {
             why = worse(why, NoCandidate::Ineligible);
             continue;
         }
