@@ -88,8 +88,8 @@ impl Gateway {
         };
         candidates.truncate(ATTEMPTS);
         // One body for all attempts, so the smallest bound of them.
-        let bounds = candidates.iter().map(|candidate| candidate.offer.content.max_output);
-        let max_output = bounds.chain(request.max_output).min().unwrap_or(1);
+        let bounds = candidates.iter().map(|candidate| need.max_output_at(&candidate.offer.content));
+        let max_output = bounds.min().unwrap_or(1);
         job.state = State::Recording(Plan { request, max_output, candidates });
         job.recorded = true;
         let op = cx.store([rows::asked(id, cx.now.wall)].into());
