@@ -3,7 +3,7 @@
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 
-use labman_io_tokio::{IoConfig, Running, StartError, StoreConfig};
+use labman_io_tokio::{IoConfig, Running, StartError, StoreConfig, fresh_seed};
 use labman_proto_core::identity::{FepId, Identity};
 use labman_proto_core::portal::{self, Portal};
 
@@ -49,9 +49,8 @@ impl Fep {
             admin: Some(admin.clone()),
             ..IoConfig::default()
         };
-        let seed = labman_io_tokio::fresh_seed();
         let make = move |snapshot: &_, now| {
-            Portal::new(config.clone(), Identity::from_secret(&secret), seed, snapshot, now)
+            Portal::new(config.clone(), Identity::from_secret(&secret), fresh_seed(), snapshot, now)
         };
         let running = labman_io_tokio::start(io, make)
             .await

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use labman_io_tokio::{IoConfig, MeshConfig, Running, StartError, StoreConfig};
+use labman_io_tokio::{IoConfig, MeshConfig, Running, StartError, StoreConfig, fresh_seed};
 use labman_proto_core::identity::{Identity, NodeId};
 use labman_proto_core::node::Node;
 
@@ -48,9 +48,9 @@ impl Labmand {
             admin: Some(dir.admin()),
             ..IoConfig::default()
         };
-        let seed = labman_io_tokio::fresh_seed();
+        // Each life draws anew: an id must never be drawn twice.
         let make = move |snapshot: &_, now| {
-            Node::new(node.clone(), Identity::from_secret(&secret), seed, snapshot, now)
+            Node::new(node.clone(), Identity::from_secret(&secret), fresh_seed(), snapshot, now)
         };
         let running = labman_io_tokio::start(io, make)
             .await

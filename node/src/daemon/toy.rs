@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use labman_io_tokio::{IoConfig, Running, StartError};
+use labman_io_tokio::{IoConfig, Running, StartError, fresh_seed};
 use labman_proto_core::toy;
 
 use super::{Failure, listen_tcp};
@@ -16,8 +16,7 @@ impl Toy {
     pub async fn start(name: &str, listen: SocketAddr, config: toy::config::Config) -> Result<Self, Failure> {
         let (listener, addr) = listen_tcp("--listen", listen)?;
         let io = IoConfig { name: name.to_string(), public_http: Some(listener), ..IoConfig::default() };
-        let seed = labman_io_tokio::fresh_seed();
-        let make = move |_: &_, now| Ok(toy::Toy::new(config.clone(), seed, now));
+        let make = move |_: &_, now| Ok(toy::Toy::new(config.clone(), fresh_seed(), now));
         let running = labman_io_tokio::start(io, make)
             .await
             .map_err(|why| Failure::Start { who: "the built-in runtime", why: why.to_string() })?;

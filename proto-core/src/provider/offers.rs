@@ -3,10 +3,11 @@
 use alloc::{collections::BTreeMap, format, string::String, vec::Vec};
 
 use super::sockets::Sockets;
-use crate::limits::OFFERS;
+use crate::limits::{GOSSIP_FRAME, OFFERS};
 use crate::node::config;
 use crate::node::cx::Cx;
 use crate::time::{Span, Wall};
+use crate::wire::envelope::OVERHEAD;
 use crate::wire::ids::Hash;
 use crate::wire::object::Sealed;
 use crate::wire::portal::Offer;
@@ -14,6 +15,9 @@ use crate::wire::portal::Offer;
 const LIFE: Span = Span::from_secs(60 * 60);
 /// An offer is signed anew when less than this is left of its life.
 const RENEW_BELOW: Span = Span::from_secs(40 * 60);
+/// CBOR around the offers of a record, and around each, in bytes at most.
+const RECORD_OVERHEAD: usize = 8;
+const ENTRY_OVERHEAD: usize = 16;
 /// How often that is looked at.
 pub(super) const REFRESH: Span = Span::from_secs(10 * 60);
 
@@ -60,9 +64,15 @@ impl Offers {
                 hosted.push((offer.bytes.0, model.slots));
             }
         }
-        if hosted.len() > OFFERS {
-            cx.warn(format!("{} models run here, only {OFFERS} are announced", hosted.len()));
-            hosted.truncate(OFFERS);
+        let (running, mut room) = (hosted.len(), GOSSIP_FRAME - OVERHEAD - RECORD_OVERHEAD);
+        hosted.truncate(OFFERS);
+        hosted.retain(|(offer, _): &(Vec<u8>, u32)| {
+            let fits = offer.len() + ENTRY_OVERHEAD <= room;
+            room -= if fits { offer.len() + ENTRY_OVERHEAD } else { 0 };
+            fits
+        });
+        if hosted.len() < running {
+            cx.warn(format!("{running} models run here, only {} fit into what is announced", hosted.len()));
         }
         hosted
     }
