@@ -36,9 +36,21 @@ pub(super) struct AuthorizationRow {
     pub(super) offer_hash: Hash,
     /// What we delivered, once the job is over.
     pub(super) stated: Option<Counts>,
-    pub(super) settled: bool,
+    pub(super) receipt: Owed,
     /// Kept that long, in Unix milliseconds: until it can't be used again, and longer while its receipt is missing.
     pub(super) keep_until_ms: u64,
+}
+
+/// What is owed for an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Owed {
+    /// A receipt, which has not come.
+    Awaited,
+    /// It is stored.
+    Stored,
+    /// The attempt came to nothing.
+    Nothing,
 }
 
 pub(super) type AuthKey = (AuthId, u8);
