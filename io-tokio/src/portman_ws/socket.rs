@@ -80,6 +80,11 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
             code = watch.aborted() => Over::Reset(code),
         }
     };
+    // Both ends see more in the reason for which the link is closed than in the reset that comes with it.
+    let over = match (over, orders.try_recv()) {
+        (Over::Reset(_), Ok(LinkCommand::Close(reason))) => Over::ClosedByUs(reason),
+        (over, _) => over,
+    };
     if let Some(frame) = over.farewell() {
         let _ = timeout(FAREWELL, say_goodbye(sink, source, frame)).await;
     }
