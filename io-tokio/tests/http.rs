@@ -197,6 +197,25 @@ async fn a_stalled_body_is_answered_408_and_is_a_reset_to_the_machine() {
 }
 
 #[tokio::test]
+async fn a_body_that_breaks_off_is_answered_400_and_gives_its_connection_back() {
+    let (notes, mut machine) = witness();
+    let (io, address) = server();
+    let io = IoConfig { http: HttpLimits { connections_per_address: 1, ..HttpLimits::default() }, ..io };
+    let running = run(io, parrot(notes)).await;
+    let short = "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\nhal";
+    let garbled = "POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\nno length\r\n";
+    // Each has the only place, so each gets it from the one before.
+    for request in [short, garbled, short] {
+        let mut socket = raw(&address, request.as_bytes()).await;
+        socket.shutdown().await.unwrap();
+        let answer = read_to_end(socket).await;
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{answer:?}");
+        assert_eq!(machine.reset().await, ResetCode::Cancelled);
+    }
+    within(running.stop()).await;
+}
+
+#[tokio::test]
 async fn a_silent_or_unfinished_head_is_cut_off_and_an_oversized_one_refused() {
     let (notes, mut machine) = witness();
     let (mut io, address) = server();

@@ -2,11 +2,15 @@
 
 mod support;
 
+use futures_util::{SinkExt, StreamExt};
 use labman_io_tokio::IoConfig;
 use labman_proto_core::machine::{Completion, DownReason, Input, Outbox, Peer, ResetCode, StreamId, Target};
 use support::{Notes, Script, Seen, run, tcp, within, witness};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 const STREAM: StreamId = StreamId(2);
 
@@ -119,6 +123,31 @@ async fn a_labman_that_closes_the_link_is_heard_at_once() {
 }
 
 #[tokio::test]
+async fn the_reason_of_a_close_reaches_the_portman_though_its_stream_is_reset_too() {
+    let (notes, mut labman_saw) = witness();
+    let (io, address) = labman();
+    let refusing = Script::new(move |input, out| {
+        notes.note(&input);
+        match input {
+            Input::LinkUp { link, .. } => out.close(link, "wrong token"),
+            Input::Opened { stream, .. } => out.reset(stream, ResetCode::Refused),
+            _ => {}
+        }
+    });
+    let labman_runs = run(io, refusing).await;
+    // Which of the two comes first is chance: many tries.
+    for _ in 0..20 {
+        let mut portman = foreign_portman(&address).await;
+        let end = within(portman.next()).await.unwrap().unwrap();
+        let Message::Close(Some(frame)) = end else { panic!("not a close: {end:?}") };
+        assert_eq!((u16::from(frame.code), frame.reason.as_str()), (1008, "wrong token"));
+        drop(portman);
+        down(&mut labman_saw).await;
+    }
+    within(labman_runs.stop()).await;
+}
+
+#[tokio::test]
 async fn a_second_stream_is_refused() {
     let (notes, mut portman_saw) = witness();
     let (io, address) = labman();
@@ -141,18 +170,69 @@ async fn a_second_stream_is_refused() {
 }
 
 #[tokio::test]
+async fn a_line_longer_than_a_message_may_be_crosses_whole() {
+    let (labman_notes, mut labman_saw) = witness();
+    let (io, address) = labman();
+    let granting = Script::new(move |input, out| {
+        labman_notes.note(&input);
+        if let Input::Bytes { stream, bytes } = input {
+            out.grant(stream, bytes.len());
+        }
+    });
+    let labman_runs = run(io, granting).await;
+    // Characters of two bytes after one of one byte: no even cut falls between two of them.
+    let line = format!("x{}\n", "\u{e9}".repeat(1024 * 1024)).into_bytes();
+    let (portman_notes, mut portman_saw) = witness();
+    let mut left = line.len();
+    let sent = line.clone();
+    let finishing = Script::new(move |input, out| {
+        portman_notes.note(&input);
+        match input {
+            Input::LinkUp { link, .. } => {
+                let stream = out.open(link);
+                out.send(stream, sent.clone());
+            }
+            Input::Credit { stream, bytes } => {
+                left -= bytes as usize;
+                if left == 0 {
+                    out.finish(stream);
+                }
+            }
+            _ => {}
+        }
+    });
+    let portman_runs = run(portman(), finishing.saying(dial(&address))).await;
+    let opened = labman_saw
+        .until(|seen| match seen {
+            Seen::Opened(stream) => Some(stream),
+            _ => None,
+        })
+        .await;
+    assert!(labman_saw.body(opened).await == line, "the line arrives as it was sent");
+    assert_eq!(down(&mut portman_saw).await, DownReason::Closed);
+    within(portman_runs.stop()).await;
+    within(labman_runs.stop()).await;
+}
+
+#[tokio::test]
 async fn a_message_of_more_than_a_mebibyte_ends_the_socket_as_a_protocol_error() {
     let (labman_notes, mut labman_saw) = witness();
     let (io, address) = labman();
     let labman_runs = run(io, Script::new(move |input, _| labman_notes.note(&input))).await;
-    let (portman_notes, mut portman_saw) = witness();
-    let portman_runs =
-        run(portman(), introducing(portman_notes, vec![b'x'; 1024 * 1024 + 1]).saying(dial(&address))).await;
+    let mut foreign = foreign_portman(&address).await;
+    let long = Message::text("x".repeat(1024 * 1024 + 1));
+    // The labman may hang up before it is through.
+    let _ = within(foreign.send(long)).await;
     assert_eq!(labman_saw.reset().await, ResetCode::Protocol);
     assert_eq!(down(&mut labman_saw).await, DownReason::Failed);
-    down(&mut portman_saw).await;
-    within(portman_runs.stop()).await;
     within(labman_runs.stop()).await;
+}
+
+/// One that is not ours, and keeps none of our rules.
+async fn foreign_portman(address: &str) -> WebSocketStream<MaybeTlsStream<TcpStream>> {
+    let mut request = format!("ws://{address}/").into_client_request().unwrap();
+    request.headers_mut().insert("authorization", "Bearer t0ken".parse().unwrap());
+    within(connect_async(request)).await.unwrap().0
 }
 
 async fn handshake(address: &str, headers: &str) -> String {

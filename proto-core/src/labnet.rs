@@ -236,6 +236,11 @@ impl Labnet {
         }
     }
 
+    /// May this node be heard at all, on its own link or through others?
+    pub(crate) fn admits(&self, node_id: &NodeId) -> bool {
+        self.admission.admits(node_id)
+    }
+
     pub(crate) fn admitted(&self) -> impl Iterator<Item = (LinkId, NodeId)> + '_ {
         self.links.iter().filter(|(_, state)| state.admitted).map(|(link, state)| (*link, state.node_id))
     }

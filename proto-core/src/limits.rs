@@ -32,7 +32,7 @@ pub const LINKS: usize = 1024;
 pub const RECORDS: usize = 16 * 1024;
 /// Jobs a gateway has under way. A further request is answered 429.
 pub const GATEWAY_JOBS: usize = 4096;
-/// Jobs a provider has under way or unsettled. A further request is answered BUSY.
+/// Jobs a provider has under way or unsettled. A further stream is reset.
 pub const PROVIDER_JOBS: usize = 4096;
 /// Request bodies that a provider is being sent by one gateway, in bytes. A further one is answered BUSY.
 pub const BODIES_OF_ONE: usize = 8 * HTTP_BODY;

@@ -208,10 +208,12 @@ impl Node {
                     let waiting = self.gateway.as_mut().map(|gateway| gateway.admitted(node_id));
                     self.tell(now, waiting.into_iter().flatten());
                 }
-                labnet::Output::Record { from, frame } => {
+                labnet::Output::Record { from, frame } if self.labnet.admits(&frame.header().sender) => {
                     let outputs = self.gossip.handle(&mut cx!(self, now, Labnet), from, frame);
                     self.spread(now, outputs);
                 }
+                // A record of somebody we do not deal with.
+                labnet::Output::Record { .. } => {}
                 labnet::Output::Message { from, kind, payload } => self.message(now, from, kind, &payload),
             }
         }

@@ -94,17 +94,19 @@ impl Server {
         let mut pending_answer = PendingAnswer(Some(outgoing));
 
         let (finished, answered) = oneshot::channel();
-        let (stall, stalled) = oneshot::channel();
+        let (fail, failed) = oneshot::channel();
         let whole = body.is_end_stream();
         if whole {
             incoming.finished().await;
         }
-        let intake = Intake { body, incoming, body_idle: self.limits.body_idle, stall: Some(stall) };
+        let intake = Intake { body, incoming, body_idle: self.limits.body_idle, fail: Some(fail) };
         self.port.spawn(intake.run(whole, answered, cut));
 
+        // A body that failed is reset, which ends the machine's answer too: that it failed comes first.
         let out = tokio::select! {
+            biased;
+            Ok(status) = failed => return Ok(refusal(status)),
             out = pending_answer.next() => out,
-            Ok(()) = stalled => return Ok(refusal(StatusCode::REQUEST_TIMEOUT)),
         };
         let Some(outgoing) = pending_answer.0.take() else {
             return Ok(refusal(StatusCode::INTERNAL_SERVER_ERROR));
@@ -153,9 +155,10 @@ enum Taken {
     Whole,
     /// The answer was complete before it.
     Answered,
-    /// The client broke off, or the machine wants no more of it.
-    Broken,
-    Stalled,
+    /// The machine wants no more of it.
+    Unwanted,
+    /// The client stalled, broke off or broke HTTP's rules.
+    Failed,
 }
 
 /// Takes in a request's body, and watches for the machine's reset as long as the exchange lasts.
@@ -163,7 +166,8 @@ struct Intake {
     body: RequestBody,
     incoming: Incoming,
     body_idle: Duration,
-    stall: Option<oneshot::Sender<()>>,
+    /// What a client is told whose body failed before the machine answered.
+    fail: Option<oneshot::Sender<StatusCode>>,
 }
 
 impl Intake {
@@ -175,7 +179,7 @@ impl Intake {
             if taken != Taken::Whole {
                 // Nobody wants the rest: for the machine the stream ends here.
                 self.incoming.reset(ResetCode::Cancelled).await;
-                if taken != Taken::Stalled {
+                if taken != Taken::Failed {
                     let _ = timeout(DRAIN_FOR, self.drain()).await;
                 }
             }
@@ -196,33 +200,35 @@ impl Intake {
         loop {
             let frame = tokio::select! {
                 frame = timeout(self.body_idle, self.body.frame()) => frame,
-                _ = watch.unwanted() => return Taken::Broken,
+                _ = watch.unwanted() => return Taken::Unwanted,
                 _ = &mut *answered => return Taken::Answered,
             };
             let bytes = match frame {
                 Ok(Some(Ok(frame))) => frame.into_data().unwrap_or_default(),
                 Ok(Some(Err(error))) => {
                     tracing::debug!("a request's body ended early: {error}");
-                    return Taken::Broken;
+                    return self.failed(StatusCode::BAD_REQUEST);
                 }
                 Ok(None) => {
                     self.incoming.finished().await;
                     return Taken::Whole;
                 }
-                Err(_) => {
-                    if let Some(stall) = self.stall.take() {
-                        let _ = stall.send(());
-                    }
-                    return Taken::Stalled;
-                }
+                Err(_) => return self.failed(StatusCode::REQUEST_TIMEOUT),
             };
             tokio::select! {
                 delivered = self.incoming.deliver(bytes) => if delivered.is_err() {
-                    return Taken::Broken;
+                    return Taken::Unwanted;
                 },
                 _ = &mut *answered => return Taken::Answered,
             }
         }
+    }
+
+    fn failed(&mut self, status: StatusCode) -> Taken {
+        if let Some(fail) = self.fail.take() {
+            let _ = fail.send(status);
+        }
+        Taken::Failed
     }
 
     async fn drain(&mut self) {

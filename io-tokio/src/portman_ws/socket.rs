@@ -20,6 +20,8 @@ use crate::stream::{Incoming, Out, Outgoing};
 
 /// A larger message ends the socket with close code 1009.
 const MESSAGE: usize = 1024 * 1024;
+/// What is longer goes out as several messages: lines end where their newline is, not where a message does.
+const PIECE: usize = 64 * 1024;
 const PING_EVERY: Duration = Duration::from_secs(5);
 /// A peer of which nothing at all was heard for this long is gone.
 const DEAD_AFTER: Duration = Duration::from_secs(15);
@@ -77,6 +79,11 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
             },
             code = watch.aborted() => Over::Reset(code),
         }
+    };
+    // Both ends see more in the reason for which the link is closed than in the reset that comes with it.
+    let over = match (over, orders.try_recv()) {
+        (Over::Reset(_), Ok(LinkCommand::Close(reason))) => Over::ClosedByUs(reason),
+        (over, _) => over,
     };
     if let Some(frame) = over.farewell() {
         let _ = timeout(FAREWELL, say_goodbye(sink, source, frame)).await;
@@ -140,13 +147,16 @@ async fn write<S: AsyncRead + AsyncWrite + Unpin>(
         };
         match out {
             Some(Out::Send(bytes)) => {
-                let len = bytes.len();
-                let Ok(text) = Utf8Bytes::try_from(bytes) else {
-                    tracing::error!("the machine sent a Portman message that is not UTF-8");
-                    return Err(Over::Reset(ResetCode::Internal));
-                };
-                sink.send(Message::Text(text)).await.map_err(Over::Failed)?;
-                outgoing.took(len);
+                let mut rest = bytes;
+                while !rest.is_empty() {
+                    let Some(piece) = split_piece(&mut rest) else {
+                        tracing::error!("the machine sent a Portman message that is not UTF-8");
+                        return Err(Over::Reset(ResetCode::Internal));
+                    };
+                    let len = piece.len();
+                    sink.send(Message::Text(piece)).await.map_err(Over::Failed)?;
+                    outgoing.took(len);
+                }
             }
             Some(Out::Finish) => return Err(Over::Finished),
             Some(Out::Response(_)) => return Err(Over::Reset(ResetCode::Internal)),
@@ -154,6 +164,13 @@ async fn write<S: AsyncRead + AsyncWrite + Unpin>(
             None => return std::future::pending().await,
         }
     }
+}
+
+/// The first [`PIECE`] or less of it, cut between two characters. `None`: it is no text.
+fn split_piece(rest: &mut Bytes) -> Option<Utf8Bytes> {
+    let is_inside_a_character = |at: usize| rest.get(at).is_some_and(|byte| byte & 0xC0 == 0x80);
+    let cut = (0..=rest.len().min(PIECE)).rev().find(|at| !is_inside_a_character(*at))?;
+    Utf8Bytes::try_from(rest.split_to(cut)).ok().filter(|piece| !piece.is_empty())
 }
 
 async fn obey(orders: &mut mpsc::UnboundedReceiver<LinkCommand>, port: &Port) -> Result<Infallible, Over> {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use labman_proto_core::identity::{FepId, NodeId};
@@ -25,6 +26,8 @@ pub struct Labmand {
     pub mesh_listen: Option<SocketAddr>,
     /// The OpenAI API, at a gateway.
     pub http_listen: Option<SocketAddr>,
+    /// That users of one address may have open there. Absent: the driver's own bound.
+    pub connections_per_address: Option<NonZeroUsize>,
     /// The Portmans' WebSocket, at a provider.
     pub portman_listen: Option<SocketAddr>,
     pub node: node::Config,
@@ -85,6 +88,7 @@ struct GatewayField {
     listen: Listen,
     public_endpoint: Option<Spanned<String>>,
     fep: Option<Spanned<FepId>>,
+    connections_per_address: Option<NonZeroUsize>,
 }
 
 #[derive(Deserialize)]
@@ -148,6 +152,7 @@ impl File {
             data_dir: source.resolve(&self.data_dir),
             mesh_listen: self.mesh.listen.map(|listen| listen.0),
             http_listen: self.gateway.as_ref().map(|gateway| gateway.get_ref().listen.0),
+            connections_per_address: self.gateway.as_ref().and_then(|g| g.get_ref().connections_per_address),
             portman_listen,
             node: node::Config {
                 network: self.network,

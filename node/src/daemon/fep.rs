@@ -3,12 +3,15 @@
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 
-use labman_io_tokio::{IoConfig, Running, StartError, StoreConfig};
+use labman_io_tokio::{HttpLimits, IoConfig, Running, StartError, StoreConfig, fresh_seed};
 use labman_proto_core::identity::{FepId, Identity};
 use labman_proto_core::portal::{self, Portal};
 
 use super::{DataDir, Failure, listen_tcp};
 use crate::config;
+
+/// A gateway asks for each of its users' requests, so one address is many callers; half the places are left to others.
+const CONNECTIONS_PER_ADDRESS: usize = 512;
 
 pub struct Fep {
     pub fep_id: FepId,
@@ -47,11 +50,11 @@ impl Fep {
             store: Some(StoreConfig { path: dir.store(), tables: Portal::TABLES }),
             public_http,
             admin: Some(admin.clone()),
+            http: HttpLimits { connections_per_address: CONNECTIONS_PER_ADDRESS, ..HttpLimits::default() },
             ..IoConfig::default()
         };
-        let seed = labman_io_tokio::fresh_seed();
         let make = move |snapshot: &_, now| {
-            Portal::new(config.clone(), Identity::from_secret(&secret), seed, snapshot, now)
+            Portal::new(config.clone(), Identity::from_secret(&secret), fresh_seed(), snapshot, now)
         };
         let running = labman_io_tokio::start(io, make)
             .await

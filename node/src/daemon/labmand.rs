@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use labman_io_tokio::{IoConfig, MeshConfig, Running, StartError, StoreConfig};
+use labman_io_tokio::{HttpLimits, IoConfig, MeshConfig, Running, StartError, StoreConfig, fresh_seed};
 use labman_proto_core::identity::{Identity, NodeId};
 use labman_proto_core::node::Node;
 
@@ -27,17 +27,22 @@ impl Labmand {
         let dir = DataDir::open(&config.data_dir)?;
         let secret = dir.secret()?;
         let mesh = config.mesh_listen.map(|addr| listen_udp("mesh.listen", addr)).transpose()?;
-        let http = config.http_listen.map(|addr| listen_tcp("gateway.listen", addr)).transpose()?;
+        let users = config.http_listen.map(|addr| listen_tcp("gateway.listen", addr)).transpose()?;
         let portmans =
             config.portman_listen.map(|addr| listen_tcp("provider.portman_listen", addr)).transpose()?;
         let (mesh_socket, mesh_addr) = mesh.unzip();
-        let (http_socket, http_addr) = http.unzip();
+        let (http_socket, http_addr) = users.unzip();
         let (portman_socket, portman_addr) = portmans.unzip();
 
         let mut node = config.node;
         if let (true, Some(addr)) = (node.addresses.is_empty(), mesh_addr) {
             // A wildcard address is nowhere that others could dial.
             node.addresses.extend((!addr.ip().is_unspecified()).then(|| addr.to_string()));
+        }
+        let mut http = HttpLimits::default();
+        if let Some(connections) = config.connections_per_address {
+            http.connections_per_address = connections.get();
+            http.connections = http.connections.max(connections.get());
         }
         let io = IoConfig {
             name: name.to_string(),
@@ -46,11 +51,11 @@ impl Labmand {
             portman_socket,
             public_http: http_socket,
             admin: Some(dir.admin()),
-            ..IoConfig::default()
+            http,
         };
-        let seed = labman_io_tokio::fresh_seed();
+        // Each life draws anew: an id must never be drawn twice.
         let make = move |snapshot: &_, now| {
-            Node::new(node.clone(), Identity::from_secret(&secret), seed, snapshot, now)
+            Node::new(node.clone(), Identity::from_secret(&secret), fresh_seed(), snapshot, now)
         };
         let running = labman_io_tokio::start(io, make)
             .await

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use labman_io_tokio::{IoConfig, Running, StartError};
+use labman_io_tokio::{HttpLimits, IoConfig, Running, StartError, fresh_seed};
 use labman_proto_core::toy;
 
 use super::{Failure, listen_tcp};
@@ -15,9 +15,11 @@ pub struct Toy {
 impl Toy {
     pub async fn start(name: &str, listen: SocketAddr, config: toy::config::Config) -> Result<Self, Failure> {
         let (listener, addr) = listen_tcp("--listen", listen)?;
-        let io = IoConfig { name: name.to_string(), public_http: Some(listener), ..IoConfig::default() };
-        let seed = labman_io_tokio::fresh_seed();
-        let make = move |_: &_, now| Ok(toy::Toy::new(config.clone(), seed, now));
+        // Its callers are Portmans, mostly of this host: an address says nothing about who they are.
+        let http = HttpLimits { connections_per_address: usize::MAX, ..HttpLimits::default() };
+        let io =
+            IoConfig { name: name.to_string(), public_http: Some(listener), http, ..IoConfig::default() };
+        let make = move |_: &_, now| Ok(toy::Toy::new(config.clone(), fresh_seed(), now));
         let running = labman_io_tokio::start(io, make)
             .await
             .map_err(|why| Failure::Start { who: "the built-in runtime", why: why.to_string() })?;

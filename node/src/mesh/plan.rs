@@ -108,6 +108,7 @@ impl Plan {
             data_dir: self.dir.join(&gateway.name),
             mesh_listen: Some(LOOPBACK),
             http_listen: Some(gateway.http_listen),
+            connections_per_address: None,
             portman_listen: None,
             node: node::Config {
                 gateway: Some(node::Gateway { public_endpoint: None, fep: fep.fep_id }),
@@ -139,6 +140,7 @@ impl Plan {
             data_dir: self.dir.join(&provider.name),
             mesh_listen: None,
             http_listen: None,
+            connections_per_address: None,
             portman_listen: Some(LOOPBACK),
             node: node::Config {
                 bootstrap: bootstrap.collect(),

@@ -108,6 +108,9 @@ impl Running {
             }
             Kind::ProxyError => {
                 let error: ProxyError = cbor::decode(&heard.payload).map_err(|_| "a malformed refusal")?;
+                if error.request_id != self.auth.content.request_id || error.attempt != attempt.index {
+                    return Err("a refusal of another job");
+                }
                 Ok(Step::Refused(error.refusal))
             }
             _ => Err("a frame that has no place on a job stream"),
@@ -384,8 +387,7 @@ fn failed(last: Option<&Refusal>) -> ApiError {
         | RefusalCode::NotTrusted
         | RefusalCode::BadAuthorization
         | RefusalCode::OfferChanged
-        | RefusalCode::RuntimeFailed
-        | RefusalCode::Unavailable => {
+        | RefusalCode::RuntimeFailed => {
             ApiError::unavailable("no_provider", format!("No provider could serve: {message}"))
         }
     }

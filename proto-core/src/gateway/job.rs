@@ -6,7 +6,7 @@ use super::attempt::Running;
 use super::{Answer, Due, Gateway, Mesh, Purpose, reply, rows};
 use crate::gossip::Served;
 use crate::http::Body;
-use crate::limits::{ATTEMPTS, HTTP_BODY, JOB_TOTAL, SETTLE_MARGIN};
+use crate::limits::{ATTEMPTS, FIRST_CHUNK, HTTP_BODY, JOB_TOTAL, SETTLE_MARGIN};
 use crate::machine::StreamId;
 use crate::node::cx::Cx;
 use crate::openai::error::{ApiError, Retry};
@@ -17,8 +17,9 @@ use crate::wire::ids::{Hash, RequestId};
 use crate::wire::object::{Sealed, open};
 use crate::wire::portal::{Attempt, AuthorizeRequest, JobAuthorization, PortalErrorBody, PortalErrorCode};
 
-/// How much longer an authorization is asked for than job and settlement need: what clocks may differ by.
-const TTL_SLACK: Span = Span::from_secs(60);
+/// How much longer an authorization is asked for than job and settlement need: what clocks may differ by, and what the
+/// attempts before the last may take to fall silent.
+const TTL_SLACK: Span = Span(Span::from_secs(60).0 + ATTEMPTS as u64 * FIRST_CHUNK.0);
 
 pub(super) struct Job {
     pub(super) id: RequestId,
@@ -89,8 +90,8 @@ impl Gateway {
         };
         candidates.truncate(ATTEMPTS);
         // One body for all attempts, so the smallest bound of them.
-        let bounds = candidates.iter().map(|candidate| candidate.offer.content.max_output);
-        let max_output = bounds.chain(request.max_output).min().unwrap_or(1);
+        let bounds = candidates.iter().map(|candidate| need.max_output_at(&candidate.offer.content));
+        let max_output = bounds.min().unwrap_or(1);
         // Numbers may be written longer than the user did.
         if request.for_provider(max_output).len() > HTTP_BODY {
             return self.refuse(cx, id, &too_large());

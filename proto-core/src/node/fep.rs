@@ -73,9 +73,9 @@ impl<K> FepCalls<K> {
         let body = call.body.take();
         let answer = match call.status {
             200..300 => Answer::Given(body),
+            // Without a reason of the FEP's own it is somebody in between who speaks, and nothing is final.
             400..500 => match serde_json::from_slice::<PortalError>(&body) {
                 Ok(refusal) => Answer::Refused(refusal.error),
-                // An error page of something in between: not the FEP's no, and nothing is final.
                 Err(_) => Answer::Silent,
             },
             _ => Answer::Silent,

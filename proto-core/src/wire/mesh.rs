@@ -171,9 +171,6 @@ pub enum RefusalCode {
     /// The runtime or Portman failed.
     #[n(6)]
     RuntimeFailed,
-    /// The store can't be written, or another fault of this node.
-    #[n(7)]
-    Unavailable,
 }
 
 /// The FEP's receipt, on the job stream or later on the control stream.

@@ -242,7 +242,7 @@ pub struct ClaimDecision {
     pub fep_id: FepId,
     #[n(2)]
     pub verdict: Verdict,
-    /// Lines that are not paid, with the reason. They return to `unclaimed` alone.
+    /// Lines that are not paid, with the reason.
     #[n(3)]
     pub rejected: Vec<RejectedLine>,
     /// What was paid, where anything was.

@@ -256,7 +256,6 @@ fn refusals_before_the_first_chunk_go_to_the_next_provider_but_a_bad_request_end
         (BadAuthorization, 503),
         (OfferChanged, 503),
         (RuntimeFailed, 503),
-        (Unavailable, 503),
         (BadRequest, 400),
     ] {
         let mut rig = Rig::gateway();

@@ -104,9 +104,8 @@ fn only_the_provider_itself_can_acknowledge_and_only_its_own_receipt() {
     peer.say(&mut rig, peer.control, Kind::ReceiptAck, b"\xa0");
     assert_eq!(unsettled(&rig), 1);
     // A wrong one and the right one in one piece.
-    let both = [Kind::ReceiptAck; 2].map(|kind| kind);
-    let wrong = peer.frame(both[0], &cbor::encode(&wrong));
-    let right = peer.frame(both[1], &ack(&receipt));
+    let wrong = peer.frame(Kind::ReceiptAck, &cbor::encode(&wrong));
+    let right = peer.frame(Kind::ReceiptAck, &ack(&receipt));
     rig.deliver(job.stream, &[wrong, right].concat());
     assert_eq!(unsettled(&rig), 0);
 }
