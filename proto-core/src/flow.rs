@@ -7,7 +7,9 @@ use alloc::collections::VecDeque;
 pub(crate) struct Relay {
     /// Per forwarded message: bytes the sink has still to take, and bytes then owed to the source.
     owed: VecDeque<(usize, usize)>,
-    /// Bytes of an incomplete message that were granted before it was whole, since nobody else could free them.
+    /// Bytes of the incomplete message that follows, and how many of them were granted before it is whole: only once the
+    /// sink has taken all else, for then nobody else could free them.
+    incomplete: usize,
     ahead: usize,
 }
 
@@ -16,6 +18,7 @@ impl Relay {
     pub(crate) fn forwarded(&mut self, source: usize, sink: usize) -> usize {
         let early = self.ahead.min(source);
         self.ahead -= early;
+        self.incomplete = 0;
         let source = source - early;
         if sink == 0 && self.owed.is_empty() {
             return source;
@@ -30,7 +33,15 @@ impl Relay {
 
     /// So many bytes of an incomplete message are buffered. Gives what can be granted so that it can become whole.
     pub(crate) fn buffered(&mut self, bytes: usize) -> usize {
-        let grant = bytes.saturating_sub(self.ahead);
+        self.incomplete = bytes;
+        self.go_ahead()
+    }
+
+    fn go_ahead(&mut self) -> usize {
+        if !self.is_drained() {
+            return 0;
+        }
+        let grant = self.incomplete.saturating_sub(self.ahead);
         self.ahead += grant;
         grant
     }
@@ -47,7 +58,7 @@ impl Relay {
             grant += *source;
             self.owed.pop_front();
         }
-        grant
+        grant + self.go_ahead()
     }
 
     /// Has the sink taken all?
@@ -81,6 +92,17 @@ mod tests {
             prop_assert_eq!(granted, source_total);
             prop_assert!(relay.is_drained());
         }
+    }
+
+    #[test]
+    fn nothing_is_granted_ahead_while_the_sink_has_something_to_take() {
+        let mut relay = Relay::default();
+        assert_eq!(relay.forwarded(100, 10), 0);
+        assert_eq!(relay.buffered(90), 0);
+        assert_eq!(relay.taken(10), 190);
+        assert_eq!(relay.forwarded(100, 10), 0);
+        assert_eq!(relay.buffered(0), 0);
+        assert_eq!(relay.taken(10), 10);
     }
 
     #[test]

@@ -23,7 +23,7 @@ use crate::gossip::View;
 use crate::http::{RequestHead, ResponseHead};
 use crate::identity::{FepId, NodeId};
 use crate::labnet::Labnet;
-use crate::limits::{GATEWAY_JOBS, HTTP_BODY};
+use crate::limits::{BODIES_OF_ALL, GATEWAY_JOBS, HTTP_BODY};
 use crate::machine::{Completion, OpId, ResetCode, StreamId};
 use crate::node::config;
 use crate::node::cx::Cx;
@@ -68,6 +68,8 @@ pub(crate) struct Gateway {
     descriptor: Option<Descriptor>,
     rng: Stream,
     jobs: BTreeMap<RequestId, Job>,
+    /// Bytes of bodies that are not whole.
+    reading: usize,
     /// A user's exchange, and an attempt's job stream, by stream.
     users: BTreeMap<StreamId, RequestId>,
     attempts: BTreeMap<StreamId, RequestId>,
@@ -105,6 +107,7 @@ impl Gateway {
             descriptor: None,
             rng,
             jobs: BTreeMap::new(),
+            reading: 0,
             users: BTreeMap::new(),
             attempts: BTreeMap::new(),
             in_flight: BTreeMap::new(),
@@ -178,11 +181,16 @@ impl Gateway {
         }
         if let Some(id) = self.users.get(&stream).copied() {
             let Some(job) = self.jobs.get_mut(&id) else { return };
-            if let State::Reading(body) = &mut job.state {
-                match body.push(bytes) {
-                    Ok(()) => cx.grant(stream, bytes.len()),
-                    Err(_) => self.refuse(cx, id, &job::too_large()),
+            let State::Reading(body) = &mut job.state else { return };
+            if self.reading + bytes.len() > BODIES_OF_ALL {
+                return self.refuse(cx, id, &job::full());
+            }
+            match body.push(bytes) {
+                Ok(()) => {
+                    self.reading += bytes.len();
+                    cx.grant(stream, bytes.len());
                 }
+                Err(_) => self.refuse(cx, id, &job::too_large()),
             }
         } else if let Some(id) = self.attempts.get(&stream).copied() {
             self.attempt_bytes(cx, mesh, id, bytes);
@@ -201,8 +209,8 @@ impl Gateway {
             }
         } else if let Some(id) = self.attempts.get(&stream).copied() {
             self.attempt_lost(cx, mesh, id, "the provider ended its stream too early");
-        } else {
-            self.settle.stream_gone(stream);
+        } else if self.settle.stream_gone(stream) {
+            abandon(cx, stream);
         }
     }
 
@@ -326,6 +334,9 @@ impl Gateway {
 
     fn drop_job(&mut self, id: RequestId) -> Option<Job> {
         let job = self.jobs.remove(&id)?;
+        if let State::Reading(body) = &job.state {
+            self.reading -= body.len();
+        }
         self.due.clear(Due::Total(id));
         self.due.clear(Due::Progress(id));
         if let Some(user) = job.user {

@@ -64,7 +64,11 @@ pub(crate) fn rank(
         let offer = &served.offer.content;
         let max_output = need.max_output_at(offer);
         let currency_fits = need.currency.is_none_or(|currency| *currency == offer.payout.currency);
-        if !linked(&provider) || !currency_fits || Wall(offer.valid_until_ms) < now + need.job {
+        if !linked(&provider)
+            || !currency_fits
+            || offer.max_output == 0
+            || Wall(offer.valid_until_ms) < now + need.job
+        {
             why = worse(why, NoCandidate::Ineligible);
             continue;
         }

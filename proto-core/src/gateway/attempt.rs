@@ -184,6 +184,7 @@ impl Gateway {
         let (user, State::Running(running)) = (job.user, &mut job.state) else { return };
         let Some(attempt) = &mut running.current else { return };
         attempt.conversation.push(bytes);
+        let before = (attempt.transcript.chunks(), attempt.relay.is_drained());
         let mut sse = Vec::new();
         let outcome = loop {
             let Some(attempt) = &mut running.current else { break Ok(Step::Go) };
@@ -197,15 +198,24 @@ impl Gateway {
                 other => break other,
             }
         };
+        let mut progress_made = false;
         if let Some(attempt) = &mut running.current {
-            let grant = attempt.relay.buffered(attempt.conversation.buffered());
+            let passed_over = match attempt.conversation.take_passed_over() {
+                0 => 0,
+                bytes => attempt.relay.forwarded(bytes, 0),
+            };
+            let grant = passed_over + attempt.relay.buffered(attempt.conversation.buffered());
             cx.grant(attempt.conversation.stream, grant);
+            // Only a chunk is progress, and it is none of a user's who has still to read an earlier one.
+            progress_made = before.1 && attempt.transcript.chunks() > before.0;
         }
         if let Some(user) = user {
             running.reply.flush(cx, user, sse);
         }
-        let (at, why) = running.progress_due(cx);
-        self.due.set(progress(id), at, why);
+        if progress_made {
+            let (at, why) = running.progress_due(cx);
+            self.due.set(progress(id), at, why);
+        }
         match outcome {
             Ok(Step::Go) => {}
             Ok(Step::Ended(end)) => self.attempt_ended(cx, id, end),

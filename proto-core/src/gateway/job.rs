@@ -15,7 +15,7 @@ use crate::routing::{Need, NoCandidate, rank};
 use crate::time::{Span, Time};
 use crate::wire::ids::{Hash, RequestId};
 use crate::wire::object::{Sealed, open};
-use crate::wire::portal::{AuthorizeRequest, JobAuthorization, PortalErrorBody, PortalErrorCode};
+use crate::wire::portal::{Attempt, AuthorizeRequest, JobAuthorization, PortalErrorBody, PortalErrorCode};
 
 /// How much longer an authorization is asked for than job and settlement need: what clocks may differ by, and what the
 /// attempts before the last may take to fall silent.
@@ -68,6 +68,7 @@ impl Gateway {
     pub(super) fn route(&mut self, cx: &mut Cx<'_>, mesh: &Mesh<'_>, id: RequestId) {
         let Some(job) = self.jobs.get_mut(&id) else { return };
         let State::Reading(body) = &mut job.state else { return };
+        self.reading -= body.len();
         let request = match ChatRequest::parse(&body.take()) {
             Ok(request) => request,
             Err(error) => return self.refuse(cx, id, &error),
@@ -91,6 +92,10 @@ impl Gateway {
         // One body for all attempts, so the smallest bound of them.
         let bounds = candidates.iter().map(|candidate| need.max_output_at(&candidate.offer.content));
         let max_output = bounds.min().unwrap_or(1);
+        // Numbers may be written longer than the user did.
+        if request.for_provider(max_output).len() > HTTP_BODY {
+            return self.refuse(cx, id, &too_large());
+        }
         job.state = State::Recording(Plan { request, max_output, candidates });
         job.recorded = true;
         let op = cx.store([rows::asked(id, cx.now.wall)].into());
@@ -148,14 +153,18 @@ impl Gateway {
     fn fits(&self, cx: &Cx<'_>, id: RequestId, plan: &Plan, auth: &Sealed<JobAuthorization>) -> bool {
         let JobAuthorization { fep_id, request_id, gateway, input_bound, max_output, ref attempts, .. } =
             auth.content;
-        let known = |hash: Hash| plan.candidates.iter().any(|candidate| candidate.offer.hash == hash.0);
+        // A prompt goes only to whom its gateway chose: the provider that signed the offer.
+        let known = |attempt: &Attempt| {
+            let named = (attempt.offer_hash.0, attempt.provider.0);
+            plan.candidates.iter().any(|candidate| (candidate.offer.hash, candidate.offer.signer) == named)
+        };
         fep_id == self.fep_id
             && request_id == id
             && gateway == cx.me.node_id
             && input_bound >= plan.request.input_bound()
             && max_output >= plan.max_output
             && (1..=ATTEMPTS).contains(&attempts.len())
-            && attempts.iter().all(|attempt| known(attempt.offer_hash))
+            && attempts.iter().all(known)
     }
 
     fn run(
@@ -207,6 +216,10 @@ impl Gateway {
 
 pub(super) fn too_large() -> ApiError {
     ApiError::new(413, None, format!("The request body is larger than {HTTP_BODY} bytes."))
+}
+
+pub(super) fn full() -> ApiError {
+    ApiError::unavailable("unavailable", "This gateway is being sent too much at once. Try again shortly.")
 }
 
 pub(super) fn no_such_model(model: &str) -> ApiError {

@@ -163,7 +163,7 @@ impl Settle {
                 self.end(cx, id);
             }
             // Nothing was delivered, and nothing is held any more.
-            Answer::Given(bytes) if bytes.is_empty() => self.end(cx, id),
+            Answer::Given(bytes) if bytes.is_empty() && open_job.row.provider.is_none() => self.end(cx, id),
             Answer::Given(bytes) => match open::<Receipt>(cx.me.net_id, Some(fep_id.0), &bytes) {
                 Ok(receipt) if receipt.content.request_id == id => {
                     open_job.row.state = JobState::Receipted;
@@ -182,27 +182,36 @@ impl Settle {
 
     /// Bytes on the end of a job stream: the provider's acknowledgement.
     pub(super) fn bytes(&mut self, cx: &mut Cx<'_>, stream: StreamId, bytes: &[u8]) {
-        let Some(id) = self.tails.get(&stream).copied() else { return };
-        let Some(tail) = self.open.get_mut(&id).and_then(|open_job| open_job.tail.as_mut()) else { return };
+        let Some(tail) = self.tail(stream) else { return };
         cx.grant(stream, bytes.len());
         tail.conversation.push(bytes);
-        let from = tail.conversation.peer;
-        match tail.conversation.poll(cx) {
-            Ok(Some(heard)) if heard.kind == Kind::ReceiptAck => self.acknowledged(cx, from, &heard.payload),
-            Ok(None) => {}
-            Ok(Some(_)) | Err(_) => {
-                self.stream_gone(stream);
-                super::abandon(cx, stream);
+        while let Some(Tail { conversation }) = self.tail(stream) {
+            let from = conversation.peer;
+            match conversation.poll(cx) {
+                Ok(Some(heard)) if heard.kind == Kind::ReceiptAck => {
+                    self.acknowledged(cx, from, &heard.payload);
+                }
+                Ok(None) => return,
+                Ok(Some(_)) | Err(_) => {
+                    self.stream_gone(stream);
+                    super::abandon(cx, stream);
+                }
             }
         }
     }
 
-    pub(super) fn stream_gone(&mut self, stream: StreamId) {
-        if let Some(id) = self.tails.remove(&stream)
-            && let Some(open_job) = self.open.get_mut(&id)
-        {
+    fn tail(&mut self, stream: StreamId) -> Option<&mut Tail> {
+        let id = self.tails.get(&stream)?;
+        self.open.get_mut(id)?.tail.as_mut()
+    }
+
+    /// True: it was the end of a job's stream.
+    pub(super) fn stream_gone(&mut self, stream: StreamId) -> bool {
+        let Some(id) = self.tails.remove(&stream) else { return false };
+        if let Some(open_job) = self.open.get_mut(&id) {
             open_job.tail = None;
         }
+        true
     }
 
     pub(super) fn acknowledged(&mut self, cx: &mut Cx<'_>, from: NodeId, payload: &[u8]) {

@@ -6,7 +6,7 @@ use crate::identity::NodeId;
 use crate::machine::StreamId;
 use crate::node::cx::Cx;
 use crate::time::Span;
-use crate::wire::envelope::{Frame, FrameReader, Kind, light};
+use crate::wire::envelope::{Frame, FrameReader, Kind, LIGHT_OVERHEAD, light};
 
 pub(crate) struct Conversation {
     pub(crate) stream: StreamId,
@@ -14,6 +14,7 @@ pub(crate) struct Conversation {
     reader: FrameReader,
     seq_in: u64,
     seq_out: u64,
+    passed_over: usize,
 }
 
 pub(crate) struct Heard {
@@ -23,7 +24,7 @@ pub(crate) struct Heard {
 
 impl Conversation {
     pub(crate) fn new(stream: StreamId, peer: NodeId) -> Self {
-        Self { stream, peer, reader: FrameReader::default(), seq_in: 0, seq_out: 0 }
+        Self { stream, peer, reader: FrameReader::default(), seq_in: 0, seq_out: 0, passed_over: 0 }
     }
 
     /// Says something signed.
@@ -50,12 +51,20 @@ impl Conversation {
         self.reader.buffered()
     }
 
+    /// Bytes of frames that were passed over since this was last asked.
+    pub(crate) fn take_passed_over(&mut self) -> usize {
+        core::mem::take(&mut self.passed_over)
+    }
+
     /// The next whole frame of a kind that this version knows; others are passed over.
     pub(crate) fn poll(&mut self, cx: &mut Cx<'_>) -> Result<Option<Heard>, &'static str> {
         loop {
             let Some(frame) = self.reader.poll().map_err(|_| "a malformed frame")? else { return Ok(None) };
-            let (kind, payload) = match frame {
-                Frame::Light { kind, payload } => (kind, payload),
+            let (kind, payload, size) = match frame {
+                Frame::Light { kind, payload } => {
+                    let size = payload.len() + LIGHT_OVERHEAD;
+                    (kind, payload, size)
+                }
                 Frame::Signed(frame) => {
                     let header = *frame.header();
                     if header.sender != self.peer || header.dest != Some(cx.me.node_id) {
@@ -67,12 +76,13 @@ impl Conversation {
                     let payload =
                         frame.open(cx.me.net_id).map_err(|_| "a frame whose signature does not hold")?;
                     self.seq_in = header.seq;
-                    (header.kind, payload.to_vec())
+                    (header.kind, payload.to_vec(), frame.bytes().len())
                 }
             };
             if let Some(kind) = Kind::from_u16(kind) {
                 return Ok(Some(Heard { kind, payload }));
             }
+            self.passed_over += size;
         }
     }
 }

@@ -146,6 +146,7 @@ pub(crate) struct Assembly {
     tool_calls: Vec<Value>,
     logprobs: Vec<Value>,
     finish_reason: Option<String>,
+    /// Of all that was collected.
     bytes: usize,
 }
 
@@ -170,6 +171,7 @@ impl Assembly {
             }
         }
         if let Some(Value::Array(tokens)) = piece.logprobs.get("content") {
+            self.bytes += tokens.iter().map(weight).sum::<usize>();
             self.logprobs.extend(tokens.iter().cloned());
         }
         self.finish_reason = piece.finish_reason.or(self.finish_reason.take());
@@ -224,6 +226,7 @@ impl Assembly {
         let Some(call) = self.tool_calls.get_mut(index) else { return Ok(()) };
         for name in ["id", "type"] {
             if let (Some(text), Some(slot)) = (part.get(name).and_then(Value::as_str), call.get_mut(name)) {
+                self.bytes += text.len();
                 *slot = json!(text);
             }
         }
@@ -236,6 +239,17 @@ impl Assembly {
         }
         Ok(())
     }
+}
+
+/// What a value takes in memory, about.
+fn weight(value: &Value) -> usize {
+    let inside: usize = match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+        Value::String(text) => text.len(),
+        Value::Array(items) => items.iter().map(weight).sum(),
+        Value::Object(fields) => fields.iter().map(|(name, value)| name.len() + weight(value)).sum(),
+    };
+    size_of::<Value>() + inside
 }
 
 #[cfg(test)]

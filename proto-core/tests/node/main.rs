@@ -10,7 +10,11 @@ mod portman;
 
 mod rig;
 
+mod both;
 mod jobs;
+mod lies;
 mod receipts;
+mod settling;
 #[path = "../rig/store.rs"]
 mod store;
+mod users;

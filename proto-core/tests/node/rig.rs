@@ -137,6 +137,7 @@ enum Later {
     Close(LinkId),
     Unreachable(StreamId),
     Asked(StreamId),
+    Pump(StreamId),
 }
 
 pub(crate) struct Rig {
@@ -159,6 +160,7 @@ pub(crate) struct Rig {
     later: VecDeque<Later>,
     held: VecDeque<(OpId, Op)>,
     ids: u64,
+    running: bool,
     cuts: rng::Stream,
 }
 
@@ -203,6 +205,7 @@ impl Rig {
             later: VecDeque::new(),
             held: VecDeque::new(),
             ids: 1,
+            running: false,
             cuts: Seed::from_u64(7).stream("cuts"),
         };
         rig.run();
@@ -440,6 +443,9 @@ impl Rig {
 
     fn run(&mut self) {
         self.drain();
+        if std::mem::replace(&mut self.running, true) {
+            return;
+        }
         while let Some(later) = self.later.pop_front() {
             match later {
                 Later::Op(op, Op::Dial(_)) => self.dials.push(op),
@@ -456,9 +462,11 @@ impl Rig {
                 Later::Close(link) => self.link_down(link),
                 Later::Unreachable(stream) => self.reset(stream, ResetCode::Unreachable),
                 Later::Asked(stream) => self.answer(stream),
+                Later::Pump(stream) => self.pump(stream),
             }
             self.drain();
         }
+        self.running = false;
     }
 
     pub(crate) fn dialled(&mut self, op: OpId, result: Result<LinkId, String>) {
@@ -527,6 +535,9 @@ impl Rig {
                     let wire = self.wires.get_mut(&stream).expect("an open stream is granted");
                     wire.granted += bytes as usize;
                     assert!(wire.granted <= wire.delivered, "more was granted than was read");
+                    if !wire.waiting.is_empty() {
+                        self.later.push_back(Later::Pump(stream));
+                    }
                 }
                 Output::Close { link, reason } => {
                     self.closed.push((link, reason));

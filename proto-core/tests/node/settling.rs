@@ -1,0 +1,169 @@
+//! After a job: the report reaches the FEP and the receipt its provider, however often either is away.
+
+use labman_proto_core::machine::{ResetCode, StreamId};
+use labman_proto_core::time::Span;
+use labman_proto_core::wire::cbor;
+use labman_proto_core::wire::envelope::Kind;
+use labman_proto_core::wire::ids::ReceiptId;
+use labman_proto_core::wire::mesh::ReceiptAck;
+use labman_proto_core::wire::portal::Receipt;
+use serde_json::json;
+
+use super::lies::running;
+use super::peer::{Peer, Served, ack, counts, receipt_in};
+use super::rig::{OTHER, PEER, Rig, STRANGER};
+
+/// Delivered and answered, three tokens of it.
+fn answered(silent: &'static str) -> (Rig, Peer, Served, StreamId) {
+    let (mut rig, mut peer, mut job, user) = running();
+    rig.fep.silent = vec![silent];
+    job.text(&mut rig, counts(10, 3), "three tokens");
+    job.end(&mut rig, &mut peer, counts(10, 3));
+    (rig, peer, job, user)
+}
+
+fn on_the_link(rig: &mut Rig, peer: &Peer) -> Vec<Receipt> {
+    let heard = peer.hears(rig);
+    let deliveries = heard.iter().filter(|(kind, _)| *kind == Kind::ReceiptDelivery);
+    deliveries.map(|(_, payload)| receipt_in(payload)).collect()
+}
+
+fn unsettled(rig: &Rig) -> usize {
+    rig.disk.rows("gateway_jobs").len()
+}
+
+#[test]
+fn a_report_is_repeated_until_it_is_answered_across_restarts() {
+    let (mut rig, _, _, _) = answered("/v1/usage");
+    rig.pass(Span::from_secs(60));
+    let before = rig.fep.reports.len();
+    assert!((3..20).contains(&before), "{before} reports in a minute");
+    rig.restart();
+    rig.pass(Span::from_secs(60));
+    assert!(rig.fep.reports.len() > before);
+    assert!(rig.fep.reports.windows(2).all(|pair| pair[0] == pair[1]), "the same each time");
+    rig.fep.silent.clear();
+    rig.pass(Span::from_secs(60));
+    let peer = Peer::admitted(&mut rig, PEER);
+    assert_eq!(on_the_link(&mut rig, &peer).len(), 1);
+}
+
+#[test]
+fn a_report_that_was_not_written_is_not_sent() {
+    let (mut rig, mut peer, mut job, _) = running();
+    job.text(&mut rig, counts(10, 3), "three tokens");
+    rig.store_held = true;
+    job.end(&mut rig, &mut peer, counts(10, 3));
+    assert!(rig.fep.reports.is_empty());
+    rig.release_store();
+    assert_eq!(rig.fep.reports.len(), 1);
+}
+
+#[test]
+fn a_receipt_goes_where_the_answer_came_from_and_is_forgotten_once_acknowledged() {
+    let (mut rig, mut peer, job, _) = answered("");
+    let receipt = job.receipt(&mut rig).expect("a receipt on the job's stream");
+    assert_eq!(unsettled(&rig), 1);
+    peer.say(&mut rig, job.stream, Kind::ReceiptAck, &ack(&receipt));
+    assert_eq!(unsettled(&rig), 0);
+    assert!(rig.wires[&job.stream].finished);
+    peer.hears(&mut rig);
+    rig.pass(Span::from_secs(300));
+    assert!(on_the_link(&mut rig, &peer).is_empty());
+}
+
+#[test]
+fn a_receipt_is_repeated_until_it_is_acknowledged_across_links_and_restarts() {
+    let (mut rig, peer, job, _) = answered("");
+    let receipt = job.receipt(&mut rig).unwrap();
+    peer.hears(&mut rig);
+    rig.pass(Span::from_secs(60));
+    let again = on_the_link(&mut rig, &peer);
+    assert!((2..20).contains(&again.len()) && again.iter().all(|one| *one == receipt));
+
+    rig.link_down(peer.link);
+    let peer = Peer::admitted(&mut rig, PEER);
+    assert_eq!(on_the_link(&mut rig, &peer), std::slice::from_ref(&receipt), "at once when it is back");
+
+    rig.restart();
+    let mut peer = Peer::admitted(&mut rig, PEER);
+    assert_eq!(on_the_link(&mut rig, &peer), std::slice::from_ref(&receipt));
+    rig.pass(Span::from_secs(1));
+    peer.say(&mut rig, peer.control, Kind::ReceiptAck, &ack(&receipt));
+    assert_eq!(unsettled(&rig), 0);
+}
+
+#[test]
+fn only_the_provider_itself_can_acknowledge_and_only_its_own_receipt() {
+    let (mut rig, mut peer, job, _) = answered("");
+    let receipt = job.receipt(&mut rig).unwrap();
+    let mut other = Peer::admitted(&mut rig, OTHER);
+    other.say(&mut rig, other.control, Kind::ReceiptAck, &ack(&receipt));
+    let wrong = ReceiptAck { receipt_id: ReceiptId([1; 16]), refused: None };
+    peer.say(&mut rig, peer.control, Kind::ReceiptAck, &cbor::encode(&wrong));
+    peer.say(&mut rig, peer.control, Kind::ReceiptAck, b"\xa0");
+    assert_eq!(unsettled(&rig), 1);
+    // A wrong one and the right one in one piece.
+    let wrong = peer.frame(Kind::ReceiptAck, &cbor::encode(&wrong));
+    let right = peer.frame(Kind::ReceiptAck, &ack(&receipt));
+    rig.deliver(job.stream, &[wrong, right].concat());
+    assert_eq!(unsettled(&rig), 0);
+}
+
+#[test]
+fn a_receipt_whose_stream_was_lost_goes_over_the_link() {
+    let (mut rig, peer, job, _) = answered("/v1/usage");
+    rig.reset(job.stream, ResetCode::Unreachable);
+    rig.fep.silent.clear();
+    peer.hears(&mut rig);
+    rig.pass(Span::from_secs(30));
+    assert!(!on_the_link(&mut rig, &peer).is_empty());
+}
+
+#[test]
+fn a_receipt_that_the_fep_did_not_sign_is_asked_for_again() {
+    let (mut rig, peer, job, _) = answered("/v1/usage");
+    rig.fep.silent.clear();
+    rig.fep.signer = Some(STRANGER);
+    peer.hears(&mut rig);
+    rig.pass(Span::from_secs(60));
+    assert!(job.receipt(&mut rig).is_none() && on_the_link(&mut rig, &peer).is_empty());
+    rig.fep.signer = None;
+    rig.pass(Span::from_secs(60));
+    assert!(job.receipt(&mut rig).is_some());
+}
+
+#[test]
+fn neither_an_error_page_nor_an_empty_answer_settles_what_was_delivered() {
+    for (status, body) in [(404, b"<html>".to_vec()), (429, Vec::new()), (200, Vec::new()), (204, Vec::new())]
+    {
+        let (mut rig, peer, job, _) = answered("/v1/usage");
+        rig.fep.silent.clear();
+        rig.fep.says = Some(("/v1/usage", status, body));
+        rig.pass(Span::from_secs(60));
+        rig.fep.says = None;
+        rig.pass(Span::from_secs(60));
+        assert!(job.receipt(&mut rig).is_some(), "status {status}");
+        assert!(rig.is_up(peer.link));
+    }
+}
+
+#[test]
+fn a_fep_that_refuses_for_good_is_not_asked_again() {
+    let (mut rig, _, _, _) = answered("/v1/usage");
+    rig.fep.silent.clear();
+    let refusal = json!({ "error": { "code": "conflict", "message": "lapsed" } });
+    rig.fep.says = Some(("/v1/usage", 409, refusal.to_string().into_bytes()));
+    rig.pass(Span::from_secs(60));
+    assert_eq!(unsettled(&rig), 0);
+}
+
+#[test]
+fn a_job_that_was_under_way_when_the_gateway_died_is_not_reported() {
+    let (mut rig, _, mut job, _) = running();
+    job.text(&mut rig, counts(10, 3), "three tokens");
+    rig.restart();
+    rig.pass(Span::from_secs(60));
+    assert!(rig.fep.reports.is_empty());
+    assert_eq!(unsettled(&rig), 0);
+}
