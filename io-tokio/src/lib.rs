@@ -34,6 +34,6 @@ mod supervisor;
 pub use clock::now_wall;
 pub use config::{HttpLimits, IoConfig, MeshConfig, StoreConfig};
 pub use error::{KeyError, StartError};
-pub use keys::{fresh_seed, load_or_create_key};
+pub use keys::load_or_create_key;
 pub use supervisor::{Running, start};
 pub use zeroize::Zeroizing;

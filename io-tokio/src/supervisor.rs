@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use labman_proto_core::machine::Machine;
+use labman_proto_core::rng::Seed;
 use labman_proto_core::store::{BadRow, Snapshot};
 use labman_proto_core::time::Now;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -19,6 +20,7 @@ use crate::clock::Clock;
 use crate::config::IoConfig;
 use crate::error::StartError;
 use crate::http::listeners::Listeners;
+use crate::keys::fresh_seed;
 use crate::port::Port;
 use crate::quic::{self, Mesh};
 use crate::store::Store;
@@ -43,10 +45,10 @@ pub struct Running {
 }
 
 /// Starts a machine on its sockets. `make` is called with the store's rows, now and whenever the machine must be
-/// rebuilt.
+/// rebuilt, each time with another seed: a life that drew what an earlier one drew would give out its ids and keys again.
 pub async fn start<M: Machine + 'static>(
     io: IoConfig,
-    make: impl FnMut(&Snapshot, Now) -> Result<M, BadRow> + Send + 'static,
+    make: impl FnMut(&Snapshot, Seed, Now) -> Result<M, BadRow> + Send + 'static,
 ) -> Result<Running, StartError> {
     let store_path = io.store.as_ref().map(|store| store.path.clone()).unwrap_or_default();
     let store = match io.store {
@@ -108,7 +110,7 @@ async fn supervise<M, F>(
     fail: oneshot::Sender<StartError>,
 ) where
     M: Machine + 'static,
-    F: FnMut(&Snapshot, Now) -> Result<M, BadRow> + Send,
+    F: FnMut(&Snapshot, Seed, Now) -> Result<M, BadRow> + Send,
 {
     let mut pause = PAUSE_FIRST;
     let mut raised = Ok(first);
@@ -214,14 +216,14 @@ enum Stillborn {
     Hopeless(StartError),
 }
 
-impl<M, F: FnMut(&Snapshot, Now) -> Result<M, BadRow>> Nursery<F> {
+impl<M, F: FnMut(&Snapshot, Seed, Now) -> Result<M, BadRow>> Nursery<F> {
     async fn raise(&mut self) -> Result<M, Stillborn> {
         let snapshot = match &self.store {
             Some(store) => store.snapshot().await.map_err(Stillborn::Hopeless)?,
             None => Snapshot::default(),
         };
         let now = self.clock.now();
-        match catch_unwind(AssertUnwindSafe(|| (self.make)(&snapshot, now))) {
+        match catch_unwind(AssertUnwindSafe(|| (self.make)(&snapshot, fresh_seed(), now))) {
             Ok(made) => made
                 .map_err(|row| Stillborn::Hopeless(StartError::Row { path: self.store_path.clone(), row })),
             Err(panic) => Err(Stillborn::Panicked(panic_text(&*panic))),

@@ -175,7 +175,7 @@ pub async fn within<T>(work: impl Future<Output = T>) -> T {
 /// Runs one scripted machine, which must start.
 pub async fn run(io: IoConfig, script: Script) -> Running {
     let mut script = Some(script);
-    labman_io_tokio::start(io, move |_, _| Ok(script.take().expect("this test's machine lives once")))
+    labman_io_tokio::start(io, move |_, _, _| Ok(script.take().expect("this test's machine lives once")))
         .await
         .expect("starts")
 }

@@ -53,8 +53,7 @@ impl Fep {
             http: HttpLimits { connections_per_address: CONNECTIONS_PER_ADDRESS, ..HttpLimits::default() },
             ..IoConfig::default()
         };
-        let seed = labman_io_tokio::fresh_seed();
-        let make = move |snapshot: &_, now| {
+        let make = move |snapshot: &_, seed, now| {
             Portal::new(config.clone(), Identity::from_secret(&secret), seed, snapshot, now)
         };
         let running = labman_io_tokio::start(io, make)

@@ -53,8 +53,7 @@ impl Labmand {
             admin: Some(dir.admin()),
             http,
         };
-        let seed = labman_io_tokio::fresh_seed();
-        let make = move |snapshot: &_, now| {
+        let make = move |snapshot: &_, seed, now| {
             Node::new(node.clone(), Identity::from_secret(&secret), seed, snapshot, now)
         };
         let running = labman_io_tokio::start(io, make)

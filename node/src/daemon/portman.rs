@@ -12,8 +12,7 @@ pub struct Portman {
 impl Portman {
     pub async fn start(name: &str, config: portman::config::Config) -> Result<Self, Failure> {
         let io = IoConfig { name: name.to_string(), ..IoConfig::default() };
-        let seed = labman_io_tokio::fresh_seed();
-        let make = move |_: &_, now| Ok(portman::Portman::new(config.clone(), seed, now));
+        let make = move |_: &_, seed, now| Ok(portman::Portman::new(config.clone(), seed, now));
         let running = labman_io_tokio::start(io, make)
             .await
             .map_err(|why| Failure::Start { who: "portman", why: why.to_string() })?;

@@ -19,8 +19,7 @@ impl Toy {
         let http = HttpLimits { connections_per_address: usize::MAX, ..HttpLimits::default() };
         let io =
             IoConfig { name: name.to_string(), public_http: Some(listener), http, ..IoConfig::default() };
-        let seed = labman_io_tokio::fresh_seed();
-        let make = move |_: &_, now| Ok(toy::Toy::new(config.clone(), seed, now));
+        let make = move |_: &_, seed, now| Ok(toy::Toy::new(config.clone(), seed, now));
         let running = labman_io_tokio::start(io, make)
             .await
             .map_err(|why| Failure::Start { who: "the built-in runtime", why: why.to_string() })?;
