@@ -27,6 +27,7 @@ mod keys;
 mod port;
 mod portman_ws;
 mod quic;
+mod standin;
 mod store;
 mod stream;
 mod supervisor;

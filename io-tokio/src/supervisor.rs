@@ -23,6 +23,7 @@ use crate::http::listeners::Listeners;
 use crate::keys::fresh_seed;
 use crate::port::Port;
 use crate::quic::{self, Mesh};
+use crate::standin::Standin;
 use crate::store::Store;
 
 /// Inputs that wait for the machine. Further ones wait in their sockets.
@@ -34,6 +35,8 @@ const FAREWELL: Duration = Duration::from_secs(1);
 /// Pause before a failed machine's next life: doubles from the first to the last.
 const PAUSE_FIRST: Duration = Duration::from_millis(100);
 const PAUSE_LAST: Duration = Duration::from_secs(10);
+/// Callers wait out a shorter pause in the kernel. During a longer one they are told.
+const PAUSE_UNTOLD: Duration = Duration::from_secs(1);
 /// A life that lasted this long was a good one: the next pause is the first again.
 const GOOD_LIFE: Duration = Duration::from_secs(60);
 
@@ -137,9 +140,13 @@ async fn supervise<M, F>(
             "{why}; restarting from the store in {} ms",
             pause.as_millis()
         );
-        tokio::select! {
-            () = sleep(pause) => {}
-            _ = &mut stopping => break,
+        let stopped = tokio::select! {
+            () = sleep(pause) => false,
+            _ = &mut stopping => true,
+            () = stand_in(why, nursery.clock, &effects, &listeners), if pause > PAUSE_UNTOLD => false,
+        };
+        if stopped {
+            break;
         }
         pause = (pause * 2).min(PAUSE_LAST);
         raised = nursery.raise().await;
@@ -169,6 +176,17 @@ async fn live<M: Machine>(
         tracing::warn!(name = &*effects.name, "a task of the ended machine lingers");
     }
     fault
+}
+
+/// Answers in a machine's stead. Ends when it is dropped.
+async fn stand_in(why: String, clock: Clock, effects: &Effects, listeners: &Listeners) {
+    let (_generation, alive) = watch::channel(());
+    let (sender, inputs) = mpsc::channel(QUEUE);
+    let (_drain, draining) = watch::channel(false);
+    let port = Port::new(sender, alive);
+    listeners.serve_http(&port, draining);
+    let effects = Effects { name: effects.name.clone(), mesh: None, store: None };
+    Actor::new(Standin::new(why), clock, port, inputs, effects).run().await;
 }
 
 async fn serve<M: Machine>(

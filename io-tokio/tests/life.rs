@@ -105,6 +105,39 @@ async fn no_two_lives_draw_the_same_randomness() {
     within(running.stop()).await;
 }
 
+#[tokio::test]
+async fn while_a_machine_can_not_live_its_callers_are_told_and_the_operator_hears_why() {
+    let dir = tempfile::tempdir().unwrap();
+    let socket = dir.path().join("admin.sock");
+    let (listener, address) = tcp();
+    let io = IoConfig { public_http: Some(listener), ..admin_io(&socket) };
+    let full = |_: &Snapshot, _, _| Ok(Script::that_has_stopped("the disk is full"));
+    let running = labman_io_tokio::start(io, full).await.unwrap();
+    let url = format!("http://{address}/v1/models");
+    // A life that has just begun may take a call along when it ends.
+    let users = async {
+        loop {
+            if let Ok(answer) = http_client::request("GET", &url, &[], Vec::new()).await {
+                return answer;
+            }
+        }
+    };
+    let operator = async {
+        loop {
+            if let Ok(answer) = admin_client::call(&socket, "GET", "/status", None).await {
+                return answer;
+            }
+        }
+    };
+    let (users, (status, told_operator)) = within(async { tokio::join!(users, operator) }).await;
+    assert_eq!((users.status, users.header("retry-after")), (503, Some("2")));
+    let told = String::from_utf8(within(users.rest()).await.unwrap()).unwrap();
+    assert!(told.contains("\"code\":\"unavailable\"") && !told.contains("disk"), "{told}");
+    assert_eq!(status, 503);
+    assert!(String::from_utf8(told_operator).unwrap().contains("the disk is full"));
+    within(running.stop()).await;
+}
+
 fn unreadable() -> BadRow {
     BadRow { table: "counts", key: "0001".into(), what: "nonsense".into() }
 }

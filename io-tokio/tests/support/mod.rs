@@ -37,6 +37,11 @@ impl Script {
         Self { out: Outbox::default(), react: Box::new(react), stopped: None }
     }
 
+    /// Stops at once.
+    pub fn that_has_stopped(why: &str) -> Self {
+        Self { stopped: Some(why.into()), ..Self::new(|_, _| {}) }
+    }
+
     /// Says something before its first input.
     pub fn saying(mut self, say: impl FnOnce(&mut Outbox)) -> Self {
         say(&mut self.out);
