@@ -25,9 +25,13 @@ pub(crate) fn for_eyes(answer: &Value) -> String {
             format!("req_{}", text(&receipt["request_id"])),
         ]);
     }
-    match table.is_empty() {
+    let listed = match table.is_empty() {
         true => "No receipts yet: nothing that was served here has been settled.".to_string(),
         false => table.text(),
+    };
+    match answer["awaited"].as_u64() {
+        None | Some(0) => listed,
+        Some(jobs) => format!("{listed}\n{jobs} job(s) still await a receipt: ask again in a moment."),
     }
 }
 
@@ -52,5 +56,11 @@ mod tests {
     #[test]
     fn an_empty_list_says_so() {
         assert!(for_eyes(&json!({ "receipts": [] })).starts_with("No receipts yet"));
+    }
+
+    #[test]
+    fn a_job_that_is_being_settled_is_not_passed_over() {
+        let shown = for_eyes(&json!({ "receipts": [], "awaited": 1 }));
+        assert!(shown.ends_with("1 job(s) still await a receipt: ask again in a moment."), "{shown}");
     }
 }

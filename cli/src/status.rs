@@ -21,7 +21,7 @@ pub(crate) fn for_eyes(answer: &Value) -> String {
         format!("jobs      {}", figures("jobs")),
     ];
     lines.extend(section("links", "none: check the [[bootstrap]] entries and the log", links(answer)));
-    lines.extend(section("models of other nodes", "none heard of", models(answer)));
+    lines.extend(section("models on the mesh", "none heard of", models(answer)));
     lines.extend(section("Portmans", "none configured", portmans(answer)));
     lines.join("\n")
 }

@@ -6,7 +6,6 @@ use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
 use crate::money::Micros;
-use crate::wire::portal::{Fees, Price};
 
 const PER_MTOK: u128 = 1_000_000;
 const BPS: u128 = 10_000;
@@ -29,6 +28,32 @@ impl Counts {
         let input = self.input.min(input);
         Self { input, cached: self.cached.min(input), output: self.output.min(output) }
     }
+}
+
+/// Micro-units of the payout currency per million tokens, and per request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cbor(map)]
+pub struct Price {
+    #[n(0)]
+    pub input_per_mtok: Micros,
+    /// For input tokens that the runtime had cached.
+    #[n(1)]
+    pub cached_per_mtok: Micros,
+    #[n(2)]
+    pub output_per_mtok: Micros,
+    #[n(3)]
+    pub per_request: Micros,
+}
+
+/// On top of what the provider gets, in basis points (hundredths of a percent).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(map)]
+pub struct Fees {
+    #[n(0)]
+    pub fep_bps: u32,
+    #[n(1)]
+    pub gateway_bps: u32,
 }
 
 /// Where a job's charge goes: `charge = payout + fep_fee + gateway_fee + rounding`.

@@ -35,7 +35,7 @@ use crate::store::{BadRow, Snapshot, StoreError};
 use crate::time::{Span, Time, Wake};
 use crate::timers::Timers;
 use crate::wire::envelope::Kind;
-use crate::wire::mesh::RequestId;
+use crate::wire::ids::RequestId;
 use crate::wire::portal::{Descriptor, key_digest};
 
 /// How often a FEP that did not tell who it is is asked again.

@@ -1,12 +1,13 @@
 //! What nodes tell everybody: signed records, last writer wins, passed on byte for byte.
 //!
-//! In its simplest honest form: on connecting, all records that are held; afterwards each that is new, to every other
-//! neighbour. A record is looked at only if it is newer than the one held, so a flood dies out by itself, and each is
+//! In its simplest honest form: on connecting, all records that are held, as fast as the neighbour reads them; and each
+//! that is new, to every other neighbour. A record is looked at only if it is newer than the one held, so a flood dies out by itself, and each is
 //! verified once however many neighbours send it.
 
 mod view;
 
 use alloc::{collections::BTreeMap, vec::Vec};
+use core::ops::Bound;
 
 pub(crate) use view::{Served, View};
 
@@ -37,6 +38,8 @@ pub(crate) enum Output {
 #[derive(Default)]
 pub(crate) struct Gossip {
     records: BTreeMap<(Topic, NodeId), SignedFrame>,
+    /// New neighbours that are still being told all records, and which each was told last.
+    introductions: BTreeMap<LinkId, Option<(Topic, NodeId)>>,
     expiry: Timers<(Topic, NodeId)>,
     view: View,
     own: Own,
@@ -74,9 +77,25 @@ impl Gossip {
         self.sign(cx, Topic::Capability)
     }
 
-    /// All that a new neighbour should know.
-    pub(crate) fn records(&self) -> impl Iterator<Item = &SignedFrame> {
-        self.records.values()
+    /// A new neighbour should know all that is held: see [`Self::next_for`].
+    pub(crate) fn introduce(&mut self, link: LinkId) {
+        self.introductions.insert(link, None);
+    }
+
+    /// The next record for a new neighbour; `None` once it was told all.
+    pub(crate) fn next_for(&mut self, link: LinkId) -> Option<&SignedFrame> {
+        let told = self.introductions.get_mut(&link)?;
+        let after = told.map_or(Bound::Unbounded, Bound::Excluded);
+        let Some((key, frame)) = self.records.range((after, Bound::Unbounded)).next() else {
+            self.introductions.remove(&link);
+            return None;
+        };
+        *told = Some(*key);
+        Some(frame)
+    }
+
+    pub(crate) fn link_down(&mut self, link: LinkId) {
+        self.introductions.remove(&link);
     }
 
     pub(crate) fn handle(&mut self, cx: &mut Cx<'_>, from: LinkId, frame: SignedFrame) -> Vec<Output> {

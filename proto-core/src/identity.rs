@@ -68,7 +68,7 @@ id32!(
     FepId
 );
 
-/// The first 8 bytes of the network name's BLAKE3: frames of another network are invalid here.
+/// The first 8 bytes of a BLAKE3 key derived from the network's name: frames of another network are invalid here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NetId(pub [u8; 8]);
 

@@ -19,7 +19,7 @@ pub(crate) use admission::Admission;
 use dialler::Dialler;
 
 use crate::identity::NodeId;
-use crate::limits::{CONTROL_BACKLOG, HELLO_WITHIN, LINKS};
+use crate::limits::{CONTROL_BACKLOG, CONTROL_FILL, HELLO_WITHIN, LINKS};
 use crate::machine::{Completion, LinkId, OpId, ResetCode, StreamId};
 use crate::node::config;
 use crate::node::cx::Cx;
@@ -64,6 +64,8 @@ struct Link {
     node_id: NodeId,
     dialled: bool,
     admitted: bool,
+    /// We closed it: what still comes is not heard.
+    closed: bool,
     control: Option<StreamId>,
     reader: FrameReader,
     /// Of directed frames on the control stream.
@@ -100,6 +102,7 @@ impl Labnet {
             node_id,
             dialled,
             admitted: false,
+            closed: false,
             control: None,
             reader: FrameReader::default(),
             seq_out: 0,
@@ -135,7 +138,7 @@ impl Labnet {
             cx.reset(stream, ResetCode::Refused);
             return false;
         };
-        if !state.dialled && state.control.is_none() {
+        if !state.dialled && !state.closed && state.control.is_none() {
             state.control = Some(stream);
             self.controls.insert(stream, link);
             return false;
@@ -149,25 +152,31 @@ impl Labnet {
     pub(crate) fn bytes(&mut self, cx: &mut Cx<'_>, stream: StreamId, bytes: &[u8]) -> Vec<Output> {
         let mut outputs = Vec::new();
         let Some(link) = self.controls.get(&stream).copied() else { return outputs };
-        let Some(state) = self.links.get_mut(&link) else { return outputs };
+        let Some(state) = self.links.get_mut(&link).filter(|state| !state.closed) else { return outputs };
         cx.grant(stream, bytes.len());
         state.reader.push(bytes);
         loop {
             match state.reader.poll() {
                 Ok(None) => return outputs,
                 Ok(Some(Frame::Signed(frame))) => {
+                    let was_admitted = state.admitted;
                     if let Err(reason) = state.frame(cx, link, frame, &mut outputs) {
-                        return self.misbehaved(cx, link, reason, outputs);
+                        self.shut(cx, link, reason);
+                        return outputs;
                     }
-                    if state.admitted {
+                    if state.admitted && !was_admitted {
                         self.hello_due.clear(link);
+                        self.dialler.admitted(link);
+                        outputs.push(Output::Admitted { link, node_id: state.node_id });
                     }
                 }
                 Ok(Some(Frame::Light { .. })) => {
-                    return self.misbehaved(cx, link, "an unsigned frame on the control stream", outputs);
+                    self.shut(cx, link, "an unsigned frame on the control stream");
+                    return outputs;
                 }
                 Err(_) => {
-                    return self.misbehaved(cx, link, "a malformed frame on the control stream", outputs);
+                    self.shut(cx, link, "a malformed frame on the control stream");
+                    return outputs;
                 }
             }
         }
@@ -175,16 +184,22 @@ impl Labnet {
 
     /// The peer ended its control stream: the link is of no more use.
     pub(crate) fn ended(&mut self, cx: &mut Cx<'_>, stream: StreamId) {
-        if let Some(link) = self.controls.get(&stream) {
-            cx.out.close(*link, "the control stream ended");
+        if let Some(link) = self.controls.get(&stream).copied() {
+            self.shut(cx, link, "its control stream ended");
         }
     }
 
-    pub(crate) fn credit(&mut self, stream: StreamId, bytes: u32) {
-        let link = self.controls.get(&stream);
-        if let Some(state) = link.and_then(|link| self.links.get_mut(link)) {
-            state.backlog = state.backlog.saturating_sub(bytes as usize);
-        }
+    /// The peer took bytes of its control stream. Gives the link.
+    pub(crate) fn credit(&mut self, stream: StreamId, bytes: u32) -> Option<LinkId> {
+        let link = self.controls.get(&stream).copied()?;
+        let state = self.links.get_mut(&link)?;
+        state.backlog = state.backlog.saturating_sub(bytes as usize);
+        Some(link)
+    }
+
+    /// May more be said on the link that could as well be said later?
+    pub(crate) fn has_room(&self, link: LinkId) -> bool {
+        self.links.get(&link).is_some_and(|state| state.admitted && state.backlog < CONTROL_FILL)
     }
 
     pub(crate) fn done(&mut self, cx: &mut Cx<'_>, op: OpId, completion: Completion) {
@@ -195,7 +210,7 @@ impl Labnet {
 
     pub(crate) fn handle_timeout(&mut self, cx: &mut Cx<'_>) {
         while let Some(link) = self.hello_due.expired(cx.now.mono) {
-            cx.out.close(link, "no hello came");
+            self.shut(cx, link, "no hello came");
         }
         self.dialler.handle_timeout(cx);
     }
@@ -208,15 +223,22 @@ impl Labnet {
     pub(crate) fn tell(&mut self, cx: &mut Cx<'_>, node_id: NodeId, kind: Kind, payload: &[u8]) -> bool {
         let Some(link) = self.link_to(cx.me.node_id, node_id) else { return false };
         let Some(state) = self.links.get_mut(&link) else { return false };
-        state.tell(cx, link, kind, payload);
+        state.tell(cx, kind, payload);
+        self.shut_if_full(cx, link);
         true
     }
 
     /// Passes a record on, byte for byte.
     pub(crate) fn pass_on(&mut self, cx: &mut Cx<'_>, link: LinkId, frame: &SignedFrame) {
         if let Some(state) = self.links.get_mut(&link).filter(|state| state.admitted) {
-            state.send(cx, link, frame.bytes().to_vec());
+            state.send(cx, frame.bytes().to_vec());
+            self.shut_if_full(cx, link);
         }
+    }
+
+    /// May this node be heard at all, on its own link or through others?
+    pub(crate) fn admits(&self, node_id: &NodeId) -> bool {
+        self.admission.admits(node_id)
     }
 
     pub(crate) fn admitted(&self) -> impl Iterator<Item = (LinkId, NodeId)> + '_ {
@@ -243,18 +265,19 @@ impl Labnet {
         links.max_by_key(|(link, state)| (state.dialled == mine, **link)).map(|(link, _)| *link)
     }
 
-    fn misbehaved(
-        &mut self,
-        cx: &mut Cx<'_>,
-        link: LinkId,
-        reason: &'static str,
-        outputs: Vec<Output>,
-    ) -> Vec<Output> {
-        if let Some(state) = self.links.get(&link) {
-            cx.warn(alloc::format!("closed the link to {}: {reason}", state.node_id));
+    fn shut_if_full(&mut self, cx: &mut Cx<'_>, link: LinkId) {
+        if self.links.get(&link).is_some_and(|state| state.backlog > CONTROL_BACKLOG) {
+            self.shut(cx, link, "it does not read its control stream");
         }
+    }
+
+    /// Closes a link, once. Until the driver says that it is down nothing is said or heard on it any more.
+    fn shut(&mut self, cx: &mut Cx<'_>, link: LinkId, reason: &'static str) {
+        let Some(state) = self.links.get_mut(&link).filter(|state| !state.closed) else { return };
+        (state.closed, state.admitted) = (true, false);
+        self.hello_due.clear(link);
+        cx.warn(alloc::format!("closed the link to {}: {reason}", state.node_id));
         cx.out.close(link, reason);
-        outputs
     }
 }
 
@@ -295,7 +318,6 @@ impl Link {
                     }
                     let software = hello.software.chars().take(64).collect::<alloc::string::String>();
                     cx.info(alloc::format!("linked to {} ({software:?})", self.node_id));
-                    outputs.push(Output::Admitted { link, node_id: self.node_id });
                 }
             }
             _ if !self.admitted => return Err("a message before hello"),
@@ -321,18 +343,15 @@ impl Link {
         }
     }
 
-    fn tell(&mut self, cx: &mut Cx<'_>, link: LinkId, kind: Kind, payload: &[u8]) {
+    fn tell(&mut self, cx: &mut Cx<'_>, kind: Kind, payload: &[u8]) {
         self.seq_out += 1;
         let frame = cx.me.sign(cx.now, kind, Some(self.node_id), self.seq_out, Span::default(), payload);
-        self.send(cx, link, frame.bytes().to_vec());
+        self.send(cx, frame.bytes().to_vec());
     }
 
-    fn send(&mut self, cx: &mut Cx<'_>, link: LinkId, bytes: Vec<u8>) {
+    fn send(&mut self, cx: &mut Cx<'_>, bytes: Vec<u8>) {
         let Some(stream) = self.control else { return };
         self.backlog += bytes.len();
-        if self.backlog > CONTROL_BACKLOG {
-            return cx.out.close(link, "the peer does not read its control stream");
-        }
         cx.send(stream, bytes);
     }
 }

@@ -32,8 +32,11 @@ pub const LINKS: usize = 1024;
 pub const RECORDS: usize = 16 * 1024;
 /// Jobs a gateway has under way. A further request is answered 429.
 pub const GATEWAY_JOBS: usize = 4096;
-/// Jobs a provider has under way or unsettled. A further request is answered BUSY.
+/// Jobs a provider has under way or unsettled. A further stream is reset.
 pub const PROVIDER_JOBS: usize = 4096;
+/// Request bodies that a provider is being sent, of one gateway and of all, in bytes. A further one is answered BUSY.
+pub const BODIES_OF_ONE: usize = 8 * HTTP_BODY;
+pub const BODIES_OF_ALL: usize = 64 * HTTP_BODY;
 /// Receipts in one claim. The rest waits for the next.
 pub const CLAIM_RECEIPTS: usize = 256;
 
@@ -67,6 +70,8 @@ pub const REDELIVER_LAST: Span = Span::from_secs(30);
 pub const INPUT_ALLOWANCE_PER_ITEM: u64 = 64;
 /// Bytes that may wait for a peer on its control stream. Then the link is closed.
 pub const CONTROL_BACKLOG: usize = 8 * 1024 * 1024;
+/// Bytes that may wait for a new neighbour on its control stream. Further records that we hold are told once it has read.
+pub const CONTROL_FILL: usize = 256 * 1024;
 /// Text of an answer that a gateway puts together for a request without `stream`, in bytes. A longer one is an error.
 pub const ASSEMBLED: usize = 16 * 1024 * 1024;
 

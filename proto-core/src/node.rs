@@ -21,7 +21,9 @@ use crate::gossip::{self, Gossip};
 use crate::http::Surface;
 use crate::identity::{Identity, NetId, NodeId};
 use crate::labnet::{self, Labnet};
-use crate::machine::{Completion, Input, Level, LinkId, Machine, OpId, Outbox, Output, Peer, StreamId};
+use crate::machine::{
+    Completion, Input, Level, LinkId, Machine, OpId, Outbox, Output, Peer, ResetCode, StreamId,
+};
 use crate::provider::{self, Provider};
 use crate::rng::Seed;
 use crate::store::{BadRow, Row, Snapshot, Table, Write};
@@ -45,13 +47,22 @@ pub struct Node {
     /// The write of this life's incarnation, until it is durable.
     being_born: Option<OpId>,
     /// Links that came up before that.
-    early: Vec<(LinkId, NodeId, bool)>,
+    early: Vec<Early>,
     stopped: Option<String>,
     labnet: Labnet,
     gossip: Gossip,
     gateway: Option<Gateway>,
     provider: Option<Provider>,
     admin: Admin,
+}
+
+/// A mesh link that came up before this life's incarnation was durable. What comes on it waits, a window at most.
+struct Early {
+    link: LinkId,
+    node_id: NodeId,
+    dialled: bool,
+    control: Option<StreamId>,
+    bytes: Vec<u8>,
 }
 
 /// A `Cx` for one of the rooms: borrows what they share and nothing of theirs.
@@ -139,8 +150,12 @@ impl Node {
         let outputs = self.gossip.announce_peer(&mut cx!(self, now, Labnet), record);
         self.spread(now, outputs);
         self.capability_changed(now);
-        for (link, node_id, dialled) in core::mem::take(&mut self.early) {
+        for Early { link, node_id, dialled, control, bytes } in core::mem::take(&mut self.early) {
             self.labnet.link_up(&mut cx!(self, now, Labnet), link, node_id, dialled);
+            if let Some(stream) = control {
+                self.opened(now, stream, link);
+                self.bytes(now, stream, &bytes);
+            }
         }
     }
 
@@ -164,6 +179,15 @@ impl Node {
         }
     }
 
+    /// Tells a new neighbour what we hold, as far as it reads.
+    fn introduce(&mut self, now: Now, link: LinkId) {
+        while self.labnet.has_room(link)
+            && let Some(frame) = self.gossip.next_for(link)
+        {
+            self.labnet.pass_on(&mut cx!(self, now, Labnet), link, frame);
+        }
+    }
+
     fn tell(&mut self, now: Now, messages: impl IntoIterator<Item = Tell>) {
         for Tell { to, kind, payload } in messages {
             if to == self.me.node_id {
@@ -179,16 +203,17 @@ impl Node {
         for output in outputs {
             match output {
                 labnet::Output::Admitted { link, node_id } => {
-                    for frame in self.gossip.records() {
-                        self.labnet.pass_on(&mut cx!(self, now, Labnet), link, frame);
-                    }
+                    self.gossip.introduce(link);
+                    self.introduce(now, link);
                     let waiting = self.gateway.as_mut().map(|gateway| gateway.admitted(node_id));
                     self.tell(now, waiting.into_iter().flatten());
                 }
-                labnet::Output::Record { from, frame } => {
+                labnet::Output::Record { from, frame } if self.labnet.admits(&frame.header().sender) => {
                     let outputs = self.gossip.handle(&mut cx!(self, now, Labnet), from, frame);
                     self.spread(now, outputs);
                 }
+                // A record of somebody we do not deal with.
+                labnet::Output::Record { .. } => {}
                 labnet::Output::Message { from, kind, payload } => self.message(now, from, kind, &payload),
             }
         }
@@ -226,7 +251,7 @@ impl Node {
     fn link_up(&mut self, now: Now, link: LinkId, peer: Peer) {
         match peer {
             Peer::Mesh { node_id, dialled } if self.being_born.is_some() => {
-                self.early.push((link, node_id, dialled))
+                self.early.push(Early { link, node_id, dialled, control: None, bytes: Vec::new() });
             }
             Peer::Mesh { node_id, dialled } => {
                 self.labnet.link_up(&mut cx!(self, now, Labnet), link, node_id, dialled);
@@ -242,11 +267,13 @@ impl Node {
     }
 
     fn link_down(&mut self, now: Now, link: LinkId) {
-        self.early.retain(|(early, _, _)| *early != link);
+        self.early.retain(|early| early.link != link);
+        // First of all: who loses a stream now must not open another on the same link.
+        self.labnet.link_down(&mut cx!(self, now, Labnet), link);
+        self.gossip.link_down(link);
         for stream in self.owners.on_link(link) {
             self.reset(now, stream);
         }
-        self.labnet.link_down(&mut cx!(self, now, Labnet), link);
         if let Some(provider) = &mut self.provider
             && provider.link_down(&mut cx!(self, now, Provider), link)
         {
@@ -255,10 +282,20 @@ impl Node {
     }
 
     fn opened(&mut self, now: Now, stream: StreamId, link: LinkId) {
+        if let Some(early) = self.early.iter_mut().find(|early| early.link == link) {
+            self.owners.adopt(stream, Room::Node, Some(link));
+            match early.control {
+                None => early.control = Some(stream),
+                Some(_) => cx!(self, now, Node).reset(stream, ResetCode::Refused),
+            }
+            return;
+        }
         let Some(node_id) = self.labnet.node_of(link) else {
             self.owners.adopt(stream, Room::Provider, Some(link));
-            if let Some(provider) = &mut self.provider {
-                provider.opened(&mut cx!(self, now, Provider), stream, link, None);
+            let mut cx = cx!(self, now, Provider);
+            match &mut self.provider {
+                Some(provider) => provider.opened(&mut cx, stream, link, None),
+                None => cx.reset(stream, ResetCode::Refused),
             }
             return;
         };
@@ -267,7 +304,7 @@ impl Node {
             self.owners.adopt(stream, Room::Provider, Some(link));
             match &mut self.provider {
                 Some(provider) => provider.opened(&mut cx!(self, now, Provider), stream, link, Some(node_id)),
-                None => cx!(self, now, Labnet).reset(stream, crate::machine::ResetCode::Refused),
+                None => cx!(self, now, Labnet).reset(stream, ResetCode::Refused),
             }
         }
     }
@@ -291,8 +328,20 @@ impl Node {
                     self.capability_changed(now);
                 }
             }
+            Some(Room::Node) => {
+                if let Some(early) = self.early.iter_mut().find(|early| early.control == Some(stream)) {
+                    early.bytes.extend_from_slice(bytes);
+                }
+            }
             // A body that nobody reads.
-            Some(Room::Admin | Room::Node) | None => {}
+            Some(Room::Admin) | None => {}
+        }
+    }
+
+    /// Whoever ends its control stream before we could answer has left.
+    fn early_ended(&mut self, stream: StreamId) {
+        if let Some(at) = self.early.iter().position(|early| early.control == Some(stream)) {
+            self.out.close(self.early.swap_remove(at).link, "its control stream ended");
         }
     }
 
@@ -312,7 +361,8 @@ impl Node {
                     provider.finished(&mut cx!(self, now, Provider), stream);
                 }
             }
-            Some(Room::Admin | Room::Node) | None => {}
+            Some(Room::Node) => self.early_ended(stream),
+            Some(Room::Admin) | None => {}
         }
     }
 
@@ -332,13 +382,18 @@ impl Node {
                     provider.reset(&mut cx!(self, now, Provider), stream);
                 }
             }
-            Some(Room::Admin | Room::Node) | None => {}
+            Some(Room::Node) => self.early_ended(stream),
+            Some(Room::Admin) | None => {}
         }
     }
 
     fn credit(&mut self, now: Now, stream: StreamId, bytes: u32) {
         match self.owners.room(stream) {
-            Some(Room::Labnet) => self.labnet.credit(stream, bytes),
+            Some(Room::Labnet) => {
+                if let Some(link) = self.labnet.credit(stream, bytes) {
+                    self.introduce(now, link);
+                }
+            }
             Some(Room::Gateway) => {
                 if let Some(gateway) = &mut self.gateway {
                     gateway.credit(&mut cx!(self, now, Gateway), stream, bytes);
@@ -415,7 +470,7 @@ impl Machine for Node {
                         let mesh = Mesh { view: self.gossip.view(), labnet: &self.labnet };
                         gateway.request(&mut cx, &mesh, stream, &head);
                     }
-                    None => cx.reset(stream, crate::machine::ResetCode::Refused),
+                    None => cx.reset(stream, ResetCode::Refused),
                 }
             }
             Input::Response { stream, head } => match self.owners.room(stream) {

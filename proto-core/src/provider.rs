@@ -36,8 +36,8 @@ use crate::time::{Time, Wake};
 use crate::timers::Timers;
 use crate::wire::cbor::{self, Blob};
 use crate::wire::envelope::Kind;
+use crate::wire::ids::ReceiptId;
 use crate::wire::mesh::{CapabilityRecord, Hosted, ReceiptAck, ReceiptDelivery};
-use crate::wire::portal::ReceiptId;
 
 pub(crate) struct Provider {
     config: config::Provider,

@@ -5,25 +5,36 @@
 
 use alloc::vec::Vec;
 
+use crate::economics::Fees;
 use crate::economics::dearest;
 use crate::gossip::{Served, View};
 use crate::identity::NodeId;
 use crate::money::{Currency, Micros};
 use crate::rng::Stream;
 use crate::time::{Span, Wall};
-use crate::wire::portal::Fees;
+use crate::wire::portal::Offer;
 
 /// What a request needs of a provider.
 pub(crate) struct Need<'a> {
     /// `tenant:ep:model`, or a bare model name: then any tenant and endpoint will do.
     pub(crate) model: &'a str,
     pub(crate) input_bound: u32,
-    /// What the user asked for at most; `None`: whatever the offer allows.
+    /// What the user asked for at most.
     pub(crate) max_output: Option<u32>,
     /// The FEP's, where it is known.
     pub(crate) currency: Option<&'a Currency>,
     /// Offers must be valid for that long.
     pub(crate) job: Span,
+}
+
+impl Need<'_> {
+    /// The most output to ask of a provider. Where the user named no bound: what the context leaves, because some
+    /// runtimes refuse more; a prompt that may fill the context by its bound will hardly do so by its tokens, so never
+    /// less than a quarter.
+    pub(crate) fn max_output_at(&self, offer: &Offer) -> u32 {
+        let left = offer.context_length.saturating_sub(self.input_bound).max(offer.context_length / 4);
+        self.max_output.unwrap_or(left).min(offer.max_output).max(1)
+    }
 }
 
 /// Why nobody is left.
@@ -51,7 +62,7 @@ pub(crate) fn rank(
         view.served().filter(|(_, served)| matches(need.model, &served.offer.content.slug))
     {
         let offer = &served.offer.content;
-        let max_output = need.max_output.unwrap_or(u32::MAX).min(offer.max_output);
+        let max_output = need.max_output_at(offer);
         let currency_fits = need.currency.is_none_or(|currency| *currency == offer.payout.currency);
         if !linked(&provider) || !currency_fits || Wall(offer.valid_until_ms) < now + need.job {
             why = worse(why, NoCandidate::Ineligible);
@@ -106,5 +117,25 @@ mod tests {
         assert!(matches("home:gpu:qwen:7b", "home:gpu:qwen:7b"));
         assert!(!matches("gpu:qwen", "home:gpu:qwen"));
         assert!(!matches("away:gpu:qwen", "home:gpu:qwen"));
+    }
+
+    #[test]
+    fn without_a_bound_of_the_users_the_context_sets_it() {
+        let offer = Offer {
+            slug: "a:b:c".into(),
+            context_length: 2_048,
+            max_output: 2_048,
+            price: crate::economics::Price::default(),
+            payout: crate::wire::portal::PayoutTo { currency: "XTS".parse().unwrap(), address: "x".into() },
+            valid_until_ms: 0,
+        };
+        let most = |input_bound, max_output| {
+            Need { model: "c", input_bound, max_output, currency: None, job: Span::default() }
+                .max_output_at(&offer)
+        };
+        assert_eq!(most(148, None), 1_900);
+        assert_eq!(most(9_000, None), 512);
+        assert_eq!(most(148, Some(10)), 10);
+        assert_eq!(most(148, Some(1_000_000)), 2_048);
     }
 }

@@ -31,6 +31,10 @@ impl<K: Ord + Copy> Timers<K> {
         }
     }
 
+    pub(crate) fn is_set(&self, key: K) -> bool {
+        self.set.contains_key(&key)
+    }
+
     pub(crate) fn next(&self) -> Option<Wake> {
         let (at, key) = self.due.first()?;
         let why = self.set.get(key).map_or("", |(_, why)| why);

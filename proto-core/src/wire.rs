@@ -2,6 +2,7 @@
 
 pub mod cbor;
 pub mod envelope;
+pub mod ids;
 pub mod mesh;
 pub mod object;
 pub mod portal;

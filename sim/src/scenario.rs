@@ -6,9 +6,9 @@
 mod load;
 mod values;
 
+use labman_proto_core::economics::{Fees, Price};
 use labman_proto_core::money::{Currency, Micros};
 use labman_proto_core::time::Span;
-use labman_proto_core::wire::portal::{Fees, Price};
 use serde::Deserialize;
 
 pub use load::{BadScenario, load, parse};

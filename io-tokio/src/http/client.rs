@@ -16,8 +16,9 @@ use crate::http::head;
 use crate::stream::{Incoming, Out, Outgoing};
 
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
-/// How long an idle connection is kept, and how many to one host.
-const IDLE_FOR: Duration = Duration::from_secs(30);
+/// How long an idle connection is kept, and how many to one host. Well below the 10 s after which our own listeners close
+/// one, so that a request seldom meets a connection that is just going away.
+const IDLE_FOR: Duration = Duration::from_secs(4);
 const IDLE_PER_HOST: usize = 32;
 /// What hyper buffers of a connection.
 const BUFFER: usize = 64 * 1024;

@@ -3,9 +3,9 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use labman_proto_core::economics::Fees;
 use labman_proto_core::money::Currency;
 use labman_proto_core::portal;
-use labman_proto_core::wire::portal::Fees;
 use serde::Deserialize;
 use toml::Spanned;
 

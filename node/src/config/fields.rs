@@ -4,9 +4,10 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::str::FromStr;
 
+use labman_proto_core::economics::Price;
 use labman_proto_core::money::Micros;
 use labman_proto_core::time::Span;
-use labman_proto_core::wire::portal::{PayoutTo, Price};
+use labman_proto_core::wire::portal::PayoutTo;
 use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer};
 

@@ -3,10 +3,11 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use labman_proto_core::economics::{Fees, Price};
 use labman_proto_core::money::{Currency, Micros};
 use labman_proto_core::node::config as node;
 use labman_proto_core::time::Span;
-use labman_proto_core::wire::portal::{Fees, PayoutTo, Price};
+use labman_proto_core::wire::portal::PayoutTo;
 use labman_proto_core::{portal, portman, toy};
 
 use crate::config;

@@ -1,6 +1,6 @@
 //! The root over a claim's receipt ids: RFC 6962's tree (section 2.1, its leaf and node prefixes) with BLAKE3.
 
-use crate::wire::mesh::Hash;
+use crate::wire::ids::Hash;
 
 /// Root over the leaves in order; over none: the hash of nothing.
 pub fn root(leaves: &[[u8; 16]]) -> Hash {

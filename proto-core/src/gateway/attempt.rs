@@ -19,9 +19,8 @@ use crate::openai::error::{ApiError, Retry};
 use crate::time::Time;
 use crate::wire::cbor;
 use crate::wire::envelope::{Kind, LIGHT_OVERHEAD};
-use crate::wire::mesh::{
-    Chunk, Hash, ProxyEnd, ProxyError, ProxyRequest, Refusal, RefusalCode, RequestId, Transcript,
-};
+use crate::wire::ids::{Hash, RequestId};
+use crate::wire::mesh::{Chunk, ProxyEnd, ProxyError, ProxyRequest, Refusal, RefusalCode, Transcript};
 use crate::wire::object::Sealed;
 use crate::wire::portal::JobAuthorization;
 
@@ -109,6 +108,9 @@ impl Running {
             }
             Kind::ProxyError => {
                 let error: ProxyError = cbor::decode(&heard.payload).map_err(|_| "a malformed refusal")?;
+                if error.request_id != self.auth.content.request_id || error.attempt != attempt.index {
+                    return Err("a refusal of another job");
+                }
                 Ok(Step::Refused(error.refusal))
             }
             _ => Err("a frame that has no place on a job stream"),
@@ -375,8 +377,7 @@ fn failed(last: Option<&Refusal>) -> ApiError {
         | RefusalCode::NotTrusted
         | RefusalCode::BadAuthorization
         | RefusalCode::OfferChanged
-        | RefusalCode::RuntimeFailed
-        | RefusalCode::Unavailable => {
+        | RefusalCode::RuntimeFailed => {
             ApiError::unavailable("no_provider", format!("No provider could serve: {message}"))
         }
     }

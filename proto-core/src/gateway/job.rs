@@ -6,19 +6,20 @@ use super::attempt::Running;
 use super::{Answer, Due, Gateway, Mesh, Purpose, reply, rows};
 use crate::gossip::Served;
 use crate::http::Body;
-use crate::limits::{ATTEMPTS, HTTP_BODY, JOB_TOTAL, SETTLE_MARGIN};
+use crate::limits::{ATTEMPTS, FIRST_CHUNK, HTTP_BODY, JOB_TOTAL, SETTLE_MARGIN};
 use crate::machine::StreamId;
 use crate::node::cx::Cx;
 use crate::openai::error::{ApiError, Retry};
 use crate::openai::request::ChatRequest;
 use crate::routing::{Need, NoCandidate, rank};
 use crate::time::{Span, Time};
-use crate::wire::mesh::{Hash, RequestId};
+use crate::wire::ids::{Hash, RequestId};
 use crate::wire::object::{Sealed, open};
 use crate::wire::portal::{AuthorizeRequest, JobAuthorization, PortalErrorBody, PortalErrorCode};
 
-/// How much longer an authorization is asked for than job and settlement need: what clocks may differ by.
-const TTL_SLACK: Span = Span::from_secs(60);
+/// How much longer an authorization is asked for than job and settlement need: what clocks may differ by, and what the
+/// attempts before the last may take to fall silent.
+const TTL_SLACK: Span = Span(Span::from_secs(60).0 + ATTEMPTS as u64 * FIRST_CHUNK.0);
 
 pub(super) struct Job {
     pub(super) id: RequestId,
@@ -88,8 +89,8 @@ impl Gateway {
         };
         candidates.truncate(ATTEMPTS);
         // One body for all attempts, so the smallest bound of them.
-        let bounds = candidates.iter().map(|candidate| candidate.offer.content.max_output);
-        let max_output = bounds.chain(request.max_output).min().unwrap_or(1);
+        let bounds = candidates.iter().map(|candidate| need.max_output_at(&candidate.offer.content));
+        let max_output = bounds.min().unwrap_or(1);
         job.state = State::Recording(Plan { request, max_output, candidates });
         job.recorded = true;
         let op = cx.store([rows::asked(id, cx.now.wall)].into());

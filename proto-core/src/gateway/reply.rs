@@ -11,7 +11,7 @@ use crate::openai::answer::{Assembly, Frame, Piece, error_event, last_events};
 use crate::openai::error::{ApiError, Retry};
 use crate::openai::request::ChatRequest;
 use crate::time::Wall;
-use crate::wire::mesh::RequestId;
+use crate::wire::ids::RequestId;
 
 pub(super) struct Reply {
     id: RequestId,

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::identity::NodeId;
 use crate::store::{Row, Table, Write};
 use crate::time::Wall;
-use crate::wire::mesh::RequestId;
-use crate::wire::portal::AuthId;
+use crate::wire::ids::AuthId;
+use crate::wire::ids::RequestId;
 
 pub(crate) const TABLE: Table = Table::live("gateway_jobs");
 

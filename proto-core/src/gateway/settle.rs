@@ -24,9 +24,11 @@ use crate::time::{Span, Time, Wake};
 use crate::timers::Timers;
 use crate::wire::cbor::{self, Blob};
 use crate::wire::envelope::Kind;
-use crate::wire::mesh::{Hash, ReceiptAck, ReceiptDelivery, RequestId};
+use crate::wire::ids::ReceiptId;
+use crate::wire::ids::{Hash, RequestId};
+use crate::wire::mesh::{ReceiptAck, ReceiptDelivery};
 use crate::wire::object::{Sealed, open};
-use crate::wire::portal::{JobAuthorization, Receipt, ReceiptId, UsageReport};
+use crate::wire::portal::{JobAuthorization, Receipt, UsageReport};
 
 /// A job that is over for its user.
 pub(super) struct Ended {

@@ -43,10 +43,7 @@ impl Dialler {
             return;
         };
         match result {
-            Ok(link) => {
-                wanted.state = State::Up(link);
-                wanted.pause = REDIAL_FIRST;
-            }
+            Ok(link) => wanted.state = State::Up(link),
             Err(error) => {
                 // Said once: the pauses that follow would fill a log.
                 if wanted.pause == REDIAL_FIRST {
@@ -57,6 +54,15 @@ impl Dialler {
                     ));
                 }
                 wanted.wait(cx.now.mono, &mut self.rng);
+            }
+        }
+    }
+
+    /// Only now is it a success: a peer that refuses us is connected, too, for a moment.
+    pub(crate) fn admitted(&mut self, link: LinkId) {
+        for wanted in &mut self.wanted {
+            if matches!(wanted.state, State::Up(up) if up == link) {
+                wanted.pause = REDIAL_FIRST;
             }
         }
     }

@@ -44,16 +44,21 @@ pub(super) struct Status<'a> {
 pub(super) struct Known {
     receipts: Vec<Value>,
     claims: Vec<Value>,
+    /// Jobs whose receipt has not come yet.
+    awaited: usize,
 }
 
 impl Known {
     pub(super) fn of(provider: &Option<Provider>) -> Self {
-        let Some(provider) = provider else { return Self { receipts: Vec::new(), claims: Vec::new() } };
+        let Some(provider) = provider else {
+            return Self { receipts: Vec::new(), claims: Vec::new(), awaited: 0 };
+        };
         let mut receipts: Vec<&ReceiptRow> = provider.receipts().open().collect();
         receipts.sort_by_key(|row| core::cmp::Reverse(row.issued_ms()));
         Self {
             receipts: receipts.into_iter().map(show_receipt).collect(),
             claims: provider.claims().open().map(show_claim).collect(),
+            awaited: provider.receipts().counts().3,
         }
     }
 }
@@ -114,7 +119,7 @@ impl Admin {
             }
         });
         let all: Vec<Value> = open.iter().cloned().chain(history).take(limit).collect();
-        answer(cx, stream, 200, &json!({ name: all }));
+        answer(cx, stream, 200, &json!({ name: all, "awaited": known.awaited }));
     }
 
     fn status(&self, cx: &Cx<'_>, status: &Status<'_>) -> Value {

@@ -2,10 +2,11 @@
 
 use alloc::{collections::BTreeMap, string::String, vec::Vec};
 
+use crate::economics::Price;
 use crate::identity::{FepId, NodeId};
 use crate::money::Micros;
 use crate::time::Span;
-use crate::wire::portal::{PayoutTo, Price};
+use crate::wire::portal::PayoutTo;
 
 #[derive(Clone, Debug)]
 pub struct Config {

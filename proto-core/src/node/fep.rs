@@ -8,7 +8,7 @@ use crate::machine::{ResetCode, StreamId};
 use crate::node::cx::Cx;
 use crate::time::{Time, Wake};
 use crate::timers::Timers;
-use crate::wire::portal::{OBJECT_TYPE, PortalError, PortalErrorBody, PortalErrorCode};
+use crate::wire::portal::{OBJECT_TYPE, PortalError, PortalErrorBody};
 
 pub(crate) enum Answer {
     /// 2xx, with its body.
@@ -73,12 +73,10 @@ impl<K> FepCalls<K> {
         let body = call.body.take();
         let answer = match call.status {
             200..300 => Answer::Given(body),
+            // Without a reason of the FEP's own it is somebody in between who speaks, and nothing is final.
             400..500 => match serde_json::from_slice::<PortalError>(&body) {
                 Ok(refusal) => Answer::Refused(refusal.error),
-                Err(_) => Answer::Refused(PortalErrorBody {
-                    code: PortalErrorCode::BadRequest,
-                    message: alloc::format!("status {} without a reason", call.status),
-                }),
+                Err(_) => Answer::Silent,
             },
             _ => Answer::Silent,
         };

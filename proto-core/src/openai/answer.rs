@@ -7,6 +7,10 @@ use serde_json::{Map, Value, json};
 use crate::economics::Counts;
 use crate::limits::ASSEMBLED;
 
+/// Where the text of a delta stands: what a model says is one of these, or in a tool call. (`reasoning_content` and
+/// `reasoning` are not OpenAI's; runtimes differ in which they use.)
+pub(crate) const TEXT_FIELDS: [&str; 4] = ["content", "reasoning_content", "reasoning", "refusal"];
+
 /// What all chunks of one answer share.
 #[derive(Clone, Debug)]
 pub(crate) struct Frame {
@@ -36,12 +40,13 @@ impl Piece {
             return Ok(None);
         };
         let (mut delta, mut text_bytes) = (Map::new(), 0);
-        for name in ["role", "content", "reasoning_content", "refusal"] {
+        if choice.get("delta").and_then(|delta| delta.get("role")).is_some() {
+            delta.insert("role".into(), json!("assistant"));
+        }
+        for name in TEXT_FIELDS {
             match choice.get("delta").and_then(|delta| delta.get(name)) {
                 Some(Value::String(text)) => {
-                    if name != "role" {
-                        text_bytes += text.len();
-                    }
+                    text_bytes += text.len();
                     delta.insert(name.into(), json!(text));
                 }
                 Some(Value::Null) if name == "content" => {
@@ -177,8 +182,10 @@ impl Assembly {
         message.insert("content".into(), self.texts.remove("content").unwrap_or(Value::Null));
         message.insert("refusal".into(), self.texts.remove("refusal").unwrap_or(Value::Null));
         message.insert("annotations".into(), json!([]));
-        if let Some(reasoning) = self.texts.remove("reasoning_content") {
-            message.insert("reasoning_content".into(), reasoning);
+        for name in ["reasoning_content", "reasoning"] {
+            if let Some(reasoning) = self.texts.remove(name) {
+                message.insert(name.into(), reasoning);
+            }
         }
         if !self.tool_calls.is_empty() {
             for call in self.tool_calls.iter_mut().filter_map(Value::as_object_mut) {

@@ -13,7 +13,7 @@ use crate::identity::NodeId;
 use crate::limits::{PORTAL_GATEWAYS, PORTAL_KEYS, PORTAL_USERS};
 use crate::rng::Stream;
 use crate::store::{BadRow, Row, Snapshot, Write};
-use crate::wire::mesh::Hash;
+use crate::wire::ids::Hash;
 use crate::wire::portal::key_digest;
 
 use super::answer::Refused;

@@ -11,9 +11,10 @@ use crate::machine::StreamId;
 use crate::store::{Row, Write};
 use crate::time::Now;
 use crate::wire::cbor;
-use crate::wire::mesh::Hash;
+use crate::wire::ids::AuthId;
+use crate::wire::ids::Hash;
 use crate::wire::object;
-use crate::wire::portal::{Attempt, AuthId, AuthorizeRequest, JobAuthorization, Offer, key_id};
+use crate::wire::portal::{Attempt, AuthorizeRequest, JobAuthorization, Offer, key_id};
 
 use super::answer::{Refused, Step, Stepped};
 use super::books::{Books, Fep};

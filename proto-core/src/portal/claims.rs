@@ -14,9 +14,10 @@ use crate::money::Micros;
 use crate::store::{Range, Row, Write};
 use crate::time::Now;
 use crate::wire::cbor::{self, Blob};
-use crate::wire::mesh::Hash;
+use crate::wire::ids::Hash;
+use crate::wire::ids::{PayoutId, ReceiptId};
 use crate::wire::object::{self, Sealed};
-use crate::wire::portal::{Claim, ClaimDecision, Payout, PayoutId, ReceiptId, RejectedLine, Verdict};
+use crate::wire::portal::{Claim, ClaimDecision, Payout, RejectedLine, Verdict};
 
 use super::answer::{Answer, Refused, Step, Stepped};
 use super::books::{Books, Fep};

@@ -2,8 +2,8 @@
 
 use alloc::string::String;
 
+use crate::economics::Fees;
 use crate::money::Currency;
-use crate::wire::portal::Fees;
 
 #[derive(Clone, Debug)]
 pub struct Config {

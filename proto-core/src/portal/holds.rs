@@ -18,9 +18,10 @@ use crate::money::Micros;
 use crate::store::{BadRow, Row, Snapshot};
 use crate::time::{Now, Span, Time, Wake};
 use crate::wire::cbor::Blob;
-use crate::wire::mesh::Hash;
+use crate::wire::ids::AuthId;
+use crate::wire::ids::Hash;
 use crate::wire::object::{self, Sealed};
-use crate::wire::portal::{AuthId, JobAuthorization, Offer};
+use crate::wire::portal::{JobAuthorization, Offer};
 
 use super::accounts::UserId;
 use super::answer::{Answer, Refused, Step, Stepped};

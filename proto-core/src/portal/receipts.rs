@@ -6,8 +6,9 @@ use alloc::vec::Vec;
 use crate::identity::NodeId;
 use crate::money::Micros;
 use crate::store::{BadRow, Row, Snapshot, Write};
+use crate::wire::ids::ReceiptId;
 use crate::wire::object::Sealed;
-use crate::wire::portal::{PayoutTo, Receipt, ReceiptId};
+use crate::wire::portal::{PayoutTo, Receipt};
 
 use super::rows::{PROVIDERS, ProviderRow, RECEIPTS, ReceiptRow, Signed, UNCLAIMED, UnclaimedRow, numbered};
 

@@ -10,8 +10,9 @@ use serde::{Deserialize, Serialize};
 use crate::identity::NodeId;
 use crate::money::{Currency, Micros};
 use crate::store::Table;
-use crate::wire::mesh::{Hash, RequestId};
-use crate::wire::portal::{AuthId, ClaimId, Offer, Payout, PayoutTo, Receipt, ReceiptId, Verdict};
+use crate::wire::ids::{AuthId, ClaimId, ReceiptId};
+use crate::wire::ids::{Hash, RequestId};
+use crate::wire::portal::{Offer, Payout, PayoutTo, Receipt, Verdict};
 
 use super::accounts::UserId;
 use super::ledger::Account;

@@ -11,8 +11,9 @@ use crate::money::Micros;
 use crate::store::{Range, Row, Write};
 use crate::time::Now;
 use crate::wire::cbor::Blob;
+use crate::wire::ids::{AuthId, ReceiptId};
 use crate::wire::object;
-use crate::wire::portal::{AuthId, Receipt, ReceiptId, UsageReport, key_id};
+use crate::wire::portal::{Receipt, UsageReport, key_id};
 
 use super::accounts::UserId;
 use super::answer::{Answer, Refused, Step, Stepped};

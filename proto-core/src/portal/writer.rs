@@ -9,7 +9,7 @@ use alloc::{collections::VecDeque, string::String, vec::Vec};
 use crate::limits::PORTAL_GROUP;
 use crate::machine::{OpId, Outbox, StreamId};
 use crate::store::{StoreError, Write};
-use crate::wire::portal::AuthId;
+use crate::wire::ids::AuthId;
 
 use super::answer::Answer;
 

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::economics::Counts;
+use crate::openai::answer::TEXT_FIELDS;
 
 #[derive(Debug, Default)]
 pub(super) struct Meter {
@@ -67,7 +68,7 @@ impl Meter {
 fn carries_text(delta: &Value) -> bool {
     let is_text = |text: Option<&Value>| text.and_then(Value::as_str).is_some_and(|text| !text.is_empty());
     let mut calls = delta.get("tool_calls").and_then(Value::as_array).into_iter().flatten();
-    ["content", "reasoning_content", "reasoning", "refusal"].iter().any(|field| is_text(delta.get(field)))
+    TEXT_FIELDS.iter().any(|field| is_text(delta.get(field)))
         || calls.any(|call| {
             is_text(call.pointer("/function/name")) || is_text(call.pointer("/function/arguments"))
         })

@@ -90,7 +90,7 @@ impl Provider {
             offer: offer.clone(),
             offer_hash: request.offer_hash,
             stated: None,
-            settled: false,
+            receipt: rows::Owed::Awaited,
             keep_until_ms: (cx.now.wall + AWAIT_RECEIPT).0.max(expires.0),
             auth,
         };

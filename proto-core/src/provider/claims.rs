@@ -2,7 +2,8 @@
 //! wait, sent to the FEP until it decides.
 //!
 //! ```text
-//!   receipts: unclaimed --claim stored--> in_claim --paid--> paid        rejected lines: disputed
+//!   receipts: unclaimed --claim stored--> in_claim --decision--> paid | disputed (a rejected line)
+//!                 ^----------- the claim itself was refused -----'
 //!   claim:                submitted --decision stored--> paid | rejected
 //! ```
 
@@ -23,8 +24,9 @@ use crate::rng::Stream;
 use crate::store::{BadRow, Snapshot};
 use crate::time::{Span, Time, Wake};
 use crate::timers::Timers;
+use crate::wire::ids::{ClaimId, ReceiptId};
 use crate::wire::object::open;
-use crate::wire::portal::{Claim, ClaimDecision, ClaimId, PayoutTo, ReceiptId, Verdict};
+use crate::wire::portal::{Claim, ClaimDecision, PayoutTo, Verdict};
 
 pub(crate) struct Claims {
     rng: Stream,
@@ -42,6 +44,14 @@ pub(crate) struct Claims {
 enum Stored {
     Submitted(ClaimId),
     Decided(ClaimId),
+}
+
+/// What a decision means for one receipt of a claim.
+enum Line {
+    Paid,
+    Disputed(String),
+    /// Undecided.
+    Open,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -83,9 +93,12 @@ impl Claims {
         self.open.values()
     }
 
-    /// There may be something to claim: look when the period is over.
+    /// There may be something to claim: look when the period is over. A period that has begun is not begun again, or a
+    /// provider whose receipts come faster than that would never be paid.
     pub(super) fn look(&mut self, now: Time) {
-        self.due.set(Due::Look, now + self.every, "look for receipts to claim");
+        if !self.due.is_set(Due::Look) {
+            self.due.set(Due::Look, now + self.every, "look for receipts to claim");
+        }
     }
 
     pub(super) fn response(&mut self, stream: StreamId, head: &ResponseHead) {
@@ -238,10 +251,11 @@ impl Claims {
         match answer {
             Answer::Silent => self.again(cx.now.mono, claim),
             Answer::Refused(refusal) => {
+                // Nothing was said of its lines: they may be claimed anew.
                 cx.warn(alloc::format!("claim {claim} was refused: {}", refusal.message));
                 row.state = ClaimState::Rejected;
-                let lines = row.receipts.clone();
-                self.decided(cx, receipts, claim, |id| lines.contains(id).then(|| refusal.message.clone()));
+                self.decided(cx, receipts, claim, |_| Line::Open);
+                self.look(cx.now.mono);
             }
             Answer::Given(bytes) => {
                 let decision = open::<ClaimDecision>(cx.me.net_id, Some(row.fep_id.0), &bytes);
@@ -266,36 +280,39 @@ impl Claims {
                     cx.info(alloc::format!("claim {claim}: paid {paid} {}", row.currency));
                 }
                 let rejected = decision.content.rejected;
-                let reason = |id: &ReceiptId| {
+                self.decided(cx, receipts, claim, |id| {
                     let line = rejected.iter().find(|line| line.receipt_id == *id);
-                    line.map(|line| line.reason.chars().take(256).collect())
-                };
-                self.decided(cx, receipts, claim, reason);
+                    line.map_or(Line::Paid, |line| Line::Disputed(line.reason.chars().take(256).collect()))
+                });
             }
         }
     }
 
-    /// Stores a decision, and what it means for each receipt: paid, or disputed with the reason.
+    /// Stores a decision, and what it means for each receipt.
     fn decided(
         &mut self,
         cx: &mut Cx<'_>,
         receipts: &mut Receipts,
         claim: ClaimId,
-        rejected: impl Fn(&ReceiptId) -> Option<String>,
+        fate: impl Fn(&ReceiptId) -> Line,
     ) {
         let Some(row) = self.open.get(&claim) else { return };
         let mut batch = put_claim(row);
         for id in &row.receipts {
             let Some(receipt) = receipts.open.get_mut(id) else { continue };
-            receipt.rejected = rejected(id);
-            match &receipt.rejected {
-                Some(reason) => {
-                    cx.warn(alloc::format!("receipt {id} was not paid: {reason}"));
-                    receipt.state = ReceiptState::Disputed;
-                }
-                None => {
+            match fate(id) {
+                Line::Paid => {
                     receipt.state = ReceiptState::Paid;
                     receipts.paid += 1;
+                }
+                Line::Disputed(reason) => {
+                    cx.warn(alloc::format!("receipt {id} was not paid: {reason}"));
+                    receipt.state = ReceiptState::Disputed;
+                    receipt.rejected = Some(reason);
+                }
+                Line::Open => {
+                    receipt.state = ReceiptState::Unclaimed;
+                    receipt.claim_id = None;
                 }
             }
             batch.extend(put_receipt(receipt));

@@ -10,7 +10,10 @@ use crate::economics::Counts;
 use crate::flow::Relay;
 use crate::identity::NodeId;
 use crate::labnet::conversation::Conversation;
-use crate::limits::{FIRST_CHUNK, HTTP_BODY, JOB_TOTAL, PROVIDER_JOBS, SETTLE_MARGIN, STREAM_WINDOW};
+use crate::limits::{
+    BODIES_OF_ALL, BODIES_OF_ONE, FIRST_CHUNK, HTTP_BODY, JOB_TOTAL, PROVIDER_JOBS, SETTLE_MARGIN,
+    STREAM_WINDOW,
+};
 use crate::machine::{Completion, LinkId, ResetCode, StreamId};
 use crate::node::cx::Cx;
 use crate::wire::cbor::{self, Blob};
@@ -44,6 +47,8 @@ struct Running {
     transcript: Transcript,
     counts: Counts,
     relay: Relay,
+    /// Bytes of chunks that the Portman may still send.
+    credit: usize,
 }
 
 impl Provider {
@@ -83,12 +88,18 @@ impl Provider {
     ) -> Result<(), &'static str> {
         let Some(job) = self.jobs.get_mut(&stream) else { return Ok(()) };
         match (&mut job.state, kind) {
-            (State::Hearing { request: request @ None, .. }, Kind::ProxyRequest) => {
+            (State::Hearing { request: None, .. }, Kind::ProxyRequest) => {
                 let heard: ProxyRequest = cbor::decode(&payload).map_err(|_| "a malformed request")?;
                 if heard.body_len as usize > HTTP_BODY {
                     return Err("a body beyond the limit");
                 }
-                *request = Some(heard);
+                if self.has_room_for(stream, heard.body_len) {
+                    self.await_body(stream, heard);
+                } else {
+                    let message = "too many requests are on their way here".to_string();
+                    self.decline(cx, stream, &heard, Refusal { code: RefusalCode::Busy, message });
+                    return Ok(());
+                }
             }
             (State::Hearing { request: Some(request), body }, Kind::Body) => {
                 body.extend_from_slice(&payload);
@@ -104,7 +115,8 @@ impl Provider {
             }
             _ => return Err("a frame that has no place here"),
         }
-        if let State::Hearing { request: Some(request), body } = &mut job.state
+        if let Some(Job { state: State::Hearing { request: Some(request), body }, .. }) =
+            self.jobs.get_mut(&stream)
             && body.len() == request.body_len as usize
         {
             if blake3::hash(body) != blake3::Hash::from_bytes(request.body_hash.0) {
@@ -114,6 +126,27 @@ impl Provider {
             self.offered(cx, stream, &request, &body);
         }
         Ok(())
+    }
+
+    fn await_body(&mut self, stream: StreamId, heard: ProxyRequest) {
+        if let Some(Job { state: State::Hearing { request, .. }, .. }) = self.jobs.get_mut(&stream) {
+            *request = Some(heard);
+        }
+    }
+
+    /// Nothing of a body is paid for before it is whole, so what may be on its way is bounded, also for each gateway.
+    fn has_room_for(&self, stream: StreamId, body_len: u32) -> bool {
+        let Some(gateway) = self.jobs.get(&stream).map(|job| job.conversation.peer) else { return false };
+        let (mut of_one, mut of_all) = (body_len as usize, body_len as usize);
+        for job in self.jobs.values() {
+            if let State::Hearing { request: Some(request), .. } = &job.state {
+                of_all += request.body_len as usize;
+                if job.conversation.peer == gateway {
+                    of_one += request.body_len as usize;
+                }
+            }
+        }
+        of_one <= BODIES_OF_ONE && of_all <= BODIES_OF_ALL
     }
 
     fn offered(&mut self, cx: &mut Cx<'_>, stream: StreamId, request: &ProxyRequest, body: &[u8]) {
@@ -181,7 +214,8 @@ impl Provider {
         self.due.set(stream, cx.now.mono + JOB_TOTAL, "a job's total time");
         let (transcript, counts, relay) = (Transcript::default(), Counts::default(), Relay::default());
         if let Some(job) = self.jobs.get_mut(&stream) {
-            let running = Running { row, model: known.model, portman, transcript, counts, relay };
+            let credit = STREAM_WINDOW as usize;
+            let running = Running { row, model: known.model, portman, transcript, counts, relay, credit };
             job.state = State::Running(alloc::boxed::Box::new(running));
         }
     }
@@ -224,8 +258,13 @@ impl Provider {
     fn chunk(&mut self, cx: &mut Cx<'_>, stream: StreamId, data: String, counts: Counts) {
         let Some(job) = self.jobs.get_mut(&stream) else { return };
         let State::Running(running) = &mut job.state else { return };
-        running.counts = counts;
         let source = data.len();
+        let Some(credit) = running.credit.checked_sub(source) else {
+            let (link, job) = running.portman;
+            self.sockets.say(cx, link, &ToPortman::Cancel { job });
+            return self.portman_failed(cx, stream, "its Portman sent more than it was granted");
+        };
+        (running.credit, running.counts) = (credit, counts);
         let payload = cbor::encode(&Chunk { counts, data: Blob(data.into_bytes()) });
         running.transcript.add(&payload);
         let sink = job.conversation.say_light(cx, Kind::Chunk, &payload);
@@ -237,6 +276,7 @@ impl Provider {
         let Some(job) = self.jobs.get_mut(&stream) else { return };
         let State::Running(running) = &mut job.state else { return };
         let grant = running.relay.taken(bytes);
+        running.credit += grant;
         if let Ok(bytes @ 1..) = u32::try_from(grant) {
             let (link, job) = running.portman;
             self.sockets.say(cx, link, &ToPortman::Credit { job, bytes });
@@ -300,15 +340,19 @@ impl Provider {
     /// The stream is gone: stop the work, remember what was delivered. The receipt comes another way.
     pub(super) fn job_cut(&mut self, cx: &mut Cx<'_>, stream: StreamId) {
         let Some(job) = self.drop_job(stream) else { return };
-        if let State::Running(running) = job.state {
-            let (link, number) = running.portman;
-            self.running.remove(&(link, number));
-            self.sockets.say(cx, link, &ToPortman::Cancel { job: number });
-            self.sockets.free(link, &running.model);
-            let row = rows::AuthorizationRow { stated: Some(running.counts), ..running.row };
-            cx.info(alloc::format!("req_{}: cut off by its gateway", row.auth.request_id));
-            self.receipts.used(&row);
-            cx.store([rows::put_authorization(&row)].into());
+        match job.state {
+            State::Running(running) => {
+                let (link, number) = running.portman;
+                self.running.remove(&(link, number));
+                self.sockets.say(cx, link, &ToPortman::Cancel { job: number });
+                self.sockets.free(link, &running.model);
+                let row = rows::AuthorizationRow { stated: Some(running.counts), ..running.row };
+                cx.info(alloc::format!("req_{}: cut off by its gateway", row.auth.request_id));
+                self.receipts.used(&row);
+                cx.store([rows::put_authorization(&row)].into());
+            }
+            State::Recording(admitted) => self.receipts.unused(cx, admitted.key()),
+            State::Hearing { .. } | State::Stating(_) | State::Awaiting => {}
         }
     }
 

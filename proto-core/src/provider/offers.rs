@@ -3,11 +3,12 @@
 use alloc::{collections::BTreeMap, format, string::String, vec::Vec};
 
 use super::sockets::Sockets;
-use crate::limits::OFFERS;
+use crate::limits::{GOSSIP_FRAME, OFFERS, PORTMAN_MODELS};
 use crate::node::config;
 use crate::node::cx::Cx;
 use crate::time::{Span, Wall};
-use crate::wire::mesh::Hash;
+use crate::wire::envelope::OVERHEAD;
+use crate::wire::ids::Hash;
 use crate::wire::object::Sealed;
 use crate::wire::portal::Offer;
 
@@ -16,6 +17,13 @@ const LIFE: Span = Span::from_secs(60 * 60);
 const RENEW_BELOW: Span = Span::from_secs(40 * 60);
 /// How often that is looked at.
 pub(super) const REFRESH: Span = Span::from_secs(10 * 60);
+
+/// Offers that are remembered at once. While there are more, models that are new are not offered.
+const KNOWN: usize = 4 * PORTMAN_MODELS;
+/// What one record has for offers, in bytes: with its frame it must not be longer than neighbours accept.
+const RECORD_ROOM: usize = GOSSIP_FRAME - OVERHEAD - 16;
+/// What an offer's place in the record adds to it, in bytes.
+const HOSTED_OVERHEAD: usize = 16;
 
 /// All offers that are still good, the latest of each model among them.
 #[derive(Default)]
@@ -39,9 +47,13 @@ impl Offers {
         sockets: &Sockets,
     ) -> Vec<(Vec<u8>, u32)> {
         self.known.retain(|_, known| Wall(known.offer.content.valid_until_ms) > cx.now.wall);
-        let mut hosted = Vec::new();
+        let (mut hosted, mut left_out, mut room) = (Vec::new(), 0, RECORD_ROOM);
         for portman in &config.portmans {
             for model in sockets.models(&portman.ep) {
+                if hosted.len() == OFFERS {
+                    left_out += 1;
+                    continue;
+                }
                 let slug = format!("{}:{}:{}", config.tenant, portman.ep, model.id);
                 let wanted = Offer {
                     slug,
@@ -51,18 +63,34 @@ impl Offers {
                     payout: portman.payout.clone(),
                     valid_until_ms: (cx.now.wall + LIFE).0,
                 };
-                let offer = self.current(cx, &wanted).unwrap_or_else(|| {
-                    let offer = cx.me.seal(wanted);
-                    let (ep, model) = (portman.ep.clone(), model.id.clone());
-                    self.known.insert(Hash(offer.hash), Known { offer: offer.clone(), ep, model });
-                    offer
-                });
-                hosted.push((offer.bytes.0, model.slots));
+                let offer = match self.current(cx, &wanted) {
+                    Some(offer) => offer,
+                    None if self.known.len() >= KNOWN => {
+                        left_out += 1;
+                        continue;
+                    }
+                    None => {
+                        let offer = cx.me.seal(wanted);
+                        let (ep, model) = (portman.ep.clone(), model.id.clone());
+                        self.known.insert(Hash(offer.hash), Known { offer: offer.clone(), ep, model });
+                        offer
+                    }
+                };
+                match room.checked_sub(offer.bytes.0.len() + HOSTED_OVERHEAD) {
+                    Some(rest) => {
+                        room = rest;
+                        hosted.push((offer.bytes.0, model.slots));
+                    }
+                    None => left_out += 1,
+                }
             }
         }
-        if hosted.len() > OFFERS {
-            cx.warn(format!("{} models run here, only {OFFERS} are announced", hosted.len()));
-            hosted.truncate(OFFERS);
+        if left_out > 0 {
+            cx.warn(format!(
+                "{} models run here, only {} are announced",
+                hosted.len() + left_out,
+                hosted.len()
+            ));
         }
         hosted
     }

@@ -4,7 +4,7 @@
 use alloc::{collections::BTreeMap, vec::Vec};
 
 use super::rows::{
-    AUTHORIZATIONS, AuthKey, AuthorizationRow, RECEIPTS_OPEN, ReceiptRow, ReceiptState, auth_key,
+    AUTHORIZATIONS, AuthKey, AuthorizationRow, Owed, RECEIPTS_OPEN, ReceiptRow, ReceiptState, auth_key,
     put_authorization, put_receipt,
 };
 use crate::economics::bill;
@@ -12,10 +12,11 @@ use crate::identity::{FepId, NodeId};
 use crate::machine::{Completion, OpId, StreamId};
 use crate::node::cx::Cx;
 use crate::store::{BadRow, Snapshot, Write};
-use crate::time::{Span, Time, Wake};
+use crate::time::{Span, Time, Wake, Wall};
 use crate::timers::Timers;
+use crate::wire::ids::ReceiptId;
 use crate::wire::object::{Sealed, open};
-use crate::wire::portal::{Receipt, ReceiptId};
+use crate::wire::portal::Receipt;
 
 /// How often authorizations that have lapsed are swept.
 const SWEEP: Span = Span::from_secs(60);
@@ -79,7 +80,7 @@ impl Receipts {
     /// For people: unclaimed, in a claim, paid since the start, and jobs whose receipt is missing.
     pub(crate) fn counts(&self) -> (usize, usize, u64, usize) {
         let in_state = |state| self.open.values().filter(|row| row.state == state).count();
-        let missing = self.used.values().filter(|row| !row.settled).count();
+        let missing = self.used.values().filter(|row| row.receipt == Owed::Awaited).count();
         (in_state(ReceiptState::Unclaimed), in_state(ReceiptState::InClaim), self.paid, missing)
     }
 
@@ -95,7 +96,7 @@ impl Receipts {
     /// The attempt came to nothing. It stays used for as long as it could be shown again, but no receipt is awaited.
     pub(super) fn unused(&mut self, cx: &mut Cx<'_>, key: AuthKey) {
         if let Some(row) = self.used.get_mut(&key) {
-            row.settled = true;
+            row.receipt = Owed::Nothing;
             cx.store([put_authorization(row)].into());
             self.sweep.set((), cx.now.mono + SWEEP, "sweep lapsed authorizations");
         }
@@ -117,10 +118,11 @@ impl Receipts {
         if let Err(reason) = check(cx, feps, used, &receipt) {
             return Taken::Refused(Some(id), reason);
         }
-        if used.settled {
-            return Taken::Known(id);
+        match used.receipt {
+            Owed::Awaited => used.receipt = Owed::Stored,
+            Owed::Stored => return Taken::Known(id),
+            Owed::Nothing => return Taken::Refused(Some(id), "nothing was delivered for it"),
         }
-        used.settled = true;
         if used.stated.is_some_and(|stated| stated.output > receipt.content.settled.output) {
             cx.warn(alloc::format!(
                 "receipt {id} settles {} output tokens, {} were delivered",
@@ -165,14 +167,17 @@ impl Receipts {
             return;
         }
         let lapsed = |row: &AuthorizationRow| {
-            let expires = row.auth.issued_ms + u64::from(row.auth.ttl_s) * 1_000;
-            cx.now.wall.0 > if row.settled { expires } else { row.keep_until_ms }
+            let expires = Wall(row.auth.issued_ms) + Span::from_secs(u64::from(row.auth.ttl_s));
+            match row.receipt {
+                Owed::Awaited => cx.now.wall.0 > row.keep_until_ms,
+                Owed::Stored | Owed::Nothing => cx.now.wall > expires,
+            }
         };
         let gone: Vec<AuthKey> =
             self.used.iter().filter(|(_, row)| lapsed(row)).map(|(key, _)| *key).collect();
         for key in &gone {
             if let Some(row) = self.used.remove(key)
-                && !row.settled
+                && row.receipt == Owed::Awaited
             {
                 cx.warn(alloc::format!("no receipt ever came for req_{}", row.auth.request_id));
             }

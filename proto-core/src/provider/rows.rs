@@ -8,8 +8,9 @@ use crate::economics::Counts;
 use crate::identity::{FepId, NodeId};
 use crate::money::{Currency, Micros};
 use crate::store::{Row, Table, Write};
-use crate::wire::mesh::{Hash, RequestId};
-use crate::wire::portal::{AuthId, ClaimId, JobAuthorization, Offer, PayoutId, Receipt, ReceiptId, Verdict};
+use crate::wire::ids::{AuthId, ClaimId, PayoutId, ReceiptId};
+use crate::wire::ids::{Hash, RequestId};
+use crate::wire::portal::{JobAuthorization, Offer, Receipt, Verdict};
 
 /// Authorizations that were used, until they lapse and their receipts have come.
 pub(super) const AUTHORIZATIONS: Table = Table::live("authorizations");
@@ -35,9 +36,21 @@ pub(super) struct AuthorizationRow {
     pub(super) offer_hash: Hash,
     /// What we delivered, once the job is over.
     pub(super) stated: Option<Counts>,
-    pub(super) settled: bool,
+    pub(super) receipt: Owed,
     /// Kept that long, in Unix milliseconds: until it can't be used again, and longer while its receipt is missing.
     pub(super) keep_until_ms: u64,
+}
+
+/// What is owed for an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Owed {
+    /// A receipt, which has not come.
+    Awaited,
+    /// It is stored.
+    Stored,
+    /// The attempt came to nothing.
+    Nothing,
 }
 
 pub(super) type AuthKey = (AuthId, u8);

@@ -3,7 +3,7 @@
 use alloc::{collections::BTreeMap, string::String, string::ToString, vec::Vec};
 
 use crate::http::Lines;
-use crate::limits::LINE;
+use crate::limits::{LINE, PORTMAN_MODEL_ID, PORTMAN_MODELS};
 use crate::machine::{LinkId, StreamId};
 use crate::node::config;
 use crate::node::cx::Cx;
@@ -112,8 +112,10 @@ impl Sockets {
     }
 
     /// The Portman tells what it runs. True: that is news.
-    pub(super) fn hello(&mut self, cx: &mut Cx<'_>, link: LinkId, models: Vec<Model>) -> bool {
+    pub(super) fn hello(&mut self, cx: &mut Cx<'_>, link: LinkId, mut models: Vec<Model>) -> bool {
         let Some(socket) = self.sockets.get_mut(&link) else { return false };
+        models.retain(|model| model.id.len() <= PORTMAN_MODEL_ID);
+        models.truncate(PORTMAN_MODELS);
         let changed = socket.models != models;
         if changed {
             let names: Vec<&str> = models.iter().map(|model| model.id.as_str()).collect();

@@ -218,21 +218,27 @@ pub fn light(kind: Kind, payload: &[u8]) -> Vec<u8> {
 #[derive(Debug, Default)]
 pub struct FrameReader {
     buffer: Vec<u8>,
+    /// How much of the buffer was given out. It is dropped with the next push: once for all frames of a push, so that
+    /// many small ones cost no more than one large one.
+    given: usize,
 }
 
 impl FrameReader {
     pub fn push(&mut self, bytes: &[u8]) {
+        self.buffer.drain(..self.given);
+        self.given = 0;
         self.buffer.extend_from_slice(bytes);
     }
 
     /// Bytes of the frame that is not whole yet.
     pub fn buffered(&self) -> usize {
-        self.buffer.len()
+        self.buffer.len() - self.given
     }
 
     /// The next whole frame; `None` until more bytes come. After an error the stream is beyond repair.
     pub fn poll(&mut self) -> Result<Option<Frame>, BadFrame> {
-        let Some((len, rest)) = self.buffer.split_first_chunk::<4>() else { return Ok(None) };
+        let waiting = self.buffer.get(self.given..).unwrap_or_default();
+        let Some((len, rest)) = waiting.split_first_chunk::<4>() else { return Ok(None) };
         let len = u32::from_be_bytes(*len) as usize;
         if !(LIGHT_HEADER..=BODY_FRAME).contains(&len) {
             return Err(BadFrame::Length);
@@ -247,22 +253,19 @@ impl FrameReader {
         if len + 4 > Kind::cap(kind) || (!is_light(kind) && len < HEADER + SIGNATURE) {
             return Err(BadFrame::Length);
         }
-        if rest.len() < len {
-            return Ok(None);
-        }
-        let tail = self.buffer.split_off(4 + len);
-        let bytes = core::mem::replace(&mut self.buffer, tail);
+        let Some(bytes) = waiting.get(..4 + len) else { return Ok(None) };
+        self.given += 4 + len;
         if is_light(kind) {
             return Ok(Some(Frame::Light {
                 kind,
                 payload: bytes.get(4 + LIGHT_HEADER..).unwrap_or_default().into(),
             }));
         }
-        let (header, payload_len) = read_header(&bytes).ok_or(BadFrame::Length)?;
+        let (header, payload_len) = read_header(bytes).ok_or(BadFrame::Length)?;
         if payload_len + HEADER + SIGNATURE != len {
             return Err(BadFrame::PayloadLength);
         }
-        Ok(Some(Frame::Signed(SignedFrame { bytes, header })))
+        Ok(Some(Frame::Signed(SignedFrame { bytes: bytes.to_vec(), header })))
     }
 }
 

@@ -16,16 +16,8 @@ use serde::Serialize;
 
 use crate::economics::Counts;
 use crate::identity::FepId;
-use crate::wire::cbor::{Blob, hex_id};
-
-hex_id!(
-    /// A request's id on the mesh and at the FEP, and (behind `req_`) in `x-request-id`. 16 random bytes.
-    RequestId, 16
-);
-hex_id!(
-    /// A 32-byte BLAKE3 hash.
-    Hash, 32
-);
+use crate::wire::cbor::Blob;
+use crate::wire::ids::{Hash, ReceiptId, RequestId};
 
 /// First frame of each end of a control stream.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -179,9 +171,6 @@ pub enum RefusalCode {
     /// The runtime or Portman failed.
     #[n(6)]
     RuntimeFailed,
-    /// The store can't be written, or another fault of this node.
-    #[n(7)]
-    Unavailable,
 }
 
 /// The FEP's receipt, on the job stream or later on the control stream.
@@ -198,7 +187,7 @@ pub struct ReceiptDelivery {
 #[cbor(map)]
 pub struct ReceiptAck {
     #[n(0)]
-    pub receipt_id: super::portal::ReceiptId,
+    pub receipt_id: ReceiptId,
     #[n(1)]
     pub refused: Option<String>,
 }

@@ -16,31 +16,14 @@ use alloc::{string::String, vec::Vec};
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
-use crate::economics::Counts;
+use crate::economics::{Counts, Fees, Price};
 use crate::identity::{FepId, NodeId};
 use crate::money::{Currency, Micros};
-use crate::wire::cbor::{Blob, hex_id};
-use crate::wire::mesh::{Hash, RequestId};
+use crate::wire::cbor::Blob;
+use crate::wire::ids::{AuthId, ClaimId, Hash, PayoutId, ReceiptId, RequestId};
 use crate::wire::object::Object;
 
 pub const OBJECT_TYPE: &str = "application/vnd.labman.object";
-
-hex_id!(
-    /// A hold's id: it follows from (fep, gateway, request), so that asking twice names the same hold.
-    AuthId, 16
-);
-hex_id!(
-    /// A receipt's id: it follows from (fep, auth, attempt), so that issuing again gives the same bytes.
-    ReceiptId, 16
-);
-hex_id!(
-    /// A claim's id, chosen by the provider.
-    ClaimId, 16
-);
-hex_id!(
-    /// A payout's id at the FEP and its rail: it follows from the claim.
-    PayoutId, 16
-);
 
 /// What a provider asks for one model. Signed by the provider.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
@@ -63,22 +46,6 @@ pub struct Offer {
     /// Unix milliseconds.
     #[n(5)]
     pub valid_until_ms: u64,
-}
-
-/// Micro-units of the payout currency per million tokens, and per request.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[cbor(map)]
-pub struct Price {
-    #[n(0)]
-    pub input_per_mtok: Micros,
-    /// For input tokens that the runtime had cached.
-    #[n(1)]
-    pub cached_per_mtok: Micros,
-    #[n(2)]
-    pub output_per_mtok: Micros,
-    #[n(3)]
-    pub per_request: Micros,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode, Serialize, Deserialize)]
@@ -150,16 +117,6 @@ pub struct JobAuthorization {
     /// Which of the FEP's keys signed this.
     #[n(12)]
     pub key_id: Hash,
-}
-
-/// On top of what the provider gets, in basis points (hundredths of a percent).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
-#[cbor(map)]
-pub struct Fees {
-    #[n(0)]
-    pub fep_bps: u32,
-    #[n(1)]
-    pub gateway_bps: u32,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
@@ -285,7 +242,7 @@ pub struct ClaimDecision {
     pub fep_id: FepId,
     #[n(2)]
     pub verdict: Verdict,
-    /// Lines that are not paid, with the reason. They return to `unclaimed` alone.
+    /// Lines that are not paid, with the reason.
     #[n(3)]
     pub rejected: Vec<RejectedLine>,
     /// What was paid, where anything was.
@@ -403,32 +360,4 @@ pub fn key_digest(api_key: &str) -> Hash {
 /// Which key signed: BLAKE3 of the public key.
 pub fn key_id(public_key: &[u8; 32]) -> Hash {
     Hash(blake3::derive_key("labman key id 1", public_key))
-}
-
-impl AuthId {
-    pub fn of(fep: FepId, gateway: NodeId, request: RequestId) -> Self {
-        Self(first_half("labman auth id 1", &[&fep.0, &gateway.0, &request.0]))
-    }
-}
-
-impl ReceiptId {
-    pub fn of(fep: FepId, auth: AuthId, attempt: u8) -> Self {
-        Self(first_half("labman receipt id 1", &[&fep.0, &auth.0, &[attempt]]))
-    }
-}
-
-impl PayoutId {
-    pub fn of(fep: FepId, provider: NodeId, claim: ClaimId) -> Self {
-        Self(first_half("labman payout id 1", &[&fep.0, &provider.0, &claim.0]))
-    }
-}
-
-fn first_half(context: &str, parts: &[&[u8]]) -> [u8; 16] {
-    let mut hasher = blake3::Hasher::new_derive_key(context);
-    for part in parts {
-        hasher.update(part);
-    }
-    let mut id = [0; 16];
-    id.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
-    id
 }

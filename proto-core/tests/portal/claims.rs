@@ -1,8 +1,9 @@
 //! Getting paid: each receipt once, whoever asks and however often.
 
 use labman_proto_core::money::Micros;
-use labman_proto_core::wire::mesh::Hash;
-use labman_proto_core::wire::portal::{Claim, ClaimDecision, ReceiptId, Verdict};
+use labman_proto_core::wire::ids::Hash;
+use labman_proto_core::wire::ids::ReceiptId;
+use labman_proto_core::wire::portal::{Claim, ClaimDecision, Verdict};
 use serde_json::Value;
 
 use super::rig::*;

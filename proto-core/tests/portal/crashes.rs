@@ -1,6 +1,7 @@
 //! Whatever a crash or a full disk interrupts, asking again comes to the same books.
 
-use labman_proto_core::wire::portal::{AuthId, Receipt, Verdict};
+use labman_proto_core::wire::ids::AuthId;
+use labman_proto_core::wire::portal::{Receipt, Verdict};
 
 use super::rig::*;
 

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use labman_proto_core::time::Span;
-use labman_proto_core::wire::portal::{AuthId, ClaimDecision, JobAuthorization, Receipt, ReceiptId};
+use labman_proto_core::wire::ids::{AuthId, ReceiptId};
+use labman_proto_core::wire::portal::{ClaimDecision, JobAuthorization, Receipt};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -134,7 +135,7 @@ impl World {
     }
 
     fn report(&mut self, of: u8, attempt: Option<u8>, input: u32, output: u32) {
-        let request_id = labman_proto_core::wire::mesh::RequestId([of; 16]);
+        let request_id = labman_proto_core::wire::ids::RequestId([of; 16]);
         let auth_id = AuthId::of(identity(PORTAL).fep_id(), node(GATEWAY), request_id);
         let reply = self.rig.usage(report(auth_id, attempt, counts(input, output)));
         if reply.status != 200 {

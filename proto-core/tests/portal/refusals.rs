@@ -4,7 +4,8 @@ use labman_proto_core::http::Surface;
 use labman_proto_core::limits::PORTAL_EXCHANGES;
 use labman_proto_core::machine::StreamId;
 use labman_proto_core::money::Micros;
-use labman_proto_core::wire::portal::{AuthId, AuthorizeRequest, Offer};
+use labman_proto_core::wire::ids::AuthId;
+use labman_proto_core::wire::portal::{AuthorizeRequest, Offer};
 use serde_json::{Value, json};
 
 use super::rig::*;

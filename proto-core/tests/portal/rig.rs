@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use labman_proto_core::economics::{Counts, merkle};
+use labman_proto_core::economics::{Fees, Price};
 use labman_proto_core::http::{RequestHead, Surface};
 use labman_proto_core::identity::{Identity, NetId, NodeId};
 use labman_proto_core::limits::STREAM_WINDOW;
@@ -14,11 +15,12 @@ use labman_proto_core::rng::Seed;
 use labman_proto_core::store::BadRow;
 use labman_proto_core::time::{Now, Span};
 use labman_proto_core::wire::cbor::Blob;
-use labman_proto_core::wire::mesh::{Hash, RequestId};
+use labman_proto_core::wire::ids::{AuthId, ClaimId, ReceiptId};
+use labman_proto_core::wire::ids::{Hash, RequestId};
 use labman_proto_core::wire::object::{self, Object};
 use labman_proto_core::wire::portal::{
-    AuthId, AuthorizeRequest, Claim, ClaimDecision, ClaimId, Fees, JobAuthorization, Offer, PayoutTo, Price,
-    Receipt, ReceiptId, UsageReport, key_digest,
+    AuthorizeRequest, Claim, ClaimDecision, JobAuthorization, Offer, PayoutTo, Receipt, UsageReport,
+    key_digest,
 };
 use serde_json::{Value, json};
 

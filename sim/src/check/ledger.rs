@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use labman_proto_core::economics::{self, Counts};
+use labman_proto_core::economics::{Fees, Price};
 use labman_proto_core::identity::NodeId;
 use labman_proto_core::money::Micros;
-use labman_proto_core::wire::portal::{Fees, Price, Receipt, ReceiptId};
+use labman_proto_core::wire::ids::ReceiptId;
+use labman_proto_core::wire::portal::Receipt;
 use serde::{Deserialize, Deserializer};
 
 /// `GET /ledger` of a FEP.

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use labman_proto_core::identity::NodeId;
 use labman_proto_core::money::{Currency, Micros};
 use labman_proto_core::time::Span;
-use labman_proto_core::wire::portal::{Receipt, ReceiptId};
+use labman_proto_core::wire::ids::ReceiptId;
+use labman_proto_core::wire::portal::Receipt;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 

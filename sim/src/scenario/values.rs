@@ -1,8 +1,8 @@
 //! How times, money and distributions are written in a scenario: `"250ms"`, `"0.20"`, `{ uniform = ["5ms", "25ms"] }`.
 
+use labman_proto_core::economics;
 use labman_proto_core::money::Micros;
 use labman_proto_core::time::Span;
-use labman_proto_core::wire::portal;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 
@@ -61,7 +61,7 @@ impl<'de> Deserialize<'de> for Latency {
     }
 }
 
-/// [`portal::Price`], its amounts as people write them.
+/// [`economics::Price`], its amounts as people write them.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Price {
@@ -76,14 +76,16 @@ pub(super) struct Price {
 }
 
 impl Price {
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<portal::Price, D::Error> {
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<economics::Price, D::Error> {
         let Self { input_per_mtok, cached_per_mtok, output_per_mtok, per_request } =
             Deserialize::deserialize(deserializer)?;
-        Ok(portal::Price { input_per_mtok, cached_per_mtok, output_per_mtok, per_request })
+        Ok(economics::Price { input_per_mtok, cached_per_mtok, output_per_mtok, per_request })
     }
 }
 
-/// [`portal::Fees`], with unknown keys refused.
+/// [`economics::Fees`], with unknown keys refused.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Fees {
@@ -94,9 +96,11 @@ pub(super) struct Fees {
 }
 
 impl Fees {
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<portal::Fees, D::Error> {
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<economics::Fees, D::Error> {
         let Self { fep_bps, gateway_bps } = Deserialize::deserialize(deserializer)?;
-        Ok(portal::Fees { fep_bps, gateway_bps })
+        Ok(economics::Fees { fep_bps, gateway_bps })
     }
 }
 

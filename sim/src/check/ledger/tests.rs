@@ -2,8 +2,9 @@
 
 use labman_proto_core::identity::FepId;
 use labman_proto_core::money::Currency;
-use labman_proto_core::wire::mesh::{Hash, RequestId};
-use labman_proto_core::wire::portal::{AuthId, PayoutTo};
+use labman_proto_core::wire::ids::AuthId;
+use labman_proto_core::wire::ids::{Hash, RequestId};
+use labman_proto_core::wire::portal::PayoutTo;
 
 use super::*;
 

@@ -1,0 +1,172 @@
+//! A Front-End Portal by hand: it grants, settles and pays everything, unless a test twists what it says.
+
+use labman_proto_core::economics::{Fees, bill, dearest};
+use labman_proto_core::identity::NodeId;
+use labman_proto_core::time::Now;
+use labman_proto_core::wire::ids::{AuthId, Hash, PayoutId, ReceiptId};
+use labman_proto_core::wire::object::{self, Sealed};
+use labman_proto_core::wire::portal::{
+    Attempt, AuthorizeRequest, Claim, ClaimDecision, Descriptor, JobAuthorization, Offer, Payout, Receipt,
+    UsageReport, Verdict, key_id,
+};
+
+use super::rig::{FEP, identity, net, seal};
+
+pub(crate) const FEES: Fees = Fees { fep_bps: 100, gateway_bps: 400 };
+
+#[derive(Default)]
+pub(crate) struct Fep {
+    /// Paths it does not answer.
+    pub(crate) silent: Vec<&'static str>,
+    /// A fixed answer to a path.
+    pub(crate) says: Option<(&'static str, u16, Vec<u8>)>,
+    /// Changes an authorization before it is signed.
+    pub(crate) twist: Option<fn(&mut JobAuthorization)>,
+    /// Who signs, if not the FEP.
+    pub(crate) signer: Option<u8>,
+    pub(crate) reports: Vec<UsageReport>,
+    pub(crate) claims: Vec<Claim>,
+    /// How often each path was called.
+    pub(crate) calls: Vec<String>,
+    auths: Vec<(JobAuthorization, Vec<Sealed<Offer>>)>,
+}
+
+impl Fep {
+    pub(crate) fn called(&self, path: &str) -> usize {
+        self.calls.iter().filter(|call| *call == path).count()
+    }
+
+    /// Status and body; `None`: nothing, ever.
+    pub(crate) fn call(&mut self, now: Now, path: &str, body: &[u8]) -> Option<(u16, Vec<u8>)> {
+        self.calls.push(path.into());
+        if path == "/v1/usage" {
+            self.reports.push(object::open::<UsageReport>(net(), None, body).expect("a report").content);
+        }
+        if self.silent.contains(&path) {
+            return None;
+        }
+        if let Some((at, status, says)) = &self.says
+            && *at == path
+        {
+            return Some((*status, says.clone()));
+        }
+        let signer = self.signer.unwrap_or(FEP);
+        let answer = match path {
+            "/v1/descriptor" => serde_json::to_vec(&Descriptor {
+                fep_id: identity(FEP).fep_id(),
+                network: "test".into(),
+                currency: "XTS".parse().unwrap(),
+                fees: FEES,
+                rails: Vec::new(),
+            })
+            .unwrap(),
+            "/v1/authorize" => {
+                let asked = object::open::<AuthorizeRequest>(net(), None, body).expect("a request");
+                let gateway = NodeId(asked.signer);
+                let offers = asked.content.offers.iter();
+                let offers = offers.map(|offer| object::open::<Offer>(net(), None, &offer.0).unwrap());
+                let offers: Vec<Sealed<Offer>> = offers.collect();
+                let mut auth = authorization(now, gateway, &asked.content, &offers);
+                if let Some(twist) = self.twist {
+                    twist(&mut auth);
+                }
+                self.auths.push((auth.clone(), offers));
+                seal(signer, auth)
+            }
+            "/v1/usage" => {
+                let report = self.reports.last().unwrap();
+                let Some(attempt) = report.attempt else { return Some((204, Vec::new())) };
+                let known = self.auths.iter().find(|(auth, _)| auth.auth_id == report.auth_id);
+                let (auth, offers) = known.expect("a hold");
+                let named = &auth.attempts[usize::from(attempt)];
+                let offer = offers.iter().find(|offer| offer.hash == named.offer_hash.0).unwrap();
+                seal(signer, receipt(auth, &offer.content, attempt, report))
+            }
+            "/v1/claims" => {
+                let claim = object::open::<Claim>(net(), None, body).expect("a claim");
+                self.claims.push(claim.content.clone());
+                let provider = NodeId(claim.signer);
+                seal(signer, paid(&claim.content, provider))
+            }
+            _ => panic!("nobody calls {path}"),
+        };
+        Some((200, answer))
+    }
+}
+
+pub(crate) fn authorization(
+    now: Now,
+    gateway: NodeId,
+    asked: &AuthorizeRequest,
+    offers: &[Sealed<Offer>],
+) -> JobAuthorization {
+    let fep_id = identity(FEP).fep_id();
+    let attempts = offers.iter().map(|offer| {
+        let most = dearest(&offer.content.price, &FEES, asked.input_bound, asked.max_output).unwrap();
+        Attempt {
+            provider: NodeId(offer.signer),
+            offer_hash: Hash(offer.hash),
+            max_charge: most.charge,
+            max_payout: most.payout,
+        }
+    });
+    let attempts: Vec<Attempt> = attempts.collect();
+    JobAuthorization {
+        auth_id: AuthId::of(fep_id, gateway, asked.request_id),
+        fep_id,
+        request_id: asked.request_id,
+        gateway,
+        issued_ms: now.wall.0,
+        ttl_s: asked.ttl_s,
+        currency: "XTS".parse().unwrap(),
+        hold: attempts.iter().map(|attempt| attempt.max_charge).max().unwrap(),
+        fees: FEES,
+        input_bound: asked.input_bound,
+        max_output: asked.max_output,
+        attempts,
+        key_id: key_id(&fep_id.0),
+    }
+}
+
+pub(crate) fn receipt(auth: &JobAuthorization, offer: &Offer, attempt: u8, report: &UsageReport) -> Receipt {
+    let bill = bill(&offer.price, &auth.fees, &report.accepted).unwrap();
+    let named = &auth.attempts[usize::from(attempt)];
+    Receipt {
+        receipt_id: ReceiptId::of(auth.fep_id, auth.auth_id, attempt),
+        fep_id: auth.fep_id,
+        provider_node_id: named.provider,
+        gateway_node_id: auth.gateway,
+        auth_id: auth.auth_id,
+        attempt,
+        offer_hash: named.offer_hash,
+        settled: report.accepted,
+        accepted: report.accepted,
+        stated: report.stated,
+        billing_currency: auth.currency.clone(),
+        charge: bill.charge,
+        payout_to: offer.payout.clone(),
+        payout: bill.payout,
+        rate: (1, 1),
+        authorized_ms: auth.issued_ms,
+        issued_ms: report.ended_ms,
+        key_id: auth.key_id,
+        sequence: 1,
+        request_id: auth.request_id,
+    }
+}
+
+fn paid(claim: &Claim, provider: NodeId) -> ClaimDecision {
+    ClaimDecision {
+        claim_id: claim.claim_id,
+        fep_id: claim.fep_id,
+        verdict: Verdict::Accepted,
+        rejected: Vec::new(),
+        payout: Some(Payout {
+            payout_id: PayoutId::of(claim.fep_id, provider, claim.claim_id),
+            to: claim.payout_to.clone(),
+            amount: claim.total,
+            rail_tx: "tx".into(),
+        }),
+        decided_ms: 0,
+    }
+}

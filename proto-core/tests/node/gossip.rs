@@ -1,0 +1,233 @@
+//! Records: who may say what of whom, for how long, and how far it goes.
+
+use labman_proto_core::http::{RequestHead, Surface};
+use labman_proto_core::limits::{CONTROL_BACKLOG, RECORDS};
+use labman_proto_core::time::Wall;
+use labman_proto_core::wire::cbor;
+use labman_proto_core::wire::envelope::{Header, Kind, SignedFrame};
+use labman_proto_core::wire::mesh::{CapabilityRecord, PeerRecord};
+use serde_json::Value;
+
+use super::peer::{Peer, capability, header, offer, record, sign};
+use super::portman::{Portman, model};
+use super::rig::{NODE, OTHER, PEER, Rig, STRANGER, both_config, net, node, seal};
+
+fn peer_record(address: &str) -> Vec<u8> {
+    cbor::encode(&PeerRecord {
+        gateway: false,
+        provider: true,
+        addresses: vec![address.into()],
+        public_endpoint: None,
+        feps: Vec::new(),
+    })
+}
+
+fn models(rig: &mut Rig) -> Vec<String> {
+    let stream = rig.request(Surface::Public, RequestHead::new("GET", "/v1/models"));
+    rig.finish(stream);
+    let list: Value = serde_json::from_str(&rig.text(stream)).unwrap();
+    list["data"].as_array().unwrap().iter().map(|model| model["id"].as_str().unwrap().into()).collect()
+}
+
+#[test]
+fn a_record_is_passed_on_byte_for_byte_once_and_not_back() {
+    let mut rig = Rig::gateway();
+    let (from, to) = (Peer::admitted(&mut rig, PEER), Peer::admitted(&mut rig, OTHER));
+    from.hears(&mut rig);
+    to.hears(&mut rig);
+    let news = record(&rig, STRANGER, Kind::PeerRecord, 1, &peer_record("a:1"));
+    rig.deliver(from.control, &news);
+    rig.deliver(from.control, &news);
+    rig.deliver(to.control, &news);
+    assert_eq!(rig.hear(to.control), news);
+    assert_eq!(from.hears(&mut rig), []);
+    // Who comes later is told too.
+    let late = Peer::admitted(&mut rig, 12);
+    assert!(rig.hear(late.control).windows(news.len()).any(|bytes| bytes == news));
+}
+
+#[test]
+fn an_older_record_is_ignored_and_a_newer_one_wins() {
+    let mut rig = Rig::gateway();
+    let mut peer = Peer::admitted(&mut rig, PEER);
+    let [new, old] = ["acme:box:new", "acme:box:old"].map(|slug| {
+        let offer = seal(PEER, offer(&rig, slug));
+        capability(vec![offer])
+    });
+    let seq = peer.next_seq();
+    let newer = record(&rig, PEER, Kind::CapabilityRecord, seq + 1, &new);
+    let older = record(&rig, PEER, Kind::CapabilityRecord, seq, &old);
+    rig.deliver(peer.control, &[newer, older].concat());
+    assert_eq!(models(&mut rig), ["acme:box:new", "new"]);
+    let nothing = record(&rig, PEER, Kind::CapabilityRecord, seq + 2, &capability(Vec::new()));
+    rig.deliver(peer.control, &nothing);
+    assert!(models(&mut rig).is_empty());
+}
+
+#[test]
+fn a_record_that_is_not_what_it_should_be_is_neither_believed_nor_passed_on() {
+    let mut rig = Rig::gateway();
+    let (from, to) = (Peer::admitted(&mut rig, PEER), Peer::admitted(&mut rig, OTHER));
+    to.hears(&mut rig);
+    let good =
+        Header { dest: None, issued: rig.now.wall, ttl_s: 1_800, ..header(STRANGER, Kind::PeerRecord, 1) };
+    let payload = peer_record("a:1");
+    let mut flipped = sign(STRANGER, good, &payload);
+    *flipped.last_mut().unwrap() ^= 1;
+    let mut other_net = net();
+    other_net.0[3] ^= 1;
+    let later = |ms: u64| Wall(rig.now.wall.0 + ms);
+    let wrong = [
+        ("a bad signature", flipped),
+        ("another's signature", sign(PEER, good, &payload)),
+        ("another network", sign(STRANGER, Header { net_id: other_net, ..good }, &payload)),
+        ("expired", sign(STRANGER, Header { issued: Wall(rig.now.wall.0 - 1_800_000), ..good }, &payload)),
+        ("from the future", sign(STRANGER, Header { issued: later(121_000), ..good }, &payload)),
+        ("for ever", sign(STRANGER, Header { ttl_s: u32::MAX, ..good }, &payload)),
+        ("no life", sign(STRANGER, Header { ttl_s: 0, ..good }, &payload)),
+        ("to somebody", sign(STRANGER, Header { dest: Some(node(NODE)), ..good }, &payload)),
+        ("malformed", sign(STRANGER, good, b"\xa1\x00\x01")),
+        ("of the end of time", sign(STRANGER, Header { issued: Wall(u64::MAX), ..good }, &payload)),
+    ];
+    for (what, bytes) in wrong {
+        rig.deliver(from.control, &bytes);
+        assert_eq!(to.hears(&mut rig), [], "{what}");
+    }
+    // None of them was in the way of the good one.
+    let good = sign(STRANGER, good, &payload);
+    rig.deliver(from.control, &good);
+    assert_eq!(rig.hear(to.control), good);
+}
+
+#[test]
+fn an_offer_that_its_provider_did_not_sign_is_left_out() {
+    let mut rig = Rig::gateway();
+    let mut peer = Peer::admitted(&mut rig, PEER);
+    let (mine, stolen) = (offer(&rig, "acme:box:mine"), offer(&rig, "acme:box:stolen"));
+    let mut broken = seal(PEER, offer(&rig, "acme:box:broken"));
+    broken[60] ^= 1;
+    peer.announce(&mut rig, vec![seal(OTHER, stolen), seal(PEER, mine), broken, vec![7; 300]]);
+    assert_eq!(models(&mut rig), ["acme:box:mine", "mine"]);
+}
+
+#[test]
+fn an_echo_of_our_own_record_changes_nothing_however_new_it_claims_to_be() {
+    let mut rig = Rig::gateway();
+    let (from, to) = (Peer::admitted(&mut rig, PEER), Peer::admitted(&mut rig, OTHER));
+    let said = rig.hear(from.control);
+    to.hears(&mut rig);
+    let mut reader = labman_proto_core::wire::envelope::FrameReader::default();
+    reader.push(&said);
+    while let Some(labman_proto_core::wire::envelope::Frame::Signed(frame)) = reader.poll().unwrap() {
+        if frame.header().dest.is_none() {
+            rig.deliver(from.control, frame.bytes());
+        }
+    }
+    // Even with our own key, as after the theft of a backup.
+    let forged = Header {
+        dest: None,
+        issued: rig.now.wall,
+        ttl_s: 60,
+        incarnation: u64::MAX,
+        ..header(NODE, Kind::PeerRecord, 9)
+    };
+    rig.deliver(from.control, &sign(NODE, forged, &peer_record("evil:1")));
+    assert_eq!(to.hears(&mut rig), []);
+    assert!(rig.is_up(from.link));
+}
+
+#[test]
+fn a_record_is_forgotten_when_its_life_is_over() {
+    let mut rig = Rig::gateway();
+    let _peer = Peer::serving(&mut rig, PEER, "acme:box:toy");
+    assert_eq!(models(&mut rig).len(), 2);
+    rig.pass(labman_proto_core::limits::RECORD_TTL);
+    assert!(models(&mut rig).is_empty());
+}
+
+fn stranger(number: u64) -> labman_proto_core::identity::Identity {
+    let mut secret = [9; 32];
+    secret[..8].copy_from_slice(&number.to_be_bytes());
+    labman_proto_core::identity::Identity::from_secret(&secret)
+}
+
+fn record_of(rig: &Rig, number: u64, payload: &[u8]) -> Vec<u8> {
+    let identity = stranger(number);
+    let header = Header {
+        sender: identity.node_id(),
+        dest: None,
+        issued: rig.now.wall,
+        ttl_s: 1_800,
+        ..header(STRANGER, Kind::PeerRecord, 1)
+    };
+    SignedFrame::sign(&identity, header, payload).bytes().to_vec()
+}
+
+#[test]
+fn a_flood_of_records_is_bounded() {
+    let mut rig = Rig::gateway();
+    let flooder = Peer::admitted(&mut rig, PEER);
+    let payload = peer_record("a:1");
+    for number in 0..RECORDS as u64 + 100 {
+        let bytes = record_of(&rig, number, &payload);
+        rig.deliver(flooder.control, &bytes);
+    }
+    let to = Peer::admitted(&mut rig, OTHER);
+    let told = to.hears(&mut rig).iter().filter(|(kind, _)| *kind == Kind::PeerRecord).count();
+    assert_eq!(told, RECORDS);
+}
+
+#[test]
+fn a_new_neighbour_is_told_all_records_however_many_there_are() {
+    let mut rig = Rig::gateway();
+    let flooder = Peer::admitted(&mut rig, PEER);
+    let payload = peer_record(&"x".repeat(15 * 1024));
+    let most = CONTROL_BACKLOG / payload.len() + 100;
+    for number in 0..most as u64 {
+        let bytes = record_of(&rig, number, &payload);
+        rig.deliver(flooder.control, &bytes);
+    }
+    // It reads, but not at once.
+    let mut to = Peer::connected(&mut rig, OTHER);
+    rig.wires.get_mut(&to.control).unwrap().reads = false;
+    let hello = super::peer::hello();
+    to.say(&mut rig, to.control, Kind::Hello, &hello);
+    let mut told = 0;
+    while rig.is_up(to.link) {
+        let heard = to.hears(&mut rig);
+        if heard.is_empty() {
+            break;
+        }
+        told += heard.iter().filter(|(kind, _)| *kind == Kind::PeerRecord).count();
+        rig.take(to.control, usize::MAX);
+    }
+    assert!(rig.is_up(to.link), "{:?}", rig.closed);
+    // And our own.
+    assert_eq!(told, most + 1);
+}
+
+#[test]
+fn our_record_fits_a_frame_whatever_a_portman_runs() {
+    let mut config = both_config();
+    config.provider.as_mut().unwrap().portmans[0].payout.address = "a".repeat(128);
+    let mut rig = Rig::new(config);
+    let peer = Peer::admitted(&mut rig, PEER);
+    let long = |number: usize| model(&format!("{number:04}{}", "m".repeat(252)), 1);
+    let _portman = Portman::attach(&mut rig, (0..100).map(long).collect());
+    let heard = peer.hears(&mut rig);
+    let (_, said) = heard.iter().rfind(|(kind, _)| *kind == Kind::CapabilityRecord).expect("a record");
+    let said: CapabilityRecord = cbor::decode(said).unwrap();
+    assert!(said.hosted.len() > 10);
+}
+
+#[test]
+fn a_portman_with_ever_new_models_does_not_fill_the_memory() {
+    let mut rig = Rig::provider();
+    let portman = Portman::attach(&mut rig, Vec::new());
+    for round in 0..3 {
+        let models = (0..4_000).map(|number| model(&format!("{round}-{number}"), 1)).collect();
+        portman.say(&mut rig, &labman_proto_core::wire::portman::FromPortman::Hello { models });
+    }
+    let status = rig.admin("/status").to_string();
+    assert!(status.len() < 100_000, "{} bytes of status", status.len());
+}

@@ -1,0 +1,16 @@
+//! A node among others that lie, break the protocol, fall silent or vanish. Every other party is played by hand, byte
+//! for byte, with keys of its own.
+
+mod fep;
+mod gossip;
+
+mod peer;
+mod peers;
+mod portman;
+
+mod rig;
+
+mod jobs;
+mod receipts;
+#[path = "../rig/store.rs"]
+mod store;

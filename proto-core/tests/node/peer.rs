@@ -1,0 +1,238 @@
+//! A node by hand, at the other end of a mesh link: an honest one, whose bytes a test may change before they go out.
+
+use labman_proto_core::economics::Counts;
+use labman_proto_core::identity::NodeId;
+use labman_proto_core::machine::{LinkId, Peer as Who, StreamId};
+use labman_proto_core::time::Wall;
+use labman_proto_core::wire::cbor::{self, Blob};
+use labman_proto_core::wire::envelope::{Frame, FrameReader, Header, Kind, SignedFrame, light};
+use labman_proto_core::wire::mesh::{
+    CapabilityRecord, Chunk, Hello, Hosted, ProxyEnd, ProxyRequest, ReceiptAck, ReceiptDelivery, Refusal,
+    Transcript,
+};
+use labman_proto_core::wire::object;
+use labman_proto_core::wire::portal::{Offer, Receipt};
+use serde_json::{Value, json};
+
+use super::rig::{NODE, Rig, identity, net, node, payout_to, price, seal};
+
+pub(crate) struct Peer {
+    pub(crate) number: u8,
+    pub(crate) link: LinkId,
+    pub(crate) control: StreamId,
+    seq: u64,
+}
+
+pub(crate) fn header(number: u8, kind: Kind, seq: u64) -> Header {
+    Header {
+        kind: kind as u16,
+        net_id: net(),
+        sender: node(number),
+        dest: Some(node(NODE)),
+        incarnation: 1,
+        seq,
+        issued: Wall(0),
+        ttl_s: 0,
+    }
+}
+
+/// Signed by that key, whoever the header names.
+pub(crate) fn sign(number: u8, header: Header, payload: &[u8]) -> Vec<u8> {
+    let honest = Header { sender: node(number), ..header };
+    let mut bytes = SignedFrame::sign(&identity(number), honest, payload).bytes().to_vec();
+    bytes[4 + 11..4 + 43].copy_from_slice(&header.sender.0);
+    bytes
+}
+
+pub(crate) fn hello() -> Vec<u8> {
+    cbor::encode(&Hello { features: 0, software: "hand".into() })
+}
+
+/// The frames in these bytes, which must be whole.
+pub(crate) fn frames(bytes: &[u8]) -> Vec<(Kind, Vec<u8>)> {
+    let mut reader = FrameReader::default();
+    reader.push(bytes);
+    let mut frames = Vec::new();
+    while let Some(frame) = reader.poll().expect("a node's frames are good") {
+        let (kind, payload) = match frame {
+            Frame::Light { kind, payload } => (kind, payload),
+            Frame::Signed(frame) => (frame.header().kind, frame.open(net()).expect("signed").to_vec()),
+        };
+        frames.push((Kind::from_u16(kind).expect("a known kind"), payload));
+    }
+    assert_eq!(reader.buffered(), 0, "half a frame");
+    frames
+}
+
+/// A record as its origin signs it.
+pub(crate) fn record(rig: &Rig, number: u8, kind: Kind, seq: u64, payload: &[u8]) -> Vec<u8> {
+    let header = Header { dest: None, issued: rig.now.wall, ttl_s: 1_800, ..header(number, kind, seq) };
+    sign(number, header, payload)
+}
+
+pub(crate) fn offer(rig: &Rig, slug: &str) -> Offer {
+    Offer {
+        slug: slug.into(),
+        context_length: 4_096,
+        max_output: 1_024,
+        price: price(),
+        payout: payout_to(),
+        valid_until_ms: rig.now.wall.0 + 3_600_000,
+    }
+}
+
+pub(crate) fn capability(offers: Vec<Vec<u8>>) -> Vec<u8> {
+    let hosted = offers.into_iter().map(|offer| Hosted { offer: Blob(offer), slots: 64 });
+    cbor::encode(&CapabilityRecord { hosted: hosted.collect() })
+}
+
+pub(crate) fn content(text: &str) -> Value {
+    json!({ "choices": [{ "index": 0, "delta": { "content": text }, "finish_reason": null }] })
+}
+
+pub(crate) fn counts(input: u32, output: u32) -> Counts {
+    Counts { input, cached: 0, output }
+}
+
+impl Peer {
+    /// Connected, nothing said.
+    pub(crate) fn connected(rig: &mut Rig, number: u8) -> Self {
+        let link = rig.link_up(Who::Mesh { node_id: node(number), dialled: false });
+        let control = rig.open(link);
+        Self { number, link, control, seq: 0 }
+    }
+
+    pub(crate) fn admitted(rig: &mut Rig, number: u8) -> Self {
+        let mut peer = Self::connected(rig, number);
+        peer.say(rig, peer.control, Kind::Hello, &hello());
+        assert!(rig.is_up(peer.link));
+        peer
+    }
+
+    /// Admitted, and serving a model under that name.
+    pub(crate) fn serving(rig: &mut Rig, number: u8, slug: &str) -> Self {
+        let mut peer = Self::admitted(rig, number);
+        let offer = seal(number, offer(rig, slug));
+        peer.announce(rig, vec![offer]);
+        peer
+    }
+
+    pub(crate) fn announce(&mut self, rig: &mut Rig, offers: Vec<Vec<u8>>) {
+        self.seq += 1;
+        let record = record(rig, self.number, Kind::CapabilityRecord, self.seq, &capability(offers));
+        rig.deliver(self.control, &record);
+    }
+
+    pub(crate) fn next_seq(&mut self) -> u64 {
+        self.seq += 1;
+        self.seq
+    }
+
+    pub(crate) fn node_id(&self) -> NodeId {
+        node(self.number)
+    }
+
+    pub(crate) fn frame(&mut self, kind: Kind, payload: &[u8]) -> Vec<u8> {
+        let header = header(self.number, kind, self.next_seq());
+        sign(self.number, header, payload)
+    }
+
+    pub(crate) fn say(&mut self, rig: &mut Rig, stream: StreamId, kind: Kind, payload: &[u8]) {
+        let frame = self.frame(kind, payload);
+        rig.deliver(stream, &frame);
+    }
+
+    /// What the node said on the control stream since last asked.
+    pub(crate) fn hears(&self, rig: &mut Rig) -> Vec<(Kind, Vec<u8>)> {
+        frames(&rig.hear(self.control))
+    }
+
+    /// Jobs that the node brings, since last asked.
+    pub(crate) fn jobs(&self, rig: &mut Rig) -> Vec<Served> {
+        let mine: Vec<StreamId> =
+            rig.opened.iter().filter(|(_, link)| *link == self.link).map(|(stream, _)| *stream).collect();
+        rig.opened.retain(|(_, link)| *link != self.link);
+        mine.into_iter().map(|stream| Served::hear(rig, stream)).collect()
+    }
+
+    pub(crate) fn job(&self, rig: &mut Rig) -> Served {
+        let mut jobs = self.jobs(rig);
+        assert_eq!(jobs.len(), 1);
+        jobs.remove(0)
+    }
+}
+
+/// A job as its provider sees it.
+pub(crate) struct Served {
+    pub(crate) stream: StreamId,
+    pub(crate) request: ProxyRequest,
+    pub(crate) body: Value,
+    pub(crate) transcript: Transcript,
+}
+
+impl Served {
+    fn hear(rig: &mut Rig, stream: StreamId) -> Self {
+        let heard = frames(&rig.hear(stream));
+        let (kind, payload) = &heard[0];
+        assert_eq!(*kind, Kind::ProxyRequest);
+        let request: ProxyRequest = cbor::decode(payload).unwrap();
+        let body: Vec<u8> = heard[1..].iter().flat_map(|(_, payload)| payload.clone()).collect();
+        assert_eq!(request.body_hash.0, *blake3::hash(&body).as_bytes());
+        let body = serde_json::from_slice(&body).unwrap();
+        Self { stream, request, body, transcript: Transcript::default() }
+    }
+
+    pub(crate) fn chunk_frame(&mut self, counts: Counts, data: &Value) -> Vec<u8> {
+        let payload = cbor::encode(&Chunk { counts, data: Blob(data.to_string().into_bytes()) });
+        self.transcript.add(&payload);
+        light(Kind::Chunk, &payload)
+    }
+
+    pub(crate) fn chunk(&mut self, rig: &mut Rig, counts: Counts, data: &Value) {
+        let frame = self.chunk_frame(counts, data);
+        rig.deliver(self.stream, &frame);
+    }
+
+    pub(crate) fn text(&mut self, rig: &mut Rig, counts: Counts, text: &str) {
+        self.chunk(rig, counts, &content(text));
+    }
+
+    pub(crate) fn proxy_end(&self, counts: Counts) -> ProxyEnd {
+        ProxyEnd {
+            request_id: self.request.request_id,
+            attempt: self.request.attempt,
+            counts,
+            chunks: self.transcript.chunks(),
+            transcript: self.transcript.hash(),
+            broken: None,
+        }
+    }
+
+    pub(crate) fn end(&self, rig: &mut Rig, peer: &mut Peer, counts: Counts) {
+        let end = self.proxy_end(counts);
+        peer.say(rig, self.stream, Kind::ProxyEnd, &cbor::encode(&end));
+    }
+
+    pub(crate) fn refuse(&self, rig: &mut Rig, peer: &mut Peer, refusal: Refusal) {
+        use labman_proto_core::wire::mesh::ProxyError;
+        let (request_id, attempt) = (self.request.request_id, self.request.attempt);
+        let error = ProxyError { request_id, attempt, refusal };
+        peer.say(rig, self.stream, Kind::ProxyError, &cbor::encode(&error));
+        rig.finish(self.stream);
+    }
+
+    /// The receipt on this job's stream, acknowledged.
+    pub(crate) fn receipt(&self, rig: &mut Rig) -> Option<Receipt> {
+        let heard = frames(&rig.hear(self.stream));
+        heard.iter().find(|(kind, _)| *kind == Kind::ReceiptDelivery).map(|(_, payload)| receipt_in(payload))
+    }
+}
+
+pub(crate) fn receipt_in(payload: &[u8]) -> Receipt {
+    let delivery: ReceiptDelivery = cbor::decode(payload).unwrap();
+    object::open::<Receipt>(net(), None, &delivery.receipt.0).unwrap().content
+}
+
+pub(crate) fn ack(receipt: &Receipt) -> Vec<u8> {
+    cbor::encode(&ReceiptAck { receipt_id: receipt.receipt_id, refused: None })
+}
