@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use crate::error::KeyError;
 
 /// A seed from the operating system.
-pub fn fresh_seed() -> Seed {
+pub(crate) fn fresh_seed() -> Seed {
     let mut bytes = [0; 32];
     fill(&mut bytes);
     Seed(bytes)

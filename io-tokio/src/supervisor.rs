@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use labman_proto_core::machine::Machine;
+use labman_proto_core::rng::Seed;
 use labman_proto_core::store::{BadRow, Snapshot};
 use labman_proto_core::time::Now;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -19,8 +20,10 @@ use crate::clock::Clock;
 use crate::config::IoConfig;
 use crate::error::StartError;
 use crate::http::listeners::Listeners;
+use crate::keys::fresh_seed;
 use crate::port::Port;
 use crate::quic::{self, Mesh};
+use crate::standin::Standin;
 use crate::store::Store;
 
 /// Inputs that wait for the machine. Further ones wait in their sockets.
@@ -32,6 +35,8 @@ const FAREWELL: Duration = Duration::from_secs(1);
 /// Pause before a failed machine's next life: doubles from the first to the last.
 const PAUSE_FIRST: Duration = Duration::from_millis(100);
 const PAUSE_LAST: Duration = Duration::from_secs(10);
+/// Callers wait out a shorter pause in the kernel. During a longer one they are told.
+const PAUSE_UNTOLD: Duration = Duration::from_secs(1);
 /// A life that lasted this long was a good one: the next pause is the first again.
 const GOOD_LIFE: Duration = Duration::from_secs(60);
 
@@ -43,10 +48,10 @@ pub struct Running {
 }
 
 /// Starts a machine on its sockets. `make` is called with the store's rows, now and whenever the machine must be
-/// rebuilt.
+/// rebuilt, each time with another seed: a life that drew what an earlier one drew would give out its ids and keys again.
 pub async fn start<M: Machine + 'static>(
     io: IoConfig,
-    make: impl FnMut(&Snapshot, Now) -> Result<M, BadRow> + Send + 'static,
+    make: impl FnMut(&Snapshot, Seed, Now) -> Result<M, BadRow> + Send + 'static,
 ) -> Result<Running, StartError> {
     let store_path = io.store.as_ref().map(|store| store.path.clone()).unwrap_or_default();
     let store = match io.store {
@@ -108,7 +113,7 @@ async fn supervise<M, F>(
     fail: oneshot::Sender<StartError>,
 ) where
     M: Machine + 'static,
-    F: FnMut(&Snapshot, Now) -> Result<M, BadRow> + Send,
+    F: FnMut(&Snapshot, Seed, Now) -> Result<M, BadRow> + Send,
 {
     let mut pause = PAUSE_FIRST;
     let mut raised = Ok(first);
@@ -135,9 +140,13 @@ async fn supervise<M, F>(
             "{why}; restarting from the store in {} ms",
             pause.as_millis()
         );
-        tokio::select! {
-            () = sleep(pause) => {}
-            _ = &mut stopping => break,
+        let stopped = tokio::select! {
+            () = sleep(pause) => false,
+            _ = &mut stopping => true,
+            () = stand_in(why, nursery.clock, &effects, &listeners), if pause > PAUSE_UNTOLD => false,
+        };
+        if stopped {
+            break;
         }
         pause = (pause * 2).min(PAUSE_LAST);
         raised = nursery.raise().await;
@@ -167,6 +176,17 @@ async fn live<M: Machine>(
         tracing::warn!(name = &*effects.name, "a task of the ended machine lingers");
     }
     fault
+}
+
+/// Answers in a machine's stead. Ends when it is dropped.
+async fn stand_in(why: String, clock: Clock, effects: &Effects, listeners: &Listeners) {
+    let (_generation, alive) = watch::channel(());
+    let (sender, inputs) = mpsc::channel(QUEUE);
+    let (_drain, draining) = watch::channel(false);
+    let port = Port::new(sender, alive);
+    listeners.serve_http(&port, draining);
+    let effects = Effects { name: effects.name.clone(), mesh: None, store: None };
+    Actor::new(Standin::new(why), clock, port, inputs, effects).run().await;
 }
 
 async fn serve<M: Machine>(
@@ -214,14 +234,14 @@ enum Stillborn {
     Hopeless(StartError),
 }
 
-impl<M, F: FnMut(&Snapshot, Now) -> Result<M, BadRow>> Nursery<F> {
+impl<M, F: FnMut(&Snapshot, Seed, Now) -> Result<M, BadRow>> Nursery<F> {
     async fn raise(&mut self) -> Result<M, Stillborn> {
         let snapshot = match &self.store {
             Some(store) => store.snapshot().await.map_err(Stillborn::Hopeless)?,
             None => Snapshot::default(),
         };
         let now = self.clock.now();
-        match catch_unwind(AssertUnwindSafe(|| (self.make)(&snapshot, now))) {
+        match catch_unwind(AssertUnwindSafe(|| (self.make)(&snapshot, fresh_seed(), now))) {
             Ok(made) => made
                 .map_err(|row| Stillborn::Hopeless(StartError::Row { path: self.store_path.clone(), row })),
             Err(panic) => Err(Stillborn::Panicked(panic_text(&*panic))),

@@ -9,6 +9,7 @@ use std::path::Path;
 use labman_io_tokio::{IoConfig, StartError, StoreConfig, admin_client, http_client, load_or_create_key};
 use labman_proto_core::http::{RequestHead, ResponseHead};
 use labman_proto_core::machine::{Completion, Input, OpId, Outbox, StreamId};
+use labman_proto_core::rng::Seed;
 use labman_proto_core::store::{BadRow, Row, Snapshot, Table, Write};
 use support::{Script, run, tcp, within};
 
@@ -71,7 +72,7 @@ fn counting(dir: &Path) -> (IoConfig, String) {
 async fn a_machine_that_panics_or_stops_comes_back_from_its_store_on_the_same_port() {
     let dir = tempfile::tempdir().unwrap();
     let (io, url) = counting(dir.path());
-    let running = labman_io_tokio::start(io, |snapshot, _| Ok(counter(snapshot))).await.unwrap();
+    let running = labman_io_tokio::start(io, |snapshot, _, _| Ok(counter(snapshot))).await.unwrap();
     assert_eq!(ask("POST", &url).await.as_deref(), Some("1"));
 
     assert_eq!(
@@ -87,6 +88,56 @@ async fn a_machine_that_panics_or_stops_comes_back_from_its_store_on_the_same_po
     within(running.stop()).await;
 }
 
+#[tokio::test]
+async fn no_two_lives_draw_the_same_randomness() {
+    let dir = tempfile::tempdir().unwrap();
+    let (io, url) = counting(dir.path());
+    let (tell, mut seeds) = tokio::sync::mpsc::unbounded_channel();
+    let make = move |snapshot: &Snapshot, seed: Seed, _| {
+        tell.send(seed.0).unwrap();
+        Ok(counter(snapshot))
+    };
+    let running = labman_io_tokio::start(io, make).await.unwrap();
+    assert_eq!(ask("GET", &format!("{url}/stop")).await, None);
+    let first = within(seeds.recv()).await.unwrap();
+    let second = within(seeds.recv()).await.unwrap();
+    assert_ne!(first, second);
+    within(running.stop()).await;
+}
+
+#[tokio::test]
+async fn while_a_machine_can_not_live_its_callers_are_told_and_the_operator_hears_why() {
+    let dir = tempfile::tempdir().unwrap();
+    let socket = dir.path().join("admin.sock");
+    let (listener, address) = tcp();
+    let io = IoConfig { public_http: Some(listener), ..admin_io(&socket) };
+    let full = |_: &Snapshot, _, _| Ok(Script::that_has_stopped("the disk is full"));
+    let running = labman_io_tokio::start(io, full).await.unwrap();
+    let url = format!("http://{address}/v1/models");
+    // A life that has just begun may take a call along when it ends.
+    let users = async {
+        loop {
+            if let Ok(answer) = http_client::request("GET", &url, &[], Vec::new()).await {
+                return answer;
+            }
+        }
+    };
+    let operator = async {
+        loop {
+            if let Ok(answer) = admin_client::call(&socket, "GET", "/status", None).await {
+                return answer;
+            }
+        }
+    };
+    let (users, (status, told_operator)) = within(async { tokio::join!(users, operator) }).await;
+    assert_eq!((users.status, users.header("retry-after")), (503, Some("2")));
+    let told = String::from_utf8(within(users.rest()).await.unwrap()).unwrap();
+    assert!(told.contains("\"code\":\"unavailable\"") && !told.contains("disk"), "{told}");
+    assert_eq!(status, 503);
+    assert!(String::from_utf8(told_operator).unwrap().contains("the disk is full"));
+    within(running.stop()).await;
+}
+
 fn unreadable() -> BadRow {
     BadRow { table: "counts", key: "0001".into(), what: "nonsense".into() }
 }
@@ -95,14 +146,14 @@ fn unreadable() -> BadRow {
 async fn a_machine_that_can_not_read_its_store_does_not_start_or_fails_for_good() {
     let dir = tempfile::tempdir().unwrap();
     let (io, _) = counting(dir.path());
-    let refused = labman_io_tokio::start(io, |_, _| Err::<Script, _>(unreadable())).await;
+    let refused = labman_io_tokio::start(io, |_, _, _| Err::<Script, _>(unreadable())).await;
     let Err(error) = refused else { panic!("it can't start") };
     let text = error.to_string();
     assert!(text.contains("store.sqlite") && text.contains("table counts, row \"0001\""), "{text}");
 
     let (io, url) = counting(dir.path());
     let mut lives = 0;
-    let make = move |snapshot: &Snapshot, _| {
+    let make = move |snapshot: &Snapshot, _, _| {
         lives += 1;
         if lives == 1 { Ok(counter(snapshot)) } else { Err(unreadable()) }
     };
@@ -125,7 +176,7 @@ async fn the_operator_is_answered_on_the_admin_socket() {
     let answer = within(admin_client::call(&socket, "GET", "/status", None)).await.unwrap();
     assert_eq!(answer, (200, b"0".to_vec()));
 
-    let second = labman_io_tokio::start(admin_io(&socket), |_, _| Ok(counter(&Snapshot::default()))).await;
+    let second = labman_io_tokio::start(admin_io(&socket), |_, _, _| Ok(counter(&Snapshot::default()))).await;
     assert!(matches!(second, Err(StartError::AdminInUse { .. })), "it is taken");
 
     within(running.stop()).await;
@@ -144,7 +195,7 @@ async fn a_socket_left_by_a_crash_is_replaced_and_a_file_is_not() {
 
     let file = dir.path().join("notes.txt");
     std::fs::write(&file, "mine").unwrap();
-    let refused = labman_io_tokio::start(admin_io(&file), |_, _| Ok(counter(&Snapshot::default()))).await;
+    let refused = labman_io_tokio::start(admin_io(&file), |_, _, _| Ok(counter(&Snapshot::default()))).await;
     assert!(matches!(refused, Err(StartError::Admin { .. })));
     assert_eq!(std::fs::read(&file).unwrap(), b"mine");
 }

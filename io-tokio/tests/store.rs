@@ -28,7 +28,7 @@ async fn session(path: &Path, say: impl FnOnce(&mut Outbox) + Send + 'static) ->
     let (notes, mut completions) = witness();
     let (tell, told) = std::sync::mpsc::channel();
     let mut say = Some(say);
-    let running = labman_io_tokio::start(io(path), move |snapshot, _| {
+    let running = labman_io_tokio::start(io(path), move |snapshot, _, _| {
         tell.send(snapshot.clone()).unwrap();
         let notes = notes.clone();
         let script = Script::new(move |input, _| notes.note(&input));
@@ -121,7 +121,7 @@ async fn rows_come_back_in_key_order_in_pages_and_deleted_ones_do_not() {
 }
 
 fn idle(path: &Path) -> impl Future<Output = Result<labman_io_tokio::Running, StartError>> + use<> {
-    labman_io_tokio::start(io(path), |_, _| Ok(Script::new(|_, _| {})))
+    labman_io_tokio::start(io(path), |_, _, _| Ok(Script::new(|_, _| {})))
 }
 
 #[tokio::test]

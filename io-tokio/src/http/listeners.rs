@@ -55,14 +55,7 @@ impl Listeners {
 
     /// Starts an accept loop for each listener, for one generation.
     pub(crate) fn serve(&self, port: &Port, draining: watch::Receiver<bool>) {
-        let server = |surface| Server { surface, limits: self.limits.clone(), port: port.clone() };
-        if let Some(listener) = &self.public {
-            let (server, task_port, drained) = (server(Surface::Public), port.clone(), draining.clone());
-            let serve = move |socket, _, slot| {
-                task_port.spawn(server.clone().serve(socket, Some(slot), drained.clone()));
-            };
-            port.spawn(accept(listener.clone(), self.limits.clone(), draining.clone(), serve));
-        }
+        self.serve_http(port, draining.clone());
         if let Some(listener) = &self.portman {
             let (task_port, header_timeout) = (port.clone(), self.limits.header_timeout);
             let serve = move |socket, address, slot| {
@@ -71,6 +64,18 @@ impl Listeners {
                     portman.await;
                     drop::<Slot>(slot);
                 });
+            };
+            port.spawn(accept(listener.clone(), self.limits.clone(), draining, serve));
+        }
+    }
+
+    /// Only users and the operator: a Portman that finds nobody comes again by itself.
+    pub(crate) fn serve_http(&self, port: &Port, draining: watch::Receiver<bool>) {
+        let server = |surface| Server { surface, limits: self.limits.clone(), port: port.clone() };
+        if let Some(listener) = &self.public {
+            let (server, task_port, drained) = (server(Surface::Public), port.clone(), draining.clone());
+            let serve = move |socket, _, slot| {
+                task_port.spawn(server.clone().serve(socket, Some(slot), drained.clone()));
             };
             port.spawn(accept(listener.clone(), self.limits.clone(), draining.clone(), serve));
         }

@@ -37,6 +37,11 @@ impl Script {
         Self { out: Outbox::default(), react: Box::new(react), stopped: None }
     }
 
+    /// Stops at once.
+    pub fn that_has_stopped(why: &str) -> Self {
+        Self { stopped: Some(why.into()), ..Self::new(|_, _| {}) }
+    }
+
     /// Says something before its first input.
     pub fn saying(mut self, say: impl FnOnce(&mut Outbox)) -> Self {
         say(&mut self.out);
@@ -175,7 +180,7 @@ pub async fn within<T>(work: impl Future<Output = T>) -> T {
 /// Runs one scripted machine, which must start.
 pub async fn run(io: IoConfig, script: Script) -> Running {
     let mut script = Some(script);
-    labman_io_tokio::start(io, move |_, _| Ok(script.take().expect("this test's machine lives once")))
+    labman_io_tokio::start(io, move |_, _, _| Ok(script.take().expect("this test's machine lives once")))
         .await
         .expect("starts")
 }

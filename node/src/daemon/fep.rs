@@ -3,7 +3,7 @@
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 
-use labman_io_tokio::{HttpLimits, IoConfig, Running, StartError, StoreConfig, fresh_seed};
+use labman_io_tokio::{HttpLimits, IoConfig, Running, StartError, StoreConfig};
 use labman_proto_core::identity::{FepId, Identity};
 use labman_proto_core::portal::{self, Portal};
 
@@ -53,8 +53,8 @@ impl Fep {
             http: HttpLimits { connections_per_address: CONNECTIONS_PER_ADDRESS, ..HttpLimits::default() },
             ..IoConfig::default()
         };
-        let make = move |snapshot: &_, now| {
-            Portal::new(config.clone(), Identity::from_secret(&secret), fresh_seed(), snapshot, now)
+        let make = move |snapshot: &_, seed, now| {
+            Portal::new(config.clone(), Identity::from_secret(&secret), seed, snapshot, now)
         };
         let running = labman_io_tokio::start(io, make)
             .await

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use labman_io_tokio::{HttpLimits, IoConfig, MeshConfig, Running, StartError, StoreConfig, fresh_seed};
+use labman_io_tokio::{HttpLimits, IoConfig, MeshConfig, Running, StartError, StoreConfig};
 use labman_proto_core::identity::{Identity, NodeId};
 use labman_proto_core::node::Node;
 
@@ -53,9 +53,8 @@ impl Labmand {
             admin: Some(dir.admin()),
             http,
         };
-        // Each life draws anew: an id must never be drawn twice.
-        let make = move |snapshot: &_, now| {
-            Node::new(node.clone(), Identity::from_secret(&secret), fresh_seed(), snapshot, now)
+        let make = move |snapshot: &_, seed, now| {
+            Node::new(node.clone(), Identity::from_secret(&secret), seed, snapshot, now)
         };
         let running = labman_io_tokio::start(io, make)
             .await

@@ -1,6 +1,6 @@
 //! A Portman. It has no store, no key and no listener: it only dials its labman and asks its runtime.
 
-use labman_io_tokio::{IoConfig, Running, StartError, fresh_seed};
+use labman_io_tokio::{IoConfig, Running, StartError};
 use labman_proto_core::portman;
 
 use super::Failure;
@@ -12,7 +12,7 @@ pub struct Portman {
 impl Portman {
     pub async fn start(name: &str, config: portman::config::Config) -> Result<Self, Failure> {
         let io = IoConfig { name: name.to_string(), ..IoConfig::default() };
-        let make = move |_: &_, now| Ok(portman::Portman::new(config.clone(), fresh_seed(), now));
+        let make = move |_: &_, seed, now| Ok(portman::Portman::new(config.clone(), seed, now));
         let running = labman_io_tokio::start(io, make)
             .await
             .map_err(|why| Failure::Start { who: "portman", why: why.to_string() })?;

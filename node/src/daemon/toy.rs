@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use labman_io_tokio::{HttpLimits, IoConfig, Running, StartError, fresh_seed};
+use labman_io_tokio::{HttpLimits, IoConfig, Running, StartError};
 use labman_proto_core::toy;
 
 use super::{Failure, listen_tcp};
@@ -19,7 +19,7 @@ impl Toy {
         let http = HttpLimits { connections_per_address: usize::MAX, ..HttpLimits::default() };
         let io =
             IoConfig { name: name.to_string(), public_http: Some(listener), http, ..IoConfig::default() };
-        let make = move |_: &_, now| Ok(toy::Toy::new(config.clone(), fresh_seed(), now));
+        let make = move |_: &_, seed, now| Ok(toy::Toy::new(config.clone(), seed, now));
         let running = labman_io_tokio::start(io, make)
             .await
             .map_err(|why| Failure::Start { who: "the built-in runtime", why: why.to_string() })?;
