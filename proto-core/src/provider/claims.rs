@@ -47,6 +47,7 @@ enum Stored {
 }
 
 /// What a decision means for one receipt of a claim.
+#[derive(Clone)]
 enum Line {
     Paid,
     Disputed(String),
@@ -255,7 +256,6 @@ impl Claims {
                 cx.warn(alloc::format!("claim {claim} was refused: {}", refusal.message));
                 row.state = ClaimState::Rejected;
                 self.decided(cx, receipts, claim, |_| Line::Open);
-                self.look(cx.now.mono);
             }
             Answer::Given(bytes) => {
                 let decision = open::<ClaimDecision>(cx.me.net_id, Some(row.fep_id.0), &bytes);
@@ -272,17 +272,30 @@ impl Claims {
                     row.paid = Some(payout.amount);
                     row.rail_tx = Some(payout.rail_tx.chars().take(128).collect());
                 }
-                row.state = match decision.content.verdict {
-                    Verdict::Accepted | Verdict::Partial => ClaimState::Paid,
-                    Verdict::Rejected => ClaimState::Rejected,
-                };
-                if let Some(paid) = row.paid {
-                    cx.info(alloc::format!("claim {claim}: paid {paid} {}", row.currency));
-                }
                 let rejected = decision.content.rejected;
-                self.decided(cx, receipts, claim, |id| {
-                    let line = rejected.iter().find(|line| line.receipt_id == *id);
-                    line.map_or(Line::Paid, |line| Line::Disputed(line.reason.chars().take(256).collect()))
+                let named = |id: &ReceiptId| rejected.iter().find(|line| line.receipt_id == *id);
+                let accepted = row.receipts.iter().filter(|id| named(id).is_none());
+                let owed =
+                    accepted.filter_map(|id| receipts.open.get(id)).map(|receipt| receipt.receipt.payout.0);
+                let paid =
+                    row.paid == Some(Micros(owed.sum())) && decision.content.verdict != Verdict::Rejected;
+                row.state = if paid { ClaimState::Paid } else { ClaimState::Rejected };
+                if paid {
+                    cx.info(alloc::format!(
+                        "claim {claim}: paid {} {}",
+                        row.paid.unwrap_or_default(),
+                        row.currency
+                    ));
+                }
+                // A line is paid only by a payout that covers it, whatever the verdict says.
+                let unnamed = match row.paid {
+                    _ if paid => Line::Paid,
+                    Some(_) => Line::Disputed("the payout is not the sum of the lines it is for".into()),
+                    None => Line::Open,
+                };
+                self.decided(cx, receipts, claim, |id| match named(id) {
+                    Some(line) => Line::Disputed(line.reason.chars().take(256).collect()),
+                    None => unnamed.clone(),
                 });
             }
         }
@@ -319,5 +332,6 @@ impl Claims {
         }
         let op = cx.store(batch);
         self.storing.insert(op, Stored::Decided(claim));
+        self.look(cx.now.mono);
     }
 }

@@ -22,6 +22,8 @@ pub(crate) struct Fep {
     pub(crate) says: Option<(&'static str, u16, Vec<u8>)>,
     /// Changes an authorization before it is signed.
     pub(crate) twist: Option<fn(&mut JobAuthorization)>,
+    /// Changes a claim's decision before it is signed.
+    pub(crate) decision: Option<fn(&mut ClaimDecision)>,
     /// Who signs, if not the FEP.
     pub(crate) signer: Option<u8>,
     pub(crate) reports: Vec<UsageReport>,
@@ -86,7 +88,11 @@ impl Fep {
                 let claim = object::open::<Claim>(net(), None, body).expect("a claim");
                 self.claims.push(claim.content.clone());
                 let provider = NodeId(claim.signer);
-                seal(signer, paid(&claim.content, provider))
+                let mut decision = paid(&claim.content, provider);
+                if let Some(twist) = self.decision {
+                    twist(&mut decision);
+                }
+                seal(signer, decision)
             }
             _ => panic!("nobody calls {path}"),
         };

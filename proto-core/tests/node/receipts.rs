@@ -5,7 +5,7 @@ use labman_proto_core::money::Micros;
 use labman_proto_core::time::Span;
 use labman_proto_core::wire::envelope::Kind;
 use labman_proto_core::wire::ids::{AuthId, Hash, ReceiptId, RequestId};
-use labman_proto_core::wire::portal::Receipt;
+use labman_proto_core::wire::portal::{Receipt, Verdict};
 use labman_proto_core::wire::portman::{Fault, FromPortman};
 
 use super::jobs::{Shop, shop};
@@ -191,4 +191,34 @@ fn a_claim_decided_by_somebody_else_is_not_decided() {
     assert_eq!(shop.rig.disk.rows("receipts_paid").len(), 1);
     let ids: std::collections::BTreeSet<_> = shop.rig.fep.claims.iter().map(|claim| claim.claim_id).collect();
     assert_eq!(ids.len(), 1);
+}
+
+#[test]
+fn a_payout_that_is_not_the_sum_of_its_lines_pays_none_of_them() {
+    let (mut shop, order, stream) = delivered();
+    let receipt = order.receipt(&shop.rig, counts(10, 7));
+    shop.deliver(stream, FEP, &receipt);
+    shop.rig.fep.decision = Some(|decision| {
+        let payout = decision.payout.as_mut().unwrap();
+        payout.amount = Micros(payout.amount.0 - 1);
+    });
+    shop.rig.pass(Span::from_secs(60));
+    assert_eq!(shop.rig.disk.rows("receipts_paid").len(), 0);
+    assert_eq!(shop.rig.admin("/receipts")["receipts"][0]["state"], "disputed");
+}
+
+#[test]
+fn a_claim_rejected_without_a_word_on_its_lines_leaves_them_to_be_claimed_again() {
+    let (mut shop, order, stream) = delivered();
+    let receipt = order.receipt(&shop.rig, counts(10, 7));
+    shop.deliver(stream, FEP, &receipt);
+    shop.rig.fep.decision = Some(|decision| {
+        decision.verdict = Verdict::Rejected;
+        decision.payout = None;
+    });
+    shop.rig.pass(Span::from_secs(60));
+    assert_eq!(shop.rig.disk.rows("receipts_paid").len(), 0);
+    shop.rig.fep.decision = None;
+    shop.rig.pass(Span::from_secs(120));
+    assert_eq!(shop.rig.disk.rows("receipts_paid").len(), 1);
 }
