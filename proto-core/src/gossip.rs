@@ -72,7 +72,7 @@ impl Gossip {
         if self.own.capability.as_ref() == Some(&record) {
             return Vec::new();
         }
-        self.view.capability(cx.me.net_id, cx.me.node_id, &record);
+        self.view.capability(cx.me.network, cx.me.node_id, &record);
         self.own.capability = Some(record);
         self.sign(cx, Topic::Capability)
     }
@@ -108,15 +108,14 @@ impl Gossip {
         if header.sender == cx.me.node_id || !self.is_news(cx, topic, &header) {
             return Vec::new();
         }
-        let Ok(payload) = frame.open(cx.me.net_id) else {
+        let Ok(payload) = frame.open(cx.me.network) else {
             cx.warn(alloc::format!("dropped a record with a bad signature, said to be of {}", header.sender));
             return Vec::new();
         };
         let understood = match topic {
             Topic::Peer => cbor::decode(payload).map(|record| self.view.peer(header.sender, record)),
-            Topic::Capability => {
-                cbor::decode(payload).map(|record| self.view.capability(cx.me.net_id, header.sender, &record))
-            }
+            Topic::Capability => cbor::decode(payload)
+                .map(|record| self.view.capability(cx.me.network, header.sender, &record)),
         };
         if understood.is_err() {
             cx.debug(alloc::format!("dropped a malformed record of {}", header.sender));

@@ -1,11 +1,11 @@
 //! Who is who: ed25519 keys, and the ids that people see in base58.
 
+use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use core::fmt;
 use core::str::FromStr;
 
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
-use zeroize::Zeroizing;
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{given:?} is not an id: expected 32 bytes in base58, as `labmand id` prints it")]
@@ -81,38 +81,89 @@ impl NetId {
     }
 }
 
-/// A long-lived signing key. Not `Debug`, not `Clone`, wiped when dropped.
+/// Checks that `signature` over `message` was made with the key whose public half is `signer`.
+pub type Verify = fn(signer: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> bool;
+
+/// A network as its members see it: its id, and how signatures in it are checked.
+#[derive(Clone, Copy)]
+pub struct Network {
+    pub id: NetId,
+    verify: Verify,
+}
+
+impl Network {
+    /// A network whose signatures are what they are everywhere but in a simulator: ed25519.
+    pub fn of(name: &str) -> Self {
+        Self { id: NetId::of(name), verify: verify_strict }
+    }
+
+    pub(crate) fn verify(&self, signer: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> bool {
+        (self.verify)(signer, message, signature)
+    }
+}
+
+/// How a party makes signatures. The daemons' is ed25519; a simulator of thousands may take a cheaper one, and a replay
+/// one that only repeats what was signed before.
+pub trait Scheme: Send {
+    fn public_key(&self) -> [u8; 32];
+    fn sign(&self, message: &[u8]) -> [u8; 64];
+    /// How everybody checks what [`Self::sign`] makes.
+    fn verify(&self) -> Verify;
+}
+
+/// Who a machine is: its long-lived key, behind the scheme it signs by. Not `Debug`, not `Clone`.
 pub struct Identity {
-    key: SigningKey,
+    scheme: Box<dyn Scheme>,
+    public_key: [u8; 32],
 }
 
 impl Identity {
     /// From the 32 secret bytes of RFC 8032. The caller wipes its own copy.
     pub fn from_secret(secret: &[u8; 32]) -> Self {
-        Self { key: SigningKey::from_bytes(secret) }
+        Self::signing_by(Box::new(Ed25519(SigningKey::from_bytes(secret))))
+    }
+
+    pub fn signing_by(scheme: Box<dyn Scheme>) -> Self {
+        Self { public_key: scheme.public_key(), scheme }
     }
 
     pub fn node_id(&self) -> NodeId {
-        NodeId(self.key.verifying_key().to_bytes())
+        NodeId(self.public_key)
     }
 
     pub fn fep_id(&self) -> FepId {
-        FepId(self.key.verifying_key().to_bytes())
+        FepId(self.public_key)
     }
 
-    /// The secret, for the TLS layer, which must prove the same key.
-    pub fn secret(&self) -> Zeroizing<[u8; 32]> {
-        Zeroizing::new(self.key.to_bytes())
+    /// The network of that name, whose members sign as we do.
+    pub fn network(&self, name: &str) -> Network {
+        Network { id: NetId::of(name), verify: self.scheme.verify() }
     }
 
-    /// Signs `domain || parts...`.
     pub(crate) fn sign(&self, message: &[u8]) -> [u8; 64] {
-        self.key.sign(message).to_bytes()
+        self.scheme.sign(message)
     }
 }
 
-/// Strict verification (RFC 8032 with small-order and malleable points refused).
-pub(crate) fn verify(signer: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> bool {
+/// The key wipes itself when dropped.
+struct Ed25519(SigningKey);
+
+impl Scheme for Ed25519 {
+    fn public_key(&self) -> [u8; 32] {
+        self.0.verifying_key().to_bytes()
+    }
+
+    fn sign(&self, message: &[u8]) -> [u8; 64] {
+        self.0.sign(message).to_bytes()
+    }
+
+    fn verify(&self) -> Verify {
+        verify_strict
+    }
+}
+
+/// RFC 8032 with small-order and malleable points refused.
+fn verify_strict(signer: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> bool {
     VerifyingKey::from_bytes(signer)
         .is_ok_and(|key| key.verify_strict(message, &Signature::from_bytes(signature)).is_ok())
 }

@@ -306,7 +306,7 @@ impl Link {
         if header.seq <= self.seq_in {
             return Err("a message was repeated");
         }
-        let payload = frame.open(cx.me.net_id).map_err(|_| "a message whose signature does not hold")?;
+        let payload = frame.open(cx.me.network).map_err(|_| "a message whose signature does not hold")?;
         self.seq_in = header.seq;
         match kind {
             Some(Kind::Hello) => {

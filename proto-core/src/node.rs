@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::gateway::{self, Gateway, Mesh, Tell};
 use crate::gossip::{self, Gossip};
 use crate::http::Surface;
-use crate::identity::{Identity, NetId, NodeId};
+use crate::identity::{Identity, NodeId};
 use crate::labnet::{self, Labnet};
 use crate::machine::{
     Completion, Input, Level, LinkId, Machine, OpId, Outbox, Output, Peer, ResetCode, StreamId,
@@ -95,8 +95,8 @@ impl Node {
         };
         // The wall clock keeps a rolled-back disk from using an incarnation again; the disk, a rolled-back clock.
         let incarnation = now.wall.0.max(last.saturating_add(1));
-        let me =
-            Me { node_id: identity.node_id(), identity, net_id: NetId::of(&config.network), incarnation };
+        let network = identity.network(&config.network);
+        let me = Me { node_id: identity.node_id(), identity, network, incarnation };
         let gateway = match &config.gateway {
             Some(gateway) => {
                 Some(Gateway::new(gateway, &config.feps, seed.stream("gateway"), snapshot, now.mono)?)

@@ -140,7 +140,7 @@ impl Gateway {
                 return self.refuse(cx, id, &ApiError::unavailable("fep_unavailable", message));
             }
         };
-        match open::<JobAuthorization>(cx.me.net_id, Some(self.fep_id.0), &bytes) {
+        match open::<JobAuthorization>(cx.me.network, Some(self.fep_id.0), &bytes) {
             Ok(auth) if self.fits(cx, id, &plan, &auth) => self.run(cx, mesh, id, plan, auth),
             _ => {
                 cx.warn(format!("req_{id}: the FEP's authorization is not for what was asked"));

@@ -164,7 +164,7 @@ impl Settle {
             }
             // Nothing was delivered, and nothing is held any more.
             Answer::Given(bytes) if bytes.is_empty() && open_job.row.provider.is_none() => self.end(cx, id),
-            Answer::Given(bytes) => match open::<Receipt>(cx.me.net_id, Some(fep_id.0), &bytes) {
+            Answer::Given(bytes) => match open::<Receipt>(cx.me.network, Some(fep_id.0), &bytes) {
                 Ok(receipt) if receipt.content.request_id == id => {
                     open_job.row.state = JobState::Receipted;
                     open_job.row.receipt = Some(hex::encode(&bytes));
@@ -302,5 +302,5 @@ fn delivery(row: &JobRow) -> Option<Tell> {
 
 fn receipt_id(cx: &Cx<'_>, hex: &str) -> Option<ReceiptId> {
     let bytes = hex::decode(hex).ok()?;
-    open::<Receipt>(cx.me.net_id, None, &bytes).ok().map(|receipt| receipt.content.receipt_id)
+    open::<Receipt>(cx.me.network, None, &bytes).ok().map(|receipt| receipt.content.receipt_id)
 }

@@ -2,7 +2,7 @@
 
 use alloc::{collections::BTreeMap, vec::Vec};
 
-use crate::identity::{NetId, NodeId};
+use crate::identity::{Network, NodeId};
 use crate::limits::OFFERS;
 use crate::wire::mesh::{CapabilityRecord, PeerRecord};
 use crate::wire::object::{Sealed, open};
@@ -35,13 +35,13 @@ impl View {
     }
 
     /// Offers that their provider did not sign are left out. One that was verified before is not verified again.
-    pub(crate) fn capability(&mut self, net_id: NetId, node_id: NodeId, record: &CapabilityRecord) {
+    pub(crate) fn capability(&mut self, network: Network, node_id: NodeId, record: &CapabilityRecord) {
         let known = self.served.remove(&node_id).unwrap_or_default();
         let served = record.hosted.iter().take(OFFERS).filter_map(|hosted| {
             let same = known.iter().find(|one| one.offer.bytes == hosted.offer);
             let offer = match same {
                 Some(one) => one.offer.clone(),
-                None => open(net_id, Some(node_id.0), &hosted.offer.0).ok()?,
+                None => open(network, Some(node_id.0), &hosted.offer.0).ok()?,
             };
             Some(Served { offer, slots: hosted.slots })
         });

@@ -74,7 +74,7 @@ impl Conversation {
                         return Err("a frame was repeated");
                     }
                     let payload =
-                        frame.open(cx.me.net_id).map_err(|_| "a frame whose signature does not hold")?;
+                        frame.open(cx.me.network).map_err(|_| "a frame whose signature does not hold")?;
                     self.seq_in = header.seq;
                     (header.kind, payload.to_vec(), frame.bytes().len())
                 }

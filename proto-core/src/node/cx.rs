@@ -4,7 +4,7 @@
 use alloc::{collections::BTreeMap, string::String, vec::Vec};
 
 use crate::http::{RequestHead, ResponseHead};
-use crate::identity::{Identity, NetId, NodeId};
+use crate::identity::{Identity, Network, NodeId};
 use crate::machine::{Level, LinkId, OpId, Outbox, ResetCode, StreamId, Target};
 use crate::node::loopback::{Arrival, Loopback, SELF_LINK};
 use crate::store::{Range, Write};
@@ -38,7 +38,7 @@ impl Room {
 pub(crate) struct Me {
     pub(crate) identity: Identity,
     pub(crate) node_id: NodeId,
-    pub(crate) net_id: NetId,
+    pub(crate) network: Network,
     pub(crate) incarnation: u64,
 }
 
@@ -54,7 +54,7 @@ impl Me {
     ) -> SignedFrame {
         let header = Header {
             kind: kind as u16,
-            net_id: self.net_id,
+            net_id: self.network.id,
             sender: self.node_id,
             dest,
             incarnation: self.incarnation,
@@ -66,7 +66,7 @@ impl Me {
     }
 
     pub(crate) fn seal<T: Object>(&self, content: T) -> Sealed<T> {
-        seal(&self.identity, self.net_id, content)
+        seal(&self.identity, self.network.id, content)
     }
 }
 

@@ -24,7 +24,7 @@ use super::rows::{HOLDS, Kind, REQUESTS, RequestRow, auth_key};
 use super::writer::{Commit, Then};
 
 pub(super) fn handle(fep: &Fep, books: &mut Books, now: Now, stream: StreamId, body: &[u8]) -> Stepped {
-    let sealed = object::open::<AuthorizeRequest>(fep.net_id, None, body)?;
+    let sealed = object::open::<AuthorizeRequest>(fep.network, None, body)?;
     let (gateway, request) = (NodeId(sealed.signer), sealed.content);
     fep.must_be_us(request.fep_id)?;
     must_be_fresh(now, request.issued_ms)?;
@@ -67,7 +67,7 @@ pub(super) fn handle(fep: &Fep, books: &mut Books, now: Now, stream: StreamId, b
         attempts,
         key_id: key_id(&fep.fep_id.0),
     };
-    let authorization = object::seal(&fep.identity, fep.net_id, authorization);
+    let authorization = object::seal(&fep.identity, fep.network.id, authorization);
     let hold_made = Hold { user, digest, authorization, offers, expires: holds::expiry(now, request.ttl_s) };
     let once =
         RequestRow { gateway, request_id: request.request_id, user, digest, hold, issued_ms: now.wall.0 };
@@ -123,7 +123,7 @@ fn attempts(fep: &Fep, now: Now, request: &AuthorizeRequest) -> Result<(Vec<Atte
     let (mut attempts, mut offers) = (Vec::new(), Vec::new());
     for (at, bytes) in request.offers.iter().enumerate() {
         let bad = |what: &str| Refused::bad_request(alloc::format!("offer {at}: {what}"));
-        let sealed = object::open::<Offer>(fep.net_id, None, &bytes.0)
+        let sealed = object::open::<Offer>(fep.network, None, &bytes.0)
             .map_err(|error| bad(&alloc::format!("{error}")))?;
         let offer = sealed.content;
         if offer.valid_until_ms <= now.wall.0 {

@@ -1,6 +1,6 @@
 //! What every room of a portal works on: who we are, and what we know.
 
-use crate::identity::{FepId, Identity, NetId};
+use crate::identity::{FepId, Identity, Network};
 use crate::store::{BadRow, Row, Snapshot, Write};
 use crate::time::Now;
 
@@ -16,13 +16,13 @@ pub(super) struct Fep {
     pub(super) config: Config,
     pub(super) identity: Identity,
     pub(super) fep_id: FepId,
-    pub(super) net_id: NetId,
+    pub(super) network: Network,
 }
 
 impl Fep {
     pub(super) fn new(config: Config, identity: Identity) -> Self {
-        let (fep_id, net_id) = (identity.fep_id(), NetId::of(&config.network));
-        Self { config, identity, fep_id, net_id }
+        let (fep_id, network) = (identity.fep_id(), identity.network(&config.network));
+        Self { config, identity, fep_id, network }
     }
 
     pub(super) fn must_be_us(&self, fep_id: FepId) -> Result<(), Refused> {
@@ -59,7 +59,7 @@ impl Books {
             }
         }
         let mut ledger = Ledger::load(snapshot, currency, last.journal)?;
-        let holds = Holds::load(snapshot, fep.net_id, fep.fep_id, now)?;
+        let holds = Holds::load(snapshot, fep.network, fep.fep_id, now)?;
         for hold in holds.iter() {
             ledger.set_aside(hold.user, hold.amount()).map_err(|refusal| BadRow {
                 table: HOLDS.name,

@@ -27,7 +27,7 @@ use super::rows::{CLAIMS, ClaimRow, Kind, PAYOUTS, PayoutRow, RAIL, Signed, clai
 use super::writer::{Commit, Then};
 
 pub(super) fn handle(fep: &Fep, books: &Books, now: Now, body: &[u8]) -> Stepped {
-    let sealed = object::open::<Claim>(fep.net_id, None, body)?;
+    let sealed = object::open::<Claim>(fep.network, None, body)?;
     fep.must_be_us(sealed.content.fep_id)?;
     must_be_whole(&sealed.content)?;
     let provider = NodeId(sealed.signer);
@@ -196,5 +196,5 @@ fn decision(
         payout,
         decided_ms: now.wall.0,
     };
-    object::seal(&fep.identity, fep.net_id, decision)
+    object::seal(&fep.identity, fep.network.id, decision)
 }

@@ -11,7 +11,7 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
-use crate::identity::{FepId, NetId, NodeId};
+use crate::identity::{FepId, Network, NodeId};
 use crate::limits::HOLD_GRACE;
 use crate::machine::StreamId;
 use crate::money::Micros;
@@ -81,13 +81,18 @@ pub(super) struct Holds {
 }
 
 impl Holds {
-    pub(super) fn load(snapshot: &Snapshot, net_id: NetId, fep_id: FepId, now: Now) -> Result<Self, BadRow> {
+    pub(super) fn load(
+        snapshot: &Snapshot,
+        network: Network,
+        fep_id: FepId,
+        now: Now,
+    ) -> Result<Self, BadRow> {
         let mut holds = Self::default();
         for row in snapshot.of(HOLDS) {
             let bad = |what| BadRow { table: HOLDS.name, key: row.key.clone(), what };
             let HoldRow { user, digest, authorization, offers } = row.parse(HOLDS)?;
             let authorization: Sealed<JobAuthorization> =
-                object::open(net_id, Some(fep_id.0), &authorization.0)
+                object::open(network, Some(fep_id.0), &authorization.0)
                     .map_err(|error| bad(alloc::format!("{error}")))?;
             if offers.len() != authorization.content.attempts.len() {
                 return Err(bad("it has not one offer for each attempt".into()));

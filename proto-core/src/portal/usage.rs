@@ -25,7 +25,7 @@ use super::rows::{HOLDS, Kind, Outcome, RESOLUTIONS, ResolutionRow, Signed, auth
 use super::writer::{Commit, Then};
 
 pub(super) fn handle(fep: &Fep, books: &mut Books, now: Now, stream: StreamId, body: &[u8]) -> Stepped {
-    let sealed = object::open::<UsageReport>(fep.net_id, None, body)?;
+    let sealed = object::open::<UsageReport>(fep.network, None, body)?;
     let (gateway, report) = (NodeId(sealed.signer), sealed.content);
     fep.must_be_us(report.fep_id)?;
     books.accounts.enrolled(gateway)?;
@@ -156,7 +156,7 @@ fn capture(
         ],
     };
     let mut batch = post(books, entry)?;
-    let receipt = object::seal(&fep.identity, fep.net_id, receipt);
+    let receipt = object::seal(&fep.identity, fep.network.id, receipt);
     let outcome = Outcome::Captured { attempt, receipt: Signed(receipt.bytes.0.clone()) };
     batch.extend(books.receipts.add(&receipt));
     batch.extend(resolve(auth_id, gateway, outcome, receipt.content.issued_ms));

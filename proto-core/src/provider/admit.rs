@@ -55,7 +55,7 @@ impl Provider {
             Some(true) => {}
         }
         let body = JobBody::parse(body).map_err(|what| no(BadRequest, what))?;
-        let auth = open::<JobAuthorization>(cx.me.net_id, Some(request.fep_id.0), &request.authorization.0);
+        let auth = open::<JobAuthorization>(cx.me.network, Some(request.fep_id.0), &request.authorization.0);
         let auth =
             auth.map_err(|_| no(BadAuthorization, "the authorization's signature does not hold"))?.content;
         let attempt = auth.attempts.get(usize::from(request.attempt));

@@ -258,7 +258,7 @@ impl Claims {
                 self.decided(cx, receipts, claim, |_| Line::Open);
             }
             Answer::Given(bytes) => {
-                let decision = open::<ClaimDecision>(cx.me.net_id, Some(row.fep_id.0), &bytes);
+                let decision = open::<ClaimDecision>(cx.me.network, Some(row.fep_id.0), &bytes);
                 let Some(decision) = decision.ok().filter(|decision| decision.content.claim_id == claim)
                 else {
                     cx.warn(alloc::format!("claim {claim}: the FEP's decision does not hold; asking again"));

@@ -103,7 +103,7 @@ impl Receipts {
     }
 
     pub(super) fn take(&mut self, cx: &mut Cx<'_>, feps: &[FepId], from: From, bytes: &[u8]) -> Taken {
-        let receipt = match open::<Receipt>(cx.me.net_id, None, bytes) {
+        let receipt = match open::<Receipt>(cx.me.network, None, bytes) {
             Ok(receipt) => receipt,
             Err(_) => return Taken::Refused(None, "its signature does not hold"),
         };

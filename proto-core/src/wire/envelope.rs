@@ -14,7 +14,7 @@
 
 use alloc::vec::Vec;
 
-use crate::identity::{Identity, NetId, NodeId, verify};
+use crate::identity::{Identity, NetId, Network, NodeId};
 use crate::limits::{BODY_FRAME, CONTROL_FRAME, GOSSIP_FRAME};
 use crate::time::{Span, Wall};
 
@@ -183,8 +183,8 @@ impl SignedFrame {
     }
 
     /// The payload, if network and signature hold.
-    pub fn open(&self, net_id: NetId) -> Result<&[u8], BadFrame> {
-        if self.header.net_id != net_id {
+    pub fn open(&self, network: Network) -> Result<&[u8], BadFrame> {
+        if self.header.net_id != network.id {
             return Err(BadFrame::Network);
         }
         let body = self.signed_part();
@@ -192,7 +192,7 @@ impl SignedFrame {
         let mut message = Vec::with_capacity(DOMAIN.len() + body.len());
         message.extend_from_slice(DOMAIN);
         message.extend_from_slice(body);
-        if !verify(&self.header.sender.0, &message, signature) {
+        if !network.verify(&self.header.sender.0, &message, signature) {
             return Err(BadFrame::Signature);
         }
         body.get(HEADER..).ok_or(BadFrame::Length)
@@ -324,13 +324,13 @@ mod tests {
     #[test]
     fn any_flipped_bit_is_rejected() {
         let good = frame();
-        assert_eq!(good.open(NetId::of("test")), Ok(&b"\xa0"[..]));
+        assert_eq!(good.open(Network::of("test")), Ok(&b"\xa0"[..]));
         for at in 0..good.bytes().len() {
             for bit in 0..8 {
                 let mut bytes = good.bytes().to_vec();
                 bytes[at] ^= 1 << bit;
                 let opened =
-                    SignedFrame::parse(bytes).and_then(|f| f.open(NetId::of("test")).map(<[u8]>::to_vec));
+                    SignedFrame::parse(bytes).and_then(|f| f.open(Network::of("test")).map(<[u8]>::to_vec));
                 assert!(opened.is_err(), "byte {at}, bit {bit}");
             }
         }
@@ -338,7 +338,7 @@ mod tests {
 
     #[test]
     fn a_frame_of_another_network_is_rejected() {
-        assert_eq!(frame().open(NetId::of("other")), Err(BadFrame::Network));
+        assert_eq!(frame().open(Network::of("other")), Err(BadFrame::Network));
     }
 
     proptest! {

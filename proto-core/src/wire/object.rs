@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 
 use minicbor::{Decode, Encode};
 
-use crate::identity::{Identity, NetId, verify};
+use crate::identity::{Identity, NetId, Network};
 use crate::wire::cbor;
 
 const VERSION: u8 = 1;
@@ -68,7 +68,7 @@ pub fn seal<T: Object>(identity: &Identity, net_id: NetId, content: T) -> Sealed
 
 /// Reads an object, if it is whole, of this kind and network, by `signer` where one is given, and its signature holds.
 pub fn open<T: Object>(
-    net_id: NetId,
+    network: Network,
     signer: Option<[u8; 32]>,
     bytes: &[u8],
 ) -> Result<Sealed<T>, BadObject> {
@@ -81,7 +81,7 @@ pub fn open<T: Object>(
     let (net, rest) = rest.split_first_chunk::<8>().ok_or(BadObject::Length)?;
     let (by, len) = rest.split_first_chunk::<32>().ok_or(BadObject::Length)?;
     let len: [u8; 4] = len.try_into().map_err(|_| BadObject::Length)?;
-    if *version != VERSION || u16::from_be_bytes([*kind_high, *kind_low]) != T::KIND || *net != net_id.0 {
+    if *version != VERSION || u16::from_be_bytes([*kind_high, *kind_low]) != T::KIND || *net != network.id.0 {
         return Err(BadObject::Foreign);
     }
     if u32::from_be_bytes(len) as usize != payload.len() {
@@ -93,7 +93,7 @@ pub fn open<T: Object>(
     let mut message = Vec::with_capacity(DOMAIN.len() + signed.len());
     message.extend_from_slice(DOMAIN);
     message.extend_from_slice(signed);
-    if !verify(by, &message, signature) {
+    if !network.verify(by, &message, signature) {
         return Err(BadObject::Signature);
     }
     let content = cbor::decode(payload)?;

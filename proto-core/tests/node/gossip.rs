@@ -74,7 +74,7 @@ fn a_record_that_is_not_what_it_should_be_is_neither_believed_nor_passed_on() {
     let payload = peer_record("a:1");
     let mut flipped = sign(STRANGER, good, &payload);
     *flipped.last_mut().unwrap() ^= 1;
-    let mut other_net = net();
+    let mut other_net = net().id;
     other_net.0[3] ^= 1;
     let later = |ms: u64| Wall(rig.now.wall.0 + ms);
     let wrong = [

@@ -26,7 +26,7 @@ pub(crate) struct Peer {
 pub(crate) fn header(number: u8, kind: Kind, seq: u64) -> Header {
     Header {
         kind: kind as u16,
-        net_id: net(),
+        net_id: net().id,
         sender: node(number),
         dest: Some(node(NODE)),
         incarnation: 1,

@@ -31,7 +31,7 @@ fn is_cut_off(what: &str, admitted: bool, frame: impl Fn(&mut Peer) -> Vec<u8>) 
 fn a_wrong_frame_on_the_control_stream_closes_its_link_and_no_other() {
     let good = |peer: &mut Peer| header(PEER, Kind::ReceiptAck, peer.next_seq());
     is_cut_off("another network", true, |peer| {
-        let mut other = net();
+        let mut other = net().id;
         other.0[0] ^= 1;
         sign(PEER, Header { net_id: other, ..good(peer) }, b"\xa0")
     });

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use labman_proto_core::economics::Price;
 use labman_proto_core::http::{RequestHead, ResponseHead, Surface};
-use labman_proto_core::identity::{Identity, NetId, NodeId};
+use labman_proto_core::identity::{Identity, Network, NodeId};
 use labman_proto_core::limits::STREAM_WINDOW;
 use labman_proto_core::machine::{
     Completion, DownReason, Input, LinkId, Machine, Op, OpId, Output, Peer, ResetCode, StreamId,
@@ -37,12 +37,12 @@ pub(crate) fn node(number: u8) -> NodeId {
     identity(number).node_id()
 }
 
-pub(crate) fn net() -> NetId {
-    NetId::of("test")
+pub(crate) fn net() -> Network {
+    Network::of("test")
 }
 
 pub(crate) fn seal<T: Object>(signer: u8, content: T) -> Vec<u8> {
-    object::seal(&identity(signer), net(), content).bytes.0
+    object::seal(&identity(signer), net().id, content).bytes.0
 }
 
 /// 2 micros for an input token, 5 for an output token.

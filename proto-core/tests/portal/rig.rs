@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use labman_proto_core::economics::{Counts, merkle};
 use labman_proto_core::economics::{Fees, Price};
 use labman_proto_core::http::{RequestHead, Surface};
-use labman_proto_core::identity::{Identity, NetId, NodeId};
+use labman_proto_core::identity::{Identity, Network, NodeId};
 use labman_proto_core::limits::STREAM_WINDOW;
 use labman_proto_core::machine::{Input, Machine, Op, OpId, Output, ResetCode, StreamId};
 use labman_proto_core::money::Micros;
@@ -41,12 +41,12 @@ pub(crate) fn node(number: u8) -> NodeId {
     identity(number).node_id()
 }
 
-pub(crate) fn net() -> NetId {
-    NetId::of("test")
+pub(crate) fn net() -> Network {
+    Network::of("test")
 }
 
 pub(crate) fn seal<T: Object>(signer: u8, content: T) -> Vec<u8> {
-    object::seal(&identity(signer), net(), content).bytes.0
+    object::seal(&identity(signer), net().id, content).bytes.0
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

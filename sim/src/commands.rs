@@ -1,0 +1,45 @@
+//! The command line: one file a command.
+
+mod run;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "labman-sim", version, about = "Runs labman meshes on a virtual clock")]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run scenario files, and fail if a check or an expectation does
+    Run(run::Args),
+}
+
+/// What a command comes to. `Err`: it could not be carried out, and why.
+type Outcome = Result<ExitCode, String>;
+
+impl Cli {
+    pub(crate) fn execute(self) -> ExitCode {
+        let outcome = match self.command {
+            Command::Run(args) => args.execute(),
+        };
+        outcome.unwrap_or_else(|why| {
+            eprintln!("error: {why}");
+            ExitCode::from(2)
+        })
+    }
+}
+
+fn verdict(passed: bool) -> ExitCode {
+    if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Prints to stdout. Whoever reads only the beginning has closed the pipe by then; the verdict is the exit code.
+fn print(page: &str) {
+    let _ = writeln!(std::io::stdout(), "{page}");
+}
