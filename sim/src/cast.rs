@@ -13,8 +13,10 @@ use labman_proto_core::toy::{self, Toy};
 use labman_proto_core::wire::portal::PayoutTo;
 
 use crate::host::{Address, Build, Spec};
+use crate::net::geography::Place;
 use crate::operator::Operator;
-use crate::scenario::{self, Scenario};
+use crate::scenario::{self, Scenario, Scheme};
+use crate::tag;
 use crate::users::User;
 
 /// One machine of any kind. A match, not a pointer to a trait: runners ask users and operators what they know.
@@ -70,11 +72,21 @@ pub struct Cast<'a> {
 
 impl Cast<'_> {
     pub fn fep_id(&self) -> FepId {
-        identity(self.seed, &self.scenario.fep.name).fep_id()
+        self.identity_of(&self.scenario.fep.name)().fep_id()
     }
 
     pub fn node_id(&self, name: &str) -> NodeId {
-        identity(self.seed, name).node_id()
+        self.identity_of(name)().node_id()
+    }
+
+    /// Makes that party's identity, once for each of its lives.
+    fn identity_of(&self, name: &str) -> impl Fn() -> Identity + Send + use<> {
+        let secret = self.seed.child("identity").child(name).0;
+        let scheme = self.scenario.scheme;
+        move || match scheme {
+            Scheme::Ed25519 => Identity::from_secret(&secret),
+            Scheme::Tag => tag::identity(&secret),
+        }
     }
 
     pub fn operator(&self) -> Spec<Resident> {
@@ -89,9 +101,9 @@ impl Cast<'_> {
             currency: fep.currency.clone(),
             fees: fep.fees,
         };
-        let (seed, name) = (self.seed, fep.name.clone());
+        let identity = self.identity_of(&fep.name);
         let build: Build<_> = Box::new(move |draws, snapshot, now| {
-            let portal = Portal::new(config.clone(), identity(seed, &name), draws, snapshot, now);
+            let portal = Portal::new(config.clone(), identity(), draws, snapshot, now);
             portal.map(|portal| Resident::Portal(Box::new(portal))).map_err(|bad| bad.to_string())
         });
         let name = &fep.name;
@@ -109,7 +121,7 @@ impl Cast<'_> {
             gateway: Some(role),
             ..self.node_config()
         };
-        self.node(name, gateway.wall_offset_ms, config)
+        Spec { reachable: !gateway.nat, ..self.node(name, gateway.wall_offset_ms, config) }
     }
 
     pub fn provider(&self, provider: &scenario::Provider) -> Spec<Resident> {
@@ -161,9 +173,9 @@ impl Cast<'_> {
     }
 
     fn node(&self, name: &str, wall_offset_ms: i64, config: node::config::Config) -> Spec<Resident> {
-        let (seed, own) = (self.seed, name.to_owned());
+        let identity = self.identity_of(name);
         let build: Build<_> = Box::new(move |draws, snapshot, now| {
-            let node = Node::new(config.clone(), identity(seed, &own), draws, snapshot, now);
+            let node = Node::new(config.clone(), identity(), draws, snapshot, now);
             node.map(|node| Resident::Node(Box::new(node))).map_err(|bad| bad.to_string())
         });
         let addresses = vec![
@@ -218,11 +230,15 @@ impl Cast<'_> {
     }
 
     fn host(&self, name: String, addresses: Vec<Address>, build: Build<Resident>) -> Spec<Resident> {
+        let place = (self.scenario.latency.geography)
+            .then(|| Place::draw(&mut self.seed.child("place").stream(&name)));
         Spec {
             name,
             addresses,
             node_id: None,
             local: false,
+            reachable: true,
+            place,
             wall_offset_ms: 0,
             disk: self.scenario.latency.disk,
             build,
@@ -241,8 +257,4 @@ fn runtime_name(provider: &scenario::Provider, portman: &scenario::Portman) -> S
 
 fn mesh_address(name: &str) -> String {
     format!("{name}:4433")
-}
-
-fn identity(seed: Seed, name: &str) -> Identity {
-    Identity::from_secret(&seed.child("identity").child(name).0)
 }

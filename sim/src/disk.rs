@@ -10,14 +10,41 @@ use labman_proto_core::store::{Range, Row, Snapshot, StoreError, Table, Write};
 
 #[derive(Debug, Default)]
 pub struct Disk {
-    durable: BTreeMap<(Table, String), Vec<u8>>,
+    durable: Rows,
     pending: VecDeque<(OpId, Request)>,
+    trouble: Option<Trouble>,
+    /// The last write was refused.
+    refused: bool,
+    /// What stood in the place of a row that a crash made unreadable.
+    torn: Option<((Table, String), Option<Vec<u8>>)>,
+    /// An earlier state, to be rolled back to.
+    mark: Option<Rows>,
 }
+
+type Rows = BTreeMap<(Table, String), Vec<u8>>;
 
 #[derive(Debug)]
 pub enum Request {
     Store(Vec<Write>),
     Read(Range),
+}
+
+/// What is wrong with a disk while it is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// No write succeeds.
+    Full,
+    /// The write after so many others fails, once.
+    FailsAfter(u32),
+}
+
+/// What became of writes that were under way when the power went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Crash {
+    /// So many of them got to the platter, though nobody was told; the rest never happened.
+    pub reached: usize,
+    /// The next one left a row that can't be read any more, if it touched one that is read at start.
+    pub torn: bool,
 }
 
 impl Disk {
@@ -30,7 +57,10 @@ impl Disk {
     pub fn finish(&mut self) -> Option<(OpId, Completion)> {
         let (op, request) = self.pending.pop_front()?;
         let completion = match request {
-            Request::Store(batch) => Completion::Stored(self.apply(batch)),
+            Request::Store(batch) => Completion::Stored(match self.refuses() {
+                true => Err(StoreError::Failed("the simulated disk refuses to write".into())),
+                false => self.apply(batch),
+            }),
             Request::Read(range) => Completion::Page(Ok(self.read(&range))),
         };
         Some((op, completion))
@@ -41,14 +71,60 @@ impl Disk {
         self.pending.len()
     }
 
-    /// Power is lost: of the operations under way the first `reached` got to the platter, though nobody was told; the
-    /// rest never happened.
-    pub fn crash(&mut self, reached: usize) {
-        for (_, request) in std::mem::take(&mut self.pending).into_iter().take(reached) {
-            if let Request::Store(batch) = request {
+    pub fn set_trouble(&mut self, trouble: Option<Trouble>) {
+        self.trouble = trouble;
+    }
+
+    /// Whether the last write was refused: then a machine may stop.
+    pub fn has_refused(&self) -> bool {
+        self.refused
+    }
+
+    /// Power is lost. Says how many writes were lost, and whether one was torn.
+    pub fn crash(&mut self, crash: Crash) -> (usize, bool) {
+        let mut lost = 0;
+        let mut tore = false;
+        for (index, (_, request)) in std::mem::take(&mut self.pending).into_iter().enumerate() {
+            let Request::Store(batch) = request else { continue };
+            if index < crash.reached {
                 // A batch that conflicts leaves no trace, and there is nobody left to tell.
                 let _ = self.apply(batch);
+                continue;
             }
+            lost += 1;
+            if crash.torn && self.torn.is_none() {
+                tore = self.tear(&batch);
+            }
+        }
+        (lost, tore)
+    }
+
+    /// A row that a crash left unreadable is there. Whoever keeps the disk can bring back what it was: [`Self::mend`].
+    pub fn is_torn(&self) -> bool {
+        self.torn.is_some()
+    }
+
+    pub fn mend(&mut self) {
+        match self.torn.take() {
+            Some((slot, Some(before))) => {
+                self.durable.insert(slot, before);
+            }
+            Some((slot, None)) => {
+                self.durable.remove(&slot);
+            }
+            None => {}
+        }
+    }
+
+    /// Remembers the present state.
+    pub fn mark(&mut self) {
+        self.mark = Some(self.durable.clone());
+    }
+
+    /// Returns to the state that was remembered, as a disk that lied about its writes does, or a restored backup.
+    pub fn roll_back(&mut self) {
+        if let Some(mark) = self.mark.take() {
+            (self.durable, self.torn) = (mark, None);
         }
     }
 
@@ -57,6 +133,35 @@ impl Disk {
         let live = self.durable.iter().filter(|((table, _), _)| table.at_start);
         let rows = live.map(|((table, key), value)| (*table, Row { key: key.clone(), value: value.clone() }));
         Snapshot { rows: rows.collect() }
+    }
+
+    fn refuses(&mut self) -> bool {
+        self.refused = match &mut self.trouble {
+            None => false,
+            Some(Trouble::Full) => true,
+            Some(Trouble::FailsAfter(0)) => {
+                self.trouble = None;
+                true
+            }
+            Some(Trouble::FailsAfter(others)) => {
+                *others -= 1;
+                false
+            }
+        };
+        self.refused
+    }
+
+    fn tear(&mut self, batch: &[Write]) -> bool {
+        let touched = batch.iter().find_map(|write| match write {
+            Write::Put(table, row) | Write::Insert(table, row) if table.at_start => Some((*table, row)),
+            Write::Put(..) | Write::Insert(..) | Write::Delete(..) => None,
+        });
+        let Some((table, row)) = touched else { return false };
+        let slot = (table, row.key.clone());
+        let half = row.value.get(..row.value.len() / 2).unwrap_or_default().to_vec();
+        let before = self.durable.insert(slot.clone(), half);
+        self.torn = Some((slot, before));
+        true
     }
 
     fn apply(&mut self, batch: Vec<Write>) -> Result<(), StoreError> {
@@ -155,8 +260,44 @@ mod tests {
             disk.start(OpId(1), Request::Store(vec![Write::Put(LIVE, row(key))]));
         }
         disk.finish();
-        disk.crash(1);
+        assert_eq!(disk.crash(Crash { reached: 1, torn: false }), (1, false));
         assert_eq!((disk.pending(), disk.finish()), (0, None));
         assert_eq!(keys(&mut disk, LIVE, 9), ["a", "b"], "a was done, b reached the platter, c was lost");
+    }
+
+    #[test]
+    fn a_torn_row_is_unreadable_until_it_is_mended() {
+        let mut disk = Disk::default();
+        store(&mut disk, vec![Write::Put(LIVE, row("a"))]);
+        let longer = Row { key: "a".into(), value: br#"{"n":1}"#.to_vec() };
+        disk.start(OpId(1), Request::Store(vec![Write::Put(PAST, row("p")), Write::Put(LIVE, longer)]));
+        assert_eq!(disk.crash(Crash { reached: 0, torn: true }), (1, true));
+        assert_eq!(disk.snapshot().rows[0].1.value, b"{\"n");
+        assert!(disk.is_torn() && keys(&mut disk, PAST, 9).is_empty(), "the batch is lost");
+        disk.mend();
+        assert_eq!(disk.snapshot().rows, [(LIVE, row("a"))]);
+    }
+
+    #[test]
+    fn a_full_disk_refuses_and_a_failing_one_fails_once() {
+        let mut disk = Disk::default();
+        let failed = |disk: &mut Disk, key: &str| {
+            store(disk, vec![Write::Put(LIVE, row(key))]) != Completion::Stored(Ok(()))
+        };
+        disk.set_trouble(Some(Trouble::Full));
+        assert!(failed(&mut disk, "a") && failed(&mut disk, "b"));
+        disk.set_trouble(Some(Trouble::FailsAfter(1)));
+        assert!(!failed(&mut disk, "c") && failed(&mut disk, "d") && !failed(&mut disk, "e"));
+        assert_eq!(keys(&mut disk, LIVE, 9), ["c", "e"]);
+    }
+
+    #[test]
+    fn a_disk_that_is_rolled_back_has_forgotten_what_it_had_acknowledged() {
+        let mut disk = Disk::default();
+        store(&mut disk, vec![Write::Put(LIVE, row("a"))]);
+        disk.mark();
+        store(&mut disk, vec![Write::Put(LIVE, row("b"))]);
+        disk.roll_back();
+        assert_eq!(keys(&mut disk, LIVE, 9), ["a"]);
     }
 }

@@ -13,8 +13,9 @@ use labman_proto_core::store::Snapshot;
 use labman_proto_core::time::{Now, Time, Wake};
 
 use crate::clock::Clock;
-use crate::disk::Disk;
+use crate::disk::{Crash, Disk};
 use crate::engine::Alarm;
+use crate::net::geography::Place;
 use crate::net::latency::Latency;
 use crate::net::link::LinkKey;
 use crate::net::stream::{Side, StreamKey};
@@ -34,6 +35,10 @@ pub struct Spec<M> {
     pub node_id: Option<NodeId>,
     /// Reached within one home only, as a runtime is by its Portman.
     pub local: bool,
+    /// Mesh peers may dial it; behind most NATs they may not.
+    pub reachable: bool,
+    /// Where it stands, if that decides how long things take.
+    pub place: Option<Place>,
     pub wall_offset_ms: i64,
     pub disk: Latency,
     pub build: Build<M>,
@@ -52,10 +57,19 @@ pub struct Host<M> {
     pub name: String,
     pub node_id: Option<NodeId>,
     pub local: bool,
+    pub reachable: bool,
+    pub place: Option<Place>,
     pub disk: Disk,
     pub disk_latency: Latency,
     /// When the last operation under way on the disk ends.
     pub disk_busy_until: Time,
+    /// How many times slower the disk is than it should be.
+    pub disk_slowness: u64,
+    /// It dies while its next write is under way.
+    pub dies_writing: Option<Death>,
+    /// Its process does nothing until then.
+    pub stalled_until: Time,
+    pub clock: Clock,
     pub alarm: Alarm,
     pub links: BTreeMap<LinkId, (LinkKey, Side)>,
     pub streams: BTreeMap<StreamId, (StreamKey, Side)>,
@@ -66,12 +80,19 @@ pub struct Host<M> {
     machine: Option<M>,
     build: Build<M>,
     seed: Seed,
-    clock: Clock,
-    wall_offset_ms: i64,
     next_link: u64,
     next_stream: u64,
     /// Wakes in a row at one instant.
     spins: u32,
+}
+
+/// How a host dies while it writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Death {
+    /// Each write reached the disk whole, or not at all.
+    Clean,
+    /// A row of what it was writing can't be read any more.
+    Torn,
 }
 
 /// What a machine did wrong.
@@ -93,9 +114,15 @@ impl<M: Machine> Host<M> {
             name: spec.name,
             node_id: spec.node_id,
             local: spec.local,
+            reachable: spec.reachable,
+            place: spec.place,
             disk: Disk::default(),
             disk_latency: spec.disk,
             disk_busy_until: Time::ZERO,
+            disk_slowness: 1,
+            dies_writing: None,
+            stalled_until: Time::ZERO,
+            clock: Clock::started_at(now, spec.wall_offset_ms),
             alarm: Alarm::default(),
             links: BTreeMap::new(),
             streams: BTreeMap::new(),
@@ -104,8 +131,6 @@ impl<M: Machine> Host<M> {
             machine: None,
             build: spec.build,
             seed,
-            clock: Clock::started_at(now, spec.wall_offset_ms),
-            wall_offset_ms: spec.wall_offset_ms,
             next_link: 0,
             next_stream: 1,
             spins: 0,
@@ -115,20 +140,23 @@ impl<M: Machine> Host<M> {
     /// Starts the machine on what the disk holds.
     pub fn start(&mut self, now: Time) -> Result<(), String> {
         self.life += 1;
-        self.clock = Clock::started_at(now, self.wall_offset_ms);
+        self.clock.restart(now);
         let seed = self.seed.child(&format!("life {}", self.life));
         self.machine = Some((self.build)(seed, &self.disk.snapshot(), self.clock.read(now))?);
         Ok(())
     }
 
-    /// Ends the machine on the spot. `reached`: how many of its disk operations under way were done all the same.
-    pub fn kill(&mut self, reached: usize) {
+    /// Ends the machine on the spot. Says how many of its writes were lost, and whether one was torn.
+    pub fn kill(&mut self, crash: Crash) -> (usize, bool) {
         self.machine = None;
         self.life += 1;
         self.alarm.set(None);
-        self.disk.crash(reached);
+        self.disk_busy_until = Time::ZERO;
+        self.dies_writing = None;
+        self.stalled_until = Time::ZERO;
         self.links.clear();
         self.streams.clear();
+        self.disk.crash(crash)
     }
 
     pub fn is_up(&self) -> bool {

@@ -9,17 +9,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use labman_proto_core::limits;
 use labman_proto_core::rng::Seed;
-use labman_proto_core::time::{Span, Time};
+use labman_proto_core::time::{Now, Span, Time};
 use labman_proto_core::toy;
 use serde_json::Value;
 
 use crate::cast::{Cast, Resident};
 use crate::check::safety;
+use crate::faults::{Inject, Site};
 use crate::host::HostId;
 use crate::net::link::Latencies;
 use crate::report::{JobOutcome, Report};
 use crate::scenario::Scenario;
-use crate::users::{Answer, Ask};
+use crate::users::{Answer, Ask, User};
 use crate::workload::{Planned, plan};
 use crate::world::{Step, World};
 
@@ -102,13 +103,19 @@ enum Due {
     Job(usize),
     /// This job must have ended.
     Deadline(usize),
-    Crash(HostId),
-    Restart(HostId),
+    /// This job's user goes away.
+    Leave(usize),
+    /// This job's user reads nothing more.
+    StopReading(usize),
+    /// This fault begins.
+    Begin(usize),
+    /// This fault is over.
+    End(usize),
     Check,
     /// Whoever waits, waits no longer.
     Nap,
     /// The scenario's duration is over.
-    End,
+    Over,
 }
 
 impl<'a> Run<'a> {
@@ -140,13 +147,12 @@ impl<'a> Run<'a> {
     /// Lets the users ask, until all is done and settled or the duration is over.
     fn work(&mut self) {
         self.started = self.world.now();
-        self.schedule(self.started + self.scenario.duration, Due::End);
+        self.schedule(self.started + self.scenario.duration, Due::Over);
         self.schedule(self.started + self.scenario.check_every, Due::Check);
-        for event in &self.scenario.events {
-            let Some(host) = self.hosts.get(&event.crash).copied() else { continue };
-            let at = self.started + event.at;
-            self.schedule(at, Due::Crash(host));
-            self.schedule(at + event.lasting, Due::Restart(host));
+        for (index, fault) in self.scenario.faults.iter().enumerate() {
+            let at = self.started + fault.at;
+            self.schedule(at, Due::Begin(index));
+            self.schedule(at + fault.lasting, Due::End(index));
         }
         if self.scenario.one_by_one {
             self.ask_next();
@@ -191,12 +197,25 @@ impl<'a> Run<'a> {
                     self.findings.push(format!("job {} has not ended by its deadline", job.planned.name));
                 }
             }
-            Due::Crash(host) => self.world.crash(host),
-            Due::Restart(host) => self.world.restart(host),
+            Due::Leave(job) => self.user_of(job, |user, now| user.leave(job, now)),
+            Due::StopReading(job) => self.user_of(job, |user, _| user.stop_reading(job)),
+            Due::Begin(index) => self.inject(index, Inject::begin),
+            Due::End(index) => self.inject(index, Inject::end),
             Due::Check => self.check_due = true,
             Due::Nap => {}
-            Due::End => self.over = true,
+            Due::Over => self.over = true,
         }
+    }
+
+    fn inject(&mut self, index: usize, act: fn(&Inject, &mut Site<'_>)) {
+        let fault = &self.scenario.faults[index];
+        let mut site = Site {
+            world: &mut self.world,
+            hosts: &self.hosts,
+            until: self.started + fault.at + fault.lasting,
+            draws: self.cast.seed.stream(&format!("fault {index}")),
+        };
+        act(&fault.inject, &mut site);
     }
 
     fn schedule(&mut self, at: Time, due: Due) {
@@ -223,16 +242,29 @@ impl<'a> Run<'a> {
             body: planned.body.clone(),
             streaming: planned.streaming,
         };
-        let Some(user) = self.hosts.get(&planned.user).copied() else { return };
         job.state = JobState::Asked;
-        let now = self.world.host_now(user);
-        self.world.command(user, |resident| {
+        let (leaves, stops) = (job.planned.leaves_after, job.planned.stops_reading_after);
+        self.user_of(index, |user, now| user.ask(ask, now));
+        let now = self.world.now();
+        self.schedule(now + limits::JOB_TOTAL + DEADLINE_GRACE, Due::Deadline(index));
+        if let Some(after) = leaves {
+            self.schedule(now + after, Due::Leave(index));
+        }
+        if let Some(after) = stops {
+            self.schedule(now + after, Due::StopReading(index));
+        }
+    }
+
+    /// Tells a job's user something, and takes what has ended by it.
+    fn user_of(&mut self, job: usize, tell: impl FnOnce(&mut User, Now)) {
+        let Some(host) = self.hosts.get(&self.jobs[job].planned.user).copied() else { return };
+        let now = self.world.host_now(host);
+        self.world.command(host, |resident| {
             if let Resident::User(user) = resident {
-                user.ask(ask, now);
+                tell(user, now);
             }
         });
-        let deadline = self.world.now() + limits::JOB_TOTAL + DEADLINE_GRACE;
-        self.schedule(deadline, Due::Deadline(index));
+        self.collect(host);
     }
 
     /// Takes what a user was answered.

@@ -4,18 +4,19 @@
 //! Times of jobs and events count from the moment when every gateway has heard of every model.
 
 mod load;
-mod values;
+pub(crate) mod values;
 
 use labman_proto_core::economics::{Fees, Price};
 use labman_proto_core::money::{Currency, Micros};
 use labman_proto_core::time::Span;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 pub use load::{BadScenario, load, parse};
 
+use crate::faults::Fault;
 use crate::net::latency::Latency;
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scenario {
     pub name: String,
@@ -23,14 +24,17 @@ pub struct Scenario {
     #[serde(default = "default_network")]
     pub network: String,
     /// The run ends after this, whatever is still under way.
-    #[serde(deserialize_with = "values::span")]
+    #[serde(with = "values::span")]
     pub duration: Span,
     /// Each job starts when the one before it in the file has ended, and `at` is not looked at.
     #[serde(default)]
     pub one_by_one: bool,
     /// How often the checkers look at the ledger.
-    #[serde(default = "default_check_every", deserialize_with = "values::span")]
+    #[serde(default = "default_check_every", with = "values::span")]
     pub check_every: Span,
+    /// How everybody signs: `ed25519`, or `tag`, which proves nothing and costs nothing.
+    #[serde(default)]
+    pub scheme: Scheme,
     #[serde(default)]
     pub latency: LatencyTable,
     pub fep: Fep,
@@ -45,14 +49,18 @@ pub struct Scenario {
     /// Jobs that come at random.
     #[serde(default)]
     pub arrivals: Vec<Arrivals>,
-    #[serde(rename = "event", default)]
-    pub events: Vec<Event>,
+    #[serde(rename = "fault", default)]
+    pub faults: Vec<Fault>,
+    /// From here on all is well again but for faults that began before and last: every job asked for a while later must be
+    /// served. Not said: nothing must be.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "values::maybe_span")]
+    pub healed_at: Option<Span>,
     #[serde(rename = "expect", default)]
     pub expects: Vec<Expect>,
 }
 
 /// How long things take.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LatencyTable {
     /// Between nodes, one way.
@@ -63,9 +71,20 @@ pub struct LatencyTable {
     pub local: Latency,
     /// One write or read of a store.
     pub disk: Latency,
+    /// Hosts stand in countries drawn from the seed, and what the network takes between two is what was measured between
+    /// their countries; `mesh` and `http` are not looked at.
+    pub geography: bool,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Scheme {
+    #[default]
+    Ed25519,
+    Tag,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fep {
     pub name: String,
@@ -75,21 +94,24 @@ pub struct Fep {
     pub fees: Fees,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Gateway {
     pub name: String,
+    /// Behind a NAT that lets no mesh dial in.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub nat: bool,
     /// How far its wall clock is off, in milliseconds.
     #[serde(default)]
     pub wall_offset_ms: i64,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Provider {
     pub name: String,
     pub tenant: String,
-    #[serde(default = "default_claim_every", deserialize_with = "values::span")]
+    #[serde(default = "default_claim_every", with = "values::span")]
     pub claim_every: Span,
     #[serde(default)]
     pub wall_offset_ms: i64,
@@ -97,7 +119,7 @@ pub struct Provider {
     pub portmans: Vec<Portman>,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Portman {
     pub ep: String,
@@ -110,22 +132,22 @@ pub struct Portman {
     #[serde(default = "default_context_length")]
     pub context_length: u32,
     /// The runtime's time from one token to the next.
-    #[serde(default = "default_token_every", deserialize_with = "values::span")]
+    #[serde(default = "default_token_every", with = "values::span")]
     pub token_every: Span,
     /// Receipts are claimed once they sum to this much.
-    #[serde(default, deserialize_with = "values::amount")]
+    #[serde(default, with = "values::amount")]
     pub least_payout: Micros,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct User {
     pub name: String,
-    #[serde(default, deserialize_with = "values::amount")]
+    #[serde(default, with = "values::amount")]
     pub deposit: Micros,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Job {
     pub name: String,
@@ -141,14 +163,20 @@ pub struct Job {
     pub temperature: Option<f64>,
     pub seed: Option<i64>,
     pub stop: Option<Vec<String>>,
-    #[serde(default, deserialize_with = "values::span")]
+    #[serde(default, with = "values::span")]
     pub at: Span,
     /// An API key in place of the user's own.
     pub api_key: Option<String>,
+    /// The user goes away so long after asking.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "values::maybe_span")]
+    pub leaves_after: Option<Span>,
+    /// The user stays, and reads nothing more so long after asking.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "values::maybe_span")]
+    pub stops_reading_after: Option<Span>,
 }
 
 /// A Poisson process of jobs like one another. They are named `<name>-1`, `<name>-2`, ...
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Arrivals {
     pub name: String,
@@ -160,28 +188,16 @@ pub struct Arrivals {
     #[serde(default = "yes")]
     pub stream: bool,
     /// Mean time between two.
-    #[serde(deserialize_with = "values::span")]
+    #[serde(with = "values::span")]
     pub every: Span,
-    #[serde(default, deserialize_with = "values::span")]
+    #[serde(default, with = "values::span")]
     pub from: Span,
-    #[serde(deserialize_with = "values::span")]
+    #[serde(with = "values::span")]
     pub until: Span,
 }
 
-/// A host dies and comes back.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Event {
-    #[serde(deserialize_with = "values::span")]
-    pub at: Span,
-    /// Name of a FEP, gateway or provider, or `<provider>/<ep>` for a Portman.
-    pub crash: String,
-    #[serde(rename = "for", deserialize_with = "values::span")]
-    pub lasting: Span,
-}
-
 /// What a figure of the report must be.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Expect {
     /// Such as `jobs.completed`.
@@ -190,7 +206,7 @@ pub struct Expect {
     pub value: i64,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Comparison {
     #[serde(rename = "==")]
     Equal,
@@ -245,6 +261,7 @@ impl Default for LatencyTable {
             http: uniform(5, 25),
             local: Latency::Constant(Span::from_nanos(100_000)),
             disk: Latency::Exponential(Span::from_millis(2)),
+            geography: false,
         }
     }
 }
@@ -275,6 +292,11 @@ const fn default_context_length() -> u32 {
 
 const fn default_token_every() -> Span {
     Span::from_millis(20)
+}
+
+/// For `skip_serializing_if`.
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 const fn yes() -> bool {

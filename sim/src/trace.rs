@@ -37,6 +37,11 @@ impl Trace {
         self.note(at, host, 3, |_| {});
     }
 
+    /// A machine ended without a word.
+    pub fn died(&mut self, at: Time, host: HostId) {
+        self.note(at, host, 4, |_| {});
+    }
+
     pub fn hash(&self) -> String {
         self.hasher.finalize().to_hex().to_string()
     }

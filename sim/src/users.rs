@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use labman_proto_core::http::{Body, Lines, RequestHead};
 use labman_proto_core::limits;
-use labman_proto_core::machine::{Input, Machine, Outbox, Output, StreamId};
+use labman_proto_core::machine::{Input, Machine, Outbox, Output, ResetCode, StreamId};
 use labman_proto_core::time::{Now, Span, Time, Wake};
 use serde::Deserialize;
 use serde_json::Value;
@@ -64,6 +64,7 @@ struct Pending {
     job: usize,
     since: Option<Time>,
     reader: Reader,
+    reads: bool,
     answer: Answer,
 }
 
@@ -77,6 +78,26 @@ impl User {
         self.now = now.mono;
         self.commands.push(ask);
         self.send_all();
+    }
+
+    /// Goes away from a job that has not ended, as an SDK does whose caller gave up.
+    pub fn leave(&mut self, job: usize, now: Now) {
+        if let Some(stream) = self.asking(job) {
+            self.out.reset(stream, ResetCode::Cancelled);
+            self.end(stream, now.mono, false);
+        }
+    }
+
+    /// Stays, and reads nothing more.
+    pub fn stop_reading(&mut self, job: usize) {
+        let pending = self.asking(job).and_then(|stream| self.asked.get_mut(&stream));
+        if let Some(pending) = pending {
+            pending.reads = false;
+        }
+    }
+
+    fn asking(&self, job: usize) -> Option<StreamId> {
+        self.asked.iter().find(|(_, pending)| pending.job == job).map(|(stream, _)| *stream)
     }
 
     /// Jobs that have ended since this was last called.
@@ -97,7 +118,13 @@ impl User {
             } else {
                 Reader::Whole(Body::up_to(limits::HTTP_BODY))
             };
-            let pending = Pending { job: ask.job, since: Some(self.now), reader, answer: Answer::default() };
+            let pending = Pending {
+                job: ask.job,
+                since: Some(self.now),
+                reader,
+                reads: true,
+                answer: Answer::default(),
+            };
             self.asked.insert(stream, pending);
         }
     }
@@ -253,7 +280,9 @@ impl Machine for User {
             Input::Bytes { stream, bytes } => {
                 if let Some(pending) = self.asked.get_mut(&stream) {
                     pending.read(bytes, now.mono);
-                    self.out.grant(stream, bytes.len());
+                    if pending.reads {
+                        self.out.grant(stream, bytes.len());
+                    }
                 }
             }
             Input::Finished { stream } => self.end(stream, now.mono, true),

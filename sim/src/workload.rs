@@ -18,6 +18,9 @@ pub struct Planned {
     pub body: Value,
     /// Since the workload's start.
     pub at: Span,
+    /// Since asking.
+    pub leaves_after: Option<Span>,
+    pub stops_reading_after: Option<Span>,
 }
 
 /// All jobs of a run: first those of the list, in its order.
@@ -48,6 +51,8 @@ fn listed(scenario: &Scenario, job: &Job) -> Planned {
         api_key: job.api_key.clone(),
         body,
         at: job.at,
+        leaves_after: job.leaves_after,
+        stops_reading_after: job.stops_reading_after,
     }
 }
 
@@ -68,6 +73,8 @@ fn drawn(scenario: &Scenario, arrivals: &Arrivals, seed: Seed) -> Vec<Planned> {
             api_key: None,
             body: body(&arrivals.model, &arrivals.prompt, arrivals.stream, arrivals.max_tokens),
             at,
+            leaves_after: None,
+            stops_reading_after: None,
         });
     }
 }

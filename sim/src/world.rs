@@ -8,16 +8,19 @@
 
 mod links;
 mod streams;
+mod trouble;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use labman_proto_core::machine::{DownReason, Input, Level, LinkId, Machine, Op, OpId, Output, StreamId};
 use labman_proto_core::rng::Seed;
 use labman_proto_core::time::{Now, Span, Time};
 
-use crate::disk::Request;
+use crate::disk::{Crash, Request};
 use crate::engine::{Engine, Setting};
-use crate::host::{Address, Fault, Host, HostId, Spec};
+use crate::host::{Address, Death, Fault, Host, HostId, Spec};
+use crate::marks::Marks;
+use crate::net::conditions::Conditions;
 use crate::net::link::{Latencies, Link, LinkKey};
 use crate::net::stream::{Side, Stream, StreamKey};
 use crate::trace::Trace;
@@ -34,6 +37,10 @@ pub struct World<M> {
     links: BTreeMap<LinkKey, Link>,
     streams: BTreeMap<StreamKey, Stream>,
     latencies: Latencies,
+    conditions: Conditions,
+    /// What happens to hosts that stand still, in the order in which it did.
+    held: BTreeMap<HostId, VecDeque<Event>>,
+    marks: Marks,
     seed: Seed,
     trace: Trace,
     failures: Vec<String>,
@@ -65,8 +72,23 @@ enum Event {
         host: HostId,
         life: u32,
     },
+    /// A host dies, if it is still in that life.
+    Crash {
+        host: HostId,
+        life: u32,
+        death: Death,
+    },
     Restart {
         host: HostId,
+    },
+    /// A host that stood still goes on.
+    Resume {
+        host: HostId,
+    },
+    /// That side of a link has heard nothing for so long that it gives the link up, if that is still so.
+    Starved {
+        link: LinkKey,
+        side: Side,
     },
     DialFailed {
         host: HostId,
@@ -115,6 +137,9 @@ impl<M: Machine> World<M> {
             links: BTreeMap::new(),
             streams: BTreeMap::new(),
             latencies,
+            conditions: Conditions::default(),
+            held: BTreeMap::new(),
+            marks: Marks::default(),
             seed,
             trace: Trace::default(),
             failures: Vec::new(),
@@ -195,13 +220,7 @@ impl<M: Machine> World<M> {
         if !self.hosts[host.0].is_up() {
             return;
         }
-        self.cut_links(host);
-        self.cut_streams(host);
-        let host = &mut self.hosts[host.0];
-        let pending = host.disk.pending() as u64;
-        let reached = host.draws.below(pending + 1) as usize;
-        host.disk_busy_until = Time::ZERO;
-        host.kill(reached);
+        self.die(host, Death::Clean);
     }
 
     /// Starts a crashed host again on what its disk kept.
@@ -211,9 +230,34 @@ impl<M: Machine> World<M> {
         }
     }
 
+    fn die(&mut self, host: HostId, death: Death) {
+        self.trace.died(self.engine.now(), host);
+        self.cut_links(host);
+        self.cut_streams(host);
+        self.held.remove(&host);
+        let dying = &mut self.hosts[host.0];
+        let pending = dying.disk.pending() as u64;
+        let reached = dying.draws.below(pending + 1) as usize;
+        let (lost, tore) = dying.kill(Crash { reached, torn: death == Death::Torn });
+        self.marks.note_if(lost > 0, "a crash lost a write");
+        self.marks.note_if(reached > 0, "a write outlived a crash that nobody was told of");
+        self.marks.fired_if(tore, "torn");
+    }
+
     /// Runs the next event. `None`: nothing will ever happen again.
     pub fn step(&mut self) -> Option<Step> {
-        Some(match self.engine.pop()? {
+        let event = self.engine.pop()?;
+        Some(match self.stalled(&event) {
+            Some(host) => {
+                self.held.entry(host).or_default().push_back(event);
+                Step::Idle
+            }
+            None => self.happen(event),
+        })
+    }
+
+    fn happen(&mut self, event: Event) -> Step {
+        match event {
             Event::Due { token } => Step::Due(token),
             Event::Wake { host, setting } => {
                 if self.hosts[host.0].alarm.rings(setting) {
@@ -240,7 +284,19 @@ impl<M: Machine> World<M> {
             Event::Arrival { stream, to } => moved(self.arrival(stream, to)),
             Event::Window { stream, side, bytes } => moved(self.window(stream, side, bytes)),
             Event::Credit { stream, side, bytes } => moved(self.credit(stream, side, bytes)),
-        })
+            Event::Crash { host, life, death } => {
+                if self.hosts[host.0].life == life && self.hosts[host.0].is_up() {
+                    self.marks.note("a host died while it was writing");
+                    self.die(host, death);
+                }
+                Step::Moved(host)
+            }
+            Event::Resume { host } => {
+                self.resume(host);
+                Step::Moved(host)
+            }
+            Event::Starved { link, side } => moved(self.starved(link, side)),
+        }
     }
 
     fn start(&mut self, host: HostId) {
@@ -250,6 +306,10 @@ impl<M: Machine> World<M> {
             Ok(()) => {
                 let drained = self.hosts[host.0].drain();
                 self.carry_out(host, drained);
+            }
+            Err(why) if self.hosts[host.0].disk.is_torn() => {
+                self.marks.note("a machine refused to start on a torn store");
+                self.note(host, &format!("does not start on its torn store: {why}"));
             }
             Err(why) => self.fail(host, &format!("does not start: {why}")),
         }
@@ -275,7 +335,7 @@ impl<M: Machine> World<M> {
                 self.arm(host);
             }
             Err(fault @ (Fault::Panicked(_) | Fault::Stopped(_))) => {
-                self.fail(host, &fault.to_string());
+                self.stopped(host, &fault);
                 self.crash(host);
                 self.engine.schedule(self.engine.now() + RESTART_AFTER, Event::Restart { host });
             }
@@ -319,10 +379,16 @@ impl<M: Machine> World<M> {
     fn disk_start(&mut self, host: HostId, op: OpId, request: Request) {
         let now = self.engine.now();
         let place = &mut self.hosts[host.0];
-        let took = place.disk_latency.draw(&mut place.draws);
+        let took = Span(place.disk_latency.draw(&mut place.draws).0.saturating_mul(place.disk_slowness));
+        let writes = matches!(request, Request::Store(_));
         place.disk.start(op, request);
         place.disk_busy_until = place.disk_busy_until.max(now) + took;
-        self.engine.schedule(place.disk_busy_until, Event::Disk { host, life: place.life });
+        let (done, life) = (place.disk_busy_until, place.life);
+        self.engine.schedule(done, Event::Disk { host, life });
+        if let Some(death) = place.dies_writing.take_if(|_| writes) {
+            let at = now + Span(place.draws.below((done - now).0.saturating_add(1)));
+            self.engine.schedule(at, Event::Crash { host, life, death });
+        }
     }
 
     fn disk_done(&mut self, host: HostId, life: u32) {

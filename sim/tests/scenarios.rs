@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use labman_sim::faults::{Crash, Inject};
 use labman_sim::report::Ending;
 use labman_sim::scenario::{Scenario, load};
 use labman_sim::{Report, run};
@@ -62,7 +63,7 @@ fn whoever_dies_the_books_are_right_in_the_end() {
     let base = scenario("provider-dies.toml");
     for victim in ["portal", "gateway", "harbour", "harbour/box-1"] {
         let mut scenario = Scenario { expects: Vec::new(), duration: minutes(30), ..base.clone() };
-        scenario.events[0].crash = victim.into();
+        scenario.faults[0].inject = Inject::Crash(Crash { host: victim.into(), writing: false });
         for seed in 1..=6 {
             let report = run(&scenario, seed);
             assert!(report.passed() && report.settled, "{victim} dies: {report}");

@@ -30,6 +30,16 @@ pub enum Route {
     Admin,
 }
 
+impl Route {
+    /// Whether what goes this way crosses the network, with all that may go wrong on it.
+    pub const fn crosses(self) -> bool {
+        match self {
+            Self::Mesh | Self::Http => true,
+            Self::Local | Self::Admin => false,
+        }
+    }
+}
+
 /// The network's distributions, one a route.
 #[derive(Clone, Copy, Debug)]
 pub struct Latencies {

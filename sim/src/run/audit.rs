@@ -72,7 +72,7 @@ impl Run<'_> {
                 self.settled = self.all_ended() && self.is_at_rest(&ledger);
             }
             // It may have been struck down while it was asked.
-            Err(_) if !self.scenario.events.is_empty() => {}
+            Err(_) if !self.scenario.faults.is_empty() => {}
             Err(why) => self.findings.push(why),
         }
     }

@@ -86,9 +86,10 @@ fn check(scenario: &Scenario) -> Result<(), (&'static str, usize, String)> {
             return Err(("arrivals", index, "every: must be above zero".into()));
         }
     }
-    for (index, event) in scenario.events.iter().enumerate() {
-        if !crashable(scenario).any(|name| name == event.crash) {
-            return Err(("event", index, format!("crash: there is no host {:?}", event.crash)));
+    let hosts: BTreeSet<String> = hosts(scenario).collect();
+    for (index, fault) in scenario.faults.iter().enumerate() {
+        if let Some(unknown) = fault.inject.hosts().into_iter().find(|name| !hosts.contains(*name)) {
+            return Err(("fault", index, format!("inject: there is no host {unknown:?}")));
         }
     }
     for (index, expect) in scenario.expects.iter().enumerate() {
@@ -141,13 +142,14 @@ fn check_asker(
     }
 }
 
-fn crashable(scenario: &Scenario) -> impl Iterator<Item = String> {
+fn hosts(scenario: &Scenario) -> impl Iterator<Item = String> {
     let portmans = scenario.providers.iter().flat_map(|provider| {
         provider.portmans.iter().map(|portman| format!("{}/{}", provider.name, portman.ep))
     });
     let gateways = scenario.gateways.iter().map(|gateway| gateway.name.clone());
     let providers = scenario.providers.iter().map(|provider| provider.name.clone());
-    std::iter::once(scenario.fep.name.clone()).chain(gateways).chain(providers).chain(portmans)
+    let users = scenario.users.iter().map(|user| user.name.clone());
+    std::iter::once(scenario.fep.name.clone()).chain(gateways).chain(providers).chain(portmans).chain(users)
 }
 
 #[cfg(test)]
@@ -200,8 +202,10 @@ prompt = "hello"
         assert_eq!(user, "small.toml:16: user: there is no user \"eve\"");
         let twice = error(|text| text.replace("name = \"gateway\"", "name = \"fep\""));
         assert_eq!(twice, "small.toml:5: name: \"fep\" is taken");
-        let crash = error(|text| format!("{text}[[event]]\nat = \"1s\"\ncrash = \"x\"\nfor = \"1s\"\n"));
-        assert_eq!(crash, "small.toml:21: crash: there is no host \"x\"");
+        let crash = error(|text| {
+            format!("{text}[[fault]]\nat = \"1s\"\nfor = \"1s\"\ninject = {{ crash = {{ host = \"x\" }} }}\n")
+        });
+        assert_eq!(crash, "small.toml:21: inject: there is no host \"x\"");
         let expect = error(|text| format!("{text}[[expect]]\nfield = \"jobs\"\nop = \"==\"\nvalue = 1\n"));
         assert!(expect.starts_with("small.toml:21: field: there is no \"jobs\""), "{expect}");
     }

@@ -4,7 +4,7 @@ use labman_proto_core::economics;
 use labman_proto_core::money::Micros;
 use labman_proto_core::time::Span;
 use serde::de::Error;
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::net::latency::Latency;
 
@@ -25,33 +25,70 @@ fn parse_span(text: &str) -> Option<Span> {
     number.parse::<u64>().ok()?.checked_mul(*nanos).map(Span)
 }
 
-pub(super) fn span<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Span, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    parse_span(&text).ok_or_else(|| {
-        D::Error::custom(format!(
-            "{text:?} is no length of time: write a whole number and ns, us, ms, s, m or h"
-        ))
-    })
+fn write_span(span: Span) -> String {
+    let fits = UNITS.iter().filter(|(_, nanos)| span.0 % nanos == 0 && (span.0 > 0 || *nanos == UNITS[3].1));
+    let (name, nanos) = fits.max_by_key(|(_, nanos)| *nanos).unwrap_or(&UNITS[0]);
+    format!("{}{name}", span.0 / nanos)
 }
 
-pub(super) fn amount<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Micros, D::Error> {
-    String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+/// For `#[serde(with)]`.
+pub(crate) mod span {
+    use super::*;
+
+    pub(crate) fn serialize<S: Serializer>(span: &Span, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&write_span(*span))
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Span, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        parse_span(&text).ok_or_else(|| {
+            D::Error::custom(format!(
+                "{text:?} is no length of time: write a whole number and ns, us, ms, s, m or h"
+            ))
+        })
+    }
+}
+
+/// For `#[serde(with)]` where the key may be left out.
+pub(crate) mod maybe_span {
+    use super::*;
+
+    pub(crate) fn serialize<S: Serializer>(span: &Option<Span>, serializer: S) -> Result<S::Ok, S::Error> {
+        span.map(write_span).serialize(serializer)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Span>, D::Error> {
+        super::span::deserialize(deserializer).map(Some)
+    }
+}
+
+/// For `#[serde(with)]`.
+pub(crate) mod amount {
+    use super::*;
+
+    pub(crate) fn serialize<S: Serializer>(amount: &Micros, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(amount)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Micros, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(transparent)]
+struct Text(#[serde(with = "span")] Span);
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Named {
+    Constant(Text),
+    Uniform([Text; 2]),
+    Exponential(Text),
 }
 
 impl<'de> Deserialize<'de> for Latency {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(transparent)]
-        struct Text(#[serde(deserialize_with = "span")] Span);
-
-        #[derive(Deserialize)]
-        #[serde(rename_all = "lowercase")]
-        enum Named {
-            Constant(Text),
-            Uniform([Text; 2]),
-            Exponential(Text),
-        }
-
         match Named::deserialize(deserializer)? {
             Named::Constant(Text(span)) => Ok(Self::Constant(span)),
             Named::Uniform([Text(least), Text(most)]) if least <= most => Ok(Self::Uniform(least, most)),
@@ -61,21 +98,40 @@ impl<'de> Deserialize<'de> for Latency {
     }
 }
 
+impl Serialize for Latency {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let named = match *self {
+            Self::Constant(span) => Named::Constant(Text(span)),
+            Self::Uniform(least, most) => Named::Uniform([Text(least), Text(most)]),
+            Self::Exponential(mean) => Named::Exponential(Text(mean)),
+        };
+        named.serialize(serializer)
+    }
+}
+
 /// [`economics::Price`], its amounts as people write them.
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Price {
-    #[serde(default, deserialize_with = "amount")]
+    #[serde(default, with = "amount")]
     input_per_mtok: Micros,
-    #[serde(default, deserialize_with = "amount")]
+    #[serde(default, with = "amount")]
     cached_per_mtok: Micros,
-    #[serde(default, deserialize_with = "amount")]
+    #[serde(default, with = "amount")]
     output_per_mtok: Micros,
-    #[serde(default, deserialize_with = "amount")]
+    #[serde(default, with = "amount")]
     per_request: Micros,
 }
 
 impl Price {
+    pub(super) fn serialize<S: Serializer>(
+        price: &economics::Price,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let economics::Price { input_per_mtok, cached_per_mtok, output_per_mtok, per_request } = *price;
+        Self { input_per_mtok, cached_per_mtok, output_per_mtok, per_request }.serialize(serializer)
+    }
+
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<economics::Price, D::Error> {
@@ -96,6 +152,10 @@ pub(super) struct Fees {
 }
 
 impl Fees {
+    pub(super) fn serialize<S: Serializer>(fees: &economics::Fees, serializer: S) -> Result<S::Ok, S::Error> {
+        fees.serialize(serializer)
+    }
+
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<economics::Fees, D::Error> {
@@ -107,6 +167,13 @@ impl Fees {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_are_written_as_they_are_read() {
+        for text in ["250ms", "10m", "1500us", "90s", "2h", "7ns", "0s"] {
+            assert_eq!(parse_span(text).map(write_span).as_deref(), Some(text));
+        }
+    }
 
     #[test]
     fn times_read_as_people_write_them() {

@@ -18,13 +18,20 @@ impl<M: Machine> World<M> {
             Target::Labman { url, .. } => (Route::Local, Address::Labman(authority(url).to_owned())),
         };
         let there = self.addresses.get(&address).copied().filter(|there| self.hosts[there.0].is_up());
-        let way = self.draw(host, route);
+        let way = self.transit(host, there.unwrap_or(host), route, 0);
         let Some(there) = there else {
             // A UDP handshake is answered by silence, a TCP one by a refusal.
             let after = if route == Route::Mesh { DIAL_TIMEOUT } else { way };
             return self.fail_dial(host, op, after, "nobody listens there");
         };
-        let both_ways = Span(way.0.saturating_add(self.draw(there, route).0));
+        let both_ways = way + self.transit(there, host, route, 0);
+        if route.crosses() && self.cut_off(host, there) {
+            return self.fail_dial(host, op, DIAL_TIMEOUT, "nobody answers there");
+        }
+        if route == Route::Mesh && !self.hosts[there.0].reachable {
+            self.marks.note("a dial met a NAT");
+            return self.fail_dial(host, op, DIAL_TIMEOUT, "its NAT lets nobody in");
+        }
         let (here, at_other) = match target {
             Target::Mesh { node_id, .. } => {
                 let (Some(own), Some(other)) = (self.hosts[host.0].node_id, self.hosts[there.0].node_id)
@@ -94,17 +101,26 @@ impl<M: Machine> World<M> {
         };
         self.note(host, &format!("closes link {}: {reason}", id.0));
         let Some(link) = self.links.get(&key) else { return };
-        let route = link.route;
-        let after = self.draw(host, route);
+        let (route, other) = (link.route, link.ends[side.other().index()].host);
+        let after = self.transit(host, other, route, 0);
         self.schedule_down(key, side, Span::from_nanos(0), DownReason::Closed);
         self.schedule_down(key, side.other(), after, DownReason::Closed);
     }
 
     pub(super) fn link_down(&mut self, key: LinkKey, side: Side, reason: DownReason) -> Option<HostId> {
         let link = self.links.get_mut(&key)?;
+        let LinkEnd { host: other, state: there, .. } = link.ends[side.other().index()];
         let end = &mut link.ends[side.index()];
         let (host, id, heard_of) = (end.host, end.id, matches!(end.state, LinkState::Up(_)));
         if end.is_down() {
+            return None;
+        }
+        let now = self.engine.now();
+        let closed_there = reason == DownReason::Closed && there == LinkState::Down;
+        if closed_there && self.conditions.blocked_until(other, host, now).is_some() {
+            // It was closed, and nobody heard.
+            let starved = Event::LinkDown { link: key, side, reason: DownReason::TimedOut };
+            self.engine.schedule(now + MESH_IDLE, starved);
             return None;
         }
         end.state = LinkState::Down;
@@ -124,13 +140,15 @@ impl<M: Machine> World<M> {
         for (_, (key, side)) in std::mem::take(&mut self.hosts[host.0].links) {
             let Some(link) = self.links.get_mut(&key) else { continue };
             link.ends[side.index()].state = LinkState::Down;
-            let route = link.route;
+            let (route, other) = (link.route, link.ends[side.other().index()].host);
             for (stream, side) in self.streams_of(key, host) {
                 self.leave(stream, side);
             }
             let (after, reason) = match route {
                 Route::Mesh => (MESH_IDLE, DownReason::TimedOut),
-                Route::Http | Route::Local | Route::Admin => (self.draw(host, route), DownReason::Failed),
+                Route::Http | Route::Local | Route::Admin => {
+                    (self.transit(host, other, route, 0), DownReason::Failed)
+                }
             };
             self.schedule_down(key, side.other(), after, reason);
             self.forget_link(key);
@@ -147,10 +165,19 @@ impl<M: Machine> World<M> {
         streams.filter_map(side).collect()
     }
 
-    fn schedule_down(&mut self, link: LinkKey, side: Side, after: Span, reason: DownReason) {
+    pub(super) fn schedule_down(&mut self, link: LinkKey, side: Side, after: Span, reason: DownReason) {
         let Some(end) = self.links.get(&link).map(|link| &link.ends[side.index()]) else { return };
         let at = (self.engine.now() + after).max(end.hears_from());
         self.engine.schedule(at, Event::LinkDown { link, side, reason });
+    }
+
+    /// Whether a handshake between the two would fail.
+    fn cut_off(&mut self, one: HostId, other: HostId) -> bool {
+        let now = self.engine.now();
+        let cut = |from, to| self.conditions.blocked_until(from, to, now).is_some();
+        let cut = cut(one, other) || cut(other, one);
+        self.marks.fired_if(cut, "partition");
+        cut
     }
 
     fn forget_link(&mut self, key: LinkKey) {

@@ -6,6 +6,7 @@ use labman_proto_core::time::{Span, Time};
 
 use super::{Event, World};
 use crate::host::{Address, HostId};
+use crate::net::conditions::Conditions;
 use crate::net::link::{LinkKey, LinkState, Route};
 use crate::net::stream::{Departure, End, Item, Pipe, Side, Stream, StreamKey};
 
@@ -86,14 +87,20 @@ impl<M: Machine> World<M> {
 
     pub(super) fn grant(&mut self, host: HostId, id: StreamId, bytes: u32) {
         let Some((stream, side)) = self.hosts[host.0].streams.get(&id).copied() else { return };
-        let Some(route) = self.streams.get(&stream).map(|found| found.route) else { return };
-        let at = self.engine.now() + self.draw(host, route);
+        let Some(found) = self.streams.get(&stream) else { return };
+        let (route, other) = (found.route, found.ends[side.other().index()].host);
+        let at = self.engine.now() + self.transit(host, other, route, 0);
         self.engine.schedule(at, Event::Window { stream, side: side.other(), bytes });
     }
 
     pub(super) fn window(&mut self, key: StreamKey, side: Side, bytes: u32) -> Option<HostId> {
         let stream = self.streams.get_mut(&key)?;
         let host = stream.ends[side.index()].host;
+        let (from, route) = (stream.ends[side.other().index()].host, stream.route);
+        if let Some(until) = held_back(&self.conditions, route, from, host, self.engine.now()) {
+            self.engine.schedule(until, Event::Window { stream: key, side, bytes });
+            return None;
+        }
         stream.pipes[side.index()].granted(bytes);
         self.pump(key, side);
         Some(host)
@@ -111,7 +118,13 @@ impl<M: Machine> World<M> {
 
     pub(super) fn arrival(&mut self, key: StreamKey, to: Side) -> Option<HostId> {
         let now = self.engine.now();
-        let host = self.streams.get(&key)?.ends[to.index()].host;
+        let stream = self.streams.get(&key)?;
+        let (host, from) = (stream.ends[to.index()].host, stream.ends[to.other().index()].host);
+        if let Some(until) = held_back(&self.conditions, stream.route, from, host, now) {
+            self.marks.fired("partition");
+            self.engine.schedule(until, Event::Arrival { stream: key, to });
+            return None;
+        }
         while let Some(stream) = self.streams.get_mut(&key) {
             let Some(item) = stream.pipes[to.other().index()].arrive(now) else { break };
             if !stream.ends[to.index()].is_gone() {
@@ -245,14 +258,15 @@ impl<M: Machine> World<M> {
     /// Sends off what the window lets through.
     fn pump(&mut self, key: StreamKey, side: Side) {
         let now = self.engine.now();
-        let Some(stream) = self.streams.get_mut(&key) else { return };
-        let (end, route) = (&stream.ends[side.index()], stream.route);
-        let draws = &mut self.hosts[end.host.0].draws;
-        let latency = self.latencies.of(route);
+        let Some(stream) = self.streams.get(&key) else { return };
+        let (from, to) = (stream.ends[side.index()].host, stream.ends[side.other().index()].host);
+        let route = stream.route;
         let mut left: u32 = 0;
         loop {
+            let draws = &mut self.hosts[from.0].draws;
             // Cut anywhere: no machine may rely on where one message ends and the next begins.
             let piece = if draws.below(4) == 0 { 1 + draws.below(512) as usize } else { usize::MAX };
+            let Some(stream) = self.streams.get_mut(&key) else { break };
             let item = match stream.pipes[side.index()].depart(piece) {
                 None => break,
                 Some(Departure::Item(item)) => item,
@@ -261,7 +275,10 @@ impl<M: Machine> World<M> {
                     Item::Bytes(bytes)
                 }
             };
-            let at = stream.pipes[side.index()].fly(item, now, latency.draw(draws));
+            let bytes = if let Item::Bytes(bytes) = &item { bytes.len() } else { 0 };
+            let takes = self.transit(from, to, route, bytes);
+            let Some(stream) = self.streams.get_mut(&key) else { break };
+            let at = stream.pipes[side.index()].fly(item, now, takes);
             self.engine.schedule(at, Event::Arrival { stream: key, to: side.other() });
         }
         if left > 0 {
@@ -288,15 +305,33 @@ impl<M: Machine> World<M> {
         }
     }
 
-    /// How long one thing that this host sends takes.
-    pub(super) fn draw(&mut self, host: HostId, route: Route) -> Span {
-        self.latencies.of(route).draw(&mut self.hosts[host.0].draws)
+    /// How long so many bytes take from one host to another.
+    pub(super) fn transit(&mut self, from: HostId, to: HostId, route: Route, bytes: usize) -> Span {
+        let places = (self.hosts[from.0].place, self.hosts[to.0].place);
+        let draws = &mut self.hosts[from.0].draws;
+        let latency = match places {
+            (Some(here), Some(there)) if route.crosses() => here.way_to(there, draws),
+            _ => self.latencies.of(route).draw(draws),
+        };
+        if !route.crosses() {
+            return latency;
+        }
+        let toll = self.conditions.toll(from, bytes, latency, self.engine.now(), draws);
+        self.marks.fired_if(toll.lost, "loss");
+        self.marks.fired_if(toll.delayed, "delay");
+        self.marks.fired_if(toll.queued, "narrow-uplink");
+        latency + toll.extra
     }
 
     /// Runtimes stand next to the Portmans that ask them.
     fn is_local(&self, host: HostId) -> bool {
         self.hosts[host.0].local
     }
+}
+
+/// Until when nothing that goes this way gets from one host to the other.
+fn held_back(net: &Conditions, route: Route, from: HostId, to: HostId, now: Time) -> Option<Time> {
+    if route.crosses() { net.blocked_until(from, to, now) } else { None }
 }
 
 /// The authority of a URL: `host:port`.

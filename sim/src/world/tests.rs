@@ -115,6 +115,8 @@ fn probe(world: &mut World<Probe>, name: &str) -> HostId {
         ],
         node_id: Some(node_id(name)),
         local: false,
+        reachable: true,
+        place: None,
         wall_offset_ms: 0,
         disk: Latency::Constant(Span::from_millis(1)),
         build: Box::new(|_, snapshot, _| {

@@ -1,0 +1,53 @@
+//! What happened in a run, counted: faults that bit, and states that a thorough search must have seen sometimes.
+//!
+//! A fault that was injected and touched nothing does not count: a partition that held back no byte proved nothing.
+
+use std::collections::BTreeMap;
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Marks {
+    pub faults: BTreeMap<String, u64>,
+    pub sometimes: BTreeMap<String, u64>,
+}
+
+impl Marks {
+    /// A fault of that kind bit.
+    pub fn fired(&mut self, fault: &str) {
+        count(&mut self.faults, fault, 1);
+    }
+
+    pub fn fired_if(&mut self, bit: bool, fault: &str) {
+        if bit {
+            self.fired(fault);
+        }
+    }
+
+    /// Something happened that should, sometimes.
+    pub fn note(&mut self, what: &str) {
+        count(&mut self.sometimes, what, 1);
+    }
+
+    pub fn note_if(&mut self, happened: bool, what: &str) {
+        if happened {
+            self.note(what);
+        }
+    }
+
+    pub fn add(&mut self, others: &Self) {
+        for (fault, times) in &others.faults {
+            count(&mut self.faults, fault, *times);
+        }
+        for (what, times) in &others.sometimes {
+            count(&mut self.sometimes, what, *times);
+        }
+    }
+}
+
+fn count(counts: &mut BTreeMap<String, u64>, name: &str, times: u64) {
+    match counts.get_mut(name) {
+        Some(so_far) => *so_far += times,
+        None => {
+            counts.insert(name.to_owned(), times);
+        }
+    }
+}
