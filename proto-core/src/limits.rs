@@ -126,3 +126,7 @@ pub const TOY_JOBS: usize = 256;
 /// draws how much it has to say.
 pub const TOY_SHORTEST: usize = 20;
 pub const TOY_LONGEST: usize = 60;
+/// The most that a request's `min_tokens` makes the toy say, and what it may say beyond to end its sentence, in tokens. A
+/// larger `min_tokens` counts as this.
+pub const TOY_MIN_TOKENS: usize = 2_000;
+pub const TOY_SENTENCE: usize = 40;

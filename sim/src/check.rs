@@ -3,4 +3,5 @@
 //! They recompute nothing of the machines' own: what a job must have produced and cost is asked of the core's functions.
 
 pub mod ledger;
+pub mod liveness;
 pub mod safety;

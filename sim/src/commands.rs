@@ -1,5 +1,6 @@
 //! The command line: one file a command.
 
+mod fuzz;
 mod run;
 
 use std::io::Write;
@@ -18,6 +19,8 @@ pub(crate) struct Cli {
 enum Command {
     /// Run scenario files, and fail if a check or an expectation does
     Run(run::Args),
+    /// Run worlds drawn from seeds, with faults, and fail if a check does or a fault never bit
+    Fuzz(fuzz::Args),
 }
 
 /// What a command comes to. `Err`: it could not be carried out, and why.
@@ -27,6 +30,7 @@ impl Cli {
     pub(crate) fn execute(self) -> ExitCode {
         let outcome = match self.command {
             Command::Run(args) => args.execute(),
+            Command::Fuzz(args) => args.execute(),
         };
         outcome.unwrap_or_else(|why| {
             eprintln!("error: {why}");

@@ -14,7 +14,7 @@ pub struct Disk {
     pending: VecDeque<(OpId, Request)>,
     trouble: Option<Trouble>,
     /// The last write was refused.
-    refused: bool,
+    refused: Option<&'static str>,
     /// What stood in the place of a row that a crash made unreadable.
     torn: Option<((Table, String), Option<Vec<u8>>)>,
     /// An earlier state, to be rolled back to.
@@ -75,8 +75,8 @@ impl Disk {
         self.trouble = trouble;
     }
 
-    /// Whether the last write was refused: then a machine may stop.
-    pub fn has_refused(&self) -> bool {
+    /// What is wrong, if the last write was refused for it: then a machine may stop.
+    pub fn has_refused(&self) -> Option<&'static str> {
         self.refused
     }
 
@@ -137,18 +137,18 @@ impl Disk {
 
     fn refuses(&mut self) -> bool {
         self.refused = match &mut self.trouble {
-            None => false,
-            Some(Trouble::Full) => true,
+            None => None,
+            Some(Trouble::Full) => Some("disk-full"),
             Some(Trouble::FailsAfter(0)) => {
                 self.trouble = None;
-                true
+                Some("disk-fails")
             }
             Some(Trouble::FailsAfter(others)) => {
                 *others -= 1;
-                false
+                None
             }
         };
-        self.refused
+        self.refused.is_some()
     }
 
     fn tear(&mut self, batch: &[Write]) -> bool {

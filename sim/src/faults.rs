@@ -28,7 +28,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cast::Resident;
 use crate::host::HostId;
-use crate::scenario::values;
+use crate::scenario::{Scenario, values};
 use crate::world::World;
 
 pub use crash::Crash;
@@ -93,6 +93,19 @@ impl Site<'_> {
 }
 
 impl Stage {
+    pub fn of(scenario: &Scenario) -> Self {
+        let portmans = scenario.providers.iter().flat_map(|provider| {
+            provider.portmans.iter().map(|portman| format!("{}/{}", provider.name, portman.ep))
+        });
+        Self {
+            feps: vec![scenario.fep.name.clone()],
+            gateways: scenario.gateways.iter().map(|gateway| gateway.name.clone()).collect(),
+            providers: scenario.providers.iter().map(|provider| provider.name.clone()).collect(),
+            portmans: portmans.collect(),
+            users: scenario.users.iter().map(|user| user.name.clone()).collect(),
+        }
+    }
+
     /// Everybody whose machine is a daemon.
     pub fn daemons(&self) -> Vec<&str> {
         let all = [&self.feps, &self.gateways, &self.providers, &self.portmans];

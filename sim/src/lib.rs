@@ -12,6 +12,7 @@ pub mod clock;
 pub mod disk;
 pub mod engine;
 pub mod faults;
+pub mod fuzz;
 pub mod host;
 pub mod marks;
 pub mod net;

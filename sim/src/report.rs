@@ -11,6 +11,7 @@ use labman_proto_core::time::Span;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::marks::Marks;
 use crate::scenario::Expect;
 
 #[derive(Clone, Debug, Default)]
@@ -32,6 +33,8 @@ pub struct Report {
     pub failures: Vec<String>,
     pub virtual_time: Span,
     pub events: u64,
+    /// Faults that bit, and what else happened.
+    pub marks: Marks,
     /// What the machines logged, where that was asked for.
     pub log: Vec<String>,
 }

@@ -14,6 +14,7 @@ use labman_proto_core::toy;
 use serde_json::Value;
 
 use crate::cast::{Cast, Resident};
+use crate::check::liveness::Core;
 use crate::check::safety;
 use crate::faults::{Inject, Site};
 use crate::host::HostId;
@@ -28,6 +29,9 @@ use crate::world::{Step, World};
 const ADMIN_ANSWER: Span = Span::from_secs(10);
 /// What a job's end may lag behind its deadline: the way of its last bytes.
 const DEADLINE_GRACE: Span = Span::from_secs(30);
+
+/// Time for those who were started to read their stores, before their books are read.
+const LAST_WORDS: Span = Span::from_secs(2);
 
 /// How to run, apart from what.
 #[derive(Clone, Copy, Debug, Default)]
@@ -75,6 +79,9 @@ struct Run<'a> {
     started: Time,
     last_job_ended: Time,
     check_due: bool,
+    views_due: bool,
+    /// Faults that have begun and not ended.
+    under_way: BTreeSet<usize>,
     over: bool,
     settled: bool,
     findings: Vec<String>,
@@ -112,6 +119,8 @@ enum Due {
     /// This fault is over.
     End(usize),
     Check,
+    /// The core must agree by now.
+    Views,
     /// Whoever waits, waits no longer.
     Nap,
     /// The scenario's duration is over.
@@ -138,6 +147,8 @@ impl<'a> Run<'a> {
             started: Time::ZERO,
             last_job_ended: Time::ZERO,
             check_due: false,
+            views_due: false,
+            under_way: BTreeSet::new(),
             over: false,
             settled: false,
             findings: Vec::new(),
@@ -161,12 +172,33 @@ impl<'a> Run<'a> {
                 self.schedule(self.started + self.jobs[job].planned.at, Due::Job(job));
             }
         }
-        while !self.over && !self.settled && self.advance() {
+        if let Some(core) = Core::of(self.scenario) {
+            self.schedule(self.started + core.from, Due::Views);
+        }
+        while !self.over && (self.scenario.whole || !self.settled) && self.advance() {
             if std::mem::take(&mut self.check_due) {
                 self.check();
                 self.schedule(self.world.now() + self.scenario.check_every, Due::Check);
             }
+            if std::mem::take(&mut self.views_due) {
+                self.check_views();
+            }
         }
+        self.call_off();
+    }
+
+    /// Ends what still lasts, so that everybody's books can be read.
+    fn call_off(&mut self) {
+        for index in std::mem::take(&mut self.under_way) {
+            self.inject(index, Inject::end);
+        }
+        let hosts: Vec<HostId> = self.hosts.values().copied().collect();
+        for host in hosts {
+            self.world.set_disk_trouble(host, None);
+            self.world.mend_disk(host);
+            self.world.restart(host);
+        }
+        self.nap(LAST_WORDS);
     }
 
     /// Runs one event. `false`: there will be none any more.
@@ -193,15 +225,23 @@ impl<'a> Run<'a> {
             Due::Job(job) => self.ask_for(job),
             Due::Deadline(job) => {
                 let job = &self.jobs[job];
-                if matches!(job.state, JobState::Asked) {
+                if matches!(job.state, JobState::Asked) && !self.is_cut_off(job) {
                     self.findings.push(format!("job {} has not ended by its deadline", job.planned.name));
                 }
             }
             Due::Leave(job) => self.user_of(job, |user, now| user.leave(job, now)),
             Due::StopReading(job) => self.user_of(job, |user, _| user.stop_reading(job)),
-            Due::Begin(index) => self.inject(index, Inject::begin),
-            Due::End(index) => self.inject(index, Inject::end),
+            Due::Begin(index) => {
+                self.under_way.insert(index);
+                self.inject(index, Inject::begin);
+            }
+            Due::End(index) => {
+                if self.under_way.remove(&index) {
+                    self.inject(index, Inject::end);
+                }
+            }
             Due::Check => self.check_due = true,
+            Due::Views => self.views_due = true,
             Due::Nap => {}
             Due::Over => self.over = true,
         }
@@ -293,6 +333,14 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// Whether a fault that lasts for long keeps a job's user from its gateway, or the gateway from doing anything.
+    fn is_cut_off(&self, job: &Job) -> bool {
+        self.scenario.faults.iter().filter(|fault| fault.lasting > limits::JOB_TOTAL).any(|fault| {
+            let hosts = fault.inject.hosts();
+            [&job.planned.user, &job.planned.gateway].iter().any(|party| hosts.contains(&party.as_str()))
+        })
+    }
+
     fn all_ended(&self) -> bool {
         self.jobs.iter().all(|job| matches!(job.state, JobState::Ended(_)))
     }
@@ -334,6 +382,12 @@ impl<'a> Run<'a> {
         report.trace_hash = self.world.trace_hash();
         report.virtual_time = Span(self.world.now().0);
         report.events = self.world.events();
+        report.marks = self.world.marks().clone();
+        for job in &report.outcomes {
+            let ending = format!("{:?}", job.ending()).to_lowercase();
+            let code = job.error_code.as_deref().map(|code| format!(" with {code}")).unwrap_or_default();
+            report.marks.note(&format!("a job {ending}{code}"));
+        }
         report.failures = self.world.take_failures();
         report.failures.append(&mut self.findings);
         report.log = self.world.take_log();

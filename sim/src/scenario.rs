@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 pub use load::{BadScenario, load, parse};
 
-use crate::faults::Fault;
+use crate::faults::{Fault, Inject};
 use crate::net::latency::Latency;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -29,6 +29,9 @@ pub struct Scenario {
     /// Each job starts when the one before it in the file has ended, and `at` is not looked at.
     #[serde(default)]
     pub one_by_one: bool,
+    /// The run lasts its whole duration, even if everything has come to rest before.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub whole: bool,
     /// How often the checkers look at the ledger.
     #[serde(default = "default_check_every", with = "values::span")]
     pub check_every: Span,
@@ -158,6 +161,8 @@ pub struct Job {
     pub model: String,
     pub prompt: String,
     pub max_tokens: Option<u32>,
+    /// The toy has at least so much to say.
+    pub min_tokens: Option<u32>,
     #[serde(default = "yes")]
     pub stream: bool,
     pub temperature: Option<f64>,
@@ -246,6 +251,25 @@ impl Comparison {
     }
 }
 
+impl Scenario {
+    /// Everybody whom a fault can touch: the FEP, gateways, providers, users, and Portmans as `<provider>/<ep>`.
+    pub fn hosts(&self) -> impl Iterator<Item = String> {
+        let portmans = self.providers.iter().flat_map(|provider| {
+            provider.portmans.iter().map(|portman| format!("{}/{}", provider.name, portman.ep))
+        });
+        let gateways = self.gateways.iter().map(|gateway| gateway.name.clone());
+        let providers = self.providers.iter().map(|provider| provider.name.clone());
+        let users = self.users.iter().map(|user| user.name.clone());
+        std::iter::once(self.fep.name.clone()).chain(gateways).chain(providers).chain(portmans).chain(users)
+    }
+
+    /// Whether a host's disk forgets, in the course of the scenario, what it had acknowledged.
+    pub fn forgets(&self, host: &str) -> bool {
+        let roll_back = |fault: &Fault| matches!(fault.inject, Inject::RollBack(_));
+        self.faults.iter().any(|fault| roll_back(fault) && fault.inject.hosts().contains(&host))
+    }
+}
+
 impl Provider {
     /// The slugs of what its Portmans serve.
     pub fn slugs(&self) -> impl Iterator<Item = String> {
@@ -270,7 +294,7 @@ fn default_network() -> String {
     "sim".into()
 }
 
-fn default_currency() -> Currency {
+pub(crate) fn default_currency() -> Currency {
     "XTS".parse().expect("XTS is a currency code")
 }
 

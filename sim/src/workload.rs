@@ -37,6 +37,9 @@ fn listed(scenario: &Scenario, job: &Job) -> Planned {
     if let Some(temperature) = job.temperature {
         body["temperature"] = json!(temperature);
     }
+    if let Some(min_tokens) = job.min_tokens {
+        body["min_tokens"] = json!(min_tokens);
+    }
     if let Some(seed) = job.seed {
         body["seed"] = json!(seed);
     }

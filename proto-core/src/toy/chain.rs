@@ -22,6 +22,9 @@ pub(super) struct Chain {
 pub(super) struct Manner {
     /// Picks the first word, and how much there is to say.
     pub topic: Stream,
+    /// In tokens.
+    pub at_least: usize,
+    pub at_most: usize,
     /// In thousandths, up to 2000. At 0 the likeliest word always follows.
     pub temperature: u64,
     pub choices: Stream,
@@ -38,16 +41,17 @@ impl Chain {
         Self { tokens }
     }
 
-    /// Whole sentences, some [`TOY_SHORTEST`] to [`TOY_LONGEST`] tokens in all.
+    /// Whole sentences, some [`TOY_SHORTEST`] to [`TOY_LONGEST`] tokens in all, or more where more is asked for.
     pub(super) fn speak(&self, mut manner: Manner) -> Vec<&'static str> {
         let enough = TOY_SHORTEST + manner.topic.below((TOY_LONGEST - TOY_SHORTEST) as u64) as usize;
+        let enough = enough.max(manner.at_least);
         let mut said: Vec<&'static str> = Vec::new();
         said.extend(self.first_word(&mut manner.topic));
         while let Some(last) = said.last().copied() {
             if ends_sentence(last) && said.len() >= enough {
                 break;
             }
-            if said.len() >= TOY_LONGEST - 1 {
+            if said.len() >= manner.at_most - 1 {
                 said.pop_if(|last| is_mark(last));
                 said.push(".");
                 break;
@@ -130,7 +134,8 @@ mod tests {
 
     fn speak(topic: u64, temperature: u64, seed: u64) -> Vec<&'static str> {
         let (topic, choices) = (Seed::from_u64(topic).stream("topic"), Seed::from_u64(seed).stream("words"));
-        Chain::of_the_text().speak(Manner { topic, temperature, choices })
+        let (at_least, at_most) = (0, TOY_LONGEST);
+        Chain::of_the_text().speak(Manner { topic, at_least, at_most, temperature, choices })
     }
 
     #[test]

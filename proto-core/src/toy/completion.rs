@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::chain::{Chain, Manner, is_mark};
-use crate::limits::TOY_LONGEST;
+use crate::limits::{TOY_LONGEST, TOY_MIN_TOKENS, TOY_SENTENCE};
 use crate::rng::Seed;
 
 /// Tokens of the template around each message.
@@ -56,6 +56,8 @@ pub(super) struct Request {
     temperature: Option<f64>,
     max_tokens: Option<u64>,
     max_completion_tokens: Option<u64>,
+    /// As vLLM has it: no end before so many tokens.
+    min_tokens: Option<u64>,
     stop: Option<Stop>,
     n: Option<u64>,
 }
@@ -123,7 +125,16 @@ impl Request {
     /// Tokens it may answer with.
     pub(super) fn most(&self) -> usize {
         let asked = self.max_completion_tokens.or(self.max_tokens).unwrap_or(u64::MAX);
-        usize::try_from(asked).unwrap_or(usize::MAX).min(TOY_LONGEST)
+        usize::try_from(asked).unwrap_or(usize::MAX).min(self.longest())
+    }
+
+    fn least(&self) -> usize {
+        let asked = usize::try_from(self.min_tokens.unwrap_or_default()).unwrap_or(usize::MAX);
+        asked.min(TOY_MIN_TOKENS)
+    }
+
+    fn longest(&self) -> usize {
+        TOY_LONGEST.max(self.least() + TOY_SENTENCE)
     }
 
     pub(super) fn prompt_tokens(&self) -> usize {
@@ -166,6 +177,8 @@ impl Request {
         let seed = self.seed.map_or(said, |seed| Seed::from_u64(seed.cast_unsigned()));
         Manner {
             topic: said.stream("topic"),
+            at_least: self.least(),
+            at_most: self.longest(),
             // In thousandths; the cast saturates.
             temperature: (self.temperature.unwrap_or(1.0) * 1000.0 + 0.5) as u64,
             choices: seed.stream("words"),

@@ -185,6 +185,17 @@ fn max_tokens_ends_it_early() {
 }
 
 #[test]
+fn asked_for_much_it_says_much() {
+    let asked = |least: usize| {
+        let request =
+            json!({"model": "m", "messages": [{"role": "user", "content": "q"}], "min_tokens": least});
+        completion(&request).unwrap().tokens.len()
+    };
+    assert!((300..=300 + limits::TOY_SENTENCE).contains(&asked(300)));
+    assert!(asked(usize::MAX) <= limits::TOY_MIN_TOKENS + limits::TOY_SENTENCE);
+}
+
+#[test]
 fn a_stop_string_is_not_said_even_when_it_spans_words() {
     let text = completion(&request()).unwrap().text();
     let spanning = &text[7..12];

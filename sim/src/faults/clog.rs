@@ -28,7 +28,7 @@ impl Kind for Clog {
 
     fn begin(&self, site: &mut Site<'_>) {
         if let (Some(from), Some(to)) = (site.host(&self.from), site.host(&self.to)) {
-            site.world.block(from, to, site.until);
+            site.world.block(from, to, site.until, "clog");
         }
     }
 

@@ -85,10 +85,10 @@ impl Kind for Partition {
                     Shape::Swizzled => (true, true, windows[index].1),
                 };
                 if out {
-                    site.world.block(*inside, *outside, end);
+                    site.world.block(*inside, *outside, end, "partition");
                 }
                 if back {
-                    site.world.block(*outside, *inside, end);
+                    site.world.block(*outside, *inside, end, "partition");
                 }
             }
         }

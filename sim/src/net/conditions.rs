@@ -26,6 +26,7 @@ pub struct Conditions {
 
 #[derive(Clone, Copy, Debug)]
 struct Block {
+    fault: &'static str,
     since: Time,
     until: Time,
 }
@@ -46,18 +47,24 @@ pub struct Toll {
 }
 
 impl Conditions {
-    /// Nothing gets from one host to the other until then.
-    pub fn block(&mut self, from: HostId, to: HostId, now: Time, until: Time) {
-        let block = self.blocks.entry((from, to)).or_insert(Block { since: now, until });
+    /// Nothing gets from one host to the other until then, because of that fault.
+    pub fn block(&mut self, (from, to): (HostId, HostId), now: Time, until: Time, fault: &'static str) {
+        let block = self.blocks.entry((from, to)).or_insert(Block { fault, since: now, until });
         if block.until <= now {
-            block.since = now;
+            (block.since, block.fault) = (now, fault);
         }
         block.until = block.until.max(until);
     }
 
     /// When something that is to get from one to the other now can; `None`: at once.
     pub fn blocked_until(&self, from: HostId, to: HostId, now: Time) -> Option<Time> {
-        self.blocks.get(&(from, to)).map(|block| block.until).filter(|until| *until > now)
+        self.blocked(from, to, now).map(|(_, until)| until)
+    }
+
+    /// The same, with the fault's name.
+    pub fn blocked(&self, from: HostId, to: HostId, now: Time) -> Option<(&'static str, Time)> {
+        let block = self.blocks.get(&(from, to)).filter(|block| block.until > now);
+        block.map(|block| (block.fault, block.until))
     }
 
     /// For how long nothing has got through.
@@ -125,13 +132,13 @@ mod tests {
     #[test]
     fn a_block_has_a_direction_and_an_end_and_a_later_one_prolongs_it() {
         let mut net = Conditions::default();
-        net.block(A, B, Time(10), Time(50));
-        net.block(A, B, Time(20), Time(40));
+        net.block((A, B), Time(10), Time(50), "clog");
+        net.block((A, B), Time(20), Time(40), "clog");
         assert_eq!(net.blocked_until(A, B, Time(30)), Some(Time(50)));
         assert_eq!(net.blocked_until(B, A, Time(30)), None);
         assert_eq!(net.silent_for(A, B, Time(30)), Span(20));
         assert_eq!(net.blocked_until(A, B, Time(50)), None);
-        net.block(A, B, Time(60), Time(70));
+        net.block((A, B), Time(60), Time(70), "clog");
         assert_eq!(net.silent_for(A, B, Time(65)), Span(5), "it had ended in between");
     }
 

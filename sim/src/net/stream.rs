@@ -41,6 +41,7 @@ pub struct Stream {
     /// The link it runs on; `None` for an HTTP exchange.
     pub link: Option<LinkKey>,
     pub route: Route,
+    pub since: Time,
     pub ends: [End; 2],
     /// By sender.
     pub pipes: [Pipe; 2],
@@ -121,6 +122,12 @@ impl Pipe {
 
     pub fn push(&mut self, item: Item) {
         self.waiting.push_back(item);
+    }
+
+    /// Bytes that its sender has given out of hand and that have not left it.
+    pub fn backlog(&self) -> usize {
+        let bytes = |item: &Item| if let Item::Bytes(bytes) = item { bytes.len() } else { 0 };
+        self.waiting.iter().map(bytes).sum()
     }
 
     pub fn granted(&mut self, bytes: u32) {

@@ -3,15 +3,20 @@
 use std::collections::BTreeMap;
 
 use labman_proto_core::identity::NodeId;
+use labman_proto_core::limits;
 use labman_proto_core::money::{Currency, Micros};
 use labman_proto_core::time::Span;
+use labman_proto_core::toy;
 use labman_proto_core::wire::ids::ReceiptId;
 use labman_proto_core::wire::portal::Receipt;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
-use super::{Job, JobState, Run, outcome};
+use super::setup::slugs;
+use super::{DEADLINE_GRACE, Job, JobState, Run, outcome};
 use crate::check::ledger::{self, Asked, Books, Held, Ledger, Provider, States};
+use crate::check::liveness::Core;
 use crate::report::{ClaimFacts, Ending, ReceiptFacts, Report};
 use crate::scenario;
 
@@ -77,6 +82,39 @@ impl Run<'_> {
         }
     }
 
+    /// Every gateway of the core must know what the core serves.
+    pub(super) fn check_views(&mut self) {
+        let Some(core) = Core::of(self.scenario) else { return };
+        for gateway in self.scenario.gateways.iter().filter(|gateway| core.contains(&gateway.name)) {
+            match self.ask(&gateway.name, "GET", "/status", None) {
+                Ok(status) => {
+                    let known = slugs(&status);
+                    let missing: Vec<_> = core.slugs().difference(&known).collect();
+                    if !missing.is_empty() {
+                        let name = &gateway.name;
+                        self.findings
+                            .push(format!("{name} has not heard of {missing:?} since all was healed"));
+                    }
+                }
+                Err(why) => self.findings.push(format!("after healing: {why}")),
+            }
+        }
+    }
+
+    /// What was asked of the core after it had healed must have been served, and its money must have come to rest.
+    fn check_served(&mut self, core: &Core) {
+        for job in &self.jobs {
+            if core.must_serve(self.scenario, &job.planned) && outcome(job).ending() != Ending::Completed {
+                let (name, facts) = (&job.planned.name, outcome(job));
+                let what = format!("HTTP {}, {:?}", facts.http_status, facts.error_code);
+                self.findings.push(format!("job {name} was asked after all had healed, and got {what}"));
+            }
+        }
+        if core.whole && !self.settled {
+            self.findings.push("the money has not come to rest since all was healed".into());
+        }
+    }
+
     fn is_at_rest(&mut self, ledger: &Ledger) -> bool {
         let held = |line: &ledger::Line| line.account.starts_with("held:") && line.balance != Micros::ZERO;
         if ledger.accounts.iter().any(held) {
@@ -99,10 +137,17 @@ impl Run<'_> {
 
     /// The last look: all books against each other, and into the report.
     pub(super) fn audit(&mut self, report: &mut Report) {
-        for job in self.jobs.iter().filter(|job| !matches!(job.state, JobState::Ended(_))) {
-            self.findings.push(format!("job {} was never answered", job.planned.name));
+        let open = |job: &&Job| !matches!(job.state, JobState::Ended(_)) && !self.is_cut_off(job);
+        let unanswered = self.jobs.iter().filter(open).map(|job| &job.planned.name);
+        let found: Vec<String> = unanswered.map(|name| format!("job {name} was never answered")).collect();
+        self.findings.extend(found);
+        if let Some(core) = Core::of(self.scenario) {
+            self.check_served(&core);
         }
         report.currency = Some(self.scenario.fep.currency.clone());
+        for asker in self.world.exchanges_older_than(limits::JOB_TOTAL + DEADLINE_GRACE) {
+            self.findings.push(format!("an exchange that {asker} began never ended"));
+        }
         match self.books() {
             Ok(books) => {
                 let found = ledger::check(&books);
@@ -144,6 +189,8 @@ impl Run<'_> {
             completed: facts.ending() == Ending::Completed,
             refused: facts.ending() == Ending::Refused,
             completion_tokens: facts.completion_tokens,
+            read_tokens: tokens_read(&job.planned.body, &facts.text),
+            gateway_forgot: self.scenario.forgets(&job.planned.gateway),
             job: facts.job,
         }
     }
@@ -157,7 +204,8 @@ impl Run<'_> {
         let HeldList { receipts: held } = self.get(&provider.name, &format!("/receipts?limit={LISTED}"))?;
         let prices = provider.slugs().zip(provider.portmans.iter().map(|portman| portman.price)).collect();
         let (name, node_id) = (provider.name.clone(), self.cast.node_id(&provider.name));
-        Ok(Provider { name, node_id, held, states, prices })
+        let forgot = self.scenario.forgets(&name);
+        Ok(Provider { name, node_id, held, states, prices, forgot })
     }
 
     fn fill(&mut self, report: &mut Report, books: &Books) {
@@ -224,6 +272,17 @@ impl Run<'_> {
         let answer = self.ask(host, "GET", path, None)?;
         serde_json::from_value(answer).map_err(|error| format!("GET {path} at {host}: {error}"))
     }
+}
+
+/// How many whole tokens of the runtime's answer a text holds.
+fn tokens_read(body: &Value, text: &str) -> u64 {
+    let Ok(produced) = toy::completion(body) else { return 0 };
+    let mut length = 0;
+    let ends = produced.tokens.iter().map(|token| {
+        length += token.len();
+        length
+    });
+    ends.take_while(|end| *end <= text.len()).count() as u64
 }
 
 /// An account as the scenario calls its owner.

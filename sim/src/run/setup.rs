@@ -97,7 +97,7 @@ impl Run<'_> {
     }
 }
 
-fn slugs(status: &Value) -> BTreeSet<String> {
+pub(super) fn slugs(status: &Value) -> BTreeSet<String> {
     let models = status.get("models").and_then(Value::as_array);
     models.into_iter().flatten().filter_map(|model| text(model, "slug").ok()).collect()
 }

@@ -86,7 +86,7 @@ fn check(scenario: &Scenario) -> Result<(), (&'static str, usize, String)> {
             return Err(("arrivals", index, "every: must be above zero".into()));
         }
     }
-    let hosts: BTreeSet<String> = hosts(scenario).collect();
+    let hosts: BTreeSet<String> = scenario.hosts().collect();
     for (index, fault) in scenario.faults.iter().enumerate() {
         if let Some(unknown) = fault.inject.hosts().into_iter().find(|name| !hosts.contains(*name)) {
             return Err(("fault", index, format!("inject: there is no host {unknown:?}")));
@@ -140,16 +140,6 @@ fn check_asker(
         }
         None | Some(_) => Ok(()),
     }
-}
-
-fn hosts(scenario: &Scenario) -> impl Iterator<Item = String> {
-    let portmans = scenario.providers.iter().flat_map(|provider| {
-        provider.portmans.iter().map(|portman| format!("{}/{}", provider.name, portman.ep))
-    });
-    let gateways = scenario.gateways.iter().map(|gateway| gateway.name.clone());
-    let providers = scenario.providers.iter().map(|provider| provider.name.clone());
-    let users = scenario.users.iter().map(|user| user.name.clone());
-    std::iter::once(scenario.fep.name.clone()).chain(gateways).chain(providers).chain(portmans).chain(users)
 }
 
 #[cfg(test)]

@@ -174,10 +174,12 @@ impl<M: Machine> World<M> {
     /// Whether a handshake between the two would fail.
     fn cut_off(&mut self, one: HostId, other: HostId) -> bool {
         let now = self.engine.now();
-        let cut = |from, to| self.conditions.blocked_until(from, to, now).is_some();
-        let cut = cut(one, other) || cut(other, one);
-        self.marks.fired_if(cut, "partition");
-        cut
+        let cut = |from, to| self.conditions.blocked(from, to, now);
+        let cut = cut(one, other).or(cut(other, one));
+        if let Some((fault, _)) = cut {
+            self.marks.fired(fault);
+        }
+        cut.is_some()
     }
 
     fn forget_link(&mut self, key: LinkKey) {

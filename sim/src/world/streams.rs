@@ -1,6 +1,7 @@
 //! Streams: opening them on links and as HTTP exchanges, carrying their bytes under credit, and ending them.
 
 use labman_proto_core::http::{RequestHead, ResponseHead, Surface};
+use labman_proto_core::limits;
 use labman_proto_core::machine::{Input, LinkId, Machine, ResetCode, StreamId};
 use labman_proto_core::time::{Span, Time};
 
@@ -9,6 +10,9 @@ use crate::host::{Address, HostId};
 use crate::net::conditions::Conditions;
 use crate::net::link::{LinkKey, LinkState, Route};
 use crate::net::stream::{Departure, End, Item, Pipe, Side, Stream, StreamKey};
+
+/// In bytes, of one answer.
+const ANSWER_BACKLOG: usize = 256 * 1024;
 
 impl<M: Machine> World<M> {
     pub(super) fn open(&mut self, host: HostId, id: StreamId, link: LinkId) {
@@ -97,7 +101,7 @@ impl<M: Machine> World<M> {
         let stream = self.streams.get_mut(&key)?;
         let host = stream.ends[side.index()].host;
         let (from, route) = (stream.ends[side.other().index()].host, stream.route);
-        if let Some(until) = held_back(&self.conditions, route, from, host, self.engine.now()) {
+        if let Some((_, until)) = held_back(&self.conditions, route, from, host, self.engine.now()) {
             self.engine.schedule(until, Event::Window { stream: key, side, bytes });
             return None;
         }
@@ -120,8 +124,8 @@ impl<M: Machine> World<M> {
         let now = self.engine.now();
         let stream = self.streams.get(&key)?;
         let (host, from) = (stream.ends[to.index()].host, stream.ends[to.other().index()].host);
-        if let Some(until) = held_back(&self.conditions, stream.route, from, host, now) {
-            self.marks.fired("partition");
+        if let Some((fault, until)) = held_back(&self.conditions, stream.route, from, host, now) {
+            self.marks.fired(fault);
             self.engine.schedule(until, Event::Arrival { stream: key, to });
             return None;
         }
@@ -239,7 +243,10 @@ impl<M: Machine> World<M> {
             End::new(host, self.hosts[host.0].life, Some(id)),
             End::new(other, self.hosts[other.0].life, None),
         ];
-        self.streams.insert(key, Stream { link, route, ends, pipes: floors.map(Pipe::from) });
+        self.streams.insert(
+            key,
+            Stream { link, route, since: self.engine.now(), ends, pipes: floors.map(Pipe::from) },
+        );
         key
     }
 
@@ -252,7 +259,33 @@ impl<M: Machine> World<M> {
         if let Some(stream) = self.streams.get_mut(&key) {
             stream.pipes[side.index()].push(item);
             self.pump(key, side);
+            self.check_backlog(key, side);
         }
+    }
+
+    /// Whoever answers may be ahead of its reader by so much and no more. Whoever opened a stream may be ahead by a whole
+    /// control stream's backlog.
+    fn check_backlog(&mut self, key: StreamKey, side: Side) {
+        let Some(stream) = self.streams.get(&key) else { return };
+        let (host, backlog) = (stream.ends[side.index()].host, stream.pipes[side.index()].backlog());
+        let most = match (stream.route, side) {
+            (Route::Mesh | Route::Http, Side::Opened) => ANSWER_BACKLOG,
+            (Route::Mesh | Route::Http, Side::Opener) | (Route::Local, _) => {
+                limits::CONTROL_BACKLOG + limits::BODY_FRAME
+            }
+            (Route::Admin, _) => return,
+        };
+        if backlog > most {
+            self.fail(host, &format!("holds {backlog} bytes for a stream whose reader is behind"));
+        }
+    }
+
+    /// HTTP exchanges that have been open for longer than that, by who asked.
+    pub fn exchanges_older_than(&self, age: Span) -> Vec<&str> {
+        let old = |stream: &&Stream| {
+            stream.link.is_none() && stream.route != Route::Admin && self.engine.now() - stream.since > age
+        };
+        self.streams.values().filter(old).map(|stream| self.name(stream.ends[0].host)).collect()
     }
 
     /// Sends off what the window lets through.
@@ -329,9 +362,15 @@ impl<M: Machine> World<M> {
     }
 }
 
-/// Until when nothing that goes this way gets from one host to the other.
-fn held_back(net: &Conditions, route: Route, from: HostId, to: HostId, now: Time) -> Option<Time> {
-    if route.crosses() { net.blocked_until(from, to, now) } else { None }
+/// Which fault lets nothing that goes this way get from one host to the other, and until when.
+fn held_back(
+    net: &Conditions,
+    route: Route,
+    from: HostId,
+    to: HostId,
+    now: Time,
+) -> Option<(&'static str, Time)> {
+    if route.crosses() { net.blocked(from, to, now) } else { None }
 }
 
 /// The authority of a URL: `host:port`.

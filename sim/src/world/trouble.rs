@@ -24,9 +24,9 @@ impl<M: Machine> World<M> {
     }
 
     /// Nothing gets from one host to the other until then. Mesh links between them starve, if it lasts.
-    pub fn block(&mut self, from: HostId, to: HostId, until: Time) {
+    pub fn block(&mut self, from: HostId, to: HostId, until: Time, fault: &'static str) {
         let now = self.engine.now();
-        self.conditions.block(from, to, now, until);
+        self.conditions.block((from, to), now, until, fault);
         for (link, side) in self.links_from(from, to) {
             let heard_ago = Span(self.hosts[to.0].draws.below(KEEP_ALIVE.0));
             let at = now + Span(MESH_IDLE.0 - heard_ago.0);
@@ -158,8 +158,9 @@ impl<M: Machine> World<M> {
 
     /// What a machine that can't go on is: a failure of the run, unless its disk refuses to write.
     pub(super) fn stopped(&mut self, host: HostId, fault: &Fault) {
-        let refused = matches!(fault, Fault::Stopped(_)) && self.hosts[host.0].disk.has_refused();
-        if refused {
+        let refused = self.hosts[host.0].disk.has_refused().filter(|_| matches!(fault, Fault::Stopped(_)));
+        if let Some(trouble) = refused {
+            self.marks.fired(trouble);
             self.marks.note("a machine stopped because it could not write");
             self.note(host, &fault.to_string());
         } else {

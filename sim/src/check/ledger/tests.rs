@@ -69,6 +69,8 @@ fn asked(receipt: &Receipt) -> Asked {
         completed: true,
         refused: false,
         completion_tokens: Some(50),
+        read_tokens: 0,
+        gateway_forgot: false,
     }
 }
 
@@ -91,6 +93,7 @@ fn books() -> Books {
         held: vec![held(&issued[0], "paid"), held(&issued[1], "unclaimed")],
         states: States { unclaimed: 1, in_claim: 0, paid_since_start: 1 },
         prices: BTreeMap::from([("acme:box:toy".into(), PRICE)]),
+        forgot: false,
     };
     Books {
         ledger: Ledger { balanced: true, accounts },

@@ -1,0 +1,128 @@
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use labman_sim::fuzz::{Found, Search, run_seed};
+use labman_sim::run::Options;
+use serde_json::json;
+
+use super::{Outcome, print, verdict};
+
+/// Failing seeds that are shown with their last events.
+const SHOWN: usize = 3;
+const LAST_EVENTS: usize = 30;
+
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// Which seeds, as `A..B`: A is the first, B is left out. Default: 0..200, or with --minutes as many as fit
+    #[arg(long, value_parser = parse_seeds)]
+    seeds: Option<Range<u64>>,
+    /// Begin no further seed after so long
+    #[arg(long)]
+    minutes: Option<f64>,
+    /// Labman nodes in each world
+    #[arg(long, default_value_t = 25, value_parser = clap::value_parser!(u16).range(2..=1000))]
+    nodes: u16,
+    /// Threads; default: all processors
+    #[arg(short)]
+    jobs: Option<usize>,
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+fn parse_seeds(text: &str) -> Result<Range<u64>, String> {
+    let range = text.split_once("..").and_then(|(a, b)| Some(a.trim().parse().ok()?..b.trim().parse().ok()?));
+    range.filter(|range| range.start < range.end).ok_or_else(|| "write A..B, with A below B".into())
+}
+
+impl Args {
+    pub(super) fn execute(self) -> Outcome {
+        let begun = Instant::now();
+        let until =
+            self.minutes.map(|minutes| begun + Duration::from_secs_f64(minutes.clamp(0.0, 1e6) * 60.0));
+        let seeds = self.seeds.clone().unwrap_or(if until.is_some() { 0..u64::MAX } else { 0..200 });
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        let search = Search {
+            seeds,
+            nodes: usize::from(self.nodes),
+            threads: self.jobs.unwrap_or(processors),
+            until,
+            first_only: false,
+        };
+        let bar = progress(search.seeds.end.checked_sub(search.seeds.start).filter(|_| until.is_none()));
+        let found = search.run(&|report| {
+            bar.inc(1);
+            let hours = bar.position() as f64 * report.virtual_time.as_millis() as f64 / 3.6e6;
+            bar.set_message(format!("{hours:.0} virtual hours"));
+        });
+        bar.finish_and_clear();
+        let wall_seconds = begun.elapsed().as_secs_f64();
+        for seed in found.failures.keys().take(SHOWN) {
+            show(*seed, search.nodes);
+        }
+        print(&if self.json { document(&found, wall_seconds) } else { page(&found, wall_seconds) });
+        for seed in found.failures.keys() {
+            eprintln!("failed; again: labman-sim fuzz --seeds {seed}..{} --nodes {}", seed + 1, self.nodes);
+        }
+        for fault in found.never_fired() {
+            eprintln!("failed: the fault {fault} never bit; run more seeds");
+        }
+        Ok(verdict(found.failures.is_empty() && found.never_fired().is_empty()))
+    }
+}
+
+fn progress(seeds: Option<u64>) -> ProgressBar {
+    let (bar, template) = match seeds {
+        Some(seeds) => (ProgressBar::new(seeds), "{bar:30} {pos}/{len} seeds, {per_sec}, {msg}, {eta} left"),
+        None => (ProgressBar::no_length(), "{spinner} {pos} seeds, {per_sec}, {msg}, {elapsed}"),
+    };
+    bar.with_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
+
+/// Runs a failing seed once more, to say what led there.
+fn show(seed: u64, nodes: usize) {
+    let report = run_seed(seed, nodes, Options { log: true });
+    eprintln!("seed {seed}:");
+    let at = report.log.iter().position(|line| line.contains("FAIL")).unwrap_or(report.log.len());
+    for line in &report.log[at.saturating_sub(LAST_EVENTS)..report.log.len().min(at + 1)] {
+        eprintln!("    {line}");
+    }
+    for failure in &report.failures {
+        eprintln!("  {failure}");
+    }
+}
+
+fn document(found: &Found, wall_seconds: f64) -> String {
+    json!({
+        "failures": found.failures.len(),
+        "failed_seeds": found.failures,
+        "seeds": found.seeds,
+        "wall_seconds": wall_seconds,
+        "virtual_hours": hours(found),
+        "events": found.events,
+        "faults": found.marks.faults,
+        "sometimes": found.marks.sometimes,
+    })
+    .to_string()
+}
+
+fn page(found: &Found, wall_seconds: f64) -> String {
+    let table = |title: &str, rows: &std::collections::BTreeMap<String, u64>| {
+        let lines: Vec<String> = rows.iter().map(|(name, times)| format!("  {times:>10}  {name}")).collect();
+        format!("{title}\n{}\n", lines.join("\n"))
+    };
+    format!(
+        "{}{}{} seeds, {} failed; {:.0} virtual hours and {} events in {wall_seconds:.0} s",
+        table("faults that bit", &found.marks.faults),
+        table("what happened sometimes", &found.marks.sometimes),
+        found.seeds,
+        found.failures.len(),
+        hours(found),
+        found.events,
+    )
+}
+
+fn hours(found: &Found) -> f64 {
+    found.virtual_time.as_millis() as f64 / 3.6e6
+}

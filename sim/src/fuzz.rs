@@ -1,0 +1,93 @@
+//! Fuzzing: many seeds, each a world of its own with its own faults, over all processors. One run is one thread, so what a
+//! seed comes to does not depend on how many run beside it.
+
+mod plan;
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use labman_proto_core::time::Span;
+
+use crate::faults;
+use crate::marks::Marks;
+use crate::report::Report;
+use crate::run::{Options, run_with};
+
+pub use plan::plan;
+
+/// What a search over seeds came to.
+#[derive(Debug, Default)]
+pub struct Found {
+    pub seeds: u64,
+    pub virtual_time: Span,
+    pub events: u64,
+    pub marks: Marks,
+    /// What broke, by seed.
+    pub failures: BTreeMap<u64, Vec<String>>,
+}
+
+pub struct Search {
+    pub seeds: Range<u64>,
+    pub nodes: usize,
+    pub threads: usize,
+    /// No further seed is begun from then on.
+    pub until: Option<Instant>,
+    /// No further seed is begun after a failure.
+    pub first_only: bool,
+}
+
+impl Search {
+    /// Runs the seeds; `progress` hears of each that has ended, from any thread.
+    pub fn run(&self, progress: &(dyn Fn(&Report) + Sync)) -> Found {
+        let next = AtomicU64::new(self.seeds.start);
+        let found = Mutex::new(Found::default());
+        let work = || {
+            loop {
+                let seed = next.fetch_add(1, Ordering::Relaxed);
+                let late = self.until.is_some_and(|until| Instant::now() >= until);
+                let enough = self.first_only && !lock(&found).failures.is_empty();
+                if seed >= self.seeds.end || late || enough {
+                    return;
+                }
+                let report = run_seed(seed, self.nodes, Options::default());
+                progress(&report);
+                lock(&found).add(seed, report);
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 0..self.threads.max(1) {
+                scope.spawn(work);
+            }
+        });
+        found.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+/// Runs the world that a seed stands for.
+pub fn run_seed(seed: u64, nodes: usize, options: Options) -> Report {
+    run_with(&plan(seed, nodes), seed, options)
+}
+
+impl Found {
+    /// Faults that never bit: nothing was proven about them.
+    pub fn never_fired(&self) -> Vec<&'static str> {
+        faults::KINDS.iter().copied().filter(|kind| !self.marks.faults.contains_key(*kind)).collect()
+    }
+
+    fn add(&mut self, seed: u64, report: Report) {
+        self.seeds += 1;
+        self.virtual_time = self.virtual_time + report.virtual_time;
+        self.events += report.events;
+        self.marks.add(&report.marks);
+        if !report.passed() {
+            self.failures.insert(seed, report.failures);
+        }
+    }
+}
+
+fn lock(found: &Mutex<Found>) -> std::sync::MutexGuard<'_, Found> {
+    found.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}

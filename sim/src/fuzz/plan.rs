@@ -1,0 +1,239 @@
+//! What a seed stands for: a whole scenario, every knob of it drawn. Kinds of fault are switched on or off for a run
+//! (swarm testing: Groce et al., "Swarm Testing", ISSTA 2012), so that one kind does not always hide another.
+//!
+//! A run works and suffers for some minutes, then all is healed but for a few hosts sometimes, and what is sound must
+//! work. In a tenth of the seeds nothing heals.
+
+use labman_proto_core::economics::{Fees, Price};
+use labman_proto_core::money::Micros;
+use labman_proto_core::rng::{Seed, Stream};
+use labman_proto_core::time::Span;
+
+use crate::faults::{Fault, Inject, KINDS, Stage};
+use crate::net::latency::Latency;
+use crate::scenario::{Fep, Gateway, Job, LatencyTable, Portman, Provider, Scenario, Scheme, User};
+
+/// Users ask, and faults begin, within this.
+const TROUBLED: Span = Span::from_secs(12 * 60);
+const HEALED_AT: Span = Span::from_secs(13 * 60);
+/// Jobs that must be served are asked for from here on.
+const PROBED_FROM: Span = Span::from_secs(14 * 60 + 30);
+const DURATION: Span = Span::from_secs(30 * 60);
+
+const MODELS: [&str; 4] = ["lantern", "harbour-7b", "tide", "gull:8b-q4"];
+
+/// The scenario that this seed stands for, with so many nodes.
+pub fn plan(seed: u64, nodes: usize) -> Scenario {
+    let seed = Seed::from_u64(seed).child("plan");
+    let mut draws = seed.stream("cast");
+    let gateways = 1 + draws.below((nodes as u64 / 5).max(1)) as usize;
+    let mut scenario = Scenario {
+        name: "fuzz".into(),
+        network: "fuzz".into(),
+        duration: DURATION,
+        one_by_one: false,
+        whole: true,
+        check_every: Span::from_secs(20),
+        scheme: if draws.below(100) == 0 { Scheme::Ed25519 } else { Scheme::Tag },
+        latency: latency(&mut seed.stream("latency")),
+        fep: fep(&mut draws),
+        gateways: (1..=gateways).map(|number| gateway(number, &mut draws)).collect(),
+        providers: (1..=nodes.saturating_sub(gateways).max(1)).map(|n| provider(n, &mut draws)).collect(),
+        users: users(&mut draws),
+        jobs: Vec::new(),
+        arrivals: Vec::new(),
+        faults: Vec::new(),
+        healed_at: None,
+        expects: Vec::new(),
+    };
+    let heals = draws.below(10) > 0;
+    scenario.faults = faults(&scenario, heals, seed);
+    scenario.jobs = jobs(&scenario, &mut seed.stream("jobs"));
+    if heals {
+        scenario.healed_at = Some(HEALED_AT);
+        scenario.jobs.extend(probes(&scenario, &mut seed.stream("probes")));
+    }
+    scenario
+}
+
+fn between(draws: &mut Stream, least: u64, most: u64) -> u64 {
+    least + draws.below(most - least + 1)
+}
+
+fn within(draws: &mut Stream, span: Span) -> Span {
+    Span::from_millis(draws.below(span.as_millis()))
+}
+
+fn chance(draws: &mut Stream, percent: u64) -> bool {
+    draws.below(100) < percent
+}
+
+fn latency(draws: &mut Stream) -> LatencyTable {
+    let span = |draws: &mut Stream| {
+        let least = between(draws, 1, 80);
+        Latency::Uniform(Span::from_millis(least), Span::from_millis(least + draws.below(100)))
+    };
+    LatencyTable {
+        mesh: span(draws),
+        http: span(draws),
+        local: Latency::Constant(Span::from_nanos(between(draws, 20_000, 2_000_000))),
+        disk: Latency::Exponential(Span::from_nanos(between(draws, 100_000, 20_000_000))),
+        geography: chance(draws, 50),
+    }
+}
+
+fn fep(draws: &mut Stream) -> Fep {
+    let fees = Fees { fep_bps: draws.below(500) as u32, gateway_bps: draws.below(1_000) as u32 };
+    Fep { name: "fep".into(), currency: crate::scenario::default_currency(), fees }
+}
+
+fn gateway(number: usize, draws: &mut Stream) -> Gateway {
+    // The first lets dials in, so that a provider has somebody to dial.
+    let nat = number > 1 && chance(draws, 10);
+    Gateway { name: format!("g{number}"), nat, wall_offset_ms: skew(draws) }
+}
+
+fn provider(number: usize, draws: &mut Stream) -> Provider {
+    let portmans = if chance(draws, 20) { 2 } else { 1 };
+    Provider {
+        name: format!("p{number}"),
+        tenant: format!("t{number}"),
+        claim_every: Span::from_secs(between(draws, 10, 90)),
+        wall_offset_ms: skew(draws),
+        portmans: (1..=portmans).map(|number| portman(number, draws)).collect(),
+    }
+}
+
+fn portman(number: usize, draws: &mut Stream) -> Portman {
+    let price = |draws: &mut Stream| Micros(draws.below(2_000_000) as i64);
+    Portman {
+        ep: format!("e{number}"),
+        model: MODELS[draws.below(MODELS.len() as u64) as usize].into(),
+        price: Price {
+            input_per_mtok: price(draws),
+            cached_per_mtok: Micros::ZERO,
+            output_per_mtok: price(draws),
+            per_request: Micros(draws.below(200) as i64),
+        },
+        slots: between(draws, 1, 6) as u32,
+        context_length: 4096,
+        token_every: Span::from_millis(between(draws, 5, 120)),
+        least_payout: if chance(draws, 30) { Micros(draws.below(2_000) as i64) } else { Micros::ZERO },
+    }
+}
+
+/// Within what the protocol forgives.
+fn skew(draws: &mut Stream) -> i64 {
+    draws.below(50_000) as i64 - 25_000
+}
+
+fn users(draws: &mut Stream) -> Vec<User> {
+    let users = between(draws, 2, 6);
+    let user = |number| User {
+        name: format!("u{number}"),
+        // The last has nothing.
+        deposit: if number == users { Micros::ZERO } else { Micros(1_000_000_000) },
+    };
+    (1..=users).map(user).collect()
+}
+
+fn jobs(scenario: &Scenario, draws: &mut Stream) -> Vec<Job> {
+    let number = between(draws, 20, 60);
+    (1..=number)
+        .map(|number| Job { at: moment(scenario, draws), ..job(scenario, format!("j{number}"), draws) })
+        .collect()
+}
+
+/// Mostly about when a fault begins or ends: that is when there is something to break.
+fn moment(scenario: &Scenario, draws: &mut Stream) -> Span {
+    if scenario.faults.is_empty() || chance(draws, 25) {
+        return within(draws, TROUBLED);
+    }
+    let fault = &scenario.faults[draws.below(scenario.faults.len() as u64) as usize];
+    let edge = if chance(draws, 70) { fault.at } else { fault.at + fault.lasting };
+    // Up to four seconds before, up to two after.
+    let at = (edge + within(draws, Span::from_secs(6))).0.saturating_sub(Span::from_secs(4).0);
+    Span(at).min(TROUBLED)
+}
+
+fn job(scenario: &Scenario, name: String, draws: &mut Stream) -> Job {
+    let one_of = |draws: &mut Stream, number: usize| draws.below(number as u64) as usize;
+    let slugs: Vec<String> = scenario.providers.iter().flat_map(Provider::slugs).collect();
+    let model = match draws.below(20) {
+        0 => "nobody:has:this".into(),
+        1..=9 => MODELS[one_of(draws, MODELS.len())].into(),
+        _ => slugs[one_of(draws, slugs.len())].clone(),
+    };
+    let long = chance(draws, 6);
+    Job {
+        user: asker(scenario, draws),
+        gateway: Some(scenario.gateways[one_of(draws, scenario.gateways.len())].name.clone()),
+        model,
+        prompt: format!("Tell me of {name}, please, and of the sea."),
+        max_tokens: chance(draws, 80).then(|| if long { 700 } else { between(draws, 1, 50) as u32 }),
+        min_tokens: long.then(|| between(draws, 200, 600) as u32),
+        stream: chance(draws, 80),
+        temperature: chance(draws, 30).then(|| draws.below(20) as f64 / 10.0),
+        seed: chance(draws, 30).then(|| draws.below(1_000) as i64),
+        stop: chance(draws, 10).then(|| vec!["the ".into()]),
+        at: Span::default(),
+        api_key: chance(draws, 3).then(|| "sk-labman-wrong".into()),
+        leaves_after: chance(draws, 8).then(|| within(draws, Span::from_secs(6))),
+        stops_reading_after: chance(draws, 5).then(|| within(draws, Span::from_secs(6))),
+        name,
+    }
+}
+
+/// Now and then the one who has nothing.
+fn asker(scenario: &Scenario, draws: &mut Stream) -> String {
+    let last = scenario.users.len() - 1;
+    let user = if chance(draws, 5) { last } else { draws.below(last as u64) as usize };
+    scenario.users[user].name.clone()
+}
+
+/// Kinds are drawn first, then how many of each: most runs know some kinds only.
+fn faults(scenario: &Scenario, heals: bool, seed: Seed) -> Vec<Fault> {
+    let mut draws = seed.stream("faults");
+    let stage = Stage::of(scenario);
+    let left_behind = heals && chance(&mut draws, 25);
+    let mut faults = Vec::new();
+    for (kind, name) in KINDS.iter().enumerate() {
+        if chance(&mut draws, 50) {
+            continue;
+        }
+        for _ in 0..between(&mut draws, 1, 4) {
+            let Some((inject, lasting)) = Inject::draw(kind, &stage, &mut draws) else { continue };
+            let at = within(&mut draws, TROUBLED);
+            let most = if heals { Span(HEALED_AT.0 - at.0) } else { Span(DURATION.0 - at.0) };
+            let forever = if heals { left_behind && *name == "crash" } else { chance(&mut draws, 30) };
+            let lasting = if forever { Span(DURATION.0 - at.0) } else { lasting.min(most) };
+            faults.push(Fault { at, lasting, inject });
+        }
+    }
+    faults
+}
+
+/// For each gateway a job at some providers, when all is well again.
+fn probes(scenario: &Scenario, draws: &mut Stream) -> Vec<Job> {
+    let slugs: Vec<String> = scenario.providers.iter().flat_map(Provider::slugs).collect();
+    let mut probes = Vec::new();
+    for gateway in &scenario.gateways {
+        for _ in 0..3 {
+            let name = format!("probe{}", probes.len() + 1);
+            probes.push(Job {
+                user: "u1".into(),
+                gateway: Some(gateway.name.clone()),
+                model: slugs[draws.below(slugs.len() as u64) as usize].clone(),
+                at: PROBED_FROM + Span::from_secs(4 * probes.len() as u64),
+                max_tokens: Some(20),
+                min_tokens: None,
+                stop: None,
+                api_key: None,
+                leaves_after: None,
+                stops_reading_after: None,
+                ..job(scenario, name, draws)
+            });
+        }
+    }
+    probes
+}
