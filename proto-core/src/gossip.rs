@@ -135,10 +135,14 @@ impl Gossip {
             }
         }
         if self.refresh.expired(cx.now.mono).is_some() {
-            outputs.extend(self.sign(cx, Topic::Peer));
-            outputs.extend(self.sign(cx, Topic::Capability));
+            outputs.extend(self.renew(cx));
         }
         outputs
+    }
+
+    /// Signs anew what we say of ourselves.
+    pub(crate) fn renew(&mut self, cx: &mut Cx<'_>) -> Vec<Output> {
+        [Topic::Peer, Topic::Capability].into_iter().flat_map(|topic| self.sign(cx, topic)).collect()
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Wake> {

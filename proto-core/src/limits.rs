@@ -44,6 +44,10 @@ pub const CLAIM_RECEIPTS: usize = 256;
 /// How long a gossiped record lives, and after what part of that its origin signs it anew.
 pub const RECORD_TTL: Span = Span::from_secs(30 * 60);
 pub const RECORD_REFRESH: Span = Span::from_secs(10 * 60);
+/// A wall clock that went so much further or less far than the monotonic one was set: what is signed by it is signed anew.
+pub const CLOCK_STEP: Span = Span::from_secs(60);
+/// How often a node to which nothing happens looks at its wall clock.
+pub const CLOCK_LOOK: Span = Span::from_secs(30);
 /// From link up to the peer's hello. Then the link is closed.
 pub const HELLO_WITHIN: Span = Span::from_secs(10);
 /// Pause between dials of a peer we want to stay connected to: doubles from the first to the second.

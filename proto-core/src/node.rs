@@ -8,10 +8,12 @@ pub(crate) mod fep;
 pub(crate) mod loopback;
 
 mod admin;
+mod clock;
 
 use alloc::{format, string::String, vec::Vec};
 
 use admin::Admin;
+use clock::Clock;
 use cx::{Cx, Me, Owners, Room};
 use loopback::{Arrival, SELF_LINK};
 use serde::{Deserialize, Serialize};
@@ -46,6 +48,7 @@ pub struct Node {
     owners: Owners,
     /// The write of this life's incarnation, until it is durable.
     being_born: Option<OpId>,
+    clock: Clock,
     /// Links that came up before that.
     early: Vec<Early>,
     stopped: Option<String>,
@@ -121,6 +124,7 @@ impl Node {
             out: Outbox::default(),
             owners: Owners::default(),
             being_born: None,
+            clock: Clock::new(now),
             early: Vec::new(),
             stopped: None,
         };
@@ -157,6 +161,19 @@ impl Node {
                 self.bytes(now, stream, &bytes);
             }
         }
+    }
+
+    /// Says anew, by the clock as it is now, what we say of ourselves.
+    fn watch_clock(&mut self, now: Now) {
+        if self.being_born.is_some() {
+            return;
+        }
+        let Some(step) = self.clock.step(now) else { return };
+        let text = format!("the wall clock was set by {step} ms: our records and offers are signed anew");
+        self.out.event(Level::Warn, "node", text);
+        self.capability_changed(now);
+        let outputs = self.gossip.renew(&mut cx!(self, now, Labnet));
+        self.spread(now, outputs);
     }
 
     fn capability_changed(&mut self, now: Now) {
@@ -493,6 +510,8 @@ impl Machine for Node {
             Input::Done(op, completion) => self.done(now, op, completion),
         }
         self.drain_loopback(now);
+        // After the input: it may say that a stream is gone.
+        self.watch_clock(now);
     }
 
     fn handle_timeout(&mut self, now: Now) {
@@ -515,6 +534,7 @@ impl Machine for Node {
             }
         }
         self.drain_loopback(now);
+        self.watch_clock(now);
     }
 
     fn poll_output(&mut self) -> Option<Output> {
@@ -526,6 +546,7 @@ impl Machine for Node {
             return None;
         }
         let wake = Wake::earliest(self.labnet.poll_timeout(), self.gossip.poll_timeout());
+        let wake = Wake::earliest(wake, Some(self.clock.poll_timeout()));
         let wake = Wake::earliest(wake, self.gateway.as_ref().and_then(Gateway::poll_timeout));
         Wake::earliest(wake, self.provider.as_ref().and_then(Provider::poll_timeout))
     }

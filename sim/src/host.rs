@@ -75,6 +75,8 @@ pub struct Host<M> {
     pub streams: BTreeMap<StreamId, (StreamKey, Side)>,
     /// Its network draws, apart from everybody else's.
     pub draws: Stream,
+    /// When it died, each time.
+    pub deaths: Vec<Time>,
     /// Counts its starts: what was under way for an earlier life is dropped.
     pub life: u32,
     machine: Option<M>,
@@ -127,6 +129,7 @@ impl<M: Machine> Host<M> {
             links: BTreeMap::new(),
             streams: BTreeMap::new(),
             draws: seed.stream("net"),
+            deaths: Vec::new(),
             life: 0,
             machine: None,
             build: spec.build,

@@ -249,6 +249,10 @@ impl<'a> Run<'a> {
 
     fn inject(&mut self, index: usize, act: fn(&Inject, &mut Site<'_>)) {
         let fault = &self.scenario.faults[index];
+        if let Some(host) = fault.inject.hosts().first().and_then(|host| self.hosts.get(*host)) {
+            let what = if self.under_way.contains(&index) { "begins" } else { "ends" };
+            self.world.note(*host, &format!("fault {:?} {what}", fault.inject));
+        }
         let mut site = Site {
             world: &mut self.world,
             hosts: &self.hosts,
@@ -284,6 +288,9 @@ impl<'a> Run<'a> {
         };
         job.state = JobState::Asked;
         let (leaves, stops) = (job.planned.leaves_after, job.planned.stops_reading_after);
+        let name = planned.name.clone();
+        let line = format!("user  asks {} for {name}: {}", planned.gateway, planned.body["model"]);
+        self.say(index, &line);
         self.user_of(index, |user, now| user.ask(ask, now));
         let now = self.world.now();
         self.schedule(now + limits::JOB_TOTAL + DEADLINE_GRACE, Due::Deadline(index));
@@ -292,6 +299,12 @@ impl<'a> Run<'a> {
         }
         if let Some(after) = stops {
             self.schedule(now + after, Due::StopReading(index));
+        }
+    }
+
+    fn say(&mut self, job: usize, line: &str) {
+        if let Some(user) = self.hosts.get(&self.jobs[job].planned.user).copied() {
+            self.world.note(user, line);
         }
     }
 
@@ -325,7 +338,18 @@ impl<'a> Run<'a> {
                 Err(_) if answer.text.is_empty() => {}
                 Err(why) => self.findings.push(format!("job {} was served, though: {why}", planned.name)),
             }
+            let line = format!(
+                "user  {}, req_{}: HTTP {}, {} bytes, finish {:?}, error {:?}{}",
+                job.planned.name,
+                answer.request_id.as_deref().unwrap_or("?"),
+                answer.status,
+                answer.text.len(),
+                answer.finish_reason.as_deref().unwrap_or("none"),
+                answer.error_code.as_deref().unwrap_or("none"),
+                if answer.broken { ", broken off" } else { "" },
+            );
             job.state = JobState::Ended(Box::new(answer));
+            self.say(index, &line);
             self.last_job_ended = self.world.now();
             if self.scenario.one_by_one {
                 self.ask_next();
@@ -335,9 +359,14 @@ impl<'a> Run<'a> {
 
     /// Whether a fault that lasts for long keeps a job's user from its gateway, or the gateway from doing anything.
     fn is_cut_off(&self, job: &Job) -> bool {
+        self.are_apart([&job.planned.user, &job.planned.gateway])
+    }
+
+    /// Whether a fault that lasts for longer than any job touches one of the two.
+    fn are_apart(&self, parties: [&str; 2]) -> bool {
         self.scenario.faults.iter().filter(|fault| fault.lasting > limits::JOB_TOTAL).any(|fault| {
             let hosts = fault.inject.hosts();
-            [&job.planned.user, &job.planned.gateway].iter().any(|party| hosts.contains(&party.as_str()))
+            parties.iter().any(|party| hosts.contains(party))
         })
     }
 

@@ -252,6 +252,11 @@ impl Comparison {
 }
 
 impl Scenario {
+    /// As a file that [`load`] reads back.
+    pub fn to_toml(&self) -> Result<String, String> {
+        toml::to_string(self).map_err(|error| error.to_string())
+    }
+
     /// Everybody whom a fault can touch: the FEP, gateways, providers, users, and Portmans as `<provider>/<ep>`.
     pub fn hosts(&self) -> impl Iterator<Item = String> {
         let portmans = self.providers.iter().flat_map(|provider| {

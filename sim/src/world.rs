@@ -123,6 +123,12 @@ enum Event {
         side: Side,
         bytes: u32,
     },
+    /// So many bytes of that side had left it; if it is no more by now, its reader reads nothing.
+    Unread {
+        stream: StreamKey,
+        side: Side,
+        left: u64,
+    },
     Due {
         token: u64,
     },
@@ -185,6 +191,11 @@ impl<M: Machine> World<M> {
         self.hosts[host.0].is_up()
     }
 
+    /// Whether a host died from then on.
+    pub fn died_since(&self, host: HostId, since: Time) -> bool {
+        self.hosts[host.0].deaths.iter().any(|death| *death >= since)
+    }
+
     /// What a host reads off its clocks now.
     pub fn host_now(&self, host: HostId) -> Now {
         self.hosts[host.0].now(self.engine.now())
@@ -238,6 +249,7 @@ impl<M: Machine> World<M> {
         let dying = &mut self.hosts[host.0];
         let pending = dying.disk.pending() as u64;
         let reached = dying.draws.below(pending + 1) as usize;
+        dying.deaths.push(self.engine.now());
         let (lost, tore) = dying.kill(Crash { reached, torn: death == Death::Torn });
         self.marks.note_if(lost > 0, "a crash lost a write");
         self.marks.note_if(reached > 0, "a write outlived a crash that nobody was told of");
@@ -296,6 +308,7 @@ impl<M: Machine> World<M> {
                 Step::Moved(host)
             }
             Event::Starved { link, side } => moved(self.starved(link, side)),
+            Event::Unread { stream, side, left } => moved(self.unread(stream, side, left)),
         }
     }
 
@@ -415,7 +428,8 @@ impl<M: Machine> World<M> {
         }
     }
 
-    fn note(&mut self, host: HostId, line: &str) {
+    /// A line of the log, as said by that host.
+    pub fn note(&mut self, host: HostId, line: &str) {
         let seconds = self.engine.now().0 as f64 / 1e9;
         let name = &self.hosts[host.0].name;
         if let Some(log) = &mut self.log {

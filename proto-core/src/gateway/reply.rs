@@ -1,6 +1,6 @@
 //! How an answer goes to its user: as a stream of events, or put together.
 
-use alloc::{format, string::String, string::ToString, vec::Vec};
+use alloc::{borrow::ToOwned, format, string::String, string::ToString, vec::Vec};
 
 use crate::economics::Counts;
 use crate::http::ResponseHead;
@@ -24,14 +24,21 @@ pub(super) struct Reply {
 }
 
 enum Mode {
-    Stream { begun: bool },
+    Stream {
+        begun: bool,
+        /// Held back until the provider's end proves that the answer is whole: an SDK takes it for the end.
+        finish_reason: Option<String>,
+    },
     Whole(Assembly),
 }
 
 impl Reply {
     pub(super) fn new(request: &ChatRequest, id: RequestId, now: Wall) -> Self {
-        let mode =
-            if request.stream { Mode::Stream { begun: false } } else { Mode::Whole(Assembly::default()) };
+        let mode = if request.stream {
+            Mode::Stream { begun: false, finish_reason: None }
+        } else {
+            Mode::Whole(Assembly::default())
+        };
         let frame = Frame {
             id: format!("chatcmpl-{id}"),
             model: request.model.clone(),
@@ -53,7 +60,12 @@ impl Reply {
     /// Takes in a piece; what a stream's user gets of it is appended to `sse`.
     pub(super) fn piece(&mut self, piece: Piece, sse: &mut Vec<u8>) -> Result<(), &'static str> {
         match &mut self.mode {
-            Mode::Stream { .. } => sse.extend(piece.event(&self.frame)),
+            Mode::Stream { finish_reason, .. } => {
+                sse.extend(piece.event(&self.frame).unwrap_or_default());
+                if let Some(reason) = piece.finish_reason() {
+                    *finish_reason = Some(reason.to_owned());
+                }
+            }
             Mode::Whole(assembly) => assembly.add(piece)?,
         }
         Ok(())
@@ -75,7 +87,11 @@ impl Reply {
             return cx.respond_whole(user, head, body);
         }
         self.begin(cx, user);
-        cx.send(user, last_events(&self.frame, counts));
+        let reason = match &self.mode {
+            Mode::Stream { finish_reason, .. } => finish_reason.as_deref(),
+            Mode::Whole(_) => None,
+        };
+        cx.send(user, last_events(&self.frame, reason, counts));
         cx.finish(user);
     }
 
@@ -88,18 +104,18 @@ impl Reply {
         message: &str,
     ) {
         match self.mode {
-            Mode::Stream { begun: true } => {
+            Mode::Stream { begun: true, .. } => {
                 cx.send(user, error_event(code, message));
                 cx.finish(user);
             }
-            Mode::Stream { begun: false } | Mode::Whole(_) => {
+            Mode::Stream { begun: false, .. } | Mode::Whole(_) => {
                 error(cx, user, id, &ApiError::new(502, Some(code), message).with_retry(Retry::Default));
             }
         }
     }
 
     fn begin(&mut self, cx: &mut Cx<'_>, user: StreamId) {
-        if let Mode::Stream { begun: begun @ false } = &mut self.mode {
+        if let Mode::Stream { begun: begun @ false, .. } = &mut self.mode {
             *begun = true;
             let head = self.head("text/event-stream");
             cx.respond(user, head.with("cache-control", "no-cache").with("x-accel-buffering", "no"));

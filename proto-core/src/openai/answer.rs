@@ -70,12 +70,25 @@ impl Piece {
     }
 
     /// One `data:` event.
-    pub(crate) fn event(&self, frame: &Frame) -> Vec<u8> {
-        let choice = json!({
-            "index": 0, "delta": self.delta, "logprobs": self.logprobs, "finish_reason": self.finish_reason,
-        });
-        event(frame, json!([choice]), Value::Null)
+    /// The event for a stream's user, without the reason why the answer is over: that is said by [`last_events`]. `None`:
+    /// nothing is left then.
+    pub(crate) fn event(&self, frame: &Frame) -> Option<Vec<u8>> {
+        if self.delta.is_empty() && self.logprobs.is_null() && self.finish_reason.is_some() {
+            return None;
+        }
+        Some(choice_event(frame, json!(self.delta), &self.logprobs, None))
     }
+
+    pub(crate) fn finish_reason(&self) -> Option<&str> {
+        self.finish_reason.as_deref()
+    }
+}
+
+fn choice_event(frame: &Frame, delta: Value, logprobs: &Value, finish_reason: Option<&str>) -> Vec<u8> {
+    let choice = json!({
+        "index": 0, "delta": delta, "logprobs": logprobs, "finish_reason": finish_reason,
+    });
+    event(frame, json!([choice]), Value::Null)
 }
 
 fn tool_call(call: &Value, text_bytes: &mut usize) -> Value {
@@ -112,9 +125,15 @@ fn event(frame: &Frame, choices: Value, usage: Value) -> Vec<u8> {
     format!("data: {chunk}\n\n").into_bytes()
 }
 
-/// The events that end a stream in order.
-pub(crate) fn last_events(frame: &Frame, counts: &Counts) -> Vec<u8> {
-    let mut bytes = if frame.include_usage { event(frame, json!([]), usage(counts)) } else { Vec::new() };
+/// The events that end a stream in order: why the answer is over, the usage where it was asked for, and the end.
+pub(crate) fn last_events(frame: &Frame, finish_reason: Option<&str>, counts: &Counts) -> Vec<u8> {
+    let mut bytes = match finish_reason {
+        Some(reason) => choice_event(frame, json!({}), &Value::Null, Some(reason)),
+        None => Vec::new(),
+    };
+    if frame.include_usage {
+        bytes.extend(event(frame, json!([]), usage(counts)));
+    }
     bytes.extend_from_slice(b"data: [DONE]\n\n");
     bytes
 }
@@ -270,7 +289,7 @@ mod tests {
             r#"{"id": "evil", "model": "evil", "x": 1, "timings": {},
             "choices": [{"index": 7, "delta": {"content": "hi", "evil": 1}, "finish_reason": null}]}"#,
         );
-        let event = String::from_utf8(piece.event(&frame())).unwrap();
+        let event = String::from_utf8(piece.event(&frame()).unwrap()).unwrap();
         assert!(!event.contains("evil") && !event.contains("timings") && event.contains(r#""content":"hi""#));
         assert!(event.contains(r#""usage":null"#));
         assert_eq!(piece.text_bytes, 2);

@@ -56,8 +56,8 @@ pub struct Asked {
     pub completion_tokens: Option<u64>,
     /// Tokens in the text that reached the user, whole or not.
     pub read_tokens: u64,
-    /// Its gateway's disk has forgotten things.
-    pub gateway_forgot: bool,
+    /// Its gateway died since, and may have forgotten that it served.
+    pub gateway_died: bool,
 }
 
 pub struct Provider {
@@ -126,7 +126,7 @@ fn check_jobs(books: &Books, found: &mut Vec<String>) {
                     found.push(format!("job {job} got {got:?} tokens, its receipt says {paid}"));
                 }
             }
-            [] if asked.completed && books.at_rest && !asked.gateway_forgot => {
+            [] if asked.completed && books.at_rest && !asked.gateway_died => {
                 found.push(format!("job {job} was served for free"))
             }
             [_, ..] if asked.refused => found.push(format!("job {job} was refused and charged")),

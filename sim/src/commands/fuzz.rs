@@ -2,7 +2,7 @@ use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use labman_sim::fuzz::{Found, Search, run_seed};
+use labman_sim::fuzz::{Found, Search, plan, run_seed};
 use labman_sim::run::Options;
 use serde_json::json;
 
@@ -29,6 +29,9 @@ pub(super) struct Args {
     /// Print one JSON document
     #[arg(long)]
     json: bool,
+    /// Run nothing: print the scenario that the first seed stands for, to be run with `run FILE --seed SEED`
+    #[arg(long)]
+    plan: bool,
 }
 
 fn parse_seeds(text: &str) -> Result<Range<u64>, String> {
@@ -38,6 +41,11 @@ fn parse_seeds(text: &str) -> Result<Range<u64>, String> {
 
 impl Args {
     pub(super) fn execute(self) -> Outcome {
+        if self.plan {
+            let first = self.seeds.map_or(0, |seeds| seeds.start);
+            print(&plan(first, usize::from(self.nodes)).to_toml()?);
+            return Ok(verdict(true));
+        }
         let begun = Instant::now();
         let until =
             self.minutes.map(|minutes| begun + Duration::from_secs_f64(minutes.clamp(0.0, 1e6) * 60.0));

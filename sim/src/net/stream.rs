@@ -104,6 +104,10 @@ pub struct Pipe {
     /// Bytes the receiver has granted that have not been used.
     window: u64,
     flying: VecDeque<(Time, Item)>,
+    /// Bytes that have left the sender, in all.
+    left: u64,
+    /// Somebody looks after it that it is read.
+    pub guarded: bool,
     /// Nothing arrives before this: it keeps the order.
     floor: Time,
 }
@@ -117,7 +121,14 @@ pub enum Departure {
 
 impl Pipe {
     pub fn from(floor: Time) -> Self {
-        Self { waiting: VecDeque::new(), window: u64::from(STREAM_WINDOW), flying: VecDeque::new(), floor }
+        Self {
+            waiting: VecDeque::new(),
+            window: u64::from(STREAM_WINDOW),
+            flying: VecDeque::new(),
+            left: 0,
+            guarded: false,
+            floor,
+        }
     }
 
     pub fn push(&mut self, item: Item) {
@@ -150,7 +161,12 @@ impl Pipe {
             self.waiting.pop_front();
         }
         self.window -= length as u64;
+        self.left += length as u64;
         Some(Departure::Bytes(leaving))
+    }
+
+    pub fn left(&self) -> u64 {
+        self.left
     }
 
     /// Puts something on its way; returns when it arrives.

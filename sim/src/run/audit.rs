@@ -145,9 +145,11 @@ impl Run<'_> {
             self.check_served(&core);
         }
         report.currency = Some(self.scenario.fep.currency.clone());
-        for asker in self.world.exchanges_older_than(limits::JOB_TOTAL + DEADLINE_GRACE) {
-            self.findings.push(format!("an exchange that {asker} began never ended"));
-        }
+        let old = self.world.exchanges_older_than(limits::JOB_TOTAL + DEADLINE_GRACE);
+        let open = old.into_iter().filter(|parties| !self.are_apart(*parties));
+        let found = open.map(|[asker, asked]| format!("an exchange of {asker} with {asked} never ended"));
+        let found: Vec<String> = found.collect();
+        self.findings.extend(found);
         match self.books() {
             Ok(books) => {
                 let found = ledger::check(&books);
@@ -190,9 +192,14 @@ impl Run<'_> {
             refused: facts.ending() == Ending::Refused,
             completion_tokens: facts.completion_tokens,
             read_tokens: tokens_read(&job.planned.body, &facts.text),
-            gateway_forgot: self.scenario.forgets(&job.planned.gateway),
+            gateway_died: self.gateway_died(job),
             job: facts.job,
         }
+    }
+
+    fn gateway_died(&self, job: &Job) -> bool {
+        let gateway = self.hosts.get(&job.planned.gateway);
+        gateway.is_some_and(|gateway| self.world.died_since(*gateway, self.started + job.planned.at))
     }
 
     fn user_id(&self, name: &str) -> String {

@@ -11,6 +11,8 @@ use crate::net::conditions::Conditions;
 use crate::net::link::{LinkKey, LinkState, Route};
 use crate::net::stream::{Departure, End, Item, Pipe, Side, Stream, StreamKey};
 
+/// An HTTP socket whose peer takes nothing for so long is closed (io-tokio's default).
+const SOCKET_STALL: Span = Span::from_secs(60);
 /// In bytes, of one answer.
 const ANSWER_BACKLOG: usize = 256 * 1024;
 
@@ -275,17 +277,54 @@ impl<M: Machine> World<M> {
             }
             (Route::Admin, _) => return,
         };
+        if backlog > 0 && stream.route == Route::Http {
+            self.guard(key, side);
+        }
         if backlog > most {
             self.fail(host, &format!("holds {backlog} bytes for a stream whose reader is behind"));
         }
     }
 
-    /// HTTP exchanges that have been open for longer than that, by who asked.
-    pub fn exchanges_older_than(&self, age: Span) -> Vec<&str> {
-        let old = |stream: &&Stream| {
-            stream.link.is_none() && stream.route != Route::Admin && self.engine.now() - stream.since > age
+    /// As an HTTP server's sockets do: who reads nothing of what waits for them loses the exchange.
+    fn guard(&mut self, key: StreamKey, side: Side) {
+        let Some(pipe) = self.streams.get_mut(&key).map(|stream| &mut stream.pipes[side.index()]) else {
+            return;
         };
-        self.streams.values().filter(old).map(|stream| self.name(stream.ends[0].host)).collect()
+        if !std::mem::replace(&mut pipe.guarded, true) {
+            let left = pipe.left();
+            self.engine.schedule(self.engine.now() + SOCKET_STALL, Event::Unread { stream: key, side, left });
+        }
+    }
+
+    pub(super) fn unread(&mut self, key: StreamKey, side: Side, left: u64) -> Option<HostId> {
+        let stream = self.streams.get_mut(&key)?;
+        let host = stream.ends[side.index()].host;
+        let pipe = &mut stream.pipes[side.index()];
+        pipe.guarded = false;
+        if pipe.backlog() == 0 {
+            return None;
+        }
+        if pipe.left() > left {
+            self.guard(key, side);
+            return None;
+        }
+        self.marks.note("a socket was closed on who read nothing");
+        self.tear(key, side, ResetCode::Unreachable);
+        self.tear(key, side.other(), ResetCode::Unreachable);
+        Some(host)
+    }
+
+    /// HTTP exchanges that have been open for longer than that: who asked, and whom.
+    pub fn exchanges_older_than(&self, age: Span) -> Vec<[&str; 2]> {
+        let old = |stream: &&Stream| {
+            let asks_still = stream.link.is_none() && !stream.ends[Side::Opener.index()].is_gone();
+            asks_still && stream.route != Route::Admin && self.engine.now() - stream.since > age
+        };
+        self.streams
+            .values()
+            .filter(old)
+            .map(|stream| [0, 1].map(|side| self.name(stream.ends[side].host)))
+            .collect()
     }
 
     /// Sends off what the window lets through.

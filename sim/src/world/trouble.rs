@@ -125,6 +125,7 @@ impl<M: Machine> World<M> {
             | Event::Restart { .. }
             | Event::Resume { .. }
             | Event::Starved { .. }
+            | Event::Unread { .. }
             | Event::Due { .. } => return None,
         };
         (self.hosts[host.0].stalled_until > self.engine.now()).then_some(host)

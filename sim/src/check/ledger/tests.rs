@@ -70,7 +70,7 @@ fn asked(receipt: &Receipt) -> Asked {
         refused: false,
         completion_tokens: Some(50),
         read_tokens: 0,
-        gateway_forgot: false,
+        gateway_died: false,
     }
 }
 
