@@ -4,9 +4,11 @@ mod fuzz;
 mod run;
 
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use labman_sim::scenario::set::Set;
 
 #[derive(Parser)]
 #[command(name = "labman-sim", version, about = "Runs labman meshes on a virtual clock")]
@@ -46,4 +48,18 @@ fn verdict(passed: bool) -> ExitCode {
 /// Prints to stdout. Whoever reads only the beginning has closed the pipe by then; the verdict is the exit code.
 fn print(page: &str) {
     let _ = writeln!(std::io::stdout(), "{page}");
+}
+
+/// The line that makes a run once more, to be pasted into a shell.
+fn again(file: &Path, seed: u64, sets: &[Set]) -> String {
+    let sets: String = sets.iter().map(|set| format!(" --set {}", quoted(&set.to_string()))).collect();
+    format!("labman-sim run {} --seed {seed}{sets}", quoted(&file.display().to_string()))
+}
+
+fn quoted(word: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./=:,+%@".contains(&byte);
+    match !word.is_empty() && word.bytes().all(plain) {
+        true => word.into(),
+        false => format!("'{}'", word.replace('\'', r"'\''")),
+    }
 }
