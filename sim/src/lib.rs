@@ -20,6 +20,7 @@ pub mod operator;
 pub mod report;
 pub mod run;
 pub mod scenario;
+pub mod stats;
 pub mod tag;
 pub mod trace;
 pub mod users;
