@@ -2,6 +2,7 @@
 
 mod fuzz;
 mod run;
+mod sweep;
 
 use std::io::Write;
 use std::path::Path;
@@ -23,6 +24,8 @@ enum Command {
     Run(run::Args),
     /// Run worlds drawn from seeds, with faults, and fail if a check does or a fault never bit
     Fuzz(fuzz::Args),
+    /// Run a scenario over many seeds and settings, into a table with a row a run
+    Sweep(sweep::Args),
 }
 
 /// What a command comes to. `Err`: it could not be carried out, and why.
@@ -33,6 +36,7 @@ impl Cli {
         let outcome = match self.command {
             Command::Run(args) => args.execute(),
             Command::Fuzz(args) => args.execute(),
+            Command::Sweep(args) => args.execute(),
         };
         outcome.unwrap_or_else(|why| {
             eprintln!("error: {why}");
