@@ -1,5 +1,6 @@
 //! The command line: one file a command.
 
+mod compare;
 mod fuzz;
 mod run;
 mod sweep;
@@ -26,6 +27,8 @@ enum Command {
     Fuzz(fuzz::Args),
     /// Run a scenario over many seeds and settings, into a table with a row a run
     Sweep(sweep::Args),
+    /// Compare two tables of sweeps: differences within pairs, with intervals
+    Compare(compare::Args),
 }
 
 /// What a command comes to. `Err`: it could not be carried out, and why.
@@ -37,6 +40,7 @@ impl Cli {
             Command::Run(args) => args.execute(),
             Command::Fuzz(args) => args.execute(),
             Command::Sweep(args) => args.execute(),
+            Command::Compare(args) => args.execute(),
         };
         outcome.unwrap_or_else(|why| {
             eprintln!("error: {why}");

@@ -15,6 +15,9 @@ use super::Plan;
 use crate::Report;
 use crate::report::FIGURES;
 
+/// Before an account's name, where its balance is a figure.
+pub const BALANCE: &str = "balance.";
+
 /// Before the grid, and between grid and figures.
 const FIRST: [&str; 2] = ["scenario", "scenario_hash"];
 const MIDDLE: [&str; 3] = ["seed", "trace_hash", "passed"];
@@ -57,7 +60,7 @@ pub fn write<'a>(
     let mut out = csv::Writer::from_writer(to);
     let header = FIRST.iter().copied().chain(plan.paths.iter().map(String::as_str)).chain(MIDDLE);
     let header = header.chain(FIGURES.iter().copied()).chain(["ledger_balanced"]).map(str::to_owned);
-    out.write_record(header.chain(accounts.iter().map(|account| format!("balance.{account}"))))?;
+    out.write_record(header.chain(accounts.iter().map(|account| format!("{BALANCE}{account}"))))?;
     for row in rows {
         let point = &plan.points[row.point];
         let named = [point.variant.scenario.name.clone(), point.variant.hash.clone()];
