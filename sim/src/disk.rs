@@ -16,12 +16,14 @@ pub struct Disk {
     /// The last write was refused.
     refused: Option<&'static str>,
     /// What stood in the place of a row that a crash made unreadable.
-    torn: Option<((Table, String), Option<Vec<u8>>)>,
+    torn: Option<(Slot, Option<Vec<u8>>)>,
     /// An earlier state, to be rolled back to.
     mark: Option<Rows>,
 }
 
-type Rows = BTreeMap<(Table, String), Vec<u8>>;
+/// A row's place: its table and its key.
+type Slot = (Table, String);
+type Rows = BTreeMap<Slot, Vec<u8>>;
 
 #[derive(Debug)]
 pub enum Request {

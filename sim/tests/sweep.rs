@@ -145,7 +145,10 @@ fn a_run_that_fails_is_named_with_the_line_that_repeats_it() {
     let told = stderr(&output);
     let again =
         format!("labman-sim run {} --seed 2 --set 'network=a b' --set expect.0.value=6", one_provider());
-    assert!(told.contains("failed: expected jobs.completed == 6, found 5") && told.contains(&again), "{told}");
+    assert!(
+        told.contains("failed: expected jobs.completed == 6, found 5") && told.contains(&again),
+        "{told}"
+    );
     assert!(told.contains("2 of 4 runs failed") && !told.contains("expect.0.value=5"), "{told}");
 }
 

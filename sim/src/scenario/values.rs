@@ -26,7 +26,9 @@ fn parse_span(text: &str) -> Option<Span> {
 }
 
 fn write_span(span: Span) -> String {
-    let fits = UNITS.iter().filter(|(_, nanos)| span.0 % nanos == 0 && (span.0 > 0 || *nanos == UNITS[3].1));
+    let fits = UNITS
+        .iter()
+        .filter(|(_, nanos)| span.0.is_multiple_of(*nanos) && (span.0 > 0 || *nanos == UNITS[3].1));
     let (name, nanos) = fits.max_by_key(|(_, nanos)| *nanos).unwrap_or(&UNITS[0]);
     format!("{}{name}", span.0 / nanos)
 }
