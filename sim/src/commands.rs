@@ -1,12 +1,16 @@
 //! The command line: one file a command.
 
+mod compare;
 mod fuzz;
 mod run;
+mod sweep;
 
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use labman_sim::scenario::set::Set;
 
 #[derive(Parser)]
 #[command(name = "labman-sim", version, about = "Runs labman meshes on a virtual clock")]
@@ -21,6 +25,10 @@ enum Command {
     Run(run::Args),
     /// Run worlds drawn from seeds, with faults, and fail if a check does or a fault never bit
     Fuzz(fuzz::Args),
+    /// Run a scenario over many seeds and settings, into a table with a row a run
+    Sweep(sweep::Args),
+    /// Compare two tables of sweeps: differences within pairs, with intervals
+    Compare(compare::Args),
 }
 
 /// What a command comes to. `Err`: it could not be carried out, and why.
@@ -31,6 +39,8 @@ impl Cli {
         let outcome = match self.command {
             Command::Run(args) => args.execute(),
             Command::Fuzz(args) => args.execute(),
+            Command::Sweep(args) => args.execute(),
+            Command::Compare(args) => args.execute(),
         };
         outcome.unwrap_or_else(|why| {
             eprintln!("error: {why}");
@@ -46,4 +56,18 @@ fn verdict(passed: bool) -> ExitCode {
 /// Prints to stdout. Whoever reads only the beginning has closed the pipe by then; the verdict is the exit code.
 fn print(page: &str) {
     let _ = writeln!(std::io::stdout(), "{page}");
+}
+
+/// The line that makes a run once more, to be pasted into a shell.
+fn again(file: &Path, seed: u64, sets: &[Set]) -> String {
+    let sets: String = sets.iter().map(|set| format!(" --set {}", quoted(&set.to_string()))).collect();
+    format!("labman-sim run {} --seed {seed}{sets}", quoted(&file.display().to_string()))
+}
+
+fn quoted(word: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./=:,+%@".contains(&byte);
+    match !word.is_empty() && word.bytes().all(plain) {
+        true => word.into(),
+        false => format!("'{}'", word.replace('\'', r"'\''")),
+    }
 }

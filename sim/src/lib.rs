@@ -2,13 +2,15 @@
 //!
 //! From the bottom up: [`engine`] orders events in virtual time and knows nothing else; [`host`] drives one machine as
 //! strictly as its contract allows; [`world`] carries bytes between hosts; [`mod@run`] puts a [`scenario`]'s
-//! [`cast`] into a world, lets [`users`] ask, and has [`check`] look at everything.
+//! [`cast`] into a world, lets [`users`] ask, and has [`check`] look at everything. A [`sweep`] does
+//! that for many seeds and settings, and [`compare`] says what two of them differ by.
 //!
-//! What is absent: a clock, threads, a real socket, and any second implementation of what a machine does.
+//! What is absent: a clock, threads within a run, a real socket, and any second implementation of what a machine does.
 
 pub mod cast;
 pub mod check;
 pub mod clock;
+pub mod compare;
 pub mod disk;
 pub mod engine;
 pub mod faults;
@@ -20,6 +22,8 @@ pub mod operator;
 pub mod report;
 pub mod run;
 pub mod scenario;
+pub mod stats;
+pub mod sweep;
 pub mod tag;
 pub mod trace;
 pub mod users;

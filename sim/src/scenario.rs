@@ -4,6 +4,7 @@
 //! Times of jobs and events count from the moment when every gateway has heard of every model.
 
 mod load;
+pub mod set;
 pub(crate) mod values;
 
 use labman_proto_core::economics::{Fees, Price};

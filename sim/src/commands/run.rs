@@ -1,9 +1,10 @@
 use std::path::PathBuf;
 
 use labman_sim::run::{Options, run_with};
-use labman_sim::scenario::{BadScenario, Scenario, load};
+use labman_sim::scenario::Scenario;
+use labman_sim::scenario::set::{Document, Set};
 
-use super::{Outcome, print, verdict};
+use super::{Outcome, again, print, verdict};
 
 #[derive(clap::Args)]
 pub(super) struct Args {
@@ -12,6 +13,9 @@ pub(super) struct Args {
     /// Everything random follows from it
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Change the scenario first: `fep.fees.fep_bps=50`, `provider.0.portman.0.slots=4`, `duration=5m`
+    #[arg(long = "set", value_name = "PATH=VALUE")]
+    sets: Vec<Set>,
     /// Print one JSON document a file, on a line of its own
     #[arg(long)]
     json: bool,
@@ -22,18 +26,18 @@ pub(super) struct Args {
 
 impl Args {
     pub(super) fn execute(self) -> Outcome {
-        let Self { files, seed, json, log } = self;
-        let scenarios: Result<Vec<Scenario>, BadScenario> = files.iter().map(|file| load(file)).collect();
-        let scenarios = scenarios.map_err(|bad| bad.to_string())?;
+        let Self { files, seed, sets, json, log } = self;
+        let read = |file: &PathBuf| Ok(Document::read(file)?.with(&sets)?.scenario);
+        let scenarios: Result<Vec<Scenario>, String> = files.iter().map(read).collect();
         let mut passed = true;
-        for (file, scenario) in files.iter().zip(&scenarios) {
+        for (file, scenario) in files.iter().zip(&scenarios?) {
             let report = run_with(scenario, seed, Options { log });
             for line in &report.log {
                 eprintln!("{line}");
             }
             print(&if json { report.to_json().to_string() } else { report.to_string() });
             if !report.passed() {
-                eprintln!("failed; again: labman-sim run {} --seed {seed} --log", file.display());
+                eprintln!("failed; again: {} --log", again(file, seed, &sets));
                 passed = false;
             }
         }

@@ -1,0 +1,238 @@
+//! Changes to a scenario's document before it is read: `fep.fees.fep_bps=50`.
+//!
+//! A path goes into a table by key and into a list by number, from 0. What is absent: any knowledge of which keys there
+//! are. Keys are made as they are named, and the reading that follows refuses the unknown ones. Lists do not grow.
+
+use std::fmt;
+use std::path::Path;
+use std::str::FromStr;
+
+use toml::{Table, Value};
+
+use super::{Scenario, parse};
+
+/// A scenario's file as it was read, to be changed in different ways.
+#[derive(Clone, Debug)]
+pub struct Document {
+    file: String,
+    text: String,
+    root: Value,
+}
+
+/// A scenario that came of a document and some changes.
+#[derive(Clone, Debug)]
+pub struct Variant {
+    pub scenario: Scenario,
+    /// Of the document after the changes, 16 hex digits of BLAKE3: keys are sorted and comments are gone, so it depends on
+    /// what the document says and not on how it was laid out.
+    pub hash: String,
+}
+
+/// One value, and where it goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Set {
+    path: String,
+    /// As it was written: TOML, or what is meant as a string.
+    value: String,
+}
+
+impl Document {
+    pub fn read(path: &Path) -> Result<Self, String> {
+        let file = path.display().to_string();
+        let text = std::fs::read_to_string(path).map_err(|error| format!("{file}: {error}"))?;
+        Self::new(file, text)
+    }
+
+    /// `file` is what errors call it.
+    pub fn new(file: String, text: String) -> Result<Self, String> {
+        match toml::from_str::<Table>(&text) {
+            Ok(table) => Ok(Self { file, text, root: Value::Table(table) }),
+            // A scenario's errors have the line.
+            Err(error) => {
+                Err(parse(&file, &text).err().map_or_else(|| error.to_string(), |bad| bad.to_string()))
+            }
+        }
+    }
+
+    /// The scenario after these changes, made in their order.
+    pub fn with(&self, sets: &[Set]) -> Result<Variant, String> {
+        let mut root = self.root.clone();
+        for set in sets {
+            set.apply(&mut root).map_err(|why| format!("--set {set}: {why}"))?;
+        }
+        let text = toml::to_string(&root).map_err(|error| format!("{}: {error}", self.file))?;
+        let scenario = match sets {
+            [] => parse(&self.file, &self.text).map_err(|bad| bad.to_string())?,
+            _ => parse(&self.file, &text).map_err(|bad| self.blame(sets, &bad.what))?,
+        };
+        let hash = blake3::hash(text.as_bytes()).to_hex()[..16].to_owned();
+        Ok(Variant { scenario, hash })
+    }
+
+    /// The changed document has lines that nobody has seen. What is wrong in the file itself gets the file's line; the rest
+    /// is due to the changes.
+    fn blame(&self, sets: &[Set], what: &str) -> String {
+        match parse(&self.file, &self.text) {
+            Err(bad) if bad.what == what => bad.to_string(),
+            Ok(_) | Err(_) => {
+                let changes: String = sets.iter().map(|set| format!(" --set {set}")).collect();
+                format!("{} with{changes}: {what}", self.file)
+            }
+        }
+    }
+}
+
+impl Set {
+    pub fn new(path: &str, value: &str) -> Result<Self, String> {
+        match path.split('.').any(|key| key.trim() != key || key.is_empty()) {
+            true => Err(format!("{path:?} is no path: write keys and numbers with dots between")),
+            false => Ok(Self { path: path.into(), value: value.into() }),
+        }
+    }
+
+    fn apply(&self, root: &mut Value) -> Result<(), String> {
+        let (mut place, mut passed) = (root, String::new());
+        for key in self.path.split('.') {
+            place = step(place, &passed, key)?;
+            passed = if passed.is_empty() { key.into() } else { format!("{passed}.{key}") };
+        }
+        *place = self.value_for(place);
+        Ok(())
+    }
+
+    /// What is a string in the file stays one, so that an amount of money can be written without quotes.
+    fn value_for(&self, present: &Value) -> Value {
+        match self.value.parse::<Value>() {
+            Ok(value @ (Value::String(_) | Value::Table(_) | Value::Array(_))) => value,
+            Ok(value) if !present.is_str() => value,
+            Ok(_) | Err(_) => Value::String(self.value.clone()),
+        }
+    }
+}
+
+/// Goes from the place at `path` to the one that `key` names in it, which is made if it is a table's.
+fn step<'a>(place: &'a mut Value, path: &str, key: &str) -> Result<&'a mut Value, String> {
+    match place {
+        Value::Table(_) if key.bytes().all(|byte| byte.is_ascii_digit()) => {
+            Err(format!("the file has no list {path:?}"))
+        }
+        Value::Table(table) => Ok(table.entry(key).or_insert_with(|| Value::Table(Table::new()))),
+        Value::Array(list) => {
+            let many = list.len();
+            let index: usize = key
+                .parse()
+                .map_err(|_| format!("{path} is a list of {many}: say which, {path}.0 for the first"))?;
+            list.get_mut(index).ok_or_else(|| format!("{path}.{key}: there are {many}, counted from 0"))
+        }
+        _ => Err(format!("{path} is a plain value, there is no {key:?} in it")),
+    }
+}
+
+impl FromStr for Set {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (path, value) = text.split_once('=').ok_or("write path=value")?;
+        Self::new(path.trim(), value.trim())
+    }
+}
+
+impl fmt::Display for Set {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}={}", self.path, self.value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::latency::Latency;
+    use labman_proto_core::time::Span;
+
+    const SMALL: &str = r#"name = "small"
+duration = "1m"
+[fep]
+name = "fep"
+[[gateway]]
+name = "gateway"
+[[provider]]
+name = "provider"
+tenant = "acme"
+[[provider.portman]]
+ep = "box"
+model = "toy"
+price = { output_per_mtok = "0.50" }
+[[user]]
+name = "ada"
+deposit = "5"
+"#;
+
+    fn with(sets: &[&str]) -> Result<Variant, String> {
+        let sets: Vec<Set> = sets.iter().map(|set| set.parse().unwrap()).collect();
+        Document::new("small.toml".into(), SMALL.into())?.with(&sets)
+    }
+
+    #[test]
+    fn a_value_goes_where_its_path_leads_be_it_in_the_file_or_not() {
+        let scenario = with(&[
+            "fep.fees.fep_bps=50",
+            "provider.0.portman.0.slots=9",
+            "latency.mesh={ constant = \"20ms\" }",
+            "duration=5m",
+            "user.0.deposit=7",
+            "provider.0.portman.0.price.output_per_mtok=2",
+        ])
+        .unwrap()
+        .scenario;
+        assert_eq!(scenario.fep.fees.fep_bps, 50);
+        assert_eq!(scenario.providers[0].portmans[0].slots, 9);
+        assert_eq!(scenario.latency.mesh, Latency::Constant(Span::from_millis(20)));
+        assert_eq!(scenario.duration, Span::from_secs(300));
+        assert_eq!(scenario.users[0].deposit.0, 7_000_000);
+        assert_eq!(scenario.providers[0].portmans[0].price.output_per_mtok.0, 2_000_000);
+    }
+
+    #[test]
+    fn a_path_that_leads_nowhere_is_refused_with_what_there_is() {
+        let error = |set: &str| with(&["duration=5m", set]).unwrap_err();
+        let key = error("fep.fees.fep_pbs=50");
+        assert!(
+            key.starts_with(
+                "small.toml with --set duration=5m --set fep.fees.fep_pbs=50: fep_pbs: unknown field"
+            ) && key.contains("`fep_bps`"),
+            "{key}"
+        );
+        let index = error("provider.2.tenant=x");
+        assert_eq!(index, "--set provider.2.tenant=x: provider.2: there are 1, counted from 0");
+        let which = error("provider.tenant=x");
+        assert!(which.ends_with("provider is a list of 1: say which, provider.0 for the first"), "{which}");
+        assert!(error("job.0.prompt=x").ends_with("the file has no list \"job\""));
+        assert!(error("duration.x=1").ends_with("duration is a plain value, there is no \"x\" in it"));
+        let kind = error("duration=60 parsecs");
+        assert!(kind.contains(": duration: \"60 parsecs\" is no length of time"), "{kind}");
+        assert!(error("network={ a = 1 }").contains("invalid type"));
+        assert!("duration".parse::<Set>().unwrap_err().contains("path=value"));
+        assert!("fep..name=x".parse::<Set>().unwrap_err().contains("is no path"));
+    }
+
+    #[test]
+    fn a_mistake_of_the_file_s_own_keeps_the_file_s_line() {
+        let text = SMALL.replace("tenant =", "tenent =");
+        let document = Document::new("small.toml".into(), text).unwrap();
+        for sets in [vec![], vec!["duration=5m".parse().unwrap()]] {
+            let error = document.with(&sets).unwrap_err();
+            assert!(error.starts_with("small.toml:9: tenent: unknown field"), "{error}");
+        }
+        let error = Document::new("small.toml".into(), "name = \"x\nduration = 3".into()).unwrap_err();
+        assert!(error.starts_with("small.toml:1: "), "{error}");
+    }
+
+    #[test]
+    fn the_hash_depends_on_what_the_document_says_and_not_on_its_layout() {
+        let hash = |text: &str| Document::new("x".into(), text.into()).unwrap().with(&[]).unwrap().hash;
+        let same = SMALL.replace("duration = \"1m\"", "# A comment.\nduration   = '1m'");
+        assert_eq!(hash(SMALL), hash(&same));
+        assert_ne!(hash(SMALL), with(&["duration=5m"]).unwrap().hash);
+        assert_eq!(hash(SMALL), with(&["duration=1m"]).unwrap().hash);
+    }
+}
