@@ -298,7 +298,7 @@ impl<M: Machine> World<M> {
 
     pub(super) fn unread(&mut self, key: StreamKey, side: Side, left: u64) -> Option<HostId> {
         let stream = self.streams.get_mut(&key)?;
-        let host = stream.ends[side.index()].host;
+        let reader = stream.ends[side.other().index()].host;
         let pipe = &mut stream.pipes[side.index()];
         pipe.guarded = false;
         if pipe.backlog() == 0 {
@@ -311,7 +311,7 @@ impl<M: Machine> World<M> {
         self.marks.note("a socket was closed on who read nothing");
         self.tear(key, side, ResetCode::Unreachable);
         self.tear(key, side.other(), ResetCode::Unreachable);
-        Some(host)
+        Some(reader)
     }
 
     /// HTTP exchanges that have been open for longer than that: who asked, and whom.
