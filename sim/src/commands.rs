@@ -3,6 +3,7 @@
 mod compare;
 mod fuzz;
 mod run;
+mod shrink;
 mod sweep;
 
 use std::io::Write;
@@ -25,6 +26,8 @@ enum Command {
     Run(run::Args),
     /// Run worlds drawn from seeds, with faults, and fail if a check does or a fault never bit
     Fuzz(fuzz::Args),
+    /// Find the smallest scenario that still fails as a seed of `fuzz` does
+    Shrink(shrink::Args),
     /// Run a scenario over many seeds and settings, into a table with a row a run
     Sweep(sweep::Args),
     /// Compare two tables of sweeps: differences within pairs, with intervals
@@ -39,6 +42,7 @@ impl Cli {
         let outcome = match self.command {
             Command::Run(args) => args.execute(),
             Command::Fuzz(args) => args.execute(),
+            Command::Shrink(args) => args.execute(),
             Command::Sweep(args) => args.execute(),
             Command::Compare(args) => args.execute(),
         };

@@ -22,6 +22,7 @@ pub mod operator;
 pub mod report;
 pub mod run;
 pub mod scenario;
+pub mod shrink;
 pub mod stats;
 pub mod sweep;
 pub mod tag;

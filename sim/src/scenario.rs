@@ -17,7 +17,7 @@ pub use load::{BadScenario, load, parse};
 use crate::faults::{Fault, Inject};
 use crate::net::latency::Latency;
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scenario {
     pub name: String,
@@ -64,7 +64,7 @@ pub struct Scenario {
 }
 
 /// How long things take.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LatencyTable {
     /// Between nodes, one way.
@@ -88,7 +88,7 @@ pub enum Scheme {
     Tag,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fep {
     pub name: String,
@@ -98,7 +98,7 @@ pub struct Fep {
     pub fees: Fees,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Gateway {
     pub name: String,
@@ -110,7 +110,7 @@ pub struct Gateway {
     pub wall_offset_ms: i64,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Provider {
     pub name: String,
@@ -123,7 +123,7 @@ pub struct Provider {
     pub portmans: Vec<Portman>,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Portman {
     pub ep: String,
@@ -143,7 +143,7 @@ pub struct Portman {
     pub least_payout: Micros,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct User {
     pub name: String,
@@ -151,7 +151,7 @@ pub struct User {
     pub deposit: Micros,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Job {
     pub name: String,
@@ -182,7 +182,7 @@ pub struct Job {
 }
 
 /// A Poisson process of jobs like one another. They are named `<name>-1`, `<name>-2`, ...
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Arrivals {
     pub name: String,
@@ -203,7 +203,7 @@ pub struct Arrivals {
 }
 
 /// What a figure of the report must be.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Expect {
     /// Such as `jobs.completed`.
