@@ -139,7 +139,7 @@ fn check_jobs(books: &Books, found: &mut Vec<String>) {
                     found.push(format!("job {job} got {got:?} tokens, its receipt says {paid}"));
                 }
             }
-            [] if asked.completed && books.at_rest && !asked.gateway_died => {
+            [] if asked.completed && books.at_rest && !asked.gateway_died && !books.doubt.fep => {
                 found.push(format!("job {job} was served for free"))
             }
             [_, ..] if asked.refused => found.push(format!("job {job} was refused and charged")),
