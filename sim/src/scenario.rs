@@ -298,7 +298,8 @@ impl Scenario {
 
     /// The same for a host: an adversary may come as several, `<name>.2` and so on.
     pub fn is_honest_host(&self, host: &str) -> bool {
-        let of = |name: &str| host == name || host.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'));
+        let of =
+            |name: &str| host == name || host.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'));
         self.is_honest(host) && !self.adversaries.iter().any(|adversary| of(&adversary.name))
     }
 

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, VecDeque};
 
 use labman_proto_core::http::RequestHead;
 use labman_proto_core::identity::{Identity, Network, NodeId};
-use labman_proto_core::machine::{Input, LinkId, Machine, Op, OpId, Output, Peer, ResetCode, StreamId, Target};
+use labman_proto_core::machine::{
+    Input, LinkId, Machine, Op, OpId, Output, Peer, ResetCode, StreamId, Target,
+};
 use labman_proto_core::rng::{Seed, Stream};
 use labman_proto_core::time::{Now, Span, Time, Wake};
 

@@ -92,7 +92,8 @@ fn misdirected(hand: &mut Hand, header: Header, said: &Said) -> Vec<u8> {
 /// Somebody's record, made newer than it is by somebody who can't sign it.
 fn forged_record(hand: &mut Hand) -> Option<Vec<u8>> {
     let me = hand.me();
-    let records = hand.seen.iter().filter(|(_, said)| said.header.is_some_and(|header| header.dest.is_none()));
+    let records =
+        hand.seen.iter().filter(|(_, said)| said.header.is_some_and(|header| header.dest.is_none()));
     let others: Vec<Said> =
         records.filter(|(_, said)| !said.is_record_of(me)).map(|(_, said)| said.clone()).collect();
     let record = hand.pick(&others)?;

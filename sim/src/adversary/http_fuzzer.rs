@@ -85,7 +85,10 @@ fn body(desk: &mut Desk) -> Vec<u8> {
     let text = |content: Value| json!({"model": model, "messages": [{"role": "user", "content": content}]});
     let odd: Value = match desk.draws.below(14) {
         0 => return [&vec![b'['; 20_000][..], &vec![b']'; 20_000][..]].concat(),
-        1 => return br#"{"model": "m", "model": "n", "messages": [{"role": "user", "content": "\ud800"}]}"#.to_vec(),
+        1 => {
+            return br#"{"model": "m", "model": "n", "messages": [{"role": "user", "content": "\ud800"}]}"#
+                .to_vec();
+        }
         2 => return vec![0xff; 1_000],
         3 => return br#"{"messages": [], "max_tokens": 1e400, "model": "m"}"#.to_vec(),
         4 => return vec![b'x'; 4 << 20],

@@ -101,7 +101,8 @@ fn decision(hand: &mut Hand, body: &[u8]) -> Option<ClaimDecision> {
         2 => decision.payout = None,
         3 => (decision.verdict, decision.payout) = (Verdict::Rejected, None),
         _ => {
-            let line = |_| RejectedLine { receipt_id: ReceiptId(hand.draws.bytes()), reason: "no".repeat(500) };
+            let line =
+                |_| RejectedLine { receipt_id: ReceiptId(hand.draws.bytes()), reason: "no".repeat(500) };
             decision.rejected = (0..200).map(line).collect();
         }
     }

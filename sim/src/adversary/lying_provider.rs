@@ -132,7 +132,8 @@ impl LyingProvider {
     }
 
     fn end(&mut self, hand: &mut Hand, stream: StreamId, said: &Said) {
-        let (Some(job), Ok(end)) = (self.jobs.remove(&stream), cbor::decode::<ProxyEnd>(&said.payload)) else {
+        let (Some(job), Ok(end)) = (self.jobs.remove(&stream), cbor::decode::<ProxyEnd>(&said.payload))
+        else {
             return hand.pass(stream, said);
         };
         let counts = if matches!(job.lie, Lie::Counts) { inflated(end.counts) } else { end.counts };

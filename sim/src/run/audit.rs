@@ -179,7 +179,16 @@ impl Run<'_> {
         let deposits = self.scenario.users.iter().map(deposit).collect();
         let asked = self.jobs.iter().map(|job| self.asked(job)).collect();
         let fees = self.scenario.fep.fees;
-        let books = Books { ledger, deposits, asked, fees, issued, providers, at_rest: self.settled, doubt: Doubt::default() };
+        let books = Books {
+            ledger,
+            deposits,
+            asked,
+            fees,
+            issued,
+            providers,
+            at_rest: self.settled,
+            doubt: Doubt::default(),
+        };
         Ok(self.doubted(books))
     }
 

@@ -82,7 +82,8 @@ impl Run<'_> {
 
     fn wait_for_models(&mut self) -> Result<(), String> {
         // What a dishonest party says of itself, or heard of others, is not waited for.
-        let honest_providers = self.scenario.providers.iter().filter(|one| self.scenario.is_honest(&one.name));
+        let honest_providers =
+            self.scenario.providers.iter().filter(|one| self.scenario.is_honest(&one.name));
         let expected: BTreeSet<String> = honest_providers.flat_map(|provider| provider.slugs()).collect();
         let give_up = self.world.now() + READY_WITHIN;
         for gateway in self.scenario.gateways.iter().filter(|one| self.scenario.is_honest(&one.name)) {
