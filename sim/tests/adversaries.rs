@@ -181,7 +181,13 @@ fn a_third_of_everybody_at_once_is_no_worse() {
                 mesh.gateways[1].strategy = Some(Dishonest::LyingGateway);
                 mesh.adversaries.extend([Intruder::StrangerFlood, Intruder::SlowLoris].map(|strategy| {
                     let (name, target) = (strategy.name().into(), "gateway".into());
-                    Adversary { name, strategy, target, from: Span::from_secs(1), until: None }
+                    Adversary {
+                        name,
+                        strategy,
+                        target,
+                        from: Span::from_secs(1),
+                        until: Some(Span::from_secs(20)),
+                    }
                 }));
             }),
         );
