@@ -51,7 +51,7 @@ impl Strategy for Equivocator {
         let Some(mut said) = hand.pick(&own) else { return };
         // A new number now and then, or nobody would look at it.
         if let Some(header) = said.header.as_mut() {
-            header.seq += hand.draws.below(2);
+            header.seq = header.seq.saturating_add(hand.draws.below(2));
         }
         for (control, _) in hand.controls() {
             if let Some(other) = other_version(hand, &said) {

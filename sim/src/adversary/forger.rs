@@ -98,7 +98,7 @@ fn forged_record(hand: &mut Hand) -> Option<Vec<u8>> {
         records.filter(|(_, said)| !said.is_record_of(me)).map(|(_, said)| said.clone()).collect();
     let record = hand.pick(&others)?;
     let header = record.header?;
-    let newer = (header.seq + 1 + hand.draws.below(1_000)).to_be_bytes();
+    let newer = header.seq.saturating_add(1 + hand.draws.below(1_000)).to_be_bytes();
     Some(match hand.draws.below(3) {
         0 => {
             let mut bytes = record.bytes;

@@ -33,7 +33,7 @@ impl Strategy for FrameFuzzer {
             None => hand.send(stream, craft::light(said.kind, &payload)),
             Some(Header { dest: Some(_), .. }) => hand.say(stream, said.kind, &payload),
             Some(header) => {
-                let header = Header { seq: header.seq + hand.draws.below(3), ..header };
+                let header = Header { seq: header.seq.saturating_add(hand.draws.below(3)), ..header };
                 let frame = craft::signed(&hand.party.identity, header, &payload);
                 hand.send(stream, frame);
             }

@@ -137,7 +137,7 @@ impl Hand {
     pub(super) fn say(&mut self, stream: StreamId, kind: u16, payload: &[u8]) {
         let Some(lane) = self.lanes.get_mut(&stream) else { return };
         let Some(peer) = lane.way.peer() else { return };
-        lane.seq_out += 1;
+        lane.seq_out = lane.seq_out.saturating_add(1);
         let header = Header { seq: lane.seq_out, ..self.header(kind, Some(peer)) };
         let bytes = craft::signed(&self.party.identity, header, payload);
         self.send(stream, bytes);

@@ -80,7 +80,7 @@ fn outsize(hand: &mut Hand, said: &Said) -> Vec<u8> {
 fn padded_record(hand: &mut Hand, length: usize) -> Vec<u8> {
     let me = hand.me();
     let own = hand.seen.iter().filter_map(|(_, said)| said.header.filter(|_| said.is_record_of(me)));
-    let seq = own.map(|header| header.seq).max().unwrap_or(0) + 1;
+    let seq = own.map(|header| header.seq).max().unwrap_or(0).saturating_add(1);
     let record = |filler: usize| {
         let filler = "z".repeat(filler);
         let addresses = vec![filler];
