@@ -1,6 +1,8 @@
 //! Who is in a world: the machines that may stand on its hosts, and how a scenario's parties are made of them.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use labman_proto_core::identity::{FepId, Identity, NodeId};
 use labman_proto_core::machine::{Input, Machine, Output};
@@ -12,6 +14,7 @@ use labman_proto_core::time::{Now, Wake};
 use labman_proto_core::toy::{self, Toy};
 use labman_proto_core::wire::portal::PayoutTo;
 
+use crate::adversary::{Adversary, Aim, Byzantine, Dishonest, Loner, Party};
 use crate::host::{Address, Build, Spec};
 use crate::net::geography::Place;
 use crate::operator::Operator;
@@ -27,6 +30,10 @@ pub enum Resident {
     Toy(Box<Toy>),
     User(User),
     Operator(Operator),
+    /// A node or portal that is dishonest.
+    Byzantine(Box<Byzantine>),
+    /// An adversary without a daemon.
+    Loner(Box<Loner>),
 }
 
 macro_rules! each {
@@ -38,6 +45,8 @@ macro_rules! each {
             Resident::Toy($machine) => $call,
             Resident::User($machine) => $call,
             Resident::Operator($machine) => $call,
+            Resident::Byzantine($machine) => $call,
+            Resident::Loner($machine) => $call,
         }
     };
 }
@@ -102,9 +111,11 @@ impl Cast<'_> {
             fees: fep.fees,
         };
         let identity = self.identity_of(&fep.name);
+        let corrupt = self.corrupt(&fep.name, fep.strategy);
         let build: Build<_> = Box::new(move |draws, snapshot, now| {
             let portal = Portal::new(config.clone(), identity(), draws, snapshot, now);
-            portal.map(|portal| Resident::Portal(Box::new(portal))).map_err(|bad| bad.to_string())
+            let portal = portal.map_err(|bad| bad.to_string())?;
+            Ok(corrupt(Resident::Portal(Box::new(portal)), &draws, now))
         });
         let name = &fep.name;
         self.host(name.clone(), vec![Address::Http(name.clone()), Address::Admin(name.clone())], build)
@@ -121,7 +132,8 @@ impl Cast<'_> {
             gateway: Some(role),
             ..self.node_config()
         };
-        Spec { reachable: !gateway.nat, ..self.node(name, gateway.wall_offset_ms, config) }
+        let node = self.node(name, gateway.wall_offset_ms, gateway.strategy, config);
+        Spec { reachable: !gateway.nat, ..node }
     }
 
     pub fn provider(&self, provider: &scenario::Provider) -> Spec<Resident> {
@@ -137,7 +149,7 @@ impl Cast<'_> {
             provider: Some(role),
             ..self.node_config()
         };
-        self.node(name, provider.wall_offset_ms, config)
+        self.node(name, provider.wall_offset_ms, provider.strategy, config)
     }
 
     pub fn portman(&self, provider: &scenario::Provider, portman: &scenario::Portman) -> Spec<Resident> {
@@ -172,11 +184,69 @@ impl Cast<'_> {
         self.host(user.name.clone(), Vec::new(), build)
     }
 
-    fn node(&self, name: &str, wall_offset_ms: i64, config: node::config::Config) -> Spec<Resident> {
+    /// The hosts as which an adversary without a daemon comes.
+    pub fn adversary(&self, adversary: &Adversary) -> Vec<Spec<Resident>> {
+        let names = (1..=adversary.strategy.hosts()).map(|number| match number {
+            1 => adversary.name.clone(),
+            _ => format!("{}.{number}", adversary.name),
+        });
+        names.map(|name| self.loner(adversary, name)).collect()
+    }
+
+    fn loner(&self, adversary: &Adversary, name: String) -> Spec<Resident> {
+        let identity = self.identity_of(&name);
+        let (kind, target, new_key) = (adversary.strategy, adversary.target.clone(), self.new_key());
+        let target_id = (target != self.scenario.fep.name).then(|| self.node_id(&target));
+        let network = self.scenario.network.clone();
+        let node_id = Some(self.node_id(&name));
+        let build: Build<_> = Box::new(move |draws, _, now| {
+            let identity = identity();
+            let network = identity.network(&network);
+            let aim = Aim { target: target.clone(), node_id: target_id, identity, network, new_key };
+            Ok(Resident::Loner(Box::new(Loner::new(kind, aim, &draws, now))))
+        });
+        Spec { node_id, ..self.host(name, Vec::new(), build) }
+    }
+
+    /// Puts a strategy on a daemon's wires, in each of its lives; without one it stays as it is.
+    fn corrupt(
+        &self,
+        name: &str,
+        strategy: Option<Dishonest>,
+    ) -> impl Fn(Resident, &Seed, Now) -> Resident + Send + use<> {
+        let (identity, new_key, fep_id) = (self.identity_of(name), self.new_key(), self.fep_id());
+        let fep_url = format!("http://{}", self.scenario.fep.name);
+        let (network, deeds) = (self.scenario.network.clone(), Arc::new(AtomicU64::new(0)));
+        move |daemon, draws, now| {
+            let Some(kind) = strategy else { return daemon };
+            let identity = identity();
+            let network = identity.network(&network);
+            let (fep_url, deeds) = (fep_url.clone(), deeds.clone());
+            let party = Party { identity, network, fep_id, fep_url, new_key, deeds };
+            Resident::Byzantine(Box::new(Byzantine::new(kind, daemon, party, draws, now)))
+        }
+    }
+
+    fn new_key(&self) -> fn(&[u8; 32]) -> Identity {
+        match self.scenario.scheme {
+            Scheme::Ed25519 => Identity::from_secret,
+            Scheme::Tag => tag::identity,
+        }
+    }
+
+    fn node(
+        &self,
+        name: &str,
+        wall_offset_ms: i64,
+        strategy: Option<Dishonest>,
+        config: node::config::Config,
+    ) -> Spec<Resident> {
         let identity = self.identity_of(name);
+        let corrupt = self.corrupt(name, strategy);
         let build: Build<_> = Box::new(move |draws, snapshot, now| {
             let node = Node::new(config.clone(), identity(), draws, snapshot, now);
-            node.map(|node| Resident::Node(Box::new(node))).map_err(|bad| bad.to_string())
+            let node = node.map_err(|bad| bad.to_string())?;
+            Ok(corrupt(Resident::Node(Box::new(node)), &draws, now))
         });
         let addresses = vec![
             Address::Mesh(mesh_address(name)),
@@ -232,6 +302,7 @@ impl Cast<'_> {
     fn host(&self, name: String, addresses: Vec<Address>, build: Build<Resident>) -> Spec<Resident> {
         let place = (self.scenario.latency.geography)
             .then(|| Place::draw(&mut self.seed.child("place").stream(&name)));
+        let lawless = !self.scenario.is_honest_host(&name);
         Spec {
             name,
             addresses,
@@ -240,6 +311,7 @@ impl Cast<'_> {
             reachable: true,
             place,
             wall_offset_ms: 0,
+            lawless,
             disk: self.scenario.latency.disk,
             build,
         }

@@ -40,6 +40,8 @@ pub struct Spec<M> {
     /// Where it stands, if that decides how long things take.
     pub place: Option<Place>,
     pub wall_offset_ms: i64,
+    /// It sends what it likes, whether anybody reads it or not.
+    pub lawless: bool,
     pub disk: Latency,
     pub build: Build<M>,
 }
@@ -59,6 +61,7 @@ pub struct Host<M> {
     pub local: bool,
     pub reachable: bool,
     pub place: Option<Place>,
+    pub lawless: bool,
     pub disk: Disk,
     pub disk_latency: Latency,
     /// When the last operation under way on the disk ends.
@@ -118,6 +121,7 @@ impl<M: Machine> Host<M> {
             local: spec.local,
             reachable: spec.reachable,
             place: spec.place,
+            lawless: spec.lawless,
             disk: Disk::default(),
             disk_latency: spec.disk,
             disk_busy_until: Time::ZERO,

@@ -7,6 +7,7 @@
 //!
 //! What is absent: a clock, threads within a run, a real socket, and any second implementation of what a machine does.
 
+pub mod adversary;
 pub mod cast;
 pub mod check;
 pub mod clock;

@@ -16,6 +16,12 @@ impl Marks {
         count(&mut self.faults, fault, 1);
     }
 
+    pub fn fired_times(&mut self, fault: &str, times: u64) {
+        if times > 0 {
+            count(&mut self.faults, fault, times);
+        }
+    }
+
     pub fn fired_if(&mut self, bit: bool, fault: &str) {
         if bit {
             self.fired(fault);

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 pub use load::{BadScenario, load, parse};
 
+use crate::adversary::{Adversary, Dishonest, Role};
 use crate::faults::{Fault, Inject};
 use crate::net::latency::Latency;
 
@@ -55,6 +56,8 @@ pub struct Scenario {
     pub arrivals: Vec<Arrivals>,
     #[serde(rename = "fault", default)]
     pub faults: Vec<Fault>,
+    #[serde(rename = "adversary", default, skip_serializing_if = "Vec::is_empty")]
+    pub adversaries: Vec<Adversary>,
     /// From here on all is well again but for faults that began before and last: every job asked for a while later must be
     /// served. Not said: nothing must be.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "values::maybe_span")]
@@ -96,6 +99,9 @@ pub struct Fep {
     pub currency: Currency,
     #[serde(default, with = "values::Fees")]
     pub fees: Fees,
+    /// How it is dishonest, if it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strategy: Option<Dishonest>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -108,6 +114,9 @@ pub struct Gateway {
     /// How far its wall clock is off, in milliseconds.
     #[serde(default)]
     pub wall_offset_ms: i64,
+    /// How it is dishonest, if it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strategy: Option<Dishonest>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -119,6 +128,9 @@ pub struct Provider {
     pub claim_every: Span,
     #[serde(default)]
     pub wall_offset_ms: i64,
+    /// How it is dishonest, if it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strategy: Option<Dishonest>,
     #[serde(rename = "portman")]
     pub portmans: Vec<Portman>,
 }
@@ -273,6 +285,33 @@ impl Scenario {
     pub fn forgets(&self, host: &str) -> bool {
         let roll_back = |fault: &Fault| matches!(fault.inject, Inject::RollBack(_));
         self.faults.iter().any(|fault| roll_back(fault) && fault.inject.hosts().contains(&host))
+    }
+
+    /// Whether that party does only what the protocol says.
+    pub fn is_honest(&self, name: &str) -> bool {
+        let gateways = self.gateways.iter().map(|gateway| (&gateway.name, gateway.strategy));
+        let providers = self.providers.iter().map(|provider| (&provider.name, provider.strategy));
+        let mut daemons = gateways.chain(providers).chain([(&self.fep.name, self.fep.strategy)]);
+        !daemons.any(|(known, strategy)| known == name && strategy.is_some())
+            && !self.adversaries.iter().any(|adversary| adversary.name == name)
+    }
+
+    /// The same for a host: an adversary may come as several, `<name>.2` and so on.
+    pub fn is_honest_host(&self, host: &str) -> bool {
+        let of =
+            |name: &str| host == name || host.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'));
+        self.is_honest(host) && !self.adversaries.iter().any(|adversary| of(&adversary.name))
+    }
+
+    /// What daemon that is; `None`: there is none of that name.
+    pub fn role_of(&self, name: &str) -> Option<Role> {
+        if self.fep.name == name {
+            Some(Role::Fep)
+        } else if self.gateways.iter().any(|gateway| gateway.name == name) {
+            Some(Role::Gateway)
+        } else {
+            self.providers.iter().any(|provider| provider.name == name).then_some(Role::Provider)
+        }
     }
 }
 

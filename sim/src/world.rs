@@ -6,6 +6,7 @@
 //!
 //! What is absent: any knowledge of what the machines are for. Users, operators and checkers are machines or stand above.
 
+mod burden;
 mod links;
 mod streams;
 mod trouble;

@@ -34,6 +34,7 @@ impl Core {
             }
             hosts.retain(|host| !touched.contains(&host.as_str()));
         }
+        hosts.retain(|host| scenario.is_honest(host));
         let mut slugs = BTreeSet::new();
         for provider in scenario.providers.iter().filter(|provider| hosts.contains(&provider.name)) {
             for (slug, portman) in provider.slugs().zip(&provider.portmans) {

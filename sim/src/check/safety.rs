@@ -8,13 +8,22 @@ use crate::users::Answer;
 
 /// What is wrong with the answer to a request; `produced` is what the runtime makes of that request.
 pub fn check(request: &Value, streaming: bool, answer: &Answer, produced: &Completion) -> Vec<String> {
-    let mut found = Vec::new();
-    if let Some(garbage) = &answer.garbage {
-        found.push(format!("the answer holds {garbage}"));
-    }
+    let mut found = check_shape(streaming, answer);
     let text = produced.text();
     if !text.starts_with(&answer.text) {
         found.push(format!("the text {:?} is no prefix of {text:?}", answer.text));
+    }
+    if answer.finish_reason.is_some() {
+        check_complete(request, answer, produced, &text, &mut found);
+    }
+    found
+}
+
+/// What is wrong with an answer, whoever made its text.
+pub fn check_shape(streaming: bool, answer: &Answer) -> Vec<String> {
+    let mut found = Vec::new();
+    if let Some(garbage) = &answer.garbage {
+        found.push(format!("the answer holds {garbage}"));
     }
     if answer.status != 200 && answer.error_code.is_none() && answer.status != 0 {
         found.push(format!("HTTP {} says no error", answer.status));
@@ -34,9 +43,6 @@ pub fn check(request: &Value, streaming: bool, answer: &Answer, produced: &Compl
             }
             (true | false, _) => {}
         }
-    }
-    if ended {
-        check_complete(request, answer, produced, &text, &mut found);
     }
     found
 }

@@ -43,6 +43,7 @@ pub fn plan(seed: u64, nodes: usize) -> Scenario {
         jobs: Vec::new(),
         arrivals: Vec::new(),
         faults: Vec::new(),
+        adversaries: Vec::new(),
         healed_at: None,
         expects: Vec::new(),
     };
@@ -84,13 +85,13 @@ fn latency(draws: &mut Stream) -> LatencyTable {
 
 fn fep(draws: &mut Stream) -> Fep {
     let fees = Fees { fep_bps: draws.below(500) as u32, gateway_bps: draws.below(1_000) as u32 };
-    Fep { name: "fep".into(), currency: crate::scenario::default_currency(), fees }
+    Fep { name: "fep".into(), currency: crate::scenario::default_currency(), fees, strategy: None }
 }
 
 fn gateway(number: usize, draws: &mut Stream) -> Gateway {
     // The first lets dials in, so that a provider has somebody to dial.
     let nat = number > 1 && chance(draws, 10);
-    Gateway { name: format!("g{number}"), nat, wall_offset_ms: skew(draws) }
+    Gateway { name: format!("g{number}"), nat, wall_offset_ms: skew(draws), strategy: None }
 }
 
 fn provider(number: usize, draws: &mut Stream) -> Provider {
@@ -100,6 +101,7 @@ fn provider(number: usize, draws: &mut Stream) -> Provider {
         tenant: format!("t{number}"),
         claim_every: Span::from_secs(between(draws, 10, 90)),
         wall_offset_ms: skew(draws),
+        strategy: None,
         portmans: (1..=portmans).map(|number| portman(number, draws)).collect(),
     }
 }

@@ -73,13 +73,20 @@ impl Run<'_> {
             let host = self.add(spec);
             self.users.insert(host);
         }
+        for adversary in &self.scenario.adversaries {
+            for spec in self.cast.adversary(adversary) {
+                self.add(spec);
+            }
+        }
     }
 
     fn wait_for_models(&mut self) -> Result<(), String> {
-        let expected: BTreeSet<String> =
-            self.scenario.providers.iter().flat_map(|provider| provider.slugs()).collect();
+        // What a dishonest party says of itself, or heard of others, is not waited for.
+        let honest_providers =
+            self.scenario.providers.iter().filter(|one| self.scenario.is_honest(&one.name));
+        let expected: BTreeSet<String> = honest_providers.flat_map(|provider| provider.slugs()).collect();
         let give_up = self.world.now() + READY_WITHIN;
-        for gateway in &self.scenario.gateways {
+        for gateway in self.scenario.gateways.iter().filter(|one| self.scenario.is_honest(&one.name)) {
             loop {
                 let status = self.ask(&gateway.name, "GET", "/status", None)?;
                 let known = slugs(&status);

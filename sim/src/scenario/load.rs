@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::Scenario;
+use crate::adversary::{Dishonest, Role};
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{file}:{line}: {what}")]
@@ -71,6 +72,10 @@ fn check(scenario: &Scenario) -> Result<(), (&'static str, usize, String)> {
     for (index, user) in scenario.users.iter().enumerate() {
         unique(&mut names, "user", index, &user.name)?;
     }
+    for (index, adversary) in scenario.adversaries.iter().enumerate() {
+        unique(&mut names, "adversary", index, &adversary.name)?;
+    }
+    check_strategies(scenario)?;
     if scenario.gateways.is_empty() {
         return Err(("gateway", 0, "gateway: at least one is needed".into()));
     }
@@ -100,6 +105,27 @@ fn check(scenario: &Scenario) -> Result<(), (&'static str, usize, String)> {
                 index,
                 format!("field: there is no {:?}; there is {known}", expect.field),
             ));
+        }
+    }
+    Ok(())
+}
+
+/// A strategy that can do nothing where it stands is a mistake.
+fn check_strategies(scenario: &Scenario) -> Result<(), (&'static str, usize, String)> {
+    let gateways = scenario.gateways.iter().map(|gateway| gateway.strategy);
+    let providers = scenario.providers.iter().map(|provider| provider.strategy);
+    let misplaced = |table, role, mut strategies: Box<dyn Iterator<Item = Option<Dishonest>> + '_>| {
+        let at = strategies.position(|strategy| strategy.is_some_and(|strategy| !strategy.fits(role)));
+        at.map_or(Ok(()), |index| Err((table, index, format!("strategy: it does nothing in a {table}"))))
+    };
+    misplaced("fep", Role::Fep, Box::new([scenario.fep.strategy].into_iter()))?;
+    misplaced("gateway", Role::Gateway, Box::new(gateways))?;
+    misplaced("provider", Role::Provider, Box::new(providers))?;
+    for (index, adversary) in scenario.adversaries.iter().enumerate() {
+        let role = scenario.role_of(&adversary.target);
+        if !role.is_some_and(|role| adversary.strategy.fits(role)) {
+            let (name, target) = (adversary.strategy.name(), &adversary.target);
+            return Err(("adversary", index, format!("target: {name} can do nothing to {target:?}")));
         }
     }
     Ok(())
@@ -196,6 +222,15 @@ prompt = "hello"
             format!("{text}[[fault]]\nat = \"1s\"\nfor = \"1s\"\ninject = {{ crash = {{ host = \"x\" }} }}\n")
         });
         assert_eq!(crash, "small.toml:21: inject: there is no host \"x\"");
+        let unknown = error(|text| text.replace("tenant =", "strategy = \"good\"\ntenant ="));
+        assert!(unknown.starts_with("small.toml:9: strategy: unknown variant `good`"), "{unknown}");
+        let misplaced = error(|text| text.replace("tenant =", "strategy = \"lying-fep\"\ntenant ="));
+        assert_eq!(misplaced, "small.toml:7: strategy: it does nothing in a provider");
+        let target = error(|text| {
+            let adversary = "name = \"eve\"\nstrategy = \"slow-loris\"\ntarget = \"ada\"";
+            format!("{text}[[adversary]]\n{adversary}\n")
+        });
+        assert_eq!(target, "small.toml:21: target: slow-loris can do nothing to \"ada\"");
         let expect = error(|text| format!("{text}[[expect]]\nfield = \"jobs\"\nop = \"==\"\nvalue = 1\n"));
         assert!(expect.starts_with("small.toml:21: field: there is no \"jobs\""), "{expect}");
     }

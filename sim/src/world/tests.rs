@@ -118,6 +118,7 @@ fn probe(world: &mut World<Probe>, name: &str) -> HostId {
         reachable: true,
         place: None,
         wall_offset_ms: 0,
+        lawless: false,
         disk: Latency::Constant(Span::from_millis(1)),
         build: Box::new(|_, snapshot, _| {
             Ok(Probe { reads: true, rows: snapshot.rows.len(), ..Probe::default() })

@@ -103,6 +103,7 @@ fn books() -> Books {
         issued,
         providers: vec![provider],
         at_rest: true,
+        doubt: Doubt::default(),
     }
 }
 

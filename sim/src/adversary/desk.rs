@@ -1,0 +1,260 @@
+//! An adversary that holds no daemon: the machine, and what its plan can do. It dials, asks over HTTP, says bytes, and
+//! reads nothing of what it is answered.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use labman_proto_core::http::RequestHead;
+use labman_proto_core::identity::{Identity, Network, NodeId};
+use labman_proto_core::machine::{
+    Input, LinkId, Machine, Op, OpId, Output, Peer, ResetCode, StreamId, Target,
+};
+use labman_proto_core::rng::{Seed, Stream};
+use labman_proto_core::time::{Now, Span, Time, Wake};
+
+use super::Intruder;
+
+/// What an adversary without a daemon does.
+pub(super) trait Plan: Send {
+    /// Comes whenever its pause is over, while the adversary is at it. Gives the next pause.
+    fn acts(&mut self, desk: &mut Desk) -> Span;
+    /// A link came up; `node` is who is there, if it is on the mesh.
+    fn linked(&mut self, desk: &mut Desk, link: LinkId, node: Option<NodeId>) {
+        let _ = (desk, link, node);
+    }
+}
+
+/// Whom it is after, and who it is.
+pub struct Aim {
+    /// Host name of a gateway or FEP.
+    pub target: String,
+    /// `None`: the target is not on the mesh.
+    pub node_id: Option<NodeId>,
+    pub identity: Identity,
+    pub network: Network,
+    /// Makes any key but another party's.
+    pub new_key: fn(&[u8; 32]) -> Identity,
+}
+
+pub(super) struct Desk {
+    pub(super) aim: Aim,
+    pub(super) draws: Stream,
+    pub(super) now: Now,
+    deeds: u64,
+    out: VecDeque<Output>,
+    links: BTreeMap<LinkId, Option<NodeId>>,
+    /// Open streams, with whether our direction has ended and whether theirs has.
+    streams: BTreeMap<StreamId, (bool, bool)>,
+    dialling: u64,
+    numbers: u64,
+}
+
+impl Desk {
+    /// It did something hostile.
+    pub(super) fn fired(&mut self) {
+        self.deeds += 1;
+    }
+
+    pub(super) fn once_in(&mut self, times: u64) -> bool {
+        self.draws.below(times) == 0
+    }
+
+    pub(super) fn new_key(&mut self) -> Identity {
+        (self.aim.new_key)(&self.draws.bytes())
+    }
+
+    /// How many links there are, or will be.
+    pub(super) fn links(&self) -> usize {
+        self.links.len() + self.dialling as usize
+    }
+
+    pub(super) fn open_links(&self) -> Vec<(LinkId, Option<NodeId>)> {
+        self.links.iter().map(|(link, node)| (*link, *node)).collect()
+    }
+
+    pub(super) fn streams(&self) -> Vec<StreamId> {
+        let mut sending = self.streams.iter().filter(|(_, (ended, _))| !ended);
+        sending.by_ref().map(|(stream, _)| *stream).collect()
+    }
+
+    pub(super) fn may_send(&self, stream: StreamId) -> bool {
+        self.streams.get(&stream).is_some_and(|(ended, _)| !ended)
+    }
+
+    pub(super) fn dial_mesh(&mut self) {
+        let Some(node_id) = self.aim.node_id else { return };
+        let addr = format!("{}:4433", self.aim.target);
+        self.dial(Target::Mesh { addr, node_id });
+    }
+
+    pub(super) fn dial_labman(&mut self, token: String) {
+        let url = format!("ws://{}/", self.aim.target);
+        self.dial(Target::Labman { url, token });
+    }
+
+    fn dial(&mut self, target: Target) {
+        self.numbers += 1;
+        self.dialling += 1;
+        self.out.push_back(Output::Start(OpId(self.numbers), Op::Dial(target)));
+    }
+
+    pub(super) fn open(&mut self, link: LinkId) -> StreamId {
+        let stream = self.next_stream();
+        self.out.push_back(Output::Open { stream, link });
+        stream
+    }
+
+    /// Asks over HTTP; what follows of the body is said on the stream.
+    pub(super) fn ask(&mut self, head: RequestHead) -> StreamId {
+        let stream = self.next_stream();
+        let url = format!("http://{}", self.aim.target);
+        self.out.push_back(Output::Request { stream, url, head });
+        stream
+    }
+
+    pub(super) fn send(&mut self, stream: StreamId, bytes: Vec<u8>) {
+        if self.may_send(stream) && !bytes.is_empty() {
+            self.out.push_back(Output::Send { stream, bytes });
+        }
+    }
+
+    pub(super) fn finish(&mut self, stream: StreamId) {
+        if self.may_send(stream) {
+            self.out.push_back(Output::Finish { stream });
+            self.ended(stream, true, false);
+        }
+    }
+
+    pub(super) fn reset(&mut self, stream: StreamId) {
+        if self.streams.remove(&stream).is_some() {
+            self.out.push_back(Output::Reset { stream, code: ResetCode::Cancelled });
+        }
+    }
+
+    pub(super) fn close(&mut self, link: LinkId) {
+        if self.links.remove(&link).is_some() {
+            self.out.push_back(Output::Close { link, reason: "done" });
+        }
+    }
+
+    fn ended(&mut self, stream: StreamId, ours: bool, theirs: bool) {
+        if let Some(ends) = self.streams.get_mut(&stream) {
+            *ends = (ends.0 || ours, ends.1 || theirs);
+            if *ends == (true, true) {
+                self.streams.remove(&stream);
+            }
+        }
+    }
+
+    fn next_stream(&mut self) -> StreamId {
+        self.numbers += 1;
+        let stream = StreamId(2 * self.numbers);
+        self.streams.insert(stream, (false, false));
+        stream
+    }
+}
+
+/// The machine of an adversary without a daemon.
+pub struct Loner {
+    kind: Intruder,
+    plan: Box<dyn Plan>,
+    desk: Desk,
+    /// When it acts next; `None`: it is not at it.
+    next: Option<Time>,
+}
+
+impl Loner {
+    pub fn new(kind: Intruder, aim: Aim, seed: &Seed, now: Now) -> Self {
+        let desk = Desk {
+            aim,
+            draws: seed.stream("plan"),
+            now,
+            deeds: 0,
+            out: VecDeque::new(),
+            links: BTreeMap::new(),
+            streams: BTreeMap::new(),
+            dialling: 0,
+            numbers: 0,
+        };
+        Self { kind, plan: kind.make(), desk, next: None }
+    }
+
+    pub fn kind(&self) -> Intruder {
+        self.kind
+    }
+
+    pub fn deeds(&self) -> u64 {
+        self.desk.deeds
+    }
+
+    /// Sets it at its target, or calls it off: then it lets go of everything.
+    pub fn set_active(&mut self, active: bool, now: Now) {
+        self.desk.now = now;
+        self.next = active.then_some(now.mono);
+        if active {
+            return self.act();
+        }
+        self.desk.streams.keys().copied().collect::<Vec<_>>().into_iter().for_each(|s| self.desk.reset(s));
+        self.desk.open_links().into_iter().for_each(|(link, _)| self.desk.close(link));
+    }
+
+    fn act(&mut self) {
+        let pause = self.plan.acts(&mut self.desk);
+        self.next = Some(self.desk.now.mono + pause.max(Span::from_millis(1)));
+    }
+}
+
+impl Machine for Loner {
+    fn handle(&mut self, now: Now, input: Input<'_>) {
+        self.desk.now = now;
+        let desk = &mut self.desk;
+        match input {
+            Input::LinkUp { link, peer } => {
+                let node = match peer {
+                    Peer::Mesh { node_id, .. } => Some(node_id),
+                    Peer::Labman | Peer::Portman { .. } => None,
+                };
+                desk.links.insert(link, node);
+                match self.next {
+                    Some(_) => self.plan.linked(desk, link, node),
+                    None => desk.close(link),
+                }
+            }
+            Input::LinkDown { link, .. } => {
+                desk.links.remove(&link);
+            }
+            Input::Done(..) => desk.dialling = desk.dialling.saturating_sub(1),
+            Input::Opened { stream, .. } | Input::Request { stream, .. } => {
+                desk.streams.insert(stream, (false, false));
+            }
+            Input::Bytes { stream, bytes } => {
+                if let Ok(bytes) = u32::try_from(bytes.len()) {
+                    desk.out.push_back(Output::Grant { stream, bytes });
+                }
+            }
+            Input::Finished { stream } => desk.ended(stream, false, true),
+            Input::Reset { stream, .. } => {
+                desk.streams.remove(&stream);
+            }
+            Input::Response { .. } | Input::Credit { .. } => {}
+        }
+    }
+
+    fn handle_timeout(&mut self, now: Now) {
+        self.desk.now = now;
+        if self.next.is_some_and(|next| next <= now.mono) {
+            self.act();
+        }
+    }
+
+    fn poll_output(&mut self) -> Option<Output> {
+        self.desk.out.pop_front()
+    }
+
+    fn poll_timeout(&self) -> Option<Wake> {
+        self.next.map(|at| Wake { at, why: "the next hostile act" })
+    }
+
+    fn stopped(&self) -> Option<&str> {
+        None
+    }
+}
