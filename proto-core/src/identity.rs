@@ -188,8 +188,8 @@ impl<W: Fn(&[u8; 64]) + Send> Scheme for Witnessed<W> {
     }
 }
 
-/// RFC 8032 with small-order and malleable points refused.
-fn verify_strict(signer: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> bool {
+/// Ed25519 as of RFC 8032, with small-order and malleable points refused.
+pub fn verify_strict(signer: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> bool {
     VerifyingKey::from_bytes(signer)
         .is_ok_and(|key| key.verify_strict(message, &Signature::from_bytes(signature)).is_ok())
 }
