@@ -45,13 +45,16 @@ impl Writer {
 }
 
 fn write(path: PathBuf, end: End, inbox: Receiver<Order>) {
-    let mut records = Records { file: BufWriter::with_capacity(BUFFER, end.file), number: end.number };
-    if let Err(error) = records.take(inbox) {
-        tracing::error!(
+    let records = Records { file: BufWriter::with_capacity(BUFFER, end.file), number: end.number };
+    match records.take(inbox) {
+        // The file is closed by now: whoever waited may open it.
+        Ok(Some(closed)) => drop(closed.send(())),
+        Ok(None) => {}
+        Err(error) => tracing::error!(
             "journal {}: {error}; it ends here, and the daemon goes on without: correct that, and restart it to \
              have a journal again",
             path.display()
-        );
+        ),
     }
 }
 
@@ -61,7 +64,8 @@ struct Records {
 }
 
 impl Records {
-    fn take(&mut self, inbox: Receiver<Order>) -> io::Result<()> {
+    /// Until somebody closes it, or the last who could write has gone.
+    fn take(mut self, inbox: Receiver<Order>) -> io::Result<Option<oneshot::Sender<()>>> {
         while let Ok(first) = inbox.recv() {
             let mut next = Some(first);
             while let Some(order) = next {
@@ -73,8 +77,7 @@ impl Records {
                         self.put(&end)?;
                         self.file.flush()?;
                         self.file.get_ref().sync_all()?;
-                        let _ = reply.send(());
-                        return Ok(());
+                        return Ok(Some(reply));
                     }
                 }
                 next = inbox.try_recv().ok();
@@ -82,7 +85,7 @@ impl Records {
             // Nothing waits: what a crash would lose is what the machine does from here on.
             self.file.flush()?;
         }
-        Ok(())
+        Ok(None)
     }
 
     fn put(&mut self, body: &[u8]) -> io::Result<()> {
@@ -90,5 +93,23 @@ impl Records {
             .ok_or_else(|| io::Error::other("the store is too large for it"))?;
         self.number += 1;
         self.file.write_all(&framed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_disk_that_fails_ends_the_journal_and_keeps_nobody_waiting() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        // Opened for reading: no write can succeed.
+        let end = End { file: File::open(file.path()).unwrap(), number: 0 };
+        let writer = Writer::start(file.path(), end).unwrap();
+        for _ in 0..3 * QUEUE {
+            writer.write(vec![0; 1000]);
+        }
+        writer.close().await;
+        assert_eq!(file.as_file().metadata().unwrap().len(), 0);
     }
 }
