@@ -7,16 +7,18 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use labman_proto_core::http::RequestHead;
+use labman_proto_core::journal::{Cause, Fault};
 use labman_proto_core::machine::{
     Completion, Event, Input, Level, LinkId, Machine, Op, OpId, Output, ResetCode, StreamId, Target,
 };
 use labman_proto_core::store::{Range, StoreError, Write};
-use labman_proto_core::time::{Now, Wake};
+use labman_proto_core::time::Wake;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 use crate::clock::Clock;
 use crate::http::client::Client;
+use crate::journal::Account;
 use crate::port::{Happening, LinkCommand, Port};
 use crate::quic::Mesh;
 use crate::store::Store;
@@ -34,15 +36,9 @@ pub(crate) struct Effects {
     pub(crate) store: Option<Store>,
 }
 
-/// Why a machine can't go on.
-#[derive(Debug)]
-pub(crate) enum Fault {
-    Panicked(String),
-    Stopped(String),
-}
-
 pub(crate) struct Actor<M> {
     machine: M,
+    account: Option<Account>,
     clock: Clock,
     port: Port,
     inputs: mpsc::Receiver<Happening>,
@@ -68,6 +64,7 @@ struct Stream {
 impl<M: Machine> Actor<M> {
     pub(crate) fn new(
         machine: M,
+        account: Option<Account>,
         clock: Clock,
         port: Port,
         inputs: mpsc::Receiver<Happening>,
@@ -75,6 +72,7 @@ impl<M: Machine> Actor<M> {
     ) -> Self {
         Self {
             machine,
+            account,
             clock,
             port,
             inputs,
@@ -99,7 +97,7 @@ impl<M: Machine> Actor<M> {
 
     async fn live(&mut self) -> Result<std::convert::Infallible, Fault> {
         // A machine may have something to say or to wait for from its making on.
-        self.call(|_, _| {})?;
+        self.call(Cause::Made)?;
         self.settle()?;
         loop {
             let due = self.wake.and_then(|wake| self.clock.instant(wake.at));
@@ -113,7 +111,7 @@ impl<M: Machine> Actor<M> {
                 () = until(due) => {}
             }
             if due.is_some_and(|due| Instant::now() >= due) {
-                self.call(|machine, now| machine.handle_timeout(now))?;
+                self.call(Cause::Timeout)?;
                 self.settle()?;
             }
         }
@@ -151,29 +149,36 @@ impl<M: Machine> Actor<M> {
     }
 
     /// One call of the machine, and all it says afterwards. If it panics, nothing of that call is carried out.
-    fn call(&mut self, f: impl FnOnce(&mut M, Now)) -> Result<(), Fault> {
+    fn call(&mut self, cause: Cause<'_>) -> Result<(), Fault> {
         let (machine, outputs) = (&mut self.machine, &mut self.outputs);
         let now = self.clock.now();
+        if let Some(account) = &mut self.account {
+            account.call_begins(now, &cause);
+        }
         let said = outputs.len();
         let called = catch_unwind(AssertUnwindSafe(|| {
-            f(machine, now);
+            cause.tell(machine, now);
             outputs.extend(std::iter::from_fn(|| machine.poll_output()));
             (machine.poll_timeout(), machine.stopped().map(str::to_owned))
         }));
-        match called {
+        let result = match called {
             Ok((wake, None)) => {
                 self.wake = wake;
                 Ok(())
             }
-            Ok((_, Some(reason))) => {
-                self.log_the_last_words();
-                Err(Fault::Stopped(reason))
-            }
+            Ok((_, Some(reason))) => Err(Fault::Stopped(reason)),
             Err(panic) => {
-                self.outputs.truncate(said);
+                outputs.truncate(said);
                 Err(Fault::Panicked(panic_text(&*panic)))
             }
+        };
+        if let Some(account) = &mut self.account {
+            account.call_ends(outputs.range(said..), result.clone().err());
         }
+        if let Err(Fault::Stopped(_)) = &result {
+            self.log_the_last_words();
+        }
+        result
     }
 
     fn log_the_last_words(&mut self) {
@@ -185,7 +190,7 @@ impl<M: Machine> Actor<M> {
     }
 
     fn input(&mut self, input: Input<'_>) -> Result<(), Fault> {
-        self.call(|machine, now| machine.handle(now, input))
+        self.call(Cause::Input(input))
     }
 
     /// Tells the machine. Of a stream that is gone it hears nothing any more.

@@ -7,6 +7,8 @@ use std::time::Duration;
 use labman_proto_core::store::Table;
 use zeroize::Zeroizing;
 
+use crate::journal::Journal;
+
 /// Everything is optional: a machine that asks for what it was not given gets an error as the answer.
 #[derive(Default)]
 pub struct IoConfig {
@@ -21,6 +23,9 @@ pub struct IoConfig {
     /// Unix socket to create for the operator: mode 0600, callers of the same user only.
     pub admin: Option<PathBuf>,
     pub http: HttpLimits,
+    /// Where all that the machine hears is recorded. Its signatures too, if its identity is the one that
+    /// [`Journal::witness`] gave.
+    pub journal: Option<Journal>,
 }
 
 pub struct StoreConfig {

@@ -18,6 +18,8 @@ pub enum StartError {
     StoreNewer { path: PathBuf, found: i64, known: i64 },
     #[error("store {path}: is not a labman store; name another file")]
     StoreForeign { path: PathBuf },
+    #[error("journal {path}: {what}; name another file, or correct that")]
+    Journal { path: PathBuf, what: String },
     #[error("store {path}: {row}")]
     Row { path: PathBuf, row: BadRow },
     #[error("the mesh key can't be used for TLS: {what}; restore the key file from a backup")]

@@ -7,6 +7,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use labman_proto_core::journal::Fault;
 use labman_proto_core::machine::Machine;
 use labman_proto_core::rng::Seed;
 use labman_proto_core::store::{BadRow, Snapshot};
@@ -15,11 +16,12 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::actor::{Actor, Effects, Fault, panic_text};
+use crate::actor::{Actor, Effects, panic_text};
 use crate::clock::Clock;
 use crate::config::IoConfig;
 use crate::error::StartError;
 use crate::http::listeners::Listeners;
+use crate::journal::{Account, Journal};
 use crate::keys::fresh_seed;
 use crate::port::Port;
 use crate::quic::{self, Mesh};
@@ -58,7 +60,8 @@ pub async fn start<M: Machine + 'static>(
         Some(config) => Some(Store::open(config).await?),
         None => None,
     };
-    let mut nursery = Nursery { store: store.clone(), store_path, clock: Clock::start(), make };
+    let journal = io.journal;
+    let mut nursery = Nursery { store: store.clone(), store_path, journal, clock: Clock::start(), make };
     let started = async {
         let mesh = io.mesh.map(Mesh::new).transpose()?.map(Arc::new);
         let listeners = Listeners::open(io.public_http, io.portman_socket, io.admin, io.http)?;
@@ -105,7 +108,7 @@ impl Running {
 }
 
 async fn supervise<M, F>(
-    first: M,
+    first: Born<M>,
     mut nursery: Nursery<F>,
     effects: Effects,
     listeners: Listeners,
@@ -120,7 +123,7 @@ async fn supervise<M, F>(
     loop {
         let born = Instant::now();
         let why = match raised {
-            Ok(machine) => match live(machine, nursery.clock, &effects, &listeners, &mut stopping).await {
+            Ok(born) => match live(born, nursery.clock, &effects, &listeners, &mut stopping).await {
                 Some(Fault::Panicked(what)) => format!("panicked: {what}; this is a bug, please report it"),
                 Some(Fault::Stopped(what)) => format!("stopped: {what}"),
                 None => break,
@@ -158,18 +161,21 @@ async fn supervise<M, F>(
     if let Some(store) = effects.store {
         store.close().await;
     }
+    if let Some(journal) = nursery.journal {
+        journal.close().await;
+    }
 }
 
 /// One life of a machine. `None`: it ended because the process was asked to stop.
 async fn live<M: Machine>(
-    machine: M,
+    born: Born<M>,
     clock: Clock,
     effects: &Effects,
     listeners: &Listeners,
     stopping: &mut oneshot::Receiver<()>,
 ) -> Option<Fault> {
     let (generation, alive) = watch::channel(());
-    let fault = serve(machine, clock, effects, listeners, alive, stopping).await;
+    let fault = serve(born, clock, effects, listeners, alive, stopping).await;
     // The sockets are free for the next life once the last task has gone.
     generation.send_replace(());
     if timeout(FAREWELL, generation.closed()).await.is_err() {
@@ -186,11 +192,11 @@ async fn stand_in(why: String, clock: Clock, effects: &Effects, listeners: &List
     let port = Port::new(sender, alive);
     listeners.serve_http(&port, draining);
     let effects = Effects { name: effects.name.clone(), mesh: None, store: None };
-    Actor::new(Standin::new(why), clock, port, inputs, effects).run().await;
+    Actor::new(Standin::new(why), None, clock, port, inputs, effects).run().await;
 }
 
 async fn serve<M: Machine>(
-    machine: M,
+    Born { machine, account }: Born<M>,
     clock: Clock,
     effects: &Effects,
     listeners: &Listeners,
@@ -205,7 +211,7 @@ async fn serve<M: Machine>(
         port.spawn(quic::accept(mesh.clone(), port.clone()));
     }
 
-    let mut actor = pin!(Actor::new(machine, clock, port, inputs, effects.clone()).run());
+    let mut actor = pin!(Actor::new(machine, account, clock, port, inputs, effects.clone()).run());
     tokio::select! {
         fault = &mut actor => return Some(fault),
         _ = stopping => {}
@@ -224,8 +230,15 @@ async fn serve<M: Machine>(
 struct Nursery<F> {
     store: Option<Store>,
     store_path: PathBuf,
+    journal: Option<Journal>,
     clock: Clock,
     make: F,
+}
+
+/// A machine at the beginning of its life, and where that is recorded.
+struct Born<M> {
+    machine: M,
+    account: Option<Account>,
 }
 
 enum Stillborn {
@@ -235,17 +248,29 @@ enum Stillborn {
 }
 
 impl<M, F: FnMut(&Snapshot, Seed, Now) -> Result<M, BadRow>> Nursery<F> {
-    async fn raise(&mut self) -> Result<M, Stillborn> {
+    async fn raise(&mut self) -> Result<Born<M>, Stillborn> {
         let snapshot = match &self.store {
             Some(store) => store.snapshot().await.map_err(Stillborn::Hopeless)?,
             None => Snapshot::default(),
         };
-        let now = self.clock.now();
-        match catch_unwind(AssertUnwindSafe(|| (self.make)(&snapshot, fresh_seed(), now))) {
-            Ok(made) => made
-                .map_err(|row| Stillborn::Hopeless(StartError::Row { path: self.store_path.clone(), row })),
-            Err(panic) => Err(Stillborn::Panicked(panic_text(&*panic))),
-        }
+        let (now, seed) = (self.clock.now(), fresh_seed());
+        let made = catch_unwind(AssertUnwindSafe(|| (self.make)(&snapshot, seed, now)));
+        let (machine, fault) = match made {
+            Ok(Ok(machine)) => (Ok(machine), None),
+            Ok(Err(row)) => {
+                let fault = Fault::Stopped(row.to_string());
+                (
+                    Err(Stillborn::Hopeless(StartError::Row { path: self.store_path.clone(), row })),
+                    Some(fault),
+                )
+            }
+            Err(panic) => {
+                let what = panic_text(&*panic);
+                (Err(Stillborn::Panicked(what.clone())), Some(Fault::Panicked(what)))
+            }
+        };
+        let account = self.journal.as_ref().map(|journal| journal.life(now, seed, &snapshot, fault));
+        machine.map(|machine| Born { machine, account })
     }
 }
 

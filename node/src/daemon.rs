@@ -12,8 +12,9 @@ use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use labman_io_tokio::Zeroizing;
-use labman_proto_core::identity::Identity;
+use labman_io_tokio::{Journal, Zeroizing};
+use labman_proto_core::identity::{Identity, NodeId};
+use labman_proto_core::journal;
 
 pub use fep::Fep;
 pub use labmand::Labmand;
@@ -31,6 +32,8 @@ pub enum Failure {
     DataDir { path: PathBuf, why: std::io::Error },
     #[error("{0}")]
     Key(String),
+    #[error("{0}")]
+    Journal(String),
     #[error("{who} does not start: {why}")]
     Start { who: &'static str, why: String },
 }
@@ -63,6 +66,26 @@ impl DataDir {
 
     pub fn admin(&self) -> PathBuf {
         self.0.join("admin.sock")
+    }
+}
+
+/// The journal of a machine that is about to start, if there is to be one.
+fn open_journal(
+    path: Option<&Path>,
+    public_key: Option<NodeId>,
+    machine: journal::Config,
+) -> Result<Option<Journal>, Failure> {
+    let Some(path) = path else { return Ok(None) };
+    let header = journal::Header { build: journal::BUILD.to_string(), public_key, machine };
+    Journal::open(path, &header).map(Some).map_err(|why| Failure::Journal(why.to_string()))
+}
+
+/// Who signs, in front of the journal's eyes where there is one.
+fn identity(secret: &[u8; 32], journal: Option<&Journal>) -> Identity {
+    let identity = Identity::from_secret(secret);
+    match journal {
+        Some(journal) => journal.witness(identity),
+        None => identity,
     }
 }
 

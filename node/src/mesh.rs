@@ -181,7 +181,8 @@ impl Provider {
                 }
                 Runtime::At { url, key } => (url.clone(), key.clone()),
             };
-            portmans.push(Portman::start(&name, portman.config(&node, url, key)).await?);
+            let journal = plan.journal(&format!("{}.{}", provider.name, portman.ep));
+            portmans.push(Portman::start(&name, portman.config(&node, url, key), journal.as_deref()).await?);
         }
         Ok(Self { name: provider.name.clone(), node, tenant: provider.tenant.clone(), portmans, toys })
     }

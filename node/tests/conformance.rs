@@ -43,7 +43,7 @@ async fn both_drivers_agree_on_every_conformance_scenario() {
     for path in scenarios {
         let scenario = scenario::load(&path).unwrap();
         assert!(
-            scenario.one_by_one && scenario.arrivals.is_empty() && scenario.events.is_empty(),
+            scenario.one_by_one && scenario.arrivals.is_empty() && scenario.faults.is_empty(),
             "{path:?}"
         );
         let report = labman_sim::run(&scenario, 7);

@@ -127,6 +127,11 @@ impl Identity {
         Self { public_key: scheme.public_key(), scheme }
     }
 
+    /// The same, but each signature is shown to `witness` as it is made.
+    pub fn witnessed_by(self, witness: impl Fn(&[u8; 64]) + Send + 'static) -> Self {
+        Self::signing_by(Box::new(Witnessed { scheme: self.scheme, witness }))
+    }
+
     pub fn node_id(&self) -> NodeId {
         NodeId(self.public_key)
     }
@@ -162,8 +167,29 @@ impl Scheme for Ed25519 {
     }
 }
 
-/// RFC 8032 with small-order and malleable points refused.
-fn verify_strict(signer: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> bool {
+struct Witnessed<W> {
+    scheme: Box<dyn Scheme>,
+    witness: W,
+}
+
+impl<W: Fn(&[u8; 64]) + Send> Scheme for Witnessed<W> {
+    fn public_key(&self) -> [u8; 32] {
+        self.scheme.public_key()
+    }
+
+    fn sign(&self, message: &[u8]) -> [u8; 64] {
+        let signature = self.scheme.sign(message);
+        (self.witness)(&signature);
+        signature
+    }
+
+    fn verify(&self) -> Verify {
+        self.scheme.verify()
+    }
+}
+
+/// Ed25519 as of RFC 8032, with small-order and malleable points refused.
+pub fn verify_strict(signer: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> bool {
     VerifyingKey::from_bytes(signer)
         .is_ok_and(|key| key.verify_strict(message, &Signature::from_bytes(signature)).is_ok())
 }

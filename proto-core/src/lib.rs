@@ -23,6 +23,7 @@ mod gateway;
 mod gossip;
 pub mod http;
 pub mod identity;
+pub mod journal;
 mod labnet;
 pub mod limits;
 pub mod machine;

@@ -2,13 +2,16 @@
 
 use core::ops::{Add, Sub};
 
+use serde::{Deserialize, Serialize};
+
 /// Monotonic nanoseconds since the machine's start. There is deliberately no conversion from an operating system's
 /// clock: only a driver knows where its zero is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Time(pub u64);
 
 /// A length of time in nanoseconds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Span(pub u64);
 
 /// Wall-clock time in Unix milliseconds. It may jump, so it is used only where a signed message needs it; deadlines are

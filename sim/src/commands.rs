@@ -2,6 +2,7 @@
 
 mod compare;
 mod fuzz;
+mod replay;
 mod run;
 mod shrink;
 mod sweep;
@@ -22,6 +23,8 @@ pub(crate) struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Replay a daemon's journal, and fail if a machine says anything else than it did
+    Replay(replay::Args),
     /// Run scenario files, and fail if a check or an expectation does
     Run(run::Args),
     /// Run worlds drawn from seeds, with faults, and fail if a check does or a fault never bit
@@ -40,6 +43,7 @@ type Outcome = Result<ExitCode, String>;
 impl Cli {
     pub(crate) fn execute(self) -> ExitCode {
         let outcome = match self.command {
+            Command::Replay(args) => args.execute(),
             Command::Run(args) => args.execute(),
             Command::Fuzz(args) => args.execute(),
             Command::Shrink(args) => args.execute(),

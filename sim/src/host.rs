@@ -237,7 +237,7 @@ impl<M: Machine> Host<M> {
             call(machine);
             std::iter::from_fn(|| machine.poll_output()).collect()
         });
-        let outputs = catch_unwind(run).map_err(|panic| Fault::Panicked(message(panic.as_ref())))?;
+        let outputs = catch_unwind(run).map_err(|panic| Fault::Panicked(panic_message(panic.as_ref())))?;
         match machine.stopped() {
             Some(why) => Err(Fault::Stopped(why.to_owned())),
             None => Ok(outputs),
@@ -245,7 +245,7 @@ impl<M: Machine> Host<M> {
     }
 }
 
-fn message(panic: &(dyn std::any::Any + Send)) -> String {
+pub(crate) fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message").to_owned()
 }

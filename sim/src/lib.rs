@@ -5,6 +5,8 @@
 //! [`cast`] into a world, lets [`users`] ask, and has [`check`] look at everything. A [`sweep`] does
 //! that for many seeds and settings, and [`compare`] says what two of them differ by.
 //!
+//! [`mod@replay`] leads machines through the journals of real daemons.
+//!
 //! What is absent: a clock, threads within a run, a real socket, and any second implementation of what a machine does.
 
 pub mod adversary;
@@ -20,6 +22,7 @@ pub mod host;
 pub mod marks;
 pub mod net;
 pub mod operator;
+pub mod replay;
 pub mod report;
 pub mod run;
 pub mod scenario;

@@ -23,6 +23,9 @@ pub struct Cli {
     /// Print the answer as JSON
     #[arg(long, global = true)]
     json: bool,
+    /// Record everything that is needed to replay this run; API keys and tokens are in it
+    #[arg(long, value_name = "FILE")]
+    journal: Option<PathBuf>,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -99,7 +102,10 @@ impl Cli {
     }
 
     pub async fn run(self) -> Result<(), String> {
-        let Some(command) = self.command else { return serve(&self.config).await };
+        let Some(command) = self.command else { return serve(&self.config, self.journal).await };
+        if self.journal.is_some() {
+            return Err("--journal is for the daemon: run it without a command".to_string());
+        }
         match command {
             Command::Init { out, data_dir, network, listen, currency } => {
                 write_config(&out, &init::Fep { network, data_dir, listen, currency }.toml())?;
@@ -127,8 +133,9 @@ impl Cli {
     }
 }
 
-async fn serve(path: &std::path::Path) -> Result<(), String> {
+async fn serve(path: &std::path::Path, journal: Option<PathBuf>) -> Result<(), String> {
     let config = config::fep::Fep::read(path).map_err(|why| why.to_string())?;
+    let config = config::fep::Fep { journal, ..config };
     let mut fep = Fep::start("labman-fep", config).await.map_err(|why| why.to_string())?;
     tracing::info!("labman-fep is up: fep {}", fep.fep_id);
     if let Some(addr) = fep.http_addr {

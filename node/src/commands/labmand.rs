@@ -18,6 +18,9 @@ use crate::{config, demo, init};
 pub struct Cli {
     #[command(flatten)]
     config: ConfigPath,
+    /// Record everything that is needed to replay this run; prompts and tokens are in it
+    #[arg(long, value_name = "FILE")]
+    journal: Option<PathBuf>,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -107,7 +110,7 @@ impl Cli {
 
     pub async fn run(self) -> Result<(), String> {
         match self.command {
-            None => serve(self.config).await,
+            None => serve(self.config, self.journal).await,
             Some(Command::Demo(options)) => demo::run(options).await.map_err(|why| why.to_string()),
             Some(Command::Init(options)) => options.run(),
             Some(Command::Id(at)) => {
@@ -119,8 +122,9 @@ impl Cli {
     }
 }
 
-async fn serve(at: ConfigPath) -> Result<(), String> {
+async fn serve(at: ConfigPath, journal: Option<PathBuf>) -> Result<(), String> {
     let config = config::labmand::Labmand::read(&at.config).map_err(|why| why.to_string())?;
+    let config = config::labmand::Labmand { journal, ..config };
     let mut labmand = Labmand::start("labmand", config).await.map_err(|why| why.to_string())?;
     tracing::info!("labmand is up: node {}", labmand.node_id);
     if let Some(addr) = labmand.mesh_addr {

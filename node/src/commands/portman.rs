@@ -15,6 +15,9 @@ use crate::init;
 pub struct Cli {
     #[arg(long, value_name = "FILE", default_value = "/etc/labman/portman.toml")]
     config: PathBuf,
+    /// Record everything that is needed to replay this run; prompts and tokens are in it
+    #[arg(long, value_name = "FILE")]
+    journal: Option<PathBuf>,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -42,7 +45,9 @@ impl Cli {
             None => {
                 let config = read_portman(&self.config).map_err(|why| why.to_string())?;
                 let (labman, runtime) = (config.labman_url.clone(), config.runtime_url.clone());
-                let mut portman = Portman::start("portman", config).await.map_err(|why| why.to_string())?;
+                let mut portman = Portman::start("portman", config, self.journal.as_deref())
+                    .await
+                    .map_err(|why| why.to_string())?;
                 tracing::info!("portman is up: jobs from {labman} run on {runtime}");
                 let ended = until_stopped("portman", portman.failed()).await;
                 portman.stop().await;

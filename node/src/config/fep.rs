@@ -20,6 +20,8 @@ pub struct Fep {
     /// Nodes call this over HTTP.
     pub listen: SocketAddr,
     pub portal: portal::config::Config,
+    /// From the command line: where the portal's journal is kept.
+    pub journal: Option<PathBuf>,
 }
 
 /// Together at most all of it: fees come on top of what the provider gets.
@@ -50,6 +52,7 @@ impl Fep {
             data_dir: source.resolve(&file.data_dir),
             listen: file.listen.0,
             portal: portal::config::Config { network: file.network, currency: file.currency, fees },
+            journal: None,
         })
     }
 }

@@ -33,6 +33,8 @@ pub struct Labmand {
     pub node: node::Config,
     /// Portmans that run inside `labmand`. Their `labman_url` is filled in once the socket is bound.
     pub embedded: Vec<portman::config::Config>,
+    /// From the command line: where the node's journal is kept. An embedded Portman's is beside it.
+    pub journal: Option<PathBuf>,
 }
 
 const PORTMAN_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8765);
@@ -169,6 +171,7 @@ impl File {
                 provider,
             },
             embedded,
+            journal: None,
         })
     }
 

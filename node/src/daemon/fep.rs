@@ -1,13 +1,14 @@
 //! A Front-End Portal.
 
 use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use labman_io_tokio::{HttpLimits, IoConfig, Running, StartError, StoreConfig};
-use labman_proto_core::identity::{FepId, Identity};
+use labman_proto_core::identity::{FepId, NodeId};
+use labman_proto_core::journal;
 use labman_proto_core::portal::{self, Portal};
 
-use super::{DataDir, Failure, listen_tcp};
+use super::{DataDir, Failure, identity, listen_tcp, open_journal};
 use crate::config;
 
 /// A gateway asks for each of its users' requests, so one address is many callers; half the places are left to others.
@@ -27,13 +28,14 @@ impl Fep {
         let dir = DataDir::open(&config.data_dir)?;
         let (listener, http_addr) = listen_tcp("listen", config.listen)?;
         let admin = dir.admin();
-        Self::run(name, &dir, config.portal, Some((listener, http_addr)), admin).await
+        let journal = config.journal.as_deref();
+        Self::run(name, &dir, config.portal, Some((listener, http_addr)), admin, journal).await
     }
 
     /// Serves one command of the operator while no daemon runs, on an admin socket of its own.
     pub async fn start_for_operator(config: config::fep::Fep, admin: PathBuf) -> Result<Self, Failure> {
         let dir = DataDir::open(&config.data_dir)?;
-        Self::run("labman-fep", &dir, config.portal, None, admin).await
+        Self::run("labman-fep", &dir, config.portal, None, admin, None).await
     }
 
     async fn run(
@@ -42,8 +44,12 @@ impl Fep {
         config: portal::config::Config,
         http: Option<(TcpListener, SocketAddr)>,
         admin: PathBuf,
+        journal: Option<&Path>,
     ) -> Result<Self, Failure> {
         let secret = dir.secret()?;
+        let fep_id = dir.identity()?.fep_id();
+        let machine = journal::Config::Portal(config.clone());
+        let journal = open_journal(journal, Some(NodeId(fep_id.0)), machine)?;
         let (public_http, http_addr) = http.unzip();
         let io = IoConfig {
             name: name.to_string(),
@@ -51,15 +57,16 @@ impl Fep {
             public_http,
             admin: Some(admin.clone()),
             http: HttpLimits { connections_per_address: CONNECTIONS_PER_ADDRESS, ..HttpLimits::default() },
+            journal: journal.clone(),
             ..IoConfig::default()
         };
         let make = move |snapshot: &_, seed, now| {
-            Portal::new(config.clone(), Identity::from_secret(&secret), seed, snapshot, now)
+            Portal::new(config.clone(), identity(&secret, journal.as_ref()), seed, snapshot, now)
         };
         let running = labman_io_tokio::start(io, make)
             .await
             .map_err(|why| Failure::Start { who: "labman-fep", why: why.to_string() })?;
-        Ok(Self { fep_id: dir.identity()?.fep_id(), http_addr, admin, running })
+        Ok(Self { fep_id, http_addr, admin, running })
     }
 
     /// Resolves only if it can't go on, not even restarted from its store.

@@ -1,13 +1,14 @@
 //! A node, with the Portmans that live inside it.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use labman_io_tokio::{HttpLimits, IoConfig, MeshConfig, Running, StartError, StoreConfig};
-use labman_proto_core::identity::{Identity, NodeId};
+use labman_proto_core::identity::NodeId;
+use labman_proto_core::journal;
 use labman_proto_core::node::Node;
 
-use super::{DataDir, Failure, Portman, listen_tcp, listen_udp};
+use super::{DataDir, Failure, Portman, identity, listen_tcp, listen_udp, open_journal};
 use crate::config;
 
 pub struct Labmand {
@@ -44,6 +45,9 @@ impl Labmand {
             http.connections_per_address = connections.get();
             http.connections = http.connections.max(connections.get());
         }
+        let node_id = dir.identity()?.node_id();
+        let machine = journal::Config::Node(node.clone());
+        let journal = open_journal(config.journal.as_deref(), Some(node_id), machine)?;
         let io = IoConfig {
             name: name.to_string(),
             store: Some(StoreConfig { path: dir.store(), tables: Node::TABLES }),
@@ -52,16 +56,17 @@ impl Labmand {
             public_http: http_socket,
             admin: Some(dir.admin()),
             http,
+            journal: journal.clone(),
         };
         let make = move |snapshot: &_, seed, now| {
-            Node::new(node.clone(), Identity::from_secret(&secret), seed, snapshot, now)
+            Node::new(node.clone(), identity(&secret, journal.as_ref()), seed, snapshot, now)
         };
         let running = labman_io_tokio::start(io, make)
             .await
             .map_err(|why| Failure::Start { who: "labmand", why: why.to_string() })?;
         let mut this = Self {
             name: name.to_string(),
-            node_id: dir.identity()?.node_id(),
+            node_id,
             mesh_addr,
             http_addr,
             portman_addr,
@@ -69,12 +74,14 @@ impl Labmand {
             node: running,
             embedded: Vec::new(),
         };
-        for portman in config.embedded {
+        for (index, portman) in config.embedded.into_iter().enumerate() {
             // An embedded Portman attaches like any other, over the loopback.
             let labman_url =
                 portman_addr.map(|addr| format!("ws://{}/", reachable(addr))).unwrap_or_default();
             let portman = labman_proto_core::portman::config::Config { labman_url, ..portman };
-            this.embedded.push(Portman::start(&format!("{name}-portman"), portman).await?);
+            let journal = config.journal.as_deref().map(|path| beside(path, index + 1));
+            let name = format!("{name}-portman");
+            this.embedded.push(Portman::start(&name, portman, journal.as_deref()).await?);
         }
         Ok(this)
     }
@@ -90,6 +97,13 @@ impl Labmand {
         }
         self.node.stop().await;
     }
+}
+
+/// The journal of an embedded Portman: `FILE.portman-1`.
+fn beside(journal: &Path, number: usize) -> PathBuf {
+    let mut path = journal.as_os_str().to_owned();
+    path.push(format!(".portman-{number}"));
+    path.into()
 }
 
 /// Where this process reaches what listens on `addr`.

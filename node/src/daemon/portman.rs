@@ -1,17 +1,25 @@
 //! A Portman. It has no store, no key and no listener: it only dials its labman and asks its runtime.
 
+use std::path::Path;
+
 use labman_io_tokio::{IoConfig, Running, StartError};
+use labman_proto_core::journal;
 use labman_proto_core::portman;
 
-use super::Failure;
+use super::{Failure, open_journal};
 
 pub struct Portman {
     running: Running,
 }
 
 impl Portman {
-    pub async fn start(name: &str, config: portman::config::Config) -> Result<Self, Failure> {
-        let io = IoConfig { name: name.to_string(), ..IoConfig::default() };
+    pub async fn start(
+        name: &str,
+        config: portman::config::Config,
+        journal: Option<&Path>,
+    ) -> Result<Self, Failure> {
+        let journal = open_journal(journal, None, journal::Config::Portman(config.clone()))?;
+        let io = IoConfig { name: name.to_string(), journal, ..IoConfig::default() };
         let make = move |_: &_, seed, now| Ok(portman::Portman::new(config.clone(), seed, now));
         let running = labman_io_tokio::start(io, make)
             .await

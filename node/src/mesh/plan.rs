@@ -26,6 +26,8 @@ pub struct Plan {
     pub fees: Fees,
     pub gateways: Vec<GatewayPlan>,
     pub providers: Vec<ProviderPlan>,
+    /// A directory in which every part keeps its journal: `fep`, `gateway-1`, `provider-1`, `provider-1.toy`.
+    pub journals: Option<PathBuf>,
 }
 
 #[derive(Clone, Debug)]
@@ -76,7 +78,12 @@ impl Plan {
             fees: Fees { fep_bps: 100, gateway_bps: 200 },
             gateways: Vec::new(),
             providers: Vec::new(),
+            journals: None,
         }
+    }
+
+    pub(super) fn journal(&self, part: &str) -> Option<PathBuf> {
+        self.journals.as_ref().map(|dir| dir.join(part))
     }
 
     pub fn with_gateway(mut self, name: &str, http_listen: Option<SocketAddr>) -> Self {
@@ -99,6 +106,7 @@ impl Plan {
                 currency: self.currency.clone(),
                 fees: self.fees,
             },
+            journal: self.journal("fep"),
         }
     }
 
@@ -115,6 +123,7 @@ impl Plan {
                 ..self.node(fep)
             },
             embedded: Vec::new(),
+            journal: self.journal(&gateway.name),
         }
     }
 
@@ -152,6 +161,7 @@ impl Plan {
                 ..self.node(fep)
             },
             embedded: Vec::new(),
+            journal: self.journal(&provider.name),
         }
     }
 

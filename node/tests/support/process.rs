@@ -1,5 +1,6 @@
 //! A daemon as a process of its own, which can be killed as a power cut would.
 
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -16,9 +17,15 @@ pub struct Process {
 impl Process {
     /// `binary --config config`.
     pub fn start(binary: &str, config: &Path) -> Self {
+        Self::start_with(binary, config, &[])
+    }
+
+    /// `binary --config config arguments`.
+    pub fn start_with(binary: &str, config: &Path, arguments: &[&OsStr]) -> Self {
         let mut child = Command::new(binary)
             .arg("--config")
             .arg(config)
+            .args(arguments)
             .env("RUST_LOG", "info")
             .stdin(Stdio::null())
             .stdout(Stdio::null())

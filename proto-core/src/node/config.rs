@@ -2,13 +2,15 @@
 
 use alloc::{collections::BTreeMap, string::String, vec::Vec};
 
+use serde::{Deserialize, Serialize};
+
 use crate::economics::Price;
 use crate::identity::{FepId, NodeId};
 use crate::money::Micros;
 use crate::time::Span;
 use crate::wire::portal::PayoutTo;
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Config {
     /// Nodes of other networks are not heard.
     pub network: String,
@@ -26,21 +28,21 @@ pub struct Config {
     pub provider: Option<Provider>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Bootstrap {
     pub node_id: NodeId,
     /// `host:port`.
     pub addr: String,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Fep {
     pub fep_id: FepId,
     /// Such as `http://portal.example:8800`.
     pub url: String,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Gateway {
     /// URL of the OpenAI API as users reach it, if it is to be gossiped.
     pub public_endpoint: Option<String>,
@@ -48,7 +50,7 @@ pub struct Gateway {
     pub fep: FepId,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Provider {
     /// First part of every slug served here. Not unique in the mesh.
     pub tenant: String,
@@ -58,7 +60,7 @@ pub struct Provider {
 }
 
 /// One Portman that may attach, and what its work costs and pays.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Portman {
     /// Second part of its models' slugs.
     pub ep: String,

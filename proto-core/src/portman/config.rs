@@ -2,7 +2,9 @@
 
 use alloc::string::String;
 
-#[derive(Clone, Debug)]
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Config {
     /// Its labman's Portman socket, such as `ws://127.0.0.1:8765/`.
     pub labman_url: String,

@@ -277,7 +277,7 @@ impl<M: Machine> World<M> {
             }
             (Route::Admin, _) => return,
         };
-        if backlog > 0 && stream.route == Route::Http {
+        if backlog > 0 && stream.route == Route::Http && side == Side::Opened {
             self.guard(key, side);
         }
         if backlog > most && !self.hosts[host.0].lawless {
