@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use labman_proto_core::time::Span;
 
+use crate::adversary;
 use crate::faults;
 use crate::marks::Marks;
 use crate::report::Report;
@@ -74,7 +75,8 @@ pub fn run_seed(seed: u64, nodes: usize, options: Options) -> Report {
 impl Found {
     /// Faults that never bit: nothing was proven about them.
     pub fn never_fired(&self) -> Vec<&'static str> {
-        faults::KINDS.iter().copied().filter(|kind| !self.marks.faults.contains_key(*kind)).collect()
+        let all = faults::KINDS.iter().chain(adversary::KINDS).copied();
+        all.filter(|kind| !self.marks.faults.contains_key(*kind)).collect()
     }
 
     fn add(&mut self, seed: u64, report: Report) {

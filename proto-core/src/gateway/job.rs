@@ -13,7 +13,7 @@ use crate::openai::error::{ApiError, Retry};
 use crate::openai::request::ChatRequest;
 use crate::routing::{Need, NoCandidate, rank};
 use crate::time::{Span, Time};
-use crate::wire::ids::{Hash, RequestId};
+use crate::wire::ids::{AuthId, Hash, RequestId};
 use crate::wire::object::{Sealed, open};
 use crate::wire::portal::{Attempt, AuthorizeRequest, JobAuthorization, PortalErrorBody, PortalErrorCode};
 
@@ -151,8 +151,16 @@ impl Gateway {
     }
 
     fn fits(&self, cx: &Cx<'_>, id: RequestId, plan: &Plan, auth: &Sealed<JobAuthorization>) -> bool {
-        let JobAuthorization { fep_id, request_id, gateway, input_bound, max_output, ref attempts, .. } =
-            auth.content;
+        let JobAuthorization {
+            auth_id,
+            fep_id,
+            request_id,
+            gateway,
+            input_bound,
+            max_output,
+            ref attempts,
+            ..
+        } = auth.content;
         // A prompt goes only to whom its gateway chose: the provider that signed the offer.
         let known = |attempt: &Attempt| {
             let named = (attempt.offer_hash.0, attempt.provider.0);
@@ -161,6 +169,7 @@ impl Gateway {
         fep_id == self.fep_id
             && request_id == id
             && gateway == cx.me.node_id
+            && auth_id == AuthId::of(fep_id, gateway, id)
             && input_bound >= plan.request.input_bound()
             && max_output >= plan.max_output
             && (1..=ATTEMPTS).contains(&attempts.len())

@@ -9,6 +9,7 @@ use labman_proto_core::money::Micros;
 use labman_proto_core::rng::{Seed, Stream};
 use labman_proto_core::time::Span;
 
+use crate::adversary;
 use crate::faults::{Fault, Inject, KINDS, Stage};
 use crate::net::latency::Latency;
 use crate::scenario::{Fep, Gateway, Job, LatencyTable, Portman, Provider, Scenario, Scheme, User};
@@ -50,6 +51,9 @@ pub fn plan(seed: u64, nodes: usize) -> Scenario {
     let heals = draws.below(10) > 0;
     scenario.faults = faults(&scenario, heals, seed);
     scenario.jobs = jobs(&scenario, &mut seed.stream("jobs"));
+    if chance(&mut draws, 35) {
+        dishonest(&mut scenario, &mut seed.stream("dishonest"));
+    }
     if heals {
         scenario.healed_at = Some(HEALED_AT);
         scenario.jobs.extend(probes(&scenario, &mut seed.stream("probes")));
@@ -213,6 +217,12 @@ fn faults(scenario: &Scenario, heals: bool, seed: Seed) -> Vec<Fault> {
         }
     }
     faults
+}
+
+/// Some kinds of dishonesty, as with faults.
+fn dishonest(scenario: &mut Scenario, draws: &mut Stream) {
+    let kinds: Vec<&str> = adversary::KINDS.iter().copied().filter(|_| chance(draws, 50)).collect();
+    adversary::draw(&kinds, &Stage::of(scenario), TROUBLED, draws).apply(scenario);
 }
 
 /// For each gateway a job at some providers, when all is well again.
