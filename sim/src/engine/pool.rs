@@ -41,23 +41,15 @@ impl<E> Default for Pool<E> {
 impl<E> Pool<E> {
     pub(super) fn insert(&mut self, key: u64, seq: u64, event: E) -> Slot {
         let pending = Pending { key, seq, next: END, event: Some(event) };
-        let mut free = self.free;
-        if let Some(slot) = self.take_first(&mut free) {
-            self.free = free;
-            self.pending[slot.0 as usize] = pending;
-            return slot;
+        let free = self.free.0;
+        if let Some(place) = self.pending.get_mut(free as usize) {
+            self.free = List(place.next);
+            *place = pending;
+            return Slot(free);
         }
         let slot = u32::try_from(self.pending.len()).ok().filter(|slot| *slot != END);
         self.pending.push(pending);
         Slot(slot.expect("fewer than four billion events are pending"))
-    }
-
-    pub(super) fn key(&self, slot: Slot) -> u64 {
-        self.pending[slot.0 as usize].key
-    }
-
-    pub(super) fn seq(&self, slot: Slot) -> u64 {
-        self.pending[slot.0 as usize].seq
     }
 
     /// Takes the event out; its place is free then.
@@ -75,11 +67,12 @@ impl<E> Pool<E> {
         *list = List(slot.0);
     }
 
-    /// The first place of a list, which then begins with the one behind it.
-    pub(super) fn take_first(&self, list: &mut List) -> Option<Slot> {
+    /// The first place of a list, with its key and sequence; the list then begins with the one behind it.
+    pub(super) fn take_first(&self, list: &mut List) -> Option<(Slot, u64, u64)> {
         let first = Slot(list.0);
-        *list = List(self.pending.get(list.0 as usize)?.next);
-        Some(first)
+        let Pending { key, seq, next, .. } = self.pending.get(list.0 as usize)?;
+        *list = List(*next);
+        Some((first, *key, *seq))
     }
 
     /// The most events that were ever pending at once.

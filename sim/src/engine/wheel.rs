@@ -140,8 +140,8 @@ impl<E> Wheel<E> {
         let index = index(self.turn);
         self.occupied.clear(index);
         let mut list = std::mem::replace(&mut self.buckets[index], List::EMPTY);
-        while let Some(slot) = self.pool.take_first(&mut list) {
-            self.current.push(Entry { key: self.pool.key(slot), seq: self.pool.seq(slot), slot });
+        while let Some((slot, key, seq)) = self.pool.take_first(&mut list) {
+            self.current.push(Entry { key, seq, slot });
         }
         self.current.sort_unstable_by(|a, b| b.cmp(a));
         Some(())
