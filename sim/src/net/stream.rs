@@ -8,10 +8,17 @@ use labman_proto_core::machine::{ResetCode, StreamId};
 use labman_proto_core::time::{Span, Time};
 
 use super::link::{LinkKey, Route};
+use super::table::Key;
 use crate::host::HostId;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct StreamKey(pub u64);
+
+impl Key for StreamKey {
+    fn number(self) -> u64 {
+        self.0
+    }
+}
 
 /// One of the two ends of a stream or link: who opened it, or whom it was opened to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
