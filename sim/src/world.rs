@@ -342,11 +342,12 @@ impl<M: Machine> World<M> {
 
     fn carry_out(&mut self, host: HostId, called: Result<Vec<Output>, Fault>) {
         match called {
-            Ok(outputs) => {
-                for output in outputs {
+            Ok(mut outputs) => {
+                for output in outputs.drain(..) {
                     self.trace.output(self.engine.now(), host, &output);
                     self.output(host, output);
                 }
+                self.hosts[host.0].reuse(outputs);
                 self.arm(host);
             }
             Err(fault @ (Fault::Panicked(_) | Fault::Stopped(_))) => {
