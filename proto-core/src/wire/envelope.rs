@@ -25,6 +25,8 @@ const SIGNATURE: usize = 64;
 const LIGHT_HEADER: usize = 3;
 /// A signed message of up to so many bytes is put together without allocating.
 const SHORT: usize = 256;
+/// What a reader keeps allocated while it holds nothing, in bytes.
+const KEPT: usize = 2 * 1024;
 /// What a signed frame adds to its payload, in bytes.
 pub const OVERHEAD: usize = 4 + HEADER + SIGNATURE;
 /// What a light frame adds to its payload, in bytes.
@@ -233,6 +235,10 @@ impl FrameReader {
 
     /// The next whole frame; `None` until more bytes come. After an error the stream is beyond repair.
     pub fn poll(&mut self) -> Result<Option<Frame>, BadFrame> {
+        // A link that was told everything at once is silent for minutes after: it keeps no room for the next time.
+        if self.buffered() == 0 && self.buffer.capacity() > KEPT {
+            *self = Self::default();
+        }
         let waiting = self.buffer.get(self.given..).unwrap_or_default();
         let Some(cut) = Cut::first_of(waiting)? else { return Ok(None) };
         let Some(bytes) = waiting.get(..cut.len) else { return Ok(None) };
