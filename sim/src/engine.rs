@@ -5,26 +5,24 @@
 //! Events run in the order `(time, tie, seq)`. The tie is drawn from the seed, so that two events at the same instant
 //! come in either order, depending on the seed: a machine that relies on one of them is found by sweeping seeds. What
 //! must keep its order (the bytes of one stream) is kept in order by the world, not by the queue.
+//!
+//! The queue is a timing [`wheel`]; a binary heap gives the same order and is what the wheel is tested against.
 
-use std::cmp::{Ordering, Reverse};
-use std::collections::BinaryHeap;
+mod occupancy;
+mod pool;
+mod wheel;
 
-use labman_proto_core::rng::{Seed, Stream};
+use labman_proto_core::rng::Seed;
 use labman_proto_core::time::Time;
+
+use wheel::Wheel;
 
 pub struct Engine<E> {
     now: Time,
     scheduled: u64,
     executed: u64,
-    ties: Stream,
-    queue: BinaryHeap<Reverse<Entry<E>>>,
-}
-
-struct Entry<E> {
-    at: Time,
-    tie: u64,
-    seq: u64,
-    event: E,
+    ties: Ties,
+    queue: Wheel<E>,
 }
 
 impl<E> Engine<E> {
@@ -33,8 +31,8 @@ impl<E> Engine<E> {
             now: Time::ZERO,
             scheduled: 0,
             executed: 0,
-            ties: seed.stream("ties"),
-            queue: BinaryHeap::new(),
+            ties: Ties(seed.stream("ties").next_u64()),
+            queue: Wheel::default(),
         }
     }
 
@@ -51,42 +49,28 @@ impl<E> Engine<E> {
     /// Runs `event` at `at`; a time that has passed means now.
     pub fn schedule(&mut self, at: Time, event: E) {
         self.scheduled += 1;
-        let entry = Entry { at: at.max(self.now), tie: self.ties.next_u64(), seq: self.scheduled, event };
-        self.queue.push(Reverse(entry));
+        self.queue.push(at.max(self.now), self.ties.draw(), self.scheduled, event);
     }
 
     /// Takes the next event, and moves time to it.
     pub fn pop(&mut self) -> Option<E> {
-        let Reverse(entry) = self.queue.pop()?;
-        self.now = entry.at;
+        let (at, event) = self.queue.pop()?;
+        self.now = at;
         self.executed += 1;
-        Some(entry.event)
+        Some(event)
     }
 }
 
-impl<E> Entry<E> {
-    fn rank(&self) -> (Time, u64, u64) {
-        (self.at, self.tie, self.seq)
-    }
-}
+/// SplitMix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", 2014). A tie is drawn for each
+/// event and nobody gains by guessing it, so it may cost a few instructions only.
+struct Ties(u64);
 
-impl<E> PartialEq for Entry<E> {
-    fn eq(&self, other: &Self) -> bool {
-        self.rank() == other.rank()
-    }
-}
-
-impl<E> Eq for Entry<E> {}
-
-impl<E> PartialOrd for Entry<E> {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl<E> Ord for Entry<E> {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.rank().cmp(&other.rank())
+impl Ties {
+    fn draw(&mut self) -> u32 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z >> 32) as u32
     }
 }
 
@@ -152,6 +136,20 @@ mod tests {
         assert_eq!((engine.pop(), engine.now()), (Some("passed"), Time(10)));
         assert_eq!((engine.pop(), engine.now()), (Some("late"), Time(20)));
         assert_eq!((engine.pop(), engine.executed()), (None, 3));
+    }
+
+    #[test]
+    fn the_end_of_time_is_a_time_like_any_other() {
+        let mut engine = Engine::new(Seed::from_u64(1));
+        engine.schedule(Time(u64::MAX), "never");
+        engine.schedule(Time(u64::MAX - 1), "hardly ever");
+        engine.schedule(Time::ZERO, "at once");
+        assert_eq!(engine.pop(), Some("at once"));
+        assert_eq!((engine.pop(), engine.now()), (Some("hardly ever"), Time(u64::MAX - 1)));
+        assert_eq!((engine.pop(), engine.now()), (Some("never"), Time(u64::MAX)));
+        engine.schedule(Time(7), "passed");
+        assert_eq!((engine.pop(), engine.now()), (Some("passed"), Time(u64::MAX)));
+        assert_eq!(engine.pop(), None);
     }
 
     #[test]

@@ -5,3 +5,4 @@ pub mod geography;
 pub mod latency;
 pub mod link;
 pub mod stream;
+pub mod table;

@@ -3,6 +3,8 @@
 //! Two runs with the same hash did the same thing. The encoding is the journal's; hashes of different builds say nothing
 //! about each other.
 
+mod batch;
+
 use labman_proto_core::journal::{put_input, put_output};
 use labman_proto_core::machine::{Input, Output};
 use labman_proto_core::time::Time;
@@ -11,7 +13,7 @@ use crate::host::HostId;
 
 #[derive(Default)]
 pub struct Trace {
-    hasher: blake3::Hasher,
+    hasher: batch::Hasher,
     record: Vec<u8>,
 }
 

@@ -24,6 +24,7 @@ use crate::marks::Marks;
 use crate::net::conditions::Conditions;
 use crate::net::link::{Latencies, Link, LinkKey};
 use crate::net::stream::{Side, Stream, StreamKey};
+use crate::net::table::Table;
 use crate::trace::Trace;
 
 /// A machine that stopped is started again after this.
@@ -35,8 +36,8 @@ pub struct World<M> {
     engine: Engine<Event>,
     hosts: Vec<Host<M>>,
     addresses: BTreeMap<Address, HostId>,
-    links: BTreeMap<LinkKey, Link>,
-    streams: BTreeMap<StreamKey, Stream>,
+    links: Table<LinkKey, Link>,
+    streams: Table<StreamKey, Stream>,
     latencies: Latencies,
     conditions: Conditions,
     /// What happens to hosts that stand still, in the order in which it did.
@@ -141,8 +142,8 @@ impl<M: Machine> World<M> {
             engine: Engine::new(seed.child("engine")),
             hosts: Vec::new(),
             addresses: BTreeMap::new(),
-            links: BTreeMap::new(),
-            streams: BTreeMap::new(),
+            links: Table::default(),
+            streams: Table::default(),
             latencies,
             conditions: Conditions::default(),
             held: BTreeMap::new(),
@@ -341,11 +342,12 @@ impl<M: Machine> World<M> {
 
     fn carry_out(&mut self, host: HostId, called: Result<Vec<Output>, Fault>) {
         match called {
-            Ok(outputs) => {
-                for output in outputs {
+            Ok(mut outputs) => {
+                for output in outputs.drain(..) {
                     self.trace.output(self.engine.now(), host, &output);
                     self.output(host, output);
                 }
+                self.hosts[host.0].reuse(outputs);
                 self.arm(host);
             }
             Err(fault @ (Fault::Panicked(_) | Fault::Stopped(_))) => {

@@ -14,12 +14,18 @@ use crate::limits::{CBOR_DEPTH, CBOR_ITEMS};
 #[error("not labman CBOR: {0}")]
 pub struct BadCbor(pub &'static str);
 
-/// Encodes a message. Writing to memory does not fail.
+/// Encodes a message.
 pub fn encode<T: Encode<()>>(message: &T) -> Vec<u8> {
-    let mut out = Vec::new();
-    let written = minicbor::encode(message, &mut out);
-    debug_assert!(written.is_ok());
+    // Most messages fit: growing step by step would cost more than encoding them.
+    let mut out = Vec::with_capacity(128);
+    encode_onto(message, &mut out);
     out
+}
+
+/// Encodes a message behind what `out` holds. Writing to memory does not fail.
+pub fn encode_onto<T: Encode<()>>(message: &T, out: &mut Vec<u8>) {
+    let written = minicbor::encode(message, out);
+    debug_assert!(written.is_ok());
 }
 
 /// Checks the subset, then decodes the whole of `bytes` as one message.
@@ -86,10 +92,11 @@ impl Reader<'_> {
     }
 
     fn head(&mut self) -> Result<(u8, u64), BadCbor> {
-        let first = self.skip(1)?.first().copied().unwrap_or_default();
+        let (first, rest) = self.bytes.split_first().ok_or(BadCbor("cut short"))?;
+        self.bytes = rest;
         let (major, info) = (first >> 5, first & 31);
         let (value, least) = match info {
-            0..24 => (u64::from(info), 0),
+            0..24 => return Ok((major, u64::from(info))),
             24..=27 => {
                 let width = 1usize << (info - 24);
                 let value = self.skip(width as u64)?.iter().fold(0, |v, b| v << 8 | u64::from(*b));

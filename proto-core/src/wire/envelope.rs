@@ -23,6 +23,10 @@ const DOMAIN: &[u8] = b"labman/mesh/1\0";
 const HEADER: usize = 107;
 const SIGNATURE: usize = 64;
 const LIGHT_HEADER: usize = 3;
+/// A signed message of up to so many bytes is put together without allocating.
+const SHORT: usize = 256;
+/// What a reader keeps allocated while it holds nothing, in bytes.
+const KEPT: usize = 2 * 1024;
 /// What a signed frame adds to its payload, in bytes.
 pub const OVERHEAD: usize = 4 + HEADER + SIGNATURE;
 /// What a light frame adds to its payload, in bytes.
@@ -138,29 +142,21 @@ impl SignedFrame {
     /// Signs a message. `header.sender` must be the identity's own id.
     pub fn sign(identity: &Identity, header: Header, payload: &[u8]) -> Self {
         debug_assert_eq!(header.sender, identity.node_id());
-        let mut signed = Vec::with_capacity(DOMAIN.len() + HEADER + payload.len());
-        signed.extend_from_slice(DOMAIN);
-        write_header(&mut signed, &header, payload.len());
-        signed.extend_from_slice(payload);
-        let signature = identity.sign(&signed);
-
-        let body = signed.get(DOMAIN.len()..).unwrap_or_default();
-        let len = (body.len() + SIGNATURE) as u32;
-        let mut bytes = Vec::with_capacity(4 + body.len() + SIGNATURE);
-        bytes.extend_from_slice(&len.to_be_bytes());
-        bytes.extend_from_slice(body);
+        let body_len = HEADER + payload.len();
+        let mut bytes = Vec::with_capacity(4 + body_len + SIGNATURE);
+        bytes.extend_from_slice(&((body_len + SIGNATURE) as u32).to_be_bytes());
+        bytes.extend_from_slice(&write_header(&header, payload.len()));
+        bytes.extend_from_slice(payload);
+        let signature = in_domain(bytes.get(4..).unwrap_or_default(), |message| identity.sign(message));
         bytes.extend_from_slice(&signature);
         Self { bytes, header }
     }
 
     /// Parses one whole frame, such as a record that was stored or forwarded.
     pub fn parse(bytes: Vec<u8>) -> Result<Self, BadFrame> {
-        let mut reader = FrameReader::default();
-        reader.push(&bytes);
-        match reader.poll() {
-            Ok(Some(Frame::Signed(frame))) if frame.bytes.len() == bytes.len() => Ok(frame),
-            Ok(_) => Err(BadFrame::Length),
-            Err(error) => Err(error),
+        match Cut::first_of(&bytes)? {
+            Some(Cut { len, header: Some(header), .. }) if len == bytes.len() => Ok(Self { bytes, header }),
+            _ => Err(BadFrame::Length),
         }
     }
 
@@ -172,6 +168,11 @@ impl SignedFrame {
     /// The frame as it was sent, to forward or store.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
+    }
+
+    /// As [`Self::bytes`], for a frame that is not needed any more.
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.bytes
     }
 
     /// BLAKE3 of what is signed. Never depends on the signature's bytes.
@@ -189,10 +190,7 @@ impl SignedFrame {
         }
         let body = self.signed_part();
         let signature = self.bytes.last_chunk::<SIGNATURE>().ok_or(BadFrame::Length)?;
-        let mut message = Vec::with_capacity(DOMAIN.len() + body.len());
-        message.extend_from_slice(DOMAIN);
-        message.extend_from_slice(body);
-        if !network.verify(&self.header.sender.0, &message, signature) {
+        if !in_domain(body, |message| network.verify(&self.header.sender.0, message, signature)) {
             return Err(BadFrame::Signature);
         }
         body.get(HEADER..).ok_or(BadFrame::Length)
@@ -237,7 +235,36 @@ impl FrameReader {
 
     /// The next whole frame; `None` until more bytes come. After an error the stream is beyond repair.
     pub fn poll(&mut self) -> Result<Option<Frame>, BadFrame> {
+        // A link that was told everything at once is silent for minutes after: it keeps no room for the next time.
+        if self.buffered() == 0 && self.buffer.capacity() > KEPT {
+            *self = Self::default();
+        }
         let waiting = self.buffer.get(self.given..).unwrap_or_default();
+        let Some(cut) = Cut::first_of(waiting)? else { return Ok(None) };
+        let Some(bytes) = waiting.get(..cut.len) else { return Ok(None) };
+        self.given += cut.len;
+        Ok(Some(match cut.header {
+            Some(header) => Frame::Signed(SignedFrame { bytes: bytes.to_vec(), header }),
+            None => {
+                let payload = bytes.get(4 + LIGHT_HEADER..).unwrap_or_default().into();
+                Frame::Light { kind: cut.kind, payload }
+            }
+        }))
+    }
+}
+
+/// Where the first frame of some bytes ends, and what it says of itself.
+struct Cut {
+    /// Of the whole frame.
+    len: usize,
+    kind: u16,
+    /// A signed frame's.
+    header: Option<Header>,
+}
+
+impl Cut {
+    /// `None`: the frame is not whole yet. Its length is checked as soon as it is there.
+    fn first_of(waiting: &[u8]) -> Result<Option<Self>, BadFrame> {
         let Some((len, rest)) = waiting.split_first_chunk::<4>() else { return Ok(None) };
         let len = u32::from_be_bytes(*len) as usize;
         if !(LIGHT_HEADER..=BODY_FRAME).contains(&len) {
@@ -253,51 +280,74 @@ impl FrameReader {
         if len + 4 > Kind::cap(kind) || (!is_light(kind) && len < HEADER + SIGNATURE) {
             return Err(BadFrame::Length);
         }
-        let Some(bytes) = waiting.get(..4 + len) else { return Ok(None) };
-        self.given += 4 + len;
+        let Some(body) = rest.get(..len) else { return Ok(None) };
         if is_light(kind) {
-            return Ok(Some(Frame::Light {
-                kind,
-                payload: bytes.get(4 + LIGHT_HEADER..).unwrap_or_default().into(),
-            }));
+            return Ok(Some(Self { len: 4 + len, kind, header: None }));
         }
-        let (header, payload_len) = read_header(bytes).ok_or(BadFrame::Length)?;
+        let (header, payload_len) = read_header(body).ok_or(BadFrame::Length)?;
         if payload_len + HEADER + SIGNATURE != len {
             return Err(BadFrame::PayloadLength);
         }
-        Ok(Some(Frame::Signed(SignedFrame { bytes: bytes.to_vec(), header })))
+        Ok(Some(Self { len: 4 + len, kind, header: Some(header) }))
     }
 }
 
-fn write_header(out: &mut Vec<u8>, header: &Header, payload_len: usize) {
-    out.push(VERSION);
-    out.extend_from_slice(&header.kind.to_be_bytes());
-    out.extend_from_slice(&header.net_id.0);
-    out.extend_from_slice(&header.sender.0);
-    out.extend_from_slice(&header.dest.map_or([0; 32], |dest| dest.0));
-    out.extend_from_slice(&header.incarnation.to_be_bytes());
-    out.extend_from_slice(&header.seq.to_be_bytes());
-    out.extend_from_slice(&header.issued.0.to_be_bytes());
-    out.extend_from_slice(&header.ttl_s.to_be_bytes());
-    out.extend_from_slice(&(payload_len as u32).to_be_bytes());
+/// What is signed of a body: its domain in front of it. On the stack where it fits, as nearly every frame does.
+fn in_domain<R>(body: &[u8], look: impl FnOnce(&[u8]) -> R) -> R {
+    let mut short = [0; SHORT];
+    let len = DOMAIN.len() + body.len();
+    match short.get_mut(..len).and_then(|message| message.split_at_mut_checked(DOMAIN.len())) {
+        Some((domain, rest)) => {
+            domain.copy_from_slice(DOMAIN);
+            rest.copy_from_slice(body);
+            look(short.get(..len).unwrap_or_default())
+        }
+        None => look(&[DOMAIN, body].concat()),
+    }
 }
 
-fn read_header(frame: &[u8]) -> Option<(Header, usize)> {
-    let mut at = frame.get(5..)?;
-    fn take<'a, const N: usize>(at: &mut &'a [u8]) -> Option<&'a [u8; N]> {
-        let (head, rest) = at.split_first_chunk::<N>()?;
-        *at = rest;
-        Some(head)
+// Both go through an array of known length, so that none of their steps has to check for the end.
+
+fn write_header(header: &Header, payload_len: usize) -> [u8; HEADER] {
+    let mut out = [0; HEADER];
+    let mut rest = &mut out[..];
+    fn put<const N: usize>(rest: &mut &mut [u8], field: [u8; N]) {
+        if let Some((head, tail)) = core::mem::take(rest).split_first_chunk_mut::<N>() {
+            *head = field;
+            *rest = tail;
+        }
     }
-    let kind = u16::from_be_bytes(*take(&mut at)?);
-    let net_id = NetId(*take(&mut at)?);
-    let sender = NodeId(*take(&mut at)?);
-    let dest = Some(NodeId(*take(&mut at)?)).filter(|dest| dest.0 != [0; 32]);
-    let incarnation = u64::from_be_bytes(*take(&mut at)?);
-    let seq = u64::from_be_bytes(*take(&mut at)?);
-    let issued = Wall(u64::from_be_bytes(*take(&mut at)?));
-    let ttl_s = u32::from_be_bytes(*take(&mut at)?);
-    let payload_len = u32::from_be_bytes(*take(&mut at)?) as usize;
+    put(&mut rest, [VERSION]);
+    put(&mut rest, header.kind.to_be_bytes());
+    put(&mut rest, header.net_id.0);
+    put(&mut rest, header.sender.0);
+    put(&mut rest, header.dest.map_or([0; 32], |dest| dest.0));
+    put(&mut rest, header.incarnation.to_be_bytes());
+    put(&mut rest, header.seq.to_be_bytes());
+    put(&mut rest, header.issued.0.to_be_bytes());
+    put(&mut rest, header.ttl_s.to_be_bytes());
+    put(&mut rest, (payload_len as u32).to_be_bytes());
+    debug_assert!(rest.is_empty());
+    out
+}
+
+/// From what follows a frame's length.
+fn read_header(body: &[u8]) -> Option<(Header, usize)> {
+    let mut rest = &body.first_chunk::<HEADER>()?[1..];
+    fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
+        let (head, tail) = rest.split_first_chunk::<N>()?;
+        *rest = tail;
+        Some(*head)
+    }
+    let kind = u16::from_be_bytes(take(&mut rest)?);
+    let net_id = NetId(take(&mut rest)?);
+    let sender = NodeId(take(&mut rest)?);
+    let dest = Some(NodeId(take(&mut rest)?)).filter(|dest| dest.0 != [0; 32]);
+    let incarnation = u64::from_be_bytes(take(&mut rest)?);
+    let seq = u64::from_be_bytes(take(&mut rest)?);
+    let issued = Wall(u64::from_be_bytes(take(&mut rest)?));
+    let ttl_s = u32::from_be_bytes(take(&mut rest)?);
+    let payload_len = u32::from_be_bytes(take(&mut rest)?) as usize;
     Some((Header { kind, net_id, sender, dest, incarnation, seq, issued, ttl_s }, payload_len))
 }
 

@@ -7,6 +7,7 @@ use labman_proto_core::time::{Span, Time};
 
 use super::latency::Latency;
 use super::stream::StreamKey;
+use super::table::Key;
 use crate::host::HostId;
 
 /// A mesh connection whose other end died is noticed by its idle time-out.
@@ -16,6 +17,12 @@ pub const DIAL_TIMEOUT: Span = Span::from_secs(5);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LinkKey(pub u64);
+
+impl Key for LinkKey {
+    fn number(self) -> u64 {
+        self.0
+    }
+}
 
 /// What kind of way something goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,10 +8,17 @@ use labman_proto_core::machine::{ResetCode, StreamId};
 use labman_proto_core::time::{Span, Time};
 
 use super::link::{LinkKey, Route};
+use super::table::Key;
 use crate::host::HostId;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct StreamKey(pub u64);
+
+impl Key for StreamKey {
+    fn number(self) -> u64 {
+        self.0
+    }
+}
 
 /// One of the two ends of a stream or link: who opened it, or whom it was opened to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -155,10 +162,11 @@ impl Pipe {
         if length == 0 && !bytes.is_empty() {
             return None;
         }
-        let rest = bytes.split_off(length);
-        let leaving = std::mem::replace(bytes, rest);
+        let later = bytes.split_off(length);
+        let leaving = std::mem::replace(bytes, later);
         if bytes.is_empty() {
             self.waiting.pop_front();
+            rest(&mut self.waiting);
         }
         self.window -= length as u64;
         self.left += length as u64;
@@ -179,7 +187,11 @@ impl Pipe {
     /// What has arrived by now, first sent first.
     pub fn arrive(&mut self, now: Time) -> Option<Item> {
         match self.flying.front() {
-            Some((at, _)) if *at <= now => self.flying.pop_front().map(|(_, item)| item),
+            Some((at, _)) if *at <= now => {
+                let item = self.flying.pop_front().map(|(_, item)| item);
+                rest(&mut self.flying);
+                item
+            }
             Some(_) | None => None,
         }
     }
@@ -193,6 +205,13 @@ impl Pipe {
     pub fn silence(&mut self) {
         self.waiting.clear();
         self.flying.clear();
+    }
+}
+
+/// A queue that a burst went through keeps no room for the next: of a hundred thousand pipes few are in use at once.
+fn rest<T>(queue: &mut VecDeque<T>) {
+    if queue.is_empty() && queue.capacity() > 4 {
+        *queue = VecDeque::new();
     }
 }
 
