@@ -166,7 +166,7 @@ impl Labnet {
                     }
                     if state.admitted && !was_admitted {
                         self.hello_due.clear(link);
-                        self.dialler.admitted(link);
+                        self.dialler.admitted(link, cx.now.mono);
                         outputs.push(Output::Admitted { link, node_id: state.node_id });
                     }
                 }

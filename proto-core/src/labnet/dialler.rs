@@ -23,7 +23,7 @@ struct Wanted {
 enum State {
     Waiting { until: Time },
     Dialling(OpId),
-    Up(LinkId),
+    Up { link: LinkId, admitted: Option<Time> },
 }
 
 impl Dialler {
@@ -43,7 +43,7 @@ impl Dialler {
             return;
         };
         match result {
-            Ok(link) => wanted.state = State::Up(link),
+            Ok(link) => wanted.state = State::Up { link, admitted: None },
             Err(error) => {
                 // Said once: the pauses that follow would fill a log.
                 if wanted.pause == REDIAL_FIRST {
@@ -58,20 +58,27 @@ impl Dialler {
         }
     }
 
-    /// Only now is it a success: a peer that refuses us is connected, too, for a moment.
-    pub(crate) fn admitted(&mut self, link: LinkId) {
+    pub(crate) fn admitted(&mut self, link: LinkId, now: Time) {
         for wanted in &mut self.wanted {
-            if matches!(wanted.state, State::Up(up) if up == link) {
-                wanted.pause = REDIAL_FIRST;
+            match &mut wanted.state {
+                State::Up { link: up, admitted } if *up == link => *admitted = Some(now),
+                State::Up { .. } | State::Waiting { .. } | State::Dialling(_) => {}
             }
         }
     }
 
+    /// Only a link that lasted was a success: a peer that refuses us is connected, too, for a moment, and one that breaks
+    /// the protocol is admitted first.
     pub(crate) fn link_down(&mut self, link: LinkId, now: Time) {
         for wanted in &mut self.wanted {
-            if matches!(wanted.state, State::Up(up) if up == link) {
-                wanted.wait(now, &mut self.rng);
+            let State::Up { link: up, admitted } = wanted.state else { continue };
+            if up != link {
+                continue;
             }
+            if admitted.is_some_and(|since| now - since >= REDIAL_LAST) {
+                wanted.pause = REDIAL_FIRST;
+            }
+            wanted.wait(now, &mut self.rng);
         }
     }
 
@@ -87,7 +94,7 @@ impl Dialler {
     pub(crate) fn poll_timeout(&self) -> Option<Wake> {
         let waiting = self.wanted.iter().filter_map(|wanted| match wanted.state {
             State::Waiting { until } => Some(until),
-            State::Dialling(_) | State::Up(_) => None,
+            State::Dialling(_) | State::Up { .. } => None,
         });
         waiting.min().map(|at| Wake { at, why: "dial a bootstrap peer" })
     }
