@@ -102,6 +102,13 @@ impl Peer {
         Self { number, link, control, seq: 0 }
     }
 
+    /// The node has called it; nothing said.
+    pub(crate) fn called(rig: &mut Rig, number: u8) -> Self {
+        let link = rig.link_up(Who::Mesh { node_id: node(number), dialled: true });
+        let control = rig.open(link);
+        Self { number, link, control, seq: 0 }
+    }
+
     pub(crate) fn admitted(rig: &mut Rig, number: u8) -> Self {
         let mut peer = Self::connected(rig, number);
         peer.say(rig, peer.control, Kind::Hello, &hello());

@@ -108,6 +108,8 @@ pub enum Item {
 pub struct Pipe {
     /// Held back at the sender until the receiver grants more.
     waiting: VecDeque<Item>,
+    /// How much of the first has left already.
+    cut: usize,
     /// Bytes the receiver has granted that have not been used.
     window: u64,
     flying: VecDeque<(Time, Item)>,
@@ -130,6 +132,7 @@ impl Pipe {
     pub fn from(floor: Time) -> Self {
         Self {
             waiting: VecDeque::new(),
+            cut: 0,
             window: u64::from(STREAM_WINDOW),
             flying: VecDeque::new(),
             left: 0,
@@ -145,7 +148,7 @@ impl Pipe {
     /// Bytes that its sender has given out of hand and that have not left it.
     pub fn backlog(&self) -> usize {
         let bytes = |item: &Item| if let Item::Bytes(bytes) = item { bytes.len() } else { 0 };
-        self.waiting.iter().map(bytes).sum()
+        self.waiting.iter().map(bytes).sum::<usize>() - self.cut
     }
 
     pub fn granted(&mut self, bytes: u32) {
@@ -158,16 +161,21 @@ impl Pipe {
             return self.waiting.pop_front().map(Departure::Item);
         };
         let window = usize::try_from(self.window).unwrap_or(usize::MAX);
-        let length = bytes.len().min(window).min(piece.max(1));
-        if length == 0 && !bytes.is_empty() {
+        let uncut = bytes.get(self.cut..).unwrap_or_default();
+        let length = uncut.len().min(window).min(piece.max(1));
+        if length == 0 && !uncut.is_empty() {
             return None;
         }
-        let later = bytes.split_off(length);
-        let leaving = std::mem::replace(bytes, later);
-        if bytes.is_empty() {
+        let leaving = if length < uncut.len() {
+            self.cut += length;
+            uncut.get(..length).unwrap_or_default().to_vec()
+        } else {
+            let mut last = std::mem::take(bytes);
+            last.drain(..std::mem::take(&mut self.cut));
             self.waiting.pop_front();
             rest(&mut self.waiting);
-        }
+            last
+        };
         self.window -= length as u64;
         self.left += length as u64;
         Some(Departure::Bytes(leaving))
@@ -199,11 +207,13 @@ impl Pipe {
     /// A reset overtakes what waits for credit, and nothing follows it.
     pub fn abandon(&mut self) {
         self.waiting.clear();
+        self.cut = 0;
     }
 
     /// Nobody listens at the other end any more.
     pub fn silence(&mut self) {
         self.waiting.clear();
+        self.cut = 0;
         self.flying.clear();
     }
 }

@@ -75,7 +75,8 @@ impl Run<'_> {
                 let found = ledger::check_ledger(&ledger);
                 self.findings.extend(found.into_iter().map(|what| format!("after {at} s: {what}")));
                 self.check_burdens();
-                self.settled = self.all_ended() && self.is_at_rest(&ledger);
+                // Once at rest it stays so: nobody asks any more.
+                self.settled = self.settled || (self.all_ended() && self.is_at_rest(&ledger));
             }
             // It may have been struck down while it was asked.
             Err(_) if !self.scenario.faults.is_empty() => {}
