@@ -128,7 +128,7 @@ impl Cast<'_> {
             node::config::Gateway { public_endpoint: Some(format!("http://{name}")), fep: self.fep_id() };
         let config = node::config::Config {
             addresses: vec![mesh_address(name)],
-            bootstrap: before.map(|other| self.bootstrap(&other.name)).collect(),
+            bootstrap: self.some(before, gateway.dials, name),
             gateway: Some(role),
             ..self.node_config()
         };
@@ -145,7 +145,7 @@ impl Cast<'_> {
         };
         let gateways = self.scenario.gateways.iter();
         let config = node::config::Config {
-            bootstrap: gateways.map(|gateway| self.bootstrap(&gateway.name)).collect(),
+            bootstrap: self.some(gateways, provider.dials, name),
             provider: Some(role),
             ..self.node_config()
         };
@@ -293,6 +293,21 @@ impl Cast<'_> {
     fn token(&self, provider: &scenario::Provider, portman: &scenario::Portman) -> String {
         let token = self.seed.child("token").child(&portman_name(provider, portman)).0;
         hex::encode(token)
+    }
+
+    /// So many of these gateways, drawn for that node.
+    fn some<'g>(
+        &self,
+        gateways: impl Iterator<Item = &'g scenario::Gateway>,
+        most: Option<u32>,
+        name: &str,
+    ) -> Vec<node::config::Bootstrap> {
+        let mut left: Vec<&scenario::Gateway> = gateways.collect();
+        let mut draws = self.seed.child("dials").stream(name);
+        while most.is_some_and(|most| left.len() > most as usize) {
+            left.swap_remove(draws.below(left.len() as u64) as usize);
+        }
+        left.into_iter().map(|gateway| self.bootstrap(&gateway.name)).collect()
     }
 
     fn bootstrap(&self, gateway: &str) -> node::config::Bootstrap {

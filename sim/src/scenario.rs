@@ -108,6 +108,12 @@ pub struct Fep {
 #[serde(deny_unknown_fields)]
 pub struct Gateway {
     pub name: String,
+    /// So many alike, named `<name>-1`, `<name>-2`, ...
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<u32>,
+    /// It keeps links to so many of the gateways before it, drawn from the seed; not said: to all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dials: Option<u32>,
     /// Behind a NAT that lets no mesh dial in.
     #[serde(default, skip_serializing_if = "is_false")]
     pub nat: bool,
@@ -123,6 +129,12 @@ pub struct Gateway {
 #[serde(deny_unknown_fields)]
 pub struct Provider {
     pub name: String,
+    /// So many alike, named `<name>-1`, `<name>-2`, ...; their tenants are numbered, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<u32>,
+    /// It keeps links to so many gateways, drawn from the seed; not said: to all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dials: Option<u32>,
     pub tenant: String,
     #[serde(default = "default_claim_every", with = "values::span")]
     pub claim_every: Span,
@@ -159,6 +171,9 @@ pub struct Portman {
 #[serde(deny_unknown_fields)]
 pub struct User {
     pub name: String,
+    /// So many alike, named `<name>-1`, `<name>-2`, ...
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<u32>,
     #[serde(default, with = "values::amount")]
     pub deposit: Micros,
 }
@@ -198,7 +213,9 @@ pub struct Job {
 #[serde(deny_unknown_fields)]
 pub struct Arrivals {
     pub name: String,
+    /// A user, or a group of users (`count`): then any of them.
     pub user: String,
+    /// Not said: any.
     pub gateway: Option<String>,
     pub model: String,
     pub prompt: String,
@@ -279,6 +296,15 @@ impl Scenario {
         let providers = self.providers.iter().map(|provider| provider.name.clone());
         let users = self.users.iter().map(|user| user.name.clone());
         std::iter::once(self.fep.name.clone()).chain(gateways).chain(providers).chain(portmans).chain(users)
+    }
+
+    /// The user of that name, or the members of the group of that name.
+    pub fn users_of(&self, name: &str) -> impl Iterator<Item = &User> {
+        let member = move |user: &str| {
+            let number = user.strip_prefix(name).and_then(|rest| rest.strip_prefix('-'));
+            number.is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
+        };
+        self.users.iter().filter(move |user| user.name == name || member(&user.name))
     }
 
     /// Whether a host's disk forgets, in the course of the scenario, what it had acknowledged.

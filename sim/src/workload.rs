@@ -62,6 +62,13 @@ fn listed(scenario: &Scenario, job: &Job) -> Planned {
 fn drawn(scenario: &Scenario, arrivals: &Arrivals, seed: Seed) -> Vec<Planned> {
     let mut draws = seed.child("arrivals").stream(&arrivals.name);
     let mut at = arrivals.from;
+    let users: Vec<&str> = scenario.users_of(&arrivals.user).map(|user| user.name.as_str()).collect();
+    let gateways: Vec<&str> = match &arrivals.gateway {
+        Some(gateway) => vec![gateway],
+        None => scenario.gateways.iter().map(|gateway| gateway.name.as_str()).collect(),
+    };
+    let mut who = seed.child("askers").stream(&arrivals.name);
+    let mut one_of = |names: &[&str]| names[who.below(names.len() as u64) as usize].to_owned();
     let mut planned = Vec::new();
     loop {
         at = Span(at.0.saturating_add(exponential(arrivals.every, &mut draws).0));
@@ -70,8 +77,8 @@ fn drawn(scenario: &Scenario, arrivals: &Arrivals, seed: Seed) -> Vec<Planned> {
         }
         planned.push(Planned {
             name: format!("{}-{}", arrivals.name, planned.len() + 1),
-            user: arrivals.user.clone(),
-            gateway: gateway(scenario, arrivals.gateway.as_deref()),
+            user: one_of(&users),
+            gateway: one_of(&gateways),
             streaming: arrivals.stream,
             api_key: None,
             body: body(&arrivals.model, &arrivals.prompt, arrivals.stream, arrivals.max_tokens),

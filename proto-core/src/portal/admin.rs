@@ -8,7 +8,7 @@
 //! | `POST /gateways` | `{"node_id", "name"}` | the same; again: renames |
 //! | `GET /users`, `/gateways` | | `{"users": [...]}`, `{"gateways": [...]}` |
 //! | `GET /ledger` | | `{"balanced", "currency", "accounts": [...], "entries"}` |
-//! | `GET /receipts?limit=N`, `/payouts?limit=N` | | `{"receipts": [...]}`, `{"payouts": [...]}`, newest first |
+//! | `GET /receipts?limit=N&skip=N`, `/payouts?limit=N&skip=N` | | `{"receipts": [...]}`, `{"payouts": [...]}`, newest first, but for the `skip` newest |
 //!
 //! Amounts and balances are decimal text, such as `"12.500000"`; receipts and payouts are the signed objects' own fields, in
 //! micro-units.
@@ -57,9 +57,9 @@ pub(super) fn handle(
         ("GET", "/gateways") => Ok(Step::Answer(gateways(books))),
         ("GET", "/ledger") => Ok(Step::Answer(check_ledger(fep, books))),
         ("GET", "/receipts") => {
-            Ok(Step::Look(newest(RECEIPTS, books.receipts.last(), limit(query)?), Look::Receipts))
+            Ok(Step::Look(newest(RECEIPTS, books.receipts.last(), query)?, Look::Receipts))
         }
-        ("GET", "/payouts") => Ok(Step::Look(newest(PAYOUTS, books.payouts, limit(query)?), Look::Payouts)),
+        ("GET", "/payouts") => Ok(Step::Look(newest(PAYOUTS, books.payouts, query)?, Look::Payouts)),
         (method, path) => Err(Refused::not_found(alloc::format!("there is no {method} {path} here"))),
     }
 }
@@ -273,14 +273,16 @@ fn must_be_text(what: &str, text: &str) -> Result<(), Refused> {
     }
 }
 
-fn limit(query: &str) -> Result<u32, Refused> {
-    let given = query.split('&').find_map(|pair| pair.strip_prefix("limit="));
-    let limit = given.map_or(Ok(PORTAL_LIST), str::parse::<u32>);
-    limit.map(|limit| limit.min(PORTAL_LIST)).map_err(|_| Refused::bad_request("limit must be a number"))
+/// The last rows of a table whose keys are the numbers up to `last`: `limit` of them, but for the `skip` newest.
+fn newest(table: Table, last: u64, query: &str) -> Result<Range, Refused> {
+    let limit = number(query, "limit")?.unwrap_or(PORTAL_LIST).min(PORTAL_LIST);
+    let last = last.saturating_sub(u64::from(number(query, "skip")?.unwrap_or(0)));
+    let from = numbered(last.saturating_sub(u64::from(limit)) + 1);
+    Ok(Range { table, from, to: numbered(last + 1), limit })
 }
 
-/// The last `limit` rows of a table whose keys are the numbers up to `last`.
-fn newest(table: Table, last: u64, limit: u32) -> Range {
-    let from = numbered(last.saturating_sub(u64::from(limit)) + 1);
-    Range { table, from, to: numbered(last + 1), limit }
+fn number(query: &str, name: &str) -> Result<Option<u32>, Refused> {
+    let given = query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
+    let number = given.map(str::parse::<u32>).transpose();
+    number.map_err(|_| Refused::bad_request(alloc::format!("{name} must be a number")))
 }

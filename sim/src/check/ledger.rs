@@ -118,8 +118,9 @@ pub fn check_ledger(ledger: &Ledger) -> Vec<String> {
 /// What is wrong between all books.
 pub fn check(books: &Books) -> Vec<String> {
     let mut found = check_ledger(&books.ledger);
-    check_jobs(books, &mut found);
-    check_users(books, &mut found);
+    let by_request = by_request(&books.issued);
+    check_jobs(books, &by_request, &mut found);
+    check_users(books, &by_request, &mut found);
     check_sequences(books, &mut found);
     for provider in books.providers.iter().filter(|one| !books.doubt.providers.contains(&one.node_id)) {
         check_provider(books, provider, &mut found);
@@ -128,11 +129,11 @@ pub fn check(books: &Books) -> Vec<String> {
 }
 
 /// A job that was served has one receipt over what the user got; one that was refused has none.
-fn check_jobs(books: &Books, found: &mut Vec<String>) {
+fn check_jobs(books: &Books, by_request: &ByRequest<'_>, found: &mut Vec<String>) {
     for asked in &books.asked {
-        let own: Vec<&Receipt> = receipts_of(books, asked).collect();
+        let own = receipts_of(by_request, asked);
         let job = &asked.job;
-        match own[..] {
+        match *own {
             [receipt] if asked.completed => {
                 let (paid, got) = (u64::from(receipt.settled.output), asked.completion_tokens);
                 if got.is_some_and(|got| got != paid) {
@@ -154,13 +155,21 @@ fn check_jobs(books: &Books, found: &mut Vec<String>) {
 }
 
 /// A user has what they paid in, less what their jobs' receipts charged.
-fn check_users(books: &Books, found: &mut Vec<String>) {
+fn check_users(books: &Books, by_request: &ByRequest<'_>, found: &mut Vec<String>) {
     // An answer that never came names no request: then nobody can say whose a receipt is, only how much is gone.
     if books.asked.iter().all(|asked| asked.request_id.is_some()) {
+        let mut charges: BTreeMap<&str, i128> = BTreeMap::new();
+        for asked in &books.asked {
+            let own = receipts_of(by_request, asked).iter().map(|receipt| receipt.charge);
+            *charges.entry(&asked.user).or_default() += sum(own);
+        }
+        let balances: BTreeMap<&str, Micros> =
+            books.ledger.accounts.iter().map(|line| (line.account.as_str(), line.balance)).collect();
+        let stands =
+            |account: String| balances.get(account.as_str()).map_or(0, |micros| i128::from(micros.0));
         for (user, deposit) in books.deposits.iter().filter(|(user, _)| !books.doubt.users.contains(*user)) {
-            let own = books.asked.iter().filter(|asked| asked.user == *user);
-            let charged = sum(own.flat_map(|asked| receipts_of(books, asked)).map(|receipt| receipt.charge));
-            let left = balance(books, &format!("user:{user}")) + balance(books, &format!("held:{user}"));
+            let charged = charges.get(user.as_str()).copied().unwrap_or_default();
+            let left = stands(format!("user:{user}")) + stands(format!("held:{user}"));
             let paid_in = i128::from(deposit.0);
             if paid_in - left != charged {
                 found
@@ -182,9 +191,19 @@ fn check_users(books: &Books, found: &mut Vec<String>) {
     }
 }
 
-fn receipts_of<'a>(books: &'a Books, asked: &'a Asked) -> impl Iterator<Item = &'a Receipt> {
-    let own = |receipt: &&Receipt| asked.request_id.as_deref() == Some(&receipt.request_id.to_string());
-    books.issued.iter().filter(own)
+/// Receipts by the request they are for.
+type ByRequest<'a> = BTreeMap<String, Vec<&'a Receipt>>;
+
+fn by_request(issued: &[Receipt]) -> ByRequest<'_> {
+    let mut by_request = ByRequest::new();
+    for receipt in issued {
+        by_request.entry(receipt.request_id.to_string()).or_default().push(receipt);
+    }
+    by_request
+}
+
+fn receipts_of<'a>(by_request: &'a ByRequest<'a>, asked: &Asked) -> &'a [&'a Receipt] {
+    asked.request_id.as_ref().and_then(|id| by_request.get(id)).map(Vec::as_slice).unwrap_or_default()
 }
 
 /// What stands on all accounts whose name starts so.

@@ -95,13 +95,22 @@ fn fep(draws: &mut Stream) -> Fep {
 fn gateway(number: usize, draws: &mut Stream) -> Gateway {
     // The first lets dials in, so that a provider has somebody to dial.
     let nat = number > 1 && chance(draws, 10);
-    Gateway { name: format!("g{number}"), nat, wall_offset_ms: skew(draws), strategy: None }
+    Gateway {
+        name: format!("g{number}"),
+        count: None,
+        dials: None,
+        nat,
+        wall_offset_ms: skew(draws),
+        strategy: None,
+    }
 }
 
 fn provider(number: usize, draws: &mut Stream) -> Provider {
     let portmans = if chance(draws, 20) { 2 } else { 1 };
     Provider {
         name: format!("p{number}"),
+        count: None,
+        dials: None,
         tenant: format!("t{number}"),
         claim_every: Span::from_secs(between(draws, 10, 90)),
         wall_offset_ms: skew(draws),
@@ -137,6 +146,7 @@ fn users(draws: &mut Stream) -> Vec<User> {
     let users = between(draws, 2, 6);
     let user = |number| User {
         name: format!("u{number}"),
+        count: None,
         // The last has nothing.
         deposit: if number == users { Micros::ZERO } else { Micros(1_000_000_000) },
     };

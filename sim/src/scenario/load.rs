@@ -33,8 +33,55 @@ pub fn parse(file: &str, text: &str) -> Result<Scenario, BadScenario> {
         let (line, key) = place(text, at);
         bad(line, format!("{key}{}", error.message()))
     })?;
+    let scenario = expand(scenario);
     check(&scenario).map_err(|(table, index, what)| bad(line_of_table(text, table, index), what))?;
     Ok(scenario)
+}
+
+/// Puts a group's members in its place.
+fn expand(mut scenario: Scenario) -> Scenario {
+    scenario.gateways = members(
+        scenario.gateways,
+        |gateway| &mut gateway.count,
+        |gateway, number| {
+            gateway.name = numbered(&gateway.name, number);
+        },
+    );
+    scenario.providers = members(
+        scenario.providers,
+        |provider| &mut provider.count,
+        |provider, number| {
+            provider.name = numbered(&provider.name, number);
+            provider.tenant = numbered(&provider.tenant, number);
+        },
+    );
+    scenario.users = members(
+        scenario.users,
+        |user| &mut user.count,
+        |user, number| {
+            user.name = numbered(&user.name, number);
+        },
+    );
+    scenario
+}
+
+fn members<T: Clone>(all: Vec<T>, count: fn(&mut T) -> &mut Option<u32>, name: fn(&mut T, u32)) -> Vec<T> {
+    let mut expanded = Vec::new();
+    for mut one in all {
+        match count(&mut one).take() {
+            None => expanded.push(one),
+            Some(many) => expanded.extend((1..=many).map(|number| {
+                let mut member = one.clone();
+                name(&mut member, number);
+                member
+            })),
+        }
+    }
+    expanded
+}
+
+fn numbered(name: &str, number: u32) -> String {
+    format!("{name}-{number}")
 }
 
 /// The line with that byte, and the key it sets, as `key: `.
@@ -86,7 +133,12 @@ fn check(scenario: &Scenario) -> Result<(), (&'static str, usize, String)> {
     }
     for (index, arrivals) in scenario.arrivals.iter().enumerate() {
         unique(&mut jobs, "arrivals", index, &arrivals.name)?;
-        check_asker(scenario, "arrivals", index, &arrivals.user, arrivals.gateway.as_deref())?;
+        if scenario.users_of(&arrivals.user).next().is_none() {
+            return Err(("arrivals", index, format!("user: there is no user {:?}", arrivals.user)));
+        }
+        let any = scenario.gateways[0].name.as_str();
+        let gateway = arrivals.gateway.as_deref().unwrap_or(any);
+        check_asker(scenario, "arrivals", index, &scenario.users[0].name, Some(gateway))?;
         if arrivals.every.0 == 0 {
             return Err(("arrivals", index, "every: must be above zero".into()));
         }
