@@ -130,7 +130,10 @@ impl Gateway {
             Answer::Given(bytes) => bytes,
             Answer::Refused(refusal) => {
                 if refusal.code == PortalErrorCode::NotPaired {
-                    cx.warn(format!("the FEP refuses this gateway: {}", refusal.message));
+                    let me = cx.me.node_id;
+                    cx.warn(format!(
+                        "the FEP does not know this gateway: let it run `labman-fep gateway add {me}`"
+                    ));
                 }
                 return self.refuse(cx, id, &refused(&refusal));
             }

@@ -159,7 +159,7 @@ impl Settle {
                 open_job.pause = open_job.pause.doubled().min(REDELIVER_LAST);
             }
             Answer::Refused(refusal) => {
-                cx.warn(format!("req_{id}: the FEP refuses to settle it: {}", refusal.message));
+                cx.warn(format!("req_{id}: the FEP refuses to settle it: {:?}", refusal.code));
                 self.end(cx, id);
             }
             // Nothing was delivered, and nothing is held any more.
@@ -220,9 +220,8 @@ impl Settle {
             open_job.receipt_id == Some(ack.receipt_id) && open_job.row.provider == Some(from)
         });
         let Some(id) = acked.map(|(id, _)| *id) else { return };
-        if let Some(reason) = ack.refused {
-            let reason: String = reason.chars().take(256).collect();
-            cx.warn(format!("req_{id}: {from} refuses its receipt: {reason}"));
+        if ack.refused.is_some() {
+            cx.warn(format!("req_{id}: {from} refuses its receipt; that node's log says why"));
         }
         self.end(cx, id);
     }

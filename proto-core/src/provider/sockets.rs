@@ -101,8 +101,11 @@ impl Sockets {
         for line in lines.iter().filter(|line| !line.is_empty()) {
             match serde_json::from_slice(line) {
                 Ok(message) => messages.push((link, message)),
-                Err(error) => {
-                    cx.warn(alloc::format!("Portman {:?} said something unknown: {error}", socket.ep));
+                Err(_) => {
+                    cx.warn(alloc::format!(
+                        "Portman {:?} said something unknown: run the same version there as here",
+                        socket.ep
+                    ));
                     cx.out.close(link, "an unknown message");
                     break;
                 }

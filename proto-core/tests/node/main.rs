@@ -13,6 +13,7 @@ mod rig;
 mod both;
 mod jobs;
 mod lies;
+mod logs;
 mod receipts;
 mod settling;
 #[path = "../rig/store.rs"]
