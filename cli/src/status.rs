@@ -20,10 +20,24 @@ pub(crate) fn for_eyes(answer: &Value) -> String {
         format!("receipts  {}", figures("receipts")),
         format!("jobs      {}", figures("jobs")),
     ];
+    lines.extend(section("FEPs", "none configured", feps(answer)));
     lines.extend(section("links", "none: check the [[bootstrap]] entries and the log", links(answer)));
     lines.extend(section("models on the mesh", "none heard of", models(answer)));
     lines.extend(section("Portmans", "none configured", portmans(answer)));
     lines.join("\n")
+}
+
+fn feps(answer: &Value) -> Table {
+    let mut table = Table::new(&["  FEP", "url", "state", "since"]);
+    for fep in items(&answer["feps"]) {
+        let state = match fep["state"].as_str() {
+            Some("unknown") => "unknown: not called yet".to_string(),
+            _ => text(&fep["state"]),
+        };
+        let since = fep["for_ms"].as_u64().map(|ms| format!("{} ago", uptime(ms))).unwrap_or_default();
+        table.row(vec![format!("  {}", short(&fep["fep_id"])), text(&fep["url"]), state, since]);
+    }
+    table
 }
 
 fn links(answer: &Value) -> Table {
@@ -84,6 +98,16 @@ fn uptime(ms: u64) -> String {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn a_fep_that_does_not_answer_is_a_line_that_says_since_when() {
+        let shown = for_eyes(&json!({ "feps": [
+            { "fep_id": "FepFepFepFep", "url": "http://a:8800", "state": "not answering", "for_ms": 125_000 },
+            { "fep_id": "OtherOtherOther", "url": "http://b:8800", "state": "unknown", "for_ms": null },
+        ]}));
+        assert!(shown.contains("http://a:8800  not answering            2 min 5 s ago"), "{shown}");
+        assert!(shown.contains("unknown: not called yet"), "{shown}");
+    }
 
     #[test]
     fn a_lonely_node_is_told_what_to_look_at() {

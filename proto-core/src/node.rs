@@ -5,6 +5,7 @@
 pub mod config;
 pub(crate) mod cx;
 pub(crate) mod fep;
+pub(crate) mod feps;
 pub(crate) mod loopback;
 
 mod admin;
@@ -15,6 +16,7 @@ use alloc::{format, string::String, vec::Vec};
 use admin::Admin;
 use clock::Clock;
 use cx::{Cx, Me, Owners, Room};
+use feps::Feps;
 use loopback::{Arrival, SELF_LINK};
 use serde::{Deserialize, Serialize};
 
@@ -46,6 +48,7 @@ pub struct Node {
     config: config::Config,
     out: Outbox,
     owners: Owners,
+    feps: Feps,
     /// The write of this life's incarnation, until it is durable.
     being_born: Option<OpId>,
     clock: Clock,
@@ -71,7 +74,14 @@ struct Early {
 /// A `Cx` for one of the rooms: borrows what they share and nothing of theirs.
 macro_rules! cx {
     ($node:ident, $now:expr, $room:ident) => {
-        Cx { now: $now, me: &$node.me, room: Room::$room, out: &mut $node.out, owners: &mut $node.owners }
+        Cx {
+            now: $now,
+            me: &$node.me,
+            room: Room::$room,
+            out: &mut $node.out,
+            owners: &mut $node.owners,
+            feps: &mut $node.feps,
+        }
     };
 }
 
@@ -120,6 +130,7 @@ impl Node {
             provider,
             admin: Admin::new(now.mono),
             me,
+            feps: Feps::new(&config.feps),
             config,
             out: Outbox::default(),
             owners: Owners::default(),

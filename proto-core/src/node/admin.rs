@@ -154,6 +154,7 @@ impl Admin {
             "uptime_ms": (cx.now.mono - self.started).as_millis(),
             "roles": { "gateway": status.gateway.is_some(), "provider": status.provider.is_some() },
             "fep_answers": status.gateway.map(Gateway::fep_answers),
+            "feps": cx.feps.show(cx.now.mono),
             "links": links.collect::<Vec<_>>(),
             "peers": peers.collect::<Vec<_>>(),
             "models": models.collect::<Vec<_>>(),

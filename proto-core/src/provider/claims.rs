@@ -112,13 +112,13 @@ impl Claims {
     }
 
     pub(super) fn finished(&mut self, cx: &mut Cx<'_>, receipts: &mut Receipts, stream: StreamId) -> bool {
-        let Some((claim, answer)) = self.calls.finished(stream) else { return false };
+        let Some((claim, answer)) = self.calls.finished(cx, stream) else { return false };
         self.answered(cx, receipts, claim, answer);
         true
     }
 
     pub(super) fn reset(&mut self, cx: &mut Cx<'_>, stream: StreamId) -> bool {
-        let Some((claim, _)) = self.calls.reset(stream) else { return false };
+        let Some((claim, _)) = self.calls.reset(cx, stream) else { return false };
         self.again(cx.now.mono, claim);
         true
     }

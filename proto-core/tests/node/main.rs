@@ -2,6 +2,7 @@
 //! for byte, with keys of its own.
 
 mod fep;
+mod feps;
 mod gossip;
 
 mod peer;
