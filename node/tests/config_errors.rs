@@ -102,6 +102,16 @@ fn a_bad_currency_id_or_address_says_how_to_write_it() {
 }
 
 #[test]
+fn a_runtime_s_url_is_told_apart_from_a_fep_s() {
+    Mistake::in_example("portman", "url =", "url = \"https://127.0.0.1:8000/v1\"")
+        .is_told("runtime.url", &["TLS", "local proxy", "http://127.0.0.1:8000/v1"]);
+    Mistake::in_example("portman", "url =", "url = \"127.0.0.1:8000\"")
+        .is_told("runtime.url", &["http://127.0.0.1:11434/v1"]);
+    Mistake::in_example("provider", "url = \"http", "url = \"https://portal.example\"")
+        .is_told("fep.url", &["http://127.0.0.1:8800"]);
+}
+
+#[test]
 fn what_would_not_work_is_refused_before_it_starts() {
     Mistake::in_example("provider", "token =", "token = \"secret\"")
         .is_told("portman.token", &["at least 16 characters"]);
