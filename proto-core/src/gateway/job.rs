@@ -138,6 +138,8 @@ impl Gateway {
                 return self.refuse(cx, id, &refused(&refusal));
             }
             Answer::Silent => {
+                // The hold may be made all the same, later: nobody will use it.
+                job.recorded = !self.settle.give_back(cx, self.fep_id, id);
                 let message =
                     "The front-end portal that keeps your account does not answer. Try again shortly.";
                 return self.refuse(cx, id, &ApiError::unavailable("fep_unavailable", message));

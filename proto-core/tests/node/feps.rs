@@ -80,6 +80,7 @@ fn a_fep_that_says_no_answers() {
         rig.ask(&prompt(true));
         assert_eq!(state(&mut rig), "answering", "{status}");
     }
+    rig.fep.silent = vec!["/v1/usage"];
     rig.fep.says = Some(("/v1/authorize", 502, b"<html>".to_vec()));
     rig.ask(&prompt(true));
     assert_eq!(state(&mut rig), "not answering", "somebody in between speaks");
