@@ -26,7 +26,7 @@ use crate::http::Surface;
 use crate::identity::{Identity, NodeId};
 use crate::labnet::{self, Labnet};
 use crate::machine::{
-    Completion, Input, Level, LinkId, Machine, OpId, Outbox, Output, Peer, ResetCode, StreamId,
+    Completion, DownReason, Input, Level, LinkId, Machine, OpId, Outbox, Output, Peer, ResetCode, StreamId,
 };
 use crate::provider::{self, Provider};
 use crate::rng::Seed;
@@ -294,7 +294,7 @@ impl Node {
         }
     }
 
-    fn link_down(&mut self, now: Now, link: LinkId) {
+    fn link_down(&mut self, now: Now, link: LinkId, reason: DownReason) {
         self.early.retain(|early| early.link != link);
         // First of all: who loses a stream now must not open another on the same link.
         self.labnet.link_down(&mut cx!(self, now, Labnet), link);
@@ -303,7 +303,7 @@ impl Node {
             self.reset(now, stream);
         }
         if let Some(provider) = &mut self.provider
-            && provider.link_down(&mut cx!(self, now, Provider), link)
+            && provider.link_down(&mut cx!(self, now, Provider), link, reason)
         {
             self.capability_changed(now);
         }
@@ -485,7 +485,7 @@ impl Machine for Node {
     fn handle(&mut self, now: Now, input: Input<'_>) {
         match input {
             Input::LinkUp { link, peer } => self.link_up(now, link, peer),
-            Input::LinkDown { link, reason: _ } => self.link_down(now, link),
+            Input::LinkDown { link, reason } => self.link_down(now, link, reason),
             Input::Opened { stream, link } => self.opened(now, stream, link),
             Input::Request { stream, surface: Surface::Admin, head } => {
                 self.admin_request(now, stream, &head)
