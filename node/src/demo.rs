@@ -97,9 +97,7 @@ pub async fn run(options: Options) -> Result<(), DemoError> {
         other => other.map(drop),
     };
     story.ends(directory.kept());
-    if std::env::var_os("RUST_LOG").is_none() {
-        logging::errors_only();
-    }
+    logging::errors_only();
     mesh.stop().await;
     told
 }
