@@ -1,8 +1,14 @@
 //! `labman-cli receipts`.
 
+use labman_proto_core::limits::{JOB_TOTAL, SETTLE_MARGIN};
 use serde_json::Value;
 
-use crate::table::{Table, amount, short, text};
+use crate::table::{Table, amount, short, text, uptime};
+
+/// What a node lists at most.
+const MOST: u64 = 1000;
+/// A receipt that is not there after the longest job and its settlement is late.
+const LATE_MS: u64 = JOB_TOTAL.as_millis() + SETTLE_MARGIN.as_millis();
 
 pub(crate) fn for_eyes(answer: &Value) -> String {
     let mut table = Table::new(&[
@@ -29,10 +35,24 @@ pub(crate) fn for_eyes(answer: &Value) -> String {
         true => "No receipts yet: nothing that was served here has been settled.".to_string(),
         false => table.text(),
     };
-    match answer["awaited"].as_u64() {
-        None | Some(0) => listed,
-        Some(jobs) => format!("{listed}\n{jobs} job(s) still await a receipt: ask again in a moment."),
-    }
+    let mut lines = vec![listed];
+    let shown = answer["receipts"].as_array().map_or(0, Vec::len) as u64;
+    lines.extend(answer["more"].as_u64().filter(|more| *more > 0).map(|more| match shown + more {
+        all @ ..=MOST => format!("{more} more: --limit {all}"),
+        _ if shown < MOST => format!("{more} more, at least: --limit {MOST} shows the newest {MOST}"),
+        _ => "There are older ones, which are not listed here.".to_string(),
+    }));
+    lines.extend(answer["awaited"].as_u64().filter(|jobs| *jobs > 0).map(|jobs| {
+        match answer["awaited_for_ms"].as_u64().filter(|ms| *ms >= LATE_MS) {
+            None => format!("{jobs} job(s) still await a receipt: ask again in a moment."),
+            Some(ms) => format!(
+                "{jobs} job(s) still await a receipt, the first for {}: it may never come, if the gateway lost the \
+                 job; after a day it is awaited no more.",
+                uptime(ms)
+            ),
+        }
+    }));
+    lines.join("\n")
 }
 
 #[cfg(test)]
@@ -62,5 +82,25 @@ mod tests {
     fn a_job_that_is_being_settled_is_not_passed_over() {
         let shown = for_eyes(&json!({ "receipts": [], "awaited": 1 }));
         assert!(shown.ends_with("1 job(s) still await a receipt: ask again in a moment."), "{shown}");
+    }
+
+    #[test]
+    fn a_receipt_that_is_late_is_not_promised() {
+        let shown = for_eyes(&json!({ "receipts": [], "awaited": 1, "awaited_for_ms": 1_200_000 }));
+        assert!(shown.contains("1 job(s) still await a receipt, the first for 20 min"), "{shown}");
+        assert!(!shown.contains("in a moment"), "{shown}");
+    }
+
+    #[test]
+    fn a_list_that_is_cut_says_how_to_see_the_rest() {
+        let list = |shown: usize, more| {
+            let receipts = vec![json!({ "receipt_id": "x" }); shown];
+            for_eyes(&json!({ "receipts": receipts, "more": more }))
+        };
+        assert!(list(20, 11).ends_with("\n11 more: --limit 31"));
+        assert!(!list(20, 0).contains("more"));
+        assert!(list(20, 980).ends_with("--limit 1000"));
+        assert!(list(20, 1_500).contains("--limit 1000 shows the newest 1000"));
+        assert!(list(1_000, 7).ends_with("older ones, which are not listed here."));
     }
 }

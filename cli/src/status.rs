@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::table::{Table, short, text};
+use crate::table::{Table, short, text, uptime};
 
 pub(crate) fn for_eyes(answer: &Value) -> String {
     let figures = |name: &str| {
@@ -20,10 +20,33 @@ pub(crate) fn for_eyes(answer: &Value) -> String {
         format!("receipts  {}", figures("receipts")),
         format!("jobs      {}", figures("jobs")),
     ];
-    lines.extend(section("links", "none: check the [[bootstrap]] entries and the log", links(answer)));
+    lines.extend(section("FEPs", "none configured", feps(answer)));
+    lines.extend(section("links", no_links(&answer["roles"]), links(answer)));
     lines.extend(section("models on the mesh", "none heard of", models(answer)));
     lines.extend(section("Portmans", "none configured", portmans(answer)));
     lines.join("\n")
+}
+
+fn feps(answer: &Value) -> Table {
+    let mut table = Table::new(&["  FEP", "url", "state", "since"]);
+    for fep in items(&answer["feps"]) {
+        let state = match fep["state"].as_str() {
+            Some("unknown") => "unknown: not called yet".to_string(),
+            _ => text(&fep["state"]),
+        };
+        let since = fep["for_ms"].as_u64().map(|ms| format!("{} ago", uptime(ms))).unwrap_or_default();
+        table.row(vec![format!("  {}", short(&fep["fep_id"])), text(&fep["url"]), state, since]);
+    }
+    table
+}
+
+/// Providers dial; a node that is both serves its own users over no link.
+fn no_links(roles: &Value) -> &'static str {
+    match (roles["gateway"] == true, roles["provider"] == true) {
+        (true, true) => "none: this node serves its own users",
+        (true, false) => "none: providers dial in, each with this node in its [[bootstrap]] entries",
+        (false, _) => "none: check the [[bootstrap]] entries and the log",
+    }
 }
 
 fn links(answer: &Value) -> Table {
@@ -70,20 +93,20 @@ fn roles(value: &Value) -> String {
     roles.map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ")
 }
 
-fn uptime(ms: u64) -> String {
-    let secs = ms / 1000;
-    match (secs / 86_400, secs / 3600 % 24, secs / 60 % 60, secs % 60) {
-        (0, 0, 0, secs) => format!("{secs} s"),
-        (0, 0, minutes, secs) => format!("{minutes} min {secs} s"),
-        (0, hours, minutes, _) => format!("{hours} h {minutes} min"),
-        (days, hours, ..) => format!("{days} d {hours} h"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn a_fep_that_does_not_answer_is_a_line_that_says_since_when() {
+        let shown = for_eyes(&json!({ "feps": [
+            { "fep_id": "FepFepFepFep", "url": "http://a:8800", "state": "not answering", "for_ms": 125_000 },
+            { "fep_id": "OtherOtherOther", "url": "http://b:8800", "state": "unknown", "for_ms": null },
+        ]}));
+        assert!(shown.contains("http://a:8800  not answering            2 min 5 s ago"), "{shown}");
+        assert!(shown.contains("unknown: not called yet"), "{shown}");
+    }
 
     #[test]
     fn a_lonely_node_is_told_what_to_look_at() {
@@ -92,5 +115,12 @@ mod tests {
         );
         assert!(shown.contains("roles     provider") && shown.contains("up        1 min 1 s"), "{shown}");
         assert!(shown.contains("none: check the [[bootstrap]] entries"), "{shown}");
+    }
+    #[test]
+    fn a_node_that_needs_no_link_is_not_sent_looking_for_one() {
+        let shown = for_eyes(&json!({ "roles": { "gateway": true, "provider": true } }));
+        assert!(shown.contains("none: this node serves its own users"), "{shown}");
+        let shown = for_eyes(&json!({ "roles": { "gateway": true, "provider": false } }));
+        assert!(shown.contains("providers dial in"), "{shown}");
     }
 }

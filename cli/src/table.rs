@@ -64,6 +64,17 @@ pub(crate) fn amount(value: &Value) -> String {
     value.as_i64().map_or_else(|| text(value), |micros| Micros(micros).to_string())
 }
 
+/// A length of time, as exact as eyes need it.
+pub(crate) fn uptime(ms: u64) -> String {
+    let secs = ms / 1000;
+    match (secs / 86_400, secs / 3600 % 24, secs / 60 % 60, secs % 60) {
+        (0, 0, 0, secs) => format!("{secs} s"),
+        (0, 0, minutes, secs) => format!("{minutes} min {secs} s"),
+        (0, hours, minutes, _) => format!("{hours} h {minutes} min"),
+        (days, hours, ..) => format!("{days} d {hours} h"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use crate::init;
-use crate::signals;
+use crate::signals::Shutdown;
 
 /// Runs a command to its end. An error goes to stderr, on one line where it has one.
 pub fn run<E: Display>(command: impl Future<Output = Result<(), E>>) -> ExitCode {
@@ -43,8 +43,9 @@ async fn until_stopped(
     name: &str,
     failed: impl Future<Output = labman_io_tokio::StartError>,
 ) -> Result<(), String> {
+    let mut stop = Shutdown::install();
     tokio::select! {
-        () = signals::shutdown() => {
+        () = stop.asked() => {
             tracing::info!("{name} stops");
             Ok(())
         }

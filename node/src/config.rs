@@ -16,6 +16,11 @@ use serde::de::DeserializeOwned;
 pub use error::ConfigError;
 use error::Source;
 
+/// A runtime's URL on a command line, held to what the files may say.
+pub fn runtime_url(text: &str) -> Result<String, String> {
+    text.parse::<fields::RuntimeUrl>().map(|url| url.0)
+}
+
 /// Reads and checks one file. `Err` names the place.
 fn read<T: DeserializeOwned>(path: &Path) -> Result<(T, Source), ConfigError> {
     let text = std::fs::read_to_string(path)

@@ -8,6 +8,7 @@ mod labmand;
 mod portman;
 mod toy;
 
+use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -26,7 +27,7 @@ pub use toy::Toy;
 pub enum Failure {
     #[error(transparent)]
     Config(#[from] crate::config::ConfigError),
-    #[error("can't listen on {addr} ({why}); free it, or change `{key}`")]
+    #[error("can't listen on {addr} ({why}); {}", remedy(why, key))]
     Bind { key: &'static str, addr: SocketAddr, why: std::io::Error },
     #[error("can't use the data directory {}: {why}; make it writable for this user, or change `data_dir`", path.display())]
     DataDir { path: PathBuf, why: std::io::Error },
@@ -36,6 +37,20 @@ pub enum Failure {
     Journal(String),
     #[error("{who} does not start: {why}")]
     Start { who: &'static str, why: String },
+}
+
+fn remedy(why: &std::io::Error, key: &str) -> String {
+    match why.kind() {
+        ErrorKind::AddrNotAvailable => {
+            format!(
+                "the address is not this host's: write one of its own in `{key}`, or 0.0.0.0 for all of them"
+            )
+        }
+        ErrorKind::PermissionDenied => {
+            format!("write a port from 1024 in `{key}`, or let this user have lower ones")
+        }
+        _ => format!("free it, or change `{key}`"),
+    }
 }
 
 /// The files of one daemon.
@@ -97,4 +112,23 @@ fn listen_tcp(key: &'static str, addr: SocketAddr) -> Result<(TcpListener, Socke
 fn listen_udp(key: &'static str, addr: SocketAddr) -> Result<(UdpSocket, SocketAddr), Failure> {
     let bound = UdpSocket::bind(addr).and_then(|socket| Ok((socket.local_addr()?, socket)));
     bound.map(|(at, socket)| (socket, at)).map_err(|why| Failure::Bind { key, addr, why })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_that_can_t_be_bound_says_why_and_which_key_to_change() {
+        // Of a range kept for documents: no host has it.
+        let elsewhere =
+            listen_tcp("gateway.listen", "192.0.2.1:8080".parse().unwrap()).unwrap_err().to_string();
+        assert!(
+            elsewhere.contains("not this host's") && elsewhere.contains("`gateway.listen`"),
+            "{elsewhere}"
+        );
+        let (_taken, addr) = listen_tcp("listen", "127.0.0.1:0".parse().unwrap()).unwrap();
+        let taken = listen_tcp("listen", addr).unwrap_err().to_string();
+        assert!(taken.contains("free it, or change `listen`"), "{taken}");
+    }
 }

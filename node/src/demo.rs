@@ -1,6 +1,7 @@
 //! `labmand demo`: a whole mesh on the loopback, one paid and streamed chat completion, and where its money went.
 
 mod outcome;
+mod runtime;
 mod story;
 
 use std::net::SocketAddr;
@@ -16,7 +17,8 @@ use story::Story;
 use crate::daemon::Failure;
 use crate::mesh::{Mesh, MeshError, Plan, PortmanPlan, ProviderPlan, Runtime, User};
 use crate::openai::{Client, Completion};
-use crate::{logging, signals};
+use crate::signals::Shutdown;
+use crate::{config, logging};
 
 #[derive(Args, Clone, Debug)]
 pub struct Options {
@@ -27,7 +29,7 @@ pub struct Options {
     #[arg(long)]
     pub json: bool,
     /// A real OpenAI-compatible runtime instead of the built-in one, such as http://127.0.0.1:11434/v1
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = config::runtime_url)]
     pub runtime_url: Option<String>,
     /// The key that runtime asks for
     #[arg(long, value_name = "KEY", requires = "runtime_url")]
@@ -49,6 +51,12 @@ pub enum DemoError {
     PortTaken { port: u16, why: std::io::Error },
     #[error("can't make a temporary directory ({0}); name one with --data-dir")]
     Directory(std::io::Error),
+    #[error("can't use {} for the demo's data ({why}); name another directory with --data-dir", path.display())]
+    DataDir { path: PathBuf, why: std::io::Error },
+    #[error("no model of the runtime at {url} came up within {within:?}: {why}", within = LISTED_WITHIN)]
+    NoModels { url: String, why: String },
+    #[error("stopped before the request was answered and paid")]
+    Interrupted,
     #[error("the request failed: {0}")]
     Request(String),
     #[error(transparent)]
@@ -62,30 +70,54 @@ const MOST_TOKENS: u32 = 64;
 
 /// Runs until the demo is over or somebody stops it.
 pub async fn run(options: Options) -> Result<(), DemoError> {
+    // Before there is anything to clean up.
+    let mut stop = Shutdown::install();
     let directory = Directory::of(options.data_dir.as_deref())?;
     let story = Story::new(options.json);
     let mesh = Mesh::start(plan(&options, directory.path())).await.map_err(|error| match error {
         MeshError::Daemon(Failure::Bind { key: "gateway.listen", addr, why }) => {
             DemoError::PortTaken { port: addr.port(), why }
         }
+        MeshError::Daemon(Failure::DataDir { path, why }) => DemoError::DataDir { path, why },
         other => DemoError::Mesh(other),
     })?;
     let told = tokio::select! {
-        told = tell(&options, &mesh, &story, directory.path()) => told,
-        () = signals::shutdown() => Ok(()),
+        told = tell(&options, &mesh, &story, directory.path()) => told.map(Some),
+        () = stop.asked() => match options.once || options.json {
+            true => Err(DemoError::Interrupted),
+            false => Ok(None),
+        },
+    };
+    let told = match told {
+        Ok(Some((client, slugs))) if !options.once => {
+            story.stays_up(&client, &slugs);
+            stop.asked().await;
+            Ok(())
+        }
+        other => other.map(drop),
     };
     story.ends(directory.kept());
-    if std::env::var_os("RUST_LOG").is_none() {
-        logging::errors_only();
-    }
+    logging::errors_only();
     mesh.stop().await;
     told
 }
 
-async fn tell(options: &Options, mesh: &Mesh, story: &Story, dir: &Path) -> Result<(), DemoError> {
+/// The first request, and who may send the next.
+async fn tell(
+    options: &Options,
+    mesh: &Mesh,
+    story: &Story,
+    dir: &Path,
+) -> Result<(Client, Vec<String>), DemoError> {
     let user = mesh.user("demo", "1.00").await?;
     let client = mesh.client(0, &user.api_key);
-    let slugs = mesh.providers_listed(&client, LISTED_WITHIN).await?;
+    let slugs = match (mesh.providers_listed(&client, LISTED_WITHIN).await, &options.runtime_url) {
+        (Err(MeshError::TooLate { .. }), Some(url)) => {
+            let why = runtime::trouble(url, options.runtime_key.as_deref()).await;
+            return Err(DemoError::NoModels { url: url.clone(), why });
+        }
+        (listed, _) => listed?,
+    };
     story.begins(mesh, &client, &slugs, dir, options.runtime_url.is_none());
 
     let completion = ask(&client, &slugs, story).await?;
@@ -94,11 +126,7 @@ async fn tell(options: &Options, mesh: &Mesh, story: &Story, dir: &Path) -> Resu
     if options.json {
         println!("{:#}", document(&outcome, &client, &user));
     }
-    if !options.once {
-        story.stays_up(&client, &slugs);
-        signals::shutdown().await;
-    }
-    Ok(())
+    Ok((client, slugs))
 }
 
 /// The one streamed request. Its model is named without a provider: the gateway chooses.
@@ -152,8 +180,7 @@ fn plan(options: &Options, dir: &Path) -> Plan {
     (1..=options.providers).fold(Plan::new(dir).with_gateway("gateway", Some(http_listen)), |plan, number| {
         let mut provider = ProviderPlan::toy(&format!("provider-{number}"));
         if let Some(url) = &options.runtime_url {
-            let url = url.trim_end_matches('/').to_string();
-            let runtime = Runtime::At { url, key: options.runtime_key.clone() };
+            let runtime = Runtime::At { url: url.clone(), key: options.runtime_key.clone() };
             provider.portmans = vec![PortmanPlan { runtime, ..PortmanPlan::toy("local") }];
         }
         plan.with_provider(provider)

@@ -24,7 +24,8 @@ pub fn start(default: &str) {
     tracing_subscriber::registry().with(lines.with_filter(hushed)).with(filter).init();
 }
 
-/// From now on only errors: for a mesh that is being taken down, whose parts miss each other for good reason.
+/// From now on only errors, unless RUST_LOG asks for more: for parts that are being taken down together, and miss each
+/// other for good reason.
 pub fn errors_only() {
-    ERRORS_ONLY.store(true, Ordering::Relaxed);
+    ERRORS_ONLY.store(std::env::var_os("RUST_LOG").is_none(), Ordering::Relaxed);
 }

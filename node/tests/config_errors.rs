@@ -76,12 +76,44 @@ fn a_wrong_type_is_told_at_its_key() {
 }
 
 #[test]
+fn a_key_in_an_inline_table_is_named_with_all_its_tables() {
+    let runtime = |rest: &str| format!("runtime = {{ url = \"http://a:1/{{v1\", {rest} }}");
+    Mistake::in_example("provider", "runtime =", &runtime("slots = 0"))
+        .is_told("portman.runtime.slots", &["at least 1"]);
+    Mistake::in_example("provider", "runtime =", &runtime("slot = 1"))
+        .is_told("portman.runtime.slot", &["unknown field"]);
+    let prices = "prices = { big = { input_per_mtok = \"1\", output_per_mtok = \"2\" }, small = { input_per_mtok = 5 } }";
+    Mistake::in_example("provider", "least_payout =", prices)
+        .is_told("portman.prices.small.input_per_mtok", &["in quotes"]);
+}
+
+#[test]
+fn a_number_out_of_its_bounds_is_told_the_bounds() {
+    for number in ["-4", "99999999999"] {
+        Mistake::in_example("portman", "slots =", &format!("slots = {number}")).is_told(
+            "runtime.slots",
+            &[number, "a whole number from 0 to 4294967295", "write such a number"],
+        );
+    }
+    Mistake::in_example("gateway", "[gateway]", "[gateway]\nconnections_per_address = 0").error_says(&[
+        "`gateway.connections_per_address`",
+        "a whole number from 1",
+        "write such a number",
+    ]);
+    Mistake::in_example("gateway", "[gateway]", "[gateway]\nconnections_per_address = -4").error_says(&[
+        "`gateway.connections_per_address`",
+        "a whole number from 1",
+        "write such a number",
+    ]);
+}
+
+#[test]
 fn money_as_a_number_is_told_to_become_text() {
     Mistake::in_example("provider", "least_payout =", "least_payout = 0.5")
         .is_told("portman.least_payout", &["an amount such as \"0.50\" in quotes"]);
     let price = "price = { input_per_mtok = \"0.5O\", output_per_mtok = \"2.00\" }";
     Mistake::in_example("provider", "price =", price)
-        .is_told("portman.input_per_mtok", &["\"0.5O\" is not an amount", "such as 12.5"]);
+        .is_told("portman.price.input_per_mtok", &["\"0.5O\" is not an amount", "such as 12.5"]);
     Mistake::in_example("provider", "least_payout =", "least_payout = \"-1\"")
         .is_told("portman.least_payout", &["negative"]);
 }
@@ -99,6 +131,16 @@ fn a_bad_currency_id_or_address_says_how_to_write_it() {
         .is_told("provider.claim_every", &["such as 500ms, 30s"]);
     Mistake::in_example("portman", "labman_url =", "labman_url = \"http://127.0.0.1:8765\"")
         .is_told("labman_url", &["ws://host:port/"]);
+}
+
+#[test]
+fn a_runtime_s_url_is_told_apart_from_a_fep_s() {
+    Mistake::in_example("portman", "url =", "url = \"https://127.0.0.1:8000/v1\"")
+        .is_told("runtime.url", &["TLS", "local proxy", "http://127.0.0.1:8000/v1"]);
+    Mistake::in_example("portman", "url =", "url = \"127.0.0.1:8000\"")
+        .is_told("runtime.url", &["http://127.0.0.1:11434/v1"]);
+    Mistake::in_example("provider", "url = \"http", "url = \"https://portal.example\"")
+        .is_told("fep.url", &["http://127.0.0.1:8800"]);
 }
 
 #[test]

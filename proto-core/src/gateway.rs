@@ -200,7 +200,7 @@ impl Gateway {
     }
 
     pub(crate) fn finished(&mut self, cx: &mut Cx<'_>, mesh: &Mesh<'_>, stream: StreamId) {
-        if let Some((purpose, answer)) = self.calls.finished(stream) {
+        if let Some((purpose, answer)) = self.calls.finished(cx, stream) {
             return self.answered(cx, mesh, purpose, answer);
         }
         if let Some(id) = self.users.get(&stream).copied() {
@@ -215,7 +215,7 @@ impl Gateway {
     }
 
     pub(crate) fn reset(&mut self, cx: &mut Cx<'_>, mesh: &Mesh<'_>, stream: StreamId) {
-        if let Some((purpose, answer)) = self.calls.reset(stream) {
+        if let Some((purpose, answer)) = self.calls.reset(cx, stream) {
             return self.answered(cx, mesh, purpose, answer);
         }
         if let Some(id) = self.users.remove(&stream) {
@@ -289,6 +289,10 @@ impl Gateway {
             Purpose::Authorize(id) => self.authorized(cx, mesh, id, answer),
             Purpose::Settle(id) => self.settle.answered(cx, self.fep_id, id, answer),
         }
+        // Users may be few: its operator is to see soon when it is back.
+        if cx.feps.is_silent(&self.fep_url) && !self.due.is_set(Due::Describe) {
+            self.due.set(Due::Describe, cx.now.mono + DESCRIPTOR_RETRY, "ask the FEP whether it is back");
+        }
     }
 
     fn described(&mut self, cx: &mut Cx<'_>, answer: &Answer) {
@@ -298,8 +302,9 @@ impl Gateway {
         };
         match descriptor {
             Some(descriptor) if descriptor.fep_id == self.fep_id => {
-                cx.info(alloc::format!("paired with FEP {} at {}", self.fep_id, self.fep_url));
-                self.descriptor = Some(descriptor);
+                if self.descriptor.replace(descriptor).is_none() {
+                    cx.info(alloc::format!("paired with FEP {} at {}", self.fep_id, self.fep_url));
+                }
                 return;
             }
             Some(other) => cx.warn(alloc::format!(
@@ -308,7 +313,7 @@ impl Gateway {
                 other.fep_id,
                 self.fep_id
             )),
-            None => cx.debug(alloc::format!("the FEP at {} does not answer yet", self.fep_url)),
+            None => {}
         }
         self.due.set(Due::Describe, cx.now.mono + DESCRIPTOR_RETRY, "ask the FEP who it is");
     }

@@ -32,6 +32,8 @@ pub const LINKS: usize = 1024;
 pub const RECORDS: usize = 16 * 1024;
 /// Jobs a gateway has under way. A further request is answered 429.
 pub const GATEWAY_JOBS: usize = 4096;
+/// Requests that a FEP did not answer, and whose hold a gateway asks back in case it was made. Holds of further ones lapse.
+pub const GATEWAY_UNSURE: usize = 1024;
 /// Jobs a provider has under way or unsettled. A further stream is reset.
 pub const PROVIDER_JOBS: usize = 4096;
 /// Request bodies that a provider is being sent by one gateway, in bytes. A further one is answered BUSY.

@@ -206,7 +206,8 @@ impl ResetCode {
     }
 }
 
-/// Something a person may want to know: a line in the log. Never a prompt, a completion or a key.
+/// Something a person may want to know: a line in the log. Never a prompt, a completion or a key, nor another party's
+/// words, which may quote one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
     pub level: Level,

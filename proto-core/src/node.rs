@@ -5,6 +5,7 @@
 pub mod config;
 pub(crate) mod cx;
 pub(crate) mod fep;
+pub(crate) mod feps;
 pub(crate) mod loopback;
 
 mod admin;
@@ -15,6 +16,7 @@ use alloc::{format, string::String, vec::Vec};
 use admin::Admin;
 use clock::Clock;
 use cx::{Cx, Me, Owners, Room};
+use feps::Feps;
 use loopback::{Arrival, SELF_LINK};
 use serde::{Deserialize, Serialize};
 
@@ -24,7 +26,7 @@ use crate::http::Surface;
 use crate::identity::{Identity, NodeId};
 use crate::labnet::{self, Labnet};
 use crate::machine::{
-    Completion, Input, Level, LinkId, Machine, OpId, Outbox, Output, Peer, ResetCode, StreamId,
+    Completion, DownReason, Input, Level, LinkId, Machine, OpId, Outbox, Output, Peer, ResetCode, StreamId,
 };
 use crate::provider::{self, Provider};
 use crate::rng::Seed;
@@ -46,6 +48,7 @@ pub struct Node {
     config: config::Config,
     out: Outbox,
     owners: Owners,
+    feps: Feps,
     /// The write of this life's incarnation, until it is durable.
     being_born: Option<OpId>,
     clock: Clock,
@@ -71,7 +74,14 @@ struct Early {
 /// A `Cx` for one of the rooms: borrows what they share and nothing of theirs.
 macro_rules! cx {
     ($node:ident, $now:expr, $room:ident) => {
-        Cx { now: $now, me: &$node.me, room: Room::$room, out: &mut $node.out, owners: &mut $node.owners }
+        Cx {
+            now: $now,
+            me: &$node.me,
+            room: Room::$room,
+            out: &mut $node.out,
+            owners: &mut $node.owners,
+            feps: &mut $node.feps,
+        }
     };
 }
 
@@ -120,6 +130,7 @@ impl Node {
             provider,
             admin: Admin::new(now.mono),
             me,
+            feps: Feps::new(&config.feps),
             config,
             out: Outbox::default(),
             owners: Owners::default(),
@@ -283,7 +294,7 @@ impl Node {
         }
     }
 
-    fn link_down(&mut self, now: Now, link: LinkId) {
+    fn link_down(&mut self, now: Now, link: LinkId, reason: DownReason) {
         self.early.retain(|early| early.link != link);
         // First of all: who loses a stream now must not open another on the same link.
         self.labnet.link_down(&mut cx!(self, now, Labnet), link);
@@ -292,7 +303,7 @@ impl Node {
             self.reset(now, stream);
         }
         if let Some(provider) = &mut self.provider
-            && provider.link_down(&mut cx!(self, now, Provider), link)
+            && provider.link_down(&mut cx!(self, now, Provider), link, reason)
         {
             self.capability_changed(now);
         }
@@ -474,7 +485,7 @@ impl Machine for Node {
     fn handle(&mut self, now: Now, input: Input<'_>) {
         match input {
             Input::LinkUp { link, peer } => self.link_up(now, link, peer),
-            Input::LinkDown { link, reason: _ } => self.link_down(now, link),
+            Input::LinkDown { link, reason } => self.link_down(now, link, reason),
             Input::Opened { stream, link } => self.opened(now, stream, link),
             Input::Request { stream, surface: Surface::Admin, head } => {
                 self.admin_request(now, stream, &head)

@@ -27,7 +27,7 @@ use sockets::Sockets;
 use crate::gateway::Tell;
 use crate::http::ResponseHead;
 use crate::identity::{FepId, NodeId};
-use crate::machine::{Completion, LinkId, OpId, StreamId};
+use crate::machine::{Completion, DownReason, LinkId, OpId, StreamId};
 use crate::node::config;
 use crate::node::cx::Cx;
 use crate::rng::Stream;
@@ -109,13 +109,13 @@ impl Provider {
     }
 
     /// A link went down. True: the models served have changed.
-    pub(crate) fn link_down(&mut self, cx: &mut Cx<'_>, link: LinkId) -> bool {
+    pub(crate) fn link_down(&mut self, cx: &mut Cx<'_>, link: LinkId, reason: DownReason) -> bool {
         let lost: Vec<StreamId> =
             self.running.range((link, 0)..=(link, u64::MAX)).map(|(_, stream)| *stream).collect();
         for stream in lost {
             self.portman_failed(cx, stream, "its Portman was lost");
         }
-        self.sockets.link_down(cx, link)
+        self.sockets.link_down(cx, link, reason)
     }
 
     /// A stream was opened to us: by a gateway, or by a Portman.

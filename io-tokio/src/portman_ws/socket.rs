@@ -220,6 +220,8 @@ impl Over {
                 let code = u16::from(frame.code);
                 if code == u16::from(CloseCode::Normal) {
                     incoming.finished().await;
+                } else if code == u16::from(CloseCode::Restart) {
+                    tracing::debug!(link = link.0, "the other end of a Portman socket stops or restarts");
                 } else if let Some(code) = code.checked_sub(RESET_BASE) {
                     incoming.reset(ResetCode::from_u32(code.into())).await;
                 } else {

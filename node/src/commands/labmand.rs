@@ -10,7 +10,7 @@ use labman_proto_core::toy;
 
 use super::{until_stopped, write_config};
 use crate::daemon::{DataDir, Labmand, Toy};
-use crate::{config, demo, init};
+use crate::{config, demo, init, logging};
 
 /// A node of the labman mesh: gateway, provider, or both
 #[derive(Parser, Debug)]
@@ -137,6 +137,9 @@ async fn serve(at: ConfigPath, journal: Option<PathBuf>) -> Result<(), String> {
         tracing::info!("Portmans attach at ws://{addr}/");
     }
     let ended = until_stopped("labmand", labmand.failed()).await;
+    if ended.is_ok() {
+        logging::errors_only();
+    }
     labmand.stop().await;
     ended
 }

@@ -67,24 +67,26 @@ impl Source {
         }))
     }
 
-    /// The key a span belongs to: the span itself where it is one, else the key left of its `=`, under its table.
+    /// The key a span belongs to: the span itself where it is one, else the key left of its `=`, under its table and the
+    /// inline tables around it.
     fn key(&self, before: &str, line_start: usize, at: Range<usize>) -> String {
         let spanned = self.text.get(at.clone()).unwrap_or_default();
         let after = self.text.get(at.end..).unwrap_or_default();
         if spanned.starts_with('[') && !after.trim_start().starts_with('=') && is_header(spanned) {
             return header_name(spanned).to_string();
         }
-        let own = if after.trim_start_matches([' ', '\t']).starts_with('=') {
-            spanned
+        let (mut keys, value_of) = around(before.get(line_start..).unwrap_or_default());
+        if after.trim_start_matches([' ', '\t']).starts_with('=') {
+            keys.push(spanned);
         } else {
-            let left = before.get(line_start..).unwrap_or_default();
-            left.rfind('=').map_or("", |end| last_word(&left[..end]))
-        };
+            keys.extend(value_of);
+        }
+        let own = keys.join(".");
         let table = before.lines().rev().map(str::trim).find(|line| is_header(line)).map(header_name);
         match (table, own) {
             (Some(table), own) if !own.is_empty() => format!("{table}.{own}"),
             (Some(table), _) => table.to_string(),
-            (None, own) => own.to_string(),
+            (None, own) => own,
         }
     }
 }
@@ -97,18 +99,48 @@ fn header_name(line: &str) -> &str {
     line.split('#').next().unwrap_or_default().trim().trim_matches(['[', ']'])
 }
 
+/// The inline tables that a line's beginning leaves open, by their keys, and the key whose value comes next.
+fn around(left: &str) -> (Vec<&str>, Option<&str>) {
+    let (mut open, mut key, mut quote) = (Vec::new(), None, None);
+    for (at, c) in left.char_indices() {
+        match (quote, c) {
+            (Some(end), c) if c == end => quote = None,
+            (Some(_), _) => {}
+            (None, '"' | '\'') => quote = Some(c),
+            (None, '=') => key = Some(last_word(&left[..at])),
+            (None, '{') => open.push(key.take().unwrap_or_default()),
+            (None, '}') => key = open.pop(),
+            (None, ',') => key = None,
+            (None, _) => {}
+        }
+    }
+    (open, key)
+}
+
 fn last_word(text: &str) -> &str {
     text.trim_end().rsplit([' ', '\t', '{', ',']).next().unwrap_or_default()
 }
 
+/// What a person calls the numbers that a field may have. The longer name first where one ends another.
+const NUMBERS: [(&str, &str); 3] = [
+    ("expected a nonzero usize", "expected a whole number from 1"),
+    ("expected usize", "expected a whole number from 1"),
+    ("expected u32", "expected a whole number from 0 to 4294967295"),
+];
+
 /// The parser's own messages say what is wrong, not what to do.
 fn with_remedy(message: &str) -> String {
+    let message = NUMBERS.iter().fold(message.to_string(), |message, (name, said)| {
+        message.strip_suffix(name).map(|rest| format!("{rest}{said}")).unwrap_or(message)
+    });
     let remedy = if message.starts_with("unknown field") {
         "; remove it or correct its spelling"
     } else if message.starts_with("missing field") {
         "; add it"
     } else if message.starts_with("invalid type") {
         "; write the value in the type it expects"
+    } else if message.starts_with("invalid value: integer") {
+        "; write such a number"
     } else {
         ""
     };

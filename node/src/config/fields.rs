@@ -31,6 +31,10 @@ pub(super) struct HostPort(pub(super) String);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct HttpUrl(pub(super) String);
 
+/// `http://host:port/v1`: where an OpenAI-compatible runtime is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct RuntimeUrl(pub(super) String);
+
 /// Prices in currency units, tokens by the million.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -133,17 +137,38 @@ impl FromStr for HttpUrl {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let rest = text.strip_prefix("http://").unwrap_or_default();
-        let host = rest.split('/').next().unwrap_or_default();
         let wrong = || {
             format!(
                 "{text:?} is not a URL that can be asked; write http://host:port, such as http://127.0.0.1:8800"
             )
         };
-        (!host.is_empty() && !text.contains(char::is_whitespace))
-            .then(|| Self(text.trim_end_matches('/').to_string()))
-            .ok_or_else(wrong)
+        plain_http(text).map(Self).ok_or_else(wrong)
     }
+}
+
+impl FromStr for RuntimeUrl {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || match text.starts_with("https://") {
+            true => format!(
+                "{text:?} has TLS, which Portmans do not speak; put a local proxy before that runtime and write the \
+                 proxy's URL, such as http://127.0.0.1:8000/v1"
+            ),
+            false => format!(
+                "{text:?} is not a runtime's URL; write http://host:port and its path, such as \
+                 http://127.0.0.1:11434/v1"
+            ),
+        };
+        plain_http(text).map(Self).ok_or_else(wrong)
+    }
+}
+
+/// A URL of plain HTTP with a host, without its last slashes.
+fn plain_http(text: &str) -> Option<String> {
+    let host = text.strip_prefix("http://")?.split('/').next()?;
+    let fits = !host.is_empty() && !text.contains(char::is_whitespace);
+    fits.then(|| text.trim_end_matches('/').to_string())
 }
 
 /// Reads a field from TOML text; a number where text belongs is told to put it in quotes.
@@ -180,4 +205,5 @@ from_text! {
     Listen: "an address such as \"127.0.0.1:8080\"",
     HostPort: "an address such as \"gateway.example:7700\"",
     HttpUrl: "a URL such as \"http://127.0.0.1:8800\"",
+    RuntimeUrl: "a URL such as \"http://127.0.0.1:11434/v1\"",
 }

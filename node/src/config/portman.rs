@@ -7,7 +7,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::error::Source;
-use super::fields::HttpUrl;
+use super::fields::RuntimeUrl;
 use super::{ConfigError, read};
 
 /// Long enough that nobody guesses it.
@@ -27,7 +27,7 @@ struct File {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Runtime {
-    url: HttpUrl,
+    url: RuntimeUrl,
     key: Option<String>,
     slots: Option<Spanned<u32>>,
     context_length: Option<u32>,

@@ -219,7 +219,7 @@ impl Gateway {
         match outcome {
             Ok(Step::Go) => {}
             Ok(Step::Ended(end)) => self.attempt_ended(cx, id, end),
-            Ok(Step::Refused(refusal)) => self.attempt_refused(cx, mesh, id, refusal),
+            Ok(Step::Refused(refusal)) => self.attempt_failed(cx, mesh, id, refusal, "it refused"),
             Err(reason) => {
                 cx.warn(format!("req_{id}: gave up on its provider: {reason}"));
                 self.attempt_lost(cx, mesh, id, "the provider broke the protocol");
@@ -236,7 +236,7 @@ impl Gateway {
         why: &'static str,
     ) {
         let refusal = Refusal { code: RefusalCode::RuntimeFailed, message: why.to_string() };
-        self.attempt_refused(cx, mesh, id, refusal);
+        self.attempt_failed(cx, mesh, id, refusal, why);
     }
 
     pub(super) fn no_progress(&mut self, cx: &mut Cx<'_>, mesh: &Mesh<'_>, id: RequestId) {
@@ -259,16 +259,19 @@ impl Gateway {
         }
     }
 
-    fn attempt_refused(&mut self, cx: &mut Cx<'_>, mesh: &Mesh<'_>, id: RequestId, refusal: Refusal) {
+    /// `why` is for the log, and our own: a refusal's message is for the user alone, whose words it may quote.
+    fn attempt_failed(
+        &mut self,
+        cx: &mut Cx<'_>,
+        mesh: &Mesh<'_>,
+        id: RequestId,
+        refusal: Refusal,
+        why: &'static str,
+    ) {
         let Some(job) = self.jobs.get_mut(&id) else { return };
         let State::Running(running) = &mut job.state else { return };
         let Some(attempt) = &running.current else { return };
-        cx.info(format!(
-            "req_{id}: {} did not serve: {:?}, {}",
-            attempt.slug,
-            refusal.code,
-            clip(&refusal.message)
-        ));
+        cx.info(format!("req_{id}: {} did not serve: {:?}, {why}", attempt.slug, refusal.code));
         if attempt.began {
             let message =
                 format!("The provider failed in the middle of its answer: {}", clip(&refusal.message));
@@ -289,6 +292,7 @@ impl Gateway {
 
     fn attempt_ended(&mut self, cx: &mut Cx<'_>, id: RequestId, end: ProxyEnd) {
         if let Some(broken) = end.broken {
+            cx.info(format!("req_{id}: its provider broke off: {:?}", broken.code));
             let message =
                 format!("The provider failed in the middle of its answer: {}", clip(&broken.message));
             return self.break_off(cx, id, "provider_failed", &message);

@@ -130,11 +130,16 @@ impl Gateway {
             Answer::Given(bytes) => bytes,
             Answer::Refused(refusal) => {
                 if refusal.code == PortalErrorCode::NotPaired {
-                    cx.warn(format!("the FEP refuses this gateway: {}", refusal.message));
+                    let me = cx.me.node_id;
+                    cx.warn(format!(
+                        "the FEP does not know this gateway: let it run `labman-fep gateway add {me}`"
+                    ));
                 }
                 return self.refuse(cx, id, &refused(&refusal));
             }
             Answer::Silent => {
+                // The hold may be made all the same, later: nobody will use it.
+                job.recorded = !self.settle.give_back(cx, self.fep_id, id);
                 let message =
                     "The front-end portal that keeps your account does not answer. Try again shortly.";
                 return self.refuse(cx, id, &ApiError::unavailable("fep_unavailable", message));

@@ -6,6 +6,9 @@
 //!                        ^ silent: again later                               ^ no link: when there is one
 //! ```
 //!
+//! A FEP that did not say whether it made a hold gets the report that nothing was delivered, until it says that the hold
+//! is gone, or that there is none and the request is too old to become one.
+//!
 //! A job that was under way when this gateway died is not reported: what was delivered is not known. Its hold lapses at
 //! the FEP.
 
@@ -16,19 +19,18 @@ use super::{Answer, Tell};
 use crate::economics::Counts;
 use crate::identity::{FepId, NodeId};
 use crate::labnet::conversation::Conversation;
-use crate::limits::{REDELIVER_FIRST, REDELIVER_LAST};
+use crate::limits::{CLOCK_SKEW, GATEWAY_UNSURE, REDELIVER_FIRST, REDELIVER_LAST};
 use crate::machine::{Completion, OpId, StreamId};
 use crate::node::cx::Cx;
 use crate::store::{BadRow, Snapshot};
-use crate::time::{Span, Time, Wake};
+use crate::time::{Span, Time, Wake, Wall};
 use crate::timers::Timers;
 use crate::wire::cbor::{self, Blob};
 use crate::wire::envelope::Kind;
-use crate::wire::ids::ReceiptId;
-use crate::wire::ids::{Hash, RequestId};
+use crate::wire::ids::{AuthId, Hash, ReceiptId, RequestId};
 use crate::wire::mesh::{ReceiptAck, ReceiptDelivery};
 use crate::wire::object::{Sealed, open};
-use crate::wire::portal::{JobAuthorization, Receipt, UsageReport};
+use crate::wire::portal::{JobAuthorization, PortalErrorCode, Receipt, UsageReport};
 
 /// A job that is over for its user.
 pub(super) struct Ended {
@@ -90,6 +92,20 @@ struct Open {
     pause: Span,
 }
 
+impl Open {
+    fn again(&mut self, cx: &Cx<'_>, id: RequestId, again: &mut Timers<RequestId>) {
+        again.set(id, cx.now.mono + self.pause, "report usage to the FEP again");
+        self.pause = self.pause.doubled().min(REDELIVER_LAST);
+    }
+
+    /// Whether a request for a hold that got no answer may still be taken by the FEP. By its clock, which may be behind
+    /// ours as far as a request may be old.
+    fn may_be_held_yet(&self, now: Wall) -> bool {
+        let patience = Span(2 * CLOCK_SKEW.0);
+        self.row.provider.is_none() && now <= Wall(self.row.since_ms) + patience
+    }
+}
+
 impl Settle {
     pub(super) fn new(snapshot: &Snapshot, now: Time) -> Result<Self, BadRow> {
         let mut settle = Self::default();
@@ -111,7 +127,7 @@ impl Settle {
 
     pub(super) fn begin(&mut self, cx: &mut Cx<'_>, ended: Ended) {
         let auth = &ended.auth.content;
-        let report = cx.me.seal(UsageReport {
+        let report = UsageReport {
             fep_id: auth.fep_id,
             auth_id: auth.auth_id,
             attempt: ended.attempt,
@@ -120,20 +136,51 @@ impl Settle {
             complete: ended.complete,
             transcript: ended.transcript,
             ended_ms: cx.now.wall.0,
-        });
+        };
+        self.report(cx, ended.id, report, ended.provider, ended.tail);
+    }
+
+    /// Frees the hold that a FEP may have made, or may yet make, for a request it did not answer. False: too many such
+    /// holds are being freed already.
+    pub(super) fn give_back(&mut self, cx: &mut Cx<'_>, fep_id: FepId, id: RequestId) -> bool {
+        if self.open.values().filter(|open_job| open_job.row.provider.is_none()).count() >= GATEWAY_UNSURE {
+            return false;
+        }
+        let report = UsageReport {
+            fep_id,
+            auth_id: AuthId::of(fep_id, cx.me.node_id, id),
+            attempt: None,
+            accepted: Counts::default(),
+            stated: Counts::default(),
+            complete: false,
+            transcript: Hash([0; 32]),
+            ended_ms: cx.now.wall.0,
+        };
+        self.report(cx, id, report, None, None);
+        true
+    }
+
+    fn report(
+        &mut self,
+        cx: &mut Cx<'_>,
+        id: RequestId,
+        report: UsageReport,
+        provider: Option<NodeId>,
+        tail: Option<Tail>,
+    ) {
         let row = JobRow {
             state: JobState::Ended,
             since_ms: cx.now.wall.0,
-            auth_id: Some(auth.auth_id),
-            provider: ended.provider,
-            report: Some(hex::encode(&report.bytes.0)),
+            auth_id: Some(report.auth_id),
+            provider,
+            report: Some(hex::encode(&cx.me.seal(report).bytes.0)),
             receipt: None,
         };
-        self.store(cx, ended.id, &row);
-        if let Some(tail) = &ended.tail {
-            self.tails.insert(tail.conversation.stream, ended.id);
+        self.store(cx, id, &row);
+        if let Some(tail) = &tail {
+            self.tails.insert(tail.conversation.stream, id);
         }
-        self.open.insert(ended.id, Open { row, receipt_id: None, tail: ended.tail, pause: REDELIVER_FIRST });
+        self.open.insert(id, Open { row, receipt_id: None, tail, pause: REDELIVER_FIRST });
     }
 
     /// Drops the row of a job that ended without a hold.
@@ -154,12 +201,16 @@ impl Settle {
     pub(super) fn answered(&mut self, cx: &mut Cx<'_>, fep_id: FepId, id: RequestId, answer: Answer) {
         let Some(open_job) = self.open.get_mut(&id) else { return };
         match answer {
-            Answer::Silent => {
-                self.again.set(id, cx.now.mono + open_job.pause, "report usage to the FEP again");
-                open_job.pause = open_job.pause.doubled().min(REDELIVER_LAST);
+            Answer::Silent => open_job.again(cx, id, &mut self.again),
+            Answer::Refused(refusal)
+                if refusal.code == PortalErrorCode::NotFound && open_job.may_be_held_yet(cx.now.wall) =>
+            {
+                open_job.again(cx, id, &mut self.again);
             }
+            // Its hold is gone, or never was.
+            Answer::Refused(_) if open_job.row.provider.is_none() => self.end(cx, id),
             Answer::Refused(refusal) => {
-                cx.warn(format!("req_{id}: the FEP refuses to settle it: {}", refusal.message));
+                cx.warn(format!("req_{id}: the FEP refuses to settle it: {:?}", refusal.code));
                 self.end(cx, id);
             }
             // Nothing was delivered, and nothing is held any more.
@@ -220,9 +271,8 @@ impl Settle {
             open_job.receipt_id == Some(ack.receipt_id) && open_job.row.provider == Some(from)
         });
         let Some(id) = acked.map(|(id, _)| *id) else { return };
-        if let Some(reason) = ack.refused {
-            let reason: String = reason.chars().take(256).collect();
-            cx.warn(format!("req_{id}: {from} refuses its receipt: {reason}"));
+        if ack.refused.is_some() {
+            cx.warn(format!("req_{id}: {from} refuses its receipt; that node's log says why"));
         }
         self.end(cx, id);
     }

@@ -13,7 +13,7 @@ use crate::labnet::Labnet;
 use crate::machine::{Completion, OpId, StreamId};
 use crate::provider::{CLAIMS, ClaimRow, Provider, RECEIPTS_PAID, ReceiptRow, show_claim, show_receipt};
 use crate::store::{Range, Table};
-use crate::time::Time;
+use crate::time::{Time, Wall};
 
 /// Rows of history an answer holds at most.
 const MOST_ROWS: usize = 1_000;
@@ -44,14 +44,15 @@ pub(super) struct Status<'a> {
 pub(super) struct Known {
     receipts: Vec<Value>,
     claims: Vec<Value>,
-    /// Jobs whose receipt has not come yet.
+    /// Jobs whose receipt has not come yet, and since when the first of them.
     awaited: usize,
+    awaited_since: Option<Wall>,
 }
 
 impl Known {
     pub(super) fn of(provider: &Option<Provider>) -> Self {
         let Some(provider) = provider else {
-            return Self { receipts: Vec::new(), claims: Vec::new(), awaited: 0 };
+            return Self { receipts: Vec::new(), claims: Vec::new(), awaited: 0, awaited_since: None };
         };
         let mut receipts: Vec<&ReceiptRow> = provider.receipts().open().collect();
         receipts.sort_by_key(|row| core::cmp::Reverse(row.issued_ms()));
@@ -59,6 +60,7 @@ impl Known {
             receipts: receipts.into_iter().map(show_receipt).collect(),
             claims: provider.claims().open().map(show_claim).collect(),
             awaited: provider.receipts().counts().3,
+            awaited_since: provider.receipts().awaited_since(),
         }
     }
 }
@@ -94,7 +96,7 @@ impl Admin {
     }
 
     fn read(&mut self, cx: &mut Cx<'_>, stream: StreamId, table: Table, limit: usize) {
-        let range = Range { table, from: String::new(), to: "~".into(), limit: limit as u32 };
+        let range = Range { table, from: String::new(), to: "~".into(), limit: MOST_ROWS as u32 };
         let op = cx.read(range);
         self.reading.insert(op, Reading { stream, table, limit });
     }
@@ -118,8 +120,13 @@ impl Admin {
                 row.parse::<ClaimRow>(table).ok().as_ref().map(show_claim)
             }
         });
+        // Of what was read: a history may have more rows than that.
+        let more = (open.len() + rows.len()).saturating_sub(limit);
         let all: Vec<Value> = open.iter().cloned().chain(history).take(limit).collect();
-        answer(cx, stream, 200, &json!({ name: all, "awaited": known.awaited }));
+        let awaited_for = known.awaited_since.map(|since| cx.now.wall.0.saturating_sub(since.0));
+        let body =
+            json!({ name: all, "more": more, "awaited": known.awaited, "awaited_for_ms": awaited_for });
+        answer(cx, stream, 200, &body);
     }
 
     fn status(&self, cx: &Cx<'_>, status: &Status<'_>) -> Value {
@@ -154,6 +161,7 @@ impl Admin {
             "uptime_ms": (cx.now.mono - self.started).as_millis(),
             "roles": { "gateway": status.gateway.is_some(), "provider": status.provider.is_some() },
             "fep_answers": status.gateway.map(Gateway::fep_answers),
+            "feps": cx.feps.show(cx.now.mono),
             "links": links.collect::<Vec<_>>(),
             "peers": peers.collect::<Vec<_>>(),
             "models": models.collect::<Vec<_>>(),

@@ -6,9 +6,10 @@ use alloc::{collections::BTreeMap, string::String, vec::Vec};
 use crate::http::{RequestHead, ResponseHead};
 use crate::identity::{Identity, Network, NodeId};
 use crate::machine::{Level, LinkId, OpId, Outbox, ResetCode, StreamId, Target};
+use crate::node::feps::Feps;
 use crate::node::loopback::{Arrival, Loopback, SELF_LINK};
 use crate::store::{Range, Write};
-use crate::time::{Now, Span};
+use crate::time::{Now, Span, Time};
 use crate::wire::envelope::{Header, Kind, SignedFrame};
 use crate::wire::object::{Object, Sealed, seal};
 
@@ -127,6 +128,7 @@ pub(crate) struct Cx<'a> {
     pub(crate) room: Room,
     pub(crate) out: &'a mut Outbox,
     pub(crate) owners: &'a mut Owners,
+    pub(crate) feps: &'a mut Feps,
 }
 
 impl Cx<'_> {
@@ -204,6 +206,13 @@ impl Cx<'_> {
         let op = self.out.dial(target);
         self.owners.ops.insert(op, self.room);
         op
+    }
+
+    /// A call to the FEP there ended: did it answer?
+    pub(crate) fn fep_called(&mut self, url: &str, called: Time, answered: bool) {
+        if let Some((level, text)) = self.feps.called(self.now, url, called, answered) {
+            self.out.event(level, self.room.name(), text);
+        }
     }
 
     pub(crate) fn info(&mut self, text: impl Into<String>) {

@@ -1,6 +1,6 @@
 //! Calls to a Front-End Portal, each with a deadline. `K` says what a call was for.
 
-use alloc::{collections::BTreeMap, vec::Vec};
+use alloc::{collections::BTreeMap, string::String, vec::Vec};
 
 use crate::http::{Body, RequestHead, ResponseHead};
 use crate::limits::{FEP_ANSWER, HTTP_ANSWER};
@@ -26,6 +26,8 @@ pub(crate) struct FepCalls<K> {
 
 struct Call<K> {
     purpose: K,
+    url: String,
+    began: Time,
     status: u16,
     body: Body,
 }
@@ -43,12 +45,12 @@ impl<K> FepCalls<K> {
             .with("content-type", OBJECT_TYPE)
             .with("content-length", &alloc::format!("{}", object.len()));
         let stream = cx.request(url, head, object.to_vec());
-        self.began(cx.now.mono, purpose, stream);
+        self.began(cx.now.mono, purpose, url, stream);
     }
 
     pub(crate) fn get(&mut self, cx: &mut Cx<'_>, purpose: K, url: &str, path: &str) {
         let stream = cx.request(url, RequestHead::new("GET", path), Vec::new());
-        self.began(cx.now.mono, purpose, stream);
+        self.began(cx.now.mono, purpose, url, stream);
     }
 
     pub(crate) fn response(&mut self, stream: StreamId, head: &ResponseHead) {
@@ -68,23 +70,25 @@ impl<K> FepCalls<K> {
         true
     }
 
-    pub(crate) fn finished(&mut self, stream: StreamId) -> Option<(K, Answer)> {
+    pub(crate) fn finished(&mut self, cx: &mut Cx<'_>, stream: StreamId) -> Option<(K, Answer)> {
         let mut call = self.ended(stream)?;
         let body = call.body.take();
-        let answer = match call.status {
-            200..300 => Answer::Given(body),
-            // Without a reason of the FEP's own it is somebody in between who speaks, and nothing is final.
-            400..500 => match serde_json::from_slice::<PortalError>(&body) {
-                Ok(refusal) => Answer::Refused(refusal.error),
-                Err(_) => Answer::Silent,
-            },
-            _ => Answer::Silent,
+        // Without a reason of the FEP's own it is somebody in between who speaks, and nothing is final.
+        let refusal = serde_json::from_slice::<PortalError>(&body).ok();
+        let (heard, answer) = match (call.status, refusal) {
+            (200..300, _) => (true, Answer::Given(body)),
+            (400..500, Some(refusal)) => (true, Answer::Refused(refusal.error)),
+            (500..600, Some(_)) => (true, Answer::Silent),
+            _ => (false, Answer::Silent),
         };
+        cx.fep_called(&call.url, call.began, heard);
         Some((call.purpose, answer))
     }
 
-    pub(crate) fn reset(&mut self, stream: StreamId) -> Option<(K, Answer)> {
-        self.ended(stream).map(|call| (call.purpose, Answer::Silent))
+    pub(crate) fn reset(&mut self, cx: &mut Cx<'_>, stream: StreamId) -> Option<(K, Answer)> {
+        let call = self.ended(stream)?;
+        cx.fep_called(&call.url, call.began, false);
+        Some((call.purpose, Answer::Silent))
     }
 
     /// Calls whose deadline has passed.
@@ -92,7 +96,7 @@ impl<K> FepCalls<K> {
         let mut answers = Vec::new();
         while let Some(stream) = self.due.expired(cx.now.mono) {
             cx.reset(stream, ResetCode::Cancelled);
-            answers.extend(self.reset(stream));
+            answers.extend(self.reset(cx, stream));
         }
         answers
     }
@@ -101,8 +105,9 @@ impl<K> FepCalls<K> {
         self.due.next()
     }
 
-    fn began(&mut self, now: Time, purpose: K, stream: StreamId) {
-        self.calls.insert(stream, Call { purpose, status: 0, body: Body::up_to(HTTP_ANSWER) });
+    fn began(&mut self, now: Time, purpose: K, url: &str, stream: StreamId) {
+        let (url, body) = (url.into(), Body::up_to(HTTP_ANSWER));
+        self.calls.insert(stream, Call { purpose, url, began: now, status: 0, body });
         self.due.set(stream, now + FEP_ANSWER, "a FEP's answer");
     }
 

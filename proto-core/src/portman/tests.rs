@@ -166,6 +166,42 @@ fn a_runtime_s_refusal_reaches_the_labman_in_its_own_words() {
 }
 
 #[test]
+fn what_a_runtime_quotes_of_a_request_is_told_to_the_labman_and_never_logged() {
+    const CANARY: &str = "MY SECRET TEXT 1234";
+    let refused = format!(r#"{{"error":{{"message":"invalid type: string {CANARY}, expected f64"}}}}"#);
+    for (status, body) in [
+        (400, refused.clone()),
+        (422, format!(r#"{{"detail":[{{"msg":"{CANARY}"}}]}}"#)),
+        (500, refused.clone()),
+        (503, format!("<html>{CANARY}")),
+        (200, format!("data: {refused}\n\n")),
+        (200, format!("data: {CANARY}\n\n")),
+        (200, format!("{CANARY}\n\n")),
+        (200, text(CANARY)),
+    ] {
+        let mut rig = Rig::with_model();
+        rig.labman_says(&ToPortman::Start {
+            job: 1,
+            model: "tiny".into(),
+            body: json!({ "temperature": CANARY, "messages": [{ "role": "user", "content": CANARY }] }),
+            credit: STREAM_WINDOW,
+        });
+        rig.answers(status);
+        rig.sends(&body);
+        rig.breaks();
+        let said = rig.said();
+        assert!(matches!(said.last(), Some(FromPortman::Failed { .. })), "{status} {body}: {said:?}");
+        if body.contains(&refused) {
+            assert!(format!("{said:?}").contains(CANARY), "{said:?}");
+        }
+        rig.labman_sends(format!("{{\"type\":\"{CANARY}\"}}\n").as_bytes());
+        assert!(!rig.closed.is_empty());
+        assert!(!rig.events.is_empty());
+        assert!(!rig.events.iter().any(|event| event.text.contains(CANARY)), "{:?}", rig.events);
+    }
+}
+
+#[test]
 fn what_a_runtime_must_not_stream_ends_the_job_and_the_exchange() {
     let long = text(&"x".repeat(STREAM_WINDOW as usize));
     for (sent, message) in [

@@ -112,13 +112,13 @@ impl Claims {
     }
 
     pub(super) fn finished(&mut self, cx: &mut Cx<'_>, receipts: &mut Receipts, stream: StreamId) -> bool {
-        let Some((claim, answer)) = self.calls.finished(stream) else { return false };
+        let Some((claim, answer)) = self.calls.finished(cx, stream) else { return false };
         self.answered(cx, receipts, claim, answer);
         true
     }
 
     pub(super) fn reset(&mut self, cx: &mut Cx<'_>, stream: StreamId) -> bool {
-        let Some((claim, _)) = self.calls.reset(stream) else { return false };
+        let Some((claim, _)) = self.calls.reset(cx, stream) else { return false };
         self.again(cx.now.mono, claim);
         true
     }
@@ -253,7 +253,7 @@ impl Claims {
             Answer::Silent => self.again(cx.now.mono, claim),
             Answer::Refused(refusal) => {
                 // Nothing was said of its lines: they may be claimed anew.
-                cx.warn(alloc::format!("claim {claim} was refused: {}", refusal.message));
+                cx.warn(alloc::format!("claim {claim} was refused by its FEP: {:?}", refusal.code));
                 row.state = ClaimState::Rejected;
                 self.decided(cx, receipts, claim, |_| Line::Open);
             }
@@ -319,7 +319,9 @@ impl Claims {
                     receipts.paid += 1;
                 }
                 Line::Disputed(reason) => {
-                    cx.warn(alloc::format!("receipt {id} was not paid: {reason}"));
+                    cx.warn(alloc::format!(
+                        "receipt {id} was not paid: `labman-cli receipts --json` has the FEP's reason"
+                    ));
                     receipt.state = ReceiptState::Disputed;
                     receipt.rejected = Some(reason);
                 }

@@ -84,6 +84,12 @@ impl Receipts {
         (in_state(ReceiptState::Unclaimed), in_state(ReceiptState::InClaim), self.paid, missing)
     }
 
+    /// When the oldest job was authorised whose receipt is missing.
+    pub(crate) fn awaited_since(&self) -> Option<Wall> {
+        let awaited = self.used.values().filter(|row| row.receipt == Owed::Awaited);
+        awaited.map(|row| Wall(row.auth.issued_ms)).min()
+    }
+
     pub(super) fn has_used(&self, key: AuthKey) -> bool {
         self.used.contains_key(&key)
     }

@@ -4,7 +4,7 @@ use alloc::{collections::BTreeMap, string::String, string::ToString, vec::Vec};
 
 use crate::http::Lines;
 use crate::limits::{LINE, PORTMAN_MODEL_ID, PORTMAN_MODELS};
-use crate::machine::{LinkId, StreamId};
+use crate::machine::{DownReason, LinkId, StreamId};
 use crate::node::config;
 use crate::node::cx::Cx;
 use crate::wire::portman::{FromPortman, Model, ToPortman};
@@ -68,12 +68,21 @@ impl Sockets {
         }
     }
 
-    pub(super) fn link_down(&mut self, cx: &mut Cx<'_>, link: LinkId) -> bool {
+    pub(super) fn link_down(&mut self, cx: &mut Cx<'_>, link: LinkId, reason: DownReason) -> bool {
         let Some(socket) = self.sockets.remove(&link) else { return false };
         if let Some(stream) = socket.stream {
             self.streams.remove(&stream);
         }
-        cx.warn(alloc::format!("Portman {:?} is gone", socket.ep));
+        match reason {
+            // It was stopped, or we closed it and have said why.
+            DownReason::Closed => cx.info(alloc::format!("Portman {:?} is detached", socket.ep)),
+            DownReason::TimedOut | DownReason::Failed => {
+                cx.warn(alloc::format!(
+                    "Portman {:?} is gone: see that it runs and reaches this node",
+                    socket.ep
+                ));
+            }
+        }
         !socket.models.is_empty()
     }
 
@@ -101,8 +110,11 @@ impl Sockets {
         for line in lines.iter().filter(|line| !line.is_empty()) {
             match serde_json::from_slice(line) {
                 Ok(message) => messages.push((link, message)),
-                Err(error) => {
-                    cx.warn(alloc::format!("Portman {:?} said something unknown: {error}", socket.ep));
+                Err(_) => {
+                    cx.warn(alloc::format!(
+                        "Portman {:?} said something unknown: run the same version there as here",
+                        socket.ep
+                    ));
                     cx.out.close(link, "an unknown message");
                     break;
                 }

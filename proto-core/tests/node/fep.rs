@@ -7,7 +7,7 @@ use labman_proto_core::wire::ids::{AuthId, Hash, PayoutId, ReceiptId};
 use labman_proto_core::wire::object::{self, Sealed};
 use labman_proto_core::wire::portal::{
     Attempt, AuthorizeRequest, Claim, ClaimDecision, Descriptor, JobAuthorization, Offer, Payout, Receipt,
-    UsageReport, Verdict, key_id,
+    RejectedLine, UsageReport, Verdict, key_id,
 };
 
 use super::rig::{FEP, identity, net, seal};
@@ -24,6 +24,8 @@ pub(crate) struct Fep {
     pub(crate) twist: Option<fn(&mut JobAuthorization)>,
     /// Changes a claim's decision before it is signed.
     pub(crate) decision: Option<fn(&mut ClaimDecision)>,
+    /// Why no receipt of a claim is paid, if none is.
+    pub(crate) rejects: Option<&'static str>,
     /// Who signs, if not the FEP.
     pub(crate) signer: Option<u8>,
     pub(crate) reports: Vec<UsageReport>,
@@ -89,6 +91,11 @@ impl Fep {
                 self.claims.push(claim.content.clone());
                 let provider = NodeId(claim.signer);
                 let mut decision = paid(&claim.content, provider);
+                if let Some(reason) = self.rejects {
+                    let rejected = |id: &ReceiptId| RejectedLine { receipt_id: *id, reason: reason.into() };
+                    decision.rejected = claim.content.receipts.iter().map(rejected).collect();
+                    (decision.verdict, decision.payout) = (Verdict::Rejected, None);
+                }
                 if let Some(twist) = self.decision {
                     twist(&mut decision);
                 }

@@ -1,7 +1,7 @@
 //! A provider whose gateway, Portman or store fails it: no work unpaid, nothing kept that could hurt it later.
 
 use labman_proto_core::limits::{FIRST_CHUNK, HTTP_BODY, JOB_TOTAL, SETTLE_MARGIN};
-use labman_proto_core::machine::ResetCode;
+use labman_proto_core::machine::{DownReason, ResetCode};
 use labman_proto_core::money::Micros;
 use labman_proto_core::time::Span;
 use labman_proto_core::wire::cbor::{self, Blob};
@@ -363,4 +363,17 @@ fn a_fep_s_clock_at_the_end_of_time_is_no_overflow() {
     shop.portman.say(&mut shop.rig, &failed);
     shop.rig.pass(Span::from_secs(120));
     assert_eq!(shop.rows(), 1);
+}
+
+#[test]
+fn a_portman_that_is_stopped_is_no_warning_and_one_that_is_lost_is() {
+    for (reason, words) in [
+        (DownReason::Closed, "is detached"),
+        (DownReason::Failed, "is gone"),
+        (DownReason::TimedOut, "is gone"),
+    ] {
+        let mut shop = shop();
+        shop.rig.link_lost(shop.portman.link, reason);
+        assert!(shop.rig.log.last().is_some_and(|line| line.contains(words)), "{:?}", shop.rig.log);
+    }
 }

@@ -2,6 +2,7 @@
 //! for byte, with keys of its own.
 
 mod fep;
+mod feps;
 mod gossip;
 
 mod peer;
@@ -13,6 +14,7 @@ mod rig;
 mod both;
 mod jobs;
 mod lies;
+mod logs;
 mod receipts;
 mod settling;
 #[path = "../rig/store.rs"]

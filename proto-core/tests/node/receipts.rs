@@ -222,3 +222,28 @@ fn a_claim_rejected_without_a_word_on_its_lines_leaves_them_to_be_claimed_again(
     shop.rig.pass(Span::from_secs(120));
     assert_eq!(shop.rig.disk.rows("receipts_paid").len(), 1);
 }
+
+#[test]
+fn a_list_of_receipts_says_how_many_it_leaves_out_and_since_when_one_is_missing() {
+    let (mut shop, order, stream) = delivered();
+    shop.rig.pass(Span::from_secs(90));
+    let answer = shop.rig.admin("/receipts?limit=1");
+    assert_eq!((answer["awaited"].as_u64(), answer["more"].as_u64()), (Some(1), Some(0)));
+    assert!(answer["awaited_for_ms"].as_u64().is_some_and(|ms| ms >= 90_000), "{answer}");
+    let receipt = order.receipt(&shop.rig, counts(10, 7));
+    shop.deliver(stream, FEP, &receipt);
+
+    let order = shop.order(2);
+    let stream = order.place(&mut shop.rig, &mut shop.gateway);
+    shop.portman.text(&mut shop.rig, 2, "seven tokens", counts(10, 7));
+    shop.portman.say(&mut shop.rig, &FromPortman::Done { job: 2, counts: counts(10, 7) });
+    shop.rig.hear(stream);
+    let receipt = order.receipt(&shop.rig, counts(10, 7));
+    shop.deliver(stream, FEP, &receipt);
+    let answer = shop.rig.admin("/receipts?limit=1");
+    assert_eq!((answer["awaited"].as_u64(), answer["more"].as_u64()), (Some(0), Some(1)), "{answer}");
+    assert!(answer["awaited_for_ms"].is_null(), "{answer}");
+    shop.rig.pass(Span::from_secs(60));
+    let answer = shop.rig.admin("/receipts?limit=1");
+    assert_eq!((&answer["receipts"][0]["state"], answer["more"].as_u64()), (&"paid".into(), Some(1)));
+}

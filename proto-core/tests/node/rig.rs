@@ -249,6 +249,10 @@ impl Rig {
     }
 
     pub(crate) fn link_down(&mut self, link: LinkId) {
+        self.link_lost(link, DownReason::Closed);
+    }
+
+    pub(crate) fn link_lost(&mut self, link: LinkId, reason: DownReason) {
         if self.links.remove(&link).is_none() {
             return;
         }
@@ -261,7 +265,7 @@ impl Rig {
         for stream in streams {
             self.reset(stream, ResetCode::Unreachable);
         }
-        self.handle(Input::LinkDown { link, reason: DownReason::Closed });
+        self.handle(Input::LinkDown { link, reason });
     }
 
     pub(crate) fn is_up(&self, link: LinkId) -> bool {

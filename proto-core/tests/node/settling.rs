@@ -1,5 +1,6 @@
 //! After a job: the report reaches the FEP and the receipt its provider, however often either is away.
 
+use labman_proto_core::limits::GATEWAY_UNSURE;
 use labman_proto_core::machine::{ResetCode, StreamId};
 use labman_proto_core::time::Span;
 use labman_proto_core::wire::cbor;
@@ -9,7 +10,7 @@ use labman_proto_core::wire::mesh::ReceiptAck;
 use labman_proto_core::wire::portal::Receipt;
 use serde_json::json;
 
-use super::lies::running;
+use super::lies::{SLUG, prompt, running};
 use super::peer::{Peer, Served, ack, counts, receipt_in};
 use super::rig::{OTHER, PEER, Rig, STRANGER};
 
@@ -166,4 +167,66 @@ fn a_job_that_was_under_way_when_the_gateway_died_is_not_reported() {
     rig.pass(Span::from_secs(60));
     assert!(rig.fep.reports.is_empty());
     assert_eq!(unsettled(&rig), 0);
+}
+
+/// A request that the FEP did not answer in time, and what the FEP says of its hold.
+fn given_up(says: Option<(u16, &str)>) -> Rig {
+    let mut rig = Rig::gateway();
+    let peer = Peer::serving(&mut rig, PEER, SLUG);
+    rig.fep.silent = vec!["/v1/authorize"];
+    rig.fep.says = says.map(|(status, code)| {
+        let refusal = json!({ "error": { "code": code, "message": "no" } });
+        ("/v1/usage", status, refusal.to_string().into_bytes())
+    });
+    let user = rig.ask(&prompt(true));
+    rig.pass(Span::from_secs(5));
+    assert_eq!(rig.status(user), Some(503));
+    assert!(peer.jobs(&mut rig).is_empty());
+    rig
+}
+
+#[test]
+fn a_hold_made_after_the_gateway_gave_up_is_given_back() {
+    let mut rig = given_up(Some((404, "not_found")));
+    rig.pass(Span::from_secs(100));
+    let before = rig.fep.reports.len();
+    assert!((3..20).contains(&before), "{before} reports");
+    rig.restart();
+    rig.pass(Span::from_secs(60));
+    assert_eq!(unsettled(&rig), 1);
+    // Now it is there.
+    rig.fep.says = None;
+    rig.pass(Span::from_secs(30));
+    assert_eq!(unsettled(&rig), 0);
+    let reports = &rig.fep.reports;
+    assert!(reports.len() > before && reports.windows(2).all(|pair| pair[0] == pair[1]));
+    assert_eq!((reports[0].attempt, reports[0].complete), (None, false));
+    let asked = reports.len();
+    rig.pass(Span::from_secs(600));
+    assert_eq!(rig.fep.reports.len(), asked);
+}
+
+#[test]
+fn a_request_that_is_too_old_to_become_a_hold_is_forgotten() {
+    let mut rig = given_up(Some((404, "not_found")));
+    rig.pass(Span::from_secs(200));
+    assert_eq!(unsettled(&rig), 1);
+    rig.pass(Span::from_secs(100));
+    assert_eq!(unsettled(&rig), 0);
+    assert!(given_up(Some((409, "conflict"))).disk.rows("gateway_jobs").is_empty(), "it has lapsed");
+}
+
+#[test]
+fn holds_that_may_be_there_are_asked_back_up_to_a_bound() {
+    let mut rig = Rig::gateway();
+    Peer::serving(&mut rig, PEER, SLUG);
+    rig.fep.silent = vec!["/v1/authorize", "/v1/usage"];
+    for _ in 0..GATEWAY_UNSURE + 10 {
+        rig.ask(&prompt(true));
+    }
+    rig.pass(Span::from_secs(5));
+    assert_eq!(unsettled(&rig), GATEWAY_UNSURE);
+    let user = rig.ask(&prompt(true));
+    rig.pass(Span::from_secs(5));
+    assert_eq!(rig.status(user), Some(503), "the gateway is not full of them");
 }

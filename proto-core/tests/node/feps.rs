@@ -1,0 +1,87 @@
+//! A FEP that is away is told to the operator: in the log once, and in the status for as long as it lasts.
+
+use labman_proto_core::time::Span;
+use serde_json::Value;
+
+use super::lies::{SLUG, prompt};
+use super::peer::{Peer, counts};
+use super::portman::{Portman, model};
+use super::rig::{PEER, Rig, both_config, gateway_config, provider_config};
+use labman_proto_core::wire::portman::FromPortman;
+
+const ALL: [&str; 4] = ["/v1/descriptor", "/v1/authorize", "/v1/usage", "/v1/claims"];
+
+fn told(rig: &Rig, words: &str) -> usize {
+    rig.log.iter().filter(|line| line.contains("http://fep") && line.contains(words)).count()
+}
+
+fn state(rig: &mut Rig) -> Value {
+    rig.admin("/status")["feps"][0]["state"].clone()
+}
+
+#[test]
+fn a_fep_that_stops_answering_is_told_once_and_so_is_its_return() {
+    let mut rig = Rig::new(gateway_config());
+    Peer::serving(&mut rig, PEER, SLUG);
+    assert_eq!(state(&mut rig), "answering");
+    rig.fep.silent = ALL.to_vec();
+    for _ in 0..3 {
+        rig.ask(&prompt(true));
+        rig.pass(Span::from_secs(60));
+    }
+    assert_eq!((told(&rig, "does not answer"), told(&rig, "answers again")), (1, 0), "{:?}", rig.log);
+    let status = rig.admin("/status");
+    assert_eq!(status["feps"][0]["state"], "not answering");
+    assert_eq!(status["feps"][0]["url"], "http://fep");
+    assert!(status["feps"][0]["for_ms"].as_u64().is_some_and(|ms| ms > 160_000), "{status}");
+    // Nobody asks meanwhile.
+    rig.fep.silent.clear();
+    rig.pass(Span::from_secs(60));
+    assert_eq!((told(&rig, "does not answer"), told(&rig, "answers again")), (1, 1), "{:?}", rig.log);
+    assert_eq!(state(&mut rig), "answering");
+}
+
+#[test]
+fn a_fep_that_was_never_there_is_told_too() {
+    let mut rig = Rig::unborn(gateway_config());
+    rig.fep.silent = ALL.to_vec();
+    rig.release_store();
+    rig.fire();
+    rig.pass(Span::from_secs(60));
+    assert_eq!(told(&rig, "does not answer"), 1, "{:?}", rig.log);
+    rig.fep.silent.clear();
+    rig.pass(Span::from_secs(60));
+    assert_eq!((told(&rig, "answers again"), told(&rig, "paired")), (1, 1), "{:?}", rig.log);
+}
+
+#[test]
+fn a_provider_learns_of_its_fep_with_its_first_claim() {
+    let mut rig = Rig::new(provider_config());
+    rig.pass(Span::from_secs(60));
+    assert_eq!(state(&mut rig), "unknown");
+
+    let mut rig = Rig::new(both_config());
+    let portman = Portman::attach(&mut rig, vec![model("toy", 1)]);
+    rig.ask(&prompt(true));
+    portman.text(&mut rig, 1, "hello", counts(10, 2));
+    portman.say(&mut rig, &FromPortman::Done { job: 1, counts: counts(10, 2) });
+    rig.fep.silent = ALL.to_vec();
+    rig.pass(Span::from_secs(30));
+    assert_eq!(told(&rig, "does not answer"), 1, "{:?}", rig.log);
+}
+
+#[test]
+fn a_fep_that_says_no_answers() {
+    let mut rig = Rig::new(gateway_config());
+    Peer::serving(&mut rig, PEER, SLUG);
+    for (status, code) in [(401, "invalid_api_key"), (503, "unavailable")] {
+        let refusal = serde_json::json!({ "error": { "code": code, "message": "no" } });
+        rig.fep.says = Some(("/v1/authorize", status, refusal.to_string().into_bytes()));
+        rig.ask(&prompt(true));
+        assert_eq!(state(&mut rig), "answering", "{status}");
+    }
+    rig.fep.silent = vec!["/v1/usage"];
+    rig.fep.says = Some(("/v1/authorize", 502, b"<html>".to_vec()));
+    rig.ask(&prompt(true));
+    assert_eq!(state(&mut rig), "not answering", "somebody in between speaks");
+}
