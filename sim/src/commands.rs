@@ -6,6 +6,7 @@ mod replay;
 mod run;
 mod shrink;
 mod sweep;
+mod trace;
 
 use std::io::Write;
 use std::path::Path;
@@ -27,6 +28,8 @@ enum Command {
     Replay(replay::Args),
     /// Run scenario files, and fail if a check or an expectation does
     Run(run::Args),
+    /// Print what happened in a run, as `run --trace` wrote it: all, one host's part, or one job's way
+    Trace(trace::Args),
     /// Run worlds drawn from seeds, with faults, and fail if a check does or a fault never bit
     Fuzz(fuzz::Args),
     /// Find the smallest scenario that still fails as a seed of `fuzz` does
@@ -45,6 +48,7 @@ impl Cli {
         let outcome = match self.command {
             Command::Replay(args) => args.execute(),
             Command::Run(args) => args.execute(),
+            Command::Trace(args) => args.execute(),
             Command::Fuzz(args) => args.execute(),
             Command::Shrink(args) => args.execute(),
             Command::Sweep(args) => args.execute(),

@@ -28,6 +28,7 @@ pub mod run;
 pub mod scenario;
 pub mod shrink;
 pub mod stats;
+pub mod story;
 pub mod sweep;
 pub mod tag;
 pub mod trace;

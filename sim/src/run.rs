@@ -7,6 +7,7 @@ mod setup;
 mod trust;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 
 use labman_proto_core::limits;
 use labman_proto_core::rng::Seed;
@@ -22,6 +23,7 @@ use crate::host::HostId;
 use crate::net::link::Latencies;
 use crate::report::{JobOutcome, Report};
 use crate::scenario::Scenario;
+use crate::story::Story;
 use crate::users::{Answer, Ask, User};
 use crate::workload::{Planned, plan};
 use crate::world::{Step, World};
@@ -49,7 +51,24 @@ pub fn run(scenario: &Scenario, seed: u64) -> Report {
 }
 
 pub fn run_with(scenario: &Scenario, seed: u64, options: Options) -> Report {
+    play(scenario, seed, options, None).0
+}
+
+/// As [`run_with`], and tells the run's story.
+///
+/// # Errors
+/// If the story can't be written.
+pub fn run_told(scenario: &Scenario, seed: u64, options: Options, story: Story) -> io::Result<Report> {
+    let (report, story) = play(scenario, seed, options, Some(story));
+    story.map_or(Ok(()), Story::close)?;
+    Ok(report)
+}
+
+fn play(scenario: &Scenario, seed: u64, options: Options, story: Option<Story>) -> (Report, Option<Story>) {
     let mut run = Run::new(scenario, Seed::from_u64(seed));
+    if let Some(story) = story {
+        run.world.tell(story);
+    }
     if options.log {
         run.world.keep_log();
     }
@@ -61,9 +80,10 @@ pub fn run_with(scenario: &Scenario, seed: u64, options: Options) -> Report {
         }
         Err(why) => run.findings.push(format!("could not be set up: {why}")),
     }
+    let story = run.world.take_story();
     run.finish(&mut report);
     report.expect(&scenario.expects);
-    report
+    (report, story)
 }
 
 struct Run<'a> {
@@ -313,8 +333,9 @@ impl<'a> Run<'a> {
     }
 
     fn say(&mut self, job: usize, line: &str) {
+        let name = self.jobs[job].planned.name.clone();
         if let Some(user) = self.hosts.get(&self.jobs[job].planned.user).copied() {
-            self.world.note(user, line);
+            self.world.note_of(user, Some(&name), line);
         }
     }
 

@@ -9,6 +9,7 @@
 mod burden;
 mod links;
 mod streams;
+mod telling;
 mod trouble;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -25,6 +26,7 @@ use crate::net::conditions::Conditions;
 use crate::net::link::{Latencies, Link, LinkKey};
 use crate::net::stream::{Side, Stream, StreamKey};
 use crate::net::table::Table;
+use crate::story::Story;
 use crate::trace::Trace;
 
 /// A machine that stopped is started again after this.
@@ -45,6 +47,7 @@ pub struct World<M> {
     marks: Marks,
     seed: Seed,
     trace: Trace,
+    story: Option<Box<Story>>,
     failures: Vec<String>,
     log: Option<Vec<String>>,
     next_key: u64,
@@ -150,6 +153,7 @@ impl<M: Machine> World<M> {
             marks: Marks::default(),
             seed,
             trace: Trace::default(),
+            story: None,
             failures: Vec::new(),
             log: None,
             next_key: 0,
@@ -245,6 +249,7 @@ impl<M: Machine> World<M> {
 
     fn die(&mut self, host: HostId, death: Death) {
         self.trace.died(self.engine.now(), host);
+        self.tell_died(host);
         self.cut_links(host);
         self.cut_streams(host);
         self.held.remove(&host);
@@ -276,6 +281,7 @@ impl<M: Machine> World<M> {
             Event::Wake { host, setting } => {
                 if self.hosts[host.0].alarm.rings(setting) {
                     self.trace.timeout(self.engine.now(), host);
+                    self.tell_wake(host);
                     let woken = self.hosts[host.0].wake(self.engine.now());
                     self.carry_out(host, woken);
                 }
@@ -317,6 +323,7 @@ impl<M: Machine> World<M> {
     fn start(&mut self, host: HostId) {
         let now = self.engine.now();
         self.trace.started(now, host);
+        self.tell_started(host);
         match self.hosts[host.0].start(now) {
             Ok(()) => {
                 let drained = self.hosts[host.0].drain();
@@ -336,6 +343,7 @@ impl<M: Machine> World<M> {
         }
         let now = self.engine.now();
         self.trace.input(now, host, &input);
+        self.tell_input(host, &input);
         let handled = self.hosts[host.0].handle(now, input);
         self.carry_out(host, handled);
     }
@@ -345,7 +353,11 @@ impl<M: Machine> World<M> {
             Ok(mut outputs) => {
                 for output in outputs.drain(..) {
                     self.trace.output(self.engine.now(), host, &output);
+                    let told = self.story.is_some().then(|| output.clone());
                     self.output(host, output);
+                    if let Some(output) = told {
+                        self.tell_output(host, &output);
+                    }
                 }
                 self.hosts[host.0].reuse(outputs);
                 self.arm(host);
@@ -387,7 +399,7 @@ impl<M: Machine> World<M> {
                     Level::Warn => "warn",
                     Level::Error => "error",
                 };
-                self.note(host, &format!("{level:5} {}: {}", event.room, event.text));
+                self.log(host, &format!("{level:5} {}: {}", event.room, event.text));
             }
         }
     }
@@ -433,6 +445,19 @@ impl<M: Machine> World<M> {
 
     /// A line of the log, as said by that host.
     pub fn note(&mut self, host: HostId, line: &str) {
+        self.note_of(host, None, line);
+    }
+
+    /// The same, about a job of the scenario's.
+    pub fn note_of(&mut self, host: HostId, job: Option<&str>, line: &str) {
+        let now = self.engine.now();
+        if let Some(story) = &mut self.story {
+            story.note(now, host, job, line);
+        }
+        self.log(host, line);
+    }
+
+    fn log(&mut self, host: HostId, line: &str) {
         let seconds = self.engine.now().0 as f64 / 1e9;
         let name = &self.hosts[host.0].name;
         if let Some(log) = &mut self.log {

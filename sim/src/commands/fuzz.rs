@@ -6,7 +6,7 @@ use labman_sim::fuzz::{Found, Search, plan, run_seed};
 use labman_sim::run::Options;
 use serde_json::json;
 
-use super::{Outcome, print, verdict};
+use super::{Outcome, print, quoted, verdict};
 
 /// Failing seeds that are shown with their last events.
 const SHOWN: usize = 3;
@@ -70,8 +70,11 @@ impl Args {
             show(*seed, search.nodes);
         }
         print(&if self.json { document(&found, wall_seconds) } else { page(&found, wall_seconds) });
-        for seed in found.failures.keys() {
+        for (seed, failures) in &found.failures {
             eprintln!("failed; again: labman-sim fuzz --seeds {seed}..{} --nodes {}", seed + 1, self.nodes);
+            if let Some(job) = failures.iter().find_map(|failure| job_in(failure)) {
+                eprintln!("  its way: {}", trace_line(*seed, self.nodes, job));
+            }
         }
         for fault in found.never_fired() {
             eprintln!("failed: the fault {fault} never bit; run more seeds");
@@ -99,6 +102,22 @@ fn show(seed: u64, nodes: usize) {
     for failure in &report.failures {
         eprintln!("  {failure}");
     }
+}
+
+/// The job that a failure names.
+fn job_in(failure: &str) -> Option<&str> {
+    let (_, rest) = failure.split_once("job ")?;
+    rest.split_whitespace().next().map(|name| name.trim_end_matches([':', ',']))
+}
+
+/// What shows a job's way in that world. The run fails, so what follows it must not depend on it.
+fn trace_line(seed: u64, nodes: u16, job: &str) -> String {
+    let job = quoted(job);
+    format!(
+        "labman-sim fuzz --seeds {seed}..{} --nodes {nodes} --plan > s.toml && labman-sim run s.toml --seed {seed} \
+         --trace s.jsonl; labman-sim trace s.jsonl --job {job}",
+        seed + 1
+    )
 }
 
 fn document(found: &Found, wall_seconds: f64) -> String {
@@ -133,4 +152,19 @@ fn page(found: &Found, wall_seconds: f64) -> String {
 
 fn hours(found: &Found) -> f64 {
     found.virtual_time.as_millis() as f64 / 3.6e6
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_that_names_a_job_leads_to_the_line_that_traces_it() {
+        assert_eq!(job_in("job chat-3: the stream had no [DONE]"), Some("chat-3"));
+        assert_eq!(job_in("job chat-3 was never answered"), Some("chat-3"));
+        assert_eq!(job_in("portal at 12 ms: panicked: x"), None);
+        let line = trace_line(7, 25, "chat-3");
+        assert!(line.contains("--seeds 7..8 --nodes 25 --plan > s.toml"), "{line}");
+        assert!(line.ends_with("labman-sim trace s.jsonl --job chat-3"), "{line}");
+    }
 }

@@ -41,7 +41,7 @@ impl Args {
 const UNITS: [(&str, u64); 4] =
     [("ms", 1_000_000), ("us", 1_000), ("s", 1_000_000_000), ("m", 60_000_000_000)];
 
-fn span(text: &str) -> Result<Span, String> {
+pub(super) fn span(text: &str) -> Result<Span, String> {
     let bad = || format!("{text:?} is no length of time: write a number and us, ms, s or m, such as 12.5s");
     let (number, unit) =
         UNITS.iter().find_map(|(name, unit)| Some((text.strip_suffix(name)?, *unit))).ok_or_else(bad)?;

@@ -1,8 +1,9 @@
 use std::path::PathBuf;
 
-use labman_sim::run::{Options, run_with};
+use labman_sim::run::{Options, run_told, run_with};
 use labman_sim::scenario::Scenario;
 use labman_sim::scenario::set::{Document, Set};
+use labman_sim::story::Story;
 
 use super::{Outcome, again, print, verdict};
 
@@ -22,16 +23,29 @@ pub(super) struct Args {
     /// Print what the machines log, to stderr
     #[arg(long)]
     log: bool,
+    /// Write all that happens into this file, a JSON line each, to be read with `trace`. Of one scenario only
+    #[arg(long, value_name = "FILE")]
+    trace: Option<PathBuf>,
 }
 
 impl Args {
     pub(super) fn execute(self) -> Outcome {
-        let Self { files, seed, sets, json, log } = self;
+        let Self { files, seed, sets, json, log, trace } = self;
+        if trace.is_some() && files.len() > 1 {
+            return Err("--trace is of one scenario: name one file".into());
+        }
         let read = |file: &PathBuf| Ok(Document::read(file)?.with(&sets)?.scenario);
         let scenarios: Result<Vec<Scenario>, String> = files.iter().map(read).collect();
         let mut passed = true;
         for (file, scenario) in files.iter().zip(&scenarios?) {
-            let report = run_with(scenario, seed, Options { log });
+            let report = match &trace {
+                None => run_with(scenario, seed, Options { log }),
+                Some(path) => {
+                    let failed = |error: std::io::Error| format!("{}: {error}", path.display());
+                    let story = Story::to(path).map_err(failed)?;
+                    run_told(scenario, seed, Options { log }, story).map_err(failed)?
+                }
+            };
             for line in &report.log {
                 eprintln!("{line}");
             }

@@ -99,7 +99,7 @@ impl<M: Machine> World<M> {
         let Some((key, side)) = self.hosts[host.0].links.get(&id).copied() else {
             return self.misused_link(host, "a close", id);
         };
-        self.note(host, &format!("closes link {}: {reason}", id.0));
+        self.log(host, &format!("closes link {}: {reason}", id.0));
         let Some(link) = self.links.get(&key) else { return };
         let (route, other) = (link.route, link.ends[side.other().index()].host);
         let after = self.transit(host, other, route, 0);

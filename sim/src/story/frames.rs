@@ -1,0 +1,110 @@
+//! Mesh frames by name, with what a person wants to know of each. Signatures are not looked at.
+
+use labman_proto_core::economics::Counts;
+use labman_proto_core::wire::cbor;
+use labman_proto_core::wire::envelope::{Frame, Kind, OVERHEAD};
+use labman_proto_core::wire::mesh::{
+    CapabilityRecord, Chunk, Hello, PeerRecord, ProxyEnd, ProxyError, ProxyRequest, ReceiptAck,
+    ReceiptDelivery, Refusal,
+};
+
+use super::line::{Part, clip};
+use super::names::Names;
+use super::objects;
+
+const SIGNATURE: usize = 64;
+const SHOWN: usize = 200;
+
+pub(super) fn part(frame: &Frame, names: &mut Names) -> Part {
+    let (number, payload) = match frame {
+        Frame::Light { kind, payload } => (*kind, payload.as_slice()),
+        Frame::Signed(signed) => {
+            let bytes = signed.bytes();
+            let payload = bytes.get(OVERHEAD - SIGNATURE..bytes.len() - SIGNATURE).unwrap_or_default();
+            (signed.header().kind, payload)
+        }
+    };
+    let Some(kind) = Kind::from_u16(number) else {
+        return Part::new(&format!("kind {number}"), Vec::new(), format!("{} bytes", payload.len()));
+    };
+    let named = format!("{kind:?}");
+    match told(kind, frame, payload, names) {
+        Some((about, text)) => Part::new(&named, about, text),
+        None => Part::new(&named, Vec::new(), "that can't be read".into()),
+    }
+}
+
+fn told(kind: Kind, frame: &Frame, payload: &[u8], names: &mut Names) -> Option<(Vec<String>, String)> {
+    Some(match kind {
+        Kind::Hello => (Vec::new(), cbor::decode::<Hello>(payload).ok()?.software),
+        Kind::PeerRecord => {
+            let record: PeerRecord = cbor::decode(payload).ok()?;
+            let roles = [(record.gateway, "gateway"), (record.provider, "provider")];
+            let roles: Vec<_> = roles.iter().filter(|role| role.0).map(|role| role.1).collect();
+            (Vec::new(), format!("of {}: {}", origin(frame, names), roles.join(", ")))
+        }
+        Kind::CapabilityRecord => {
+            let record: CapabilityRecord = cbor::decode(payload).ok()?;
+            let slugs = record.hosted.iter().filter_map(|hosted| objects::slug(&hosted.offer.0));
+            let slugs: Vec<_> = slugs.collect();
+            (Vec::new(), format!("of {}: {}", origin(frame, names), slugs.join(", ")))
+        }
+        Kind::ProxyRequest => {
+            let request: ProxyRequest = cbor::decode(payload).ok()?;
+            let id = request.request_id;
+            let text = format!("req_{id}, attempt {}, body of {} bytes", request.attempt, request.body_len);
+            (names.request(id), text)
+        }
+        Kind::ProxyEnd => {
+            let end: ProxyEnd = cbor::decode(payload).ok()?;
+            let broken = end.broken.map(|refusal| format!(", broken: {}", why(&refusal)));
+            let text = format!(
+                "req_{}, attempt {}, {} chunks, {}{}",
+                end.request_id,
+                end.attempt,
+                end.chunks,
+                tokens(end.counts),
+                broken.unwrap_or_default()
+            );
+            (names.request(end.request_id), text)
+        }
+        Kind::ProxyError => {
+            let error: ProxyError = cbor::decode(payload).ok()?;
+            let (id, refusal) = (error.request_id, why(&error.refusal));
+            (names.request(id), format!("req_{id}, attempt {}, {refusal}", error.attempt))
+        }
+        Kind::ReceiptDelivery => {
+            let receipt = cbor::decode::<ReceiptDelivery>(payload).ok()?.receipt;
+            let part = objects::part(&receipt.0, names)?;
+            (part.about, part.text)
+        }
+        Kind::ReceiptAck => {
+            let ack: ReceiptAck = cbor::decode(payload).ok()?;
+            let id = ack.receipt_id.to_string();
+            let refused = ack.refused.map(|why| format!(", refused: {}", clip(&why, SHOWN)));
+            (names.about(&id).into_iter().collect(), format!("receipt {id}{}", refused.unwrap_or_default()))
+        }
+        Kind::Body => (Vec::new(), format!("{} bytes", payload.len())),
+        Kind::Chunk => {
+            let chunk: Chunk = cbor::decode(payload).ok()?;
+            let data = String::from_utf8_lossy(&chunk.data.0);
+            (Vec::new(), format!("{}, {}", tokens(chunk.counts), clip(&data, SHOWN)))
+        }
+    })
+}
+
+/// Whose record it is, whoever passed it on.
+fn origin(frame: &Frame, names: &Names) -> String {
+    match frame {
+        Frame::Signed(signed) => names.node_name(signed.header().sender),
+        Frame::Light { .. } => "nobody".into(),
+    }
+}
+
+fn why(refusal: &Refusal) -> String {
+    format!("{:?}: {}", refusal.code, clip(&refusal.message, SHOWN))
+}
+
+pub(super) fn tokens(counts: Counts) -> String {
+    format!("{} tokens in, {} out", counts.input, counts.output)
+}
