@@ -26,7 +26,7 @@ fn mesh() -> Scenario {
     mesh.providers.push(reef);
     mesh.gateways.push(Gateway { name: "annex".into(), ..mesh.gateways[0].clone() });
     let deposit = Micros(50_000_000);
-    mesh.users.extend(["mallory", "trent"].map(|name| User { name: name.into(), deposit }));
+    mesh.users.extend(["mallory", "trent"].map(|name| User { name: name.into(), count: None, deposit }));
     for job in &mut mesh.jobs {
         job.gateway = Some("gateway".into());
     }
