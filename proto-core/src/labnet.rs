@@ -19,7 +19,7 @@ pub(crate) use admission::Admission;
 use dialler::Dialler;
 
 use crate::identity::NodeId;
-use crate::limits::{CONTROL_BACKLOG, CONTROL_FILL, HELLO_WITHIN, LINKS};
+use crate::limits::{CONTROL_BACKLOG, CONTROL_FILL, GRANT_AT_LEAST, HELLO_WITHIN, LINKS};
 use crate::machine::{Completion, LinkId, OpId, ResetCode, StreamId};
 use crate::node::config;
 use crate::node::cx::Cx;
@@ -68,6 +68,8 @@ struct Link {
     closed: bool,
     control: Option<StreamId>,
     reader: FrameReader,
+    /// Bytes read since the last grant.
+    read: usize,
     /// Of directed frames on the control stream.
     seq_out: u64,
     seq_in: u64,
@@ -105,6 +107,7 @@ impl Labnet {
             closed: false,
             control: None,
             reader: FrameReader::default(),
+            read: 0,
             seq_out: 0,
             seq_in: 0,
             backlog: 0,
@@ -153,7 +156,10 @@ impl Labnet {
         let mut outputs = Vec::new();
         let Some(link) = self.controls.get(&stream).copied() else { return outputs };
         let Some(state) = self.links.get_mut(&link).filter(|state| !state.closed) else { return outputs };
-        cx.grant(stream, bytes.len());
+        state.read += bytes.len();
+        if state.read >= GRANT_AT_LEAST {
+            cx.grant(stream, core::mem::take(&mut state.read));
+        }
         state.reader.push(bytes);
         loop {
             match state.reader.poll() {

@@ -50,6 +50,8 @@ pub const RECORD_REFRESH: Span = Span::from_secs(10 * 60);
 pub const CLOCK_STEP: Span = Span::from_secs(60);
 /// How often a node to which nothing happens looks at its wall clock.
 pub const CLOCK_LOOK: Span = Span::from_secs(30);
+/// Bytes of a control stream that are granted together: a grant for each small record would be as much traffic again.
+pub const GRANT_AT_LEAST: usize = 16 * 1024;
 /// From link up to the peer's hello. Then the link is closed.
 pub const HELLO_WITHIN: Span = Span::from_secs(10);
 /// Pause between dials of a peer we want to stay connected to: doubles from the first to the second.
