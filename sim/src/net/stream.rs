@@ -110,6 +110,8 @@ pub struct Pipe {
     waiting: VecDeque<Item>,
     /// How much of the first has left already.
     cut: usize,
+    /// Bytes that wait, in all.
+    backlog: usize,
     /// Bytes the receiver has granted that have not been used.
     window: u64,
     flying: VecDeque<(Time, Item)>,
@@ -133,6 +135,7 @@ impl Pipe {
         Self {
             waiting: VecDeque::new(),
             cut: 0,
+            backlog: 0,
             window: u64::from(STREAM_WINDOW),
             flying: VecDeque::new(),
             left: 0,
@@ -142,13 +145,15 @@ impl Pipe {
     }
 
     pub fn push(&mut self, item: Item) {
+        if let Item::Bytes(bytes) = &item {
+            self.backlog += bytes.len();
+        }
         self.waiting.push_back(item);
     }
 
     /// Bytes that its sender has given out of hand and that have not left it.
     pub fn backlog(&self) -> usize {
-        let bytes = |item: &Item| if let Item::Bytes(bytes) = item { bytes.len() } else { 0 };
-        self.waiting.iter().map(bytes).sum::<usize>() - self.cut
+        self.backlog
     }
 
     pub fn granted(&mut self, bytes: u32) {
@@ -176,6 +181,7 @@ impl Pipe {
             rest(&mut self.waiting);
             last
         };
+        self.backlog -= length;
         self.window -= length as u64;
         self.left += length as u64;
         Some(Departure::Bytes(leaving))
@@ -207,13 +213,13 @@ impl Pipe {
     /// A reset overtakes what waits for credit, and nothing follows it.
     pub fn abandon(&mut self) {
         self.waiting.clear();
-        self.cut = 0;
+        (self.cut, self.backlog) = (0, 0);
     }
 
     /// Nobody listens at the other end any more.
     pub fn silence(&mut self) {
         self.waiting.clear();
-        self.cut = 0;
+        (self.cut, self.backlog) = (0, 0);
         self.flying.clear();
     }
 }
