@@ -8,6 +8,7 @@
 
 mod burden;
 mod links;
+mod replay;
 mod streams;
 mod telling;
 mod trouble;
@@ -53,6 +54,7 @@ pub struct World<M> {
     log: Option<Vec<String>>,
     next_key: u64,
     witness: Option<Box<dyn witness::Witness>>,
+    replays: replay::Replays,
 }
 
 /// What a step of the world was, to whoever runs it.
@@ -160,6 +162,7 @@ impl<M: Machine> World<M> {
             log: None,
             next_key: 0,
             witness: None,
+            replays: replay::Replays::default(),
         }
     }
 
