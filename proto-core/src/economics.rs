@@ -6,6 +6,7 @@ use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
 use crate::money::Micros;
+use crate::mutants::{Mutant, mutant};
 
 const PER_MTOK: u128 = 1_000_000;
 const BPS: u128 = 10_000;
@@ -80,7 +81,12 @@ pub fn bill(price: &Price, fees: &Fees, counts: &Counts) -> Option<Bill> {
         .checked_add(of(price.per_request, PER_MTOK)?)?;
     let (fep_bps, gateway_bps) = (u128::from(fees.fep_bps), u128::from(fees.gateway_bps));
     let part = |bps: u128| base.checked_mul(bps).map(|n| n / (PER_MTOK * BPS));
-    let charge = base.checked_mul(BPS + fep_bps + gateway_bps)?.div_ceil(PER_MTOK * BPS);
+    let dues = base.checked_mul(BPS + fep_bps + gateway_bps)?;
+    let charge = if mutant(Mutant::ChargeRoundedDown) {
+        dues / (PER_MTOK * BPS)
+    } else {
+        dues.div_ceil(PER_MTOK * BPS)
+    };
     let (payout, fep_fee, gateway_fee) = (base / PER_MTOK, part(fep_bps)?, part(gateway_bps)?);
     let rounding = charge.checked_sub(payout)?.checked_sub(fep_fee)?.checked_sub(gateway_fee)?;
     let micros = |n: u128| i64::try_from(n).ok().map(Micros);

@@ -14,6 +14,7 @@ pub(crate) use view::{Served, View};
 use crate::identity::NodeId;
 use crate::limits::{RECORD_REFRESH, RECORD_TTL, RECORDS};
 use crate::machine::LinkId;
+use crate::mutants::{Mutant, mutant};
 use crate::node::cx::Cx;
 use crate::time::{Span, Wake};
 use crate::timers::Timers;
@@ -158,14 +159,19 @@ impl Gossip {
         self.own.seq += 1;
         let frame = cx.me.sign(cx.now, kind, None, self.own.seq, RECORD_TTL, &payload);
         self.records.insert((topic, cx.me.node_id), frame.clone());
-        self.refresh.set((), cx.now.mono + RECORD_REFRESH, "sign our records anew");
+        if !mutant(Mutant::RecordNotRefreshed) {
+            self.refresh.set((), cx.now.mono + RECORD_REFRESH, "sign our records anew");
+        }
         [Output::Spread { frame, but: None }].into()
     }
 
     /// Looked at before the signature is: newer than what is held, alive, and not of a clock far ahead.
     fn is_news(&self, cx: &Cx<'_>, topic: Topic, header: &Header) -> bool {
         let held = self.records.get(&(topic, header.sender)).map(SignedFrame::header);
-        let newer = held.is_none_or(|held| (header.incarnation, header.seq) > (held.incarnation, held.seq));
+        let life = |header: &Header| {
+            if mutant(Mutant::SequenceOverIncarnation) { 0 } else { header.incarnation }
+        };
+        let newer = held.is_none_or(|held| (life(header), header.seq) > (life(held), held.seq));
         let alive = header.ttl_s > 0 && cx.now.wall < header.expires();
         let sane = header.issued <= cx.now.wall + CLOCK_TOLERANCE
             && Span::from_secs(u64::from(header.ttl_s)) <= RECORD_TTL

@@ -21,6 +21,7 @@ use dialler::Dialler;
 use crate::identity::NodeId;
 use crate::limits::{CONTROL_BACKLOG, CONTROL_FILL, GRANT_AT_LEAST, HELLO_WITHIN, LINKS};
 use crate::machine::{Completion, LinkId, OpId, ResetCode, StreamId};
+use crate::mutants::{Mutant, mutant};
 use crate::node::config;
 use crate::node::cx::Cx;
 use crate::node::loopback::SELF_LINK;
@@ -123,7 +124,9 @@ impl Labnet {
     }
 
     pub(crate) fn link_down(&mut self, cx: &mut Cx<'_>, link: LinkId) {
-        self.dialler.link_down(link, cx.now.mono);
+        if !mutant(Mutant::NoRedial) {
+            self.dialler.link_down(link, cx.now.mono);
+        }
         self.hello_due.clear(link);
         let Some(state) = self.links.remove(&link) else { return };
         if let Some(stream) = state.control {

@@ -28,6 +28,7 @@ mod labnet;
 pub mod limits;
 pub mod machine;
 pub mod money;
+pub mod mutants;
 pub mod node;
 pub mod openai;
 pub mod portal;

@@ -28,6 +28,7 @@ use crate::labnet::{self, Labnet};
 use crate::machine::{
     Completion, DownReason, Input, Level, LinkId, Machine, OpId, Outbox, Output, Peer, ResetCode, StreamId,
 };
+use crate::mutants::{Mutant, mutant};
 use crate::provider::{self, Provider};
 use crate::rng::Seed;
 use crate::store::{BadRow, Row, Snapshot, Table, Write};
@@ -107,7 +108,8 @@ impl Node {
             None => 0,
         };
         // The wall clock keeps a rolled-back disk from using an incarnation again; the disk, a rolled-back clock.
-        let incarnation = now.wall.0.max(last.saturating_add(1));
+        let reused = mutant(Mutant::IncarnationReused) && last > 0;
+        let incarnation = if reused { last } else { now.wall.0.max(last.saturating_add(1)) };
         let network = identity.network(&config.network);
         let me = Me { node_id: identity.node_id(), identity, network, incarnation };
         let gateway = match &config.gateway {

@@ -39,6 +39,7 @@ use alloc::{
 use crate::http::Surface;
 use crate::identity::Identity;
 use crate::machine::{Completion, Input, Level, LinkId, Machine, OpId, Outbox, Output, StreamId};
+use crate::mutants::{Mutant, mutant};
 use crate::rng::{Seed, Stream};
 use crate::store::{BadRow, Row, Snapshot, StoreError, Table};
 use crate::time::{Now, Wake};
@@ -189,6 +190,11 @@ impl Portal {
     fn write(&mut self) {
         if self.stopped.is_none() {
             self.writer.start(&mut self.out);
+            if mutant(Mutant::AnswerBeforeDurable)
+                && let Some(op) = self.writer.at_store()
+            {
+                self.stored(op, Ok(()));
+            }
         }
     }
 

@@ -163,7 +163,7 @@ impl Provider {
     pub(crate) fn reset(&mut self, cx: &mut Cx<'_>, stream: StreamId) {
         if self.jobs.contains_key(&stream) {
             self.job_cut(cx, stream);
-        } else if !self.claims.reset(cx, stream) {
+        } else if !self.claims.reset(cx, &mut self.receipts, stream) {
             self.sockets.ended(cx, stream);
         }
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use labman_proto_core::identity::{FepId, Identity, NodeId};
+use labman_proto_core::identity::{FepId, Identity, Network, NodeId};
 use labman_proto_core::machine::{Input, Machine, Output};
 use labman_proto_core::node::{self, Node};
 use labman_proto_core::portal::{self, Portal};
@@ -82,6 +82,11 @@ pub struct Cast<'a> {
 impl Cast<'_> {
     pub fn fep_id(&self) -> FepId {
         self.identity_of(&self.scenario.fep.name)().fep_id()
+    }
+
+    /// The network as everybody here sees it.
+    pub fn network(&self) -> Network {
+        self.identity_of(&self.scenario.fep.name)().network(&self.scenario.network)
     }
 
     pub fn node_id(&self, name: &str) -> NodeId {

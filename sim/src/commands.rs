@@ -2,6 +2,11 @@
 
 mod compare;
 mod fuzz;
+#[cfg(labman_mutants)]
+mod mutants;
+#[cfg(not(labman_mutants))]
+#[path = "commands/mutants/absent.rs"]
+mod mutants;
 mod replay;
 mod run;
 mod shrink;
@@ -38,6 +43,8 @@ enum Command {
     Sweep(sweep::Args),
     /// Compare two tables of sweeps: differences within pairs, with intervals
     Compare(compare::Args),
+    /// Run seeds with deliberate defects of the core, and fail if the checkers miss one
+    Mutants(mutants::Args),
 }
 
 /// What a command comes to. `Err`: it could not be carried out, and why.
@@ -53,6 +60,7 @@ impl Cli {
             Command::Shrink(args) => args.execute(),
             Command::Sweep(args) => args.execute(),
             Command::Compare(args) => args.execute(),
+            Command::Mutants(args) => args.execute(),
         };
         outcome.unwrap_or_else(|why| {
             eprintln!("error: {why}");

@@ -67,6 +67,17 @@ impl Disk {
         Some((op, completion))
     }
 
+    /// A row that is durable.
+    pub fn row(&self, table: Table, key: &str) -> Option<&[u8]> {
+        self.durable.get(&(table, key.to_owned())).map(Vec::as_slice)
+    }
+
+    /// All rows of a table that are durable.
+    pub fn rows(&self, table: Table) -> impl Iterator<Item = (&str, &[u8])> {
+        let all = self.durable.range((table, String::new())..).take_while(move |((of, _), _)| *of == table);
+        all.map(|((_, key), value)| (key.as_str(), value.as_slice()))
+    }
+
     /// Operations that were asked for and are not done.
     pub fn pending(&self) -> usize {
         self.pending.len()

@@ -16,6 +16,7 @@ mod loss;
 mod narrow_uplink;
 mod partition;
 mod reconnect;
+mod replay;
 mod roll_back;
 mod stall;
 mod torn;
@@ -32,6 +33,7 @@ use crate::scenario::{Scenario, values};
 use crate::world::World;
 
 pub use crash::Crash;
+pub use replay::Replay;
 
 /// One fault of a scenario.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -196,6 +198,7 @@ kinds! {
     narrow_uplink NarrowUplink "narrow-uplink",
     partition Partition "partition",
     reconnect Reconnect "reconnect",
+    replay Replay "replay",
     roll_back RollBack "roll-back",
     stall Stall "stall",
     torn Torn "torn",

@@ -3,6 +3,7 @@
 //! What is absent: any shortcut into a machine. Accounts are opened and books are read over the admin surfaces.
 
 mod audit;
+mod disks;
 mod setup;
 mod trust;
 
@@ -211,6 +212,9 @@ impl<'a> Run<'a> {
             if std::mem::take(&mut self.views_due) {
                 self.check_views();
             }
+        }
+        if self.over {
+            self.check_views();
         }
         self.call_off();
     }

@@ -8,9 +8,11 @@
 
 mod burden;
 mod links;
+mod replay;
 mod streams;
 mod telling;
 mod trouble;
+pub mod witness;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -18,7 +20,7 @@ use labman_proto_core::machine::{DownReason, Input, Level, LinkId, Machine, Op, 
 use labman_proto_core::rng::Seed;
 use labman_proto_core::time::{Now, Span, Time};
 
-use crate::disk::{Crash, Request};
+use crate::disk::{Crash, Disk, Request};
 use crate::engine::{Engine, Setting};
 use crate::host::{Address, Death, Fault, Host, HostId, Spec};
 use crate::marks::Marks;
@@ -51,6 +53,8 @@ pub struct World<M> {
     failures: Vec<String>,
     log: Option<Vec<String>>,
     next_key: u64,
+    witness: Option<Box<dyn witness::Witness>>,
+    replays: replay::Replays,
 }
 
 /// What a step of the world was, to whoever runs it.
@@ -157,6 +161,8 @@ impl<M: Machine> World<M> {
             failures: Vec::new(),
             log: None,
             next_key: 0,
+            witness: None,
+            replays: replay::Replays::default(),
         }
     }
 
@@ -209,6 +215,10 @@ impl<M: Machine> World<M> {
 
     pub fn machine(&self, host: HostId) -> Option<&M> {
         self.hosts[host.0].machine()
+    }
+
+    pub fn disk(&self, host: HostId) -> &Disk {
+        &self.hosts[host.0].disk
     }
 
     pub fn take_failures(&mut self) -> Vec<String> {
@@ -354,6 +364,7 @@ impl<M: Machine> World<M> {
                 for output in outputs.drain(..) {
                     self.trace.output(self.engine.now(), host, &output);
                     let told = self.story.is_some().then(|| output.clone());
+                    self.witnessed(host, &output);
                     self.output(host, output);
                     if let Some(output) = told {
                         self.tell_output(host, &output);

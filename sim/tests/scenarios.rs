@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use labman_sim::faults::{Crash, Inject};
+use labman_sim::faults::{Crash, Fault, Inject, Replay};
 use labman_sim::report::Ending;
 use labman_sim::scenario::{Scenario, load};
 use labman_sim::{Report, run};
@@ -68,6 +68,19 @@ fn whoever_dies_the_books_are_right_in_the_end() {
             let report = run(&scenario, seed);
             assert!(report.passed() && report.settled, "{victim} dies: {report}");
         }
+    }
+}
+
+#[test]
+fn a_job_that_is_offered_again_is_refused_and_all_else_goes_on() {
+    let base = scenario("first-light.toml");
+    let inject = Inject::Replay(Replay { host: base.gateways[0].name.clone() });
+    let faults = vec![Fault { at: Default::default(), lasting: minutes(1), inject }];
+    let scenario = Scenario { faults, whole: true, duration: minutes(5), ..base };
+    for seed in 1..=4 {
+        let report = run(&scenario, seed);
+        assert!(report.passed() && report.settled, "{report}");
+        assert!(report.marks.faults.get("replay").is_some_and(|times| *times > 0), "{report}");
     }
 }
 

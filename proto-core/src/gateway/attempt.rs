@@ -13,6 +13,7 @@ use crate::identity::NodeId;
 use crate::labnet::conversation::{Conversation, Heard};
 use crate::limits::{BODY_FRAME, FIRST_CHUNK, NEXT_CHUNK, READER_STALL};
 use crate::machine::StreamId;
+use crate::mutants::{Mutant, mutant};
 use crate::node::cx::Cx;
 use crate::openai::answer::Piece;
 use crate::openai::error::{ApiError, Retry};
@@ -209,7 +210,8 @@ impl Gateway {
             // Only a chunk is progress, and it is none of a user's who has still to read an earlier one.
             progress_made = before.1 && attempt.transcript.chunks() > before.0;
         }
-        if let Some(user) = user {
+        let dropped = mutant(Mutant::ChunkDropped) && !before.1;
+        if let Some(user) = user.filter(|_| !dropped) {
             running.reply.flush(cx, user, sse);
         }
         if progress_made {
@@ -272,7 +274,7 @@ impl Gateway {
         let State::Running(running) = &mut job.state else { return };
         let Some(attempt) = &running.current else { return };
         cx.info(format!("req_{id}: {} did not serve: {:?}, {why}", attempt.slug, refusal.code));
-        if attempt.began {
+        if attempt.began && !mutant(Mutant::RetryAfterFirstToken) {
             let message =
                 format!("The provider failed in the middle of its answer: {}", clip(&refusal.message));
             return self.break_off(cx, id, "provider_failed", &message);

@@ -6,6 +6,7 @@ use crate::economics::Counts;
 use crate::http::ResponseHead;
 use crate::identity::NodeId;
 use crate::machine::StreamId;
+use crate::mutants::{Mutant, mutant};
 use crate::node::cx::Cx;
 use crate::openai::answer::{Assembly, Frame, Piece, error_event, last_events};
 use crate::openai::error::{ApiError, Retry};
@@ -61,7 +62,8 @@ impl Reply {
     pub(super) fn piece(&mut self, piece: Piece, sse: &mut Vec<u8>) -> Result<(), &'static str> {
         match &mut self.mode {
             Mode::Stream { finish_reason, .. } => {
-                sse.extend(piece.event(&self.frame).unwrap_or_default());
+                let event = piece.event(&self.frame).unwrap_or_default();
+                sse.extend(if mutant(Mutant::ChunkTwice) { event.repeat(2) } else { event });
                 if let Some(reason) = piece.finish_reason() {
                     *finish_reason = Some(reason.to_owned());
                 }

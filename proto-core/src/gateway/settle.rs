@@ -21,6 +21,7 @@ use crate::identity::{FepId, NodeId};
 use crate::labnet::conversation::Conversation;
 use crate::limits::{CLOCK_SKEW, GATEWAY_UNSURE, REDELIVER_FIRST, REDELIVER_LAST};
 use crate::machine::{Completion, OpId, StreamId};
+use crate::mutants::{Mutant, mutant};
 use crate::node::cx::Cx;
 use crate::store::{BadRow, Snapshot};
 use crate::time::{Span, Time, Wake, Wall};
@@ -112,6 +113,9 @@ impl Settle {
         for stored in snapshot.of(TABLE) {
             let bad = |what: String| BadRow { table: TABLE.name, key: stored.key.clone(), what };
             let row: JobRow = stored.parse(TABLE)?;
+            if mutant(Mutant::ReceiptNotRedelivered) && row.state == JobState::Receipted {
+                continue;
+            }
             let mut id = [0; 16];
             hex::decode_to_slice(&stored.key, &mut id).map_err(|error| bad(format!("{error}")))?;
             let id = RequestId(id);
@@ -201,6 +205,7 @@ impl Settle {
     pub(super) fn answered(&mut self, cx: &mut Cx<'_>, fep_id: FepId, id: RequestId, answer: Answer) {
         let Some(open_job) = self.open.get_mut(&id) else { return };
         match answer {
+            Answer::Silent if mutant(Mutant::SilenceCountsAsSettled) => self.end(cx, id),
             Answer::Silent => open_job.again(cx, id, &mut self.again),
             Answer::Refused(refusal)
                 if refusal.code == PortalErrorCode::NotFound && open_job.may_be_held_yet(cx.now.wall) =>

@@ -11,6 +11,7 @@ use crate::identity::NodeId;
 use crate::limits::CLAIM_RECEIPTS;
 use crate::machine::StreamId;
 use crate::money::Micros;
+use crate::mutants::{Mutant, mutant};
 use crate::store::{Range, Row, Write};
 use crate::time::Now;
 use crate::wire::cbor::{self, Blob};
@@ -63,6 +64,9 @@ pub(super) fn decide(
         (false, true) => Verdict::Accepted,
         (false, false) => Verdict::Partial,
     };
+    let first = accepted.first().and_then(|line| books.receipts.unclaimed(*line));
+    let twice = first.map(|line| line.payout).filter(|_| mutant(Mutant::ClaimLineTwice));
+    let sum = sum.checked_add(twice.unwrap_or_default()).ok_or_else(wrong_total)?;
     let paid = (!accepted.is_empty()).then(|| PayoutRow {
         payout: payout(fep, provider, &claim, sum),
         provider,

@@ -15,6 +15,7 @@ use crate::identity::{FepId, Network, NodeId};
 use crate::limits::HOLD_GRACE;
 use crate::machine::StreamId;
 use crate::money::Micros;
+use crate::mutants::{Mutant, mutant};
 use crate::store::{BadRow, Row, Snapshot};
 use crate::time::{Now, Span, Time, Wake};
 use crate::wire::cbor::Blob;
@@ -55,7 +56,9 @@ impl Hold {
 
 /// When a hold returns to its user at the latest.
 pub(super) fn expiry(now: Now, ttl_s: u32) -> Time {
-    now.mono + Span::from_secs(u64::from(ttl_s)) + HOLD_GRACE
+    let life = if mutant(Mutant::HoldForgetsTtl) { 0 } else { ttl_s };
+    let from = if mutant(Mutant::HoldByWallClock) { Time(now.wall.0 * 1_000_000) } else { now.mono };
+    from + Span::from_secs(u64::from(life)) + HOLD_GRACE
 }
 
 /// A hold that is resolved in memory; the store is being told.
@@ -97,7 +100,8 @@ impl Holds {
             if offers.len() != authorization.content.attempts.len() {
                 return Err(bad("it has not one offer for each attempt".into()));
             }
-            let expires = expiry(now, authorization.content.ttl_s);
+            let restarted = mutant(Mutant::HoldReleasedAtRestart);
+            let expires = if restarted { now.mono } else { expiry(now, authorization.content.ttl_s) };
             holds.insert(Hold { user, digest, authorization, offers, expires });
         }
         Ok(holds)

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use crate::identity::NodeId;
 use crate::money::Micros;
+use crate::mutants::{Mutant, mutant};
 use crate::store::{BadRow, Row, Snapshot, Write};
 use crate::wire::ids::ReceiptId;
 use crate::wire::object::Sealed;
@@ -32,7 +33,8 @@ impl Receipts {
         let mut receipts = Self { last, ..Self::default() };
         for row in snapshot.of(PROVIDERS) {
             let ProviderRow { node_id, sequence } = row.parse(PROVIDERS)?;
-            receipts.providers.insert(node_id, sequence);
+            let skipped = u64::from(mutant(Mutant::SequenceSkipped));
+            receipts.providers.insert(node_id, sequence + skipped);
         }
         for row in snapshot.of(UNCLAIMED) {
             let UnclaimedRow { receipt_id, provider, payout, payout_to } = row.parse(UNCLAIMED)?;

@@ -8,6 +8,7 @@ use crate::economics::{self, Bill, Counts};
 use crate::identity::NodeId;
 use crate::machine::StreamId;
 use crate::money::Micros;
+use crate::mutants::{Mutant, mutant};
 use crate::store::{Range, Row, Write};
 use crate::time::Now;
 use crate::wire::cbor::Blob;
@@ -142,6 +143,7 @@ fn capture(
     let Settlement { user, hold, receipt, bill } = settlement;
     let Receipt { auth_id, attempt, provider_node_id: provider, gateway_node_id: gateway, .. } = receipt;
     let rest = Micros(hold.0.saturating_sub(bill.charge.0));
+    let rest_to = if mutant(Mutant::RemainderKept) { Account::Fees } else { Account::User(user) };
     let entry = Entry {
         kind: Kind::Capture,
         reference: auth_key(auth_id),
@@ -152,7 +154,7 @@ fn capture(
             (Account::Gateway(gateway), bill.gateway_fee),
             (Account::Fees, bill.fep_fee),
             (Account::Rounding, bill.rounding),
-            (Account::User(user), rest),
+            (rest_to, rest),
         ],
     };
     let mut batch = post(books, entry)?;

@@ -64,6 +64,11 @@ impl Writer {
         self.at_store = Some((op, group));
     }
 
+    /// The batch that is at the store.
+    pub(super) fn at_store(&self) -> Option<OpId> {
+        self.at_store.as_ref().map(|(op, _)| *op)
+    }
+
     /// `None`: this was no batch of ours.
     pub(super) fn done(&mut self, op: OpId, result: Result<(), StoreError>) -> Option<Written> {
         let (_, mut group) = self.at_store.take_if(|(at_store, _)| *at_store == op)?;

@@ -6,6 +6,7 @@ use super::{Provider, rows};
 use crate::economics::dearest;
 use crate::identity::NodeId;
 use crate::limits::{JOB_TOTAL, SETTLE_MARGIN};
+use crate::mutants::{Mutant, mutant};
 use crate::node::cx::Cx;
 use crate::openai::request::JobBody;
 use crate::time::{Span, Wall};
@@ -82,7 +83,7 @@ impl Provider {
         if most.is_none_or(|bill| bill.payout > attempt.max_payout) {
             return Err(no(BadAuthorization, "the authorization covers less than the request may cost"));
         }
-        if self.receipts.has_used((auth.auth_id, request.attempt)) {
+        if self.receipts.has_used((auth.auth_id, request.attempt)) && !mutant(Mutant::AuthorizationReplayed) {
             return Err(no(BadAuthorization, "the authorization was used before"));
         }
         let row = rows::AuthorizationRow {

@@ -17,6 +17,7 @@ use crate::identity::FepId;
 use crate::limits::{CLAIM_RECEIPTS, REDELIVER_FIRST, REDELIVER_LAST};
 use crate::machine::{Completion, OpId, StreamId};
 use crate::money::Micros;
+use crate::mutants::{Mutant, mutant};
 use crate::node::config;
 use crate::node::cx::Cx;
 use crate::node::fep::{Answer, FepCalls};
@@ -117,9 +118,9 @@ impl Claims {
         true
     }
 
-    pub(super) fn reset(&mut self, cx: &mut Cx<'_>, stream: StreamId) -> bool {
-        let Some((claim, _)) = self.calls.reset(cx, stream) else { return false };
-        self.again(cx.now.mono, claim);
+    pub(super) fn reset(&mut self, cx: &mut Cx<'_>, receipts: &mut Receipts, stream: StreamId) -> bool {
+        let Some((claim, answer)) = self.calls.reset(cx, stream) else { return false };
+        self.answered(cx, receipts, claim, answer);
         true
     }
 
@@ -250,6 +251,10 @@ impl Claims {
     fn answered(&mut self, cx: &mut Cx<'_>, receipts: &mut Receipts, claim: ClaimId, answer: Answer) {
         let Some(row) = self.open.get_mut(&claim) else { return };
         match answer {
+            Answer::Silent if mutant(Mutant::SilenceCountsAsPaid) => {
+                row.state = ClaimState::Paid;
+                self.decided(cx, receipts, claim, |_| Line::Paid);
+            }
             Answer::Silent => self.again(cx.now.mono, claim),
             Answer::Refused(refusal) => {
                 // Nothing was said of its lines: they may be claimed anew.

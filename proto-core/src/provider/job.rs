@@ -15,6 +15,7 @@ use crate::limits::{
     STREAM_WINDOW,
 };
 use crate::machine::{Completion, LinkId, ResetCode, StreamId};
+use crate::mutants::{Mutant, mutant};
 use crate::node::cx::Cx;
 use crate::wire::cbor::{self, Blob};
 use crate::wire::envelope::Kind;
@@ -279,7 +280,9 @@ impl Provider {
         running.credit += grant;
         if let Ok(bytes @ 1..) = u32::try_from(grant) {
             let (link, job) = running.portman;
-            self.sockets.say(cx, link, &ToPortman::Credit { job, bytes });
+            if !mutant(Mutant::CreditLost) {
+                self.sockets.say(cx, link, &ToPortman::Credit { job, bytes });
+            }
         }
     }
 
@@ -308,7 +311,12 @@ impl Provider {
         };
         row.stated = Some(counts);
         self.receipts.used(&row);
-        job.state = State::Stating(end);
+        if mutant(Mutant::EndBeforeStated) {
+            job.conversation.say(cx, Kind::ProxyEnd, &cbor::encode(&end));
+            job.state = State::Awaiting;
+        } else {
+            job.state = State::Stating(end);
+        }
         let op = cx.store([rows::put_authorization(&row)].into());
         self.storing.insert(op, stream);
     }
@@ -344,8 +352,12 @@ impl Provider {
             State::Running(running) => {
                 let (link, number) = running.portman;
                 self.running.remove(&(link, number));
-                self.sockets.say(cx, link, &ToPortman::Cancel { job: number });
-                self.sockets.free(link, &running.model);
+                if !mutant(Mutant::RuntimeNotCancelled) {
+                    self.sockets.say(cx, link, &ToPortman::Cancel { job: number });
+                }
+                if !mutant(Mutant::SlotLeaked) {
+                    self.sockets.free(link, &running.model);
+                }
                 let row = rows::AuthorizationRow { stated: Some(running.counts), ..running.row };
                 cx.info(alloc::format!("req_{}: cut off by its gateway", row.auth.request_id));
                 self.receipts.used(&row);

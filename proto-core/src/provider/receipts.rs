@@ -10,6 +10,7 @@ use super::rows::{
 use crate::economics::bill;
 use crate::identity::{FepId, NodeId};
 use crate::machine::{Completion, OpId, StreamId};
+use crate::mutants::{Mutant, mutant};
 use crate::node::cx::Cx;
 use crate::store::{BadRow, Snapshot, Write};
 use crate::time::{Span, Time, Wake, Wall};
@@ -150,6 +151,9 @@ impl Receipts {
         self.storing.insert(op, (from, id));
         self.open.insert(id, row);
         self.sweep.set((), cx.now.mono + SWEEP, "sweep lapsed authorizations");
+        if mutant(Mutant::AckBeforeStored) {
+            return Taken::Known(id);
+        }
         Taken::Storing
     }
 
@@ -192,7 +196,8 @@ impl Receipts {
             cx.store(gone.into_iter().map(|key| Write::Delete(AUTHORIZATIONS, auth_key(key))).collect());
         }
         if !self.used.is_empty() {
-            self.sweep.set((), cx.now.mono + SWEEP, "sweep lapsed authorizations");
+            let pause = if mutant(Mutant::BusyTimer) { Span::default() } else { SWEEP };
+            self.sweep.set((), cx.now.mono + pause, "sweep lapsed authorizations");
         }
     }
 

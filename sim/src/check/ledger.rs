@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use labman_proto_core::economics::{self, Counts};
-use labman_proto_core::economics::{Fees, Price};
+use labman_proto_core::economics::{Counts, Fees, Price};
 use labman_proto_core::identity::NodeId;
 use labman_proto_core::money::Micros;
 use labman_proto_core::wire::ids::ReceiptId;
 use labman_proto_core::wire::portal::Receipt;
 use serde::{Deserialize, Deserializer};
+
+use super::price;
 
 /// `GET /ledger` of a FEP.
 #[derive(Clone, Debug, Deserialize)]
@@ -264,7 +265,7 @@ fn check_price(books: &Books, provider: &Provider, held: &Held, found: &mut Vec<
     let Some(price) = provider.prices.get(&held.slug) else {
         return found.push(format!("{name} was paid for {:?}, which it never offered", held.slug));
     };
-    let bill = economics::bill(price, &books.fees, &held.counts).map(|bill| (bill.charge, bill.payout));
+    let bill = price::owed(price, &books.fees, &held.counts);
     if bill != Some((held.charge, held.payout)) {
         let (charge, payout) = (held.charge, held.payout);
         found.push(format!(

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use labman_proto_core::time::Span;
 
-use crate::scenario::Scenario;
+use crate::scenario::{Gateway, Scenario};
 use crate::workload::Planned;
 
 /// So long after healing links are up again, machines restarted, and views agree.
@@ -49,6 +49,14 @@ impl Core {
 
     pub fn contains(&self, host: &str) -> bool {
         self.hosts.contains(host)
+    }
+
+    /// Whether that gateway is of the core, and somebody of the core tells it of the others. Providers and later gateways
+    /// dial it; behind a NAT, it has only the gateways that it dials itself: those before it.
+    pub fn hears(&self, scenario: &Scenario, gateway: &Gateway) -> bool {
+        let before = scenario.gateways.iter().take_while(|other| other.name != gateway.name);
+        let mut dialled = before.filter(|other| !other.nat && self.contains(&other.name));
+        self.contains(&gateway.name) && (!gateway.nat || dialled.next().is_some())
     }
 
     /// What every gateway of the core must know of.

@@ -19,7 +19,9 @@ impl Kind for Crash {
     const LASTS: Span = Span::from_secs(60);
 
     fn draw(stage: &Stage, draws: &mut Stream) -> Option<Self> {
-        let host = pick(draws, &stage.daemons())?;
+        // There are few FEPs and gateways, and most of what must survive a crash is theirs.
+        let few: Vec<&str> = stage.feps.iter().chain(&stage.gateways).map(String::as_str).collect();
+        let host = if draws.below(3) == 0 { pick(draws, &few) } else { pick(draws, &stage.daemons()) }?;
         // Ten times likelier while something is being written: that is where crashes hurt.
         Some(Self { host, writing: draws.below(11) > 0 })
     }

@@ -19,7 +19,10 @@ const TROUBLED: Span = Span::from_secs(12 * 60);
 const HEALED_AT: Span = Span::from_secs(13 * 60);
 /// Jobs that must be served are asked for from here on.
 const PROBED_FROM: Span = Span::from_secs(14 * 60 + 30);
-const DURATION: Span = Span::from_secs(30 * 60);
+/// What the longest of them may take: one ends before the next begins, or it could find all slots taken.
+const LONG_PROBE: Span = Span::from_secs(100);
+/// Longer than a record lives: one that nobody renews has expired by the end.
+const DURATION: Span = Span::from_secs(31 * 60);
 
 const MODELS: [&str; 4] = ["lantern", "harbour-7b", "tide", "gull:8b-q4"];
 
@@ -256,6 +259,20 @@ fn probes(scenario: &Scenario, draws: &mut Stream) -> Vec<Job> {
                 ..job(scenario, name, draws)
             });
         }
+    }
+    let short = probes.len() as u64;
+    for (number, gateway) in scenario.gateways.iter().enumerate() {
+        let template = probes[number * 3].clone();
+        probes.push(Job {
+            name: format!("long{}", number + 1),
+            model: slugs[draws.below(slugs.len() as u64) as usize].clone(),
+            prompt: format!("Tell {} a long story.", gateway.name),
+            at: PROBED_FROM + Span::from_secs(4 * short) + Span(LONG_PROBE.0 * number as u64),
+            max_tokens: Some(700),
+            // Longer than one window of every stream it travels on.
+            min_tokens: Some(500),
+            ..template
+        });
     }
     probes
 }

@@ -87,15 +87,16 @@ impl Run<'_> {
     /// Every gateway of the core must know what the core serves.
     pub(super) fn check_views(&mut self) {
         let Some(core) = Core::of(self.scenario) else { return };
-        for gateway in self.scenario.gateways.iter().filter(|gateway| core.contains(&gateway.name)) {
+        for gateway in self.scenario.gateways.iter().filter(|gateway| core.hears(self.scenario, gateway)) {
             match self.ask(&gateway.name, "GET", "/status", None) {
                 Ok(status) => {
                     let known = slugs(&status);
                     let missing: Vec<_> = core.slugs().difference(&known).collect();
                     if !missing.is_empty() {
-                        let name = &gateway.name;
-                        self.findings
-                            .push(format!("{name} has not heard of {missing:?} since all was healed"));
+                        let (name, at) = (&gateway.name, self.world.now().0 / 1_000_000_000);
+                        self.findings.push(format!(
+                            "after {at} s: {name} does not know of {missing:?}, though all was healed"
+                        ));
                     }
                 }
                 Err(why) => self.findings.push(format!("after healing: {why}")),
@@ -148,6 +149,7 @@ impl Run<'_> {
         if let Some(core) = Core::of(self.scenario) {
             self.check_served(&core);
         }
+        self.check_disks();
         report.currency = Some(self.scenario.fep.currency.clone());
         let old = self.world.exchanges_older_than(limits::JOB_TOTAL + DEADLINE_GRACE);
         let open = old.into_iter().filter(|parties| !self.are_apart(*parties));
@@ -295,7 +297,7 @@ impl Run<'_> {
         gateways.chain(providers).map(|name| (self.cast.node_id(name), name.clone())).collect()
     }
 
-    fn get<T: DeserializeOwned>(&mut self, host: &str, path: &str) -> Result<T, String> {
+    pub(super) fn get<T: DeserializeOwned>(&mut self, host: &str, path: &str) -> Result<T, String> {
         let answer = self.ask(host, "GET", path, None)?;
         serde_json::from_value(answer).map_err(|error| format!("GET {path} at {host}: {error}"))
     }

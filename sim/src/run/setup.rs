@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::{Account, Run};
 use crate::cast::{Resident, portman_name};
+use crate::check::notary::{Notary, Watched};
 use crate::host::{HostId, Spec};
 
 /// Every gateway must have heard of every model within this.
@@ -15,6 +16,8 @@ const LOOK_EVERY: Span = Span::from_millis(250);
 
 impl Run<'_> {
     pub(super) fn set_up(&mut self) -> Result<(), String> {
+        let notary = Notary::new(self.cast.network(), self.cast.fep_id(), self.watched());
+        self.world.watch(Box::new(notary));
         let operator = self.cast.operator();
         self.operator = Some(self.add(operator));
         let fep = self.cast.fep();
@@ -22,6 +25,15 @@ impl Run<'_> {
         self.open_accounts()?;
         self.start_everybody();
         self.wait_for_models()
+    }
+
+    fn watched(&self) -> Watched {
+        let scenario = self.scenario;
+        let sound = |host: &String| !scenario.forgets(host) && scenario.is_honest_host(host);
+        let gateways = scenario.gateways.iter().map(|gateway| &gateway.name);
+        let providers = scenario.providers.iter().map(|provider| &provider.name);
+        let nodes = gateways.chain(providers).filter(|name| sound(name)).map(|name| self.cast.node_id(name));
+        Watched { hosts: scenario.hosts().filter(sound).collect(), nodes: nodes.collect() }
     }
 
     fn add(&mut self, spec: Spec<Resident>) -> HostId {

@@ -30,7 +30,28 @@ impl<M: Machine> World<M> {
         if let Some(link) = self.links.get_mut(&key) {
             link.streams.insert(stream);
         }
+        self.replays.opened(host, id, key);
         self.push(stream, Side::Opener, Item::Opened);
+    }
+
+    /// Opens a stream in a host's name and says something on it; what is answered is lost. False: the link is gone.
+    pub(super) fn say_as(&mut self, host: HostId, key: LinkKey, bytes: Vec<u8>) -> bool {
+        let Some(link) = self.links.get(&key) else { return false };
+        let Some(there) = link.ends.iter().find(|end| end.host != host) else { return false };
+        let (route, other, floors) = (link.route, there.host, [there.hears_from(), Time::ZERO]);
+        let stream = StreamKey(self.next_key());
+        let mut ends =
+            [(host, 0), (other, self.hosts[other.0].life)].map(|(host, life)| End::new(host, life, None));
+        ends[0].leave();
+        let since = self.engine.now();
+        self.streams
+            .insert(stream, Stream { link: Some(key), route, since, ends, pipes: floors.map(Pipe::from) });
+        if let Some(link) = self.links.get_mut(&key) {
+            link.streams.insert(stream);
+        }
+        self.push(stream, Side::Opener, Item::Opened);
+        self.push(stream, Side::Opener, Item::Bytes(bytes));
+        true
     }
 
     pub(super) fn request(&mut self, host: HostId, id: StreamId, url: &str, head: RequestHead) {
@@ -64,7 +85,10 @@ impl<M: Machine> World<M> {
 
     pub(super) fn send(&mut self, host: HostId, id: StreamId, bytes: Vec<u8>) {
         match self.sender(host, id) {
-            Some((stream, side)) => self.push(stream, side, Item::Bytes(bytes)),
+            Some((stream, side)) => {
+                self.replays.sent(host, id, &bytes);
+                self.push(stream, side, Item::Bytes(bytes));
+            }
             None => self.misused(host, "bytes", id),
         }
     }

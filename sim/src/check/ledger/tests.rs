@@ -1,5 +1,6 @@
 //! Books that are right, and each way of cooking them.
 
+use labman_proto_core::economics;
 use labman_proto_core::identity::FepId;
 use labman_proto_core::money::Currency;
 use labman_proto_core::wire::ids::AuthId;

@@ -1,0 +1,86 @@
+//! Store, then say (I6): what a paper promises is on the disk of whoever lets it out, at the moment when it leaves.
+//!
+//! Each line of the table "What is durable before what" in economics.md that a paper can break is an arm here.
+
+use labman_proto_core::store::Table;
+use serde_json::Value;
+
+use super::notary::Paper;
+use crate::disk::Disk;
+
+const GATEWAY_JOBS: Table = Table::live("gateway_jobs");
+const AUTHORIZATIONS: Table = Table::live("authorizations");
+const RECEIPTS_OPEN: Table = Table::live("receipts_open");
+const RECEIPTS_PAID: Table = Table::history("receipts_paid");
+const CLAIMS_OPEN: Table = Table::live("claims_open");
+const HOLDS: Table = Table::live("holds");
+const RESOLUTIONS: Table = Table::history("resolutions");
+const FEP_CLAIMS: Table = Table::history("claims");
+
+pub(super) fn check(disk: &Disk, paper: &Paper, bytes: &[u8]) -> Option<String> {
+    let missing = match paper {
+        Paper::Record(_) => return None,
+        Paper::Acknowledged(id) => {
+            let id = id.to_string();
+            let paid = || disk.rows(RECEIPTS_PAID).any(|(key, _)| key.ends_with(&id));
+            let there = disk.row(RECEIPTS_OPEN, &id).is_some() || paid();
+            (!there).then(|| format!("acknowledged receipt {id}"))
+        }
+        Paper::End(end) => {
+            let request = end.request_id.to_string();
+            let stated = |row: &Value| {
+                row["auth"]["request_id"] == *request
+                    && row["attempt"] == end.attempt
+                    && !row["stated"].is_null()
+            };
+            let there = disk.rows(AUTHORIZATIONS).any(|(_, row)| json(row).is_some_and(|row| stated(&row)));
+            (!there).then(|| format!("ended req_{request} without having stated it"))
+        }
+        Paper::Delivered(receipt) => {
+            let id = receipt.request_id.to_string();
+            let row = disk.row(GATEWAY_JOBS, &id).and_then(json);
+            let there = row.is_some_and(|row| row["state"] == "receipted");
+            (!there).then(|| format!("delivered the receipt of req_{id}"))
+        }
+        Paper::Asked(request) => {
+            let id = request.request_id.to_string();
+            disk.row(GATEWAY_JOBS, &id).is_none().then(|| format!("asked the FEP about req_{id}"))
+        }
+        Paper::Authorized(auth) => {
+            let id = auth.auth_id.to_string();
+            let there = disk.row(HOLDS, &id).is_some() || disk.row(RESOLUTIONS, &id).is_some();
+            (!there).then(|| format!("authorized {id}"))
+        }
+        Paper::Reported => {
+            let report = hex::encode(bytes);
+            let there = |row: &[u8]| json(row).is_some_and(|row| row["report"] == *report);
+            (!disk.rows(GATEWAY_JOBS).any(|(_, row)| there(row))).then(|| "reported usage".into())
+        }
+        Paper::Issued(receipt) => {
+            let row = disk.row(RESOLUTIONS, &receipt.auth_id.to_string());
+            let there = row.is_some_and(|row| holds(row, &hex::encode(bytes)));
+            (!there).then(|| format!("issued receipt {}", receipt.receipt_id))
+        }
+        Paper::Claimed(claim) => {
+            let id = claim.claim_id.to_string();
+            disk.row(CLAIMS_OPEN, &id).is_none().then(|| format!("claimed {id}"))
+        }
+        // Strangers' claims are refused without a trace.
+        Paper::Decided(decision) if decision.payout.is_none() => return None,
+        Paper::Decided(decision) => {
+            let id = decision.claim_id.to_string();
+            let there =
+                disk.rows(FEP_CLAIMS).any(|(key, row)| key.ends_with(&id) && holds(row, &hex::encode(bytes)));
+            (!there).then(|| format!("decided claim {id}"))
+        }
+    };
+    missing.map(|what| format!("I6: {what} before that was on its disk"))
+}
+
+fn json(row: &[u8]) -> Option<Value> {
+    serde_json::from_slice(row).ok()
+}
+
+fn holds(row: &[u8], text: &str) -> bool {
+    std::str::from_utf8(row).is_ok_and(|row| row.contains(text))
+}

@@ -1,0 +1,125 @@
+//! Reads every signed paper at the moment when it leaves a machine, and has it looked at: what it says must be on its
+//! speaker's disk by then ([`durable`]), and no other paper may have gone out in its place ([`once`]).
+//!
+//! It sees what is sent, not what is signed: a FEP signs an authorization before its hold is durable, and keeps it.
+
+use std::collections::BTreeSet;
+
+use labman_proto_core::identity::{FepId, Network, NodeId};
+use labman_proto_core::machine::Output;
+use labman_proto_core::wire::cbor;
+use labman_proto_core::wire::envelope::{Header, Kind, SignedFrame};
+use labman_proto_core::wire::ids::ReceiptId;
+use labman_proto_core::wire::mesh::{ProxyEnd, ReceiptAck, ReceiptDelivery};
+use labman_proto_core::wire::object::{Object, open};
+use labman_proto_core::wire::portal::{
+    AuthorizeRequest, Claim, ClaimDecision, JobAuthorization, Receipt, UsageReport,
+};
+
+use super::{durable, once::Once};
+use crate::disk::Disk;
+use crate::world::witness::Witness;
+
+/// A paper that binds whoever lets it out.
+pub(super) enum Paper {
+    /// A gossip record, its own or passed on.
+    Record(Header),
+    /// A provider has that receipt for good.
+    Acknowledged(ReceiptId),
+    End(ProxyEnd),
+    Delivered(Receipt),
+    Asked(AuthorizeRequest),
+    Authorized(JobAuthorization),
+    Reported,
+    Issued(Receipt),
+    Claimed(Claim),
+    Decided(ClaimDecision),
+}
+
+/// Who is held to their papers: honest parties whose disks forget nothing. The others say what they like, or say again
+/// what they do not know they said.
+pub struct Watched {
+    pub hosts: BTreeSet<String>,
+    /// Those of them that sign records, which others pass on.
+    pub nodes: BTreeSet<NodeId>,
+}
+
+pub struct Notary {
+    network: Network,
+    fep: FepId,
+    watched: Watched,
+    once: Once,
+}
+
+impl Notary {
+    pub fn new(network: Network, fep: FepId, watched: Watched) -> Self {
+        Self { network, fep, watched, once: Once::default() }
+    }
+
+    fn read(&self, bytes: &[u8]) -> Option<Paper> {
+        match bytes {
+            [1, high, low, ..] => self.object(u16::from_be_bytes([*high, *low]), bytes),
+            // A light frame binds nobody.
+            [0, _, _, _, 1, 0, _, ..] => self.frame(SignedFrame::parse(bytes.to_vec()).ok()?),
+            _ => None,
+        }
+    }
+
+    fn frame(&self, frame: SignedFrame) -> Option<Paper> {
+        let kind = Kind::from_u16(frame.header().kind)?;
+        if let Kind::PeerRecord | Kind::CapabilityRecord = kind {
+            let header = *frame.header();
+            return self.watched.nodes.contains(&header.sender).then_some(Paper::Record(header));
+        }
+        let payload = frame.open(self.network).ok()?;
+        match kind {
+            Kind::ReceiptAck => {
+                let ack: ReceiptAck = cbor::decode(payload).ok()?;
+                ack.refused.is_none().then_some(Paper::Acknowledged(ack.receipt_id))
+            }
+            Kind::ProxyEnd => cbor::decode(payload).ok().map(Paper::End),
+            Kind::ReceiptDelivery => {
+                let delivery: ReceiptDelivery = cbor::decode(payload).ok()?;
+                let receipt = open::<Receipt>(self.network, Some(self.fep.0), &delivery.receipt.0);
+                receipt.ok().map(|receipt| Paper::Delivered(receipt.content))
+            }
+            Kind::PeerRecord
+            | Kind::CapabilityRecord
+            | Kind::Hello
+            | Kind::ProxyRequest
+            | Kind::ProxyError
+            | Kind::Body
+            | Kind::Chunk => None,
+        }
+    }
+
+    fn object(&self, kind: u16, bytes: &[u8]) -> Option<Paper> {
+        let fep = Some(self.fep.0);
+        match kind {
+            AuthorizeRequest::KIND => open(self.network, None, bytes).ok().map(|it| Paper::Asked(it.content)),
+            JobAuthorization::KIND => {
+                open(self.network, fep, bytes).ok().map(|it| Paper::Authorized(it.content))
+            }
+            UsageReport::KIND => open::<UsageReport>(self.network, None, bytes).ok().map(|_| Paper::Reported),
+            Receipt::KIND => open(self.network, fep, bytes).ok().map(|it| Paper::Issued(it.content)),
+            Claim::KIND => open(self.network, None, bytes).ok().map(|it| Paper::Claimed(it.content)),
+            ClaimDecision::KIND => open(self.network, fep, bytes).ok().map(|it| Paper::Decided(it.content)),
+            _ => None,
+        }
+    }
+}
+
+impl Witness for Notary {
+    fn saw(&mut self, host: &str, disk: &Disk, output: &Output) -> Option<String> {
+        let Output::Send { bytes, .. } = output else { return None };
+        if !self.watched.hosts.contains(host) {
+            return None;
+        }
+        let paper = self.read(bytes)?;
+        let again = || self.once.check(host, &paper, bytes);
+        durable::check(disk, &paper, bytes).or_else(again)
+    }
+}
+
+#[cfg(test)]
+mod tests;

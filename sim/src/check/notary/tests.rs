@@ -1,0 +1,98 @@
+//! Papers that may go out, and the same ones at the wrong moment.
+
+use labman_proto_core::identity::Identity;
+use labman_proto_core::machine::{OpId, StreamId};
+use labman_proto_core::store::{Row, Table, Write};
+use labman_proto_core::time::Wall;
+use labman_proto_core::wire::mesh::Transcript;
+
+use super::*;
+use crate::disk::Request;
+use crate::tag;
+
+fn me() -> Identity {
+    tag::identity(&[7; 32])
+}
+
+fn notary() -> Notary {
+    let watched =
+        Watched { hosts: ["p", "q"].map(str::to_owned).into(), nodes: BTreeSet::from([me().node_id()]) };
+    Notary::new(me().network("n"), FepId([9; 32]), watched)
+}
+
+fn frame(kind: Kind, dest: Option<NodeId>, seq: u64, payload: &[u8]) -> Output {
+    let header = Header {
+        kind: kind as u16,
+        net_id: me().network("n").id,
+        sender: me().node_id(),
+        dest,
+        incarnation: 1,
+        seq,
+        issued: Wall(1_000),
+        ttl_s: 0,
+    };
+    let frame = SignedFrame::sign(&me(), header, payload);
+    Output::Send { stream: StreamId(1), bytes: frame.bytes().to_vec() }
+}
+
+fn acknowledgement() -> Output {
+    let ack = ReceiptAck { receipt_id: ReceiptId([3; 16]), refused: None };
+    frame(Kind::ReceiptAck, Some(NodeId([2; 32])), 1, &cbor::encode(&ack))
+}
+
+fn disk_with(table: Table, key: &str, value: &str) -> Disk {
+    let mut disk = Disk::default();
+    let row = Row { key: key.into(), value: value.into() };
+    disk.start(OpId(1), Request::Store(vec![Write::Put(table, row)]));
+    disk.finish();
+    disk
+}
+
+#[test]
+fn a_receipt_may_be_acknowledged_once_it_is_on_the_disk_and_not_before() {
+    let id = ReceiptId([3; 16]).to_string();
+    let found = notary().saw("p", &Disk::default(), &acknowledgement());
+    assert!(found.is_some_and(|found| found.contains("I6: acknowledged")));
+    for (table, key) in
+        [(Table::live("receipts_open"), id.clone()), (Table::history("receipts_paid"), format!("007-{id}"))]
+    {
+        let found = notary().saw("p", &disk_with(table, &key, "{}"), &acknowledgement());
+        assert_eq!(found, None, "{}", table.name);
+    }
+    assert_eq!(notary().saw("liar", &Disk::default(), &acknowledgement()), None);
+}
+
+#[test]
+fn a_record_may_be_passed_on_but_not_differ_under_the_same_number() {
+    let (mut notary, disk) = (notary(), Disk::default());
+    for host in ["p", "q"] {
+        assert_eq!(notary.saw(host, &disk, &frame(Kind::PeerRecord, None, 1, b"one")), None);
+    }
+    assert_eq!(notary.saw("p", &disk, &frame(Kind::PeerRecord, None, 2, b"another")), None);
+    let found = notary.saw("p", &disk, &frame(Kind::PeerRecord, None, 1, b"another"));
+    assert!(found.is_some_and(|found| found.contains("are both 1/1")));
+}
+
+#[test]
+fn an_attempt_ends_once_and_only_as_it_was_stated() {
+    let end = ProxyEnd {
+        request_id: labman_proto_core::wire::ids::RequestId([4; 16]),
+        attempt: 0,
+        counts: Default::default(),
+        chunks: 0,
+        transcript: Transcript::default().hash(),
+        broken: None,
+    };
+    let said = frame(Kind::ProxyEnd, Some(NodeId([2; 32])), 1, &cbor::encode(&end));
+    let row = |stated: &str| {
+        let id = end.request_id;
+        let row = format!(r#"{{"auth":{{"request_id":"{id}"}},"attempt":0,"stated":{stated}}}"#);
+        disk_with(Table::live("authorizations"), "a:0", &row)
+    };
+    let mut notary = notary();
+    let found = notary.saw("p", &row("null"), &said);
+    assert!(found.is_some_and(|found| found.contains("without having stated it")));
+    assert_eq!(notary.saw("p", &row("{}"), &said), None);
+    let found = notary.saw("p", &row("{}"), &said);
+    assert!(found.is_some_and(|found| found.contains("a second time")));
+}

@@ -1,0 +1,36 @@
+//! A gateway's jobs are offered to their providers once more, with the same signed frames: by a thief of its connection, or
+//! by itself, come to think of it.
+
+use labman_proto_core::rng::Stream;
+use labman_proto_core::time::Span;
+use serde::{Deserialize, Serialize};
+
+use super::{Kind, Site, Stage, pick};
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Replay {
+    pub host: String,
+}
+
+impl Kind for Replay {
+    // An authorization is good for some minutes only, and is to be refused for being used.
+    const LASTS: Span = Span::from_secs(120);
+
+    fn draw(stage: &Stage, draws: &mut Stream) -> Option<Self> {
+        let gateways: Vec<&str> = stage.gateways.iter().map(String::as_str).collect();
+        pick(draws, &gateways).map(|host| Self { host })
+    }
+
+    fn hosts(&self) -> Vec<&str> {
+        vec![&self.host]
+    }
+
+    fn begin(&self, site: &mut Site<'_>) {
+        site.each(&self.hosts(), |world, host| world.remember_streams(host));
+    }
+
+    fn end(&self, site: &mut Site<'_>) {
+        site.each(&self.hosts(), |world, host| world.replay_streams(host));
+    }
+}

@@ -1,0 +1,44 @@
+//! Disks against what their machines say of them: a row that nobody looks after is somebody's money, and lies there for ever.
+
+use labman_proto_core::store::Table;
+use labman_proto_core::time::Span;
+use serde_json::Value;
+
+use super::Run;
+
+const GATEWAY_JOBS: Table = Table::live("gateway_jobs");
+/// Time for rows to go that were being deleted.
+const A_WHILE: Span = Span::from_secs(10);
+
+impl Run<'_> {
+    /// Every job that a gateway's disk says is to be settled, the gateway is settling.
+    pub(super) fn check_disks(&mut self) {
+        if self.forgotten().is_empty() {
+            return;
+        }
+        self.nap(A_WHILE);
+        let found = self.forgotten();
+        self.findings.extend(found);
+    }
+
+    fn forgotten(&mut self) -> Vec<String> {
+        let scenario = self.scenario;
+        let honest = scenario.gateways.iter().filter(|gateway| scenario.is_honest(&gateway.name));
+        honest.filter_map(|gateway| self.forgotten_by(&gateway.name)).collect()
+    }
+
+    fn forgotten_by(&mut self, name: &str) -> Option<String> {
+        // One that does not answer is found elsewhere.
+        let status: Value = self.get(name, "/status").ok()?;
+        let settling = status.pointer("/jobs/unsettled").and_then(Value::as_u64)?;
+        let disk = self.world.disk(*self.hosts.get(name)?);
+        let over = |row: &[u8]| {
+            let row: Option<Value> = serde_json::from_slice(row).ok();
+            // What was only asked for has no receipt to come.
+            row.is_some_and(|row| row["state"] != "asked")
+        };
+        let kept = disk.rows(GATEWAY_JOBS).filter(|(_, row)| over(row)).count() as u64;
+        (kept > settling)
+            .then(|| format!("{name} has {kept} jobs to settle on its disk, and settles {settling}"))
+    }
+}
