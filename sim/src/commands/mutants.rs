@@ -26,6 +26,22 @@ pub(super) struct Args {
     json: bool,
 }
 
+/// For commands that can run with a deliberate defect.
+#[derive(clap::Args)]
+pub(super) struct Defect {
+    /// Switch this deliberate defect of the core on
+    #[arg(long, value_parser = parse_mutant)]
+    mutant: Option<Mutant>,
+}
+
+impl Defect {
+    /// Switches it on; the part of a command line that does it again.
+    pub(super) fn select(&self) -> String {
+        labman_proto_core::mutants::select(self.mutant);
+        self.mutant.map(|mutant| format!(" --mutant {}", mutant.name())).unwrap_or_default()
+    }
+}
+
 fn parse_mutant(name: &str) -> Result<Mutant, String> {
     let names = || Mutant::ALL.iter().map(|mutant| mutant.name()).collect::<Vec<_>>().join(", ");
     Mutant::named(name).ok_or_else(|| format!("the mutants are {}", names()))

@@ -5,6 +5,7 @@ use labman_sim::scenario::Scenario;
 use labman_sim::scenario::set::{Document, Set};
 use labman_sim::story::Story;
 
+use super::mutants::Defect;
 use super::{Outcome, again, print, verdict};
 
 #[derive(clap::Args)]
@@ -26,11 +27,14 @@ pub(super) struct Args {
     /// Write all that happens into this file, a JSON line each, to be read with `trace`. Of one scenario only
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
+    #[command(flatten)]
+    defect: Defect,
 }
 
 impl Args {
     pub(super) fn execute(self) -> Outcome {
-        let Self { files, seed, sets, json, log, trace } = self;
+        let Self { files, seed, sets, json, log, trace, defect } = self;
+        let defect = defect.select();
         if trace.is_some() && files.len() > 1 {
             return Err("--trace is of one scenario: name one file".into());
         }
@@ -51,7 +55,7 @@ impl Args {
             }
             print(&if json { report.to_json().to_string() } else { report.to_string() });
             if !report.passed() {
-                eprintln!("failed; again: {} --log", again(file, seed, &sets));
+                eprintln!("failed; again: {}{defect} --log", again(file, seed, &sets));
                 passed = false;
             }
         }

@@ -4,6 +4,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use labman_sim::fuzz::plan;
 use labman_sim::shrink::{Failing, Shrinker};
 
+use super::mutants::Defect;
 use super::{Outcome, print, verdict};
 
 #[derive(clap::Args)]
@@ -16,11 +17,14 @@ pub(super) struct Args {
     /// Where to write the smallest scenario that still fails; default: failing-SEED.toml
     #[arg(long)]
     out: Option<PathBuf>,
+    #[command(flatten)]
+    defect: Defect,
 }
 
 impl Args {
     pub(super) fn execute(self) -> Outcome {
-        let Self { seed, nodes, out } = self;
+        let Self { seed, nodes, out, defect } = self;
+        let defect = defect.select();
         let Some(failing) = Failing::of(plan(seed, usize::from(nodes)), seed) else {
             return Err(format!("seed {seed} with {nodes} nodes does not fail: nothing to shrink"));
         };
@@ -42,7 +46,7 @@ impl Args {
         let text = smallest.scenario.to_toml()?;
         std::fs::write(&file, text).map_err(|error| format!("{}: {error}", file.display()))?;
         print(&format!(
-            "{} nodes, {} faults, {} jobs: {}\nagain: labman-sim run {} --seed {} --log",
+            "{} nodes, {} faults, {} jobs: {}\nagain: labman-sim run {} --seed {}{defect} --log",
             smallest.nodes(),
             smallest.scenario.faults.len(),
             smallest.scenario.jobs.len(),

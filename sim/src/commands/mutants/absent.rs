@@ -15,3 +15,13 @@ impl Args {
             .into())
     }
 }
+
+/// For commands that can run with a deliberate defect: this build has none.
+#[derive(clap::Args)]
+pub(super) struct Defect {}
+
+impl Defect {
+    pub(super) fn select(&self) -> String {
+        String::new()
+    }
+}
