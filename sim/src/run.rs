@@ -230,7 +230,8 @@ impl<'a> Run<'a> {
             self.world.mend_disk(host);
             self.world.restart(host);
         }
-        self.nap(LAST_WORDS);
+        let idle_in = self.world.disks_idle_at() - self.world.now();
+        self.nap(idle_in + LAST_WORDS);
     }
 
     /// Runs one event. `false`: there will be none any more.

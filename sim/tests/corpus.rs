@@ -25,3 +25,9 @@ fn an_answer_does_not_finish_and_then_fail() {
 fn a_provider_whose_clock_is_right_again_is_soon_believed_again() {
     passes("clock-set-back.seed25.toml");
 }
+
+/// A gateway with a slow disk delivered a receipt on a new link while it was still being stored.
+#[test]
+fn a_receipt_is_delivered_only_once_it_is_stored() {
+    passes("receipt-before-stored.seed199.toml");
+}

@@ -284,8 +284,10 @@ impl Settle {
 
     /// A node is linked (again): receipts that wait for it go out now.
     pub(super) fn admitted(&mut self, node_id: NodeId) -> Vec<Tell> {
-        let waiting = self.open.values().filter(|open_job| open_job.row.provider == Some(node_id));
-        waiting.filter_map(|open_job| delivery(&open_job.row)).collect()
+        // One that is still being stored goes when that is done: nothing is delivered that a crash could make unknown.
+        let durable = |id: &RequestId| !self.storing.values().any(|storing| storing == id);
+        let theirs = self.open.iter().filter(|(_, open_job)| open_job.row.provider == Some(node_id));
+        theirs.filter(|(id, _)| durable(id)).filter_map(|(_, open_job)| delivery(&open_job.row)).collect()
     }
 
     pub(super) fn handle_timeout(&mut self, cx: &mut Cx<'_>) -> ToSend {

@@ -25,7 +25,7 @@ pub fn check_shape(streaming: bool, answer: &Answer) -> Vec<String> {
     if let Some(garbage) = &answer.garbage {
         found.push(format!("the answer holds {garbage}"));
     }
-    if answer.status != 200 && answer.error_code.is_none() && answer.status != 0 {
+    if answer.status != 200 && answer.error_code.is_none() && answer.status != 0 && !answer.broken {
         found.push(format!("HTTP {} says no error", answer.status));
     }
     if answer.status != 200 && !answer.text.is_empty() {

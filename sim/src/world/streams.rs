@@ -296,9 +296,8 @@ impl<M: Machine> World<M> {
         let (host, backlog) = (stream.ends[side.index()].host, stream.pipes[side.index()].backlog());
         let most = match (stream.route, side) {
             (Route::Http, Side::Opened) => ANSWER_BACKLOG,
-            // It may be a control stream, on which a new neighbour is told all there is.
-            (Route::Mesh, Side::Opened) => ANSWER_BACKLOG + limits::CONTROL_FILL,
-            (Route::Mesh | Route::Http, Side::Opener) | (Route::Local, _) => {
+            // It may be a control stream, on which a neighbour is told all there is.
+            (Route::Mesh, _) | (Route::Http, Side::Opener) | (Route::Local, _) => {
                 limits::CONTROL_BACKLOG + limits::BODY_FRAME
             }
             (Route::Admin, _) => return,

@@ -83,6 +83,11 @@ impl<M: Machine> World<M> {
         self.hosts[host.0].disk_slowness = times.max(1);
     }
 
+    /// When every disk has done what it was asked to.
+    pub fn disks_idle_at(&self) -> Time {
+        self.hosts.iter().map(|host| host.disk_busy_until).max().unwrap_or_default()
+    }
+
     pub fn mend_disk(&mut self, host: HostId) {
         self.hosts[host.0].disk.mend();
     }
