@@ -3,6 +3,9 @@
 //! In its simplest honest form: on connecting, all records that are held, as fast as the neighbour reads them; and each
 //! that is new, to every other neighbour. A record is looked at only if it is newer than the one held, so a flood dies out by itself, and each is
 //! verified once however many neighbours send it.
+//!
+//! A provider that is nothing else is a *leaf*: it needs to know gateways only, and says so in its Hello. So what a mesh of
+//! many providers and few gateways costs at each provider grows with the gateways.
 
 mod view;
 
@@ -18,7 +21,7 @@ use crate::mutants::{Mutant, mutant};
 use crate::node::cx::Cx;
 use crate::time::{Span, Wake};
 use crate::timers::Timers;
-use crate::wire::cbor;
+use crate::wire::cbor::{self, BadCbor};
 use crate::wire::envelope::{Header, Kind, SignedFrame};
 use crate::wire::mesh::{CapabilityRecord, PeerRecord};
 
@@ -32,13 +35,23 @@ enum Topic {
 }
 
 pub(crate) enum Output {
-    /// Pass this record on to all admitted neighbours but the one it came from.
-    Spread { frame: SignedFrame, but: Option<LinkId> },
+    /// Pass this record on to all admitted neighbours that want it but the one it came from.
+    Spread { record: Record, but: Option<LinkId> },
+}
+
+/// A record as it is passed on.
+#[derive(Clone)]
+pub(crate) struct Record {
+    pub(crate) frame: SignedFrame,
+    /// Leaves want it too: it speaks of a gateway, or of what was one.
+    pub(crate) for_leaves: bool,
 }
 
 #[derive(Default)]
 pub(crate) struct Gossip {
-    records: BTreeMap<(Topic, NodeId), SignedFrame>,
+    /// Nothing is kept that is not for leaves.
+    leaf: bool,
+    records: BTreeMap<(Topic, NodeId), Record>,
     /// New neighbours that are still being told all records, and which each was told last.
     introductions: BTreeMap<LinkId, Option<(Topic, NodeId)>>,
     expiry: Timers<(Topic, NodeId)>,
@@ -56,6 +69,10 @@ struct Own {
 }
 
 impl Gossip {
+    pub(crate) fn new(leaf: bool) -> Self {
+        Self { leaf, ..Self::default() }
+    }
+
     pub(crate) fn view(&self) -> &View {
         &self.view
     }
@@ -84,15 +101,15 @@ impl Gossip {
     }
 
     /// The next record for a new neighbour; `None` once it was told all.
-    pub(crate) fn next_for(&mut self, link: LinkId) -> Option<&SignedFrame> {
+    pub(crate) fn next_for(&mut self, link: LinkId) -> Option<&Record> {
         let told = self.introductions.get_mut(&link)?;
         let after = told.map_or(Bound::Unbounded, Bound::Excluded);
-        let Some((key, frame)) = self.records.range((after, Bound::Unbounded)).next() else {
+        let Some((key, record)) = self.records.range((after, Bound::Unbounded)).next() else {
             self.introductions.remove(&link);
             return None;
         };
         *told = Some(*key);
-        Some(frame)
+        Some(record)
     }
 
     pub(crate) fn link_down(&mut self, link: LinkId) {
@@ -113,17 +130,21 @@ impl Gossip {
             cx.warn(alloc::format!("dropped a record with a bad signature, said to be of {}", header.sender));
             return Vec::new();
         };
-        let understood = match topic {
-            Topic::Peer => cbor::decode(payload).map(|record| self.view.peer(header.sender, record)),
-            Topic::Capability => cbor::decode(payload)
-                .map(|record| self.view.capability(cx.me.network, header.sender, &record)),
-        };
-        if understood.is_err() {
+        let Ok(said) = Said::decode(topic, payload) else {
             cx.debug(alloc::format!("dropped a malformed record of {}", header.sender));
             return Vec::new();
+        };
+        let for_leaves = self.is_for_leaves((topic, header.sender), &said);
+        if self.leaf && !for_leaves {
+            return Vec::new();
         }
-        self.keep(cx, topic, frame.clone());
-        [Output::Spread { frame, but: Some(from) }].into()
+        match said {
+            Said::Peer(record) => self.view.peer(header.sender, record),
+            Said::Capability(record) => self.view.capability(cx.me.network, header.sender, &record),
+        }
+        let record = Record { frame, for_leaves };
+        self.keep(cx, topic, record.clone());
+        [Output::Spread { record, but: Some(from) }].into()
     }
 
     pub(crate) fn handle_timeout(&mut self, cx: &mut Cx<'_>) -> Vec<Output> {
@@ -151,23 +172,31 @@ impl Gossip {
     }
 
     fn sign(&mut self, cx: &mut Cx<'_>, topic: Topic) -> Vec<Output> {
-        let (kind, payload) = match topic {
-            Topic::Peer => (Kind::PeerRecord, self.own.peer.as_ref().map(cbor::encode)),
-            Topic::Capability => (Kind::CapabilityRecord, self.own.capability.as_ref().map(cbor::encode)),
+        let (kind, said) = match topic {
+            Topic::Peer => (Kind::PeerRecord, self.own.peer.clone().map(Said::Peer)),
+            Topic::Capability => (Kind::CapabilityRecord, self.own.capability.clone().map(Said::Capability)),
         };
-        let Some(payload) = payload else { return Vec::new() };
+        let Some(said) = said else { return Vec::new() };
         self.own.seq += 1;
-        let frame = cx.me.sign(cx.now, kind, None, self.own.seq, RECORD_TTL, &payload);
-        self.records.insert((topic, cx.me.node_id), frame.clone());
+        let key = (topic, cx.me.node_id);
+        let frame = cx.me.sign(cx.now, kind, None, self.own.seq, RECORD_TTL, &said.encode());
+        let record = Record { frame, for_leaves: self.is_for_leaves(key, &said) };
+        self.records.insert(key, record.clone());
         if !mutant(Mutant::RecordNotRefreshed) {
             self.refresh.set((), cx.now.mono + RECORD_REFRESH, "sign our records anew");
         }
-        [Output::Spread { frame, but: None }].into()
+        [Output::Spread { record, but: None }].into()
+    }
+
+    /// What a gateway says, and that it is none any more.
+    fn is_for_leaves(&self, key: (Topic, NodeId), said: &Said) -> bool {
+        matches!(said, Said::Peer(PeerRecord { gateway: true, .. }))
+            || self.records.get(&key).is_some_and(|held| held.for_leaves)
     }
 
     /// Looked at before the signature is: newer than what is held, alive, and not of a clock far ahead.
     fn is_news(&self, cx: &Cx<'_>, topic: Topic, header: &Header) -> bool {
-        let held = self.records.get(&(topic, header.sender)).map(SignedFrame::header);
+        let held = self.records.get(&(topic, header.sender)).map(|held| held.frame.header());
         let life = |header: &Header| {
             if mutant(Mutant::SequenceOverIncarnation) { 0 } else { header.incarnation }
         };
@@ -179,12 +208,34 @@ impl Gossip {
         newer && alive && sane && (held.is_some() || self.records.len() < RECORDS)
     }
 
-    fn keep(&mut self, cx: &Cx<'_>, topic: Topic, frame: SignedFrame) {
-        let header = frame.header();
+    fn keep(&mut self, cx: &Cx<'_>, topic: Topic, record: Record) {
+        let header = record.frame.header();
         let left = Span::from_millis(header.expires().0.saturating_sub(cx.now.wall.0));
         let key = (topic, header.sender);
         // Never longer than the life of a record, whatever the clocks say.
         self.expiry.set(key, cx.now.mono + left.min(RECORD_TTL), "a gossip record expires");
-        self.records.insert(key, frame);
+        self.records.insert(key, record);
+    }
+}
+
+/// A record's content.
+enum Said {
+    Peer(PeerRecord),
+    Capability(CapabilityRecord),
+}
+
+impl Said {
+    fn decode(topic: Topic, payload: &[u8]) -> Result<Self, BadCbor> {
+        match topic {
+            Topic::Peer => cbor::decode(payload).map(Self::Peer),
+            Topic::Capability => cbor::decode(payload).map(Self::Capability),
+        }
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        match self {
+            Self::Peer(record) => cbor::encode(record),
+            Self::Capability(record) => cbor::encode(record),
+        }
     }
 }

@@ -18,6 +18,7 @@ use alloc::{collections::BTreeMap, string::ToString, vec::Vec};
 pub(crate) use admission::Admission;
 use dialler::Dialler;
 
+use crate::gossip::Record;
 use crate::identity::NodeId;
 use crate::limits::{CONTROL_BACKLOG, CONTROL_FILL, GRANT_AT_LEAST, HELLO_WITHIN, LINKS};
 use crate::machine::{Completion, LinkId, OpId, ResetCode, StreamId};
@@ -59,12 +60,16 @@ pub(crate) struct Labnet {
     hello_due: Timers<LinkId>,
     /// Gateway and provider at once: job streams to ourselves stay inside.
     serves_itself: bool,
+    /// We want to hear of gateways only.
+    leaf: bool,
 }
 
 struct Link {
     node_id: NodeId,
     dialled: bool,
     admitted: bool,
+    /// It wants to hear of gateways only.
+    leaf: bool,
     /// We closed it: what still comes is not heard.
     closed: bool,
     control: Option<StreamId>,
@@ -87,6 +92,7 @@ impl Labnet {
             controls: BTreeMap::new(),
             hello_due: Timers::default(),
             serves_itself: config.gateway.is_some() && config.provider.is_some(),
+            leaf: config.is_leaf(),
         }
     }
 
@@ -105,6 +111,7 @@ impl Labnet {
             node_id,
             dialled,
             admitted: false,
+            leaf: false,
             closed: false,
             control: None,
             reader: FrameReader::default(),
@@ -117,7 +124,7 @@ impl Labnet {
             let stream = cx.open(link);
             state.control = Some(stream);
             self.controls.insert(stream, link);
-            state.say_hello(cx);
+            state.say_hello(cx, self.leaf);
         }
         self.links.insert(link, state);
         self.hello_due.set(link, cx.now.mono + HELLO_WITHIN, "a peer's hello");
@@ -169,7 +176,7 @@ impl Labnet {
                 Ok(None) => return outputs,
                 Ok(Some(Frame::Signed(frame))) => {
                     let was_admitted = state.admitted;
-                    if let Err(reason) = state.frame(cx, link, frame, &mut outputs) {
+                    if let Err(reason) = state.frame(cx, link, frame, self.leaf, &mut outputs) {
                         self.shut(cx, link, reason);
                         return outputs;
                     }
@@ -237,10 +244,11 @@ impl Labnet {
         true
     }
 
-    /// Passes a record on, byte for byte.
-    pub(crate) fn pass_on(&mut self, cx: &mut Cx<'_>, link: LinkId, frame: &SignedFrame) {
-        if let Some(state) = self.links.get_mut(&link).filter(|state| state.admitted) {
-            state.send(cx, frame.bytes().to_vec());
+    /// Passes a record on, byte for byte, if the other end wants it.
+    pub(crate) fn pass_on(&mut self, cx: &mut Cx<'_>, link: LinkId, record: &Record) {
+        let wants = |state: &&mut Link| state.admitted && (record.for_leaves || !state.leaf);
+        if let Some(state) = self.links.get_mut(&link).filter(wants) {
+            state.send(cx, record.frame.bytes().to_vec());
             self.shut_if_full(cx, link);
         }
     }
@@ -296,6 +304,7 @@ impl Link {
         cx: &mut Cx<'_>,
         link: LinkId,
         frame: SignedFrame,
+        we_are_leaf: bool,
         outputs: &mut Vec<Output>,
     ) -> Result<(), &'static str> {
         let header = *frame.header();
@@ -321,9 +330,9 @@ impl Link {
             Some(Kind::Hello) => {
                 let hello: Hello = cbor::decode(payload).map_err(|_| "a malformed hello")?;
                 if !self.admitted {
-                    self.admitted = true;
+                    (self.admitted, self.leaf) = (true, hello.leaf);
                     if !self.dialled {
-                        self.say_hello(cx);
+                        self.say_hello(cx, we_are_leaf);
                     }
                     let software = hello.software.chars().take(64).collect::<alloc::string::String>();
                     cx.info(alloc::format!("linked to {} ({software:?})", self.node_id));
@@ -339,9 +348,9 @@ impl Link {
         Ok(())
     }
 
-    fn say_hello(&mut self, cx: &mut Cx<'_>) {
-        let hello =
-            Hello { features: 0, software: concat!("labman ", env!("CARGO_PKG_VERSION")).to_string() };
+    fn say_hello(&mut self, cx: &mut Cx<'_>, leaf: bool) {
+        let software = concat!("labman ", env!("CARGO_PKG_VERSION")).to_string();
+        let hello = Hello { features: 0, software, leaf };
         let payload = cbor::encode(&hello);
         self.seq_out += 1;
         let frame =

@@ -127,7 +127,7 @@ impl Node {
         };
         let mut node = Self {
             labnet: Labnet::new(&config, seed.stream("labnet"), now),
-            gossip: Gossip::default(),
+            gossip: Gossip::new(config.is_leaf()),
             gateway,
             provider,
             admin: Admin::new(now.mono),
@@ -201,10 +201,10 @@ impl Node {
     }
 
     fn spread(&mut self, now: Now, outputs: Vec<gossip::Output>) {
-        for gossip::Output::Spread { frame, but } in outputs {
+        for gossip::Output::Spread { record, but } in outputs {
             let links: Vec<LinkId> = self.labnet.admitted().map(|(link, _)| link).collect();
             for link in links.into_iter().filter(|link| Some(*link) != but) {
-                self.labnet.pass_on(&mut cx!(self, now, Labnet), link, &frame);
+                self.labnet.pass_on(&mut cx!(self, now, Labnet), link, &record);
             }
         }
     }
@@ -212,9 +212,9 @@ impl Node {
     /// Tells a new neighbour what we hold, as far as it reads.
     fn introduce(&mut self, now: Now, link: LinkId) {
         while self.labnet.has_room(link)
-            && let Some(frame) = self.gossip.next_for(link)
+            && let Some(record) = self.gossip.next_for(link)
         {
-            self.labnet.pass_on(&mut cx!(self, now, Labnet), link, frame);
+            self.labnet.pass_on(&mut cx!(self, now, Labnet), link, record);
         }
     }
 

@@ -28,6 +28,13 @@ pub struct Config {
     pub provider: Option<Provider>,
 }
 
+impl Config {
+    /// A provider that is nothing else has no use for what other providers say, and nobody relies on it to pass that on.
+    pub(crate) fn is_leaf(&self) -> bool {
+        self.provider.is_some() && self.gateway.is_none()
+    }
+}
+
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Bootstrap {
     pub node_id: NodeId,

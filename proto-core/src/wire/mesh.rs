@@ -29,6 +29,9 @@ pub struct Hello {
     /// Name and version of the software, for people.
     #[n(1)]
     pub software: String,
+    /// A leaf wants to hear of gateways only, and passes on nothing else.
+    #[n(2)]
+    pub leaf: bool,
 }
 
 /// GossipPeers: who a node is and where it can be reached. Signed, broadcast, last writer wins.

@@ -5,7 +5,7 @@ use labman_proto_core::limits::{CONTROL_BACKLOG, RECORDS};
 use labman_proto_core::time::Wall;
 use labman_proto_core::wire::cbor;
 use labman_proto_core::wire::envelope::{Header, Kind, SignedFrame};
-use labman_proto_core::wire::mesh::{CapabilityRecord, PeerRecord};
+use labman_proto_core::wire::mesh::{CapabilityRecord, Hello, PeerRecord};
 use serde_json::Value;
 
 use super::peer::{Peer, capability, header, offer, record, sign};
@@ -44,6 +44,49 @@ fn a_record_is_passed_on_byte_for_byte_once_and_not_back() {
     // Who comes later is told too.
     let late = Peer::admitted(&mut rig, 12);
     assert!(rig.hear(late.control).windows(news.len()).any(|bytes| bytes == news));
+}
+
+/// A neighbour that is a provider and nothing else.
+fn leaf(rig: &mut Rig, number: u8) -> Peer {
+    let mut peer = Peer::connected(rig, number);
+    let hello = cbor::encode(&Hello { features: 0, software: "hand".into(), leaf: true });
+    peer.say(rig, peer.control, Kind::Hello, &hello);
+    peer.hears(rig);
+    peer
+}
+
+fn record_of_gateway(gateway: bool) -> Vec<u8> {
+    let addresses = vec!["a:1".into()];
+    cbor::encode(&PeerRecord { gateway, provider: false, addresses, public_endpoint: None, feps: Vec::new() })
+}
+
+#[test]
+fn a_leaf_hears_of_gateways_only_and_when_one_is_none_any_more() {
+    let mut rig = Rig::gateway();
+    let from = Peer::admitted(&mut rig, PEER);
+    let leaf = leaf(&mut rig, OTHER);
+    let offer = seal(PEER, offer(&rig, "acme:box:toy"));
+    let offers = record(&rig, PEER, Kind::CapabilityRecord, 1, &capability(vec![offer]));
+    let provider = record(&rig, PEER, Kind::PeerRecord, 2, &peer_record("a:1"));
+    let gateway = record(&rig, STRANGER, Kind::PeerRecord, 1, &record_of_gateway(true));
+    let gone = record(&rig, STRANGER, Kind::PeerRecord, 2, &record_of_gateway(false));
+    rig.deliver(from.control, &[offers, provider, gateway.clone(), gone.clone()].concat());
+    assert_eq!(rig.hear(leaf.control), [gateway, gone].concat());
+}
+
+#[test]
+fn a_leaf_keeps_and_passes_on_what_it_hears_of_gateways_only() {
+    let mut rig = Rig::provider();
+    let (from, to) = (Peer::admitted(&mut rig, PEER), Peer::admitted(&mut rig, OTHER));
+    to.hears(&mut rig);
+    let gateway = record(&rig, STRANGER, Kind::PeerRecord, 1, &record_of_gateway(true));
+    let offer = seal(PEER, offer(&rig, "acme:box:toy"));
+    let offers = record(&rig, PEER, Kind::CapabilityRecord, 1, &capability(vec![offer]));
+    let provider = record(&rig, PEER, Kind::PeerRecord, 2, &peer_record("a:1"));
+    rig.deliver(from.control, &[offers, provider, gateway.clone()].concat());
+    assert_eq!(rig.hear(to.control), gateway);
+    let known = rig.admin("/status")["peers"].as_array().map(Vec::len);
+    assert_eq!(known, Some(1));
 }
 
 #[test]

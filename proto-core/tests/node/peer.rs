@@ -45,7 +45,7 @@ pub(crate) fn sign(number: u8, header: Header, payload: &[u8]) -> Vec<u8> {
 }
 
 pub(crate) fn hello() -> Vec<u8> {
-    cbor::encode(&Hello { features: 0, software: "hand".into() })
+    cbor::encode(&Hello { features: 0, software: "hand".into(), leaf: false })
 }
 
 /// The frames in these bytes, which must be whole.

@@ -204,7 +204,7 @@ mod tests {
 
     #[test]
     fn an_unknown_key_is_ignored_and_a_critical_one_refused() {
-        let hello = cbor::encode(&Hello { features: 0, software: "labman".into() });
+        let hello = cbor::encode(&Hello { features: 0, software: "labman".into(), leaf: false });
         let read = |bytes: Option<Vec<u8>>| cbor::decode::<Hello>(&bytes.expect("a map")).is_ok();
         assert!(read(with_unknown_key(&hello, false)));
         assert!(!read(with_unknown_key(&hello, true)));

@@ -61,7 +61,7 @@ impl Plan for SlowLoris {
     fn linked(&mut self, desk: &mut Desk, link: LinkId, node: Option<NodeId>) {
         // Half of them are silent.
         let Some(node) = node.filter(|_| desk.once_in(2)) else { return };
-        let hello = cbor::encode(&Hello { features: 0, software: "loris".into() });
+        let hello = cbor::encode(&Hello { features: 0, software: "loris".into(), leaf: false });
         let header = Header {
             kind: Kind::Hello as u16,
             net_id: desk.aim.network.id,
