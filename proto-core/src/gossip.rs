@@ -15,11 +15,11 @@ use core::ops::Bound;
 pub(crate) use view::{Served, View};
 
 use crate::identity::NodeId;
-use crate::limits::{RECORD_REFRESH, RECORD_TTL, RECORDS};
+use crate::limits::{RECORD_REFRESH, RECORD_TTL, RECORDS, UNTIMELY};
 use crate::machine::LinkId;
 use crate::mutants::{Mutant, mutant};
 use crate::node::cx::Cx;
-use crate::time::{Span, Wake};
+use crate::time::{Now, Span, Wake};
 use crate::timers::Timers;
 use crate::wire::cbor::{self, BadCbor};
 use crate::wire::envelope::{Header, Kind, SignedFrame};
@@ -55,6 +55,9 @@ pub(crate) struct Gossip {
     /// New neighbours that are still being told all records, and which each was told last.
     introductions: BTreeMap<LinkId, Option<(Topic, NodeId)>>,
     expiry: Timers<(Topic, NodeId)>,
+    /// Records that our clock speaks against. It may be ours that is wrong: they are looked at again when it is set.
+    untimely: BTreeMap<(Topic, NodeId), SignedFrame>,
+    untimely_expiry: Timers<(Topic, NodeId)>,
     view: View,
     own: Own,
     refresh: Timers<()>,
@@ -117,19 +120,34 @@ impl Gossip {
     }
 
     pub(crate) fn handle(&mut self, cx: &mut Cx<'_>, from: LinkId, frame: SignedFrame) -> Vec<Output> {
-        let header = *frame.header();
-        let topic = match Kind::from_u16(header.kind) {
+        let topic = match Kind::from_u16(frame.header().kind) {
             Some(Kind::PeerRecord) => Topic::Peer,
             Some(Kind::CapabilityRecord) => Topic::Capability,
             _ => return Vec::new(),
         };
-        if header.sender == cx.me.node_id || !self.is_news(cx, topic, &header) {
+        self.hear(cx, topic, frame, Some(from))
+    }
+
+    fn hear(
+        &mut self,
+        cx: &mut Cx<'_>,
+        topic: Topic,
+        frame: SignedFrame,
+        from: Option<LinkId>,
+    ) -> Vec<Output> {
+        let header = *frame.header();
+        let timely = is_timely(cx.now, &header);
+        if header.sender == cx.me.node_id || !self.is_news(topic, &header, timely) {
             return Vec::new();
         }
         let Ok(payload) = frame.open(cx.me.network) else {
             cx.warn(alloc::format!("dropped a record with a bad signature, said to be of {}", header.sender));
             return Vec::new();
         };
+        if !timely {
+            self.put_aside(cx, (topic, header.sender), frame);
+            return Vec::new();
+        }
         let Ok(said) = Said::decode(topic, payload) else {
             cx.debug(alloc::format!("dropped a malformed record of {}", header.sender));
             return Vec::new();
@@ -144,7 +162,7 @@ impl Gossip {
         }
         let record = Record { frame, for_leaves };
         self.keep(cx, topic, record.clone());
-        [Output::Spread { record, but: Some(from) }].into()
+        [Output::Spread { record, but: from }].into()
     }
 
     pub(crate) fn handle_timeout(&mut self, cx: &mut Cx<'_>) -> Vec<Output> {
@@ -156,19 +174,32 @@ impl Gossip {
                 Topic::Capability => self.view.forget_capability(&node_id),
             }
         }
+        while let Some(key) = self.untimely_expiry.expired(cx.now.mono) {
+            self.untimely.remove(&key);
+        }
         if self.refresh.expired(cx.now.mono).is_some() {
             outputs.extend(self.renew(cx));
         }
         outputs
     }
 
+    /// What we said by the wrong time nobody believes, and what we did not believe by it may be right.
+    pub(crate) fn clock_was_set(&mut self, cx: &mut Cx<'_>) -> Vec<Output> {
+        let mut outputs = self.renew(cx);
+        for ((topic, _), frame) in core::mem::take(&mut self.untimely) {
+            outputs.extend(self.hear(cx, topic, frame, None));
+        }
+        outputs
+    }
+
     /// Signs anew what we say of ourselves.
-    pub(crate) fn renew(&mut self, cx: &mut Cx<'_>) -> Vec<Output> {
+    fn renew(&mut self, cx: &mut Cx<'_>) -> Vec<Output> {
         [Topic::Peer, Topic::Capability].into_iter().flat_map(|topic| self.sign(cx, topic)).collect()
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Wake> {
-        Wake::earliest(self.expiry.next(), self.refresh.next())
+        let wake = Wake::earliest(self.expiry.next(), self.untimely_expiry.next());
+        Wake::earliest(wake, self.refresh.next())
     }
 
     fn sign(&mut self, cx: &mut Cx<'_>, topic: Topic) -> Vec<Output> {
@@ -194,18 +225,31 @@ impl Gossip {
             || self.records.get(&key).is_some_and(|held| held.for_leaves)
     }
 
-    /// Looked at before the signature is: newer than what is held, alive, and not of a clock far ahead.
-    fn is_news(&self, cx: &Cx<'_>, topic: Topic, header: &Header) -> bool {
-        let held = self.records.get(&(topic, header.sender)).map(|held| held.frame.header());
+    /// Looked at before the signature is: newer than what is held or put aside, and with room for it.
+    fn is_news(&self, topic: Topic, header: &Header, timely: bool) -> bool {
+        let key = (topic, header.sender);
         let life = |header: &Header| {
             if mutant(Mutant::SequenceOverIncarnation) { 0 } else { header.incarnation }
         };
-        let newer = held.is_none_or(|held| (life(header), header.seq) > (life(held), held.seq));
-        let alive = header.ttl_s > 0 && cx.now.wall < header.expires();
-        let sane = header.issued <= cx.now.wall + CLOCK_TOLERANCE
+        let newer = |held: &Header| (life(header), header.seq) > (life(held), held.seq);
+        let held = self.records.get(&key).map(|held| held.frame.header());
+        let aside = self.untimely.get(&key).map(SignedFrame::header);
+        let sane = header.ttl_s > 0
             && Span::from_secs(u64::from(header.ttl_s)) <= RECORD_TTL
             && header.dest.is_none();
-        newer && alive && sane && (held.is_some() || self.records.len() < RECORDS)
+        let wanted = if timely {
+            held.is_some() || self.records.len() < RECORDS
+        } else {
+            aside.map_or(self.untimely.len() < UNTIMELY, newer)
+        };
+        sane && held.is_none_or(newer) && wanted
+    }
+
+    fn put_aside(&mut self, cx: &Cx<'_>, key: (Topic, NodeId), frame: SignedFrame) {
+        if !self.untimely_expiry.is_set(key) {
+            self.untimely_expiry.set(key, cx.now.mono + RECORD_TTL, "an untimely gossip record is forgotten");
+        }
+        self.untimely.insert(key, frame);
     }
 
     fn keep(&mut self, cx: &Cx<'_>, topic: Topic, record: Record) {
@@ -216,6 +260,11 @@ impl Gossip {
         self.expiry.set(key, cx.now.mono + left.min(RECORD_TTL), "a gossip record expires");
         self.records.insert(key, record);
     }
+}
+
+/// Alive, and not of a clock far ahead.
+fn is_timely(now: Now, header: &Header) -> bool {
+    now.wall < header.expires() && header.issued <= now.wall + CLOCK_TOLERANCE
 }
 
 /// A record's content.

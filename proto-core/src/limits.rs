@@ -30,6 +30,8 @@ pub const OFFERS: usize = 32;
 pub const LINKS: usize = 1024;
 /// Records kept of either kind. Further origins are dropped.
 pub const RECORDS: usize = 16 * 1024;
+/// Records of either kind that our clock speaks against, kept for the case that it is wrong. Further ones are dropped.
+pub const UNTIMELY: usize = 4 * 1024;
 /// Jobs a gateway has under way. A further request is answered 429.
 pub const GATEWAY_JOBS: usize = 4096;
 /// Requests that a FEP did not answer, and whose hold a gateway asks back in case it was made. Holds of further ones lapse.

@@ -176,7 +176,7 @@ impl Node {
         }
     }
 
-    /// Says anew, by the clock as it is now, what we say of ourselves.
+    /// Says anew, by the clock as it is now, what we say of ourselves, and looks anew at what others said.
     fn watch_clock(&mut self, now: Now) {
         if self.being_born.is_some() {
             return;
@@ -185,7 +185,7 @@ impl Node {
         let text = format!("the wall clock was set by {step} ms: our records and offers are signed anew");
         self.out.event(Level::Warn, "node", text);
         self.capability_changed(now);
-        let outputs = self.gossip.renew(&mut cx!(self, now, Labnet));
+        let outputs = self.gossip.clock_was_set(&mut cx!(self, now, Labnet));
         self.spread(now, outputs);
     }
 

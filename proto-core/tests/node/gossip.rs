@@ -1,7 +1,7 @@
 //! Records: who may say what of whom, for how long, and how far it goes.
 
 use labman_proto_core::http::{RequestHead, Surface};
-use labman_proto_core::limits::{CONTROL_BACKLOG, RECORDS};
+use labman_proto_core::limits::{CLOCK_LOOK, CONTROL_BACKLOG, RECORDS};
 use labman_proto_core::time::Wall;
 use labman_proto_core::wire::cbor;
 use labman_proto_core::wire::envelope::{Header, Kind, SignedFrame};
@@ -140,6 +140,23 @@ fn a_record_that_is_not_what_it_should_be_is_neither_believed_nor_passed_on() {
     let good = sign(STRANGER, good, &payload);
     rig.deliver(from.control, &good);
     assert_eq!(rig.hear(to.control), good);
+}
+
+#[test]
+fn what_came_while_our_clock_was_wrong_counts_once_it_is_right() {
+    for [wrong, right] in [[-3_600_000, 3_600_000], [36_000_000, -36_000_000]] {
+        let mut rig = Rig::gateway();
+        let mut peer = Peer::admitted(&mut rig, PEER);
+        let offer = seal(PEER, offer(&rig, "acme:box:toy"));
+        let seq = peer.next_seq();
+        let told = record(&rig, PEER, Kind::CapabilityRecord, seq, &capability(vec![offer]));
+        rig.set_clock(wrong);
+        rig.deliver(peer.control, &told);
+        assert!(models(&mut rig).is_empty());
+        rig.set_clock(right);
+        rig.pass(CLOCK_LOOK);
+        assert_eq!(models(&mut rig), ["acme:box:toy", "toy"]);
+    }
 }
 
 #[test]

@@ -13,7 +13,7 @@ use labman_proto_core::money::Micros;
 use labman_proto_core::node::Node;
 use labman_proto_core::node::config;
 use labman_proto_core::rng::{self, Seed};
-use labman_proto_core::time::{Now, Span};
+use labman_proto_core::time::{Now, Span, Wall};
 use labman_proto_core::wire::object::{self, Object};
 use labman_proto_core::wire::portal::PayoutTo;
 
@@ -377,6 +377,11 @@ impl Rig {
             self.fire();
         }
         self.advance(end - self.now.mono);
+    }
+
+    /// Somebody sets the wall clock, by so many milliseconds.
+    pub(crate) fn set_clock(&mut self, step_ms: i64) {
+        self.now.wall = Wall(self.now.wall.0.saturating_add_signed(step_ms));
     }
 
     /// Wakes the node if it is due: once must be enough.
