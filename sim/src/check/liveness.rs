@@ -21,6 +21,14 @@ pub struct Core {
     pub from: Span,
 }
 
+/// Whether that gateway is one of those, and one of those tells it of the others. Providers and later gateways dial it;
+/// behind a NAT, it has only the gateways that it dials itself: those before it.
+pub fn hears(scenario: &Scenario, gateway: &Gateway, those: impl Fn(&str) -> bool) -> bool {
+    let before = scenario.gateways.iter().take_while(|other| other.name != gateway.name);
+    let mut dialled = before.filter(|other| !other.nat && those(&other.name));
+    those(&gateway.name) && (!gateway.nat || dialled.next().is_some())
+}
+
 impl Core {
     /// `None`: the scenario never heals, or something lasts that touches everybody.
     pub fn of(scenario: &Scenario) -> Option<Self> {
@@ -51,12 +59,9 @@ impl Core {
         self.hosts.contains(host)
     }
 
-    /// Whether that gateway is of the core, and somebody of the core tells it of the others. Providers and later gateways
-    /// dial it; behind a NAT, it has only the gateways that it dials itself: those before it.
+    /// Whether that gateway is of the core, and somebody of the core tells it of the others.
     pub fn hears(&self, scenario: &Scenario, gateway: &Gateway) -> bool {
-        let before = scenario.gateways.iter().take_while(|other| other.name != gateway.name);
-        let mut dialled = before.filter(|other| !other.nat && self.contains(&other.name));
-        self.contains(&gateway.name) && (!gateway.nat || dialled.next().is_some())
+        hears(scenario, gateway, |host| self.contains(host))
     }
 
     /// What every gateway of the core must know of.

@@ -7,8 +7,10 @@ use serde_json::{Value, json};
 
 use super::{Account, Run};
 use crate::cast::{Resident, portman_name};
+use crate::check::liveness::hears;
 use crate::check::notary::{Notary, Watched};
 use crate::host::{HostId, Spec};
+use crate::scenario::Gateway;
 
 /// Every gateway must have heard of every model within this.
 const READY_WITHIN: Span = Span::from_secs(60);
@@ -98,7 +100,8 @@ impl Run<'_> {
             self.scenario.providers.iter().filter(|one| self.scenario.is_honest(&one.name));
         let expected: BTreeSet<String> = honest_providers.flat_map(|provider| provider.slugs()).collect();
         let give_up = self.world.now() + READY_WITHIN;
-        for gateway in self.scenario.gateways.iter().filter(|one| self.scenario.is_honest(&one.name)) {
+        let told = |gateway: &&Gateway| hears(self.scenario, gateway, |name| self.scenario.is_honest(name));
+        for gateway in self.scenario.gateways.iter().filter(told) {
             loop {
                 let status = self.ask(&gateway.name, "GET", "/status", None)?;
                 let known = slugs(&status);
