@@ -70,6 +70,8 @@ pub struct Host<M> {
     pub disk_slowness: u64,
     /// It dies while its next write is under way.
     pub dies_writing: Option<Death>,
+    /// That write is under way.
+    pub dying: Option<Death>,
     /// Its process does nothing until then.
     pub stalled_until: Time,
     pub clock: Clock,
@@ -132,6 +134,7 @@ impl<M: Machine> Host<M> {
             disk_busy_until: Time::ZERO,
             disk_slowness: 1,
             dies_writing: None,
+            dying: None,
             stalled_until: Time::ZERO,
             clock: Clock::started_at(now, spec.wall_offset_ms),
             alarm: Alarm::default(),
@@ -166,6 +169,7 @@ impl<M: Machine> Host<M> {
         self.alarm.set(None);
         self.disk_busy_until = Time::ZERO;
         self.dies_writing = None;
+        self.dying = None;
         self.stalled_until = Time::ZERO;
         self.links.clear();
         self.streams.clear();

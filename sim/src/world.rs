@@ -81,11 +81,10 @@ enum Event {
         host: HostId,
         life: u32,
     },
-    /// A host dies, if it is still in that life.
+    /// A host dies, if it is still in that life and still to die.
     Crash {
         host: HostId,
         life: u32,
-        death: Death,
     },
     Restart {
         host: HostId,
@@ -314,8 +313,11 @@ impl<M: Machine> World<M> {
             Event::Arrival { stream, to } => moved(self.arrival(stream, to)),
             Event::Window { stream, side, bytes } => moved(self.window(stream, side, bytes)),
             Event::Credit { stream, side, bytes } => moved(self.credit(stream, side, bytes)),
-            Event::Crash { host, life, death } => {
-                if self.hosts[host.0].life == life && self.hosts[host.0].is_up() {
+            Event::Crash { host, life } => {
+                let place = &mut self.hosts[host.0];
+                if place.life == life
+                    && let Some(death) = place.dying.take()
+                {
                     self.marks.note("a host died while it was writing");
                     self.die(host, death);
                 }
@@ -426,7 +428,8 @@ impl<M: Machine> World<M> {
         self.engine.schedule(done, Event::Disk { host, life });
         if let Some(death) = place.dies_writing.take_if(|_| writes) {
             let at = now + Span(place.draws.below((done - now).0.saturating_add(1)));
-            self.engine.schedule(at, Event::Crash { host, life, death });
+            place.dying = Some(death);
+            self.engine.schedule(at, Event::Crash { host, life });
         }
     }
 

@@ -53,7 +53,8 @@ impl Plan for StrangerFlood {
 
     fn linked(&mut self, desk: &mut Desk, link: LinkId, node: Option<NodeId>) {
         let Some(node) = node else { return };
-        let hello = cbor::encode(&Hello { features: u64::MAX, software: "\u{202e}stranger".repeat(50), leaf: false });
+        let hello =
+            cbor::encode(&Hello { features: u64::MAX, software: "\u{202e}stranger".repeat(50), leaf: false });
         let me = desk.aim.identity.node_id();
         let header = Header { seq: 1, dest: Some(node), ..header(desk, Kind::Hello as u16, me) };
         let frame = craft::signed(&desk.aim.identity, header, &hello);

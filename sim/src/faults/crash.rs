@@ -5,6 +5,7 @@ use labman_proto_core::time::Span;
 use serde::{Deserialize, Serialize};
 
 use super::{Kind, Site, Stage, pick};
+use crate::host::Death;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -34,14 +35,14 @@ impl Kind for Crash {
         let Some(host) = site.host(&self.host) else { return };
         // Portmans write nothing.
         if self.writing && !self.host.contains('/') {
-            return site.world.set_dies_writing(host, true);
+            return site.world.set_dies_writing(host, Some(Death::Clean));
         }
         site.world.crash(host);
     }
 
     fn end(&self, site: &mut Site<'_>) {
         let Some(host) = site.host(&self.host) else { return };
-        site.world.set_dies_writing(host, false);
+        site.world.set_dies_writing(host, None);
         if !site.world.is_up(host) {
             site.world.marks().fired("crash");
             site.world.restart(host);

@@ -6,6 +6,7 @@ use labman_proto_core::time::Span;
 use serde::{Deserialize, Serialize};
 
 use super::{Kind, Site, Stage, pick};
+use crate::host::Death;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -25,12 +26,12 @@ impl Kind for Torn {
     }
 
     fn begin(&self, site: &mut Site<'_>) {
-        site.each(&self.hosts(), |world, host| world.set_dies_torn(host, true));
+        site.each(&self.hosts(), |world, host| world.set_dies_writing(host, Some(Death::Torn)));
     }
 
     fn end(&self, site: &mut Site<'_>) {
         site.each(&self.hosts(), |world, host| {
-            world.set_dies_torn(host, false);
+            world.set_dies_writing(host, None);
             if !world.is_up(host) {
                 world.restart(host);
                 world.crash(host);

@@ -324,6 +324,25 @@ fn a_crash_silences_mesh_links_resets_http_and_loses_what_was_not_durable() {
 }
 
 #[test]
+fn who_is_to_die_while_it_writes_dies_then_or_not_at_all() {
+    for over in [false, true] {
+        let mut world = world(6);
+        let host = probe(&mut world, "a");
+        world.set_disk_slowness(host, 1_000);
+        world.set_dies_writing(host, Some(Death::Clean));
+        world.command(host, |probe| {
+            probe.out.store([Write::Put(TABLE, Row::json("key", &1))].into());
+        });
+        if over {
+            // The fault has passed and whoever looks after its victim has gone; the write takes longer.
+            world.set_dies_writing(host, None);
+        }
+        run(&mut world);
+        assert_eq!(world.is_up(host), over);
+    }
+}
+
+#[test]
 fn the_end_of_an_old_life_s_link_does_not_touch_the_new_life_s_streams() {
     let mut world = world(4);
     let (a, b) = (probe(&mut world, "a"), probe(&mut world, "b"));

@@ -65,14 +65,10 @@ impl<M: Machine> World<M> {
         }
     }
 
-    /// The host dies while its next write is under way. `false`: not any more.
-    pub fn set_dies_writing(&mut self, host: HostId, dies: bool) {
-        self.hosts[host.0].dies_writing = dies.then_some(Death::Clean);
-    }
-
-    /// As [`Self::set_dies_writing`], and a row of what it was writing can't be read any more.
-    pub fn set_dies_torn(&mut self, host: HostId, dies: bool) {
-        self.hosts[host.0].dies_writing = dies.then_some(Death::Torn);
+    /// The host dies while its next write is under way. `None`: not any more, though it may be.
+    pub fn set_dies_writing(&mut self, host: HostId, death: Option<Death>) {
+        self.hosts[host.0].dies_writing = death;
+        self.hosts[host.0].dying = None;
     }
 
     pub fn set_disk_trouble(&mut self, host: HostId, trouble: Option<Trouble>) {
