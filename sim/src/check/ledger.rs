@@ -86,7 +86,7 @@ pub struct Books {
     pub doubt: Doubt,
 }
 
-/// Which parts of the books rest on the word of somebody dishonest.
+/// Which parts of the books rest on the word of somebody dishonest, or forgetful.
 #[derive(Clone, Debug, Default)]
 pub struct Doubt {
     /// The FEP answers otherwise than its books say.

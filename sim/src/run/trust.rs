@@ -110,6 +110,11 @@ impl Run<'_> {
         }
     }
 
+    /// A gateway that forgot a job brings nobody its receipt.
+    fn gateways_forget(&self) -> bool {
+        self.scenario.gateways.iter().any(|gateway| self.scenario.forgets(&gateway.name))
+    }
+
     /// Says which parts of the books rest on the word of somebody dishonest.
     pub(super) fn doubted(&self, mut books: Books) -> Books {
         let through_cheats = |name: &str| !self.scenario.is_honest(name);
@@ -128,7 +133,7 @@ impl Run<'_> {
         let providers = self.scenario.providers.iter().filter(|provider| through_cheats(&provider.name));
         books.doubt = Doubt {
             fep: through_cheats(&self.scenario.fep.name),
-            settling: !self.scenario.settles(),
+            settling: !self.scenario.settles() || self.gateways_forget(),
             users,
             providers: providers.map(|provider| self.cast.node_id(&provider.name)).collect(),
         };

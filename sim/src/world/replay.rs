@@ -13,6 +13,8 @@ use crate::net::link::LinkKey;
 
 /// Streams of one host that are remembered.
 const REMEMBERED: usize = 16;
+/// Bytes of one such stream. One that says more, as a control stream does in time, is not.
+const JOB: usize = 1024 * 1024;
 
 #[derive(Default)]
 pub(super) struct Replays {
@@ -28,9 +30,11 @@ impl Replays {
     }
 
     pub(super) fn sent(&mut self, host: HostId, stream: StreamId, bytes: &[u8]) {
-        let said = self.said.get_mut(&host).and_then(|said| said.get_mut(&stream));
-        if let Some((_, said)) = said {
-            said.extend_from_slice(bytes);
+        let Some(streams) = self.said.get_mut(&host) else { return };
+        let Some((_, said)) = streams.get_mut(&stream) else { return };
+        said.extend_from_slice(bytes);
+        if said.len() > JOB {
+            streams.remove(&stream);
         }
     }
 }
