@@ -22,6 +22,8 @@ use crate::scenario;
 
 /// Lines asked for in one listing.
 const LISTED: usize = 1_000;
+/// How often a provider's receipts are read until they did not change meanwhile.
+const READINGS: u32 = 10;
 /// Receipts below the least payout stay unclaimed: after so many claim periods nothing more will come.
 const CLAIM_PERIODS: u64 = 3;
 
@@ -228,9 +230,21 @@ impl Run<'_> {
         self.accounts.get(name).map(|account| account.user.clone()).unwrap_or_default()
     }
 
+    /// A provider's counts of its receipts and the receipts themselves, of one moment: one may come between two questions.
+    fn receipts_of(&mut self, name: &str) -> Result<(States, Vec<Held>), String> {
+        let Status { receipts: mut states, .. } = self.get(name, "/status")?;
+        for _ in 0..READINGS {
+            let HeldList { receipts: held } = self.get(name, &format!("/receipts?limit={LISTED}"))?;
+            let Status { receipts: after, .. } = self.get(name, "/status")?;
+            if std::mem::replace(&mut states, after) == after {
+                return Ok((states, held));
+            }
+        }
+        Err(format!("{name}: its receipts changed at each of {READINGS} readings"))
+    }
+
     fn provider_books(&mut self, provider: &scenario::Provider) -> Result<Provider, String> {
-        let Status { receipts: states, .. } = self.get(&provider.name, "/status")?;
-        let HeldList { receipts: held } = self.get(&provider.name, &format!("/receipts?limit={LISTED}"))?;
+        let (states, held) = self.receipts_of(&provider.name)?;
         let prices = provider.slugs().zip(provider.portmans.iter().map(|portman| portman.price)).collect();
         let (name, node_id) = (provider.name.clone(), self.cast.node_id(&provider.name));
         let forgot = self.scenario.forgets(&name);
