@@ -1,66 +1,52 @@
 //! What nodes tell everybody: signed records, last writer wins, passed on byte for byte.
 //!
-//! In its simplest honest form: on connecting, all records that are held, as fast as the neighbour reads them; and each
-//! that is new, to every other neighbour. A record is looked at only if it is newer than the one held, so a flood dies out by itself, and each is
-//! verified once however many neighbours send it.
+//! New records run along a [`tree`] of the links, so that each node gets each about once; what a broken branch lost is
+//! announced and asked for. Two nodes that are newly linked, and now and then others, compare [what they
+//! hold](records) by a digest, and announce what differs. A record is looked at only if it is newer than the one held,
+//! and each is verified once however many neighbours send it.
 //!
 //! A provider that is nothing else is a *leaf*: it needs to know gateways only, and says so in its Hello. So what a mesh of
 //! many providers and few gateways costs at each provider grows with the gateways.
 
+mod records;
+mod tree;
 mod view;
 
-use alloc::{collections::BTreeMap, vec::Vec};
-use core::ops::Bound;
+use alloc::{collections::BTreeSet, vec::Vec};
 
+use minicbor::Encode;
+use records::{Record, Records, Standing};
+use tree::Tree;
 pub(crate) use view::{Served, View};
 
-use crate::identity::NodeId;
-use crate::limits::{RECORD_REFRESH, RECORD_TTL, RECORDS, UNTIMELY};
+use crate::limits::{ANNOUNCED, DIGEST_EVERY, RECORD_REFRESH, RECORD_TTL};
 use crate::machine::LinkId;
 use crate::mutants::{Mutant, mutant};
 use crate::node::cx::Cx;
-use crate::time::{Now, Span, Wake};
+use crate::rng::Stream;
+use crate::time::Wake;
 use crate::timers::Timers;
-use crate::wire::cbor::{self, BadCbor};
-use crate::wire::envelope::{Header, Kind, SignedFrame};
-use crate::wire::mesh::{CapabilityRecord, PeerRecord};
+use crate::wire::cbor::{self, BadCbor, Blob};
+use crate::wire::envelope::{Kind, SignedFrame};
+use crate::wire::mesh::{Announce, CapabilityRecord, Digest, Key, PeerRecord, Prune, Topic, Want};
 
-/// A record signed further ahead of our clock than this is not believed.
-const CLOCK_TOLERANCE: Span = Span::from_secs(120);
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Topic {
-    Peer,
-    Capability,
+/// Something to be said to one neighbour.
+pub(crate) struct Say {
+    pub(crate) link: LinkId,
+    pub(crate) kind: Kind,
+    pub(crate) payload: Vec<u8>,
 }
 
-pub(crate) enum Output {
-    /// Pass this record on to all admitted neighbours that want it but the one it came from.
-    Spread { record: Record, but: Option<LinkId> },
-}
-
-/// A record as it is passed on.
-#[derive(Clone)]
-pub(crate) struct Record {
-    pub(crate) frame: SignedFrame,
-    /// Leaves want it too: it speaks of a gateway, or of what was one.
-    pub(crate) for_leaves: bool,
-}
-
-#[derive(Default)]
 pub(crate) struct Gossip {
     /// Nothing is kept that is not for leaves.
     leaf: bool,
-    records: BTreeMap<(Topic, NodeId), Record>,
-    /// New neighbours that are still being told all records, and which each was told last.
-    introductions: BTreeMap<LinkId, Option<(Topic, NodeId)>>,
-    expiry: Timers<(Topic, NodeId)>,
-    /// Records that our clock speaks against. It may be ours that is wrong: they are looked at again when it is set.
-    untimely: BTreeMap<(Topic, NodeId), SignedFrame>,
-    untimely_expiry: Timers<(Topic, NodeId)>,
+    records: Records,
+    tree: Tree,
     view: View,
     own: Own,
     refresh: Timers<()>,
+    compare: Timers<()>,
+    rng: Stream,
 }
 
 /// What this node says of itself.
@@ -72,8 +58,17 @@ struct Own {
 }
 
 impl Gossip {
-    pub(crate) fn new(leaf: bool) -> Self {
-        Self { leaf, ..Self::default() }
+    pub(crate) fn new(leaf: bool, rng: Stream) -> Self {
+        Self {
+            leaf,
+            records: Records::default(),
+            tree: Tree::default(),
+            view: View::default(),
+            own: Own::default(),
+            refresh: Timers::default(),
+            compare: Timers::default(),
+            rng,
+        }
     }
 
     pub(crate) fn view(&self) -> &View {
@@ -81,51 +76,127 @@ impl Gossip {
     }
 
     /// Says something new of ourselves; nothing happens if it is what we said last.
-    pub(crate) fn announce_peer(&mut self, cx: &mut Cx<'_>, record: PeerRecord) -> Vec<Output> {
-        if self.own.peer.as_ref() == Some(&record) {
+    pub(crate) fn announce_peer(&mut self, cx: &Cx<'_>, record: PeerRecord) {
+        if self.own.peer.as_ref() != Some(&record) {
+            self.own.peer = Some(record);
+            self.sign(cx, Topic::Peer);
+        }
+    }
+
+    pub(crate) fn announce_capability(&mut self, cx: &Cx<'_>, record: CapabilityRecord) {
+        if self.own.capability.as_ref() != Some(&record) {
+            self.view.capability(cx.me.network, cx.me.node_id, &record);
+            self.own.capability = Some(record);
+            self.sign(cx, Topic::Capability);
+        }
+    }
+
+    /// A neighbour was admitted. It is sent what we say of ourselves, and all else is compared; with a leaf nothing is: its
+    /// few records, and ours of gateways, are sent.
+    pub(crate) fn link_up(&mut self, cx: &Cx<'_>, link: LinkId, leaf: bool) -> Vec<Say> {
+        self.tree.link_up(link, leaf);
+        let all = leaf || self.leaf;
+        let sent = self.records.keys().filter(|(key, _)| all || key.origin == cx.me.node_id);
+        let sent: Vec<Key> = sent.map(|(key, _)| *key).collect();
+        self.tree.owe(link, sent);
+        if all {
             return Vec::new();
         }
-        self.own.peer = Some(record);
-        self.sign(cx, Topic::Peer)
-    }
-
-    pub(crate) fn announce_capability(&mut self, cx: &mut Cx<'_>, record: CapabilityRecord) -> Vec<Output> {
-        if self.own.capability.as_ref() == Some(&record) {
-            return Vec::new();
+        if !self.compare.is_set(()) {
+            self.compare.set((), cx.now.mono + DIGEST_EVERY, "compare records with a neighbour");
         }
-        self.view.capability(cx.me.network, cx.me.node_id, &record);
-        self.own.capability = Some(record);
-        self.sign(cx, Topic::Capability)
-    }
-
-    /// A new neighbour should know all that is held: see [`Self::next_for`].
-    pub(crate) fn introduce(&mut self, link: LinkId) {
-        self.introductions.insert(link, None);
-    }
-
-    /// The next record for a new neighbour; `None` once it was told all.
-    pub(crate) fn next_for(&mut self, link: LinkId) -> Option<&Record> {
-        let told = self.introductions.get_mut(&link)?;
-        let after = told.map_or(Bound::Unbounded, Bound::Excluded);
-        let Some((key, record)) = self.records.range((after, Bound::Unbounded)).next() else {
-            self.introductions.remove(&link);
-            return None;
-        };
-        *told = Some(*key);
-        Some(record)
+        [self.digest(link)].into()
     }
 
     pub(crate) fn link_down(&mut self, link: LinkId) {
-        self.introductions.remove(&link);
+        self.tree.link_down(link);
     }
 
-    pub(crate) fn handle(&mut self, cx: &mut Cx<'_>, from: LinkId, frame: SignedFrame) -> Vec<Output> {
+    /// A neighbour that has become due records; they are [`Self::next_for`].
+    pub(crate) fn poll_ready(&mut self) -> Option<LinkId> {
+        self.tree.poll_ready()
+    }
+
+    /// The next record for a neighbour.
+    pub(crate) fn next_for(&mut self, link: LinkId) -> Option<&SignedFrame> {
+        let leaf = self.tree.is_leaf(link);
+        loop {
+            let key = self.tree.next_owed(link)?;
+            // It may have been forgotten meanwhile.
+            if self.records.get(&key).is_some_and(|record| !leaf || record.for_leaves) {
+                return self.records.get(&key).map(|record| &record.frame);
+            }
+        }
+    }
+
+    /// A record came.
+    pub(crate) fn record(&mut self, cx: &mut Cx<'_>, from: LinkId, frame: SignedFrame) -> Option<Say> {
         let topic = match Kind::from_u16(frame.header().kind) {
             Some(Kind::PeerRecord) => Topic::Peer,
             Some(Kind::CapabilityRecord) => Topic::Capability,
-            _ => return Vec::new(),
+            _ => return None,
         };
         self.hear(cx, topic, frame, Some(from))
+    }
+
+    /// A neighbour says something about records.
+    pub(crate) fn message(&mut self, cx: &mut Cx<'_>, link: LinkId, kind: Kind, payload: &[u8]) {
+        let heard = match kind {
+            Kind::Announce => cbor::decode(payload).map(|message| self.announced(cx, link, message)),
+            Kind::Want => cbor::decode(payload).map(|message| self.wanted(link, message)),
+            Kind::Prune => cbor::decode(payload).map(|Prune {}| self.tree.set_branch(link, false)),
+            Kind::Digest => cbor::decode(payload).map(|message| self.compared(cx, link, &message)),
+            _ => Ok(()),
+        };
+        if let Err(bad) = heard {
+            cx.debug(alloc::format!("dropped a malformed message about records: {bad}"));
+        }
+    }
+
+    pub(crate) fn handle_timeout(&mut self, cx: &mut Cx<'_>) -> Vec<Say> {
+        let mut says = Vec::new();
+        while let Some(Key { topic, origin }) = self.records.expired(cx.now) {
+            match topic {
+                Topic::Peer => self.view.forget_peer(&origin),
+                Topic::Capability => self.view.forget_capability(&origin),
+            }
+        }
+        if self.refresh.expired(cx.now.mono).is_some() {
+            self.renew(cx);
+        }
+        for (link, keys) in self.tree.overdue(cx.now.mono) {
+            for keys in keys.chunks(ANNOUNCED) {
+                says.push(say(link, Kind::Want, &Want { keys: keys.to_vec() }));
+            }
+        }
+        for (link, keys) in self.tree.announcements(cx.now.mono) {
+            let marks: Vec<_> = keys.iter().filter_map(|key| self.records.mark(key)).collect();
+            for marks in marks.chunks(ANNOUNCED) {
+                says.push(say(link, Kind::Announce, &Announce { marks: marks.to_vec() }));
+            }
+        }
+        if self.compare.expired(cx.now.mono).is_some() {
+            let equals = self.tree.equals();
+            let chosen = self.rng.below(equals.len() as u64) as usize;
+            if let Some(link) = equals.get(chosen) {
+                says.push(self.digest(*link));
+                self.compare.set((), cx.now.mono + DIGEST_EVERY, "compare records with a neighbour");
+            }
+        }
+        says
+    }
+
+    /// What we said by the wrong time nobody believes, and what we did not believe by it may be right.
+    pub(crate) fn clock_was_set(&mut self, cx: &mut Cx<'_>) {
+        self.renew(cx);
+        for (key, (frame, from)) in self.records.take_untimely() {
+            self.hear(cx, key.topic, frame, from);
+        }
+    }
+
+    pub(crate) fn poll_timeout(&self) -> Option<Wake> {
+        let wake = Wake::earliest(self.records.poll_timeout(), self.tree.poll_timeout());
+        Wake::earliest(Wake::earliest(wake, self.compare.next()), self.refresh.next())
     }
 
     fn hear(
@@ -134,137 +205,111 @@ impl Gossip {
         topic: Topic,
         frame: SignedFrame,
         from: Option<LinkId>,
-    ) -> Vec<Output> {
+    ) -> Option<Say> {
         let header = *frame.header();
-        let timely = is_timely(cx.now, &header);
-        if header.sender == cx.me.node_id || !self.is_news(topic, &header, timely) {
-            return Vec::new();
+        let key = Key { topic, origin: header.sender };
+        if header.sender == cx.me.node_id {
+            return None;
+        }
+        if self.leaf && !self.is_for_us(&key, &frame) {
+            return None;
+        }
+        let standing = self.records.standing(cx.now, &key, &header, from);
+        match standing {
+            Standing::Unwanted => return None,
+            Standing::Held => {
+                let link = from.filter(|link| self.tree.prune(*link))?;
+                return Some(say(link, Kind::Prune, &Prune {}));
+            }
+            Standing::News | Standing::Untimely => {}
         }
         let Ok(payload) = frame.open(cx.me.network) else {
             cx.warn(alloc::format!("dropped a record with a bad signature, said to be of {}", header.sender));
-            return Vec::new();
+            return None;
         };
-        if !timely {
-            self.put_aside(cx, (topic, header.sender), frame);
-            return Vec::new();
-        }
         let Ok(said) = Said::decode(topic, payload) else {
             cx.debug(alloc::format!("dropped a malformed record of {}", header.sender));
-            return Vec::new();
+            return None;
         };
-        let for_leaves = self.is_for_leaves((topic, header.sender), &said);
-        if self.leaf && !for_leaves {
-            return Vec::new();
+        if standing == Standing::Untimely {
+            self.records.put_aside(cx.now, key, frame, from);
+            return None;
         }
+        let for_leaves = self.is_for_leaves(&key, &said);
         match said {
             Said::Peer(record) => self.view.peer(header.sender, record),
             Said::Capability(record) => self.view.capability(cx.me.network, header.sender, &record),
         }
-        let record = Record { frame, for_leaves };
-        self.keep(cx, topic, record.clone());
-        [Output::Spread { record, but: from }].into()
+        let mark = self.records.keep(cx.now, key, Record { frame, for_leaves }, false);
+        self.tree.spread(cx.now.mono, mark, for_leaves, from);
+        None
     }
 
-    pub(crate) fn handle_timeout(&mut self, cx: &mut Cx<'_>) -> Vec<Output> {
-        let mut outputs = Vec::new();
-        while let Some((topic, node_id)) = self.expiry.expired(cx.now.mono) {
-            self.records.remove(&(topic, node_id));
-            match topic {
-                Topic::Peer => self.view.forget_peer(&node_id),
-                Topic::Capability => self.view.forget_capability(&node_id),
+    fn announced(&mut self, cx: &Cx<'_>, link: LinkId, message: Announce) {
+        for mark in message.marks {
+            if mark.key.origin != cx.me.node_id && self.records.lacks(&mark) {
+                self.tree.lacking(cx.now.mono, link, mark);
             }
         }
-        while let Some(key) = self.untimely_expiry.expired(cx.now.mono) {
-            self.untimely.remove(&key);
-        }
-        if self.refresh.expired(cx.now.mono).is_some() {
-            outputs.extend(self.renew(cx));
-        }
-        outputs
     }
 
-    /// What we said by the wrong time nobody believes, and what we did not believe by it may be right.
-    pub(crate) fn clock_was_set(&mut self, cx: &mut Cx<'_>) -> Vec<Output> {
-        let mut outputs = self.renew(cx);
-        for ((topic, _), frame) in core::mem::take(&mut self.untimely) {
-            outputs.extend(self.hear(cx, topic, frame, None));
+    fn wanted(&mut self, link: LinkId, message: Want) {
+        self.tree.set_branch(link, true);
+        let held = message.keys.into_iter().filter(|key| self.records.get(key).is_some());
+        let held: BTreeSet<Key> = held.collect();
+        self.tree.owe(link, held);
+    }
+
+    fn compared(&mut self, cx: &Cx<'_>, link: LinkId, message: &Digest) {
+        if !self.tree.hears_digest(cx.now.mono, link) {
+            return;
         }
-        outputs
+        if let Some(keys) = self.records.differing(&message.buckets.0) {
+            self.tree.tell(cx.now.mono, link, keys);
+        }
+    }
+
+    fn digest(&self, link: LinkId) -> Say {
+        say(link, Kind::Digest, &Digest { buckets: Blob(self.records.digest()) })
     }
 
     /// Signs anew what we say of ourselves.
-    fn renew(&mut self, cx: &mut Cx<'_>) -> Vec<Output> {
-        [Topic::Peer, Topic::Capability].into_iter().flat_map(|topic| self.sign(cx, topic)).collect()
+    fn renew(&mut self, cx: &Cx<'_>) {
+        self.sign(cx, Topic::Peer);
+        self.sign(cx, Topic::Capability);
     }
 
-    pub(crate) fn poll_timeout(&self) -> Option<Wake> {
-        let wake = Wake::earliest(self.expiry.next(), self.untimely_expiry.next());
-        Wake::earliest(wake, self.refresh.next())
-    }
-
-    fn sign(&mut self, cx: &mut Cx<'_>, topic: Topic) -> Vec<Output> {
+    fn sign(&mut self, cx: &Cx<'_>, topic: Topic) {
         let (kind, said) = match topic {
             Topic::Peer => (Kind::PeerRecord, self.own.peer.clone().map(Said::Peer)),
             Topic::Capability => (Kind::CapabilityRecord, self.own.capability.clone().map(Said::Capability)),
         };
-        let Some(said) = said else { return Vec::new() };
+        let Some(said) = said else { return };
         self.own.seq += 1;
-        let key = (topic, cx.me.node_id);
+        let key = Key { topic, origin: cx.me.node_id };
         let frame = cx.me.sign(cx.now, kind, None, self.own.seq, RECORD_TTL, &said.encode());
-        let record = Record { frame, for_leaves: self.is_for_leaves(key, &said) };
-        self.records.insert(key, record.clone());
+        let for_leaves = self.is_for_leaves(&key, &said);
+        let mark = self.records.keep(cx.now, key, Record { frame, for_leaves }, true);
         if !mutant(Mutant::RecordNotRefreshed) {
             self.refresh.set((), cx.now.mono + RECORD_REFRESH, "sign our records anew");
         }
-        [Output::Spread { record, but: None }].into()
+        self.tree.spread(cx.now.mono, mark, for_leaves, None);
+    }
+
+    /// Whether a leaf wants it. Asked in front of the signature: what is not kept would be verified each time it comes.
+    fn is_for_us(&self, key: &Key, frame: &SignedFrame) -> bool {
+        Said::decode(key.topic, frame.unverified()).is_ok_and(|said| self.is_for_leaves(key, &said))
     }
 
     /// What a gateway says, and that it is none any more.
-    fn is_for_leaves(&self, key: (Topic, NodeId), said: &Said) -> bool {
+    fn is_for_leaves(&self, key: &Key, said: &Said) -> bool {
         matches!(said, Said::Peer(PeerRecord { gateway: true, .. }))
-            || self.records.get(&key).is_some_and(|held| held.for_leaves)
-    }
-
-    /// Looked at before the signature is: newer than what is held or put aside, and with room for it.
-    fn is_news(&self, topic: Topic, header: &Header, timely: bool) -> bool {
-        let key = (topic, header.sender);
-        let life = |header: &Header| {
-            if mutant(Mutant::SequenceOverIncarnation) { 0 } else { header.incarnation }
-        };
-        let newer = |held: &Header| (life(header), header.seq) > (life(held), held.seq);
-        let held = self.records.get(&key).map(|held| held.frame.header());
-        let aside = self.untimely.get(&key).map(SignedFrame::header);
-        let sane = header.ttl_s > 0
-            && Span::from_secs(u64::from(header.ttl_s)) <= RECORD_TTL
-            && header.dest.is_none();
-        let wanted = if timely {
-            held.is_some() || self.records.len() < RECORDS
-        } else {
-            aside.map_or(self.untimely.len() < UNTIMELY, newer)
-        };
-        sane && held.is_none_or(newer) && wanted
-    }
-
-    fn put_aside(&mut self, cx: &Cx<'_>, key: (Topic, NodeId), frame: SignedFrame) {
-        if !self.untimely_expiry.is_set(key) {
-            self.untimely_expiry.set(key, cx.now.mono + RECORD_TTL, "an untimely gossip record is forgotten");
-        }
-        self.untimely.insert(key, frame);
-    }
-
-    fn keep(&mut self, cx: &Cx<'_>, topic: Topic, record: Record) {
-        let header = record.frame.header();
-        let left = Span::from_millis(header.expires().0.saturating_sub(cx.now.wall.0));
-        let key = (topic, header.sender);
-        // Never longer than the life of a record, whatever the clocks say.
-        self.expiry.set(key, cx.now.mono + left.min(RECORD_TTL), "a gossip record expires");
-        self.records.insert(key, record);
+            || self.records.get(key).is_some_and(|held| held.for_leaves)
     }
 }
 
-/// Alive, and not of a clock far ahead.
-fn is_timely(now: Now, header: &Header) -> bool {
-    now.wall < header.expires() && header.issued <= now.wall + CLOCK_TOLERANCE
+fn say<T: Encode<()>>(link: LinkId, kind: Kind, message: &T) -> Say {
+    Say { link, kind, payload: cbor::encode(message) }
 }
 
 /// A record's content.

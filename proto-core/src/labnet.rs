@@ -18,7 +18,6 @@ use alloc::{collections::BTreeMap, string::ToString, vec::Vec};
 pub(crate) use admission::Admission;
 use dialler::Dialler;
 
-use crate::gossip::Record;
 use crate::identity::NodeId;
 use crate::limits::{CONTROL_BACKLOG, CONTROL_FILL, GRANT_AT_LEAST, HELLO_WITHIN, LINKS};
 use crate::machine::{Completion, LinkId, OpId, ResetCode, StreamId};
@@ -37,18 +36,13 @@ pub(crate) enum Output {
     Admitted {
         link: LinkId,
         node_id: NodeId,
+        /// It wants to hear of gateways only.
+        leaf: bool,
     },
     /// A gossip record, from its origin or passed on. Not verified.
-    Record {
-        from: LinkId,
-        frame: SignedFrame,
-    },
+    Record { from: LinkId, frame: SignedFrame },
     /// A message meant for us, verified.
-    Message {
-        from: NodeId,
-        kind: Kind,
-        payload: Vec<u8>,
-    },
+    Message { link: LinkId, from: NodeId, kind: Kind, payload: Vec<u8> },
 }
 
 pub(crate) struct Labnet {
@@ -183,7 +177,8 @@ impl Labnet {
                     if state.admitted && !was_admitted {
                         self.hello_due.clear(link);
                         self.dialler.admitted(link, cx.now.mono);
-                        outputs.push(Output::Admitted { link, node_id: state.node_id });
+                        let Link { node_id, leaf, .. } = *state;
+                        outputs.push(Output::Admitted { link, node_id, leaf });
                     }
                 }
                 Ok(Some(Frame::Light { .. })) => {
@@ -244,11 +239,18 @@ impl Labnet {
         true
     }
 
-    /// Passes a record on, byte for byte, if the other end wants it.
-    pub(crate) fn pass_on(&mut self, cx: &mut Cx<'_>, link: LinkId, record: &Record) {
-        let wants = |state: &&mut Link| state.admitted && (record.for_leaves || !state.leaf);
-        if let Some(state) = self.links.get_mut(&link).filter(wants) {
-            state.send(cx, record.frame.bytes().to_vec());
+    /// Sends a signed message to one neighbour.
+    pub(crate) fn say(&mut self, cx: &mut Cx<'_>, link: LinkId, kind: Kind, payload: &[u8]) {
+        if let Some(state) = self.links.get_mut(&link).filter(|state| state.admitted) {
+            state.tell(cx, kind, payload);
+            self.shut_if_full(cx, link);
+        }
+    }
+
+    /// Passes a record on, byte for byte.
+    pub(crate) fn pass_on(&mut self, cx: &mut Cx<'_>, link: LinkId, frame: &SignedFrame) {
+        if let Some(state) = self.links.get_mut(&link).filter(|state| state.admitted) {
+            state.send(cx, frame.bytes().to_vec());
             self.shut_if_full(cx, link);
         }
     }
@@ -256,10 +258,6 @@ impl Labnet {
     /// May this node be heard at all, on its own link or through others?
     pub(crate) fn admits(&self, node_id: &NodeId) -> bool {
         self.admission.admits(node_id)
-    }
-
-    pub(crate) fn admitted(&self) -> impl Iterator<Item = (LinkId, NodeId)> + '_ {
-        self.links.iter().filter(|(_, state)| state.admitted).map(|(link, state)| (*link, state.node_id))
     }
 
     /// Every link, for people: (node, admitted, dialled by us).
@@ -340,7 +338,7 @@ impl Link {
             }
             _ if !self.admitted => return Err("a message before hello"),
             Some(kind) => {
-                outputs.push(Output::Message { from: self.node_id, kind, payload: payload.to_vec() })
+                outputs.push(Output::Message { link, from: self.node_id, kind, payload: payload.to_vec() })
             }
             // A kind of a later version: dropped.
             None => cx.debug(alloc::format!("dropped a message of unknown kind {}", header.kind)),

@@ -32,6 +32,7 @@ pub const LINKS: usize = 1024;
 pub const RECORDS: usize = 16 * 1024;
 /// Records of either kind that our clock speaks against, kept for the case that it is wrong. Further ones are dropped.
 pub const UNTIMELY: usize = 4 * 1024;
+pub const UNTIMELY_OF_ONE: usize = UNTIMELY / 4;
 /// Jobs a gateway has under way. A further request is answered 429.
 pub const GATEWAY_JOBS: usize = 4096;
 /// Requests that a FEP did not answer, and whose hold a gateway asks back in case it was made. Holds of further ones lapse.
@@ -48,6 +49,19 @@ pub const CLAIM_RECEIPTS: usize = 256;
 /// How long a gossiped record lives, and after what part of that its origin signs it anew.
 pub const RECORD_TTL: Span = Span::from_secs(30 * 60);
 pub const RECORD_REFRESH: Span = Span::from_secs(10 * 60);
+/// How long a neighbour waits for what is only announced, and how much of it is in one message.
+pub const ANNOUNCE_EVERY: Span = Span::from_millis(200);
+pub const ANNOUNCED: usize = 250;
+/// Announcements that may go out to one neighbour at once, in marks. The rest waits for the next time.
+pub const ANNOUNCED_AT_ONCE: usize = 1_000;
+/// How long what was announced may still come by itself, before it is asked for; and how long each that has it is given.
+pub const WANT_AFTER: Span = Span::from_millis(500);
+pub const WANT_WITHIN: Span = Span::from_secs(2);
+/// Records that were announced and have not come. Further ones are not asked for.
+pub const WANTED: usize = 16 * 1024;
+/// How often two neighbours compare all they hold, and how often one is listened to that does.
+pub const DIGEST_EVERY: Span = Span::from_secs(60);
+pub const DIGEST_AT_MOST: Span = Span::from_secs(10);
 /// A wall clock that went so much further or less far than the monotonic one was set: what is signed by it is signed anew.
 pub const CLOCK_STEP: Span = Span::from_secs(60);
 /// How often a node to which nothing happens looks at its wall clock.

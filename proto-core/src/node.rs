@@ -21,10 +21,11 @@ use loopback::{Arrival, SELF_LINK};
 use serde::{Deserialize, Serialize};
 
 use crate::gateway::{self, Gateway, Mesh, Tell};
-use crate::gossip::{self, Gossip};
+use crate::gossip::{Gossip, Say};
 use crate::http::Surface;
 use crate::identity::{Identity, NodeId};
 use crate::labnet::{self, Labnet};
+use crate::limits::LINKS;
 use crate::machine::{
     Completion, DownReason, Input, Level, LinkId, Machine, OpId, Outbox, Output, Peer, ResetCode, StreamId,
 };
@@ -127,7 +128,7 @@ impl Node {
         };
         let mut node = Self {
             labnet: Labnet::new(&config, seed.stream("labnet"), now),
-            gossip: Gossip::new(config.is_leaf()),
+            gossip: Gossip::new(config.is_leaf(), seed.stream("gossip")),
             gateway,
             provider,
             admin: Admin::new(now.mono),
@@ -164,8 +165,7 @@ impl Node {
             public_endpoint: self.config.gateway.as_ref().and_then(|gateway| gateway.public_endpoint.clone()),
             feps: self.config.gateway.iter().map(|gateway| gateway.fep).collect(),
         };
-        let outputs = self.gossip.announce_peer(&mut cx!(self, now, Labnet), record);
-        self.spread(now, outputs);
+        self.gossip.announce_peer(&cx!(self, now, Labnet), record);
         self.capability_changed(now);
         for Early { link, node_id, dialled, control, bytes } in core::mem::take(&mut self.early) {
             self.labnet.link_up(&mut cx!(self, now, Labnet), link, node_id, dialled);
@@ -185,8 +185,7 @@ impl Node {
         let text = format!("the wall clock was set by {step} ms: our records and offers are signed anew");
         self.out.event(Level::Warn, "node", text);
         self.capability_changed(now);
-        let outputs = self.gossip.clock_was_set(&mut cx!(self, now, Labnet));
-        self.spread(now, outputs);
+        self.gossip.clock_was_set(&mut cx!(self, now, Labnet));
     }
 
     fn capability_changed(&mut self, now: Now) {
@@ -195,26 +194,28 @@ impl Node {
         }
         if let Some(provider) = &mut self.provider {
             let record = provider.capability(&mut cx!(self, now, Provider));
-            let outputs = self.gossip.announce_capability(&mut cx!(self, now, Labnet), record);
-            self.spread(now, outputs);
+            self.gossip.announce_capability(&cx!(self, now, Labnet), record);
         }
     }
 
-    fn spread(&mut self, now: Now, outputs: Vec<gossip::Output>) {
-        for gossip::Output::Spread { record, but } in outputs {
-            let links: Vec<LinkId> = self.labnet.admitted().map(|(link, _)| link).collect();
-            for link in links.into_iter().filter(|link| Some(*link) != but) {
-                self.labnet.pass_on(&mut cx!(self, now, Labnet), link, &record);
-            }
+    fn say(&mut self, now: Now, says: impl IntoIterator<Item = Say>) {
+        for Say { link, kind, payload } in says {
+            self.labnet.say(&mut cx!(self, now, Labnet), link, kind, &payload);
         }
     }
 
-    /// Tells a new neighbour what we hold, as far as it reads.
-    fn introduce(&mut self, now: Now, link: LinkId) {
+    /// Sends a neighbour the records that it is due, as far as it reads.
+    fn pass_on(&mut self, now: Now, link: LinkId) {
         while self.labnet.has_room(link)
-            && let Some(record) = self.gossip.next_for(link)
+            && let Some(frame) = self.gossip.next_for(link)
         {
-            self.labnet.pass_on(&mut cx!(self, now, Labnet), link, record);
+            self.labnet.pass_on(&mut cx!(self, now, Labnet), link, frame);
+        }
+    }
+
+    fn pass_on_all(&mut self, now: Now) {
+        while let Some(link) = self.gossip.poll_ready() {
+            self.pass_on(now, link);
         }
     }
 
@@ -232,19 +233,27 @@ impl Node {
     fn labnet_says(&mut self, now: Now, outputs: Vec<labnet::Output>) {
         for output in outputs {
             match output {
-                labnet::Output::Admitted { link, node_id } => {
-                    self.gossip.introduce(link);
-                    self.introduce(now, link);
+                labnet::Output::Admitted { link, node_id, leaf } => {
+                    let says = self.gossip.link_up(&cx!(self, now, Labnet), link, leaf);
+                    self.say(now, says);
                     let waiting = self.gateway.as_mut().map(|gateway| gateway.admitted(node_id));
                     self.tell(now, waiting.into_iter().flatten());
                 }
                 labnet::Output::Record { from, frame } if self.labnet.admits(&frame.header().sender) => {
-                    let outputs = self.gossip.handle(&mut cx!(self, now, Labnet), from, frame);
-                    self.spread(now, outputs);
+                    let says = self.gossip.record(&mut cx!(self, now, Labnet), from, frame);
+                    self.say(now, says);
                 }
                 // A record of somebody we do not deal with.
                 labnet::Output::Record { .. } => {}
-                labnet::Output::Message { from, kind, payload } => self.message(now, from, kind, &payload),
+                labnet::Output::Message {
+                    link,
+                    kind: kind @ (Kind::Announce | Kind::Want | Kind::Prune | Kind::Digest),
+                    payload,
+                    ..
+                } => self.gossip.message(&mut cx!(self, now, Labnet), link, kind, &payload),
+                labnet::Output::Message { from, kind, payload, .. } => {
+                    self.message(now, from, kind, &payload);
+                }
             }
         }
     }
@@ -280,6 +289,9 @@ impl Node {
 
     fn link_up(&mut self, now: Now, link: LinkId, peer: Peer) {
         match peer {
+            Peer::Mesh { .. } if self.being_born.is_some() && self.early.len() >= LINKS => {
+                self.out.close(link, "too many links");
+            }
             Peer::Mesh { node_id, dialled } if self.being_born.is_some() => {
                 self.early.push(Early { link, node_id, dialled, control: None, bytes: Vec::new() });
             }
@@ -421,7 +433,7 @@ impl Node {
         match self.owners.room(stream) {
             Some(Room::Labnet) => {
                 if let Some(link) = self.labnet.credit(stream, bytes) {
-                    self.introduce(now, link);
+                    self.pass_on(now, link);
                 }
             }
             Some(Room::Gateway) => {
@@ -525,6 +537,7 @@ impl Machine for Node {
         self.drain_loopback(now);
         // After the input: it may say that a stream is gone.
         self.watch_clock(now);
+        self.pass_on_all(now);
     }
 
     fn handle_timeout(&mut self, now: Now) {
@@ -532,8 +545,8 @@ impl Machine for Node {
             return;
         }
         self.labnet.handle_timeout(&mut cx!(self, now, Labnet));
-        let outputs = self.gossip.handle_timeout(&mut cx!(self, now, Labnet));
-        self.spread(now, outputs);
+        let says = self.gossip.handle_timeout(&mut cx!(self, now, Labnet));
+        self.say(now, says);
         if let Some(gateway) = &mut self.gateway {
             let mesh = Mesh { view: self.gossip.view(), labnet: &self.labnet };
             let tell = gateway.handle_timeout(&mut cx!(self, now, Gateway), &mesh);
@@ -548,6 +561,7 @@ impl Machine for Node {
         }
         self.drain_loopback(now);
         self.watch_clock(now);
+        self.pass_on_all(now);
     }
 
     fn poll_output(&mut self) -> Option<Output> {

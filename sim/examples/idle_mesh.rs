@@ -1,7 +1,7 @@
 //! What the whole core costs while nothing is asked of it: real nodes on the simulator's world, each with its neighbours,
 //! its timers, and the records that everybody signs anew every ten minutes.
 //!
-//! Gossip floods each record to everybody, so that one network of thousands is beyond it. The nodes are therefore
+//! Each record goes to every node that is no leaf, so that one network of thousands is beyond it. The nodes are therefore
 //! put on *islands*: networks of their own, of at most [`ISLAND`] nodes, on one engine. Frames are tagged and not signed
 //! (`labman_sim::tag`); everything else is what a daemon runs. `benches/simulator.sh` runs it.
 //!

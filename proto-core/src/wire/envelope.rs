@@ -39,6 +39,10 @@ pub enum Kind {
     Hello = 1,
     PeerRecord = 2,
     CapabilityRecord = 3,
+    Announce = 4,
+    Want = 5,
+    Prune = 6,
+    Digest = 7,
     ProxyRequest = 16,
     ProxyEnd = 17,
     ProxyError = 18,
@@ -54,6 +58,10 @@ impl Kind {
             1 => Self::Hello,
             2 => Self::PeerRecord,
             3 => Self::CapabilityRecord,
+            4 => Self::Announce,
+            5 => Self::Want,
+            6 => Self::Prune,
+            7 => Self::Digest,
             16 => Self::ProxyRequest,
             17 => Self::ProxyEnd,
             18 => Self::ProxyError,
@@ -168,6 +176,11 @@ impl SignedFrame {
     /// The frame as it was sent, to forward or store.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
+    }
+
+    /// The payload before anybody has looked at the signature: to drop a frame by it, not to believe it.
+    pub(crate) fn unverified(&self) -> &[u8] {
+        self.signed_part().get(HEADER..).unwrap_or_default()
     }
 
     /// As [`Self::bytes`], for a frame that is not needed any more.

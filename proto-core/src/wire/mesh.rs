@@ -1,7 +1,7 @@
 //! Mesh messages: the payloads of [`envelope`](super::envelope) frames.
 //!
-//! A link's **control stream** is the first that its dialler opens. Each end sends `Hello` first, then its records, then
-//! records that are new to it, receipts and their acknowledgements. A **job stream** is opened by the gateway:
+//! A link's **control stream** is the first that its dialler opens. Each end sends `Hello` first, then records and what
+//! there is to say about them, receipts and their acknowledgements. A **job stream** is opened by the gateway:
 //!
 //! ```text
 //! gateway  ProxyRequest Body*                                       ReceiptDelivery
@@ -15,7 +15,7 @@ use minicbor::{Decode, Encode};
 use serde::Serialize;
 
 use crate::economics::Counts;
-use crate::identity::FepId;
+use crate::identity::{FepId, NodeId};
 use crate::wire::cbor::Blob;
 use crate::wire::ids::{Hash, ReceiptId, RequestId};
 
@@ -70,6 +70,75 @@ pub struct Hosted {
     /// Requests it can run at once.
     #[n(1)]
     pub slots: u32,
+}
+
+/// What a record is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
+#[cbor(index_only)]
+pub enum Topic {
+    #[n(2)]
+    Peer,
+    #[n(3)]
+    Capability,
+}
+
+/// Which record: there is at most one of each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
+#[cbor(map)]
+pub struct Key {
+    #[n(0)]
+    pub topic: Topic,
+    #[n(1)]
+    pub origin: NodeId,
+}
+
+/// A record's version. Later ones are greater.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
+#[cbor(map)]
+pub struct Version {
+    #[n(0)]
+    pub incarnation: u64,
+    #[n(1)]
+    pub seq: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
+#[cbor(map)]
+pub struct Mark {
+    #[n(0)]
+    pub key: Key,
+    #[n(1)]
+    pub version: Version,
+}
+
+/// The sender holds these records, and does not send them unless they are wanted.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Announce {
+    #[n(0)]
+    pub marks: Vec<Mark>,
+}
+
+/// Send me these, and from now on what is new.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Want {
+    #[n(0)]
+    pub keys: Vec<Key>,
+}
+
+/// Send me no more new records, only announce them: I have them from others.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Prune {}
+
+/// All records that the sender holds, in a few bytes: where two differ, their holders announce what is in it.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Digest {
+    /// A sum over each of 256 buckets, 8 bytes each, big-endian.
+    #[n(0)]
+    pub buckets: Blob,
 }
 
 /// A job, offered by a gateway to a provider. Its body follows in `Body` frames.

@@ -2,13 +2,14 @@
 
 use labman_proto_core::economics::Counts;
 use labman_proto_core::identity::NodeId;
+use labman_proto_core::limits::ANNOUNCE_EVERY;
 use labman_proto_core::machine::{LinkId, Peer as Who, StreamId};
 use labman_proto_core::time::Wall;
 use labman_proto_core::wire::cbor::{self, Blob};
 use labman_proto_core::wire::envelope::{Frame, FrameReader, Header, Kind, SignedFrame, light};
 use labman_proto_core::wire::mesh::{
-    CapabilityRecord, Chunk, Hello, Hosted, ProxyEnd, ProxyRequest, ReceiptAck, ReceiptDelivery, Refusal,
-    Transcript,
+    Announce, CapabilityRecord, Chunk, Digest, Hello, Hosted, ProxyEnd, ProxyRequest, ReceiptAck,
+    ReceiptDelivery, Refusal, Transcript, Want,
 };
 use labman_proto_core::wire::object;
 use labman_proto_core::wire::portal::{Offer, Receipt};
@@ -152,6 +153,33 @@ impl Peer {
     /// What the node said on the control stream since last asked.
     pub(crate) fn hears(&self, rig: &mut Rig) -> Vec<(Kind, Vec<u8>)> {
         frames(&rig.hear(self.control))
+    }
+
+    /// As a new neighbour with no records would: compares, is told what there is, and asks for it.
+    pub(crate) fn pull(&mut self, rig: &mut Rig) -> Vec<Vec<u8>> {
+        let nothing = cbor::encode(&Digest { buckets: Blob(vec![0; 256 * 8]) });
+        self.say(rig, self.control, Kind::Digest, &nothing);
+        let mut records = Vec::new();
+        loop {
+            rig.pass(ANNOUNCE_EVERY);
+            let mut wants = Vec::new();
+            let before = records.len();
+            for (kind, payload) in self.hears(rig) {
+                match kind {
+                    Kind::Announce => wants.push(cbor::decode::<Announce>(&payload).unwrap()),
+                    Kind::PeerRecord | Kind::CapabilityRecord => records.push(payload),
+                    _ => {}
+                }
+            }
+            if wants.is_empty() && records.len() == before {
+                return records;
+            }
+            for Announce { marks } in wants {
+                let want = Want { keys: marks.iter().map(|mark| mark.key).collect() };
+                self.say(rig, self.control, Kind::Want, &cbor::encode(&want));
+            }
+            rig.take(self.control, usize::MAX);
+        }
     }
 
     /// Jobs that the node brings, since last asked.

@@ -14,7 +14,7 @@ use labman_proto_core::wire::mesh::{Hello, PeerRecord};
 use super::craft;
 use super::desk::{Desk, Plan};
 
-/// Records of made-up origins that one stranger tells in its life. Everybody passes them on to everybody.
+/// Records of made-up origins that one stranger tells in its life. All but leaves pass them on.
 const RECORDS: u32 = 60;
 /// Streams that one stranger holds: real drivers allow a peer 128.
 const STREAMS: usize = 64;

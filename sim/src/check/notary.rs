@@ -86,6 +86,10 @@ impl Notary {
             Kind::PeerRecord
             | Kind::CapabilityRecord
             | Kind::Hello
+            | Kind::Announce
+            | Kind::Want
+            | Kind::Prune
+            | Kind::Digest
             | Kind::ProxyRequest
             | Kind::ProxyError
             | Kind::Body

@@ -4,8 +4,8 @@ use labman_proto_core::economics::Counts;
 use labman_proto_core::wire::cbor;
 use labman_proto_core::wire::envelope::{Frame, Kind, OVERHEAD};
 use labman_proto_core::wire::mesh::{
-    CapabilityRecord, Chunk, Hello, PeerRecord, ProxyEnd, ProxyError, ProxyRequest, ReceiptAck,
-    ReceiptDelivery, Refusal,
+    Announce, CapabilityRecord, Chunk, Hello, Key, PeerRecord, ProxyEnd, ProxyError, ProxyRequest,
+    ReceiptAck, ReceiptDelivery, Refusal, Topic, Want,
 };
 
 use super::line::{Part, clip};
@@ -34,6 +34,9 @@ pub(super) fn part(frame: &Frame, names: &mut Names) -> Part {
     }
 }
 
+/// Keys of a message that are shown.
+const KEYS_SHOWN: usize = 4;
+
 fn told(kind: Kind, frame: &Frame, payload: &[u8], names: &mut Names) -> Option<(Vec<String>, String)> {
     Some(match kind {
         Kind::Hello => (Vec::new(), cbor::decode::<Hello>(payload).ok()?.software),
@@ -49,6 +52,19 @@ fn told(kind: Kind, frame: &Frame, payload: &[u8], names: &mut Names) -> Option<
             let slugs: Vec<_> = slugs.collect();
             (Vec::new(), format!("of {}: {}", origin(frame, names), slugs.join(", ")))
         }
+        Kind::Announce => {
+            let marks = cbor::decode::<Announce>(payload).ok()?.marks;
+            (
+                Vec::new(),
+                format!("{} records: {}", marks.len(), keys(marks.iter().map(|mark| mark.key), names)),
+            )
+        }
+        Kind::Want => {
+            let wanted = cbor::decode::<Want>(payload).ok()?.keys;
+            (Vec::new(), format!("{} records: {}", wanted.len(), keys(wanted.into_iter(), names)))
+        }
+        Kind::Prune => (Vec::new(), "announce only".into()),
+        Kind::Digest => (Vec::new(), "of all records".into()),
         Kind::ProxyRequest => {
             let request: ProxyRequest = cbor::decode(payload).ok()?;
             let id = request.request_id;
@@ -91,6 +107,15 @@ fn told(kind: Kind, frame: &Frame, payload: &[u8], names: &mut Names) -> Option<
             (Vec::new(), format!("{}, {}", tokens(chunk.counts), clip(&data, SHOWN)))
         }
     })
+}
+
+/// A few of them.
+fn keys(keys: impl Iterator<Item = Key>, names: &Names) -> String {
+    let key = |key: Key| match key.topic {
+        Topic::Peer => format!("PeerRecord of {}", names.node_name(key.origin)),
+        Topic::Capability => format!("CapabilityRecord of {}", names.node_name(key.origin)),
+    };
+    keys.map(key).take(KEYS_SHOWN).collect::<Vec<_>>().join(", ")
 }
 
 /// Whose record it is, whoever passed it on.

@@ -1,0 +1,211 @@
+//! The records that are held: one of each key, the latest, for as long as it lives.
+
+use alloc::{collections::BTreeMap, vec::Vec};
+
+use crate::limits::{RECORD_TTL, RECORDS, UNTIMELY, UNTIMELY_OF_ONE};
+use crate::machine::LinkId;
+use crate::mutants::{Mutant, mutant};
+use crate::time::{Now, Span, Wake};
+use crate::timers::Timers;
+use crate::wire::envelope::{Header, SignedFrame};
+use crate::wire::mesh::{Key, Mark, Version};
+
+/// A record signed further ahead of our clock than this is not believed.
+const CLOCK_TOLERANCE: Span = Span::from_secs(120);
+
+/// A record as it is passed on.
+pub(super) struct Record {
+    pub(super) frame: SignedFrame,
+    /// Leaves want it too: it speaks of a gateway, or of what was one.
+    pub(super) for_leaves: bool,
+}
+
+#[derive(Default)]
+pub(super) struct Records {
+    held: BTreeMap<Key, Record>,
+    expiry: Timers<Key>,
+    /// Records that our clock speaks against. It may be ours that is wrong: they are looked at again when it is set.
+    untimely: BTreeMap<Key, (SignedFrame, Option<LinkId>)>,
+    untimely_expiry: Timers<Key>,
+    buckets: Buckets,
+}
+
+/// What a record that comes is, before its signature was looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    News,
+    /// It would be news if our clock were wrong.
+    Untimely,
+    /// It is the one that is held.
+    Held,
+    /// Older than that, malformed, or there is no room.
+    Unwanted,
+}
+
+impl Records {
+    pub(super) fn get(&self, key: &Key) -> Option<&Record> {
+        self.held.get(key)
+    }
+
+    pub(super) fn keys(&self) -> impl Iterator<Item = (&Key, &Record)> {
+        self.held.iter()
+    }
+
+    pub(super) fn standing(&self, now: Now, key: &Key, header: &Header, from: Option<LinkId>) -> Standing {
+        let held = self.held.get(key).map(|record| record.frame.header());
+        let sound = header.ttl_s > 0
+            && Span::from_secs(u64::from(header.ttl_s)) <= RECORD_TTL
+            && header.dest.is_none();
+        if sound && held.is_some_and(|held| version(held) == version(header)) {
+            return Standing::Held;
+        }
+        let newer = |than: &Header| later(header, than);
+        if !sound || !held.is_none_or(newer) {
+            return Standing::Unwanted;
+        }
+        let aside = self.untimely.get(key).map(|(frame, _)| frame.header());
+        if is_timely(now, header) {
+            let room = held.is_some() || self.held.len() < RECORDS;
+            if room { Standing::News } else { Standing::Unwanted }
+        } else {
+            let wanted = aside.map_or_else(|| self.has_room_aside(from), newer);
+            if wanted { Standing::Untimely } else { Standing::Unwanted }
+        }
+    }
+
+    /// Would a record with that mark be news?
+    pub(super) fn lacks(&self, mark: &Mark) -> bool {
+        let held =
+            |frame: Option<&SignedFrame>| frame.is_some_and(|frame| version(frame.header()) >= mark.version);
+        let known = self.held.get(&mark.key).map(|record| &record.frame);
+        !held(known) && !held(self.untimely.get(&mark.key).map(|(frame, _)| frame))
+    }
+
+    pub(super) fn mark(&self, key: &Key) -> Option<Mark> {
+        self.held.get(key).map(|record| mark(*key, record.frame.header()))
+    }
+
+    /// Keeps a record for as long as it says; for ever, if it is our own.
+    pub(super) fn keep(&mut self, now: Now, key: Key, record: Record, own: bool) -> Mark {
+        if !own {
+            let header = record.frame.header();
+            let left = Span::from_millis(header.expires().0.saturating_sub(now.wall.0));
+            // Never longer than the life of a record, whatever the clocks say.
+            self.expiry.set(key, now.mono + left.min(RECORD_TTL), "a gossip record expires");
+        }
+        self.drop(&key);
+        let mark = mark(key, record.frame.header());
+        self.buckets.add(&mark);
+        self.held.insert(key, record);
+        mark
+    }
+
+    pub(super) fn put_aside(&mut self, now: Now, key: Key, frame: SignedFrame, from: Option<LinkId>) {
+        self.untimely_expiry.set(key, now.mono + RECORD_TTL, "an untimely gossip record is forgotten");
+        self.untimely.insert(key, (frame, from));
+    }
+
+    pub(super) fn take_untimely(&mut self) -> BTreeMap<Key, (SignedFrame, Option<LinkId>)> {
+        self.untimely_expiry = Timers::default();
+        core::mem::take(&mut self.untimely)
+    }
+
+    /// No neighbour fills it alone.
+    fn has_room_aside(&self, from: Option<LinkId>) -> bool {
+        let of_one = self.untimely.values().filter(|(_, brought)| *brought == from).count();
+        self.untimely.len() < UNTIMELY && of_one < UNTIMELY_OF_ONE
+    }
+
+    /// The next that is forgotten because its life is over.
+    pub(super) fn expired(&mut self, now: Now) -> Option<Key> {
+        while let Some(key) = self.untimely_expiry.expired(now.mono) {
+            self.untimely.remove(&key);
+        }
+        let key = self.expiry.expired(now.mono)?;
+        self.drop(&key);
+        Some(key)
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Wake> {
+        Wake::earliest(self.expiry.next(), self.untimely_expiry.next())
+    }
+
+    pub(super) fn digest(&self) -> Vec<u8> {
+        self.buckets.0.iter().flat_map(|sum| sum.to_be_bytes()).collect()
+    }
+
+    /// The records in the buckets that differ from those of a digest. `None`: that is no digest.
+    pub(super) fn differing(&self, digest: &[u8]) -> Option<Vec<Key>> {
+        if digest.len() != BUCKETS * 8 {
+            return None;
+        }
+        let mut differs = [false; BUCKETS];
+        for ((differs, ours), theirs) in differs.iter_mut().zip(&self.buckets.0).zip(digest.chunks(8)) {
+            *differs = ours.to_be_bytes() != theirs;
+        }
+        let differs = |key: &Key| differs.get(bucket(key)).copied().unwrap_or_default();
+        Some(self.held.keys().filter(|key| differs(key)).copied().collect())
+    }
+
+    fn drop(&mut self, key: &Key) {
+        if let Some(record) = self.held.remove(key) {
+            self.buckets.take(&mark(*key, record.frame.header()));
+        }
+    }
+}
+
+/// Alive, and not of a clock far ahead.
+fn is_timely(now: Now, header: &Header) -> bool {
+    now.wall < header.expires() && header.issued <= now.wall + CLOCK_TOLERANCE
+}
+
+fn version(header: &Header) -> Version {
+    Version { incarnation: header.incarnation, seq: header.seq }
+}
+
+fn later(one: &Header, than: &Header) -> bool {
+    if mutant(Mutant::SequenceOverIncarnation) {
+        return one.seq > than.seq;
+    }
+    version(one) > version(than)
+}
+
+fn mark(key: Key, header: &Header) -> Mark {
+    Mark { key, version: version(header) }
+}
+
+const BUCKETS: usize = 256;
+
+/// A sum of hashes for each part of the keys. Whoever chooses its records so that sums agree that should not keeps them
+/// from being compared, which harms their spreading only.
+struct Buckets([u64; BUCKETS]);
+
+impl Default for Buckets {
+    fn default() -> Self {
+        Self([0; BUCKETS])
+    }
+}
+
+impl Buckets {
+    fn add(&mut self, mark: &Mark) {
+        if let Some(sum) = self.0.get_mut(bucket(&mark.key)) {
+            *sum = sum.wrapping_add(hash(mark));
+        }
+    }
+
+    fn take(&mut self, mark: &Mark) {
+        if let Some(sum) = self.0.get_mut(bucket(&mark.key)) {
+            *sum = sum.wrapping_sub(hash(mark));
+        }
+    }
+}
+
+/// Node ids are spread evenly already.
+fn bucket(key: &Key) -> usize {
+    usize::from(key.origin.0[0])
+}
+
+fn hash(mark: &Mark) -> u64 {
+    let hash = blake3::hash(&crate::wire::cbor::encode(mark));
+    hash.as_bytes().iter().take(8).fold(0, |sum, byte| sum << 8 | u64::from(*byte))
+}

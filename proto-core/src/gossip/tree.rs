@@ -1,0 +1,229 @@
+//! Whom a new record is sent to, and who is only told that it is there (Leitão, Pereira, Rodrigues: "Epidemic broadcast
+//! trees", 2007).
+//!
+//! Everybody is sent records at first. Who has one already says so ([`Prune`](crate::wire::mesh::Prune)) and is sent
+//! announcements from then on; so what is left is a tree. Who does not get what was announced asks for it
+//! ([`Want`](crate::wire::mesh::Want)), and is a branch again.
+
+use alloc::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    vec::Vec,
+};
+
+use crate::limits::{ANNOUNCE_EVERY, ANNOUNCED_AT_ONCE, DIGEST_AT_MOST, WANT_AFTER, WANT_WITHIN, WANTED};
+use crate::machine::LinkId;
+use crate::time::{Time, Wake};
+use crate::timers::Timers;
+use crate::wire::mesh::{Key, Mark, Version};
+
+#[derive(Default)]
+pub(super) struct Tree {
+    neighbours: BTreeMap<LinkId, Neighbour>,
+    /// Neighbours that are owed something since they were last asked about.
+    ready: BTreeSet<LinkId>,
+    /// What was announced and has not come.
+    missing: BTreeMap<Key, Missing>,
+    missing_due: Timers<Key>,
+    announce_due: Timers<()>,
+}
+
+struct Neighbour {
+    /// It wants to hear of gateways only.
+    leaf: bool,
+    /// It is sent what is new.
+    branch: bool,
+    /// We asked it to announce only.
+    pruned: bool,
+    /// To be sent, as it reads.
+    owed: BTreeSet<Key>,
+    /// To be announced.
+    untold: BTreeSet<Key>,
+    /// When it is listened to again that compares what it holds.
+    digest_from: Time,
+}
+
+/// Who says that it holds which version, in the order in which they are asked. Not the latest alone: some may lie.
+#[derive(Default)]
+struct Missing {
+    holders: VecDeque<(LinkId, Version)>,
+}
+
+impl Tree {
+    pub(super) fn link_up(&mut self, link: LinkId, leaf: bool) {
+        let neighbour = Neighbour {
+            leaf,
+            branch: true,
+            pruned: false,
+            owed: BTreeSet::new(),
+            untold: BTreeSet::new(),
+            digest_from: Time::ZERO,
+        };
+        self.neighbours.insert(link, neighbour);
+    }
+
+    pub(super) fn link_down(&mut self, link: LinkId) {
+        self.neighbours.remove(&link);
+        self.ready.remove(&link);
+    }
+
+    /// Neighbours that hold what we hold, and can be compared with.
+    pub(super) fn equals(&self) -> Vec<LinkId> {
+        self.neighbours.iter().filter(|(_, neighbour)| !neighbour.leaf).map(|(link, _)| *link).collect()
+    }
+
+    /// That neighbour is to be sent these records.
+    pub(super) fn owe(&mut self, link: LinkId, keys: impl IntoIterator<Item = Key>) {
+        if let Some(neighbour) = self.neighbours.get_mut(&link) {
+            neighbour.owed.extend(keys);
+            self.ready.insert(link);
+        }
+    }
+
+    /// That neighbour is to be told of these records.
+    pub(super) fn tell(&mut self, now: Time, link: LinkId, keys: Vec<Key>) {
+        if let Some(neighbour) = self.neighbours.get_mut(&link).filter(|_| !keys.is_empty()) {
+            neighbour.untold.extend(keys);
+            self.announce_soon(now);
+        }
+    }
+
+    /// A new record: along the branches at once, to all others in a while.
+    pub(super) fn spread(&mut self, now: Time, mark: Mark, for_leaves: bool, from: Option<LinkId>) {
+        self.came(&mark);
+        let key = mark.key;
+        let mut untold = false;
+        for (link, neighbour) in &mut self.neighbours {
+            if Some(*link) == from || (neighbour.leaf && !for_leaves) {
+                continue;
+            }
+            if neighbour.branch {
+                neighbour.owed.insert(key);
+                self.ready.insert(*link);
+            } else {
+                neighbour.untold.insert(key);
+                untold = true;
+            }
+        }
+        if untold {
+            self.announce_soon(now);
+        }
+    }
+
+    /// It sent what we had. True: it is to be told not to.
+    pub(super) fn prune(&mut self, link: LinkId) -> bool {
+        let Some(neighbour) = self.neighbours.get_mut(&link) else { return false };
+        neighbour.branch = false;
+        !core::mem::replace(&mut neighbour.pruned, true)
+    }
+
+    /// It has what we send, or wants what we announced.
+    pub(super) fn set_branch(&mut self, link: LinkId, branch: bool) {
+        if let Some(neighbour) = self.neighbours.get_mut(&link) {
+            neighbour.branch = branch;
+            neighbour.pruned &= !branch;
+        }
+    }
+
+    /// Whether a digest of that neighbour's is looked at now.
+    pub(super) fn hears_digest(&mut self, now: Time, link: LinkId) -> bool {
+        let Some(neighbour) = self.neighbours.get_mut(&link).filter(|one| now >= one.digest_from) else {
+            return false;
+        };
+        neighbour.digest_from = now + DIGEST_AT_MOST;
+        true
+    }
+
+    /// A neighbour holds what we lack.
+    pub(super) fn lacking(&mut self, now: Time, link: LinkId, mark: Mark) {
+        if !self.missing.contains_key(&mark.key) && self.missing.len() >= WANTED {
+            return;
+        }
+        let holders = &mut self.missing.entry(mark.key).or_default().holders;
+        match holders.iter_mut().find(|(holder, _)| *holder == link) {
+            Some((_, version)) => *version = mark.version,
+            None => holders.push_back((link, mark.version)),
+        }
+        if !self.missing_due.is_set(mark.key) {
+            self.missing_due.set(mark.key, now + WANT_AFTER, "an announced record has not come");
+        }
+    }
+
+    /// What is to be asked for now, and of whom.
+    pub(super) fn overdue(&mut self, now: Time) -> BTreeMap<LinkId, Vec<Key>> {
+        let mut wanted: BTreeMap<LinkId, Vec<Key>> = BTreeMap::new();
+        while let Some(key) = self.missing_due.expired(now) {
+            let Some(missing) = self.missing.get_mut(&key) else { continue };
+            let holder = core::iter::from_fn(|| missing.holders.pop_front())
+                .find(|(link, _)| self.neighbours.contains_key(link));
+            match holder {
+                Some((link, _)) => {
+                    wanted.entry(link).or_default().push(key);
+                    self.missing_due.set(key, now + WANT_WITHIN, "a record that was asked for has not come");
+                }
+                // Nobody has it any more, or nobody ever had.
+                None => {
+                    self.missing.remove(&key);
+                }
+            }
+        }
+        for link in wanted.keys() {
+            self.set_branch(*link, true);
+        }
+        wanted
+    }
+
+    /// What is to be announced now, and to whom.
+    pub(super) fn announcements(&mut self, now: Time) -> Vec<(LinkId, Vec<Key>)> {
+        if self.announce_due.expired(now).is_none() {
+            return Vec::new();
+        }
+        let mut told = Vec::new();
+        let mut left = false;
+        for (link, neighbour) in &mut self.neighbours {
+            let keys: Vec<Key> = neighbour.untold.iter().take(ANNOUNCED_AT_ONCE).copied().collect();
+            keys.iter().for_each(|key| {
+                neighbour.untold.remove(key);
+            });
+            left |= !neighbour.untold.is_empty();
+            told.push((*link, keys));
+        }
+        if left {
+            self.announce_soon(now);
+        }
+        told
+    }
+
+    /// A neighbour that is owed something new.
+    pub(super) fn poll_ready(&mut self) -> Option<LinkId> {
+        self.ready.pop_first()
+    }
+
+    /// The next record that it is owed.
+    pub(super) fn next_owed(&mut self, link: LinkId) -> Option<Key> {
+        self.neighbours.get_mut(&link)?.owed.pop_first()
+    }
+
+    pub(super) fn is_leaf(&self, link: LinkId) -> bool {
+        self.neighbours.get(&link).is_some_and(|neighbour| neighbour.leaf)
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Wake> {
+        Wake::earliest(self.missing_due.next(), self.announce_due.next())
+    }
+
+    /// Who holds no later version need not be asked any more.
+    fn came(&mut self, mark: &Mark) {
+        let Some(missing) = self.missing.get_mut(&mark.key) else { return };
+        missing.holders.retain(|(_, version)| *version > mark.version);
+        if missing.holders.is_empty() {
+            self.missing.remove(&mark.key);
+            self.missing_due.clear(mark.key);
+        }
+    }
+
+    fn announce_soon(&mut self, now: Time) {
+        if !self.announce_due.is_set(()) {
+            self.announce_due.set((), now + ANNOUNCE_EVERY, "new records are to be announced");
+        }
+    }
+}
