@@ -164,7 +164,8 @@ impl Intruder {
     /// Whether it can do anything to that role.
     pub fn fits(self, role: Role) -> bool {
         match self {
-            Self::HttpFuzzer | Self::SlowLoris => role != Role::Provider,
+            Self::SlowLoris => true,
+            Self::HttpFuzzer => role != Role::Provider,
             Self::StrangerFlood => role == Role::Gateway,
             Self::PortmanIntruder => role != Role::Fep,
         }

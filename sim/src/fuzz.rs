@@ -15,7 +15,7 @@ use labman_proto_core::time::Span;
 
 use crate::adversary;
 use crate::faults;
-use crate::marks::Marks;
+use crate::marks::{Marks, SOMETIMES};
 use crate::report::Report;
 use crate::run::{Options, run_with};
 
@@ -38,8 +38,6 @@ pub struct Search {
     pub threads: usize,
     /// No further seed is begun from then on.
     pub until: Option<Instant>,
-    /// No further seed is begun after a failure.
-    pub first_only: bool,
 }
 
 impl Search {
@@ -51,11 +49,13 @@ impl Search {
             loop {
                 let seed = next.fetch_add(1, Ordering::Relaxed);
                 let late = self.until.is_some_and(|until| Instant::now() >= until);
-                let enough = self.first_only && !lock(&found).failures.is_empty();
-                if seed >= self.seeds.end || late || enough {
+                if seed >= self.seeds.end || late {
                     return;
                 }
-                let report = run_seed(seed, self.nodes, Options::default());
+                let mut report = run_seed(seed, self.nodes, Options::default());
+                if seed % TWICE == 0 {
+                    run_again(&mut report, self.nodes);
+                }
                 progress(&report);
                 lock(&found).add(seed, report);
             }
@@ -69,16 +69,29 @@ impl Search {
     }
 }
 
+/// One seed in so many is run twice.
+const TWICE: u64 = 100;
+
+/// What does not repeat itself can't be believed.
+fn run_again(report: &mut Report, nodes: usize) {
+    let again = run_seed(report.seed, nodes, Options::default());
+    if again.trace_hash != report.trace_hash {
+        report.failures.push("it came to something else when it was run again".into());
+    }
+}
+
 /// Runs the world that a seed stands for.
 pub fn run_seed(seed: u64, nodes: usize, options: Options) -> Report {
     run_with(&plan(seed, nodes), seed, options)
 }
 
 impl Found {
-    /// Faults that never bit: nothing was proven about them.
+    /// Faults that never bit, and what was never seen: nothing was proven about them.
     pub fn never_fired(&self) -> Vec<&'static str> {
-        let all = faults::KINDS.iter().chain(adversary::KINDS).copied();
-        all.filter(|kind| !self.marks.faults.contains_key(*kind)).collect()
+        let kinds = faults::KINDS.iter().chain(adversary::KINDS);
+        let never_bit = kinds.filter(|kind| !self.marks.faults.contains_key(**kind));
+        let never_seen = SOMETIMES.iter().filter(|what| !self.marks.sometimes.contains_key(**what));
+        never_bit.chain(never_seen).copied().collect()
     }
 
     fn add(&mut self, seed: u64, report: Report) {

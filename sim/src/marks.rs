@@ -1,8 +1,24 @@
 //! What happened in a run, counted: faults that bit, and states that a thorough search must have seen sometimes.
 //!
-//! A fault that was injected and touched nothing does not count: a partition that held back no byte proved nothing.
+//! A fault that was injected and touched nothing does not count: a partition that held back no byte proved nothing. One
+//! of a host itself (its clock, the speed of its disk, what its disk forgot) touches it at once.
 
 use std::collections::BTreeMap;
+
+/// What must have been seen when enough worlds were searched.
+pub const SOMETIMES: &[&str] = &[
+    "a crash lost a write",
+    "a dial met a NAT",
+    "a host died while it was writing",
+    "a job completed",
+    "a job failed",
+    "a job refused",
+    "a link starved",
+    "a machine refused to start on a torn store",
+    "a machine stopped because it could not write",
+    "a socket was closed on who read nothing",
+    "a write outlived a crash that nobody was told of",
+];
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Marks {

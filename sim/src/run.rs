@@ -213,7 +213,8 @@ impl<'a> Run<'a> {
                 self.check_views();
             }
         }
-        if self.over {
+        let healed = Core::of(self.scenario).is_some_and(|core| self.world.now() >= self.started + core.from);
+        if self.over && healed {
             self.check_views();
         }
         self.call_off();
@@ -461,7 +462,8 @@ impl<'a> Run<'a> {
         for job in &report.outcomes {
             let ending = format!("{:?}", job.ending()).to_lowercase();
             let code = job.error_code.as_deref().map(|code| format!(" with {code}")).unwrap_or_default();
-            report.marks.note(&format!("a job {ending}{code}"));
+            report.marks.note(&format!("a job {ending}"));
+            report.marks.note_if(!code.is_empty(), &format!("a job {ending}{code}"));
         }
         report.failures = self.world.take_failures();
         report.failures.append(&mut self.findings);

@@ -6,6 +6,7 @@ mod parts;
 
 use labman_proto_core::time::Span;
 
+use crate::check::liveness::RECOVERY;
 use crate::report::Report;
 use crate::run::{Options, run_with};
 use crate::scenario::Scenario;
@@ -92,12 +93,16 @@ impl<'a> Shrinker<'a> {
         }
     }
 
-    /// Ends the run soon after the last thing it still needs.
+    /// Ends the run soon after the last thing it still needs. What must be well after healing is still looked at then, and
+    /// nobody is left who had not begun.
     fn shorten(&mut self, failing: &mut Failing) {
         for _ in 0..6 {
             let mut shorter = failing.scenario.clone();
-            shorter.duration = Span(shorter.duration.0 / 2);
-            if !self.still(failing, shorter) {
+            let least = shorter.healed_at.map_or(Span::default(), |healed_at| healed_at + RECOVERY);
+            shorter.duration = Span(shorter.duration.0 / 2).max(least);
+            shorter.jobs.retain(|job| job.at < shorter.duration);
+            shorter.faults.retain(|fault| fault.at < shorter.duration);
+            if shorter.duration >= failing.scenario.duration || !self.still(failing, shorter) {
                 break;
             }
         }

@@ -33,7 +33,9 @@ pub fn draw(kinds: &[&str], stage: &Stage, until: Span, draws: &mut Stream) -> D
     let mut loners = Vec::new();
     for number in 0..draws.below(3) {
         let Some(strategy) = pick(&intruders, draws) else { break };
-        let targets: Vec<&String> = [(Role::Gateway, &stage.gateways), (Role::Fep, &stage.feps)]
+        let parties =
+            [(Role::Gateway, &stage.gateways), (Role::Fep, &stage.feps), (Role::Provider, &stage.providers)];
+        let targets: Vec<&String> = parties
             .into_iter()
             .filter(|(role, _)| strategy.fits(*role))
             .flat_map(|(_, names)| names)

@@ -81,6 +81,6 @@ impl Hunt {
 
     fn failing(&self, seeds: Range<u64>) -> BTreeMap<u64, Vec<String>> {
         let (nodes, threads) = (self.nodes, self.threads);
-        Search { seeds, nodes, threads, until: None, first_only: false }.run(&|_| {}).failures
+        Search { seeds, nodes, threads, until: None }.run(&|_| {}).failures
     }
 }

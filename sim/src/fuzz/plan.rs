@@ -226,10 +226,28 @@ fn faults(scenario: &Scenario, heals: bool, seed: Seed) -> Vec<Fault> {
             let most = if heals { Span(HEALED_AT.0 - at.0) } else { Span(DURATION.0 - at.0) };
             let forever = if heals { left_behind && *name == "crash" } else { chance(&mut draws, 30) };
             let lasting = if forever { Span(DURATION.0 - at.0) } else { lasting.min(most) };
-            faults.push(Fault { at, lasting, inject });
+            let fault = Fault { at, lasting, inject };
+            if !faults.iter().any(|other| overlap(other, &fault)) {
+                faults.push(fault);
+            }
         }
     }
     faults
+}
+
+/// Whether the end of one would be the end of the other: they do the same to the same host at the same time.
+fn overlap(one: &Fault, other: &Fault) -> bool {
+    let does = |fault: &Fault| match fault.inject.name() {
+        // They last as long as they said when they began, whoever else ends.
+        "partition" | "clog" | "stall" | "reconnect" => None,
+        "crash" | "torn" | "roll-back" => Some("dies"),
+        "disk-fails" | "disk-full" => Some("does not write"),
+        other => Some(other),
+    };
+    let (ours, theirs) = (one.inject.hosts(), other.inject.hosts());
+    let together = ours.iter().any(|host| theirs.contains(host)) || (ours.is_empty() && theirs.is_empty());
+    let meets = one.at <= other.at + other.lasting && other.at <= one.at + one.lasting;
+    does(one).is_some() && does(one) == does(other) && together && meets
 }
 
 /// Some kinds of dishonesty, as with faults.

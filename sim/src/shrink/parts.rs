@@ -3,6 +3,7 @@
 
 use std::ops::Range;
 
+use crate::adversary::Dishonest;
 use crate::scenario::Scenario;
 
 #[derive(Clone, Copy)]
@@ -13,6 +14,20 @@ pub(super) struct Part {
 }
 
 pub(super) const PARTS: &[Part] = &[
+    Part {
+        count: |scenario| scenario.adversaries.len(),
+        leave_out: |scenario, range| {
+            scenario.adversaries.drain(range);
+            true
+        },
+    },
+    Part {
+        count: |scenario| strategies(&mut scenario.clone()).len(),
+        leave_out: |scenario, range| {
+            strategies(scenario).drain(range).for_each(|strategy| *strategy = None);
+            true
+        },
+    },
     Part {
         count: |scenario| scenario.faults.len(),
         leave_out: |scenario, range| {
@@ -77,11 +92,20 @@ pub(super) const PARTS: &[Part] = &[
     },
 ];
 
-/// Drops the faults of hosts that are gone, and of their Portmans.
+/// Whoever is dishonest.
+fn strategies(scenario: &mut Scenario) -> Vec<&mut Option<Dishonest>> {
+    let gateways = scenario.gateways.iter_mut().map(|gateway| &mut gateway.strategy);
+    let providers = scenario.providers.iter_mut().map(|provider| &mut provider.strategy);
+    let all = gateways.chain(providers).chain([&mut scenario.fep.strategy]);
+    all.filter(|strategy| strategy.is_some()).collect()
+}
+
+/// Drops the faults of hosts that are gone, and of their Portmans, and who would have attacked them.
 fn forget(scenario: &mut Scenario, gone: &[String]) {
     let is_gone = |host: &str| {
         let node = host.split_once('/').map_or(host, |(node, _)| node);
         gone.iter().any(|name| name == host || name == node)
     };
     scenario.faults.retain(|fault| !fault.inject.hosts().into_iter().any(is_gone));
+    scenario.adversaries.retain(|adversary| !is_gone(&adversary.target));
 }
