@@ -53,7 +53,7 @@ impl Search {
                     return;
                 }
                 let mut report = run_seed(seed, self.nodes, Options::default());
-                if seed % TWICE == 0 {
+                if seed.is_multiple_of(TWICE) {
                     run_again(&mut report, self.nodes);
                 }
                 progress(&report);
