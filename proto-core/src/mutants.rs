@@ -87,6 +87,8 @@ mutants! {
     SequenceOverIncarnation = "sequence-over-incarnation",
     /// a node never signs its records anew
     RecordNotRefreshed = "record-not-refreshed",
+    /// a node never asks for records that were only announced to it
+    AnnouncedNotWanted = "announced-not-wanted",
     /// a node does not dial again when a link goes down
     NoRedial = "no-redial",
 }

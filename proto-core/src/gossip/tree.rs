@@ -12,6 +12,7 @@ use alloc::{
 
 use crate::limits::{ANNOUNCE_EVERY, ANNOUNCED_AT_ONCE, DIGEST_AT_MOST, WANT_AFTER, WANT_WITHIN, WANTED};
 use crate::machine::LinkId;
+use crate::mutants::{Mutant, mutant};
 use crate::time::{Time, Wake};
 use crate::timers::Timers;
 use crate::wire::mesh::{Key, Mark, Version};
@@ -135,7 +136,8 @@ impl Tree {
 
     /// A neighbour holds what we lack.
     pub(super) fn lacking(&mut self, now: Time, link: LinkId, mark: Mark) {
-        if !self.missing.contains_key(&mark.key) && self.missing.len() >= WANTED {
+        let full = !self.missing.contains_key(&mark.key) && self.missing.len() >= WANTED;
+        if full || mutant(Mutant::AnnouncedNotWanted) {
             return;
         }
         let holders = &mut self.missing.entry(mark.key).or_default().holders;
