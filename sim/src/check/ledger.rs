@@ -157,25 +157,24 @@ fn check_jobs(books: &Books, by_request: &ByRequest<'_>, found: &mut Vec<String>
 
 /// A user has what they paid in, less what their jobs' receipts charged.
 fn check_users(books: &Books, by_request: &ByRequest<'_>, found: &mut Vec<String>) {
-    // An answer that never came names no request: then nobody can say whose a receipt is, only how much is gone.
-    if books.asked.iter().all(|asked| asked.request_id.is_some()) {
-        let mut charges: BTreeMap<&str, i128> = BTreeMap::new();
-        for asked in &books.asked {
-            let own = receipts_of(by_request, asked).iter().map(|receipt| receipt.charge);
-            *charges.entry(&asked.user).or_default() += sum(own);
-        }
-        let balances: BTreeMap<&str, Micros> =
-            books.ledger.accounts.iter().map(|line| (line.account.as_str(), line.balance)).collect();
-        let stands =
-            |account: String| balances.get(account.as_str()).map_or(0, |micros| i128::from(micros.0));
-        for (user, deposit) in books.deposits.iter().filter(|(user, _)| !books.doubt.users.contains(*user)) {
-            let charged = charges.get(user.as_str()).copied().unwrap_or_default();
-            let left = stands(format!("user:{user}")) + stands(format!("held:{user}"));
-            let paid_in = i128::from(deposit.0);
-            if paid_in - left != charged {
-                found
-                    .push(format!("{user} paid in {paid_in}, has {left}, was charged {charged} micro-units"));
-            }
+    let nameless = books.asked.iter().filter(|asked| asked.request_id.is_none());
+    // An answer that never came names no request: nobody can say which receipt of its user's is its.
+    let unknown: BTreeSet<&str> = nameless.map(|asked| asked.user.as_str()).collect();
+    let mut charges: BTreeMap<&str, i128> = BTreeMap::new();
+    for asked in &books.asked {
+        let own = receipts_of(by_request, asked).iter().map(|receipt| receipt.charge);
+        *charges.entry(&asked.user).or_default() += sum(own);
+    }
+    let balances: BTreeMap<&str, Micros> =
+        books.ledger.accounts.iter().map(|line| (line.account.as_str(), line.balance)).collect();
+    let stands = |account: String| balances.get(account.as_str()).map_or(0, |micros| i128::from(micros.0));
+    let certain = |user: &str| !books.doubt.users.contains(user) && !unknown.contains(user);
+    for (user, deposit) in books.deposits.iter().filter(|(user, _)| certain(user)) {
+        let charged = charges.get(user.as_str()).copied().unwrap_or_default();
+        let left = stands(format!("user:{user}")) + stands(format!("held:{user}"));
+        let paid_in = i128::from(deposit.0);
+        if paid_in - left != charged {
+            found.push(format!("{user} paid in {paid_in}, has {left}, was charged {charged} micro-units"));
         }
     }
     let deposits = sum(books.deposits.values().copied());

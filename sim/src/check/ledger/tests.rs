@@ -156,3 +156,15 @@ fn what_is_under_way_is_no_finding() {
     books.providers[0].states.unclaimed = 0;
     assert_eq!(check(&books), Vec::<String>::new());
 }
+
+#[test]
+fn an_answer_that_never_came_leaves_only_its_own_user_in_doubt() {
+    let mut books = books();
+    books.ledger.accounts.push(Line { account: "user:u000002".into(), balance: Micros(99) });
+    books.ledger.accounts.push(Line { account: "fep:cash".into(), balance: Micros(-99) });
+    books.deposits.insert("u000002".into(), Micros(100));
+    books.asked[0].request_id = None;
+    let found = check(&books);
+    assert!(found.iter().any(|line| line.starts_with("u000002 paid in 100, has 99")), "{found:?}");
+    assert!(!found.iter().any(|line| line.starts_with("u000001")), "{found:?}");
+}
