@@ -338,6 +338,10 @@ impl<M: Machine> World<M> {
         self.tell_started(host);
         match self.hosts[host.0].start(now) {
             Ok(()) => {
+                // It would go on without the row, or with half of it.
+                if self.hosts[host.0].disk.is_torn() {
+                    self.fail(host, "starts on a torn store");
+                }
                 let drained = self.hosts[host.0].drain();
                 self.carry_out(host, drained);
             }

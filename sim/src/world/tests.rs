@@ -343,6 +343,25 @@ fn who_is_to_die_while_it_writes_dies_then_or_not_at_all() {
 }
 
 #[test]
+fn a_machine_that_starts_on_a_torn_store_is_a_failure() {
+    let mut torn = 0;
+    for seed in 0..8 {
+        let mut world = world(seed);
+        let host = probe(&mut world, "a");
+        world.set_dies_writing(host, Some(Death::Torn));
+        world.command(host, |probe| {
+            probe.out.store([Write::Put(TABLE, Row::json("key", &1))].into());
+        });
+        run(&mut world);
+        world.restart(host);
+        let failures = world.take_failures();
+        assert_eq!(failures.iter().any(|what| what.contains("torn store")), world.disk(host).is_torn());
+        torn += failures.len();
+    }
+    assert!(torn > 0, "no write was torn");
+}
+
+#[test]
 fn the_end_of_an_old_life_s_link_does_not_touch_the_new_life_s_streams() {
     let mut world = world(4);
     let (a, b) = (probe(&mut world, "a"), probe(&mut world, "b"));
