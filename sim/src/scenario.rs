@@ -309,8 +309,16 @@ impl Scenario {
 
     /// Whether a host's disk forgets, in the course of the scenario, what it had acknowledged.
     pub fn forgets(&self, host: &str) -> bool {
-        let roll_back = |fault: &Fault| matches!(fault.inject, Inject::RollBack(_));
-        self.faults.iter().any(|fault| roll_back(fault) && fault.inject.hosts().contains(&host))
+        self.suffers(host, |inject| matches!(inject, Inject::RollBack(_)))
+    }
+
+    /// Whether a host's wall clock is set, or stands still, in the course of the scenario.
+    pub fn loses_time(&self, host: &str) -> bool {
+        self.suffers(host, |inject| matches!(inject, Inject::ClockJump(_) | Inject::ClockFreeze(_)))
+    }
+
+    fn suffers(&self, host: &str, of_kind: impl Fn(&Inject) -> bool) -> bool {
+        self.faults.iter().any(|fault| of_kind(&fault.inject) && fault.inject.hosts().contains(&host))
     }
 
     /// Whether that party does only what the protocol says.

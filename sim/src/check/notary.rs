@@ -36,11 +36,11 @@ pub(super) enum Paper {
     Decided(ClaimDecision),
 }
 
-/// Who is held to their papers: honest parties whose disks forget nothing. The others say what they like, or say again
-/// what they do not know they said.
+/// Who is held to their papers. The others say what they like, or say again what they do not know they said.
 pub struct Watched {
+    /// Honest parties whose disks forget nothing.
     pub hosts: BTreeSet<String>,
-    /// Those of them that sign records, which others pass on.
+    /// Honest nodes that must never live one life twice: what they sign is passed on by others.
     pub nodes: BTreeSet<NodeId>,
 }
 

@@ -31,11 +31,15 @@ impl Run<'_> {
 
     fn watched(&self) -> Watched {
         let scenario = self.scenario;
-        let sound = |host: &String| !scenario.forgets(host) && scenario.is_honest_host(host);
+        let remembers = |host: &String| !scenario.forgets(host) && scenario.is_honest_host(host);
+        // The wall clock keeps who forgot its last life from living it again: only both together may fail.
+        let is_one = |host: &&String| {
+            scenario.is_honest_host(host) && !(scenario.forgets(host) && scenario.loses_time(host))
+        };
         let gateways = scenario.gateways.iter().map(|gateway| &gateway.name);
         let providers = scenario.providers.iter().map(|provider| &provider.name);
-        let nodes = gateways.chain(providers).filter(|name| sound(name)).map(|name| self.cast.node_id(name));
-        Watched { hosts: scenario.hosts().filter(sound).collect(), nodes: nodes.collect() }
+        let nodes = gateways.chain(providers).filter(is_one).map(|name| self.cast.node_id(name));
+        Watched { hosts: scenario.hosts().filter(remembers).collect(), nodes: nodes.collect() }
     }
 
     fn add(&mut self, spec: Spec<Resident>) -> HostId {
