@@ -120,6 +120,8 @@ struct Account {
 struct Job {
     planned: Planned,
     state: JobState,
+    asked_at: Option<Time>,
+    ended_at: Option<Time>,
 }
 
 enum JobState {
@@ -169,7 +171,7 @@ impl<'a> Run<'a> {
             accounts: BTreeMap::new(),
             jobs: plan(scenario, seed.child("workload"))
                 .into_iter()
-                .map(|planned| Job { planned, state: JobState::Waiting })
+                .map(|planned| Job { planned, state: JobState::Waiting, asked_at: None, ended_at: None })
                 .collect(),
             dues: Vec::new(),
             started: Time::ZERO,
@@ -323,6 +325,7 @@ impl<'a> Run<'a> {
             streaming: planned.streaming,
         };
         job.state = JobState::Asked;
+        job.asked_at = Some(self.world.now());
         let (leaves, stops) = (job.planned.leaves_after, job.planned.stops_reading_after);
         let name = planned.name.clone();
         let line = format!("user  asks {} for {name}: {}", planned.gateway, planned.body["model"]);
@@ -390,6 +393,7 @@ impl<'a> Run<'a> {
                 if answer.broken { ", broken off" } else { "" },
             );
             job.state = JobState::Ended(Box::new(answer));
+            job.ended_at = Some(self.world.now());
             self.say(index, &line);
             self.last_job_ended = self.world.now();
             if self.scenario.one_by_one {

@@ -202,9 +202,9 @@ impl<M: Machine> World<M> {
         self.hosts[host.0].is_up()
     }
 
-    /// Whether a host died from then on.
-    pub fn died_since(&self, host: HostId, since: Time) -> bool {
-        self.hosts[host.0].deaths.iter().any(|death| *death >= since)
+    /// Whether a host died in that time, its ends included.
+    pub fn died_within(&self, host: HostId, from: Time, to: Time) -> bool {
+        self.hosts[host.0].deaths.iter().any(|death| (from..=to).contains(death))
     }
 
     /// What a host reads off its clocks now.

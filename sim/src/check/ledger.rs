@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use labman_proto_core::economics::{Counts, Fees, Price};
 use labman_proto_core::identity::NodeId;
+use labman_proto_core::limits::STREAM_WINDOW;
 use labman_proto_core::money::Micros;
 use labman_proto_core::wire::ids::ReceiptId;
 use labman_proto_core::wire::portal::Receipt;
@@ -55,10 +56,20 @@ pub struct Asked {
     pub completed: bool,
     pub refused: bool,
     pub completion_tokens: Option<u64>,
-    /// Tokens in the text that reached the user, whole or not.
-    pub read_tokens: u64,
-    /// Its gateway died since, and may have forgotten that it served.
-    pub gateway_died: bool,
+    /// `None`: somebody dishonest may have made it, and may have given it away.
+    pub text: Option<Text>,
+    /// Its gateway died, and may have forgotten that it served.
+    pub gateway_forgot: bool,
+}
+
+/// The text that reached a user, in tokens.
+#[derive(Clone, Copy, Debug)]
+pub struct Text {
+    pub read: u64,
+    /// The user read the answer to its end, be that an error.
+    pub to_its_end: bool,
+    /// As many as the runtime can have made.
+    pub produced: u64,
 }
 
 pub struct Provider {
@@ -135,23 +146,38 @@ fn check_jobs(books: &Books, by_request: &ByRequest<'_>, found: &mut Vec<String>
         let own = receipts_of(by_request, asked);
         let job = &asked.job;
         match *own {
-            [receipt] if asked.completed => {
-                let (paid, got) = (u64::from(receipt.settled.output), asked.completion_tokens);
-                if got.is_some_and(|got| got != paid) {
-                    found.push(format!("job {job} got {got:?} tokens, its receipt says {paid}"));
-                }
-            }
-            [] if asked.completed && books.at_rest && !asked.gateway_died && !books.doubt.fep => {
+            [] if asked.completed && books.at_rest && !asked.gateway_forgot && !books.doubt.fep => {
                 found.push(format!("job {job} was served for free"))
             }
+            [] => {}
             [_, ..] if asked.refused => found.push(format!("job {job} was refused and charged")),
-            [receipt] if u64::from(receipt.settled.output) < asked.read_tokens => {
-                let (paid, read) = (receipt.settled.output, asked.read_tokens);
-                found.push(format!("job {job} got {read} tokens, its receipt says {paid}"));
-            }
+            [receipt] => check_settled(asked, u64::from(receipt.settled.output), found),
             [_, _, ..] => found.push(format!("job {job} has {} receipts", own.len())),
-            [] | [_] => {}
         }
+    }
+}
+
+/// Tokens that a gateway may have taken and whose user has not read. It takes more only as its user reads, so that they
+/// fit in a window of the stream to it and one of the stream from it. Each is an event of its own, and one of those is
+/// never shorter than this: it names its answer and its model.
+const ON_THE_WAY: u64 = 2 * STREAM_WINDOW as u64 / 100;
+
+/// A user pays for what was delivered: all that they read, and at most what can have been on the way besides.
+fn check_settled(asked: &Asked, paid: u64, found: &mut Vec<String>) {
+    let (job, read) = (&asked.job, asked.text.map(|text| text.read));
+    if asked.completed {
+        let got = asked.completion_tokens.or(read);
+        if got.is_some_and(|got| got != paid) {
+            found.push(format!("job {job} got {got:?} tokens, its receipt says {paid}"));
+        }
+        return;
+    }
+    let Some(text) = asked.text else { return };
+    let on_the_way = if text.to_its_end { 0 } else { ON_THE_WAY };
+    let most = (text.read + on_the_way).min(text.produced);
+    if !(text.read..=most).contains(&paid) {
+        let read = text.read;
+        found.push(format!("job {job} got {read} tokens and no more than {most}, its receipt says {paid}"));
     }
 }
 

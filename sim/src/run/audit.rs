@@ -11,11 +11,10 @@ use labman_proto_core::wire::ids::ReceiptId;
 use labman_proto_core::wire::portal::Receipt;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 
 use super::setup::slugs;
 use super::{DEADLINE_GRACE, Job, JobState, Run, outcome};
-use crate::check::ledger::{self, Asked, Books, Doubt, Held, Ledger, Provider, States};
+use crate::check::ledger::{self, Asked, Books, Doubt, Held, Ledger, Provider, States, Text};
 use crate::check::liveness::Core;
 use crate::report::{ClaimFacts, Ending, ReceiptFacts, Report};
 use crate::scenario;
@@ -215,15 +214,17 @@ impl Run<'_> {
             completed: facts.ending() == Ending::Completed,
             refused: facts.ending() == Ending::Refused,
             completion_tokens: facts.completion_tokens,
-            read_tokens: tokens_read(&job.planned.body, &facts.text),
-            gateway_died: self.gateway_died(job),
+            text: text_of(job, &facts.text),
+            gateway_forgot: self.gateway_forgot(job),
             job: facts.job,
         }
     }
 
-    fn gateway_died(&self, job: &Job) -> bool {
-        let gateway = self.hosts.get(&job.planned.gateway);
-        gateway.is_some_and(|gateway| self.world.died_since(*gateway, self.started + job.planned.at))
+    fn gateway_forgot(&self, job: &Job) -> bool {
+        let (Some(gateway), Some(asked)) = (self.hosts.get(&job.planned.gateway), job.asked_at) else {
+            return false;
+        };
+        self.world.died_within(*gateway, asked, self.world.now())
     }
 
     pub(super) fn user_id(&self, name: &str) -> String {
@@ -317,15 +318,17 @@ impl Run<'_> {
     }
 }
 
-/// How many whole tokens of the runtime's answer a text holds.
-fn tokens_read(body: &Value, text: &str) -> u64 {
-    let Ok(produced) = toy::completion(body) else { return 0 };
+/// How much of the runtime's answer a user read.
+fn text_of(job: &Job, text: &str) -> Option<Text> {
+    let produced = toy::completion(&job.planned.body).ok()?;
     let mut length = 0;
     let ends = produced.tokens.iter().map(|token| {
         length += token.len();
         length
     });
-    ends.take_while(|end| *end <= text.len()).count() as u64
+    let read = ends.take_while(|end| *end <= text.len()).count() as u64;
+    let to_its_end = matches!(&job.state, JobState::Ended(answer) if !answer.broken);
+    Some(Text { read, to_its_end, produced: produced.tokens.len() as u64 })
 }
 
 /// An account as the scenario calls its owner.

@@ -129,7 +129,7 @@ impl Run<'_> {
         let gifts = self.jobs.iter().filter(|job| self.scenario.trust_in(&job.planned) == Trust::Shape);
         let gifts: BTreeSet<&str> = gifts.map(|job| job.planned.name.as_str()).collect();
         let given = books.asked.iter_mut().filter(|asked| gifts.contains(asked.job.as_str()));
-        given.for_each(|asked| asked.read_tokens = 0);
+        given.for_each(|asked| asked.text = None);
         let providers = self.scenario.providers.iter().filter(|provider| through_cheats(&provider.name));
         books.doubt = Doubt {
             fep: through_cheats(&self.scenario.fep.name),

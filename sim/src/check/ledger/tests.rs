@@ -70,8 +70,8 @@ fn asked(receipt: &Receipt) -> Asked {
         completed: true,
         refused: false,
         completion_tokens: Some(50),
-        read_tokens: 0,
-        gateway_died: false,
+        text: Some(Text { read: 50, to_its_end: true, produced: 50 }),
+        gateway_forgot: false,
     }
 }
 
@@ -167,4 +167,35 @@ fn an_answer_that_never_came_leaves_only_its_own_user_in_doubt() {
     let found = check(&books);
     assert!(found.iter().any(|line| line.starts_with("u000002 paid in 100, has 99")), "{found:?}");
     assert!(!found.iter().any(|line| line.starts_with("u000001")), "{found:?}");
+}
+
+#[test]
+fn who_leaves_pays_for_what_was_delivered() {
+    let paid_for = |text: Option<Text>| {
+        let mut books = books();
+        (books.asked[0].completed, books.asked[0].completion_tokens, books.asked[0].text) =
+            (false, None, text);
+        check(&books)
+    };
+    let text = |read, to_its_end, produced| Some(Text { read, to_its_end, produced });
+    for right in [text(50, true, 50), text(50, true, 60), text(0, false, 50), text(40, false, 90), None] {
+        assert_eq!(paid_for(right), Vec::<String>::new(), "{right:?}");
+    }
+    for wrong in [text(51, true, 60), text(49, true, 60), text(0, true, 50), text(40, false, 49)] {
+        assert!(paid_for(wrong)[0].contains("its receipt says 50"), "{wrong:?}");
+    }
+    let mut books = books();
+    books.asked[0].completed = false;
+    books.asked[0].text = text(50, false, 100_000);
+    books.issued[0].settled.output = 51 + ON_THE_WAY as u32;
+    assert!(check(&books).iter().any(|line| line.starts_with("job job got 50 tokens and no more than")));
+}
+
+#[test]
+fn an_answer_whose_usage_never_came_is_worth_its_text() {
+    let mut books = books();
+    books.asked[0].completion_tokens = None;
+    assert_eq!(check(&books), Vec::<String>::new());
+    books.asked[0].text = Some(Text { read: 49, to_its_end: false, produced: 50 });
+    assert!(check(&books)[0].contains("its receipt says 50"));
 }
