@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use labman_proto_core::identity::NodeId;
 use labman_proto_core::limits;
 use labman_proto_core::money::{Currency, Micros};
-use labman_proto_core::time::Span;
+use labman_proto_core::time::{Span, Time};
 use labman_proto_core::toy;
 use labman_proto_core::wire::ids::ReceiptId;
 use labman_proto_core::wire::portal::Receipt;
@@ -16,6 +16,7 @@ use super::setup::slugs;
 use super::{DEADLINE_GRACE, Job, JobState, Run, outcome};
 use crate::check::ledger::{self, Asked, Books, Doubt, Held, Ledger, Provider, States, Text};
 use crate::check::liveness::Core;
+use crate::faults::{Fault, Inject};
 use crate::report::{ClaimFacts, Ending, ReceiptFacts, Report};
 use crate::scenario;
 
@@ -25,6 +26,10 @@ const LISTED: usize = 1_000;
 const READINGS: u32 = 10;
 /// Receipts below the least payout stay unclaimed: after so many claim periods nothing more will come.
 const CLAIM_PERIODS: u64 = 3;
+/// Within this of a job's end its gateway has that on its disk; and so long after its disk was slow, or it stood still,
+/// what had to wait is there, too.
+const STORED_WITHIN: Span = Span::from_secs(5);
+const BACKLOG: Span = Span::from_secs(120);
 
 /// The part of a node's `GET /status` that tells whether it is at rest.
 #[derive(Deserialize)]
@@ -220,11 +225,30 @@ impl Run<'_> {
         }
     }
 
+    /// Whether a job's gateway died while it may not have had on its disk yet that it served. What is there survives it,
+    /// unless the disk itself forgets.
     fn gateway_forgot(&self, job: &Job) -> bool {
         let (Some(gateway), Some(asked)) = (self.hosts.get(&job.planned.gateway), job.asked_at) else {
             return false;
         };
-        self.world.died_within(*gateway, asked, self.world.now())
+        let until = match job.ended_at {
+            Some(ended) if !self.scenario.forgets(&job.planned.gateway) => self.stored_by(job, ended),
+            Some(_) | None => self.world.now(),
+        };
+        self.world.died_within(*gateway, asked, until)
+    }
+
+    /// When that a job has ended is on its gateway's disk for sure.
+    fn stored_by(&self, job: &Job, ended: Time) -> Time {
+        let soon = ended + STORED_WITHIN;
+        let late = |fault: &&Fault| {
+            let slow = matches!(fault.inject, Inject::DiskSlow(_) | Inject::Stall(_));
+            slow && fault.inject.hosts().contains(&job.planned.gateway.as_str())
+                && self.started + fault.at < soon
+        };
+        let late = self.scenario.faults.iter().filter(late);
+        let over = late.map(|fault| self.started + fault.at + fault.lasting + BACKLOG);
+        over.fold(soon, Time::max)
     }
 
     pub(super) fn user_id(&self, name: &str) -> String {
