@@ -2,10 +2,16 @@
 //!
 //! What is absent: any shortcut into a machine. Accounts are opened and books are read over the admin surfaces.
 
+mod adversaries;
 mod audit;
+mod books;
+mod burdens;
 mod disks;
+mod facts;
+mod rest;
 mod setup;
 mod trust;
+mod views;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;

@@ -1,15 +1,11 @@
-//! What still must hold where somebody is dishonest: whose answers are looked at how closely, whose books are believed,
-//! and what an attack may never make an honest daemon hold.
+//! What still must hold where somebody is dishonest: whose answers are looked at how closely, and whose books are believed.
 //!
 //! In a scenario without dishonest parties nothing here changes anything.
 
 use std::collections::BTreeSet;
 
-use labman_proto_core::limits;
-
-use super::{Due, Run};
-use crate::cast::Resident;
-use crate::check::ledger::{self, Books, Doubt};
+use super::Run;
+use crate::check::ledger::{Books, Doubt};
 use crate::scenario::Scenario;
 use crate::workload::Planned;
 
@@ -23,9 +19,6 @@ pub(super) enum Trust {
     /// It came from a dishonest gateway.
     Nothing,
 }
-
-/// Streams an honest daemon may have: its jobs' both sides, and what Portmans, control streams and callers take.
-const STREAMS: usize = 2 * limits::GATEWAY_JOBS + limits::LINKS + 1024;
 
 impl Scenario {
     pub(super) fn trust_in(&self, job: &Planned) -> Trust {
@@ -45,71 +38,9 @@ impl Scenario {
     pub(super) fn settles(&self) -> bool {
         self.is_honest(&self.fep.name) && self.gateways.iter().all(|gateway| self.is_honest(&gateway.name))
     }
-
-    fn is_under_attack(&self) -> bool {
-        let providers = self.providers.iter().any(|provider| !self.is_honest(&provider.name));
-        providers || !self.settles() || !self.adversaries.is_empty()
-    }
 }
 
 impl Run<'_> {
-    pub(super) fn schedule_adversaries(&mut self) {
-        for (index, adversary) in self.scenario.adversaries.iter().enumerate() {
-            self.schedule(self.started + adversary.from, Due::Attack(index));
-            if let Some(until) = adversary.until {
-                self.schedule(self.started + until, Due::Retreat(index));
-            }
-        }
-    }
-
-    pub(super) fn set_adversary(&mut self, index: usize, active: bool) {
-        for spec in self.cast.adversary(&self.scenario.adversaries[index]) {
-            let Some(host) = self.hosts.get(&spec.name).copied() else { continue };
-            let now = self.world.host_now(host);
-            self.world.command(host, |resident| {
-                if let Resident::Loner(loner) = resident {
-                    loner.set_active(active, now);
-                }
-            });
-        }
-    }
-
-    /// Counts what the dishonest did, under the names of their strategies.
-    pub(super) fn count_deeds(&mut self) {
-        for host in self.hosts.values().copied().collect::<Vec<_>>() {
-            let deeds = match self.world.machine(host) {
-                Some(Resident::Byzantine(one)) => (one.kind().name(), one.deeds()),
-                Some(Resident::Loner(one)) => (one.kind().name(), one.deeds()),
-                Some(_) | None => continue,
-            };
-            self.world.marks().fired_times(deeds.0, deeds.1);
-        }
-    }
-
-    pub(super) fn check_books(&mut self, books: &Books) -> Vec<String> {
-        self.check_burdens();
-        ledger::check(books)
-    }
-
-    /// No attack makes an honest daemon hold more than its limits say.
-    pub(super) fn check_burdens(&mut self) {
-        if !self.scenario.is_under_attack() {
-            return;
-        }
-        for (name, host) in &self.hosts {
-            if self.scenario.role_of(name).is_none() || !self.scenario.is_honest_host(name) {
-                continue;
-            }
-            let burden = self.world.burden(*host);
-            if burden.links > limits::LINKS
-                || burden.streams > STREAMS
-                || burden.waiting > limits::CONTROL_BACKLOG + limits::BODY_FRAME
-            {
-                self.findings.push(format!("{name} holds more than its limits allow: {burden:?}"));
-            }
-        }
-    }
-
     /// A gateway that forgot a job brings nobody its receipt.
     fn gateways_forget(&self) -> bool {
         self.scenario.gateways.iter().any(|gateway| self.scenario.forgets(&gateway.name))

@@ -1,0 +1,39 @@
+//! When adversaries set to work and let go, and what they did.
+
+use super::{Due, Run};
+use crate::cast::Resident;
+
+impl Run<'_> {
+    pub(super) fn schedule_adversaries(&mut self) {
+        for (index, adversary) in self.scenario.adversaries.iter().enumerate() {
+            self.schedule(self.started + adversary.from, Due::Attack(index));
+            if let Some(until) = adversary.until {
+                self.schedule(self.started + until, Due::Retreat(index));
+            }
+        }
+    }
+
+    pub(super) fn set_adversary(&mut self, index: usize, active: bool) {
+        for spec in self.cast.adversary(&self.scenario.adversaries[index]) {
+            let Some(host) = self.hosts.get(&spec.name).copied() else { continue };
+            let now = self.world.host_now(host);
+            self.world.command(host, |resident| {
+                if let Resident::Loner(loner) = resident {
+                    loner.set_active(active, now);
+                }
+            });
+        }
+    }
+
+    /// Counts what the dishonest did, under the names of their strategies.
+    pub(super) fn count_deeds(&mut self) {
+        for host in self.hosts.values().copied().collect::<Vec<_>>() {
+            let deeds = match self.world.machine(host) {
+                Some(Resident::Byzantine(one)) => (one.kind().name(), one.deeds()),
+                Some(Resident::Loner(one)) => (one.kind().name(), one.deeds()),
+                Some(_) | None => continue,
+            };
+            self.world.marks().fired_times(deeds.0, deeds.1);
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! Reading everybody's books over their admin surfaces, for the checkers.
+
+use labman_proto_core::time::{Span, Time};
+use labman_proto_core::toy;
+use labman_proto_core::wire::portal::Receipt;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::rest::Status;
+use super::{Job, JobState, Run, outcome};
+use crate::check::ledger::{Asked, Books, Doubt, Held, Provider, States, Text};
+use crate::faults::{Fault, Inject};
+use crate::report::Ending;
+use crate::scenario;
+
+/// Lines asked for in one listing.
+pub(super) const LISTED: usize = 1_000;
+/// How often a provider's receipts are read until they did not change meanwhile.
+const READINGS: u32 = 10;
+/// Within this of a job's end its gateway has that on its disk; and so long after its disk was slow, or it stood still,
+/// what had to wait is there, too.
+const STORED_WITHIN: Span = Span::from_secs(5);
+const BACKLOG: Span = Span::from_secs(120);
+
+#[derive(Deserialize)]
+struct Issued {
+    receipts: Vec<Receipt>,
+}
+
+#[derive(Deserialize)]
+struct HeldList {
+    receipts: Vec<Held>,
+}
+
+impl Run<'_> {
+    pub(super) fn books(&mut self) -> Result<Books, String> {
+        let fep = self.scenario.fep.name.as_str();
+        let ledger = self.get(fep, "/ledger")?;
+        let mut issued = Vec::new();
+        loop {
+            let page = format!("/receipts?limit={LISTED}&skip={}", issued.len());
+            let Issued { mut receipts } = self.get(fep, &page)?;
+            let last = receipts.len() < LISTED;
+            issued.append(&mut receipts);
+            if last {
+                break;
+            }
+        }
+        let mut providers = Vec::new();
+        for provider in &self.scenario.providers {
+            providers.push(self.provider_books(provider)?);
+        }
+        let deposit = |user: &scenario::User| (self.user_id(&user.name), user.deposit);
+        let deposits = self.scenario.users.iter().map(deposit).collect();
+        let asked = self.jobs.iter().map(|job| self.asked(job)).collect();
+        let fees = self.scenario.fep.fees;
+        let books = Books {
+            ledger,
+            deposits,
+            asked,
+            fees,
+            issued,
+            providers,
+            at_rest: self.settled,
+            doubt: Doubt::default(),
+        };
+        Ok(self.doubted(books))
+    }
+
+    fn asked(&self, job: &Job) -> Asked {
+        let facts = outcome(job);
+        let request_id = match &job.state {
+            JobState::Ended(answer) => answer.request_id.clone(),
+            JobState::Waiting | JobState::Asked => None,
+        };
+        Asked {
+            user: self.user_id(&facts.user),
+            request_id,
+            completed: facts.ending() == Ending::Completed,
+            refused: facts.ending() == Ending::Refused,
+            completion_tokens: facts.completion_tokens,
+            text: text_of(job, &facts.text),
+            gateway_forgot: self.gateway_forgot(job),
+            job: facts.job,
+        }
+    }
+
+    /// Whether a job's gateway died while it may not have had on its disk yet that it served. What is there survives it,
+    /// unless the disk itself forgets.
+    fn gateway_forgot(&self, job: &Job) -> bool {
+        let (Some(gateway), Some(asked)) = (self.hosts.get(&job.planned.gateway), job.asked_at) else {
+            return false;
+        };
+        let until = match job.ended_at {
+            Some(ended) if !self.scenario.forgets(&job.planned.gateway) => self.stored_by(job, ended),
+            Some(_) | None => self.world.now(),
+        };
+        self.world.died_within(*gateway, asked, until)
+    }
+
+    /// When that a job has ended is on its gateway's disk for sure.
+    fn stored_by(&self, job: &Job, ended: Time) -> Time {
+        let soon = ended + STORED_WITHIN;
+        let late = |fault: &&Fault| {
+            let slow = matches!(fault.inject, Inject::DiskSlow(_) | Inject::Stall(_));
+            slow && fault.inject.hosts().contains(&job.planned.gateway.as_str())
+                && self.started + fault.at < soon
+        };
+        let late = self.scenario.faults.iter().filter(late);
+        let over = late.map(|fault| self.started + fault.at + fault.lasting + BACKLOG);
+        over.fold(soon, Time::max)
+    }
+
+    pub(super) fn user_id(&self, name: &str) -> String {
+        self.accounts.get(name).map(|account| account.user.clone()).unwrap_or_default()
+    }
+
+    /// A provider's counts of its receipts and the receipts themselves, of one moment: one may come between two questions.
+    fn receipts_of(&mut self, name: &str) -> Result<(States, Vec<Held>), String> {
+        let Status { receipts: mut states, .. } = self.get(name, "/status")?;
+        for _ in 0..READINGS {
+            let HeldList { receipts: held } = self.get(name, &format!("/receipts?limit={LISTED}"))?;
+            let Status { receipts: after, .. } = self.get(name, "/status")?;
+            if std::mem::replace(&mut states, after) == after {
+                return Ok((states, held));
+            }
+        }
+        Err(format!("{name}: its receipts changed at each of {READINGS} readings"))
+    }
+
+    fn provider_books(&mut self, provider: &scenario::Provider) -> Result<Provider, String> {
+        let (states, held) = self.receipts_of(&provider.name)?;
+        let prices = provider.slugs().zip(provider.portmans.iter().map(|portman| portman.price)).collect();
+        let (name, node_id) = (provider.name.clone(), self.cast.node_id(&provider.name));
+        let forgot = self.scenario.forgets(&name);
+        Ok(Provider { name, node_id, held, states, prices, forgot })
+    }
+
+    pub(super) fn get<T: DeserializeOwned>(&mut self, host: &str, path: &str) -> Result<T, String> {
+        let answer = self.ask(host, "GET", path, None)?;
+        serde_json::from_value(answer).map_err(|error| format!("GET {path} at {host}: {error}"))
+    }
+}
+
+/// How much of the runtime's answer a user read.
+fn text_of(job: &Job, text: &str) -> Option<Text> {
+    let produced = toy::completion(&job.planned.body).ok()?;
+    let mut length = 0;
+    let ends = produced.tokens.iter().map(|token| {
+        length += token.len();
+        length
+    });
+    let read = ends.take_while(|end| *end <= text.len()).count() as u64;
+    let to_its_end = matches!(&job.state, JobState::Ended(answer) if !answer.broken);
+    Some(Text { read, to_its_end, produced: produced.tokens.len() as u64 })
+}

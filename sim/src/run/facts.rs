@@ -1,0 +1,98 @@
+//! The books as a report shows them, everybody by the scenario's names.
+
+use std::collections::BTreeMap;
+
+use labman_proto_core::identity::NodeId;
+use labman_proto_core::money::{Currency, Micros};
+use labman_proto_core::wire::ids::ReceiptId;
+use serde::Deserialize;
+
+use super::Run;
+use super::books::LISTED;
+use crate::check::ledger::{Books, Held};
+use crate::report::{ClaimFacts, ReceiptFacts, Report};
+
+#[derive(Deserialize)]
+struct Claims {
+    claims: Vec<ClaimLine>,
+}
+
+#[derive(Deserialize)]
+struct ClaimLine {
+    state: String,
+    count: u64,
+    total: Micros,
+    currency: Currency,
+}
+
+impl Run<'_> {
+    pub(super) fn fill(&mut self, report: &mut Report, books: &Books) {
+        let nodes = self.names();
+        let named = |node: NodeId| nodes.get(&node).cloned().unwrap_or_else(|| node.to_string());
+        let held: BTreeMap<ReceiptId, &Held> = books
+            .providers
+            .iter()
+            .flat_map(|provider| provider.held.iter().map(|held| (held.receipt_id, held)))
+            .collect();
+        report.receipts = books
+            .issued
+            .iter()
+            .map(|receipt| {
+                let held = held.get(&receipt.receipt_id);
+                ReceiptFacts {
+                    provider: named(receipt.provider_node_id),
+                    gateway: named(receipt.gateway_node_id),
+                    slug: held.map(|held| held.slug.clone()).unwrap_or_default(),
+                    input_tokens: receipt.settled.input,
+                    cached_tokens: receipt.settled.cached,
+                    output_tokens: receipt.settled.output,
+                    charge: receipt.charge,
+                    payout: receipt.payout,
+                    currency: receipt.billing_currency.clone(),
+                    state: held.map_or("undelivered", |held| &held.state).to_owned(),
+                }
+            })
+            .collect();
+        report.receipts.sort();
+        report.claims = self.claims();
+        report.claims.sort();
+        let users =
+            self.accounts.iter().map(|(name, account)| (account.user.clone(), name.clone())).collect();
+        for line in &books.ledger.accounts {
+            report.balances.insert(rename(&line.account, &users, &nodes), line.balance.0);
+        }
+    }
+
+    fn claims(&mut self) -> Vec<ClaimFacts> {
+        let mut facts = Vec::new();
+        for provider in &self.scenario.providers {
+            match self.get::<Claims>(&provider.name, &format!("/claims?limit={LISTED}")) {
+                Ok(Claims { claims }) => facts.extend(claims.into_iter().map(|claim| ClaimFacts {
+                    provider: provider.name.clone(),
+                    state: claim.state,
+                    receipts: claim.count,
+                    total: claim.total,
+                    currency: claim.currency,
+                })),
+                Err(why) => self.findings.push(why),
+            }
+        }
+        facts
+    }
+
+    fn names(&self) -> BTreeMap<NodeId, String> {
+        let gateways = self.scenario.gateways.iter().map(|gateway| &gateway.name);
+        let providers = self.scenario.providers.iter().map(|provider| &provider.name);
+        gateways.chain(providers).map(|name| (self.cast.node_id(name), name.clone())).collect()
+    }
+}
+
+/// An account as the scenario calls its owner.
+fn rename(account: &str, users: &BTreeMap<String, String>, nodes: &BTreeMap<NodeId, String>) -> String {
+    let Some((kind, owner)) = account.split_once(':') else { return account.to_owned() };
+    let node = owner.parse::<NodeId>().ok().and_then(|node| nodes.get(&node));
+    match users.get(owner).or(node) {
+        Some(name) => format!("{kind}:{name}"),
+        None => account.to_owned(),
+    }
+}

@@ -1,0 +1,42 @@
+//! What must work of a mesh that has healed: who knows of whom, and whom it serves.
+
+use super::setup::slugs;
+use super::{Run, outcome};
+use crate::check::liveness::Core;
+use crate::report::Ending;
+
+impl Run<'_> {
+    /// Every gateway of the core must know what the core serves.
+    pub(super) fn check_views(&mut self) {
+        let Some(core) = Core::of(self.scenario) else { return };
+        for gateway in self.scenario.gateways.iter().filter(|gateway| core.hears(self.scenario, gateway)) {
+            match self.ask(&gateway.name, "GET", "/status", None) {
+                Ok(status) => {
+                    let known = slugs(&status);
+                    let missing: Vec<_> = core.slugs().difference(&known).collect();
+                    if !missing.is_empty() {
+                        let (name, at) = (&gateway.name, self.world.now().0 / 1_000_000_000);
+                        self.findings.push(format!(
+                            "after {at} s: {name} does not know of {missing:?}, though all was healed"
+                        ));
+                    }
+                }
+                Err(why) => self.findings.push(format!("after healing: {why}")),
+            }
+        }
+    }
+
+    /// What was asked of the core after it had healed must have been served, and its money must have come to rest.
+    pub(super) fn check_served(&mut self, core: &Core) {
+        for job in &self.jobs {
+            if core.must_serve(self.scenario, &job.planned) && outcome(job).ending() != Ending::Completed {
+                let (name, facts) = (&job.planned.name, outcome(job));
+                let what = format!("HTTP {}, {:?}", facts.http_status, facts.error_code);
+                self.findings.push(format!("job {name} was asked after all had healed, and got {what}"));
+            }
+        }
+        if core.whole && !self.settled {
+            self.findings.push("the money has not come to rest since all was healed".into());
+        }
+    }
+}
