@@ -1,6 +1,9 @@
 //! The looks at a run: one now and then, while it lasts, and the last.
 
+use std::collections::BTreeSet;
+
 use labman_proto_core::limits;
+use labman_proto_core::time::Time;
 
 use super::{DEADLINE_GRACE, Job, JobState, Run};
 use crate::check::ledger::{self, Ledger};
@@ -15,6 +18,7 @@ impl Run<'_> {
         if !self.hosts.get(fep).is_some_and(|host| self.world.is_up(*host)) {
             return;
         }
+        let (asked, before) = (self.world.now(), self.under_way.clone());
         match self.get::<Ledger>(fep, "/ledger") {
             Ok(ledger) => {
                 let at = self.world.now().0 / 1_000_000_000;
@@ -23,10 +27,17 @@ impl Run<'_> {
                 // Once at rest it stays so: nobody asks any more.
                 self.settled = self.settled || (self.all_ended() && self.is_at_rest(&ledger));
             }
-            // It may have been struck down while it was asked.
-            Err(_) if !self.scenario.faults.is_empty() => {}
+            Err(_) if self.struck(fep, asked, &before) => {}
             Err(why) => self.findings.push(why),
         }
+    }
+
+    /// Whether a host that was asked then, with those faults under way, may not have answered.
+    fn struck(&self, name: &str, asked: Time, before: &BTreeSet<usize>) -> bool {
+        let touches = |index: &usize| self.scenario.faults[*index].inject.hosts().contains(&name);
+        let host = self.hosts.get(name).copied();
+        let died = |host| !self.world.is_up(host) || self.world.died_within(host, asked, self.world.now());
+        host.is_none_or(died) || before.union(&self.under_way).any(touches)
     }
 
     /// The last look: all books against each other, and into the report.
