@@ -95,6 +95,7 @@ fn play(scenario: &Scenario, seed: u64, options: Options, story: Option<Story>) 
 
 struct Run<'a> {
     scenario: &'a Scenario,
+    core: Option<Core>,
     cast: Cast<'a>,
     world: World<Resident>,
     operator: Option<HostId>,
@@ -169,6 +170,7 @@ impl<'a> Run<'a> {
         let latencies = Latencies { mesh: table.mesh, http: table.http, local: table.local };
         Self {
             scenario,
+            core: Core::of(scenario),
             cast: Cast { scenario, seed: seed.child("cast") },
             world: World::new(seed.child("world"), latencies),
             operator: None,
@@ -209,8 +211,8 @@ impl<'a> Run<'a> {
                 self.schedule(self.started + self.jobs[job].planned.at, Due::Job(job));
             }
         }
-        if let Some(core) = Core::of(self.scenario) {
-            self.schedule(self.started + core.from, Due::Views);
+        if let Some(from) = self.core.as_ref().map(|core| core.from) {
+            self.schedule(self.started + from, Due::Views);
         }
         while !self.over && (self.scenario.whole || !self.settled) && self.advance() {
             if std::mem::take(&mut self.check_due) {
@@ -426,8 +428,8 @@ impl<'a> Run<'a> {
     }
 
     fn all_ended(&self) -> bool {
-        let never = |job: &Job| !self.scenario.is_honest(&job.planned.gateway);
-        self.jobs.iter().all(|job| matches!(job.state, JobState::Ended(_)) || never(job))
+        let ended = |job: &Job| matches!(job.state, JobState::Ended(_));
+        self.jobs.iter().all(|job| ended(job) || !self.rests(&job.planned.gateway))
     }
 
     /// Lets time pass.

@@ -58,7 +58,7 @@ pub struct Asked {
     pub completion_tokens: Option<u64>,
     /// `None`: somebody dishonest may have made it, and may have given it away.
     pub text: Option<Text>,
-    /// Its gateway died, and may have forgotten that it served.
+    /// Its gateway died, and may have forgotten that it served, or does not come back to say so.
     pub gateway_forgot: bool,
 }
 
@@ -78,7 +78,7 @@ pub struct Provider {
     pub held: Vec<Held>,
     pub states: States,
     pub prices: BTreeMap<String, Price>,
-    /// Its disk has forgotten things that it had acknowledged.
+    /// Its disk has forgotten things that it had acknowledged, or it was not there to be told them.
     pub forgot: bool,
 }
 
@@ -102,9 +102,11 @@ pub struct Books {
 pub struct Doubt {
     /// The FEP answers otherwise than its books say.
     pub fep: bool,
-    /// The FEP, or some gateway, may keep receipts back and leave holds to lapse.
-    pub settling: bool,
-    /// Accounts of users who asked through a dishonest gateway: it can spend their money.
+    /// Gateways that may keep receipts back.
+    pub gateways: BTreeSet<NodeId>,
+    /// Accounts of users who asked through one of them: it may leave their holds to lapse.
+    pub holds: BTreeSet<String>,
+    /// Accounts of users who asked through a dishonest one: it can spend their money.
     pub users: BTreeSet<String>,
     pub providers: BTreeSet<NodeId>,
 }
@@ -209,12 +211,22 @@ fn check_users(books: &Books, by_request: &ByRequest<'_>, found: &mut Vec<String
     if deposits - left != charged {
         found.push(format!("users paid in {deposits}, have {left}, were charged {charged} micro-units"));
     }
-    if books.at_rest && !books.doubt.settling && balance(books, "held:") != 0 {
-        found.push(format!(
-            "I2: {} micro-units are still held with nothing under way",
-            balance(books, "held:")
-        ));
+    if books.at_rest && !books.doubt.fep {
+        let held = sum(held_for_nothing(&books.ledger, &books.doubt.holds));
+        if held != 0 {
+            found.push(format!("I2: {held} micro-units are still held with nothing under way"));
+        }
     }
+}
+
+/// What is held of users, but for those.
+pub fn held_for_nothing<'a>(
+    ledger: &'a Ledger,
+    but_for: &'a BTreeSet<String>,
+) -> impl Iterator<Item = Micros> + 'a {
+    let held =
+        ledger.accounts.iter().filter_map(|line| Some((line.account.strip_prefix("held:")?, line.balance)));
+    held.filter(|(user, held)| *held != Micros::ZERO && !but_for.contains(*user)).map(|(_, held)| held)
 }
 
 /// Receipts by the request they are for.
@@ -278,10 +290,12 @@ fn check_provider(books: &Books, provider: &Provider, found: &mut Vec<String>) {
             found.push(format!("{name} and the FEP read receipt {id:?} differently"));
         }
     }
-    if books.at_rest && !provider.forgot && !books.doubt.settling && seen.len() != issued.len() {
-        found.push(format!("{name} was issued {} receipts and holds {}", issued.len(), seen.len()));
+    let missing = || issued.values().filter(|receipt| !seen.contains(&receipt.receipt_id));
+    let lost = missing().filter(|receipt| !books.doubt.gateways.contains(&receipt.gateway_node_id)).count();
+    if books.at_rest && !provider.forgot && !books.doubt.fep && lost > 0 {
+        found.push(format!("{name} was issued {} receipts, and {lost} never came", issued.len()));
     }
-    check_states(books, provider, found);
+    check_states(books, provider, sum(missing().map(|receipt| receipt.payout)), found);
 }
 
 /// I8: the amount is a function of tokens, offer and fees.
@@ -299,8 +313,9 @@ fn check_price(books: &Books, provider: &Provider, held: &Held, found: &mut Vec<
     }
 }
 
-/// I4: a provider's receipts are all in one state, and what it counts as paid has left the FEP's debt to it.
-fn check_states(books: &Books, provider: &Provider, found: &mut Vec<String>) {
+/// I4: a provider's receipts are all in one state, and what it counts as paid has left the FEP's debt to it. What never
+/// came to it is owed, and it does not wait for that.
+fn check_states(books: &Books, provider: &Provider, never_came: i128, found: &mut Vec<String>) {
     let name = &provider.name;
     let count = |state: &str| provider.held.iter().filter(|held| held.state == state).count() as u64;
     let (unclaimed, in_claim, paid) = (count("unclaimed"), count("in_claim"), count("paid"));
@@ -314,8 +329,7 @@ fn check_states(books: &Books, provider: &Provider, found: &mut Vec<String>) {
     if books.at_rest && !provider.forgot {
         let unpaid = sum(provider.held.iter().filter(|held| held.state != "paid").map(|held| held.payout));
         let owed = balance(books, &format!("provider:{}", provider.node_id));
-        // A receipt that was kept back is owed, and nobody waits for it.
-        let agrees = if books.doubt.settling { unpaid <= owed || books.doubt.fep } else { unpaid == owed };
+        let agrees = books.doubt.fep || unpaid + never_came == owed;
         if !agrees {
             found.push(format!("{name} waits for {unpaid} micro-units, the FEP owes it {owed}"));
         }

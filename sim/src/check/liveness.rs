@@ -15,8 +15,6 @@ pub const RECOVERY: Span = Span::from_secs(60);
 pub struct Core {
     hosts: BTreeSet<String>,
     slugs: BTreeSet<String>,
-    /// Nobody is left out.
-    pub whole: bool,
     /// Since the workload's start; recovery included.
     pub from: Span,
 }
@@ -34,7 +32,6 @@ impl Core {
     pub fn of(scenario: &Scenario) -> Option<Self> {
         let healed_at = scenario.healed_at?;
         let mut hosts: BTreeSet<String> = scenario.hosts().collect();
-        let all = hosts.len();
         for fault in scenario.faults.iter().filter(|fault| fault.at + fault.lasting > healed_at) {
             let touched = fault.inject.hosts();
             if touched.is_empty() {
@@ -51,8 +48,7 @@ impl Core {
                 }
             }
         }
-        let whole = hosts.len() == all;
-        hosts.contains(&scenario.fep.name).then_some(Self { hosts, slugs, whole, from: healed_at + RECOVERY })
+        hosts.contains(&scenario.fep.name).then_some(Self { hosts, slugs, from: healed_at + RECOVERY })
     }
 
     pub fn contains(&self, host: &str) -> bool {

@@ -80,7 +80,7 @@ impl Run<'_> {
             refused: facts.ending() == Ending::Refused,
             completion_tokens: facts.completion_tokens,
             text: text_of(job, &facts.text),
-            gateway_forgot: self.gateway_forgot(job),
+            gateway_forgot: !self.rests(&job.planned.gateway) || self.gateway_forgot(job),
             job: facts.job,
         }
     }
@@ -116,7 +116,7 @@ impl Run<'_> {
     }
 
     /// A provider's counts of its receipts and the receipts themselves, of one moment: one may come between two questions.
-    fn receipts_of(&mut self, name: &str) -> Result<(States, Vec<Held>), String> {
+    pub(super) fn receipts_of(&mut self, name: &str) -> Result<(States, Vec<Held>), String> {
         let Status { receipts: mut states, .. } = self.get(name, "/status")?;
         for _ in 0..READINGS {
             let HeldList { receipts: held } = self.get(name, &format!("/receipts?limit={LISTED}"))?;
@@ -132,7 +132,7 @@ impl Run<'_> {
         let (states, held) = self.receipts_of(&provider.name)?;
         let prices = provider.slugs().zip(provider.portmans.iter().map(|portman| portman.price)).collect();
         let (name, node_id) = (provider.name.clone(), self.cast.node_id(&provider.name));
-        let forgot = self.scenario.forgets(&name);
+        let forgot = self.scenario.forgets(&name) || !self.rests(&name);
         Ok(Provider { name, node_id, held, states, prices, forgot })
     }
 

@@ -10,8 +10,10 @@ const STREAMS: usize = 2 * limits::GATEWAY_JOBS + limits::LINKS + 1024;
 
 impl Scenario {
     fn is_under_attack(&self) -> bool {
-        let providers = self.providers.iter().any(|provider| !self.is_honest(&provider.name));
-        providers || !self.settles() || !self.adversaries.is_empty()
+        let gateways = self.gateways.iter().map(|gateway| &gateway.name);
+        let providers = self.providers.iter().map(|provider| &provider.name);
+        let mut daemons = gateways.chain(providers).chain([&self.fep.name]);
+        daemons.any(|name| !self.is_honest(name)) || !self.adversaries.is_empty()
     }
 }
 

@@ -1,13 +1,15 @@
 //! Whether anything is under way: held, delivered and not settled, or earned and not claimed.
 
-use labman_proto_core::money::Micros;
+use std::collections::BTreeSet;
+
 use labman_proto_core::time::Span;
 use serde::Deserialize;
 
 use super::Run;
 use crate::check::ledger::{self, Ledger, States};
+use crate::scenario;
 
-/// Receipts below the least payout stay unclaimed: after so many claim periods nothing more will come.
+/// After so many claim periods what can be claimed has been: only receipts below the least payout stay unclaimed.
 const CLAIM_PERIODS: u64 = 3;
 
 /// The part of a node's `GET /status` that tells whether it is at rest.
@@ -25,25 +27,46 @@ struct Jobs {
 }
 
 impl Run<'_> {
+    /// Whether money must come to rest at that party: not at a dishonest one, nor at one that something keeps down.
+    pub(super) fn rests(&self, name: &str) -> bool {
+        let of_the_core = self.core.as_ref().is_none_or(|core| core.contains(name));
+        of_the_core && self.scenario.is_honest(name)
+    }
+
     pub(super) fn is_at_rest(&mut self, ledger: &Ledger) -> bool {
-        let held = |line: &ledger::Line| line.account.starts_with("held:") && line.balance != Micros::ZERO;
-        // A dishonest gateway may leave holds that lapse in their own time.
-        if ledger.accounts.iter().any(held) && self.scenario.settles() {
+        // They leave holds that lapse in their own time.
+        let holds = self.users_through(|gateway| !self.rests(gateway));
+        if self.scenario.is_honest(&self.scenario.fep.name)
+            && ledger::held_for_nothing(ledger, &holds).next().is_some()
+        {
             return false;
         }
-        let since_last_job = self.world.now() - self.last_job_ended;
-        let patience = |claim_every: Span| Span(claim_every.0.saturating_mul(CLAIM_PERIODS));
-        let gateways = self.scenario.gateways.iter().map(|gateway| (&gateway.name, Span::default()));
-        let providers = self.scenario.providers.iter().map(|p| (&p.name, patience(p.claim_every)));
-        let honest = |(name, _): &(&String, Span)| self.scenario.is_honest(name);
-        for (name, patience) in gateways.chain(providers).filter(honest) {
+        let scenario = self.scenario;
+        let gateways = scenario.gateways.iter().map(|gateway| (&gateway.name, None));
+        let providers = scenario.providers.iter().map(|provider| (&provider.name, Some(provider)));
+        for (name, provider) in gateways.chain(providers) {
+            if !self.rests(name) {
+                continue;
+            }
             let Ok(Status { receipts, jobs }) = self.get::<Status>(name, "/status") else { return false };
-            let working = jobs.gateway + jobs.provider + jobs.unsettled > 0;
-            let claiming = receipts.in_claim > 0 || (receipts.unclaimed > 0 && since_last_job < patience);
-            if working || claiming {
+            let working = jobs.gateway + jobs.provider + jobs.unsettled + receipts.in_claim > 0;
+            let claims = || provider.is_some_and(|provider| self.claims_yet(provider));
+            if working || (receipts.unclaimed > 0 && claims()) {
                 return false;
             }
         }
         true
+    }
+
+    /// Whether what a provider has not claimed is to be claimed.
+    fn claims_yet(&self, provider: &scenario::Provider) -> bool {
+        let patience = Span(provider.claim_every.0.saturating_mul(CLAIM_PERIODS));
+        self.world.now() - self.last_job_ended < patience
+    }
+
+    /// Accounts of users who asked through such gateways.
+    pub(super) fn users_through(&self, such: impl Fn(&str) -> bool) -> BTreeSet<String> {
+        let through = self.jobs.iter().filter(|job| such(&job.planned.gateway));
+        through.map(|job| self.user_id(&job.planned.user)).collect()
     }
 }

@@ -33,39 +33,32 @@ impl Scenario {
             false => Trust::Exact,
         }
     }
-
-    /// Whether everybody that money passes through says what happened to it.
-    pub(super) fn settles(&self) -> bool {
-        self.is_honest(&self.fep.name) && self.gateways.iter().all(|gateway| self.is_honest(&gateway.name))
-    }
 }
 
 impl Run<'_> {
-    /// A gateway that forgot a job brings nobody its receipt.
-    fn gateways_forget(&self) -> bool {
-        self.scenario.gateways.iter().any(|gateway| self.scenario.forgets(&gateway.name))
+    /// Whether a gateway may bring nobody its receipts: a dishonest one, one whose disk forgot a job, one that is down.
+    fn keeps_receipts(&self, gateway: &str) -> bool {
+        self.scenario.forgets(gateway) || !self.rests(gateway)
     }
 
     /// Says which parts of the books rest on the word of somebody dishonest.
     pub(super) fn doubted(&self, mut books: Books) -> Books {
         let through_cheats = |name: &str| !self.scenario.is_honest(name);
         let cheated = self.jobs.iter().filter(|job| through_cheats(&job.planned.gateway));
-        let (mut users, mut jobs) = (BTreeSet::new(), BTreeSet::new());
-        for job in cheated {
-            users.insert(self.user_id(&job.planned.user));
-            jobs.insert(job.planned.name.clone());
-        }
-        books.asked.retain(|asked| !jobs.contains(&asked.job));
+        let jobs: BTreeSet<&str> = cheated.map(|job| job.planned.name.as_str()).collect();
+        books.asked.retain(|asked| !jobs.contains(asked.job.as_str()));
         // A dishonest provider may send text that it states no tokens for.
         let gifts = self.jobs.iter().filter(|job| self.scenario.trust_in(&job.planned) == Trust::Shape);
         let gifts: BTreeSet<&str> = gifts.map(|job| job.planned.name.as_str()).collect();
         let given = books.asked.iter_mut().filter(|asked| gifts.contains(asked.job.as_str()));
         given.for_each(|asked| asked.text = None);
         let providers = self.scenario.providers.iter().filter(|provider| through_cheats(&provider.name));
+        let keeping = self.scenario.gateways.iter().filter(|gateway| self.keeps_receipts(&gateway.name));
         books.doubt = Doubt {
             fep: through_cheats(&self.scenario.fep.name),
-            settling: !self.scenario.settles() || self.gateways_forget(),
-            users,
+            gateways: keeping.map(|gateway| self.cast.node_id(&gateway.name)).collect(),
+            holds: self.users_through(|gateway| self.keeps_receipts(gateway)),
+            users: self.users_through(through_cheats),
             providers: providers.map(|provider| self.cast.node_id(&provider.name)).collect(),
         };
         books

@@ -1,9 +1,16 @@
 //! What must work of a mesh that has healed: who knows of whom, and whom it serves.
 
+use labman_proto_core::limits;
+use labman_proto_core::time::Span;
+
 use super::setup::slugs;
 use super::{Run, outcome};
 use crate::check::liveness::Core;
 use crate::report::Ending;
+
+/// A hold that nobody reports returns within this; then nothing is left for money to wait for.
+const HOLDS_LAPSE: Span =
+    Span(limits::JOB_TOTAL.0 + limits::SETTLE_MARGIN.0 + 2 * limits::CLOCK_SKEW.0 + limits::HOLD_GRACE.0);
 
 impl Run<'_> {
     /// Every gateway of the core must know what the core serves.
@@ -35,7 +42,7 @@ impl Run<'_> {
                 self.findings.push(format!("job {name} was asked after all had healed, and got {what}"));
             }
         }
-        if core.whole && !self.settled {
+        if self.scenario.duration >= core.from + HOLDS_LAPSE && !self.settled {
             self.findings.push("the money has not come to rest since all was healed".into());
         }
     }

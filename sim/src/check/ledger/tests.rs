@@ -121,7 +121,7 @@ fn every_way_of_cooking_the_books_is_found() {
             line.unwrap().balance.0 += change;
         })
     };
-    let all: [(&str, Cook); 17] = [
+    let all: [(&str, Cook); 18] = [
         ("not balanced", Box::new(|b| b.ledger.balanced = false)),
         ("I1", account("fep:fees", 1)),
         ("I7", account("user:", -600)),
@@ -132,6 +132,7 @@ fn every_way_of_cooking_the_books_is_found() {
         ("its receipt says 50", Box::new(|b| b.asked[0].completion_tokens = Some(51))),
         ("has 2 receipts", Box::new(|b| b.issued[1].request_id = b.issued[0].request_id)),
         ("still held", account("held:", 5)),
+        ("2 receipts, and 1 never came", Box::new(|b| drop(b.providers[0].held.pop()))),
         ("issued a receipt twice", Box::new(|b| b.issued[1].receipt_id = b.issued[0].receipt_id)),
         ("are numbered [1, 3]", Box::new(|b| b.issued[1].sequence = 3)),
         ("never issued", Box::new(|b| b.providers[0].held[0].receipt_id = ReceiptId([9; 16]))),
@@ -198,4 +199,24 @@ fn an_answer_whose_usage_never_came_is_worth_its_text() {
     assert_eq!(check(&books), Vec::<String>::new());
     books.asked[0].text = Some(Text { read: 49, to_its_end: false, produced: 50 });
     assert!(check(&books)[0].contains("its receipt says 50"));
+}
+
+#[test]
+fn only_what_went_through_a_forgetful_gateway_is_forgiven() {
+    let mut books = books();
+    books.providers[0].held.pop();
+    books.providers[0].states.unclaimed = 0;
+    let held = books.ledger.accounts.iter_mut().find(|line| line.account == "held:u000001");
+    let held = held.unwrap();
+    held.balance.0 += 5;
+    books.ledger.accounts[0].balance.0 -= 5;
+    let found = check(&books);
+    assert!(found.iter().any(|line| line.contains("1 never came")), "{found:?}");
+    assert!(found.iter().any(|line| line.contains("I2: 5")), "{found:?}");
+    books.doubt.gateways.insert(NodeId([2; 32]));
+    books.doubt.holds.insert("u000001".into());
+    assert_eq!(check(&books), Vec::<String>::new());
+    books.doubt.gateways = BTreeSet::from([NodeId([3; 32])]);
+    books.doubt.holds = BTreeSet::from(["u000002".into()]);
+    assert_eq!(check(&books), found, "it was another's");
 }
