@@ -59,6 +59,8 @@ mutants! {
     SequenceSkipped = "sequence-skipped",
     /// a payout counts a claim's first line twice
     ClaimLineTwice = "claim-line-twice",
+    /// a provider never looks for receipts to claim
+    NeverClaims = "never-claims",
     /// a provider takes a claim for paid whose call its FEP did not answer
     SilenceCountsAsPaid = "silence-counts-as-paid",
     /// a gateway takes a usage report for settled that its FEP did not answer

@@ -229,6 +229,16 @@ pub fn held_for_nothing<'a>(
     held.filter(|(user, held)| *held != Micros::ZERO && !but_for.contains(*user)).map(|(_, held)| held)
 }
 
+/// Whether a provider has receipts to claim: whatever its Portmans' receipts sum to, if that is a Portman's least payout.
+pub fn is_claim_due(held: &[Held], least_payouts: &BTreeMap<String, Micros>) -> bool {
+    let mut waiting: BTreeMap<&str, i128> = BTreeMap::new();
+    for held in held.iter().filter(|held| held.state == "unclaimed") {
+        *waiting.entry(&held.slug).or_default() += i128::from(held.payout.0);
+    }
+    let least = |slug: &str| least_payouts.get(slug).map_or(0, |least| i128::from(least.0));
+    waiting.into_iter().any(|(slug, waiting)| waiting > 0 && waiting >= least(slug))
+}
+
 /// Receipts by the request they are for.
 type ByRequest<'a> = BTreeMap<String, Vec<&'a Receipt>>;
 

@@ -50,7 +50,7 @@ impl Run<'_> {
             }
             let Ok(Status { receipts, jobs }) = self.get::<Status>(name, "/status") else { return false };
             let working = jobs.gateway + jobs.provider + jobs.unsettled + receipts.in_claim > 0;
-            let claims = || provider.is_some_and(|provider| self.claims_yet(provider));
+            let mut claims = || provider.is_some_and(|provider| self.claims_yet(provider));
             if working || (receipts.unclaimed > 0 && claims()) {
                 return false;
             }
@@ -59,9 +59,14 @@ impl Run<'_> {
     }
 
     /// Whether what a provider has not claimed is to be claimed.
-    fn claims_yet(&self, provider: &scenario::Provider) -> bool {
+    fn claims_yet(&mut self, provider: &scenario::Provider) -> bool {
         let patience = Span(provider.claim_every.0.saturating_mul(CLAIM_PERIODS));
-        self.world.now() - self.last_job_ended < patience
+        if self.world.now() - self.last_job_ended < patience {
+            return true;
+        }
+        let least = provider.slugs().zip(provider.portmans.iter().map(|portman| portman.least_payout));
+        let held = self.receipts_of(&provider.name);
+        held.is_ok_and(|(_, held)| ledger::is_claim_due(&held, &least.collect()))
     }
 
     /// Accounts of users who asked through such gateways.

@@ -220,3 +220,17 @@ fn only_what_went_through_a_forgetful_gateway_is_forgiven() {
     books.doubt.holds = BTreeSet::from(["u000002".into()]);
     assert_eq!(check(&books), found, "it was another's");
 }
+
+#[test]
+fn receipts_wait_only_below_the_least_payout() {
+    let held = |slug: &str, payout| Held {
+        slug: slug.into(),
+        payout: Micros(payout),
+        ..held(&receipt(1), "unclaimed")
+    };
+    let least = BTreeMap::from([("a".to_owned(), Micros(10)), ("b".to_owned(), Micros::ZERO)]);
+    assert!(!is_claim_due(&[held("a", 4), held("a", 5), held("b", 0)], &least));
+    assert!(is_claim_due(&[held("a", 4), held("a", 6)], &least));
+    assert!(is_claim_due(&[held("b", 1)], &least));
+    assert!(!is_claim_due(&[Held { state: "paid".into(), ..held("b", 1) }], &least));
+}
