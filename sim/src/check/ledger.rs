@@ -13,13 +13,13 @@ use serde::{Deserialize, Deserializer};
 use super::price;
 
 /// `GET /ledger` of a FEP.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Ledger {
     pub balanced: bool,
     pub accounts: Vec<Line>,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Line {
     pub account: String,
     #[serde(deserialize_with = "decimal")]
@@ -82,7 +82,7 @@ pub struct Provider {
     pub forgot: bool,
 }
 
-/// Everybody's books at one moment.
+/// Everybody's books: the FEP's at one moment, and the providers' before that, so that what they hold it had issued.
 pub struct Books {
     pub ledger: Ledger,
     /// What users have paid in, by account.

@@ -8,14 +8,14 @@ use serde::de::DeserializeOwned;
 
 use super::rest::Status;
 use super::{Job, JobState, Run, outcome};
-use crate::check::ledger::{Asked, Books, Doubt, Held, Provider, States, Text};
+use crate::check::ledger::{Asked, Books, Doubt, Held, Ledger, Provider, States, Text};
 use crate::faults::{Fault, Inject};
 use crate::report::Ending;
 use crate::scenario;
 
 /// Lines asked for in one listing.
 pub(super) const LISTED: usize = 1_000;
-/// How often a provider's receipts are read until they did not change meanwhile.
+/// How often somebody's books are read until they did not change meanwhile.
 const READINGS: u32 = 10;
 /// Within this of a job's end its gateway has that on its disk; and so long after its disk was slow, or it stood still,
 /// what had to wait is there, too.
@@ -34,22 +34,11 @@ struct HeldList {
 
 impl Run<'_> {
     pub(super) fn books(&mut self) -> Result<Books, String> {
-        let fep = self.scenario.fep.name.as_str();
-        let ledger = self.get(fep, "/ledger")?;
-        let mut issued = Vec::new();
-        loop {
-            let page = format!("/receipts?limit={LISTED}&skip={}", issued.len());
-            let Issued { mut receipts } = self.get(fep, &page)?;
-            let last = receipts.len() < LISTED;
-            issued.append(&mut receipts);
-            if last {
-                break;
-            }
-        }
         let mut providers = Vec::new();
         for provider in &self.scenario.providers {
             providers.push(self.provider_books(provider)?);
         }
+        let (ledger, issued) = self.fep_books()?;
         let deposit = |user: &scenario::User| (self.user_id(&user.name), user.deposit);
         let deposits = self.scenario.users.iter().map(deposit).collect();
         let asked = self.jobs.iter().map(|job| self.asked(job)).collect();
@@ -65,6 +54,34 @@ impl Run<'_> {
             doubt: Doubt::default(),
         };
         Ok(self.doubted(books))
+    }
+
+    /// The FEP's ledger and its receipts, of one moment: something may be settled between two questions.
+    fn fep_books(&mut self) -> Result<(Ledger, Vec<Receipt>), String> {
+        let fep = self.scenario.fep.name.as_str();
+        let mut ledger: Ledger = self.get(fep, "/ledger")?;
+        for _ in 0..READINGS {
+            let issued = self.issued(fep)?;
+            let after = self.get(fep, "/ledger")?;
+            if ledger == after {
+                return Ok((ledger, issued));
+            }
+            ledger = after;
+        }
+        Err(format!("{fep}: its ledger changed at each of {READINGS} readings"))
+    }
+
+    fn issued(&mut self, fep: &str) -> Result<Vec<Receipt>, String> {
+        let mut issued = Vec::new();
+        loop {
+            let page = format!("/receipts?limit={LISTED}&skip={}", issued.len());
+            let Issued { mut receipts } = self.get(fep, &page)?;
+            let last = receipts.len() < LISTED;
+            issued.append(&mut receipts);
+            if last {
+                return Ok(issued);
+            }
+        }
     }
 
     fn asked(&self, job: &Job) -> Asked {
