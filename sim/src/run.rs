@@ -115,6 +115,8 @@ struct Run<'a> {
     under_way: BTreeSet<usize>,
     over: bool,
     settled: bool,
+    /// Whose money was under way at the last look.
+    restless: Option<String>,
     findings: Vec<String>,
 }
 
@@ -189,6 +191,7 @@ impl<'a> Run<'a> {
             under_way: BTreeSet::new(),
             over: false,
             settled: false,
+            restless: None,
             findings: Vec::new(),
         }
     }

@@ -25,9 +25,10 @@ impl Run<'_> {
                 let found = ledger::check_ledger(&ledger);
                 self.findings.extend(found.into_iter().map(|what| format!("after {at} s: {what}")));
                 // Once at rest it stays so: nobody asks any more.
-                if !self.settled && self.all_ended() && self.is_at_rest(&ledger) {
-                    self.settled = true;
-                    self.world.marks().note("money came to rest");
+                if !self.settled && self.all_ended() {
+                    self.restless = self.restless(&ledger);
+                    self.settled = self.restless.is_none();
+                    self.world.marks().note_if(self.settled, "money came to rest");
                 }
             }
             Err(_) if self.struck(fep, asked, &before) => {}

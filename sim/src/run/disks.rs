@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::Run;
 
-const GATEWAY_JOBS: Table = Table::live("gateway_jobs");
+pub(super) const GATEWAY_JOBS: Table = Table::live("gateway_jobs");
 /// Time for rows to go that were being deleted.
 const A_WHILE: Span = Span::from_secs(10);
 

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use labman_proto_core::identity::NodeId;
 use labman_proto_core::time::Span;
 use serde::Deserialize;
 
 use super::Run;
+use super::disks::GATEWAY_JOBS;
 use crate::check::ledger::{self, Ledger, States};
 use crate::scenario;
 
@@ -19,11 +21,18 @@ pub(super) struct Status {
     jobs: Jobs,
 }
 
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 struct Jobs {
     gateway: u64,
     provider: u64,
     unsettled: u64,
+}
+
+/// The part of a gateway's row that tells for whom a receipt waits.
+#[derive(Deserialize)]
+struct JobRow {
+    state: String,
+    provider: Option<NodeId>,
 }
 
 impl Run<'_> {
@@ -33,29 +42,52 @@ impl Run<'_> {
         of_the_core && self.scenario.is_honest(name)
     }
 
-    pub(super) fn is_at_rest(&mut self, ledger: &Ledger) -> bool {
+    /// Whose money is under way, if anybody's is.
+    pub(super) fn restless(&mut self, ledger: &Ledger) -> Option<String> {
         // They leave holds that lapse in their own time.
         let holds = self.users_through(|gateway| !self.rests(gateway));
         if self.scenario.is_honest(&self.scenario.fep.name)
             && ledger::held_for_nothing(ledger, &holds).next().is_some()
         {
-            return false;
+            return Some("something is held".into());
         }
         let scenario = self.scenario;
+        let besieged = scenario.gateways.iter().any(|gateway| !scenario.is_honest(&gateway.name));
         let gateways = scenario.gateways.iter().map(|gateway| (&gateway.name, None));
         let providers = scenario.providers.iter().map(|provider| (&provider.name, Some(provider)));
         for (name, provider) in gateways.chain(providers) {
             if !self.rests(name) {
                 continue;
             }
-            let Ok(Status { receipts, jobs }) = self.get::<Status>(name, "/status") else { return false };
-            let working = jobs.gateway + jobs.provider + jobs.unsettled + receipts.in_claim > 0;
+            let Ok(Status { receipts, jobs }) = self.get::<Status>(name, "/status") else {
+                return Some(format!("{name} does not answer"));
+            };
+            let unsettled = jobs.unsettled.saturating_sub(self.undeliverable(name));
+            // A dishonest gateway opens job streams for as long as it likes.
+            let served = if besieged { 0 } else { jobs.provider };
+            if jobs.gateway + served + unsettled > 0 {
+                return Some(format!("{name} has {jobs:?}"));
+            }
             let mut claims = || provider.is_some_and(|provider| self.claims_yet(provider));
-            if working || (receipts.unclaimed > 0 && claims()) {
-                return false;
+            if receipts.in_claim > 0 || (receipts.unclaimed > 0 && claims()) {
+                return Some(format!("{name} has {receipts:?}"));
             }
         }
-        true
+        None
+    }
+
+    /// Receipts of a gateway for providers that may never take them.
+    fn undeliverable(&self, gateway: &str) -> u64 {
+        let Some(host) = self.hosts.get(gateway) else { return 0 };
+        let providers = self.scenario.providers.iter().filter(|provider| !self.rests(&provider.name));
+        let nodes: BTreeSet<NodeId> = providers.map(|provider| self.cast.node_id(&provider.name)).collect();
+        let theirs = |row: &[u8]| {
+            let row: Option<JobRow> = serde_json::from_slice(row).ok();
+            row.is_some_and(|row| {
+                row.state == "receipted" && row.provider.is_some_and(|node| nodes.contains(&node))
+            })
+        };
+        self.world.disk(*host).rows(GATEWAY_JOBS).filter(|(_, row)| theirs(row)).count() as u64
     }
 
     /// Whether what a provider has not claimed is to be claimed.

@@ -43,7 +43,8 @@ impl Run<'_> {
             }
         }
         if self.scenario.duration >= core.from + HOLDS_LAPSE && !self.settled {
-            self.findings.push("the money has not come to rest since all was healed".into());
+            let whose = self.restless.as_deref().unwrap_or("a job has not ended");
+            self.findings.push(format!("the money has not come to rest since all was healed: {whose}"));
         }
     }
 }
