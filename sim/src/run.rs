@@ -6,6 +6,7 @@ mod adversaries;
 mod audit;
 mod books;
 mod burdens;
+mod contact;
 mod disks;
 mod facts;
 mod rest;
@@ -130,6 +131,8 @@ struct Job {
     planned: Planned,
     state: JobState,
     asked_at: Option<Time>,
+    /// Its gateway was there to be asked.
+    gateway_up: bool,
     ended_at: Option<Time>,
 }
 
@@ -181,7 +184,13 @@ impl<'a> Run<'a> {
             accounts: BTreeMap::new(),
             jobs: plan(scenario, seed.child("workload"))
                 .into_iter()
-                .map(|planned| Job { planned, state: JobState::Waiting, asked_at: None, ended_at: None })
+                .map(|planned| Job {
+                    planned,
+                    state: JobState::Waiting,
+                    asked_at: None,
+                    gateway_up: false,
+                    ended_at: None,
+                })
                 .collect(),
             dues: Vec::new(),
             started: Time::ZERO,
@@ -324,6 +333,8 @@ impl<'a> Run<'a> {
     }
 
     fn ask_for(&mut self, index: usize) {
+        let gateway = self.hosts.get(&self.jobs[index].planned.gateway);
+        let gateway_up = gateway.is_some_and(|gateway| self.world.is_up(*gateway));
         let job = &mut self.jobs[index];
         let planned = &job.planned;
         let own_key =
@@ -336,7 +347,7 @@ impl<'a> Run<'a> {
             streaming: planned.streaming,
         };
         job.state = JobState::Asked;
-        job.asked_at = Some(self.world.now());
+        (job.asked_at, job.gateway_up) = (Some(self.world.now()), gateway_up);
         let (leaves, stops) = (job.planned.leaves_after, job.planned.stops_reading_after);
         let name = planned.name.clone();
         let line = format!("user  asks {} for {name}: {}", planned.gateway, planned.body["model"]);
@@ -378,6 +389,12 @@ impl<'a> Run<'a> {
             _ => Vec::new(),
         });
         for (index, answer) in answers.unwrap_or_default() {
+            if answer.broken && !self.may_break_off(&self.jobs[index]) {
+                let name = &self.jobs[index].planned.name;
+                let status = answer.status;
+                self.findings
+                    .push(format!("job {name}: the answer broke off without an error, HTTP {status}"));
+            }
             let job = &mut self.jobs[index];
             let planned = &job.planned;
             match toy::completion(&planned.body) {
@@ -411,23 +428,6 @@ impl<'a> Run<'a> {
                 self.ask_next();
             }
         }
-    }
-
-    /// Whether a fault that lasts for long keeps a job's user from its gateway, or the gateway from doing anything; or the
-    /// gateway is one that does what it likes.
-    fn is_cut_off(&self, job: &Job) -> bool {
-        self.are_apart([&job.planned.user, &job.planned.gateway])
-    }
-
-    /// Whether a fault that lasts for longer than any job touches one of the two, or one of them does what it likes.
-    fn are_apart(&self, parties: [&str; 2]) -> bool {
-        if parties.iter().any(|party| !self.scenario.is_honest_host(party)) {
-            return true;
-        }
-        self.scenario.faults.iter().filter(|fault| fault.lasting > limits::JOB_TOTAL).any(|fault| {
-            let hosts = fault.inject.hosts();
-            parties.iter().any(|party| hosts.contains(party))
-        })
     }
 
     fn all_ended(&self) -> bool {

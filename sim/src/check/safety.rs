@@ -35,14 +35,11 @@ pub fn check_shape(streaming: bool, answer: &Answer) -> Vec<String> {
     if ended && answer.error_code.is_some() {
         found.push("the answer both finished and failed".into());
     }
-    if streaming && answer.status == 200 {
+    // What breaks off is judged by whoever knows why it might.
+    if answer.status == 200 && !answer.broken {
         match (ended, answer.error_code.is_some()) {
-            (true, _) if !answer.done && !answer.broken => {
-                found.push("the stream finished without [DONE]".into())
-            }
-            (false, false) if !answer.broken => {
-                found.push("the stream ended in silence: no finish_reason, no error".into())
-            }
+            (true, _) if streaming && !answer.done => found.push("the stream finished without [DONE]".into()),
+            (false, false) => found.push("the answer ended in silence: no finish_reason, no error".into()),
             (true | false, _) => {}
         }
     }
@@ -126,6 +123,14 @@ mod tests {
     #[test]
     fn who_leaves_between_the_finish_and_done_has_missed_nothing() {
         assert_eq!(found(|answer| (answer.done, answer.broken) = (false, true)), Vec::<String>::new());
+    }
+
+    #[test]
+    fn an_answer_that_is_no_stream_must_end_or_fail_as_well() {
+        let found = |answer: Answer| check(&request(), false, &answer, &produced());
+        assert_eq!(found(Answer { done: false, ..whole() }), Vec::<String>::new());
+        let silent = Answer { finish_reason: None, text: String::new(), ..whole() };
+        assert!(found(silent)[0].contains("silence"));
     }
 
     #[test]

@@ -56,8 +56,9 @@ impl Run<'_> {
         self.check_disks();
         report.currency = Some(self.scenario.fep.currency.clone());
         let old = self.world.exchanges_older_than(limits::JOB_TOTAL + DEADLINE_GRACE);
-        let open = old.into_iter().filter(|parties| !self.are_apart(*parties));
-        let found = open.map(|[asker, asked]| format!("an exchange of {asker} with {asked} never ended"));
+        let open = old.into_iter().filter(|(parties, since)| !self.are_apart(*parties, *since));
+        let found =
+            open.map(|([asker, asked], _)| format!("an exchange of {asker} with {asked} never ended"));
         let found: Vec<String> = found.collect();
         self.findings.extend(found);
         match self.books() {

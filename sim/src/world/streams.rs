@@ -339,8 +339,8 @@ impl<M: Machine> World<M> {
         Some(reader)
     }
 
-    /// HTTP exchanges that have been open for longer than that: who asked, and whom.
-    pub fn exchanges_older_than(&self, age: Span) -> Vec<[&str; 2]> {
+    /// HTTP exchanges that have been open for longer than that: who asked, and whom, and since when.
+    pub fn exchanges_older_than(&self, age: Span) -> Vec<([&str; 2], Time)> {
         let old = |stream: &&Stream| {
             let asks_still = stream.link.is_none() && !stream.ends[Side::Opener.index()].is_gone();
             asks_still && stream.route != Route::Admin && self.engine.now() - stream.since > age
@@ -348,7 +348,7 @@ impl<M: Machine> World<M> {
         self.streams
             .values()
             .filter(old)
-            .map(|stream| [0, 1].map(|side| self.name(stream.ends[side].host)))
+            .map(|stream| ([0, 1].map(|side| self.name(stream.ends[side].host)), stream.since))
             .collect()
     }
 
