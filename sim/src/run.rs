@@ -235,7 +235,7 @@ impl<'a> Run<'a> {
                 self.check_views();
             }
         }
-        let healed = Core::of(self.scenario).is_some_and(|core| self.world.now() >= self.started + core.from);
+        let healed = self.core.as_ref().is_some_and(|core| self.world.now() >= self.started + core.from);
         if self.over && healed {
             self.check_views();
         }
