@@ -249,7 +249,7 @@ fn check(number: u64, body: &[u8]) -> [u8; 8] {
 }
 
 /// Reads records in the order of the file: what comes later is read in the light of the last header.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Decoder {
     tables: &'static [Table],
 }

@@ -49,6 +49,8 @@ pub struct Replay {
     /// Read whole, from the first to the last that was replayed.
     pub records: u64,
     pub end: End,
+    /// The life in which to stop ended before the moment to stop at: so long after its start.
+    pub ended_before: Option<Span>,
     /// Of the machine that was alive last.
     pub state: Option<Value>,
 }
@@ -79,6 +81,8 @@ pub enum End {
     },
     /// As asked for.
     Stopped,
+    /// There is no such life to stop in.
+    NoLife(usize),
     Diverged(Divergence),
     /// This record can't be read; those before it were replayed.
     Refused {
@@ -101,11 +105,11 @@ pub struct Divergence {
 }
 
 impl Replay {
-    /// Everything that was replayed came out the same.
+    /// Everything that was replayed came out the same, and that was not nothing.
     pub fn passed(&self) -> bool {
         match self.end {
-            End::Closed | End::Open { .. } | End::Stopped => true,
-            End::Diverged(_) | End::Refused { .. } => false,
+            End::Closed | End::Open { .. } | End::Stopped => !self.lives.is_empty(),
+            End::Diverged(_) | End::Refused { .. } | End::NoLife(_) => false,
         }
     }
 }
@@ -117,21 +121,24 @@ pub fn replay(journal: impl Read, options: &Options) -> io::Result<Replay> {
     let mut records = Records::of(journal)?;
     let mut course = Course { headers: Vec::new(), lives: Vec::new(), player: None, closed: false };
     let mut decoder = Decoder::default();
+    let (mut replayed, mut stopped_by_call) = (0, false);
     let end = loop {
         let number = records.number();
         let refused = |why: String| End::Refused { record: number, why };
-        let body = match records.next()? {
+        let body = match records.next(&decoder)? {
             Next::Record(body) => body,
             Next::Nothing if course.closed => break End::Closed,
             Next::Nothing => break End::Open { torn: 0 },
             Next::Torn(torn) => break End::Open { torn },
-            Next::Damaged(why) => break refused(why.to_owned()),
+            Next::Damaged(why) => break refused(why),
         };
         match decoder.record(body) {
             Ok(record) if options.stop.is_some_and(|stop| course.is_past(stop, &record)) => {
+                stopped_by_call = matches!(record, Record::Call(_));
                 break End::Stopped;
             }
             Ok(record) => {
+                replayed += 1;
                 if let Err(end) = course.take(number, record) {
                     break end;
                 }
@@ -139,9 +146,20 @@ pub fn replay(journal: impl Read, options: &Options) -> io::Result<Replay> {
             Err(bad) => break refused(bad.to_string()),
         }
     };
+    let end = match (end, options.stop) {
+        (End::Closed | End::Open { .. }, Some(stop)) if stop.life > course.lives.len() => {
+            End::NoLife(stop.life)
+        }
+        (end, _) => end,
+    };
     let state = options.state.then(|| course.state(options.stop));
-    let records = records.number();
-    Ok(Replay { headers: course.headers, lives: course.lives, records, end, state })
+    let ended_before =
+        options.stop.filter(|stop| stop.until.is_some() && !stopped_by_call).and_then(|stop| {
+            let life = course.lives.get(stop.life.checked_sub(1)?)?;
+            stop.until.filter(|until| life.lasted < *until).map(|_| life.lasted)
+        });
+    let Course { headers, lives, .. } = course;
+    Ok(Replay { headers, lives, records: replayed, end, ended_before, state })
 }
 
 /// How far the replay has come.

@@ -35,6 +35,9 @@ impl fmt::Display for Replay {
             writeln!(f, "{state:#}")?;
         }
         write!(f, "{}", self.sentence())?;
+        if let Some(after) = self.ended_before {
+            write!(f, "; the life ended {} after its start, before the moment asked for", seconds(after))?;
+        }
         match self.other_build() {
             Some(other) if !self.passed() => {
                 write!(f, "\nthis is labman {BUILD}, the journal is of {other}: replay it with that build")
@@ -53,12 +56,16 @@ impl Replay {
             End::Closed => ("closed", None),
             End::Open { .. } => ("open", None),
             End::Stopped => ("stopped", None),
+            End::NoLife(_) => ("no such life", None),
             End::Diverged(divergence) => ("diverged", Some(divergence.to_json())),
             End::Refused { record, why } => ("refused", Some(json!({ "record": record, "what": why }))),
         };
+        let torn = if let End::Open { torn } = self.end { torn } else { 0 };
         json!({
             "identical": self.passed(),
             "end": end,
+            "cut_off_bytes": torn,
+            "ended_before_until_ms": self.ended_before.map(|span| span.as_millis()),
             "divergence": divergence,
             "records": self.records,
             "processes": headers.collect::<Vec<_>>(),
@@ -69,14 +76,20 @@ impl Replay {
     }
 
     fn sentence(&self) -> String {
-        let replayed = format!("identical: {} records, {} lives", self.records, self.lives.len());
+        let count = format!("{} records, {} lives", self.records, self.lives.len());
+        let replayed = match self.passed() {
+            true => format!("identical: {count}"),
+            false => format!("NOTHING REPLAYED: {count}"),
+        };
         match &self.end {
             End::Closed => format!("{replayed}, to the journal's end"),
             End::Open { torn: 0 } => format!("{replayed}; the last process did not close the journal"),
             End::Open { torn } => {
                 format!("{replayed}; the journal is cut off {torn} bytes into record {}", self.records)
             }
+            End::Stopped if self.ended_before.is_some() => replayed,
             End::Stopped => format!("{replayed}, as far as was asked"),
+            End::NoLife(life) => format!("NO LIFE {life}: there are {} in the journal", self.lives.len()),
             End::Diverged(at) => format!(
                 "DIVERGED at record {} (life {}, {} after its start: {}): now against then: {}",
                 at.record,
