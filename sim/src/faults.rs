@@ -22,6 +22,7 @@ mod stall;
 mod torn;
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use labman_proto_core::rng::Stream;
 use labman_proto_core::time::{Span, Time};
@@ -46,6 +47,15 @@ pub struct Fault {
     pub inject: Inject,
 }
 
+/// For people.
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hosts = self.inject.hosts();
+        let of = if hosts.is_empty() { String::new() } else { format!(" of {}", hosts.join(", ")) };
+        write!(f, "{}{of} at {}", self.inject.name(), values::write_span(self.at))
+    }
+}
+
 /// What every kind of fault says of itself.
 pub trait Kind: Sized {
     /// One of this kind that could happen on this stage; `None`: none can.
@@ -54,6 +64,11 @@ pub trait Kind: Sized {
     const LASTS: Span;
     /// The hosts it names.
     fn hosts(&self) -> Vec<&str>;
+    /// Why it could never bite there, as `field: reason`. All its hosts are there.
+    fn check(&self, stage: &Stage) -> Result<(), String> {
+        let _ = stage;
+        Ok(())
+    }
     fn begin(&self, site: &mut Site<'_>);
     /// All is to be as if it had never been.
     fn end(&self, site: &mut Site<'_>);
@@ -132,6 +147,21 @@ impl Stage {
     }
 }
 
+/// A fault of one host's disk, links or jobs does nothing to a host that has none.
+fn among(host: &str, able: &[&str], what: &str) -> Result<(), String> {
+    match able.contains(&host) {
+        true => Ok(()),
+        false => Err(format!("host: {host:?} has no {what}, choose one of {}", able.join(", "))),
+    }
+}
+
+fn within(field: &str, value: u64, allowed: std::ops::RangeInclusive<u64>) -> Result<(), String> {
+    match allowed.contains(&value) {
+        true => Ok(()),
+        false => Err(format!("{field}: must be from {} to {}, not {value}", allowed.start(), allowed.end())),
+    }
+}
+
 fn pick(draws: &mut Stream, from: &[&str]) -> Option<String> {
     from.get(draws.below(from.len() as u64) as usize).map(|name| (*name).to_owned())
 }
@@ -167,6 +197,12 @@ macro_rules! kinds {
             pub fn hosts(&self) -> Vec<&str> {
                 match self {
                     $(Self::$kind(one) => one.hosts(),)*
+                }
+            }
+
+            pub fn check(&self, stage: &Stage) -> Result<(), String> {
+                match self {
+                    $(Self::$kind(one) => one.check(stage),)*
                 }
             }
 

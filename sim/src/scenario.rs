@@ -4,6 +4,7 @@
 //! Times of jobs and events count from the moment when every gateway has heard of every model.
 
 mod load;
+mod sense;
 pub mod set;
 pub(crate) mod values;
 

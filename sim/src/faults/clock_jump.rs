@@ -4,7 +4,10 @@ use labman_proto_core::rng::Stream;
 use labman_proto_core::time::Span;
 use serde::{Deserialize, Serialize};
 
-use super::{Kind, Site, Stage, pick};
+use super::{Kind, Site, Stage, pick, within};
+
+/// A century, in milliseconds.
+const FARTHEST: u64 = 3_155_760_000_000;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -27,6 +30,10 @@ impl Kind for ClockJump {
 
     fn hosts(&self) -> Vec<&str> {
         vec![&self.host]
+    }
+
+    fn check(&self, _: &Stage) -> Result<(), String> {
+        within("millis", self.millis.unsigned_abs(), 1..=FARTHEST)
     }
 
     fn begin(&self, site: &mut Site<'_>) {

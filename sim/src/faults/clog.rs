@@ -26,6 +26,13 @@ impl Kind for Clog {
         vec![&self.from, &self.to]
     }
 
+    fn check(&self, _: &Stage) -> Result<(), String> {
+        match self.from == self.to {
+            true => Err(format!("to: {:?} is where it is from, and nothing crosses the network", self.to)),
+            false => Ok(()),
+        }
+    }
+
     fn begin(&self, site: &mut Site<'_>) {
         if let (Some(from), Some(to)) = (site.host(&self.from), site.host(&self.to)) {
             site.world.block(from, to, site.until, "clog");

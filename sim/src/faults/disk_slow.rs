@@ -4,7 +4,10 @@ use labman_proto_core::rng::Stream;
 use labman_proto_core::time::Span;
 use serde::{Deserialize, Serialize};
 
-use super::{Kind, Site, Stage, pick};
+use super::{Kind, Site, Stage, among, pick, within};
+
+/// Beyond it a write takes longer than any scenario waits.
+const SLOWEST: u64 = 10_000;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -24,6 +27,11 @@ impl Kind for DiskSlow {
 
     fn hosts(&self) -> Vec<&str> {
         vec![&self.host]
+    }
+
+    fn check(&self, stage: &Stage) -> Result<(), String> {
+        among(&self.host, &stage.stores(), "store")?;
+        within("times", self.times, 2..=SLOWEST)
     }
 
     fn begin(&self, site: &mut Site<'_>) {

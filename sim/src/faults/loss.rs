@@ -4,7 +4,7 @@ use labman_proto_core::rng::Stream;
 use labman_proto_core::time::Span;
 use serde::{Deserialize, Serialize};
 
-use super::{Kind, Site, Stage};
+use super::{Kind, Site, Stage, within};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -22,6 +22,10 @@ impl Kind for Loss {
 
     fn hosts(&self) -> Vec<&str> {
         Vec::new()
+    }
+
+    fn check(&self, _: &Stage) -> Result<(), String> {
+        within("permille", u64::from(self.permille), 1..=1_000)
     }
 
     fn begin(&self, site: &mut Site<'_>) {

@@ -4,7 +4,7 @@ use labman_proto_core::rng::Stream;
 use labman_proto_core::time::Span;
 use serde::{Deserialize, Serialize};
 
-use super::{Kind, Site, Stage, pick};
+use super::{Kind, Site, Stage, among, pick, within};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -24,6 +24,11 @@ impl Kind for NarrowUplink {
 
     fn hosts(&self) -> Vec<&str> {
         vec![&self.host]
+    }
+
+    fn check(&self, stage: &Stage) -> Result<(), String> {
+        among(&self.host, &stage.networked(), "way across the network")?;
+        within("bytes_per_second", self.bytes_per_second, 1_000..=1_000_000_000_000)
     }
 
     fn begin(&self, site: &mut Site<'_>) {

@@ -60,6 +60,20 @@ impl Kind for Partition {
         self.hosts.iter().chain(&self.bridge).map(String::as_str).collect()
     }
 
+    fn check(&self, _: &Stage) -> Result<(), String> {
+        if self.hosts.is_empty() {
+            return Err("hosts: name at least one, which is one side".into());
+        }
+        match (self.shape, &self.bridge) {
+            (Shape::Bridged, None) => Err("bridge: with bridged, say who reaches both sides".into()),
+            (Shape::Bridged, Some(bridge)) if self.hosts.contains(bridge) => {
+                Err(format!("bridge: {bridge:?} is one of hosts, and reaches both sides only from neither"))
+            }
+            (Shape::Bridged, Some(_)) | (_, None) => Ok(()),
+            (_, Some(_)) => Err("bridge: only bridged has one".into()),
+        }
+    }
+
     fn begin(&self, site: &mut Site<'_>) {
         let side: Vec<HostId> = self.hosts.iter().filter_map(|name| site.host(name)).collect();
         let bridge = self.bridge.as_deref().and_then(|name| site.host(name));

@@ -4,7 +4,7 @@ use labman_proto_core::rng::Stream;
 use labman_proto_core::time::Span;
 use serde::{Deserialize, Serialize};
 
-use super::{Kind, Site, Stage, pick};
+use super::{Kind, Site, Stage, among, pick};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -21,6 +21,10 @@ impl Kind for Reconnect {
 
     fn hosts(&self) -> Vec<&str> {
         vec![&self.host]
+    }
+
+    fn check(&self, stage: &Stage) -> Result<(), String> {
+        among(&self.host, &stage.stores(), "links")
     }
 
     fn begin(&self, site: &mut Site<'_>) {

@@ -5,7 +5,7 @@ use labman_proto_core::rng::Stream;
 use labman_proto_core::time::Span;
 use serde::{Deserialize, Serialize};
 
-use super::{Kind, Site, Stage, pick};
+use super::{Kind, Site, Stage, among, pick};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -24,6 +24,11 @@ impl Kind for Replay {
 
     fn hosts(&self) -> Vec<&str> {
         vec![&self.host]
+    }
+
+    fn check(&self, stage: &Stage) -> Result<(), String> {
+        let gateways: Vec<&str> = stage.gateways.iter().map(String::as_str).collect();
+        among(&self.host, &gateways, "jobs of others to offer again")
     }
 
     fn begin(&self, site: &mut Site<'_>) {

@@ -5,7 +5,7 @@ use labman_proto_core::rng::Stream;
 use labman_proto_core::time::Span;
 use serde::{Deserialize, Serialize};
 
-use super::{Kind, Site, Stage, pick};
+use super::{Kind, Site, Stage, among, pick};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -22,6 +22,10 @@ impl Kind for RollBack {
 
     fn hosts(&self) -> Vec<&str> {
         vec![&self.host]
+    }
+
+    fn check(&self, stage: &Stage) -> Result<(), String> {
+        among(&self.host, &stage.nodes(), "store that may forget")
     }
 
     fn begin(&self, site: &mut Site<'_>) {

@@ -5,7 +5,7 @@ use labman_proto_core::rng::Stream;
 use labman_proto_core::time::Span;
 use serde::{Deserialize, Serialize};
 
-use super::{Kind, Site, Stage, pick};
+use super::{Kind, Site, Stage, among, pick};
 use crate::host::Death;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -23,6 +23,10 @@ impl Kind for Torn {
 
     fn hosts(&self) -> Vec<&str> {
         vec![&self.host]
+    }
+
+    fn check(&self, stage: &Stage) -> Result<(), String> {
+        among(&self.host, &stage.stores(), "store")
     }
 
     fn begin(&self, site: &mut Site<'_>) {

@@ -1,13 +1,13 @@
 //! Reading a scenario file, with errors that name the place.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::path::Path;
 
-use super::Scenario;
+use super::{Scenario, sense};
 use crate::adversary::{Dishonest, Role};
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{file}:{line}: {what}")]
 pub struct BadScenario {
     pub file: String,
     /// From 1; 0 where it is not about a line.
@@ -15,26 +15,51 @@ pub struct BadScenario {
     pub what: String,
 }
 
+impl fmt::Display for BadScenario {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { file, line, what } = self;
+        match line {
+            0 => write!(f, "{file}: {what}"),
+            line => write!(f, "{file}:{line}: {what}"),
+        }
+    }
+}
+
 pub fn load(path: &Path) -> Result<Scenario, BadScenario> {
-    let file = path.display().to_string();
-    let text = std::fs::read_to_string(path).map_err(|error| BadScenario {
-        file: file.clone(),
-        line: 0,
-        what: error.to_string(),
-    })?;
-    parse(&file, &text)
+    parse(&path.display().to_string(), &read(path)?)
+}
+
+pub(super) fn read(path: &Path) -> Result<String, BadScenario> {
+    let bad = |line, what: String| BadScenario { file: path.display().to_string(), line, what };
+    let bytes = std::fs::read(path).map_err(|error| bad(0, error.to_string()))?;
+    String::from_utf8(bytes).map_err(|error| {
+        let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        bad(1 + good.iter().filter(|byte| **byte == b'\n').count(), "is not UTF-8".into())
+    })
+}
+
+/// What is wrong with a text that is no TOML, or of another type than was asked for.
+pub(super) fn blame(file: &str, text: &str, error: &toml::de::Error) -> BadScenario {
+    let at = error.span().map_or(0, |span| span.start);
+    let (line, key) = place(text, at);
+    let remedy = match key.starts_with("inject") && !error.message().contains("expected one of") {
+        true => format!("; write {{ KIND = {{ ... }} }}, KIND one of {}", crate::faults::KINDS.join(", ")),
+        false => String::new(),
+    };
+    BadScenario { file: file.into(), line, what: format!("{key}{}{remedy}", error.message()) }
 }
 
 /// Reads a scenario; `file` is what its errors call it.
 pub fn parse(file: &str, text: &str) -> Result<Scenario, BadScenario> {
     let bad = |line, what| BadScenario { file: file.into(), line, what };
-    let scenario: Scenario = toml::from_str(text).map_err(|error| {
-        let at = error.span().map_or(0, |span| span.start);
-        let (line, key) = place(text, at);
-        bad(line, format!("{key}{}", error.message()))
-    })?;
+    let scenario: Scenario = toml::from_str(text).map_err(|error| blame(file, text, &error))?;
+    let mistaken =
+        |(table, index, what): (&str, usize, String)| bad(line_of(text, table, index, &what), what);
+    sense::check(&scenario).map_err(mistaken)?;
+    let origins = Origins::of(&scenario);
     let scenario = expand(scenario);
-    check(&scenario).map_err(|(table, index, what)| bad(line_of_table(text, table, index), what))?;
+    check(&scenario)
+        .map_err(|(table, index, what)| mistaken((table, origins.of_member(table, index), what)))?;
     Ok(scenario)
 }
 
@@ -93,14 +118,46 @@ fn place(text: &str, at: usize) -> (usize, String) {
     (number + 1, if key.is_empty() { String::new() } else { format!("{key}: ") })
 }
 
-/// The line of the `index`th header of that name.
-fn line_of_table(text: &str, table: &str, index: usize) -> usize {
-    let header = |line: &str| {
-        let line = line.trim();
-        line.strip_prefix('[').is_some_and(|rest| rest.trim_matches(['[', ']']) == table)
+/// Where the members of groups come from: the first member of each table, by kind.
+struct Origins([(&'static str, Vec<usize>); 3]);
+
+impl Origins {
+    fn of(scenario: &Scenario) -> Self {
+        let begins = |counts: &mut dyn Iterator<Item = Option<u32>>| {
+            let next = |at: &mut usize, count: Option<u32>| {
+                let begin = *at;
+                *at += count.unwrap_or(1) as usize;
+                Some(begin)
+            };
+            counts.scan(0, next).collect()
+        };
+        Self([
+            ("gateway", begins(&mut scenario.gateways.iter().map(|gateway| gateway.count))),
+            ("provider", begins(&mut scenario.providers.iter().map(|provider| provider.count))),
+            ("user", begins(&mut scenario.users.iter().map(|user| user.count))),
+        ])
+    }
+
+    fn of_member(&self, table: &str, index: usize) -> usize {
+        let begins = self.0.iter().find(|(name, _)| *name == table).map(|(_, begins)| begins);
+        begins.map_or(index, |begins| begins.partition_point(|begin| *begin <= index).saturating_sub(1))
+    }
+}
+
+/// The line of the key that `what` begins with, in the `index`th table of that name; if it is not there, of the table.
+/// The table "" is what stands before all others.
+fn line_of(text: &str, table: &str, index: usize, what: &str) -> usize {
+    let named = |line: &str| line.trim().strip_prefix('[').map(|rest| rest.trim_matches(['[', ']']) == table);
+    let lines = || text.lines().enumerate();
+    let header = match table {
+        "" => Some(0),
+        _ => lines().filter(|(_, line)| named(line) == Some(true)).nth(index).map(|(number, _)| number + 1),
     };
-    let mut lines = text.lines().enumerate().filter(|(_, line)| header(line));
-    lines.nth(index).map_or(0, |(number, _)| number + 1)
+    let Some(header) = header else { return 0 };
+    let key = what.split(':').next().unwrap_or_default();
+    let is_key = |line: &str| line.split_once('=').is_some_and(|(name, _)| name.trim() == key);
+    let mut within = lines().skip(header).take_while(|(_, line)| named(line).is_none());
+    within.find(|(_, line)| is_key(line)).map_or(header, |(number, _)| number + 1)
 }
 
 /// What the types can't say. An error names the table, and which of its kind it is.
@@ -116,6 +173,7 @@ fn check(scenario: &Scenario) -> Result<(), (&'static str, usize, String)> {
             unique(&mut eps, "provider", index, &portman.ep)?;
         }
     }
+    sense::check_tenants(scenario)?;
     for (index, user) in scenario.users.iter().enumerate() {
         unique(&mut names, "user", index, &user.name)?;
     }
@@ -139,9 +197,6 @@ fn check(scenario: &Scenario) -> Result<(), (&'static str, usize, String)> {
         let any = scenario.gateways[0].name.as_str();
         let gateway = arrivals.gateway.as_deref().unwrap_or(any);
         check_asker(scenario, "arrivals", index, &scenario.users[0].name, Some(gateway))?;
-        if arrivals.every.0 == 0 {
-            return Err(("arrivals", index, "every: must be above zero".into()));
-        }
     }
     let hosts: BTreeSet<String> = scenario.hosts().collect();
     for (index, fault) in scenario.faults.iter().enumerate() {
@@ -149,6 +204,7 @@ fn check(scenario: &Scenario) -> Result<(), (&'static str, usize, String)> {
             return Err(("fault", index, format!("inject: there is no host {unknown:?}")));
         }
     }
+    sense::check_faults(scenario)?;
     for (index, expect) in scenario.expects.iter().enumerate() {
         if !crate::report::FIGURES.contains(&expect.field.as_str()) {
             let known = crate::report::FIGURES.join(", ");
@@ -267,23 +323,97 @@ prompt = "hello"
         let price = error(|text| text.replace("\"0.50\"", "\"0.5x\""));
         assert!(price.starts_with("small.toml:13: price: "), "{price}");
         let user = error(|text| text.replace("user = \"ada\"", "user = \"eve\""));
-        assert_eq!(user, "small.toml:16: user: there is no user \"eve\"");
+        assert_eq!(user, "small.toml:18: user: there is no user \"eve\"");
         let twice = error(|text| text.replace("name = \"gateway\"", "name = \"fep\""));
-        assert_eq!(twice, "small.toml:5: name: \"fep\" is taken");
+        assert_eq!(twice, "small.toml:6: name: \"fep\" is taken");
         let crash = error(|text| {
             format!("{text}[[fault]]\nat = \"1s\"\nfor = \"1s\"\ninject = {{ crash = {{ host = \"x\" }} }}\n")
         });
-        assert_eq!(crash, "small.toml:21: inject: there is no host \"x\"");
+        assert_eq!(crash, "small.toml:24: inject: there is no host \"x\"");
         let unknown = error(|text| text.replace("tenant =", "strategy = \"good\"\ntenant ="));
         assert!(unknown.starts_with("small.toml:9: strategy: unknown variant `good`"), "{unknown}");
         let misplaced = error(|text| text.replace("tenant =", "strategy = \"lying-fep\"\ntenant ="));
-        assert_eq!(misplaced, "small.toml:7: strategy: it does nothing in a provider");
+        assert_eq!(misplaced, "small.toml:9: strategy: it does nothing in a provider");
         let target = error(|text| {
             let adversary = "name = \"eve\"\nstrategy = \"slow-loris\"\ntarget = \"ada\"";
             format!("{text}[[adversary]]\n{adversary}\n")
         });
-        assert_eq!(target, "small.toml:21: target: slow-loris can do nothing to \"ada\"");
+        assert_eq!(target, "small.toml:24: target: slow-loris can do nothing to \"ada\"");
         let expect = error(|text| format!("{text}[[expect]]\nfield = \"jobs\"\nop = \"==\"\nvalue = 1\n"));
-        assert!(expect.starts_with("small.toml:21: field: there is no \"jobs\""), "{expect}");
+        assert!(expect.starts_with("small.toml:22: field: there is no \"jobs\""), "{expect}");
+    }
+    #[test]
+    fn what_makes_no_sense_is_refused_where_it_stands() {
+        let replaced = |from: &str, to: &str, wanted: &str| {
+            assert!(SMALL.contains(from), "{from}");
+            let error = error(|text| text.replace(from, to));
+            assert!(error.starts_with(&format!("small.toml:{wanted}")), "{from} to {to}: {error}");
+        };
+        replaced("name = \"small\"", "name = \"\"", "1: name: must not be empty");
+        replaced("\"1m\"", "\"1m\"\nnetwork = \"\"", "3: network: ");
+        replaced("\"1m\"", "\"1m\"\ncheck_every = \"0s\"", "3: check_every: must be above zero");
+        replaced("\"gateway\"", "\"gateway\"\ndials = 1", "7: dials: 1 gateways, where there are 0");
+        replaced("\"acme\"", "\"a:b\"", "9: tenant: \"a:b\" must");
+        replaced("\"acme\"", "\"\"", "9: tenant: ");
+        replaced("model = \"toy\"", "model = \"toy\"\nslots = 0", "13: slots: must be above zero");
+        replaced("model = \"toy\"", "model = \"toy\"\ncontext_length = 0", "13: context_length: ");
+        replaced("\"0.50\"", "\"-0.50\"", "13: price: ");
+        replaced("\"ada\"\n[", "\"ada\"\ndeposit = \"-1\"\n[", "16: deposit: ");
+        let rich = "\"ada\"\ncount = 3\ndeposit = \"9000000000000\"\n[";
+        replaced("\"ada\"\n[", rich, "17: deposit: all together are more than 9223372036854.775807");
+        let crowd = "\"ada\"\ncount = 4294967295\n[";
+        replaced("\"ada\"\n[", crowd, "16: count: 4294967299 hosts with these, at most 100000");
+        replaced("\"hello\"", "\"hello\"\ntemperature = nan", "21: temperature: ");
+        replaced("\"hello\"", "\"hello\"\nseed = 99999999999999999999", "21: seed: ");
+        let twice = "\"0.50\" }\n[[provider]]\nname = \"other\"\ntenant = \"acme\"\n[[provider.portman]]\nep = \"b\"\n\
+                     model = \"toy\"\nprice = {";
+        replaced("\"0.50\"", twice, "16: tenant: \"acme\" is that of \"provider\"");
+        let arrivals = |from: &str, every: &str| {
+            format!(
+                "[[arrivals]]\nname = \"a\"\nuser = \"ada\"\nmodel = \"m\"\nprompt = \"p\"\n{from}\n{every}\nuntil = \"1h\""
+            )
+        };
+        let added = |table: String| error(|text| format!("{text}{table}\n"));
+        let error = added(arrivals("from = \"2h\"", "every = \"1s\""));
+        assert_eq!(error, "small.toml:26: from: must not be after until");
+        let error = added(arrivals("", "every = \"1ns\""));
+        assert_eq!(error, "small.toml:27: every: about 3600000000001 jobs, at most 1000000");
+        let eve =
+            "name = \"eve\"\nstrategy = \"slow-loris\"\ntarget = \"gateway\"\nfrom = \"2s\"\nuntil = \"1s\"";
+        assert_eq!(added(format!("[[adversary]]\n{eve}")), "small.toml:25: from: must not be after until");
+    }
+
+    #[test]
+    fn a_fault_that_can_never_bite_is_refused() {
+        let fault = |at: &str, lasting: &str, inject: &str| {
+            let fault = format!("[[fault]]\nat = \"{at}\"\nfor = \"{lasting}\"\ninject = {{ {inject} }}\n");
+            error(|text| format!("{text}{fault}"))
+        };
+        let good = "crash = { host = \"gateway\" }";
+        assert_eq!(fault("1m", "1s", good), "small.toml:22: at: the scenario's duration is over by then");
+        assert_eq!(fault("1s", "0s", good), "small.toml:23: for: must be above zero");
+        for (inject, wanted) in [
+            ("disk-full = { host = \"ada\" }", "host: \"ada\" has no store, choose one of "),
+            ("torn = { host = \"provider/box\" }", "host: "),
+            ("replay = { host = \"ada\" }", "host: "),
+            ("clog = { from = \"ada\", to = \"ada\" }", "to: "),
+            ("partition = { shape = \"symmetric\", hosts = [] }", "hosts: "),
+            ("partition = { shape = \"bridged\", hosts = [\"ada\"] }", "bridge: "),
+            ("disk-slow = { host = \"fep\", times = 10001 }", "times: must be from 2 to 10000, not 10001"),
+            ("loss = { permille = 1001 }", "permille: "),
+        ] {
+            let error = fault("1s", "1s", inject);
+            assert!(error.starts_with(&format!("small.toml:24: inject: {wanted}")), "{error}");
+        }
+        let empty = fault("1s", "1s", "");
+        assert!(empty.starts_with("small.toml:24: inject: ") && empty.contains("clock-freeze, "), "{empty}");
+    }
+
+    #[test]
+    fn a_file_that_is_no_text_is_refused_with_its_line() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("bad.toml");
+        std::fs::write(&file, b"name = \"x\"\n# \xff\n").unwrap();
+        assert!(load(&file).unwrap_err().to_string().ends_with("bad.toml:2: is not UTF-8"));
     }
 }

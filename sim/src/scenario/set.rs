@@ -9,6 +9,7 @@ use std::str::FromStr;
 
 use toml::{Table, Value};
 
+use super::load::{blame, read};
 use super::{Scenario, parse};
 
 /// A scenario's file as it was read, to be changed in different ways.
@@ -38,9 +39,8 @@ pub struct Set {
 
 impl Document {
     pub fn read(path: &Path) -> Result<Self, String> {
-        let file = path.display().to_string();
-        let text = std::fs::read_to_string(path).map_err(|error| format!("{file}: {error}"))?;
-        Self::new(file, text)
+        let text = read(path).map_err(|bad| bad.to_string())?;
+        Self::new(path.display().to_string(), text)
     }
 
     /// `file` is what errors call it.
@@ -49,7 +49,7 @@ impl Document {
             Ok(table) => Ok(Self { file, text, root: Value::Table(table) }),
             // A scenario's errors have the line.
             Err(error) => {
-                Err(parse(&file, &text).err().map_or_else(|| error.to_string(), |bad| bad.to_string()))
+                Err(parse(&file, &text).err().unwrap_or_else(|| blame(&file, &text, &error)).to_string())
             }
         }
     }
@@ -88,6 +88,11 @@ impl Set {
             true => Err(format!("{path:?} is no path: write keys and numbers with dots between")),
             false => Ok(Self { path: path.into(), value: value.into() }),
         }
+    }
+
+    /// Where the value goes.
+    pub fn path(&self) -> &str {
+        &self.path
     }
 
     fn apply(&self, root: &mut Value) -> Result<(), String> {

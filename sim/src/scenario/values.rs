@@ -25,7 +25,7 @@ fn parse_span(text: &str) -> Option<Span> {
     number.parse::<u64>().ok()?.checked_mul(*nanos).map(Span)
 }
 
-fn write_span(span: Span) -> String {
+pub(crate) fn write_span(span: Span) -> String {
     let fits = UNITS
         .iter()
         .filter(|(_, nanos)| span.0.is_multiple_of(*nanos) && (span.0 > 0 || *nanos == UNITS[3].1));

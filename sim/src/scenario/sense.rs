@@ -1,0 +1,212 @@
+//! Values that the types allow and that make no sense, or more than a machine can hold. Looked at before anything is made
+//! of them, so a group of four thousand million users costs nothing.
+
+use std::collections::BTreeMap;
+
+use labman_proto_core::economics::Price;
+use labman_proto_core::money::Micros;
+
+use super::{Arrivals, Gateway, Portman, Provider, Scenario};
+use crate::faults::Stage;
+
+/// Hosts that a scenario may have.
+const MOST_HOSTS: u64 = 100_000;
+/// Jobs, those that come at random among them.
+const MOST_JOBS: u64 = 1_000_000;
+/// A century, in milliseconds: how far a clock may be off.
+const FARTHEST: u64 = 3_155_760_000_000;
+
+/// A mistake: in which table, in which of its kind, and `key: what`. The table "" is the file's beginning.
+pub(super) type Mistake = (&'static str, usize, String);
+
+fn wrong<T>(table: &'static str, index: usize, what: impl Into<String>) -> Result<T, Mistake> {
+    Err((table, index, what.into()))
+}
+
+/// Of a scenario as it was written, its groups not yet told out.
+pub(super) fn check(scenario: &Scenario) -> Result<(), Mistake> {
+    for (key, text) in [("name", &scenario.name), ("network", &scenario.network)] {
+        if text.is_empty() {
+            return wrong("", 0, format!("{key}: must not be empty"));
+        }
+    }
+    for (key, span) in [("duration", scenario.duration), ("check_every", scenario.check_every)] {
+        if span.0 == 0 {
+            return wrong("", 0, format!("{key}: must be above zero"));
+        }
+    }
+    check_size(scenario)?;
+    check_gateways(&scenario.gateways)?;
+    check_providers(scenario)?;
+    check_deposits(scenario)?;
+    for (index, job) in scenario.jobs.iter().enumerate() {
+        if job.temperature.is_some_and(|temperature| !temperature.is_finite()) {
+            return wrong("job", index, "temperature: must be a finite number");
+        }
+    }
+    check_arrivals(scenario)?;
+    for (index, adversary) in scenario.adversaries.iter().enumerate() {
+        if adversary.until.is_some_and(|until| adversary.from > until) {
+            return wrong("adversary", index, "from: must not be after until");
+        }
+    }
+    Ok(())
+}
+
+/// Of a scenario whose groups were told out, and whose faults name hosts that there are.
+pub(super) fn check_faults(scenario: &Scenario) -> Result<(), Mistake> {
+    let stage = Stage::of(scenario);
+    for (index, fault) in scenario.faults.iter().enumerate() {
+        if fault.lasting.0 == 0 {
+            return wrong("fault", index, "for: must be above zero");
+        }
+        if fault.at >= scenario.duration {
+            return wrong("fault", index, "at: the scenario's duration is over by then");
+        }
+        fault.inject.check(&stage).map_err(|what| ("fault", index, format!("inject: {what}")))?;
+    }
+    Ok(())
+}
+
+pub(super) fn check_tenants(scenario: &Scenario) -> Result<(), Mistake> {
+    let mut tenants = BTreeMap::new();
+    for (index, Provider { name, tenant, .. }) in scenario.providers.iter().enumerate() {
+        if let Some(first) = tenants.insert(tenant, name) {
+            return wrong("provider", index, format!("tenant: {tenant:?} is that of {first:?}"));
+        }
+    }
+    Ok(())
+}
+
+fn check_size(scenario: &Scenario) -> Result<(), Mistake> {
+    let many = |count: Option<u32>| u64::from(count.unwrap_or(1));
+    let mut hosts = 0_u64;
+    let mut room = |table, index, more: u64| {
+        hosts = hosts.saturating_add(more);
+        match hosts > MOST_HOSTS {
+            true => wrong(table, index, format!("count: {hosts} hosts with these, at most {MOST_HOSTS}")),
+            false => Ok(()),
+        }
+    };
+    for (index, gateway) in scenario.gateways.iter().enumerate() {
+        room("gateway", index, many(gateway.count))?;
+    }
+    for (index, provider) in scenario.providers.iter().enumerate() {
+        // Each Portman has a runtime.
+        let each = 1 + 2 * provider.portmans.len() as u64;
+        room("provider", index, many(provider.count).saturating_mul(each))?;
+    }
+    for (index, user) in scenario.users.iter().enumerate() {
+        room("user", index, many(user.count))?;
+    }
+    Ok(())
+}
+
+fn check_gateways(gateways: &[Gateway]) -> Result<(), Mistake> {
+    let mut known = 0_u64;
+    for (index, gateway) in gateways.iter().enumerate() {
+        known += u64::from(gateway.count.unwrap_or(1));
+        check_dials("gateway", index, gateway.dials, known.saturating_sub(1))?;
+        check_clock("gateway", index, gateway.wall_offset_ms)?;
+    }
+    Ok(())
+}
+
+fn check_dials(table: &'static str, index: usize, dials: Option<u32>, most: u64) -> Result<(), Mistake> {
+    match dials {
+        Some(dials) if u64::from(dials) > most => {
+            wrong(table, index, format!("dials: {dials} gateways, where there are {most} to dial"))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn check_clock(table: &'static str, index: usize, millis: i64) -> Result<(), Mistake> {
+    match millis.unsigned_abs() > FARTHEST {
+        true => wrong(table, index, format!("wall_offset_ms: at most {FARTHEST} either way, a century")),
+        false => Ok(()),
+    }
+}
+
+fn check_providers(scenario: &Scenario) -> Result<(), Mistake> {
+    let gateways: u64 = scenario.gateways.iter().map(|gateway| u64::from(gateway.count.unwrap_or(1))).sum();
+    let mut portmans = 0;
+    for (index, provider) in scenario.providers.iter().enumerate() {
+        let Provider { tenant, dials, claim_every, wall_offset_ms, .. } = provider;
+        if tenant.is_empty() || tenant.contains(':') {
+            return wrong("provider", index, format!("tenant: {tenant:?} must be a name without ':'"));
+        }
+        if claim_every.0 == 0 {
+            return wrong("provider", index, "claim_every: must be above zero");
+        }
+        if provider.portmans.is_empty() {
+            return wrong("provider", index, "portman: at least one is needed");
+        }
+        check_dials("provider", index, *dials, gateways)?;
+        check_clock("provider", index, *wall_offset_ms)?;
+        for portman in &provider.portmans {
+            check_portman(portman, portmans)?;
+            portmans += 1;
+        }
+    }
+    Ok(())
+}
+
+fn check_portman(portman: &Portman, index: usize) -> Result<(), Mistake> {
+    let Portman { model, price, slots, context_length, least_payout, .. } = portman;
+    let Price { input_per_mtok, cached_per_mtok, output_per_mtok, per_request } = price;
+    let table = "provider.portman";
+    if model.is_empty() {
+        return wrong(table, index, "model: must not be empty");
+    }
+    for (key, number) in [("slots", *slots), ("context_length", *context_length)] {
+        if number == 0 {
+            return wrong(table, index, format!("{key}: must be above zero"));
+        }
+    }
+    for amount in [input_per_mtok, cached_per_mtok, output_per_mtok, per_request] {
+        check_amount(table, index, "price", *amount)?;
+    }
+    check_amount(table, index, "least_payout", *least_payout)
+}
+
+fn check_amount(table: &'static str, index: usize, key: &str, amount: Micros) -> Result<(), Mistake> {
+    match amount.0 < 0 {
+        true => wrong(table, index, format!("{key}: {amount} is below zero")),
+        false => Ok(()),
+    }
+}
+
+fn check_deposits(scenario: &Scenario) -> Result<(), Mistake> {
+    let mut total = 0_i64;
+    for (index, user) in scenario.users.iter().enumerate() {
+        check_amount("user", index, "deposit", user.deposit)?;
+        let of_all = user.deposit.0.checked_mul(i64::from(user.count.unwrap_or(1)));
+        match of_all.and_then(|more| total.checked_add(more)) {
+            Some(sum) => total = sum,
+            None => {
+                let most = Micros(i64::MAX);
+                return wrong("user", index, format!("deposit: all together are more than {most}"));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn check_arrivals(scenario: &Scenario) -> Result<(), Mistake> {
+    let mut jobs = scenario.jobs.len() as u64;
+    for (index, arrivals) in scenario.arrivals.iter().enumerate() {
+        let Arrivals { every, from, until, .. } = arrivals;
+        if every.0 == 0 {
+            return wrong("arrivals", index, "every: must be above zero");
+        }
+        if from > until {
+            return wrong("arrivals", index, "from: must not be after until");
+        }
+        jobs = jobs.saturating_add((until.0 - from.0) / every.0);
+        if jobs > MOST_JOBS {
+            return wrong("arrivals", index, format!("every: about {jobs} jobs, at most {MOST_JOBS}"));
+        }
+    }
+    Ok(())
+}
