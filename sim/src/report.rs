@@ -26,7 +26,8 @@ pub struct Report {
     pub balances: BTreeMap<String, i64>,
     pub currency: Option<Currency>,
     pub claims: Vec<ClaimFacts>,
-    pub ledger_balanced: bool,
+    /// `None`: it was not read, for the run did not get so far.
+    pub ledger_balanced: Option<bool>,
     /// All jobs had ended, and all money had come to rest, before the duration was over.
     pub settled: bool,
     /// What the checkers found, and expectations that were not met. Empty: the run passed.
@@ -35,6 +36,8 @@ pub struct Report {
     pub events: u64,
     /// Faults that bit, and what else happened.
     pub marks: Marks,
+    /// Faults whose moment did not come before the run was over.
+    pub faults_not_begun: Vec<String>,
     /// What the machines logged, where that was asked for.
     pub log: Vec<String>,
 }
@@ -43,6 +46,8 @@ pub struct Report {
 pub struct JobOutcome {
     pub job: String,
     pub user: String,
+    /// The run was over before it was asked for.
+    pub unasked: bool,
     /// 0: there was no answer.
     pub http_status: u16,
     pub text: String,
@@ -90,6 +95,8 @@ pub enum Ending {
     Refused,
     /// No answer, or one that broke off.
     Failed,
+    /// Nobody asked for it before the run was over.
+    Unasked,
 }
 
 /// What `[[expect]]` may name. Money is in micro-units.
@@ -122,6 +129,7 @@ pub const FIGURES: &[&str] = &[
 impl JobOutcome {
     pub fn ending(&self) -> Ending {
         match self.http_status {
+            _ if self.unasked => Ending::Unasked,
             200 if self.error_code.is_none() && self.finish_reason.is_some() => Ending::Completed,
             0 | 200 => Ending::Failed,
             _ => Ending::Refused,
@@ -195,6 +203,7 @@ impl Report {
                 "completed": figure("jobs.completed"),
                 "refused": figure("jobs.refused"),
                 "failed": figure("jobs.failed"),
+                "unasked": self.unasked(),
             },
             "outcomes": self.outcomes,
             "receipts": self.receipts,
@@ -206,7 +215,15 @@ impl Report {
             "ttft_ms": { "p50": figure("ttft.p50_ms"), "p95": figure("ttft.p95_ms") },
             "virtual_seconds": self.virtual_time.as_millis() as f64 / 1e3,
             "events": self.events,
+            "faults": self.marks.faults,
+            "faults_not_begun": self.faults_not_begun,
+            "sometimes": self.marks.sometimes,
         })
+    }
+
+    fn unasked(&self) -> i64 {
+        let unasked = self.outcomes.iter().filter(|job| job.ending() == Ending::Unasked).count();
+        i64::try_from(unasked).unwrap_or(i64::MAX)
     }
 
     /// The nearest-rank percentile of the time to the first text; 0 where nobody got any.
@@ -228,11 +245,18 @@ impl Report {
             self.seed,
             if self.passed() { "passed" } else { "FAILED" }
         )?;
+        if let Some(why) = self.failures.first().filter(|_| self.ledger_balanced.is_none()) {
+            writeln!(out, "  FAILURE: {why}")?;
+        }
         writeln!(out)?;
+        let unasked = match self.unasked() {
+            0 => String::new(),
+            unasked => format!("; {unasked} never asked for"),
+        };
         writeln!(
             out,
-            "  jobs      {} asked: {} completed, {} refused, {} failed",
-            figure("jobs.total"),
+            "  jobs      {} asked: {} completed, {} refused, {} failed{unasked}",
+            figure("jobs.total") - self.unasked(),
             figure("jobs.completed"),
             figure("jobs.refused"),
             figure("jobs.failed")
@@ -252,7 +276,11 @@ impl Report {
             figure("claims.total"),
             money("money.claimed")
         )?;
-        let balanced = if self.ledger_balanced { "balanced" } else { "NOT BALANCED" };
+        let balanced = match self.ledger_balanced {
+            Some(true) => "balanced",
+            Some(false) => "NOT BALANCED",
+            None => "not read",
+        };
         let settled = if self.settled { "everything settled" } else { "not everything settled" };
         writeln!(out, "  ledger    {balanced}, {settled}")?;
         writeln!(out, "  TTFT      p50 {} ms, p95 {} ms", figure("ttft.p50_ms"), figure("ttft.p95_ms"))?;
@@ -264,11 +292,21 @@ impl Report {
             self.virtual_time.as_millis() % 1_000,
             self.trace_hash
         )?;
-        for job in self.outcomes.iter().filter(|job| job.ending() != Ending::Completed) {
+        for (title, counts) in [("faults bit", &self.marks.faults), ("sometimes", &self.marks.sometimes)] {
+            let counts: Vec<String> = counts.iter().map(|(what, times)| format!("{what} {times}")).collect();
+            if !counts.is_empty() {
+                writeln!(out, "  {title:<10}{}", counts.join(", "))?;
+            }
+        }
+        for fault in &self.faults_not_begun {
+            writeln!(out, "  fault {fault} never began: the run was over")?;
+        }
+        let told = |job: &&JobOutcome| !matches!(job.ending(), Ending::Completed | Ending::Unasked);
+        for job in self.outcomes.iter().filter(told) {
             let code = job.error_code.as_deref().unwrap_or("no code");
             writeln!(out, "  job {} of {}: HTTP {} {code}", job.job, job.user, job.http_status)?;
         }
-        for failure in &self.failures {
+        for failure in self.failures.iter().skip(usize::from(self.ledger_balanced.is_none())) {
             writeln!(out, "  FAILURE: {failure}")?;
         }
         Ok(())

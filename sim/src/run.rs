@@ -81,15 +81,17 @@ fn play(scenario: &Scenario, seed: u64, options: Options, story: Option<Story>) 
         run.world.keep_log();
     }
     let mut report = Report { scenario: scenario.name.clone(), seed, ..Report::default() };
-    match run.set_up() {
-        Ok(()) => {
-            run.work();
-            run.audit(&mut report);
-        }
-        Err(why) => run.findings.push(format!("could not be set up: {why}")),
+    let set_up = run.set_up();
+    if set_up.is_ok() {
+        run.work();
+        run.audit(&mut report);
     }
     let story = run.world.take_story();
     run.finish(&mut report);
+    // First: all else may follow from it.
+    if let Err(why) = set_up {
+        report.failures.insert(0, format!("could not be set up: {why}"));
+    }
     report.expect(&scenario.expects);
     (report, story)
 }
@@ -114,6 +116,8 @@ struct Run<'a> {
     views_due: bool,
     /// Faults that have begun and not ended.
     under_way: BTreeSet<usize>,
+    /// Faults that have ever begun.
+    begun: BTreeSet<usize>,
     over: bool,
     settled: bool,
     /// Whose money was under way at the last look.
@@ -198,6 +202,7 @@ impl<'a> Run<'a> {
             check_due: false,
             views_due: false,
             under_way: BTreeSet::new(),
+            begun: BTreeSet::new(),
             over: false,
             settled: false,
             restless: None,
@@ -289,6 +294,7 @@ impl<'a> Run<'a> {
             Due::StopReading(job) => self.user_of(job, |user, _| user.stop_reading(job)),
             Due::Begin(index) => {
                 self.under_way.insert(index);
+                self.begun.insert(index);
                 self.inject(index, Inject::begin);
             }
             Due::End(index) => {
@@ -474,7 +480,10 @@ impl<'a> Run<'a> {
         report.virtual_time = Span(self.world.now().0);
         report.events = self.world.events();
         report.marks = self.world.marks().clone();
-        for job in &report.outcomes {
+        let not_begun = |(index, _): &(usize, _)| !self.begun.contains(index);
+        let faults = self.scenario.faults.iter().enumerate().filter(not_begun);
+        report.faults_not_begun = faults.map(|(_, fault)| fault.to_string()).collect();
+        for job in report.outcomes.iter().filter(|job| !job.unasked) {
             let ending = format!("{:?}", job.ending()).to_lowercase();
             let code = job.error_code.as_deref().map(|code| format!(" with {code}")).unwrap_or_default();
             report.marks.note(&format!("a job {ending}"));
@@ -489,7 +498,11 @@ impl<'a> Run<'a> {
 fn outcome(job: &Job) -> JobOutcome {
     let planned = &job.planned;
     let named = JobOutcome { job: planned.name.clone(), user: planned.user.clone(), ..JobOutcome::default() };
-    let JobState::Ended(answer) = &job.state else { return named };
+    let answer = match &job.state {
+        JobState::Waiting => return JobOutcome { unasked: true, ..named },
+        JobState::Asked => return named,
+        JobState::Ended(answer) => answer,
+    };
     JobOutcome {
         http_status: answer.status,
         text: answer.text.clone(),

@@ -65,7 +65,7 @@ impl Run<'_> {
             Ok(books) => {
                 self.check_burdens();
                 let found = ledger::check(&books);
-                report.ledger_balanced = ledger::check_ledger(&books.ledger).is_empty();
+                report.ledger_balanced = Some(ledger::check_ledger(&books.ledger).is_empty());
                 self.findings.extend(found);
                 self.fill(report, &books);
             }

@@ -43,7 +43,7 @@ impl Ran {
             trace_hash: report.trace_hash.clone(),
             passed: report.passed(),
             figures: FIGURES.iter().map(|name| report.figure(name).unwrap_or_default()).collect(),
-            ledger_balanced: report.ledger_balanced,
+            ledger_balanced: report.ledger_balanced == Some(true),
             balances: report.balances.clone(),
         }
     }
