@@ -47,9 +47,11 @@ impl Search {
         let found = Mutex::new(Found::default());
         let work = || {
             loop {
-                let seed = next.fetch_add(1, Ordering::Relaxed);
+                // Not beyond the last: the counter would begin anew where seeds end.
+                let step = |seed: u64| (seed < self.seeds.end).then(|| seed + 1);
+                let Ok(seed) = next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, step) else { return };
                 let late = self.until.is_some_and(|until| Instant::now() >= until);
-                if seed >= self.seeds.end || late {
+                if late {
                     return;
                 }
                 let mut report = run_seed(seed, self.nodes, Options::default());

@@ -1,3 +1,4 @@
+use std::num::NonZero;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,8 @@ use super::{Outcome, print, quoted, verdict};
 /// Failing seeds that are shown with their last events.
 const SHOWN: usize = 3;
 const LAST_EVENTS: usize = 30;
+/// Two years, in minutes.
+const MOST_MINUTES: f64 = 1e6;
 
 #[derive(clap::Args)]
 pub(super) struct Args {
@@ -18,20 +21,25 @@ pub(super) struct Args {
     #[arg(long, value_parser = parse_seeds)]
     seeds: Option<Range<u64>>,
     /// Begin no further seed after so long
-    #[arg(long)]
+    #[arg(long, value_parser = parse_minutes)]
     minutes: Option<f64>,
     /// Labman nodes in each world
     #[arg(long, default_value_t = 25, value_parser = clap::value_parser!(u16).range(2..=1000))]
     nodes: u16,
     /// Threads; default: all processors
     #[arg(short)]
-    jobs: Option<usize>,
+    jobs: Option<NonZero<usize>>,
     /// Print one JSON document
     #[arg(long)]
     json: bool,
     /// Run nothing: print the scenario that the first seed stands for, to be run with `run FILE --seed SEED`
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["json", "minutes"])]
     plan: bool,
+}
+
+fn parse_minutes(text: &str) -> Result<f64, String> {
+    let minutes = text.parse::<f64>().ok().filter(|minutes| *minutes > 0.0 && *minutes <= MOST_MINUTES);
+    minutes.ok_or_else(|| format!("write a number of minutes above 0, at most {MOST_MINUTES}"))
 }
 
 fn parse_seeds(text: &str) -> Result<Range<u64>, String> {
@@ -47,12 +55,15 @@ impl Args {
             return Ok(verdict(true));
         }
         let begun = Instant::now();
-        let until =
-            self.minutes.map(|minutes| begun + Duration::from_secs_f64(minutes.clamp(0.0, 1e6) * 60.0));
+        let until = self.minutes.map(|minutes| begun + Duration::from_secs_f64(minutes * 60.0));
         let seeds = self.seeds.clone().unwrap_or(if until.is_some() { 0..u64::MAX } else { 0..200 });
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
-        let search =
-            Search { seeds, nodes: usize::from(self.nodes), threads: self.jobs.unwrap_or(processors), until };
+        let search = Search {
+            seeds,
+            nodes: usize::from(self.nodes),
+            threads: self.jobs.map_or(processors, NonZero::get),
+            until,
+        };
         let bar = progress(search.seeds.end.checked_sub(search.seeds.start).filter(|_| until.is_none()));
         let found = search.run(&|report| {
             bar.inc(1);
@@ -153,6 +164,14 @@ fn hours(found: &Found) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn minutes_are_a_finite_number_above_zero() {
+        assert_eq!(parse_minutes("0.5"), Ok(0.5));
+        for wrong in ["NaN", "-1", "0", "inf", "1e9", "soon"] {
+            assert!(parse_minutes(wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn a_failure_that_names_a_job_leads_to_the_line_that_traces_it() {
