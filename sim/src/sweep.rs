@@ -18,6 +18,9 @@ pub use grid::Grid;
 use crate::Report;
 use crate::scenario::set::{Document, Set, Variant};
 
+/// Runs that a sweep may have: their rows are kept until the last has ended.
+const MOST_RUNS: u64 = 1_000_000;
+
 /// What is to be run: every point with every seed.
 pub struct Plan {
     /// What the grid varies, in the order it was asked for.
@@ -57,6 +60,16 @@ impl Plan {
             if grids[..index].iter().any(|other| other.path == grid.path) {
                 return Err(format!("--grid {}: named twice", grid.path));
             }
+            if always.iter().any(|set| set.path() == grid.path) {
+                let path = &grid.path;
+                return Err(format!("--grid {path}: --set {path} says that it does not vary, leave one out"));
+            }
+        }
+        let runs = grids
+            .iter()
+            .fold(seeds.end - seeds.start, |runs, grid| runs.saturating_mul(grid.values.len() as u64));
+        if runs > MOST_RUNS {
+            return Err(format!("--seeds and --grid make {runs} runs, at most {MOST_RUNS}: split the sweep"));
         }
         let mut places: Vec<Vec<String>> = vec![Vec::new()];
         for grid in grids {
@@ -166,7 +179,11 @@ mod tests {
     fn a_mistake_at_any_point_shows_before_anything_runs() {
         let error = plan(&["fep.fees.fep_bps=0,lots"], 1..2).err().unwrap();
         assert!(error.contains("--set fep.fees.fep_bps=lots: "), "{error}");
-        let twice = plan(&["duration=1m,2m", "duration=3m"], 1..2).err().unwrap();
-        assert_eq!(twice, "--grid duration: named twice");
+        let twice = plan(&["one_by_one=true", "one_by_one=false"], 1..2).err().unwrap();
+        assert_eq!(twice, "--grid one_by_one: named twice");
+        let set = plan(&["duration=1m,2m"], 1..2).err().unwrap();
+        assert!(set.starts_with("--grid duration: --set duration says"), "{set}");
+        let many = plan(&["fep.fees.fep_bps=0,1"], 0..500_001).err().unwrap();
+        assert!(many.contains("make 1000002 runs, at most 1000000"), "{many}");
     }
 }
