@@ -6,6 +6,11 @@ use super::{Comparison, Figure, Point};
 use crate::stats::{CONFIDENCE, Estimate};
 
 const COLUMNS: usize = 6;
+/// Numbers from here on are written with an exponent, and shares of a hundred with fewer digits, too.
+const LARGE: f64 = 1e15;
+const LARGE_PERCENT: f64 = 1e9;
+/// Of a name or a grid's value.
+const WIDE: usize = 60;
 
 pub(super) fn render(comparison: &Comparison, all: bool) -> String {
     let Comparison { before, after, points, notes } = comparison;
@@ -36,7 +41,8 @@ fn title(point: &Point) -> String {
     match point.grid.as_slice() {
         [] => pairs,
         grid => {
-            let grid: Vec<String> = grid.iter().map(|(path, value)| format!("{path} = {value}")).collect();
+            let grid: Vec<String> =
+                grid.iter().map(|(path, value)| format!("{path} = {}", clipped(value))).collect();
             format!("{}: {pairs}", grid.join(", "))
         }
     }
@@ -59,10 +65,9 @@ fn block(page: &mut String, figures: &[&Figure]) {
 
 fn line(figure: &Figure) -> [String; COLUMNS] {
     let difference = &figure.difference;
-    let change =
-        figure.relative_change().map_or_else(|| "-".into(), |share| format!("{:+.2} %", share * 100.0));
+    let change = figure.relative_change().map_or_else(|| "-".into(), |share| percent(share * 100.0));
     [
-        figure.name.clone(),
+        clipped(&figure.name),
         mean(&figure.before),
         mean(&figure.after),
         between(&difference.estimate),
@@ -73,10 +78,7 @@ fn line(figure: &Figure) -> [String; COLUMNS] {
 
 fn mean(estimate: &Estimate) -> String {
     match half(estimate) {
-        Some(half) => {
-            let decimals = decimals(estimate);
-            format!("{:.decimals$} ± {half:.decimals$}", estimate.mean)
-        }
+        Some(half) => format!("{} ± {}", number(estimate.mean, estimate), number(half, estimate)),
         None => number(estimate.mean, estimate),
     }
 }
@@ -97,7 +99,10 @@ fn half(estimate: &Estimate) -> Option<f64> {
 }
 
 fn number(value: f64, estimate: &Estimate) -> String {
-    format!("{value:.0$}", decimals(estimate))
+    match value.abs() >= LARGE {
+        true => format!("{value:.4e}"),
+        false => format!("{value:.0$}", decimals(estimate)),
+    }
 }
 
 /// So many that the interval's half-width has three digits, or where it has no width, the mean six.
@@ -108,6 +113,17 @@ fn decimals(estimate: &Estimate) -> usize {
         _ => (estimate.mean.abs(), 5.0),
     };
     (digits - size.log10().floor()).clamp(0.0, 9.0) as usize
+}
+
+fn percent(share: f64) -> String {
+    if share.abs() >= LARGE_PERCENT { format!("{share:+.4e} %") } else { format!("{share:+.2} %") }
+}
+
+fn clipped(text: &str) -> String {
+    match text.char_indices().nth(WIDE) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text.into(),
+    }
 }
 
 fn probability(p: f64) -> String {
@@ -155,6 +171,9 @@ note: b.csv: 1 of 3 runs failed";
         assert_eq!(cell(&[5.0, 5.0, 5.0]), "5 ± 0");
         assert_eq!(cell(&[12345.6789]), "12345.7");
         assert_eq!(cell(&[100_000.0, 300_000.0]), "200000 ± 1270620");
+        assert_eq!(cell(&[1e90, 3e90]), "2.0000e90 ± 1.2706e91");
+        assert_eq!((percent(-12.345), percent(1e90)), ("-12.35 %".into(), "+1.0000e90 %".into()));
+        assert_eq!(clipped(&"é".repeat(99)).chars().count(), WIDE + 3);
         assert_eq!(cell(&[0.01, 0.02, 0.03]), "0.0200 ± 0.0248");
     }
 }

@@ -22,6 +22,9 @@ pub const BALANCE: &str = "balance.";
 const FIRST: [&str; 2] = ["scenario", "scenario_hash"];
 const MIDDLE: [&str; 3] = ["seed", "trace_hash", "passed"];
 
+/// Larger figures can't be squared and summed.
+const LARGEST: f64 = 1e100;
+
 /// What is kept of a run.
 pub struct Ran {
     pub point: usize,
@@ -97,9 +100,16 @@ pub struct Row {
 
 impl Sheet {
     /// `file` is what errors call it; they name the line.
-    pub fn read(file: &str, from: impl io::Read) -> Result<Self, String> {
-        let mut reader = csv::Reader::from_reader(from);
-        let header = reader.headers().map_err(|error| malformed(file, &error))?.clone();
+    pub fn read(file: &str, mut from: impl io::Read) -> Result<Self, String> {
+        let mut text = Vec::new();
+        from.read_to_end(&mut text).map_err(|error| format!("{file}: {error}"))?;
+        let lines = Lines::of(&text);
+        let mut reader = csv::Reader::from_reader(text.as_slice());
+        let header = reader.headers().map_err(|error| malformed(file, &lines, &error))?.clone();
+        let mut known = BTreeSet::new();
+        if let Some(twice) = header.iter().find(|column| !known.insert(*column)) {
+            return Err(format!("{file}:1: column {twice:?} is there twice"));
+        }
         let index = |name: &str| {
             header.iter().position(|column| column == name).ok_or_else(|| {
                 format!("{file}:1: there is no column {name:?}; labman-sim sweep writes tables that have it")
@@ -117,8 +127,8 @@ impl Sheet {
             rows: Vec::new(),
         };
         for record in reader.records() {
-            let record = record.map_err(|error| malformed(file, &error))?;
-            let line = record.position().map_or(0, csv::Position::line);
+            let record = record.map_err(|error| malformed(file, &lines, &error))?;
+            let line = record.position().map_or(0, |at| lines.at(at));
             let bad = |column: &str, text: &str, is_no: &str| {
                 format!("{file}:{line}: {column}: {text:?} is no {is_no}")
             };
@@ -139,14 +149,35 @@ impl Sheet {
 /// The numbers from that column on. An error has a column and what stands there.
 fn figures(header: &StringRecord, record: &StringRecord, from: usize) -> Result<Vec<f64>, (String, String)> {
     let number = |(name, text): (&str, &str)| {
-        let number = text.parse::<f64>().ok().filter(|number| number.is_finite());
+        let number = text.parse::<f64>().ok().filter(|number| number.abs() <= LARGEST);
         number.ok_or_else(|| (name.to_owned(), text.to_owned()))
     };
     header.iter().zip(record).skip(from).map(number).collect()
 }
 
-fn malformed(file: &str, error: &csv::Error) -> String {
-    let line = error.position().map_or(1, csv::Position::line);
+/// Where the lines of a text end. The reader counts a line where it ends, and begins a record where the one before it
+/// ended: before a `\n` that follows `\r`, and before empty lines.
+struct Lines<'a> {
+    text: &'a [u8],
+    ends: Vec<usize>,
+}
+
+impl<'a> Lines<'a> {
+    fn of(text: &'a [u8]) -> Self {
+        let ends = text.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at);
+        Self { text, ends: ends.collect() }
+    }
+
+    /// The line, from 1, of what is first at that place or after it.
+    fn at(&self, place: &csv::Position) -> u64 {
+        let from = usize::try_from(place.byte()).unwrap_or(usize::MAX).min(self.text.len());
+        let empty = self.text[from..].iter().take_while(|byte| b"\r\n".contains(byte)).count();
+        1 + self.ends.partition_point(|end| *end < from + empty) as u64
+    }
+}
+
+fn malformed(file: &str, lines: &Lines<'_>, error: &csv::Error) -> String {
+    let line = error.position().map_or(1, |at| lines.at(at));
     match error.kind() {
         csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
             format!("{file}:{line}: {len} fields, where the header has {expected_len}")
@@ -182,6 +213,11 @@ mod tests {
         assert_eq!(error("-8", "eight"), "a.csv:3: jobs.total: \"eight\" is no number");
         assert_eq!(error("-8", "inf"), "a.csv:3: jobs.total: \"inf\" is no number");
         assert_eq!(error("50,2", "50,-2"), "a.csv:3: seed: \"-2\" is no seed");
+        assert_eq!(error("-8", "1e101"), "a.csv:3: jobs.total: \"1e101\" is no number");
+        assert_eq!(error("jobs.total", "seed"), "a.csv:1: column \"seed\" is there twice");
+        let crlf = GOOD.replace('\n', "\r\n").replace("small,00ff,50,2", "\r\nsmall,00ff,50,-2");
+        let error_in_crlf = Sheet::read("a.csv", crlf.as_bytes()).unwrap_err();
+        assert_eq!(error_in_crlf, "a.csv:4: seed: \"-2\" is no seed");
         assert_eq!(error("true,", ""), "a.csv:2: 6 fields, where the header has 7");
         assert!(Sheet::read("a.csv", "".as_bytes()).unwrap_err().contains("there is no column"));
     }
