@@ -167,6 +167,28 @@ fn a_name_that_is_not_there_is_answered_with_those_that_are() {
     assert!(error.contains("no host \"no-such\"") && error.contains("portal"), "{error}");
 }
 
+fn cut_or_empty(file: &Path, bytes: &[u8]) -> (String, String) {
+    std::fs::write(file, bytes).unwrap();
+    let mut out = Vec::new();
+    let error = page(file, &Wish::default(), &mut out).unwrap_err();
+    (String::from_utf8(out).unwrap(), error)
+}
+
+#[test]
+fn a_story_that_breaks_off_is_told_as_far_as_it_goes_and_then_it_fails() {
+    let told = told("first-light.toml", 7);
+    let whole = std::fs::read(told.file.path()).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("cut.jsonl");
+    let second = 1 + whole.iter().position(|byte| *byte == b'\n').unwrap();
+    let (shown, error) = cut_or_empty(&file, &whole[..second + 9]);
+    assert!(shown.contains("starts") && error.contains("line 2 is none of a trace"), "{shown}{error}");
+    let (shown, error) = cut_or_empty(&file, &[&whole[..second], b"\xff\n"].concat());
+    assert!(shown.contains("starts") && error.contains("line 2: "), "{shown}{error}");
+    let (shown, error) = cut_or_empty(&file, b"");
+    assert!(shown.is_empty() && error.contains("it is empty"), "{error}");
+}
+
 fn labman_sim(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_labman-sim")).args(args).output().expect("it runs")
 }

@@ -38,11 +38,18 @@ impl Args {
 }
 
 /// Nanoseconds of one, the longer name first where one ends in another.
-const UNITS: [(&str, u64); 4] =
-    [("ms", 1_000_000), ("us", 1_000), ("s", 1_000_000_000), ("m", 60_000_000_000)];
+const UNITS: [(&str, u64); 6] = [
+    ("ns", 1),
+    ("us", 1_000),
+    ("ms", 1_000_000),
+    ("s", 1_000_000_000),
+    ("m", 60_000_000_000),
+    ("h", 3_600_000_000_000),
+];
 
 pub(super) fn span(text: &str) -> Result<Span, String> {
-    let bad = || format!("{text:?} is no length of time: write a number and us, ms, s or m, such as 12.5s");
+    let bad =
+        || format!("{text:?} is no length of time: write a number and ns, us, ms, s, m or h, such as 12.5s");
     let (number, unit) =
         UNITS.iter().find_map(|(name, unit)| Some((text.strip_suffix(name)?, *unit))).ok_or_else(bad)?;
     let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
@@ -66,6 +73,7 @@ mod tests {
         assert_eq!(span("800ms"), Ok(Span::from_millis(800)));
         assert_eq!(span("0.000000001s"), Ok(Span(1)));
         assert_eq!(span("1.5m"), Ok(Span::from_secs(90)));
+        assert_eq!((span("99h"), span("7ns")), (Ok(Span::from_secs(99 * 3_600)), Ok(Span(7))));
         for wrong in ["", "s", "12", "1.s", ".5s", "-1s", "1e3s", "99999999999999999999s", "1.0000000001s"] {
             assert!(span(wrong).is_err(), "{wrong}");
         }

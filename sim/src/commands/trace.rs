@@ -31,6 +31,11 @@ pub(super) struct Args {
 impl Args {
     pub(super) fn execute(self) -> Outcome {
         let Self { file, nodes, job, from, until, all } = self;
+        if let (Some(from), Some(until)) = (from, until)
+            && from > until
+        {
+            return Err("--from is after --until: nothing is between them".into());
+        }
         let wish = Wish { nodes, job, from, until, all };
         page(&file, &wish, &mut BufWriter::new(std::io::stdout().lock()))?;
         Ok(verdict(true))

@@ -51,20 +51,21 @@ enum Kind {
 /// # Errors
 /// With a text for people: the file can't be read, a name is not in it, or `out` can't be written.
 pub fn page(file: &Path, wish: &Wish, out: &mut impl Write) -> Result<(), String> {
-    let survey = Survey::of(file)?;
+    let (survey, broken) = Survey::of(file)?;
     survey.check_hosts(&wish.nodes)?;
     let trail = wish.job.as_deref().map(|job| survey.trail(job)).transpose()?;
     let mut rows = Vec::new();
-    each(file, |line| {
+    let read = each(file, |line| {
         if wish.wants(&line) {
             add_rows(&mut rows, wish, trail.as_ref(), &line);
         }
-    })?;
+    });
     let rows = if wish.all { rows } else { fold(merge(rows)) };
     match print(&rows, wish, out).and_then(|()| out.flush()) {
         // Whoever reads only the beginning has closed the pipe by then.
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.to_string()),
-        Ok(()) | Err(_) => Ok(()),
+        // A story that breaks off is told as far as it goes.
+        Ok(()) | Err(_) => broken.map_or(read, Err),
     }
 }
 

@@ -31,7 +31,7 @@ pub(super) fn each(file: &Path, mut take: impl FnMut(Line)) -> Result<(), String
     let place = |what: String| format!("{}: {what}", file.display());
     let lines = BufReader::new(File::open(file).map_err(|error| place(error.to_string()))?).lines();
     for (number, line) in lines.enumerate() {
-        let line = line.map_err(|error| place(error.to_string()))?;
+        let line = line.map_err(|error| place(format!("line {}: {error}", number + 1)))?;
         let bad = |error| place(format!("line {} is none of a trace: {error}", number + 1));
         take(serde_json::from_str(&line).map_err(bad)?);
     }
@@ -39,10 +39,18 @@ pub(super) fn each(file: &Path, mut take: impl FnMut(Line)) -> Result<(), String
 }
 
 impl Survey {
-    pub(super) fn of(file: &Path) -> Result<Self, String> {
+    /// And what is wrong with the story's end, if anything is: what comes before it is surveyed.
+    ///
+    /// # Errors
+    /// There is nothing to survey.
+    pub(super) fn of(file: &Path) -> Result<(Self, Option<String>), String> {
         let mut survey = Self::default();
-        each(file, |line| survey.add(line))?;
-        Ok(survey)
+        let broken = each(file, |line| survey.add(line)).err();
+        if survey.hosts.is_empty() {
+            let empty = || format!("{}: it is empty; `run --trace` writes traces", file.display());
+            return Err(broken.unwrap_or_else(empty));
+        }
+        Ok((survey, broken))
     }
 
     fn add(&mut self, line: Line) {
