@@ -207,4 +207,9 @@ async fn a_replay_stops_at_the_moment_asked_for_and_shows_the_machine_as_it_was_
     assert_eq!(users(&first), json!([]));
     assert_eq!(users(&last)[0]["balance"], "1.000000");
     assert!(first.records < last.records);
+    let beyond = at(Some(Span::from_secs(1_000_000)));
+    assert!(beyond.passed() && beyond.ended_before.is_some(), "{beyond}");
+    let stop = Some(Stop { life: 2, until: None });
+    let absent = replay(journal.as_slice(), &Options { stop, state: false }).unwrap();
+    assert!(!absent.passed() && matches!(absent.end, End::NoLife(2)), "{absent}");
 }

@@ -42,7 +42,7 @@ pub(super) fn read(path: &Path) -> Result<String, BadScenario> {
 pub(super) fn blame(file: &str, text: &str, error: &toml::de::Error) -> BadScenario {
     let at = error.span().map_or(0, |span| span.start);
     let (line, key) = place(text, at);
-    let remedy = match key.starts_with("inject") && !error.message().contains("expected one of") {
+    let remedy = match key.starts_with("inject") && error.message().contains("exactly 1 element") {
         true => format!("; write {{ KIND = {{ ... }} }}, KIND one of {}", crate::faults::KINDS.join(", ")),
         false => String::new(),
     };
