@@ -364,4 +364,21 @@ mod tests {
         );
         assert_eq!(JobOutcome { http_status: 401, ..JobOutcome::default() }.ending(), Ending::Refused);
     }
+    #[test]
+    fn what_was_never_read_asked_or_begun_is_said_to_be_so() {
+        let unasked = JobOutcome { unasked: true, ..JobOutcome::default() };
+        let report = Report {
+            outcomes: vec![served(1), unasked],
+            failures: vec!["could not be set up: x".into(), "y".into()],
+            faults_not_begun: vec!["crash of harbour at 5m".into()],
+            ..Report::default()
+        };
+        let page = report.to_string();
+        let jobs = "1 asked: 1 completed, 0 refused, 0 failed; 1 never asked for";
+        let fault = "crash of harbour at 5m never began";
+        let order = ["could not be set up", jobs, "not read", fault, "FAILURE: y"];
+        let places: Vec<usize> = order.iter().map(|part| page.find(part).expect(part)).collect();
+        assert!(places.is_sorted() && page.matches("set up").count() == 1, "{page}");
+        assert_eq!(report.to_json()["ledger_balanced"], Value::Null);
+    }
 }
