@@ -110,3 +110,14 @@ impl Found {
 fn lock(found: &Mutex<Found>) -> std::sync::MutexGuard<'_, Found> {
     found.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_search_ends_where_seeds_end() {
+        let search = Search { seeds: u64::MAX - 1..u64::MAX, nodes: 2, threads: 2, until: None };
+        assert_eq!(search.run(&|_| {}).seeds, 1);
+    }
+}
