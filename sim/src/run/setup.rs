@@ -124,8 +124,16 @@ impl Run<'_> {
 }
 
 pub(super) fn slugs(status: &Value) -> BTreeSet<String> {
-    let models = status.get("models").and_then(Value::as_array);
-    models.into_iter().flatten().filter_map(|model| text(model, "slug").ok()).collect()
+    texts(status, "models", "slug")
+}
+
+pub(super) fn peers(status: &Value) -> BTreeSet<String> {
+    texts(status, "peers", "node_id")
+}
+
+fn texts(status: &Value, list: &str, key: &str) -> BTreeSet<String> {
+    let list = status.get(list).and_then(Value::as_array);
+    list.into_iter().flatten().filter_map(|one| text(one, key).ok()).collect()
 }
 
 fn text(answer: &Value, key: &str) -> Result<String, String> {

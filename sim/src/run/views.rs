@@ -3,7 +3,7 @@
 use labman_proto_core::limits;
 use labman_proto_core::time::Span;
 
-use super::setup::slugs;
+use super::setup::{peers, slugs};
 use super::{Run, outcome};
 use crate::check::liveness::Core;
 use crate::report::Ending;
@@ -13,16 +13,24 @@ const HOLDS_LAPSE: Span =
     Span(limits::JOB_TOTAL.0 + limits::SETTLE_MARGIN.0 + 2 * limits::CLOCK_SKEW.0 + limits::HOLD_GRACE.0);
 
 impl Run<'_> {
-    /// Every gateway of the core must know what the core serves.
+    /// Every gateway of the core must know who is of the core, and what that serves.
     pub(super) fn check_views(&mut self) {
         let Some(core) = Core::of(self.scenario) else { return };
-        for gateway in self.scenario.gateways.iter().filter(|gateway| core.hears(self.scenario, gateway)) {
-            match self.ask(&gateway.name, "GET", "/status", None) {
+        let gateways = self.scenario.gateways.iter().filter(|gateway| core.hears(self.scenario, gateway));
+        let gateways: Vec<&str> = gateways.map(|gateway| gateway.name.as_str()).collect();
+        let providers = self.scenario.providers.iter().map(|provider| provider.name.as_str());
+        let nodes: Vec<&str> =
+            gateways.iter().copied().chain(providers.filter(|name| core.contains(name))).collect();
+        for name in &gateways {
+            match self.ask(name, "GET", "/status", None) {
                 Ok(status) => {
-                    let known = slugs(&status);
-                    let missing: Vec<_> = core.slugs().difference(&known).collect();
+                    let (known, served) = (peers(&status), slugs(&status));
+                    let others = nodes.iter().filter(|node| *node != name);
+                    let unknown = others.filter(|node| !known.contains(&self.cast.node_id(node).to_string()));
+                    let unserved = core.slugs().difference(&served).map(String::as_str);
+                    let missing: Vec<&str> = unknown.copied().chain(unserved).collect();
                     if !missing.is_empty() {
-                        let (name, at) = (&gateway.name, self.world.now().0 / 1_000_000_000);
+                        let at = self.world.now().0 / 1_000_000_000;
                         self.findings.push(format!(
                             "after {at} s: {name} does not know of {missing:?}, though all was healed"
                         ));
