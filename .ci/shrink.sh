@@ -22,7 +22,7 @@ if [ "$nodes" -gt 5 ]; then
 fi
 # A run that fails exits with 1; 2 would be a mistake in the line.
 code=0
-$again > replayed || code=$?
+$again > replayed 2>&1 || code=$?
 if [ "$code" -ne 1 ] || ! grep -q FAILURE replayed; then
     echo "failed: the line that is to show it again exits with $code: $again" >&2
     exit 1
