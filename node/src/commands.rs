@@ -38,12 +38,13 @@ fn write_config(path: &Path, toml: &str) -> Result<(), String> {
     })
 }
 
-/// Waits until somebody asks the daemon to end, or until it can't go on: then the error says why.
+/// Waits until somebody asks the daemon to end, or until it can't go on: then the error says why. `stop` is installed before
+/// the daemon starts: who is asked to end in the middle of that ends in order, too.
 async fn until_stopped(
+    mut stop: Shutdown,
     name: &str,
     failed: impl Future<Output = labman_io_tokio::StartError>,
 ) -> Result<(), String> {
-    let mut stop = Shutdown::install();
     tokio::select! {
         () = stop.asked() => {
             tracing::info!("{name} stops");

@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 
 use super::{until_stopped, write_config};
 use crate::daemon::{DataDir, Fep};
+use crate::signals::Shutdown;
 use crate::{config, init};
 use operator::Operator;
 
@@ -136,12 +137,13 @@ impl Cli {
 async fn serve(path: &std::path::Path, journal: Option<PathBuf>) -> Result<(), String> {
     let config = config::fep::Fep::read(path).map_err(|why| why.to_string())?;
     let config = config::fep::Fep { journal, ..config };
+    let stop = Shutdown::install();
     let mut fep = Fep::start("labman-fep", config).await.map_err(|why| why.to_string())?;
     tracing::info!("labman-fep is up: fep {}", fep.fep_id);
     if let Some(addr) = fep.http_addr {
         tracing::info!("nodes call it at http://{addr}");
     }
-    let ended = until_stopped("labman-fep", fep.failed()).await;
+    let ended = until_stopped(stop, "labman-fep", fep.failed()).await;
     fep.stop().await;
     ended
 }

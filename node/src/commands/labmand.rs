@@ -10,6 +10,7 @@ use labman_proto_core::toy;
 
 use super::{until_stopped, write_config};
 use crate::daemon::{DataDir, Labmand, Toy};
+use crate::signals::Shutdown;
 use crate::{config, demo, init, logging};
 
 /// A node of the labman mesh: gateway, provider, or both
@@ -125,6 +126,7 @@ impl Cli {
 async fn serve(at: ConfigPath, journal: Option<PathBuf>) -> Result<(), String> {
     let config = config::labmand::Labmand::read(&at.config).map_err(|why| why.to_string())?;
     let config = config::labmand::Labmand { journal, ..config };
+    let stop = Shutdown::install();
     let mut labmand = Labmand::start("labmand", config).await.map_err(|why| why.to_string())?;
     tracing::info!("labmand is up: node {}", labmand.node_id);
     if let Some(addr) = labmand.mesh_addr {
@@ -136,7 +138,7 @@ async fn serve(at: ConfigPath, journal: Option<PathBuf>) -> Result<(), String> {
     if let Some(addr) = labmand.portman_addr {
         tracing::info!("Portmans attach at ws://{addr}/");
     }
-    let ended = until_stopped("labmand", labmand.failed()).await;
+    let ended = until_stopped(stop, "labmand", labmand.failed()).await;
     if ended.is_ok() {
         logging::errors_only();
     }
@@ -150,9 +152,10 @@ async fn toy(listen: SocketAddr) -> Result<(), String> {
         context_length: 4096,
         token_every: Span::from_millis(20),
     };
+    let stop = Shutdown::install();
     let mut toy = Toy::start("toy", listen, config).await.map_err(|why| why.to_string())?;
     tracing::info!("the built-in runtime, a toy for trying the mesh, is at {}", toy.url());
-    let ended = until_stopped("the built-in runtime", toy.failed()).await;
+    let ended = until_stopped(stop, "the built-in runtime", toy.failed()).await;
     toy.stop().await;
     ended
 }

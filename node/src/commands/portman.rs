@@ -8,6 +8,7 @@ use super::{until_stopped, write_config};
 use crate::config::portman::read_portman;
 use crate::daemon::Portman;
 use crate::init;
+use crate::signals::Shutdown;
 
 /// Attaches a model runtime to a labman
 #[derive(Parser, Debug)]
@@ -45,11 +46,12 @@ impl Cli {
             None => {
                 let config = read_portman(&self.config).map_err(|why| why.to_string())?;
                 let (labman, runtime) = (config.labman_url.clone(), config.runtime_url.clone());
+                let stop = Shutdown::install();
                 let mut portman = Portman::start("portman", config, self.journal.as_deref())
                     .await
                     .map_err(|why| why.to_string())?;
                 tracing::info!("portman is up: jobs from {labman} run on {runtime}");
-                let ended = until_stopped("portman", portman.failed()).await;
+                let ended = until_stopped(stop, "portman", portman.failed()).await;
                 portman.stop().await;
                 ended
             }
