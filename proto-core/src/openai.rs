@@ -2,9 +2,8 @@
 //!
 //! Absent today: completions, embeddings, responses.
 
-pub(crate) mod answer;
-pub(crate) mod error;
+pub mod answer;
+pub mod error;
 pub(crate) mod models;
-pub(crate) mod request;
-
+pub mod request;
 pub mod sse;

@@ -17,7 +17,7 @@
 pub mod config;
 mod job;
 mod labman;
-mod meter;
+pub mod meter;
 mod models;
 mod runtime;
 #[cfg(test)]

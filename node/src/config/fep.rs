@@ -11,7 +11,7 @@ use toml::Spanned;
 
 use super::error::Source;
 use super::fields::Listen;
-use super::{ConfigError, read};
+use super::{ConfigError, parse, read};
 
 /// What `labman-fep` runs with.
 #[derive(Clone, Debug)]
@@ -47,11 +47,23 @@ struct FeesField {
 impl Fep {
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         let (file, source) = read::<File>(path)?;
-        let fees = file.fees.map_or(Ok(Fees::default()), |fees| fees.checked(&source))?;
-        Ok(Self {
-            data_dir: source.resolve(&file.data_dir),
-            listen: file.listen.0,
-            portal: portal::config::Config { network: file.network, currency: file.currency, fees },
+        file.checked(&source)
+    }
+
+    /// The file's text; `path` is what errors call it, and what its paths are relative to.
+    pub fn parse(path: &Path, text: String) -> Result<Self, ConfigError> {
+        let (file, source) = parse::<File>(path, text)?;
+        file.checked(&source)
+    }
+}
+
+impl File {
+    fn checked(self, source: &Source) -> Result<Fep, ConfigError> {
+        let fees = self.fees.map_or(Ok(Fees::default()), |fees| fees.checked(source))?;
+        Ok(Fep {
+            data_dir: source.resolve(&self.data_dir),
+            listen: self.listen.0,
+            portal: portal::config::Config { network: self.network, currency: self.currency, fees },
             journal: None,
         })
     }

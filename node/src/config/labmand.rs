@@ -16,7 +16,7 @@ use toml::Spanned;
 use super::error::Source;
 use super::fields::{Amount, Every, HostPort, HttpUrl, Listen, PayoutField, PriceField};
 use super::portman::{Runtime, checked_token};
-use super::{ConfigError, read};
+use super::{ConfigError, parse, read};
 
 /// What `labmand` runs with.
 #[derive(Clone, Debug)]
@@ -118,6 +118,12 @@ struct PortmanField {
 impl Labmand {
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         let (file, source) = read::<File>(path)?;
+        file.checked(&source)
+    }
+
+    /// The file's text; `path` is what errors call it, and what its paths are relative to.
+    pub fn parse(path: &Path, text: String) -> Result<Self, ConfigError> {
+        let (file, source) = parse::<File>(path, text)?;
         file.checked(&source)
     }
 

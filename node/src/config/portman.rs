@@ -8,7 +8,7 @@ use toml::Spanned;
 
 use super::error::Source;
 use super::fields::RuntimeUrl;
-use super::{ConfigError, read};
+use super::{ConfigError, parse, read};
 
 /// Long enough that nobody guesses it.
 const TOKEN_CHARS: usize = 16;
@@ -36,15 +36,27 @@ pub(super) struct Runtime {
 /// Reads `portman.toml`.
 pub fn read_portman(path: &Path) -> Result<portman::config::Config, ConfigError> {
     let (file, source) = read::<File>(path)?;
-    let token = checked_token(&file.token, &source)?;
-    let url = file.labman_url.get_ref();
-    if !url.strip_prefix("ws://").is_some_and(|rest| rest.contains(':')) {
-        let message = format!(
-            "{url:?} is not a labman's Portman socket; write ws://host:port/, such as ws://127.0.0.1:8765/"
-        );
-        return Err(source.fault(Some(file.labman_url.span()), &message));
+    file.checked(&source)
+}
+
+/// The text of a `portman.toml`; `path` is what errors call it.
+pub fn parse_portman(path: &Path, text: String) -> Result<portman::config::Config, ConfigError> {
+    let (file, source) = parse::<File>(path, text)?;
+    file.checked(&source)
+}
+
+impl File {
+    fn checked(self, source: &Source) -> Result<portman::config::Config, ConfigError> {
+        let token = checked_token(&self.token, source)?;
+        let url = self.labman_url.get_ref();
+        if !url.strip_prefix("ws://").is_some_and(|rest| rest.contains(':')) {
+            let message = format!(
+                "{url:?} is not a labman's Portman socket; write ws://host:port/, such as ws://127.0.0.1:8765/"
+            );
+            return Err(source.fault(Some(self.labman_url.span()), &message));
+        }
+        self.runtime.portman(url.clone(), token, source)
     }
-    file.runtime.portman(url.clone(), token, &source)
 }
 
 impl Runtime {

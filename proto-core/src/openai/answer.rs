@@ -9,31 +9,31 @@ use crate::limits::ASSEMBLED;
 
 /// Where the text of a delta stands: what a model says is one of these, or in a tool call. (`reasoning_content` and
 /// `reasoning` are not OpenAI's; runtimes differ in which they use.)
-pub(crate) const TEXT_FIELDS: [&str; 4] = ["content", "reasoning_content", "reasoning", "refusal"];
+pub const TEXT_FIELDS: [&str; 4] = ["content", "reasoning_content", "reasoning", "refusal"];
 
 /// What all chunks of one answer share.
 #[derive(Clone, Debug)]
-pub(crate) struct Frame {
+pub struct Frame {
     /// `chatcmpl-...`
-    pub(crate) id: String,
-    pub(crate) model: String,
-    pub(crate) created_s: u64,
-    pub(crate) include_usage: bool,
+    pub id: String,
+    pub model: String,
+    pub created_s: u64,
+    pub include_usage: bool,
 }
 
 /// A provider's chunk, checked: the parts that are passed on.
 #[derive(Debug)]
-pub(crate) struct Piece {
+pub struct Piece {
     delta: Map<String, Value>,
     logprobs: Value,
     finish_reason: Option<String>,
     /// Bytes of text in it: content, reasoning, refusal, tool names and arguments.
-    pub(crate) text_bytes: usize,
+    pub text_bytes: usize,
 }
 
 impl Piece {
     /// `None`: nothing for the user is in it, such as in a chunk of usage only.
-    pub(crate) fn parse(data: &[u8]) -> Result<Option<Self>, &'static str> {
+    pub fn parse(data: &[u8]) -> Result<Option<Self>, &'static str> {
         let chunk: Value = serde_json::from_slice(data).map_err(|_| "a chunk is not JSON")?;
         let Some(choice) = chunk.get("choices").and_then(Value::as_array).and_then(|list| list.first())
         else {
@@ -72,14 +72,14 @@ impl Piece {
     /// One `data:` event.
     /// The event for a stream's user, without the reason why the answer is over: that is said by [`last_events`]. `None`:
     /// nothing is left then.
-    pub(crate) fn event(&self, frame: &Frame) -> Option<Vec<u8>> {
+    pub fn event(&self, frame: &Frame) -> Option<Vec<u8>> {
         if self.delta.is_empty() && self.logprobs.is_null() && self.finish_reason.is_some() {
             return None;
         }
         Some(choice_event(frame, json!(self.delta), &self.logprobs, None))
     }
 
-    pub(crate) fn finish_reason(&self) -> Option<&str> {
+    pub fn finish_reason(&self) -> Option<&str> {
         self.finish_reason.as_deref()
     }
 }
@@ -126,7 +126,7 @@ fn event(frame: &Frame, choices: Value, usage: Value) -> Vec<u8> {
 }
 
 /// The events that end a stream in order: why the answer is over, the usage where it was asked for, and the end.
-pub(crate) fn last_events(frame: &Frame, finish_reason: Option<&str>, counts: &Counts) -> Vec<u8> {
+pub fn last_events(frame: &Frame, finish_reason: Option<&str>, counts: &Counts) -> Vec<u8> {
     let mut bytes = match finish_reason {
         Some(reason) => choice_event(frame, json!({}), &Value::Null, Some(reason)),
         None => Vec::new(),
@@ -139,7 +139,7 @@ pub(crate) fn last_events(frame: &Frame, finish_reason: Option<&str>, counts: &C
 }
 
 /// The event that ends a stream early. Without it the SDKs take a cut stream for a whole one.
-pub(crate) fn error_event(code: &str, message: &str) -> Vec<u8> {
+pub fn error_event(code: &str, message: &str) -> Vec<u8> {
     let error =
         json!({ "error": { "message": message, "type": "server_error", "param": null, "code": code } });
     format!("data: {error}\n\n").into_bytes()
@@ -160,7 +160,7 @@ fn usage(counts: &Counts) -> Value {
 
 /// Puts the chunks of one answer together, for a request that did not ask for a stream.
 #[derive(Debug, Default)]
-pub(crate) struct Assembly {
+pub struct Assembly {
     texts: Map<String, Value>,
     tool_calls: Vec<Value>,
     logprobs: Vec<Value>,
@@ -170,7 +170,7 @@ pub(crate) struct Assembly {
 }
 
 impl Assembly {
-    pub(crate) fn add(&mut self, piece: Piece) -> Result<(), &'static str> {
+    pub fn add(&mut self, piece: Piece) -> Result<(), &'static str> {
         self.bytes += piece.text_bytes;
         if self.bytes > ASSEMBLED {
             return Err("the answer is too long to be put together: ask for a stream");
@@ -197,7 +197,7 @@ impl Assembly {
         Ok(())
     }
 
-    pub(crate) fn whole(mut self, frame: &Frame, counts: &Counts) -> Vec<u8> {
+    pub fn whole(mut self, frame: &Frame, counts: &Counts) -> Vec<u8> {
         let mut message = Map::new();
         message.insert("role".into(), json!("assistant"));
         message.insert("content".into(), self.texts.remove("content").unwrap_or(Value::Null));

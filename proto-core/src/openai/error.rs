@@ -7,17 +7,17 @@ use serde_json::json;
 use crate::http::ResponseHead;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct ApiError {
-    pub(crate) status: u16,
-    pub(crate) code: Option<&'static str>,
-    pub(crate) param: Option<String>,
-    pub(crate) message: String,
-    pub(crate) retry: Retry,
+pub struct ApiError {
+    pub status: u16,
+    pub code: Option<&'static str>,
+    pub param: Option<String>,
+    pub message: String,
+    pub retry: Retry,
 }
 
 /// What the SDKs should do: they repeat 408, 409, 429 and 5xx by themselves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Retry {
+pub enum Retry {
     /// Whatever they do by default.
     Default,
     /// `x-should-retry: false`.
@@ -28,30 +28,30 @@ pub(crate) enum Retry {
 }
 
 impl ApiError {
-    pub(crate) fn new(status: u16, code: Option<&'static str>, message: impl Into<String>) -> Self {
+    pub fn new(status: u16, code: Option<&'static str>, message: impl Into<String>) -> Self {
         Self { status, code, param: None, message: message.into(), retry: Retry::Default }
     }
 
     /// 400, naming the field.
-    pub(crate) fn bad_param(param: impl Into<String>, message: impl Into<String>) -> Self {
+    pub fn bad_param(param: impl Into<String>, message: impl Into<String>) -> Self {
         Self { param: Some(param.into()), ..Self::new(400, None, message) }
     }
 
-    pub(crate) fn no_key() -> Self {
+    pub fn no_key() -> Self {
         let message = "You didn't provide an API key. Send it as `Authorization: Bearer YOUR_KEY`; \
                        your front-end portal gives you one.";
         Self::new(401, Some("invalid_api_key"), message)
     }
 
-    pub(crate) fn unavailable(code: &'static str, message: impl Into<String>) -> Self {
+    pub fn unavailable(code: &'static str, message: impl Into<String>) -> Self {
         Self { retry: Retry::After { seconds: 2 }, ..Self::new(503, Some(code), message) }
     }
 
-    pub(crate) fn with_retry(self, retry: Retry) -> Self {
+    pub fn with_retry(self, retry: Retry) -> Self {
         Self { retry, ..self }
     }
 
-    pub(crate) fn head(&self, request_id: &str) -> ResponseHead {
+    pub fn head(&self, request_id: &str) -> ResponseHead {
         let head = ResponseHead::json(self.status).with("x-request-id", request_id);
         match self.retry {
             Retry::Default => head,
@@ -60,7 +60,7 @@ impl ApiError {
         }
     }
 
-    pub(crate) fn body(&self) -> Vec<u8> {
+    pub fn body(&self) -> Vec<u8> {
         let body = json!({ "error": {
             "message": self.message,
             "type": self.kind(),

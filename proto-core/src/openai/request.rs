@@ -62,19 +62,19 @@ const KEPT: [&str; 11] = [
 const REFUSED: [&str; 4] = ["audio", "modalities", "web_search_options", "prediction"];
 
 #[derive(Debug)]
-pub(crate) struct ChatRequest {
-    pub(crate) model: String,
-    pub(crate) stream: bool,
-    pub(crate) include_usage: bool,
+pub struct ChatRequest {
+    pub model: String,
+    pub stream: bool,
+    pub include_usage: bool,
     /// What the user asked for at most.
-    pub(crate) max_output: Option<u32>,
+    pub max_output: Option<u32>,
     /// Names of fields that were left out.
-    pub(crate) ignored: Vec<String>,
+    pub ignored: Vec<String>,
     body: Map<String, Value>,
 }
 
 impl ChatRequest {
-    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, ApiError> {
+    pub fn parse(bytes: &[u8]) -> Result<Self, ApiError> {
         let value: Value = serde_json::from_slice(bytes).map_err(|error| {
             ApiError::new(400, None, format!("The request body is not valid JSON: {error}."))
         })?;
@@ -122,12 +122,12 @@ impl ChatRequest {
         Ok(Self { model, stream, include_usage, max_output, ignored, body })
     }
 
-    pub(crate) fn input_bound(&self) -> u32 {
+    pub fn input_bound(&self) -> u32 {
         input_bound(&self.body)
     }
 
     /// The body for a provider: always a stream, always with a bound.
-    pub(crate) fn for_provider(&self, max_output: u32) -> Vec<u8> {
+    pub fn for_provider(&self, max_output: u32) -> Vec<u8> {
         let mut body = self.body.clone();
         body.insert("stream".into(), json!(true));
         body.insert("max_tokens".into(), json!(max_output));
@@ -136,15 +136,15 @@ impl ChatRequest {
 }
 
 /// A body as a provider gets it from a gateway: what it may cost at most.
-pub(crate) struct JobBody {
-    pub(crate) body: Value,
-    pub(crate) input_bound: u32,
-    pub(crate) max_output: u32,
+pub struct JobBody {
+    pub body: Value,
+    pub input_bound: u32,
+    pub max_output: u32,
 }
 
 impl JobBody {
     /// Checks what a gateway must have checked: the other end of a link is not believed.
-    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, &'static str> {
+    pub fn parse(bytes: &[u8]) -> Result<Self, &'static str> {
         let Ok(Value::Object(body)) = serde_json::from_slice(bytes) else {
             return Err("the body is not a JSON object");
         };

@@ -11,7 +11,7 @@ use crate::economics::Counts;
 use crate::openai::answer::TEXT_FIELDS;
 
 #[derive(Debug, Default)]
-pub(super) struct Meter {
+pub struct Meter {
     counts: Counts,
     finished: bool,
 }
@@ -29,17 +29,17 @@ struct PromptDetails {
 }
 
 impl Meter {
-    pub(super) fn counts(&self) -> Counts {
+    pub fn counts(&self) -> Counts {
         self.counts
     }
 
     /// A `finish_reason` has been seen: what may still come is usage.
-    pub(super) fn has_finished(&self) -> bool {
+    pub fn has_finished(&self) -> bool {
         self.finished
     }
 
     /// Takes in one `chat.completion.chunk`.
-    pub(super) fn read(&mut self, chunk: &Value) {
+    pub fn read(&mut self, chunk: &Value) {
         for choice in chunk.get("choices").and_then(Value::as_array).into_iter().flatten() {
             self.finished |= choice.get("finish_reason").is_some_and(Value::is_string);
             if choice.get("delta").is_some_and(carries_text) {
