@@ -1,0 +1,359 @@
+//! Writes what fuzzing begins with into `fuzz/corpus`: one good input of each kind, from which a fuzzer makes others.
+//!
+//!     cargo run -p labman-fuzz-bodies --example seeds
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use labman_fuzz_bodies::TARGETS;
+use labman_proto_core::economics::{Counts, Fees, Price};
+use labman_proto_core::http::{RequestHead, ResponseHead, Surface};
+use labman_proto_core::identity::{Identity, NodeId};
+use labman_proto_core::journal;
+use labman_proto_core::machine::{Completion, DownReason, Input, LinkId, OpId, Peer, ResetCode, StreamId};
+use labman_proto_core::money::Micros;
+use labman_proto_core::rng::Seed;
+use labman_proto_core::store::Snapshot;
+use labman_proto_core::time::{Now, Time, Wall};
+use labman_proto_core::wire::cbor::{Blob, encode};
+use labman_proto_core::wire::envelope::{Header, Kind, SignedFrame, light};
+use labman_proto_core::wire::ids::{AuthId, ClaimId, Hash, PayoutId, ReceiptId, RequestId};
+use labman_proto_core::wire::mesh::{
+    Announce, CapabilityRecord, Chunk, Digest, Hello, Hosted, Key, Mark, PeerRecord, ProxyEnd, ProxyError,
+    ProxyRequest, Prune, ReceiptAck, ReceiptDelivery, Refusal, RefusalCode, Topic, Version, Want,
+};
+use labman_proto_core::wire::portal::{
+    Attempt, AuthorizeRequest, Claim, ClaimDecision, JobAuthorization, Offer, Payout, PayoutTo, Receipt,
+    RejectedLine, UsageReport, Verdict,
+};
+
+fn main() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    for (name, seeds) in all(&root) {
+        let folder = root.join("fuzz/corpus").join(name);
+        fs::create_dir_all(&folder).expect("a folder");
+        let body = TARGETS.iter().find(|(target, _)| *target == name).expect("a target").1;
+        for (number, seed) in seeds.iter().enumerate() {
+            body(seed);
+            fs::write(folder.join(format!("seed-{number:02}")), seed).expect("a file");
+        }
+        println!("{name}: {}", seeds.len());
+    }
+}
+
+type Seeds = Vec<Vec<u8>>;
+
+fn all(root: &Path) -> Vec<(&'static str, Seeds)> {
+    let messages = messages();
+    let objects = objects();
+    let behind = |number: usize, bytes: &[u8]| [&[number as u8], bytes].concat();
+    let numbered =
+        |list: &Seeds| list.iter().enumerate().map(|(number, bytes)| behind(number, bytes)).collect();
+    let hello = frame(Kind::Hello, &messages[0]);
+    let stream = [hello.as_slice(), &frame(Kind::Announce, &messages[3]), &light(Kind::Chunk, &messages[8])];
+    let texts = |folder: &str| {
+        let mut paths: Vec<PathBuf> = fs::read_dir(root.join(folder))
+            .expect("a folder")
+            .map(|file| file.expect("a file").path())
+            .filter(|path| path.extension().is_some_and(|ending| ending == "toml"))
+            .collect();
+        paths.sort();
+        paths.iter().map(|path| fs::read(path).expect("a file")).collect::<Seeds>()
+    };
+    vec![
+        ("cbor", messages.clone()),
+        ("frame_reader", vec![[&[3, 200, 1, 9], stream.concat().as_slice()].concat()]),
+        ("signed_frame", vec![hello, frame(Kind::PeerRecord, &messages[1])]),
+        ("mesh_message", numbered(&messages)),
+        ("signed_object", numbered(&objects)),
+        ("portman_line", vec![behind(9, LINES.as_bytes()), behind(40, JOBS.as_bytes())]),
+        (
+            "chat_request",
+            vec![CHAT.into(), br#"{"model":"m","messages":[{"role":"user","content":"x"}],"n":1}"#.into()],
+        ),
+        ("sse", vec![behind(30, EVENTS.as_bytes())]),
+        ("runtime_chunk", vec![CHUNKS.into()]),
+        ("journal", vec![journal_of_a_node()]),
+        ("store_rows", vec![rows()]),
+        ("config", texts("examples")),
+        ("scenario", [texts("scenarios"), texts("scenarios/conformance")].concat()),
+        ("node", node_stories()),
+        (
+            "portal",
+            vec![vec![
+                2, 1, 1, 9, 9, 9, 9, 9, 1, 9, 1, 1, 11, 1, 4, 9, 0, 1, 9, 0, 0, 0, 1, 11, 1, 6, 0, 0, 0, 0,
+            ]],
+        ),
+        ("portman", vec![vec![0, 2, 1, 0, 0, 255, 255, 4, 0, 0, 5, 0, 3, 9, 6, 0, 4, 4, 0, 5]]),
+    ]
+}
+
+/// A gateway's job at a peer that serves it, and a peer's job here: as `node.rs` reads its bytes.
+fn node_stories() -> Seeds {
+    let begin = [0, 7, 0, 0];
+    // The peer on the first link says its capability on its control stream, and a user asks.
+    let offer = [3, 0, 2, 0, 9, 1, 0];
+    let ask = [14, 0, 0, 0, 1, 1, 19];
+    let fep = [16, 0, 1];
+    let served = [9, 0, 1, 0, 0, 1, 0, 1, 9, 0, 1, 0, 1, 1, 0, 1, 3, 0, 7, 0, 1, 0, 1, 0, 19];
+    let settled = [16, 0, 1, 0, 19, 3, 0, 10, 1, 0, 1, 0, 19];
+    let gateway = [&begin[..], &offer, &ask, &fep, &served, &settled, &[13, 5]].concat();
+    // A Portman attaches, and the peer brings a job.
+    let portman = [0, 17, 0, 0, 7, 0, 0, 19];
+    let job = [2, 1, 3, 2, 11, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 0, 9, 2, 0, 0, 19];
+    let worked = [18, 0, 1, 1, 0, 1, 2, 18, 0, 1, 1, 0, 1, 0, 19, 3, 2, 9, 1, 0, 1, 0, 19, 13, 5];
+    vec![gateway, [&portman[..], &job, &worked].concat()]
+}
+
+fn node_id(number: u8) -> NodeId {
+    NodeId([number; 32])
+}
+
+fn frame(kind: Kind, payload: &[u8]) -> Vec<u8> {
+    let identity = Identity::from_secret(&[1; 32]);
+    let header = Header {
+        kind: kind as u16,
+        net_id: labman_proto_core::identity::NetId::of("fuzz"),
+        sender: identity.node_id(),
+        dest: Some(node_id(2)),
+        incarnation: 1_700_000_000_000,
+        seq: 1,
+        issued: Wall(1_700_000_000_000),
+        ttl_s: 0,
+    };
+    SignedFrame::sign(&identity, header, payload).into_bytes()
+}
+
+fn counts() -> Counts {
+    Counts { input: 30, cached: 10, output: 300 }
+}
+
+fn refusal() -> Refusal {
+    Refusal { code: RefusalCode::Busy, message: "all slots are taken".into() }
+}
+
+/// In the order of `mesh_message`.
+fn messages() -> Seeds {
+    let key = Key { topic: Topic::Peer, origin: node_id(3) };
+    let version = Version { incarnation: 1_700_000_000_000, seq: 4 };
+    let (request_id, receipt_id) = (RequestId([7; 16]), ReceiptId([8; 16]));
+    vec![
+        encode(&Hello { features: 0, software: "labman 0.1.0".into(), leaf: true }),
+        encode(&PeerRecord {
+            gateway: true,
+            provider: false,
+            addresses: vec!["192.0.2.1:4433".into()],
+            public_endpoint: Some("https://gate.example".into()),
+            feps: vec![Identity::from_secret(&[1; 32]).fep_id()],
+        }),
+        encode(&CapabilityRecord { hosted: vec![Hosted { offer: Blob(objects()[0].clone()), slots: 4 }] }),
+        encode(&Announce { marks: vec![Mark { key, version }] }),
+        encode(&Want { keys: vec![key] }),
+        encode(&Prune {}),
+        encode(&Digest { buckets: Blob(vec![0; 64]) }),
+        encode(&ProxyRequest {
+            request_id,
+            fep_id: Identity::from_secret(&[1; 32]).fep_id(),
+            authorization: Blob(vec![1; 16]),
+            attempt: 0,
+            offer_hash: Hash([2; 32]),
+            body_len: 70_000,
+            body_hash: Hash([3; 32]),
+        }),
+        encode(&Chunk { counts: counts(), data: Blob(br#"{"choices":[]}"#.to_vec()) }),
+        encode(&ProxyEnd {
+            request_id,
+            attempt: 1,
+            counts: counts(),
+            chunks: 9,
+            transcript: Hash([4; 32]),
+            broken: Some(refusal()),
+        }),
+        encode(&ProxyError { request_id, attempt: 0, refusal: refusal() }),
+        encode(&ReceiptDelivery { receipt: Blob(vec![5; 16]) }),
+        encode(&ReceiptAck { receipt_id, refused: Some("another payout".into()) }),
+    ]
+}
+
+/// Payloads, in the order of `signed_object`.
+fn objects() -> Seeds {
+    let fep_id = Identity::from_secret(&[1; 32]).fep_id();
+    let currency: labman_proto_core::money::Currency = "XTS".parse().expect("a currency");
+    let payout_to = PayoutTo { currency: currency.clone(), address: "acct-7".into() };
+    let price = Price {
+        input_per_mtok: Micros(2_000_000),
+        cached_per_mtok: Micros(1_000_000),
+        output_per_mtok: Micros(5_000_000),
+        per_request: Micros(10),
+    };
+    let (auth_id, request_id) = (AuthId([1; 16]), RequestId([2; 16]));
+    let (receipt_id, claim_id, hash) = (ReceiptId([3; 16]), ClaimId([4; 16]), Hash([5; 32]));
+    let attempt =
+        Attempt { provider: node_id(5), offer_hash: hash, max_charge: Micros(735), max_payout: Micros(700) };
+    let now = 1_700_000_000_000;
+    vec![
+        encode(&Offer {
+            slug: "acme:box:toy".into(),
+            context_length: 4_096,
+            max_output: 1_024,
+            price,
+            payout: payout_to.clone(),
+            valid_until_ms: now,
+        }),
+        encode(&AuthorizeRequest {
+            fep_id,
+            request_id,
+            issued_ms: now,
+            key: hash,
+            input_bound: 100,
+            max_output: 100,
+            ttl_s: 720,
+            offers: vec![Blob(vec![6; 8])],
+        }),
+        encode(&JobAuthorization {
+            auth_id,
+            fep_id,
+            request_id,
+            gateway: node_id(4),
+            issued_ms: now,
+            ttl_s: 720,
+            currency: currency.clone(),
+            hold: Micros(735),
+            fees: Fees { fep_bps: 100, gateway_bps: 400 },
+            input_bound: 100,
+            max_output: 100,
+            attempts: vec![attempt],
+            key_id: hash,
+        }),
+        encode(&UsageReport {
+            fep_id,
+            auth_id,
+            attempt: Some(0),
+            accepted: counts(),
+            stated: counts(),
+            complete: true,
+            transcript: hash,
+            ended_ms: now,
+        }),
+        encode(&Receipt {
+            receipt_id,
+            fep_id,
+            provider_node_id: node_id(5),
+            gateway_node_id: node_id(4),
+            auth_id,
+            attempt: 0,
+            offer_hash: hash,
+            settled: counts(),
+            accepted: counts(),
+            stated: counts(),
+            billing_currency: currency,
+            charge: Micros(735),
+            payout_to: payout_to.clone(),
+            payout: Micros(700),
+            rate: (1, 1),
+            authorized_ms: now,
+            issued_ms: now,
+            key_id: hash,
+            sequence: 1,
+            request_id,
+        }),
+        encode(&Claim {
+            claim_id,
+            fep_id,
+            payout_to: payout_to.clone(),
+            total: Micros(700),
+            receipts: vec![receipt_id],
+            merkle_root: hash,
+            issued_ms: now,
+        }),
+        encode(&ClaimDecision {
+            claim_id,
+            fep_id,
+            verdict: Verdict::Partial,
+            rejected: vec![RejectedLine { receipt_id, reason: "paid before".into() }],
+            payout: Some(Payout {
+                payout_id: PayoutId([9; 16]),
+                to: payout_to,
+                amount: Micros(700),
+                rail_tx: "tx-1".into(),
+            }),
+            decided_ms: now,
+        }),
+    ]
+}
+
+/// A call of each kind of input: as `journal` reads its bytes, each behind its length.
+fn journal_of_a_node() -> Vec<u8> {
+    let now = Now { mono: Time(5), wall: Wall(6) };
+    let outcome = || journal::Outcome {
+        signatures: vec![[1; 64]],
+        fault: None,
+        said: journal::Said { outputs: 3, hash: [2; 32] },
+    };
+    let (stream, link) = (StreamId(3), LinkId(4));
+    let inputs = [
+        Input::LinkUp { link, peer: Peer::Portman { token: "t".into(), origin: None } },
+        Input::Opened { stream, link },
+        Input::Bytes { stream, bytes: b"bytes" },
+        Input::Finished { stream },
+        Input::Reset { stream, code: ResetCode::Refused },
+        Input::Credit { stream, bytes: 9 },
+        Input::LinkDown { link, reason: DownReason::TimedOut },
+        Input::Request { stream, surface: Surface::Admin, head: RequestHead::new("GET", "/").with("a", "b") },
+        Input::Response { stream, head: ResponseHead::json(200) },
+        Input::Done(OpId(1), Completion::Dialled(Err("gone".into()))),
+        Input::Done(OpId(2), Completion::Page(Ok(Vec::new()))),
+    ];
+    let mut records = Vec::new();
+    let mut life = Vec::new();
+    journal::put_life(now, Seed([3; 32]), &Snapshot::default(), &outcome(), &mut life);
+    records.push(life);
+    for input in inputs {
+        let mut call = Vec::new();
+        journal::put_call(now, &journal::Cause::Input(input), &mut call);
+        journal::put_outcome(&outcome(), &mut call);
+        records.push(call);
+    }
+    let mut end = Vec::new();
+    journal::put_end(&mut end);
+    records.push(end);
+    records.iter().flat_map(|record| behind_length(record)).collect()
+}
+
+fn behind_length(bytes: &[u8]) -> Vec<u8> {
+    let length = match u8::try_from(bytes.len()) {
+        Ok(length) if length < 255 => vec![length],
+        _ => [vec![255], (bytes.len() as u16).to_le_bytes().to_vec()].concat(),
+    };
+    [length.as_slice(), bytes].concat()
+}
+
+/// The row that every node has: as `store_rows` reads its bytes.
+fn rows() -> Vec<u8> {
+    [&[0, 0][..], &behind_length(b"life"), &behind_length(br#"{"incarnation":1700000000000}"#)].concat()
+}
+
+const LINES: &str = r#"{"type":"hello","models":[{"id":"toy","context_length":4096,"slots":4}]}
+{"type":"chunk","job":1,"data":"{\"choices\":[]}","counts":{"input":1,"cached":0,"output":2}}
+{"type":"done","job":1,"counts":{"input":1,"cached":0,"output":2}}
+{"type":"failed","job":2,"fault":"busy","message":"all slots are taken"}
+"#;
+
+const JOBS: &str = r#"{"type":"start","job":1,"model":"toy","body":{"messages":[{"role":"user"}]},"credit":65536}
+{"type":"credit","job":1,"bytes":900}
+{"type":"cancel","job":1}
+"#;
+
+const CHAT: &[u8] = br#"{"model":"acme:box:toy","stream":true,"stream_options":{"include_usage":true},"max_tokens":9,
+"temperature":0.5,"tools":[{"type":"function","function":{"name":"f"}}],"user":"ann","frobnicate":1,"messages":[
+{"role":"system","content":"be brief"},{"role":"user","content":[{"type":"text","text":"hi"},
+{"type":"image_url","image_url":{"url":"data:image/png;base64,AA=="}}]}]}"#;
+
+const EVENTS: &str = ": keep-alive\r\n\r\nevent: x\r\nid: 7\r\ndata: {\"a\":1}\r\n\r\ndata:b\ndata: c\n\ndatabase: 5\n\ndata: [DONE]\n\n";
+
+const CHUNKS: &[u8] = br#"{"choices":[{"index":0,"delta":{"role":"assistant","content":null}}]}
+{"choices":[{"index":0,"delta":{"content":"Hel"},"logprobs":{"content":[{"token":"Hel","logprob":-1}]}}]}
+{"choices":[{"index":0,"delta":{"reasoning_content":"hm"},"finish_reason":null}]}
+{"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"id":"c","type":"function","function":{"name":"f","arguments":"{"}}]}}]}
+{"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"arguments":"}"}}]},"finish_reason":"tool_calls"}]}
+{"choices":[],"usage":{"prompt_tokens":22,"completion_tokens":3,"prompt_tokens_details":{"cached_tokens":8}}}"#;

@@ -1,0 +1,252 @@
+//! A whole portal, and a fuzzer that is its gateways, providers, operator, disk and clock.
+
+use labman_proto_core::economics::Fees;
+use labman_proto_core::economics::{Counts, Price, merkle};
+use labman_proto_core::http::{RequestHead, Surface};
+use labman_proto_core::machine::{ResetCode, StreamId};
+use labman_proto_core::money::Micros;
+use labman_proto_core::portal::{Portal, config};
+use labman_proto_core::rng::Seed;
+use labman_proto_core::time::{Span, Wall};
+use labman_proto_core::wire::cbor::decode;
+use labman_proto_core::wire::ids::{AuthId, ClaimId, Hash, ReceiptId, RequestId};
+use labman_proto_core::wire::object::{self, Object};
+use labman_proto_core::wire::portal::{AuthorizeRequest, Claim, Offer, PayoutTo, UsageReport, key_digest};
+use serde_json::{Value, json};
+
+use crate::driver::{Driver, beginning};
+use crate::feed::Feed;
+use crate::{NETWORK, identity, network};
+
+const PORTAL: u8 = 1;
+const GATEWAY: u8 = 2;
+const PROVIDER: u8 = 10;
+
+pub(crate) fn portal_config() -> config::Config {
+    config::Config {
+        network: NETWORK.into(),
+        currency: "XTS".parse().expect("a currency"),
+        fees: Fees { fep_bps: 100, gateway_bps: 400 },
+    }
+}
+
+/// No sequence of calls makes a portal panic, break its contract, or lose count of its money.
+pub fn portal(bytes: &[u8]) {
+    let now = beginning();
+    let machine = Portal::new(portal_config(), identity(PORTAL), Seed::from_u64(1), &Default::default(), now);
+    let driver = Driver::new(machine.expect("an empty store is a good one"), now);
+    let mut world = World { driver, key: String::new(), auths: Vec::new(), last: 0 };
+    world.furnish();
+    let mut feed = Feed::new(bytes);
+    for _ in 0..128 {
+        if feed.is_empty() || world.driver.stopped() {
+            break;
+        }
+        world.step(&mut feed);
+    }
+    if !world.driver.stopped() {
+        world.driver.settle();
+        let ledger = world.call(Surface::Admin, "GET", "/ledger", &[]);
+        if !world.driver.stopped() {
+            let ledger = serde_json::from_slice::<Value>(&ledger).expect("the ledger is JSON");
+            assert_eq!(ledger["balanced"], true, "{ledger}");
+        }
+    }
+}
+
+struct World {
+    driver: Driver<Portal>,
+    key: String,
+    /// What was authorized, by the ids the portal derives.
+    auths: Vec<AuthId>,
+    last: u8,
+}
+
+impl World {
+    /// A user with money, and a gateway.
+    fn furnish(&mut self) {
+        self.call(Surface::Admin, "POST", "/users", &json!({ "name": "ann" }).to_string().into_bytes());
+        let key = self.call(
+            Surface::Admin,
+            "POST",
+            "/keys",
+            &json!({ "user": "u000001" }).to_string().into_bytes(),
+        );
+        let key = serde_json::from_slice::<Value>(&key).unwrap_or_default();
+        self.key = key["api_key"].as_str().expect("a user has a key").into();
+        let money = json!({ "user": "u000001", "amount": "1", "reference": "first" });
+        self.call(Surface::Admin, "POST", "/deposits", money.to_string().as_bytes());
+        let gateway = json!({ "node_id": identity(GATEWAY).node_id(), "name": "gate" });
+        self.call(Surface::Admin, "POST", "/gateways", gateway.to_string().as_bytes());
+    }
+
+    /// The answer, which is the last thing the portal says before all is quiet.
+    fn call(&mut self, surface: Surface, method: &str, path: &str, body: &[u8]) -> Vec<u8> {
+        self.driver.last_heard.clear();
+        let stream = self.begin(surface, method, path, body);
+        self.driver.finish(stream);
+        self.driver.settle();
+        self.driver.last_heard.clone()
+    }
+
+    fn begin(&mut self, surface: Surface, method: &str, path: &str, body: &[u8]) -> StreamId {
+        let stream = self.driver.request(surface, RequestHead::new(method, path));
+        self.driver.bytes(stream, body);
+        stream
+    }
+
+    fn step(&mut self, feed: &mut Feed<'_>) {
+        let known = ["/v1/authorize", "/v1/usage", "/v1/claims", "/v1/descriptor", "/v1/health", "/"];
+        match feed.u8() % 12 {
+            // A stranger's bytes.
+            0 => {
+                let path = *feed.one(&known);
+                let stream =
+                    self.begin(Surface::Public, if feed.flag() { "POST" } else { "GET" }, path, feed.bytes());
+                self.driver.finish(stream);
+            }
+            // A stranger's payload, behind a signature that holds.
+            1 => {
+                let signer = *feed.one(&[GATEWAY, PROVIDER, 99]);
+                let kind = feed.u8() % 3;
+                let payload = feed.bytes();
+                match kind {
+                    0 => self.post_if::<AuthorizeRequest>(known[0], signer, payload),
+                    1 => self.post_if::<UsageReport>(known[1], signer, payload),
+                    _ => self.post_if::<Claim>(known[2], signer, payload),
+                }
+            }
+            2 | 3 => {
+                let asked = self.authorize(feed);
+                let id = AuthId::of(asked.fep_id, identity(GATEWAY).node_id(), asked.request_id);
+                self.auths.push(id);
+                self.post(known[0], GATEWAY, asked);
+            }
+            4 | 5 => {
+                let report = self.usage(feed);
+                self.post(known[1], GATEWAY, report);
+            }
+            6 | 7 => {
+                let claim = self.claim(feed);
+                self.post(known[2], *feed.one(&[PROVIDER, PROVIDER, GATEWAY]), claim);
+            }
+            8 => {
+                let path = *feed.one(&[
+                    "/users",
+                    "/keys",
+                    "/deposits",
+                    "/gateways",
+                    "/receipts?limit=3&skip=1",
+                    "/payouts?limit=9",
+                    "/ledger",
+                    "/receipts?limit=99999999999999999999",
+                ]);
+                let method = *feed.one(&["GET", "POST"]);
+                let stream = self.begin(Surface::Admin, method, path, feed.bytes());
+                self.driver.finish(stream);
+            }
+            9 => {
+                self.driver.pass(Span::from_secs(*feed.one(&[1, 60, 1_000, 4_000])));
+                if feed.u8() == 1 {
+                    self.driver.set_clock(Wall(feed.u64()));
+                }
+            }
+            10 => match self.driver.stream(feed.u8()) {
+                Some(stream) if feed.flag() => self.driver.reset(stream, ResetCode::Cancelled),
+                Some(stream) => self.driver.finish(stream),
+                None => {}
+            },
+            _ if feed.flag() => self.driver.settle(),
+            _ => drop(self.driver.complete(feed.u8() == 1)),
+        }
+    }
+
+    fn post_if<T: Object>(&mut self, path: &str, signer: u8, payload: &[u8]) {
+        if let Ok(content) = decode::<T>(payload) {
+            self.post(path, signer, content);
+        }
+    }
+
+    fn post<T: Object>(&mut self, path: &str, signer: u8, content: T) {
+        let body = object::seal(&identity(signer), network().id, content).bytes.0;
+        let stream = self.begin(Surface::Public, "POST", path, &body);
+        self.driver.finish(stream);
+    }
+
+    fn authorize(&mut self, feed: &mut Feed<'_>) -> AuthorizeRequest {
+        self.last = if feed.flag() { feed.u8() } else { self.last.wrapping_add(1) };
+        let money = |feed: &mut Feed<'_>| match feed.u8() {
+            255 => Micros(feed.u64() as i64),
+            small => Micros(i64::from(small) * 1_000),
+        };
+        let offer = Offer {
+            slug: "acme:box:toy".into(),
+            context_length: 4_096,
+            max_output: 1_024,
+            price: Price {
+                input_per_mtok: money(feed),
+                cached_per_mtok: money(feed),
+                output_per_mtok: money(feed),
+                per_request: money(feed),
+            },
+            payout: payout_to(),
+            valid_until_ms: u64::MAX,
+        };
+        let offer = object::seal(&identity(PROVIDER), network().id, offer).bytes;
+        AuthorizeRequest {
+            fep_id: identity(PORTAL).fep_id(),
+            request_id: RequestId([self.last; 16]),
+            issued_ms: self.driver.now.wall.0,
+            key: key_digest(&self.key),
+            input_bound: u32::from(feed.u16()),
+            max_output: u32::from(feed.u16() % 1_024),
+            ttl_s: 720,
+            offers: vec![offer; usize::from(feed.u8() % 5)],
+        }
+    }
+
+    fn usage(&self, feed: &mut Feed<'_>) -> UsageReport {
+        let (input, cached, output) = (feed.u16().into(), feed.u8().into(), feed.u16().into());
+        let counts = Counts { input, cached, output };
+        UsageReport {
+            fep_id: identity(PORTAL).fep_id(),
+            auth_id: self.auth(feed),
+            attempt: Some(feed.u8() % 4).filter(|attempt| *attempt < 3),
+            accepted: counts,
+            stated: counts,
+            complete: feed.flag(),
+            transcript: Hash([0; 32]),
+            ended_ms: self.driver.now.wall.0,
+        }
+    }
+
+    fn claim(&self, feed: &mut Feed<'_>) -> Claim {
+        let mut receipts: Vec<ReceiptId> = Vec::new();
+        for _ in 0..=feed.u8() % 4 {
+            receipts.push(ReceiptId::of(identity(PORTAL).fep_id(), self.auth(feed), feed.u8() % 2));
+        }
+        if feed.u8() != 1 {
+            receipts.sort();
+            receipts.dedup();
+        }
+        let leaves: Vec<[u8; 16]> = receipts.iter().map(|id| id.0).collect();
+        Claim {
+            claim_id: ClaimId([feed.u8() % 4; 16]),
+            fep_id: identity(PORTAL).fep_id(),
+            payout_to: payout_to(),
+            total: Micros(i64::from(feed.u16()) * 1_000),
+            receipts,
+            merkle_root: merkle::root(&leaves),
+            issued_ms: self.driver.now.wall.0,
+        }
+    }
+
+    fn auth(&self, feed: &mut Feed<'_>) -> AuthId {
+        let at = usize::from(feed.u8()) % self.auths.len().max(1);
+        self.auths.get(at).copied().unwrap_or(AuthId([7; 16]))
+    }
+}
+
+fn payout_to() -> PayoutTo {
+    PayoutTo { currency: "XTS".parse().expect("a currency"), address: "address".into() }
+}
