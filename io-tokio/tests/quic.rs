@@ -94,12 +94,37 @@ async fn each_end_learns_who_the_other_is_and_an_opened_stream_is_echoed() {
     let alice_runs = run(dialler(), greeting(alice_notes).saying(dial_bob(&addr))).await;
 
     let Seen::LinkUp(_, peer) = alice.next().await else { panic!("the link comes first") };
-    assert_eq!(peer, Peer::Mesh { node_id: id(BOB), dialled: true });
+    let Peer::Mesh { node_id, dialled: true, binding } = peer else { panic!("{peer:?}") };
+    assert_eq!(node_id, id(BOB));
     assert!(matches!(alice.next().await, Seen::Done(Completion::Dialled(Ok(_)))), "right after its link");
     assert_eq!(alice.body(StreamId(2)).await, b"hello");
 
     let Seen::LinkUp(_, peer) = bob.next().await else { panic!("the link comes first") };
-    assert_eq!(peer, Peer::Mesh { node_id: id(ALICE), dialled: false });
+    assert_eq!(
+        peer,
+        Peer::Mesh { node_id: id(ALICE), dialled: false, binding },
+        "and both know the connection"
+    );
+    stop([alice_runs, bob_runs]).await;
+}
+
+#[tokio::test]
+async fn two_connections_between_the_same_nodes_are_bound_to_different_secrets() {
+    let (bob_notes, mut bob) = witness();
+    let (io, addr) = listener();
+    let bob_runs = run(io, echoing(bob_notes)).await;
+    let target = Target::Mesh { addr, node_id: id(BOB) };
+    let twice = move |out: &mut Outbox| {
+        out.dial(target.clone());
+        out.dial(target);
+    };
+    let alice_runs = run(dialler(), Script::new(|_, _| {}).saying(twice)).await;
+
+    let mut next = async || match bob.next().await {
+        Seen::LinkUp(_, Peer::Mesh { binding, .. }) => binding,
+        other => panic!("{other:?}"),
+    };
+    assert_ne!(next().await, next().await);
     stop([alice_runs, bob_runs]).await;
 }
 

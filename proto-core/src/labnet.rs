@@ -30,7 +30,7 @@ use crate::time::{Now, Span, Wake};
 use crate::timers::Timers;
 use crate::wire::cbor;
 use crate::wire::envelope::{Frame, FrameReader, Kind, SignedFrame};
-use crate::wire::mesh::Hello;
+use crate::wire::mesh::{Features, Hello};
 
 pub(crate) enum Output {
     Admitted {
@@ -61,7 +61,11 @@ pub(crate) struct Labnet {
 struct Link {
     node_id: NodeId,
     dialled: bool,
+    /// The connection's: what a hello on it must hold.
+    binding: [u8; 32],
     admitted: bool,
+    /// What both ends can do beyond the version: what may be used.
+    features: Features,
     /// It wants to hear of gateways only.
     leaf: bool,
     /// We closed it: what still comes is not heard.
@@ -90,7 +94,14 @@ impl Labnet {
         }
     }
 
-    pub(crate) fn link_up(&mut self, cx: &mut Cx<'_>, link: LinkId, node_id: NodeId, dialled: bool) {
+    pub(crate) fn link_up(
+        &mut self,
+        cx: &mut Cx<'_>,
+        link: LinkId,
+        node_id: NodeId,
+        dialled: bool,
+        binding: [u8; 32],
+    ) {
         if node_id == cx.me.node_id {
             return cx.out.close(link, "a node does not talk to itself over the mesh");
         }
@@ -104,7 +115,9 @@ impl Labnet {
         let mut state = Link {
             node_id,
             dialled,
+            binding,
             admitted: false,
+            features: Features::default(),
             leaf: false,
             closed: false,
             control: None,
@@ -260,9 +273,9 @@ impl Labnet {
         self.admission.admits(node_id)
     }
 
-    /// Every link, for people: (node, admitted, dialled by us).
-    pub(crate) fn links(&self) -> impl Iterator<Item = (NodeId, bool, bool)> + '_ {
-        self.links.values().map(|state| (state.node_id, state.admitted, state.dialled))
+    /// Every link, for people: (node, admitted, dialled by us, what both ends can do).
+    pub(crate) fn links(&self) -> impl Iterator<Item = (NodeId, bool, bool, Features)> + '_ {
+        self.links.values().map(|state| (state.node_id, state.admitted, state.dialled, state.features))
     }
 
     pub(crate) fn node_of(&self, link: LinkId) -> Option<NodeId> {
@@ -327,8 +340,12 @@ impl Link {
         match kind {
             Some(Kind::Hello) => {
                 let hello: Hello = cbor::decode(payload).map_err(|_| "a malformed hello")?;
+                if hello.binding != self.binding {
+                    return Err("a hello of another connection");
+                }
                 if !self.admitted {
                     (self.admitted, self.leaf) = (true, hello.leaf);
+                    self.features = Features::OURS.common(hello.features);
                     if !self.dialled {
                         self.say_hello(cx, we_are_leaf);
                     }
@@ -348,7 +365,7 @@ impl Link {
 
     fn say_hello(&mut self, cx: &mut Cx<'_>, leaf: bool) {
         let software = concat!("labman ", env!("CARGO_PKG_VERSION")).to_string();
-        let hello = Hello { features: 0, software, leaf };
+        let hello = Hello { features: Features::OURS, software, leaf, binding: self.binding };
         let payload = cbor::encode(&hello);
         self.seq_out += 1;
         let frame =

@@ -39,11 +39,21 @@ pub struct StreamId(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OpId(pub u64);
 
+/// Under what label a connection's TLS exporter (RFC 8446, section 7.5) gives its binding; the context is empty.
+pub const BINDING_LABEL: &[u8] = b"EXPORTER-labman-mesh-1";
+
 /// Who is at the other end of a link, as far as the transport knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Peer {
-    /// A mesh connection. TLS has proven that the peer holds `node_id`'s key. `dialled`: by us.
-    Mesh { node_id: NodeId, dialled: bool },
+    /// A mesh connection. TLS has proven that the peer holds `node_id`'s key.
+    Mesh {
+        node_id: NodeId,
+        /// By us.
+        dialled: bool,
+        /// What only the two ends of this connection know, and no other connection has: 32 bytes of its TLS exporter,
+        /// under [`BINDING_LABEL`]. Equal at both ends.
+        binding: [u8; 32],
+    },
     /// At a node: a Portman's socket came in, with this token and (if a browser made it) this Origin. Unproven: the node
     /// checks. It carries one stream, which the Portman opens.
     Portman { token: String, origin: Option<String> },

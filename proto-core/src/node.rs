@@ -69,6 +69,7 @@ struct Early {
     link: LinkId,
     node_id: NodeId,
     dialled: bool,
+    binding: [u8; 32],
     control: Option<StreamId>,
     bytes: Vec<u8>,
 }
@@ -167,8 +168,8 @@ impl Node {
         };
         self.gossip.announce_peer(&cx!(self, now, Labnet), record);
         self.capability_changed(now);
-        for Early { link, node_id, dialled, control, bytes } in core::mem::take(&mut self.early) {
-            self.labnet.link_up(&mut cx!(self, now, Labnet), link, node_id, dialled);
+        for Early { link, node_id, dialled, binding, control, bytes } in core::mem::take(&mut self.early) {
+            self.labnet.link_up(&mut cx!(self, now, Labnet), link, node_id, dialled, binding);
             if let Some(stream) = control {
                 self.opened(now, stream, link);
                 self.bytes(now, stream, &bytes);
@@ -292,11 +293,11 @@ impl Node {
             Peer::Mesh { .. } if self.being_born.is_some() && self.early.len() >= LINKS => {
                 self.out.close(link, "too many links");
             }
-            Peer::Mesh { node_id, dialled } if self.being_born.is_some() => {
-                self.early.push(Early { link, node_id, dialled, control: None, bytes: Vec::new() });
+            Peer::Mesh { node_id, dialled, binding } if self.being_born.is_some() => {
+                self.early.push(Early { link, node_id, dialled, binding, control: None, bytes: Vec::new() });
             }
-            Peer::Mesh { node_id, dialled } => {
-                self.labnet.link_up(&mut cx!(self, now, Labnet), link, node_id, dialled);
+            Peer::Mesh { node_id, dialled, binding } => {
+                self.labnet.link_up(&mut cx!(self, now, Labnet), link, node_id, dialled, binding);
             }
             Peer::Portman { token, origin } => match &mut self.provider {
                 Some(provider) => {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use labman_proto_core::identity::NodeId;
-use labman_proto_core::machine::{Completion, DownReason, LinkId, OpId, Peer};
+use labman_proto_core::machine::{BINDING_LABEL, Completion, DownReason, LinkId, OpId, Peer};
 use quinn::{Connection, ConnectionError, Incoming, VarInt};
 use rustls::pki_types::CertificateDer;
 use tokio::net::lookup_host;
@@ -42,10 +42,10 @@ async fn take_in(incoming: Incoming, port: Port) {
         Err(error) => Err(error),
     };
     match connected.map_err(|error| error.to_string()).and_then(proven) {
-        Ok((connection, node_id)) => {
+        Ok(Proven { connection, node_id, binding }) => {
             let link = port.next_link();
             let (commands, orders) = mpsc::unbounded_channel();
-            let peer = Peer::Mesh { node_id, dialled: false };
+            let peer = Peer::Mesh { node_id, dialled: false, binding };
             port.send(Happening::LinkUp { link, peer, commands }).await;
             serve(connection, link, orders, port).await;
         }
@@ -56,10 +56,10 @@ async fn take_in(incoming: Incoming, port: Port) {
 /// Dials, reports how that ended, and serves the link.
 pub(crate) async fn dial(mesh: Arc<Mesh>, port: Port, op: OpId, addr: String, node_id: NodeId) {
     match connect(&mesh, &addr, node_id).await {
-        Ok(connection) => {
+        Ok(Proven { connection, binding, .. }) => {
             let link = port.next_link();
             let (commands, orders) = mpsc::unbounded_channel();
-            let peer = Peer::Mesh { node_id, dialled: true };
+            let peer = Peer::Mesh { node_id, dialled: true, binding };
             port.send(Happening::Dialled { op, link, peer, commands }).await;
             serve(connection, link, orders, port).await;
         }
@@ -67,15 +67,15 @@ pub(crate) async fn dial(mesh: Arc<Mesh>, port: Port, op: OpId, addr: String, no
     }
 }
 
-async fn connect(mesh: &Mesh, addr: &str, node_id: NodeId) -> Result<Connection, String> {
+async fn connect(mesh: &Mesh, addr: &str, node_id: NodeId) -> Result<Proven, String> {
     let found = lookup_host(addr).await.map_err(|error| format!("{addr}: {error}"))?;
     let mut last = format!("{addr}: the name has no address");
     for address in found.take(ADDRESSES) {
         let connecting = mesh.connect(address, node_id).map_err(|what| format!("{address}: {what}"))?;
         last = match timeout(CONNECT_WITHIN, connecting).await {
             Ok(Ok(connection)) => match proven(connection)? {
-                (connection, proven_id) if proven_id == node_id => return Ok(connection),
-                (_, other) => format!("{address}: the node there is {other}, not {node_id}"),
+                proven if proven.node_id == node_id => return Ok(proven),
+                other => format!("{address}: the node there is {}, not {node_id}", other.node_id),
             },
             Ok(Err(error)) => format!("{address}: {error}"),
             Err(_) => format!("{address}: no answer within {} s", CONNECT_WITHIN.as_secs()),
@@ -84,13 +84,23 @@ async fn connect(mesh: &Mesh, addr: &str, node_id: NodeId) -> Result<Connection,
     Err(last)
 }
 
-/// The connection with the identity that TLS has proven.
-fn proven(connection: Connection) -> Result<(Connection, NodeId), String> {
+/// A connection with what TLS says of it: who is at the other end, and the secret that only this connection has.
+struct Proven {
+    connection: Connection,
+    node_id: NodeId,
+    binding: [u8; 32],
+}
+
+fn proven(connection: Connection) -> Result<Proven, String> {
     let identity = connection.peer_identity().ok_or("no TLS identity")?;
     let chain = identity.downcast::<Vec<CertificateDer<'static>>>().map_err(|_| "an unknown TLS identity")?;
     let key = chain.first().ok_or("an empty TLS identity")?;
     let node_id = rpk::node_id(key).map_err(|error| error.to_string())?;
-    Ok((connection, node_id))
+    let mut binding = [0; 32];
+    connection
+        .export_keying_material(&mut binding, BINDING_LABEL, b"")
+        .map_err(|_| "TLS exports no keying material")?;
+    Ok(Proven { connection, node_id, binding })
 }
 
 async fn serve(

@@ -28,7 +28,11 @@ fn heads() -> impl Strategy<Value = RequestHead> {
 
 fn peers() -> impl Strategy<Value = Peer> {
     prop_oneof![
-        any::<([u8; 32], bool)>().prop_map(|(id, dialled)| Peer::Mesh { node_id: NodeId(id), dialled }),
+        any::<([u8; 32], bool, [u8; 32])>().prop_map(|(id, dialled, binding)| Peer::Mesh {
+            node_id: NodeId(id),
+            dialled,
+            binding
+        }),
         any::<(String, Option<String>)>().prop_map(|(token, origin)| Peer::Portman { token, origin }),
         Just(Peer::Labman),
     ]

@@ -130,8 +130,8 @@ impl Admin {
     }
 
     fn status(&self, cx: &Cx<'_>, status: &Status<'_>) -> Value {
-        let links = status.labnet.links().map(|(node_id, admitted, dialled)| {
-            json!({ "node_id": node_id, "admitted": admitted, "dialled": dialled })
+        let links = status.labnet.links().map(|(node_id, admitted, dialled, features)| {
+            json!({ "node_id": node_id, "admitted": admitted, "dialled": dialled, "features": features })
         });
         let peers =
             status.view.peers().map(|(node_id, record)| json!({ "node_id": node_id, "record": record }));

@@ -23,15 +23,33 @@ use crate::wire::ids::{Hash, ReceiptId, RequestId};
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct Hello {
-    /// Bits of what this node can do beyond the version. None is defined yet; unknown bits are ignored.
+    /// What this node can do beyond the version.
     #[n(0)]
-    pub features: u64,
+    pub features: Features,
     /// Name and version of the software, for people.
     #[n(1)]
     pub software: String,
     /// A leaf wants to hear of gateways only, and passes on nothing else.
     #[n(2)]
     pub leaf: bool,
+    /// The connection's own ([`Peer::Mesh`](crate::machine::Peer::Mesh)), so that a hello is worth nothing on another.
+    #[cbor(n(3), with = "minicbor::bytes")]
+    pub binding: [u8; 32],
+}
+
+/// What a node can do beyond the version, a bit each. On a link only what both ends have may be used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode, Serialize)]
+#[cbor(transparent)]
+pub struct Features(#[n(0)] pub u64);
+
+impl Features {
+    /// Of this version. None is defined yet.
+    pub const OURS: Self = Self(0);
+
+    /// Bits that one end does not know are not in it.
+    pub const fn common(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
 }
 
 /// GossipPeers: who a node is and where it can be reached. Signed, broadcast, last writer wins.
@@ -284,5 +302,16 @@ impl Transcript {
 
     pub fn hash(&self) -> Hash {
         Hash(*self.hasher.finalize().as_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_both_ends_can_do_is_common_to_them() {
+        assert_eq!(Features(0b0110).common(Features(0b1100)), Features(0b0100));
+        assert_eq!(Features::OURS.common(Features(u64::MAX)), Features::OURS);
     }
 }

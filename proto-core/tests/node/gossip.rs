@@ -166,8 +166,8 @@ fn who_compares_all_the_time_is_heard_now_and_then() {
 /// A neighbour that is a provider and nothing else.
 fn leaf(rig: &mut Rig, number: u8) -> Peer {
     let mut peer = Peer::connected(rig, number);
-    let hello = cbor::encode(&Hello { features: 0, software: "hand".into(), leaf: true });
-    peer.say(rig, peer.control, Kind::Hello, &hello);
+    let hello = Hello { leaf: true, ..peer.hello() };
+    peer.say(rig, peer.control, Kind::Hello, &cbor::encode(&hello));
     peer.hears(rig);
     peer
 }

@@ -8,7 +8,7 @@ use labman_proto_core::time::Wall;
 use labman_proto_core::wire::cbor::{self, Blob};
 use labman_proto_core::wire::envelope::{Frame, FrameReader, Header, Kind, SignedFrame, light};
 use labman_proto_core::wire::mesh::{
-    Announce, CapabilityRecord, Chunk, Digest, Hello, Hosted, ProxyEnd, ProxyRequest, ReceiptAck,
+    Announce, CapabilityRecord, Chunk, Digest, Features, Hello, Hosted, ProxyEnd, ProxyRequest, ReceiptAck,
     ReceiptDelivery, Refusal, Transcript, Want,
 };
 use labman_proto_core::wire::object;
@@ -21,6 +21,8 @@ pub(crate) struct Peer {
     pub(crate) number: u8,
     pub(crate) link: LinkId,
     pub(crate) control: StreamId,
+    /// Of the connection.
+    pub(crate) binding: [u8; 32],
     seq: u64,
 }
 
@@ -43,10 +45,6 @@ pub(crate) fn sign(number: u8, header: Header, payload: &[u8]) -> Vec<u8> {
     let mut bytes = SignedFrame::sign(&identity(number), honest, payload).bytes().to_vec();
     bytes[4 + 11..4 + 43].copy_from_slice(&header.sender.0);
     bytes
-}
-
-pub(crate) fn hello() -> Vec<u8> {
-    cbor::encode(&Hello { features: 0, software: "hand".into(), leaf: false })
 }
 
 /// The frames in these bytes, which must be whole.
@@ -98,23 +96,35 @@ pub(crate) fn counts(input: u32, output: u32) -> Counts {
 impl Peer {
     /// Connected, nothing said.
     pub(crate) fn connected(rig: &mut Rig, number: u8) -> Self {
-        let link = rig.link_up(Who::Mesh { node_id: node(number), dialled: false });
-        let control = rig.open(link);
-        Self { number, link, control, seq: 0 }
+        Self::on(rig, number, false)
     }
 
     /// The node has called it; nothing said.
     pub(crate) fn called(rig: &mut Rig, number: u8) -> Self {
-        let link = rig.link_up(Who::Mesh { node_id: node(number), dialled: true });
+        Self::on(rig, number, true)
+    }
+
+    fn on(rig: &mut Rig, number: u8, dialled: bool) -> Self {
+        let binding = rig.new_binding();
+        let link = rig.link_up(Who::Mesh { node_id: node(number), dialled, binding });
         let control = rig.open(link);
-        Self { number, link, control, seq: 0 }
+        Self { number, link, control, binding, seq: 0 }
+    }
+
+    pub(crate) fn hello(&self) -> Hello {
+        let (features, binding) = (Features::OURS, self.binding);
+        Hello { features, software: "hand".into(), leaf: false, binding }
     }
 
     pub(crate) fn admitted(rig: &mut Rig, number: u8) -> Self {
         let mut peer = Self::connected(rig, number);
-        peer.say(rig, peer.control, Kind::Hello, &hello());
+        peer.greet(rig);
         assert!(rig.is_up(peer.link));
         peer
+    }
+
+    pub(crate) fn greet(&mut self, rig: &mut Rig) {
+        self.say(rig, self.control, Kind::Hello, &cbor::encode(&self.hello()));
     }
 
     /// Admitted, and serving a model under that name.

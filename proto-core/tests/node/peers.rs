@@ -1,11 +1,13 @@
 //! A wrong peer loses its link or its stream, and nobody else notices.
 
 use labman_proto_core::limits::{BODY_FRAME, HELLO_WITHIN};
-use labman_proto_core::machine::{Peer as Who, ResetCode};
+use labman_proto_core::machine::ResetCode;
 use labman_proto_core::node::config;
+use labman_proto_core::wire::cbor;
 use labman_proto_core::wire::envelope::{Header, Kind, light};
+use labman_proto_core::wire::mesh::{Features, Hello};
 
-use super::peer::{Peer, header, hello, sign};
+use super::peer::{Peer, frames, header, sign};
 use super::rig::{NODE, OTHER, PEER, Rig, STRANGER, both_config, config, gateway_config, net, node};
 
 /// The frame closes its sender's link, and an honest peer's link stays as it was.
@@ -58,6 +60,54 @@ fn a_wrong_frame_on_the_control_stream_closes_its_link_and_no_other() {
     is_cut_off("another version", true, |_| vec![0, 0, 1, 0, 9, 0, 1]);
     is_cut_off("a message before hello", false, |peer| peer.frame(Kind::ReceiptDelivery, b"\xa0"));
     is_cut_off("a malformed hello", false, |peer| peer.frame(Kind::Hello, b"\xa1\x00"));
+    for admitted in [false, true] {
+        is_cut_off("a hello of another connection", admitted, |peer| {
+            let hello = Hello { binding: [0; 32], ..peer.hello() };
+            peer.frame(Kind::Hello, &cbor::encode(&hello))
+        });
+    }
+}
+
+#[test]
+fn a_hello_captured_on_one_link_is_refused_on_another() {
+    let mut rig = Rig::gateway();
+    let mut first = Peer::connected(&mut rig, PEER);
+    let captured = first.frame(Kind::Hello, &cbor::encode(&first.hello()));
+    rig.deliver(first.control, &captured);
+    assert!(rig.is_up(first.link));
+
+    // The same two nodes, and a frame that was never heard on this link.
+    let second = Peer::connected(&mut rig, PEER);
+    rig.deliver(second.control, &captured);
+    assert_eq!(rig.closed, [(second.link, "a hello of another connection")]);
+    assert_eq!(second.hears(&mut rig), [], "no hello in return");
+    assert!(rig.is_up(first.link));
+}
+
+#[test]
+fn our_hello_is_bound_to_its_link_whoever_dialled() {
+    let mut rig = Rig::gateway();
+    for dialled in [false, true] {
+        let peer = match dialled {
+            false => Peer::admitted(&mut rig, PEER),
+            true => Peer::called(&mut rig, OTHER),
+        };
+        let control = if dialled { rig.opened.last().expect("a control stream").0 } else { peer.control };
+        let (kind, payload) = frames(&rig.hear(control)).remove(0);
+        assert_eq!(kind, Kind::Hello);
+        let hello: Hello = cbor::decode(&payload).unwrap();
+        assert_eq!((hello.binding, hello.features), (peer.binding, Features::OURS));
+    }
+}
+
+#[test]
+fn features_that_only_one_end_knows_are_not_used() {
+    let mut rig = Rig::gateway();
+    let mut peer = Peer::connected(&mut rig, PEER);
+    let hello = Hello { features: Features(u64::MAX), ..peer.hello() };
+    peer.say(&mut rig, peer.control, Kind::Hello, &cbor::encode(&hello));
+    assert!(rig.is_up(peer.link));
+    assert_eq!(rig.admin("/status")["links"][0]["features"], Features::OURS.0);
 }
 
 #[test]
@@ -82,7 +132,7 @@ fn what_a_later_version_says_is_passed_over() {
     let mut peer = Peer::admitted(&mut rig, PEER);
     let unknown = Header { kind: 99, ..header(PEER, Kind::Hello, peer.next_seq()) };
     rig.deliver(peer.control, &sign(PEER, unknown, b"\xa0"));
-    peer.say(&mut rig, peer.control, Kind::Hello, &hello());
+    peer.greet(&mut rig);
     assert!(rig.is_up(peer.link));
     assert_eq!(rig.admin("/status")["links"].as_array().unwrap().len(), 1);
 }
@@ -93,7 +143,7 @@ fn nothing_more_is_heard_on_a_link_that_was_closed() {
     rig.closes_late = true;
     let mut peer = Peer::connected(&mut rig, PEER);
     let wrong = light(Kind::Chunk, b"\xa0");
-    let late = peer.frame(Kind::Hello, &hello());
+    let late = peer.frame(Kind::Hello, &cbor::encode(&peer.hello()));
     rig.deliver(peer.control, &[wrong, late].concat());
     rig.deliver(peer.control, &[0; 8]);
     assert_eq!(rig.closed.len(), 1, "{:?}", rig.closed);
@@ -108,7 +158,7 @@ fn a_job_stream_before_admission_is_refused_and_the_link_stays() {
     let mut peer = Peer::connected(&mut rig, PEER);
     let stream = rig.open(peer.link);
     assert_eq!(rig.reset_of(stream), Some(ResetCode::Refused));
-    peer.say(&mut rig, peer.control, Kind::Hello, &hello());
+    peer.greet(&mut rig);
     let stream = rig.open(peer.link);
     assert_eq!(rig.reset_of(stream), None);
 }
@@ -133,7 +183,7 @@ fn whoever_is_denied_or_not_trusted_or_oneself_is_closed_at_once() {
         (config(), NODE, false),
     ] {
         let mut rig = Rig::new(config);
-        let link = rig.link_up(Who::Mesh { node_id: node(number), dialled: false });
+        let link = Peer::connected(&mut rig, number).link;
         assert_eq!(rig.is_up(link), admitted);
     }
 }
@@ -153,7 +203,7 @@ fn who_comes_before_the_first_write_is_done_is_heard_after_it() {
     for config in [gateway_config(), both_config()] {
         let mut rig = Rig::unborn(config);
         let mut peer = Peer::connected(&mut rig, PEER);
-        peer.say(&mut rig, peer.control, Kind::Hello, &hello());
+        peer.greet(&mut rig);
         assert_eq!(rig.reset_of(peer.control), None);
         assert_eq!(peer.hears(&mut rig), [], "nothing is said before it is durable");
         let more = rig.open(peer.link);
@@ -168,7 +218,7 @@ fn who_comes_before_the_first_write_is_done_is_heard_after_it() {
 fn who_comes_and_goes_before_the_first_write_leaves_nothing() {
     let mut rig = Rig::unborn(both_config());
     let mut peer = Peer::connected(&mut rig, PEER);
-    peer.say(&mut rig, peer.control, Kind::Hello, &hello());
+    peer.greet(&mut rig);
     rig.link_down(peer.link);
     rig.release_store();
     assert_eq!(rig.admin("/status")["links"].as_array().unwrap().len(), 0);
@@ -187,7 +237,7 @@ fn a_peer_that_takes_our_call_and_then_closes_is_called_ever_more_rarely() {
                 let mut peer = Peer::called(&mut rig, STRANGER);
                 rig.dialled(op, Ok(peer.link));
                 if polite {
-                    peer.say(&mut rig, peer.control, Kind::Hello, &hello());
+                    peer.greet(&mut rig);
                 }
                 rig.link_down(peer.link);
             }

@@ -241,6 +241,11 @@ impl Rig {
 
     // Links and streams.
 
+    /// No two connections have the same.
+    pub(crate) fn new_binding(&mut self) -> [u8; 32] {
+        *blake3::hash(&self.next_id().to_be_bytes()).as_bytes()
+    }
+
     pub(crate) fn link_up(&mut self, peer: Peer) -> LinkId {
         let link = LinkId(self.next_id());
         self.links.insert(link, ());

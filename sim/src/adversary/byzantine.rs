@@ -251,7 +251,7 @@ impl Machine for Byzantine {
         self.hand.now = now;
         match input {
             Input::LinkUp { link, peer } => {
-                if let Peer::Mesh { node_id, dialled } = peer {
+                if let Peer::Mesh { node_id, dialled, .. } = peer {
                     self.hand.links.insert(link, (node_id, dialled));
                 }
                 self.daemon.handle(now, Input::LinkUp { link, peer });

@@ -17,10 +17,18 @@ use super::Intruder;
 pub(super) trait Plan: Send {
     /// Comes whenever its pause is over, while the adversary is at it. Gives the next pause.
     fn acts(&mut self, desk: &mut Desk) -> Span;
-    /// A link came up; `node` is who is there, if it is on the mesh.
-    fn linked(&mut self, desk: &mut Desk, link: LinkId, node: Option<NodeId>) {
-        let _ = (desk, link, node);
+    /// A link came up; `there` is who is at its other end, if it is on the mesh.
+    fn linked(&mut self, desk: &mut Desk, link: LinkId, there: Option<There>) {
+        let _ = (desk, link, there);
     }
+}
+
+/// The other end of a mesh link.
+#[derive(Clone, Copy)]
+pub(super) struct There {
+    pub(super) node_id: NodeId,
+    /// The connection's own: a hello that is to be believed holds it.
+    pub(super) binding: [u8; 32],
 }
 
 /// Whom it is after, and who it is.
@@ -41,7 +49,7 @@ pub(super) struct Desk {
     pub(super) now: Now,
     deeds: u64,
     out: VecDeque<Output>,
-    links: BTreeMap<LinkId, Option<NodeId>>,
+    links: BTreeMap<LinkId, Option<There>>,
     /// Open streams, with whether our direction has ended and whether theirs has.
     streams: BTreeMap<StreamId, (bool, bool)>,
     dialling: u64,
@@ -67,8 +75,8 @@ impl Desk {
         self.links.len() + self.dialling as usize
     }
 
-    pub(super) fn open_links(&self) -> Vec<(LinkId, Option<NodeId>)> {
-        self.links.iter().map(|(link, node)| (*link, *node)).collect()
+    fn open_links(&self) -> Vec<LinkId> {
+        self.links.keys().copied().collect()
     }
 
     pub(super) fn streams(&self) -> Vec<StreamId> {
@@ -194,7 +202,7 @@ impl Loner {
             return self.act();
         }
         self.desk.streams.keys().copied().collect::<Vec<_>>().into_iter().for_each(|s| self.desk.reset(s));
-        self.desk.open_links().into_iter().for_each(|(link, _)| self.desk.close(link));
+        self.desk.open_links().into_iter().for_each(|link| self.desk.close(link));
     }
 
     fn act(&mut self) {
@@ -209,13 +217,13 @@ impl Machine for Loner {
         let desk = &mut self.desk;
         match input {
             Input::LinkUp { link, peer } => {
-                let node = match peer {
-                    Peer::Mesh { node_id, .. } => Some(node_id),
+                let there = match peer {
+                    Peer::Mesh { node_id, binding, .. } => Some(There { node_id, binding }),
                     Peer::Labman | Peer::Portman { .. } => None,
                 };
-                desk.links.insert(link, node);
+                desk.links.insert(link, there);
                 match self.next {
-                    Some(_) => self.plan.linked(desk, link, node),
+                    Some(_) => self.plan.linked(desk, link, there),
                     None => desk.close(link),
                 }
             }

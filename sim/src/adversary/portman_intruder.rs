@@ -4,11 +4,10 @@
 //! What must hold: without the token nothing that it says is heard, and its socket is closed; the real Portman's socket,
 //! models and jobs stay as they are.
 
-use labman_proto_core::identity::NodeId;
 use labman_proto_core::machine::LinkId;
 use labman_proto_core::time::Span;
 
-use super::desk::{Desk, Plan};
+use super::desk::{Desk, Plan, There};
 
 const LINKS: usize = 8;
 
@@ -29,8 +28,8 @@ impl Plan for PortmanIntruder {
         Span::from_millis(200 + desk.draws.below(800))
     }
 
-    fn linked(&mut self, desk: &mut Desk, link: LinkId, node: Option<NodeId>) {
-        if node.is_some() {
+    fn linked(&mut self, desk: &mut Desk, link: LinkId, there: Option<There>) {
+        if there.is_some() {
             return;
         }
         desk.fired();

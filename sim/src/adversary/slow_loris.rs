@@ -5,15 +5,14 @@
 //! of a body is what came of it; others are served as before.
 
 use labman_proto_core::http::RequestHead;
-use labman_proto_core::identity::NodeId;
 use labman_proto_core::machine::{LinkId, StreamId};
 use labman_proto_core::time::Span;
 use labman_proto_core::wire::cbor;
 use labman_proto_core::wire::envelope::{Header, Kind};
-use labman_proto_core::wire::mesh::Hello;
+use labman_proto_core::wire::mesh::{Features, Hello};
 
 use super::craft;
-use super::desk::{Desk, Plan};
+use super::desk::{Desk, Plan, There};
 
 /// Requests held open, and links: what drivers let one address have.
 const REQUESTS: usize = 32;
@@ -58,21 +57,21 @@ impl Plan for SlowLoris {
         Span::from_millis(250 + desk.draws.below(750))
     }
 
-    fn linked(&mut self, desk: &mut Desk, link: LinkId, node: Option<NodeId>) {
+    fn linked(&mut self, desk: &mut Desk, link: LinkId, there: Option<There>) {
         // Half of them are silent.
-        let Some(node) = node.filter(|_| desk.once_in(2)) else { return };
-        let hello = cbor::encode(&Hello { features: 0, software: "loris".into(), leaf: false });
+        let Some(There { node_id, binding }) = there.filter(|_| desk.once_in(2)) else { return };
+        let hello = Hello { features: Features::OURS, software: "loris".into(), leaf: false, binding };
         let header = Header {
             kind: Kind::Hello as u16,
             net_id: desk.aim.network.id,
             sender: desk.aim.identity.node_id(),
-            dest: Some(node),
+            dest: Some(node_id),
             incarnation: 1,
             seq: 1,
             issued: desk.now.wall,
             ttl_s: 0,
         };
-        let frame = craft::signed(&desk.aim.identity, header, &hello);
+        let frame = craft::signed(&desk.aim.identity, header, &cbor::encode(&hello));
         let control = desk.open(link);
         self.hellos.push((control, frame));
     }

@@ -9,10 +9,10 @@ use labman_proto_core::machine::{LinkId, StreamId};
 use labman_proto_core::time::Span;
 use labman_proto_core::wire::cbor;
 use labman_proto_core::wire::envelope::{Header, Kind};
-use labman_proto_core::wire::mesh::{Hello, PeerRecord};
+use labman_proto_core::wire::mesh::{Features, Hello, PeerRecord};
 
 use super::craft;
-use super::desk::{Desk, Plan};
+use super::desk::{Desk, Plan, There};
 
 /// Records of made-up origins that one stranger tells in its life. All but leaves pass them on.
 const RECORDS: u32 = 60;
@@ -51,12 +51,12 @@ impl Plan for StrangerFlood {
         Span::from_millis(100 + desk.draws.below(900))
     }
 
-    fn linked(&mut self, desk: &mut Desk, link: LinkId, node: Option<NodeId>) {
-        let Some(node) = node else { return };
-        let hello =
-            cbor::encode(&Hello { features: u64::MAX, software: "\u{202e}stranger".repeat(50), leaf: false });
+    fn linked(&mut self, desk: &mut Desk, link: LinkId, there: Option<There>) {
+        let Some(There { node_id, binding }) = there else { return };
+        let (features, software) = (Features(u64::MAX), "\u{202e}stranger".repeat(50));
+        let hello = cbor::encode(&Hello { features, software, leaf: false, binding });
         let me = desk.aim.identity.node_id();
-        let header = Header { seq: 1, dest: Some(node), ..header(desk, Kind::Hello as u16, me) };
+        let header = Header { seq: 1, dest: Some(node_id), ..header(desk, Kind::Hello as u16, me) };
         let frame = craft::signed(&desk.aim.identity, header, &hello);
         let control = desk.open(link);
         desk.send(control, frame);

@@ -18,6 +18,13 @@ pub const DIAL_TIMEOUT: Span = Span::from_secs(5);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LinkKey(pub u64);
 
+impl LinkKey {
+    /// What both ends of a mesh connection know of it, in place of its TLS exporter.
+    pub fn binding(self) -> [u8; 32] {
+        blake3::derive_key("labman sim 1 link binding", &self.0.to_le_bytes())
+    }
+}
+
 impl Key for LinkKey {
     fn number(self) -> u64 {
         self.0

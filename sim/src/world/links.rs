@@ -32,6 +32,7 @@ impl<M: Machine> World<M> {
             self.marks.note("a dial met a NAT");
             return self.fail_dial(host, op, DIAL_TIMEOUT, "its NAT lets nobody in");
         }
+        let key = LinkKey(self.next_key());
         let (here, at_other) = match target {
             Target::Mesh { node_id, .. } => {
                 let (Some(own), Some(other)) = (self.hosts[host.0].node_id, self.hosts[there.0].node_id)
@@ -41,21 +42,25 @@ impl<M: Machine> World<M> {
                 if node_id != other {
                     return self.fail_dial(host, op, both_ways, "the other end is another node");
                 }
-                (Peer::Mesh { node_id: other, dialled: true }, Peer::Mesh { node_id: own, dialled: false })
+                let binding = key.binding();
+                (
+                    Peer::Mesh { node_id: other, dialled: true, binding },
+                    Peer::Mesh { node_id: own, dialled: false, binding },
+                )
             }
             Target::Labman { token, .. } => (Peer::Labman, Peer::Portman { token, origin: None }),
         };
-        self.connect(op, route, (host, here, both_ways), (there, at_other, way));
+        self.connect(key, op, route, (host, here, both_ways), (there, at_other, way));
     }
 
     fn connect(
         &mut self,
+        key: LinkKey,
         op: OpId,
         route: Route,
         dialler: (HostId, Peer, Span),
         listener: (HostId, Peer, Span),
     ) {
-        let key = LinkKey(self.next_key());
         let mut end = |side: Side, (host, peer, after): (HostId, Peer, Span)| {
             let at = self.engine.now() + after;
             let id = self.hosts[host.0].next_link();
