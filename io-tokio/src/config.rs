@@ -41,13 +41,25 @@ pub struct MeshConfig {
     pub listen: Option<UdpSocket>,
     /// Streams that one peer may have open towards us. Further ones wait at the peer.
     pub bidi_streams: u32,
+    /// Bytes that one peer may make us hold: received and not read, sent and not acknowledged.
+    pub receive_window: u32,
+    pub send_window: u32,
+    /// Handshakes from loopback, private and link-local addresses are bounded all together only.
+    pub exempt_private: bool,
 }
 
 impl MeshConfig {
     pub const BIDI_STREAMS: u32 = 128;
 
     pub fn new(secret: Zeroizing<[u8; 32]>, listen: Option<UdpSocket>) -> Self {
-        Self { secret, listen, bidi_streams: Self::BIDI_STREAMS }
+        Self {
+            secret,
+            listen,
+            bidi_streams: Self::BIDI_STREAMS,
+            receive_window: 4 * 1024 * 1024,
+            send_window: 1024 * 1024,
+            exempt_private: true,
+        }
     }
 }
 

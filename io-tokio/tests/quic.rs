@@ -94,17 +94,18 @@ async fn each_end_learns_who_the_other_is_and_an_opened_stream_is_echoed() {
     let alice_runs = run(dialler(), greeting(alice_notes).saying(dial_bob(&addr))).await;
 
     let Seen::LinkUp(_, peer) = alice.next().await else { panic!("the link comes first") };
-    let Peer::Mesh { node_id, dialled: true, binding } = peer else { panic!("{peer:?}") };
+    let Peer::Mesh { node_id, dialled: true, binding, addr: there } = peer else { panic!("{peer:?}") };
     assert_eq!(node_id, id(BOB));
+    assert_eq!(there.map(|there| there.to_string()), Some(addr), "it knows where the other is");
     assert!(matches!(alice.next().await, Seen::Done(Completion::Dialled(Ok(_)))), "right after its link");
     assert_eq!(alice.body(StreamId(2)).await, b"hello");
 
     let Seen::LinkUp(_, peer) = bob.next().await else { panic!("the link comes first") };
-    assert_eq!(
-        peer,
-        Peer::Mesh { node_id: id(ALICE), dialled: false, binding },
-        "and both know the connection"
-    );
+    let Peer::Mesh { node_id, dialled: false, binding: same, addr: Some(here) } = peer else {
+        panic!("{peer:?}")
+    };
+    assert_eq!((node_id, same), (id(ALICE), binding), "and both know the connection");
+    assert!(here.ip().is_loopback());
     stop([alice_runs, bob_runs]).await;
 }
 

@@ -190,3 +190,14 @@ fn a_file_that_is_not_there_says_how_to_get_one() {
         "{told}"
     );
 }
+
+#[test]
+fn memory_that_is_no_amount_or_too_little_is_told_with_what_to_write() {
+    let mesh = |line: &str| Mistake::in_example("gateway", "# memory", line);
+    mesh("memory = 256").is_told("mesh.memory", &["256 MiB", "in quotes"]);
+    mesh("memory = \"much\"").is_told("mesh.memory", &["a number and a unit", "256 MiB"]);
+    mesh("memory = \"64 MiB\"").is_told("mesh.memory", &["1024 links", "memory = \"256 MiB\"", "max_links"]);
+    Mistake::in_example("gateway", "# max_links =", "max_links = 100000")
+        .is_told("mesh.max_links", &["100000 links", "memory = "]);
+    mesh("max_links_per_network = 0").is_told("mesh.max_links_per_network", &["a whole number from 1"]);
+}

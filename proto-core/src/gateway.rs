@@ -23,7 +23,7 @@ use crate::gossip::View;
 use crate::http::{RequestHead, ResponseHead};
 use crate::identity::{FepId, NodeId};
 use crate::labnet::Labnet;
-use crate::limits::{BODIES_OF_ALL, GATEWAY_JOBS, HTTP_BODY};
+use crate::limits::{GATEWAY_JOBS, HTTP_BODY};
 use crate::machine::{Completion, OpId, ResetCode, StreamId};
 use crate::node::config;
 use crate::node::cx::Cx;
@@ -182,7 +182,7 @@ impl Gateway {
         if let Some(id) = self.users.get(&stream).copied() {
             let Some(job) = self.jobs.get_mut(&id) else { return };
             let State::Reading(body) = &mut job.state else { return };
-            if self.reading + bytes.len() > BODIES_OF_ALL {
+            if self.reading + bytes.len() > cx.me.caps.bodies() {
                 return self.refuse(cx, id, &job::full());
             }
             match body.push(bytes) {

@@ -19,9 +19,12 @@ use records::{Record, Records, Standing};
 use tree::Tree;
 pub(crate) use view::{Served, View};
 
+use crate::identity::NodeId;
+use crate::labnet::conduct::{Deed, Offence};
 use crate::limits::{ANNOUNCED, DIGEST_EVERY, RECORD_REFRESH, RECORD_TTL};
 use crate::machine::LinkId;
 use crate::mutants::{Mutant, mutant};
+use crate::node::config::Caps;
 use crate::node::cx::Cx;
 use crate::rng::Stream;
 use crate::time::Wake;
@@ -58,10 +61,10 @@ struct Own {
 }
 
 impl Gossip {
-    pub(crate) fn new(leaf: bool, rng: Stream) -> Self {
+    pub(crate) fn new(leaf: bool, caps: &Caps, rng: Stream) -> Self {
         Self {
             leaf,
-            records: Records::default(),
+            records: Records::up_to(caps.records(), caps.records_aside()),
             tree: Tree::default(),
             view: View::default(),
             own: Own::default(),
@@ -129,18 +132,31 @@ impl Gossip {
         }
     }
 
-    /// A record came.
-    pub(crate) fn record(&mut self, cx: &mut Cx<'_>, from: LinkId, frame: SignedFrame) -> Option<Say> {
+    /// A record came, passed on by that node.
+    pub(crate) fn record(
+        &mut self,
+        cx: &mut Cx<'_>,
+        from: LinkId,
+        passed_on_by: Option<NodeId>,
+        frame: SignedFrame,
+    ) -> Option<Say> {
         let topic = match Kind::from_u16(frame.header().kind) {
             Some(Kind::PeerRecord) => Topic::Peer,
             Some(Kind::CapabilityRecord) => Topic::Capability,
             _ => return None,
         };
-        self.hear(cx, topic, frame, Some(from))
+        self.hear(cx, topic, frame, Some(from), passed_on_by)
     }
 
     /// A neighbour says something about records.
-    pub(crate) fn message(&mut self, cx: &mut Cx<'_>, link: LinkId, kind: Kind, payload: &[u8]) {
+    pub(crate) fn message(
+        &mut self,
+        cx: &mut Cx<'_>,
+        link: LinkId,
+        from: NodeId,
+        kind: Kind,
+        payload: &[u8],
+    ) {
         let heard = match kind {
             Kind::Announce => cbor::decode(payload).map(|message| self.announced(cx, link, message)),
             Kind::Want => cbor::decode(payload).map(|message| self.wanted(link, message)),
@@ -149,6 +165,7 @@ impl Gossip {
             _ => Ok(()),
         };
         if let Err(bad) = heard {
+            cx.note(from, Deed::Offence(Offence::Malformed));
             cx.debug(alloc::format!("dropped a malformed message about records: {bad}"));
         }
     }
@@ -190,7 +207,7 @@ impl Gossip {
     pub(crate) fn clock_was_set(&mut self, cx: &mut Cx<'_>) {
         self.renew(cx);
         for (key, (frame, from)) in self.records.take_untimely() {
-            self.hear(cx, key.topic, frame, from);
+            self.hear(cx, key.topic, frame, from, None);
         }
     }
 
@@ -205,6 +222,7 @@ impl Gossip {
         topic: Topic,
         frame: SignedFrame,
         from: Option<LinkId>,
+        passed_on_by: Option<NodeId>,
     ) -> Option<Say> {
         let header = *frame.header();
         let key = Key { topic, origin: header.sender };
@@ -214,20 +232,31 @@ impl Gossip {
         if self.leaf && !self.is_for_us(&key, &frame) {
             return None;
         }
-        let standing = self.records.standing(cx.now, &key, &header, from);
+        let size = frame.bytes().len();
+        let standing = self.records.standing(cx.now, &key, &header, size, from);
         match standing {
             Standing::Unwanted => return None,
             Standing::Held => {
+                if let (true, Some(node_id)) = (mutant(Mutant::HonestBanned), passed_on_by) {
+                    cx.note(node_id, Deed::Offence(Offence::PassedOn));
+                }
                 let link = from.filter(|link| self.tree.prune(*link))?;
                 return Some(say(link, Kind::Prune, &Prune {}));
             }
             Standing::News | Standing::Untimely => {}
         }
         let Ok(payload) = frame.open(cx.me.network) else {
+            if let Some(node_id) = passed_on_by {
+                cx.note(node_id, Deed::Offence(Offence::PassedOn));
+            }
             cx.warn(alloc::format!("dropped a record with a bad signature, said to be of {}", header.sender));
             return None;
         };
         let Ok(said) = Said::decode(topic, payload) else {
+            // Whoever only passed it on may know more than we do.
+            if passed_on_by == Some(header.sender) {
+                cx.note(header.sender, Deed::Offence(Offence::Malformed));
+            }
             cx.debug(alloc::format!("dropped a malformed record of {}", header.sender));
             return None;
         };

@@ -40,7 +40,7 @@ pub use code::Bad;
 use code::{Bytes, Code};
 
 /// What a journal begins with. The number is that of the format.
-pub const MAGIC: &[u8; 16] = b"labman journal2\n";
+pub const MAGIC: &[u8; 16] = b"labman journal3\n";
 /// Bytes before each record's body.
 pub const PREFIX: usize = 12;
 /// A record's body, in bytes. A larger one can't be written, and is refused by whoever reads.

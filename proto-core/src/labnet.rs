@@ -10,26 +10,40 @@
 //! looked at its key. So nothing but Hello is heard on a pending link, and no other stream is taken.
 
 mod admission;
+pub(crate) mod conduct;
 pub(crate) mod conversation;
 mod dialler;
+pub(crate) mod pace;
+mod slots;
 
-use alloc::{collections::BTreeMap, string::ToString, vec::Vec};
+use alloc::{
+    collections::{BTreeMap, VecDeque},
+    string::ToString,
+    vec::Vec,
+};
+use core::net::SocketAddr;
 
 pub(crate) use admission::Admission;
+use conduct::{Conduct, Deed, Offence, Prefix, Verdict};
 use dialler::Dialler;
+use pace::{Bucket, Pace};
+use slots::{Held, Room};
 
 use crate::identity::NodeId;
-use crate::limits::{CONTROL_BACKLOG, CONTROL_FILL, GRANT_AT_LEAST, HELLO_WITHIN, LINKS};
+use crate::limits::{
+    CONTROL_BACKLOG, CONTROL_FILL, GRANT_AT_LEAST, HELLO_WITHIN, STRANGERS_CHECKS, STRANGERS_EVERY,
+    STRANGERS_TURN,
+};
 use crate::machine::{Completion, LinkId, OpId, ResetCode, StreamId};
 use crate::mutants::{Mutant, mutant};
 use crate::node::config;
 use crate::node::cx::Cx;
 use crate::node::loopback::SELF_LINK;
 use crate::rng::Stream;
-use crate::time::{Now, Span, Wake};
+use crate::time::{Now, Span, Time, Wake};
 use crate::timers::Timers;
 use crate::wire::cbor;
-use crate::wire::envelope::{Frame, FrameReader, Kind, SignedFrame};
+use crate::wire::envelope::{BadFrame, Frame, FrameReader, Kind, SignedFrame};
 use crate::wire::mesh::{Features, Hello};
 
 pub(crate) enum Output {
@@ -56,11 +70,36 @@ pub(crate) struct Labnet {
     serves_itself: bool,
     /// We want to hear of gateways only.
     leaf: bool,
+    caps: config::Caps,
+    conduct: Conduct,
+    rng: Stream,
+    /// Links that said more than their share: read on when they are due.
+    paused: Timers<LinkId>,
+    /// What strangers together have cost, and those who wait for their turn.
+    strangers: Bucket,
+    waiting: VecDeque<LinkId>,
+    turns: Timers<()>,
+    /// Bytes that were said or came since what is held was last counted.
+    uncounted: usize,
+}
+
+/// Who is at the other end of a new link.
+#[derive(Clone, Copy)]
+pub(crate) struct Arrived {
+    pub(crate) node_id: NodeId,
+    pub(crate) dialled: bool,
+    pub(crate) binding: [u8; 32],
+    pub(crate) addr: Option<SocketAddr>,
 }
 
 struct Link {
     node_id: NodeId,
     dialled: bool,
+    addr: Option<SocketAddr>,
+    since: Time,
+    pace: Pace,
+    /// It waits for its turn among the strangers.
+    queued: bool,
     /// The connection's: what a hello on it must hold.
     binding: [u8; 32],
     admitted: bool,
@@ -82,7 +121,7 @@ struct Link {
 }
 
 impl Labnet {
-    pub(crate) fn new(config: &config::Config, rng: Stream, now: Now) -> Self {
+    pub(crate) fn new(config: &config::Config, rng: Stream, slots: Stream, now: Now) -> Self {
         Self {
             admission: Admission::new(config),
             dialler: Dialler::new(&config.bootstrap, rng, now.mono),
@@ -91,17 +130,19 @@ impl Labnet {
             hello_due: Timers::default(),
             serves_itself: config.gateway.is_some() && config.provider.is_some(),
             leaf: config.is_leaf(),
+            caps: config.caps,
+            conduct: Conduct::default(),
+            rng: slots,
+            paused: Timers::default(),
+            strangers: Bucket::default(),
+            waiting: VecDeque::new(),
+            turns: Timers::default(),
+            uncounted: 0,
         }
     }
 
-    pub(crate) fn link_up(
-        &mut self,
-        cx: &mut Cx<'_>,
-        link: LinkId,
-        node_id: NodeId,
-        dialled: bool,
-        binding: [u8; 32],
-    ) {
+    pub(crate) fn link_up(&mut self, cx: &mut Cx<'_>, link: LinkId, arrived: Arrived) {
+        let Arrived { node_id, dialled, binding, addr } = arrived;
         if node_id == cx.me.node_id {
             return cx.out.close(link, "a node does not talk to itself over the mesh");
         }
@@ -109,12 +150,22 @@ impl Labnet {
             cx.info(alloc::format!("refused {node_id}: denied, or not on the trust list"));
             return cx.out.close(link, "not admitted");
         }
-        if self.links.len() >= LINKS {
-            return cx.out.close(link, "too many links");
+        let network = self.network(addr).filter(|_| !dialled);
+        if self.conduct.bans(cx.now.mono, &node_id, network) {
+            cx.debug(alloc::format!("refused {node_id}: it is banned"));
+            return cx.out.close(link, "banned for what it did");
+        }
+        if let Err(reason) = self.make_room(cx, dialled, addr) {
+            cx.debug(alloc::format!("refused {node_id}: {reason}"));
+            return cx.out.close(link, reason);
         }
         let mut state = Link {
             node_id,
             dialled,
+            addr,
+            since: cx.now.mono,
+            pace: Pace::default(),
+            queued: false,
             binding,
             admitted: false,
             features: Features::default(),
@@ -142,6 +193,7 @@ impl Labnet {
             self.dialler.link_down(link, cx.now.mono);
         }
         self.hello_due.clear(link);
+        self.paused.clear(link);
         let Some(state) = self.links.remove(&link) else { return };
         if let Some(stream) = state.control {
             self.controls.remove(&stream);
@@ -174,18 +226,52 @@ impl Labnet {
         let Some(link) = self.controls.get(&stream).copied() else { return outputs };
         let Some(state) = self.links.get_mut(&link).filter(|state| !state.closed) else { return outputs };
         state.read += bytes.len();
-        if state.read >= GRANT_AT_LEAST {
-            cx.grant(stream, core::mem::take(&mut state.read));
-        }
         state.reader.push(bytes);
-        loop {
+        self.read(cx, link, usize::MAX, &mut outputs);
+        self.account_for(cx, bytes.len());
+        outputs
+    }
+
+    /// Hears what a peer has said, as far as it may be heard now. While it may not, it is granted nothing: then its own
+    /// driver holds back the rest.
+    fn read(&mut self, cx: &mut Cx<'_>, link: LinkId, most: usize, outputs: &mut Vec<Output>) {
+        for turn in 0.. {
+            let Some(state) = self.links.get_mut(&link).filter(|state| !state.closed) else { return };
+            let due = state.pace.ready();
+            if due > cx.now.mono {
+                self.paused.set(link, due, "a peer that said more than its share is read on");
+                return;
+            }
+            let stranger = state.admitted && !state.dialled && !self.conduct.is_useful(&state.node_id);
+            let busy = self.strangers.ready(STRANGERS_CHECKS) > cx.now.mono || state.queued;
+            if stranger && (busy || turn >= most) && state.reader.buffered() > 0 {
+                if !core::mem::replace(&mut state.queued, true) {
+                    self.waiting.push_back(link);
+                }
+                let due = self.strangers.ready(STRANGERS_CHECKS).max(cx.now.mono) + STRANGERS_EVERY;
+                if !self.turns.is_set(()) {
+                    self.turns.set((), due, "strangers are read on");
+                }
+                return;
+            }
             match state.reader.poll() {
-                Ok(None) => return outputs,
+                Ok(None) => {
+                    if state.read >= GRANT_AT_LEAST
+                        && let Some(stream) = state.control
+                    {
+                        cx.grant(stream, core::mem::take(&mut state.read));
+                    }
+                    return;
+                }
                 Ok(Some(Frame::Signed(frame))) => {
+                    state.pace.frame(cx.now.mono, frame.bytes().len());
+                    if stranger {
+                        self.strangers.take(cx.now.mono, STRANGERS_CHECKS, 1);
+                    }
                     let was_admitted = state.admitted;
-                    if let Err(reason) = state.frame(cx, link, frame, self.leaf, &mut outputs) {
-                        self.shut(cx, link, reason);
-                        return outputs;
+                    if let Err((offence, reason)) = state.frame(cx, link, frame, self.leaf, outputs) {
+                        self.offended(cx, link, offence);
+                        return self.shut(cx, link, reason);
                     }
                     if state.admitted && !was_admitted {
                         self.hello_due.clear(link);
@@ -195,14 +281,77 @@ impl Labnet {
                     }
                 }
                 Ok(Some(Frame::Light { .. })) => {
-                    self.shut(cx, link, "an unsigned frame on the control stream");
-                    return outputs;
+                    self.offended(cx, link, Offence::Broken);
+                    return self.shut(cx, link, "an unsigned frame on the control stream");
                 }
                 Err(_) => {
-                    self.shut(cx, link, "a malformed frame on the control stream");
-                    return outputs;
+                    self.offended(cx, link, Offence::Broken);
+                    return self.shut(cx, link, "a malformed frame on the control stream");
                 }
             }
+        }
+    }
+
+    /// What a peer did, as the rooms noted it.
+    pub(crate) fn noted(&mut self, cx: &mut Cx<'_>, node_id: NodeId, deed: Deed) {
+        match deed {
+            Deed::Worked => self.conduct.worked(cx.now.mono, node_id),
+            Deed::Offence(offence) => {
+                let links = self.links.iter().filter(|(_, state)| state.node_id == node_id && !state.closed);
+                if let Some(link) = links.map(|(link, _)| *link).next() {
+                    self.offended(cx, link, offence);
+                }
+            }
+        }
+    }
+
+    /// Holds an offence against whoever is at the other end of a link.
+    fn offended(&mut self, cx: &mut Cx<'_>, link: LinkId, offence: Offence) {
+        let Some(state) = self.links.get(&link) else { return };
+        let (node_id, network) = (state.node_id, self.network(state.addr).filter(|_| !state.dialled));
+        match self.conduct.offended(cx.now.mono, node_id, network, offence) {
+            Verdict::Noted => {}
+            Verdict::Close => self.shut(cx, link, "it broke the protocol too often"),
+            Verdict::Ban => {
+                cx.warn(alloc::format!("banned {node_id} for a while: it broke the protocol too often"));
+                let theirs = self.links.iter().filter(|(_, state)| state.node_id == node_id);
+                let theirs: Vec<LinkId> = theirs.map(|(link, _)| *link).collect();
+                for link in theirs {
+                    self.shut(cx, link, "banned for what it did");
+                }
+            }
+        }
+    }
+
+    /// The part of an address whose owner answers for it.
+    fn network(&self, addr: Option<SocketAddr>) -> Option<Prefix> {
+        slots::counted(&self.caps, addr).map(Prefix::of)
+    }
+
+    /// A place for one more link, if there is one or can be made.
+    fn make_room(
+        &mut self,
+        cx: &mut Cx<'_>,
+        dialled: bool,
+        addr: Option<SocketAddr>,
+    ) -> Result<(), &'static str> {
+        let busy = cx.owners.with_work();
+        let held = self.links.iter().filter(|(_, state)| !state.closed).map(|(link, state)| Held {
+            link: *link,
+            inbound: !state.dialled,
+            addr: state.addr,
+            admitted: state.admitted,
+            since: state.since,
+            useful: busy.contains(link) || self.conduct.is_useful(&state.node_id),
+        });
+        let held: Vec<Held> = held.collect();
+        match slots::room(&self.caps, cx.now.mono, &held, !dialled, addr, &mut self.rng) {
+            Room::Free => Ok(()),
+            Room::InPlaceOf(link) => {
+                self.shut(cx, link, "its place was needed");
+                Ok(())
+            }
+            Room::None(reason) => Err(reason),
         }
     }
 
@@ -221,9 +370,14 @@ impl Labnet {
         Some(link)
     }
 
+    /// What may wait on each link so that all together hold no more than they may.
+    fn fill(&self) -> usize {
+        (self.caps.control() / self.caps.links.max(1)).clamp(GRANT_AT_LEAST, CONTROL_FILL)
+    }
+
     /// May more be said on the link that could as well be said later?
     pub(crate) fn has_room(&self, link: LinkId) -> bool {
-        self.links.get(&link).is_some_and(|state| state.admitted && state.backlog < CONTROL_FILL)
+        self.links.get(&link).is_some_and(|state| state.admitted && state.backlog < self.fill())
     }
 
     pub(crate) fn done(&mut self, cx: &mut Cx<'_>, op: OpId, completion: Completion) {
@@ -232,15 +386,42 @@ impl Labnet {
         }
     }
 
-    pub(crate) fn handle_timeout(&mut self, cx: &mut Cx<'_>) {
+    pub(crate) fn handle_timeout(&mut self, cx: &mut Cx<'_>) -> Vec<Output> {
         while let Some(link) = self.hello_due.expired(cx.now.mono) {
             self.shut(cx, link, "no hello came");
         }
         self.dialler.handle_timeout(cx);
+        let mut outputs = Vec::new();
+        while let Some(link) = self.paused.expired(cx.now.mono) {
+            self.read(cx, link, usize::MAX, &mut outputs);
+        }
+        if self.turns.expired(cx.now.mono).is_some() {
+            self.take_turns(cx, &mut outputs);
+        }
+        outputs
+    }
+
+    /// Strangers are read on, a few frames of each, for as long as all of them together may be.
+    fn take_turns(&mut self, cx: &mut Cx<'_>, outputs: &mut Vec<Output>) {
+        for _ in 0..self.waiting.len() {
+            if self.strangers.ready(STRANGERS_CHECKS) > cx.now.mono {
+                break;
+            }
+            let Some(link) = self.waiting.pop_front() else { break };
+            if let Some(state) = self.links.get_mut(&link) {
+                state.queued = false;
+            }
+            self.read(cx, link, STRANGERS_TURN, outputs);
+        }
+        if !self.waiting.is_empty() && !self.turns.is_set(()) {
+            let due = self.strangers.ready(STRANGERS_CHECKS).max(cx.now.mono) + STRANGERS_EVERY;
+            self.turns.set((), due, "strangers are read on");
+        }
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Wake> {
-        Wake::earliest(self.hello_due.next(), self.dialler.poll_timeout())
+        let wake = Wake::earliest(self.hello_due.next(), self.dialler.poll_timeout());
+        Wake::earliest(wake, Wake::earliest(self.paused.next(), self.turns.next()))
     }
 
     /// Sends a signed message to a connected node. False: there is no admitted link to it.
@@ -248,7 +429,7 @@ impl Labnet {
         let Some(link) = self.link_to(cx.me.node_id, node_id) else { return false };
         let Some(state) = self.links.get_mut(&link) else { return false };
         state.tell(cx, kind, payload);
-        self.shut_if_full(cx, link);
+        self.shut_if_full(cx, link, payload.len());
         true
     }
 
@@ -256,7 +437,7 @@ impl Labnet {
     pub(crate) fn say(&mut self, cx: &mut Cx<'_>, link: LinkId, kind: Kind, payload: &[u8]) {
         if let Some(state) = self.links.get_mut(&link).filter(|state| state.admitted) {
             state.tell(cx, kind, payload);
-            self.shut_if_full(cx, link);
+            self.shut_if_full(cx, link, payload.len());
         }
     }
 
@@ -264,7 +445,7 @@ impl Labnet {
     pub(crate) fn pass_on(&mut self, cx: &mut Cx<'_>, link: LinkId, frame: &SignedFrame) {
         if let Some(state) = self.links.get_mut(&link).filter(|state| state.admitted) {
             state.send(cx, frame.bytes().to_vec());
-            self.shut_if_full(cx, link);
+            self.shut_if_full(cx, link, frame.bytes().len());
         }
     }
 
@@ -276,6 +457,11 @@ impl Labnet {
     /// Every link, for people: (node, admitted, dialled by us, what both ends can do).
     pub(crate) fn links(&self) -> impl Iterator<Item = (NodeId, bool, bool, Features)> + '_ {
         self.links.values().map(|state| (state.node_id, state.admitted, state.dialled, state.features))
+    }
+
+    /// How many nodes and networks are banned now.
+    pub(crate) fn banned(&self, now: Time) -> (usize, usize) {
+        self.conduct.banned(now)
     }
 
     pub(crate) fn node_of(&self, link: LinkId) -> Option<NodeId> {
@@ -293,9 +479,28 @@ impl Labnet {
         links.max_by_key(|(link, state)| (state.dialled == mine, **link)).map(|(link, _)| *link)
     }
 
-    fn shut_if_full(&mut self, cx: &mut Cx<'_>, link: LinkId) {
-        if self.links.get(&link).is_some_and(|state| state.backlog > CONTROL_BACKLOG) {
+    fn shut_if_full(&mut self, cx: &mut Cx<'_>, link: LinkId, said: usize) {
+        let most = CONTROL_BACKLOG.min(self.caps.control() / 4);
+        if self.links.get(&link).is_some_and(|state| state.backlog > most) {
             self.shut(cx, link, "it does not read its control stream");
+        }
+        self.account_for(cx, said);
+    }
+
+    /// Counts now and then what all control streams hold. Where that is more than it may be, whoever holds most has to go:
+    /// strangers first.
+    fn account_for(&mut self, cx: &mut Cx<'_>, bytes: usize) {
+        self.uncounted += bytes;
+        if self.uncounted < self.caps.control() / 16 {
+            return;
+        }
+        self.uncounted = 0;
+        while self.links.values().map(Link::held).sum::<usize>() > self.caps.control() {
+            let open = self.links.iter().filter(|(_, state)| !state.closed);
+            let is_stranger = |state: &Link| !state.dialled && !self.conduct.is_useful(&state.node_id);
+            let greediest = open.max_by_key(|(_, state)| (is_stranger(state), state.held()));
+            let Some(link) = greediest.map(|(link, _)| *link) else { return };
+            self.shut(cx, link, "the memory it holds was needed");
         }
     }
 
@@ -303,13 +508,21 @@ impl Labnet {
     fn shut(&mut self, cx: &mut Cx<'_>, link: LinkId, reason: &'static str) {
         let Some(state) = self.links.get_mut(&link).filter(|state| !state.closed) else { return };
         (state.closed, state.admitted) = (true, false);
+        // What waited for it is of no use any more.
+        (state.reader, state.backlog) = (FrameReader::default(), 0);
         self.hello_due.clear(link);
+        self.paused.clear(link);
         cx.warn(alloc::format!("closed the link to {}: {reason}", state.node_id));
         cx.out.close(link, reason);
     }
 }
 
 impl Link {
+    /// Bytes that are kept for it or because of it.
+    fn held(&self) -> usize {
+        self.backlog + self.reader.buffered()
+    }
+
     fn frame(
         &mut self,
         cx: &mut Cx<'_>,
@@ -317,7 +530,7 @@ impl Link {
         frame: SignedFrame,
         we_are_leaf: bool,
         outputs: &mut Vec<Output>,
-    ) -> Result<(), &'static str> {
+    ) -> Result<(), (Offence, &'static str)> {
         let header = *frame.header();
         let kind = Kind::from_u16(header.kind);
         if let Some(Kind::PeerRecord | Kind::CapabilityRecord) = kind {
@@ -327,21 +540,28 @@ impl Link {
             return Ok(());
         }
         if header.sender != self.node_id {
-            return Err("a message signed by somebody else");
+            return Err((Offence::Broken, "a message signed by somebody else"));
         }
         if header.dest != Some(cx.me.node_id) {
-            return Err("a message for somebody else");
+            return Err((Offence::Broken, "a message for somebody else"));
         }
         if header.seq <= self.seq_in {
-            return Err("a message was repeated");
+            return Err((Offence::Broken, "a message was repeated"));
         }
-        let payload = frame.open(cx.me.network).map_err(|_| "a message whose signature does not hold")?;
+        let payload = match frame.open(cx.me.network) {
+            Ok(payload) => payload,
+            Err(BadFrame::Signature) => {
+                return Err((Offence::Forged, "a message whose signature does not hold"));
+            }
+            Err(_) => return Err((Offence::Broken, "a message of another network")),
+        };
         self.seq_in = header.seq;
         match kind {
             Some(Kind::Hello) => {
-                let hello: Hello = cbor::decode(payload).map_err(|_| "a malformed hello")?;
+                let hello: Hello =
+                    cbor::decode(payload).map_err(|_| (Offence::Broken, "a malformed hello"))?;
                 if hello.binding != self.binding {
-                    return Err("a hello of another connection");
+                    return Err((Offence::Broken, "a hello of another connection"));
                 }
                 if !self.admitted {
                     (self.admitted, self.leaf) = (true, hello.leaf);
@@ -353,7 +573,7 @@ impl Link {
                     cx.info(alloc::format!("linked to {} ({software:?})", self.node_id));
                 }
             }
-            _ if !self.admitted => return Err("a message before hello"),
+            _ if !self.admitted => return Err((Offence::Broken, "a message before hello")),
             Some(kind) => {
                 outputs.push(Output::Message { link, from: self.node_id, kind, payload: payload.to_vec() })
             }

@@ -1,5 +1,6 @@
 //! Every bound of the core in one place. What happens at a bound is said beside it.
 
+use crate::labnet::pace::Rate;
 use crate::time::Span;
 
 /// Read credit with which each direction of a stream opens, and the most that is ever in flight on it, in bytes.
@@ -26,8 +27,33 @@ pub const LINE: usize = 256 * 1024;
 pub const ATTEMPTS: usize = 3;
 /// Offers in one capability record. Further ones are not announced.
 pub const OFFERS: usize = 32;
-/// Mesh links a node keeps. Further ones are closed.
+/// Mesh links a node keeps unless its operator says otherwise. Further ones are closed, or take the place of others.
 pub const LINKS: usize = 1024;
+/// What one link's control stream is heard of: frames, bytes, and signatures to be checked. The burst is a table of records
+/// at once, as after a partition. Beyond, the rest is read later.
+pub const LINK_FRAMES: Rate = Rate::per_second(4_000, 2 * RECORDS as u64);
+pub const LINK_BYTES: Rate = Rate::per_second(4 * 1024 * 1024, 32 * 1024 * 1024);
+pub const LINK_CHECKS: Rate = Rate::per_second(2_000, RECORDS as u64);
+/// Signatures that are checked for all links together with which no job ever came to its receipt: a fifth of a processor.
+/// Beyond, they take turns, of so many frames each.
+pub const STRANGERS_CHECKS: Rate = Rate::per_second(4_000, RECORDS as u64);
+pub const STRANGERS_TURN: usize = 8;
+pub const STRANGERS_EVERY: Span = Span::from_millis(5);
+/// From link up on a peer keeps its place for so long without hello, even if all are taken.
+pub const HELLO_SOON: Span = Span::from_secs(1);
+/// Points of offences ([`Offence`](crate::labnet)) at which a link is closed, a node is banned, a network is banned; and
+/// how long it takes until one is forgiven.
+pub const CLOSE_AT: u64 = 60;
+pub const BAN_AT: u64 = 100;
+pub const NETWORK_BAN_AT: u64 = 800;
+pub const FORGIVE_EVERY: Span = Span::from_secs(3);
+/// The first ban's length, doubled with each, up to the last's.
+pub const BAN_FIRST: Span = Span::from_secs(10 * 60);
+pub const BAN_LAST: Span = Span::from_secs(24 * 3600);
+/// Nodes and networks whose offences are remembered, and nodes that were of use. Those with the least are forgotten.
+pub const CONDUCT_NODES: usize = 4096;
+pub const CONDUCT_NETWORKS: usize = 1024;
+pub const USEFUL_NODES: usize = 16 * 1024;
 /// Records kept of either kind. Further origins are dropped.
 pub const RECORDS: usize = 16 * 1024;
 /// Records of either kind that our clock speaks against, kept for the case that it is wrong. Further ones are dropped.
@@ -39,6 +65,8 @@ pub const GATEWAY_JOBS: usize = 4096;
 pub const GATEWAY_UNSURE: usize = 1024;
 /// Jobs a provider has under way or unsettled. A further stream is reset.
 pub const PROVIDER_JOBS: usize = 4096;
+/// Requests that a provider hears from one gateway at once, before it knows that they are paid for. A further stream is reset.
+pub const JOBS_HEARD_OF_ONE: usize = 64;
 /// Request bodies that a provider is being sent by one gateway, in bytes. A further one is answered BUSY.
 pub const BODIES_OF_ONE: usize = 8 * HTTP_BODY;
 /// Request bodies that a gateway or a provider is being sent by all, in bytes. A further one is answered 503 or BUSY.

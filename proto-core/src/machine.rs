@@ -22,6 +22,7 @@
 //!   ([`ResetCode::Unreachable`]), then comes `LinkDown`.
 
 use alloc::{collections::VecDeque, string::String, vec::Vec};
+use core::net::SocketAddr;
 
 use crate::http::{RequestHead, ResponseHead, Surface};
 use crate::identity::NodeId;
@@ -53,6 +54,8 @@ pub enum Peer {
         /// What only the two ends of this connection know, and no other connection has: 32 bytes of its TLS exporter,
         /// under [`BINDING_LABEL`]. Equal at both ends.
         binding: [u8; 32],
+        /// Where the peer is, as far as the driver knows.
+        addr: Option<SocketAddr>,
     },
     /// At a node: a Portman's socket came in, with this token and (if a browser made it) this Origin. Unproven: the node
     /// checks. It carries one stream, which the Portman opens.

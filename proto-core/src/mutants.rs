@@ -93,6 +93,8 @@ mutants! {
     AnnouncedNotWanted = "announced-not-wanted",
     /// a node does not dial again when a link goes down
     NoRedial = "no-redial",
+    /// a node holds a record that it has already against whoever passes it on
+    HonestBanned = "honest-banned",
 }
 
 impl Mutant {

@@ -24,8 +24,7 @@ use crate::gateway::{self, Gateway, Mesh, Tell};
 use crate::gossip::{Gossip, Say};
 use crate::http::Surface;
 use crate::identity::{Identity, NodeId};
-use crate::labnet::{self, Labnet};
-use crate::limits::LINKS;
+use crate::labnet::{self, Arrived, Labnet};
 use crate::machine::{
     Completion, DownReason, Input, Level, LinkId, Machine, OpId, Outbox, Output, Peer, ResetCode, StreamId,
 };
@@ -67,9 +66,7 @@ pub struct Node {
 /// A mesh link that came up before this life's incarnation was durable. What comes on it waits, a window at most.
 struct Early {
     link: LinkId,
-    node_id: NodeId,
-    dialled: bool,
-    binding: [u8; 32],
+    arrived: Arrived,
     control: Option<StreamId>,
     bytes: Vec<u8>,
 }
@@ -113,7 +110,7 @@ impl Node {
         let reused = mutant(Mutant::IncarnationReused) && last > 0;
         let incarnation = if reused { last } else { now.wall.0.max(last.saturating_add(1)) };
         let network = identity.network(&config.network);
-        let me = Me { node_id: identity.node_id(), identity, network, incarnation };
+        let me = Me { node_id: identity.node_id(), identity, network, incarnation, caps: config.caps };
         let gateway = match &config.gateway {
             Some(gateway) => {
                 Some(Gateway::new(gateway, &config.feps, seed.stream("gateway"), snapshot, now.mono)?)
@@ -128,8 +125,8 @@ impl Node {
             None => None,
         };
         let mut node = Self {
-            labnet: Labnet::new(&config, seed.stream("labnet"), now),
-            gossip: Gossip::new(config.is_leaf(), seed.stream("gossip")),
+            labnet: Labnet::new(&config, seed.stream("labnet"), seed.stream("slots"), now),
+            gossip: Gossip::new(config.is_leaf(), &config.caps, seed.stream("gossip")),
             gateway,
             provider,
             admin: Admin::new(now.mono),
@@ -168,8 +165,8 @@ impl Node {
         };
         self.gossip.announce_peer(&cx!(self, now, Labnet), record);
         self.capability_changed(now);
-        for Early { link, node_id, dialled, binding, control, bytes } in core::mem::take(&mut self.early) {
-            self.labnet.link_up(&mut cx!(self, now, Labnet), link, node_id, dialled, binding);
+        for Early { link, arrived, control, bytes } in core::mem::take(&mut self.early) {
+            self.labnet.link_up(&mut cx!(self, now, Labnet), link, arrived);
             if let Some(stream) = control {
                 self.opened(now, stream, link);
                 self.bytes(now, stream, &bytes);
@@ -241,17 +238,18 @@ impl Node {
                     self.tell(now, waiting.into_iter().flatten());
                 }
                 labnet::Output::Record { from, frame } if self.labnet.admits(&frame.header().sender) => {
-                    let says = self.gossip.record(&mut cx!(self, now, Labnet), from, frame);
+                    let passed_on_by = self.labnet.node_of(from);
+                    let says = self.gossip.record(&mut cx!(self, now, Labnet), from, passed_on_by, frame);
                     self.say(now, says);
                 }
                 // A record of somebody we do not deal with.
                 labnet::Output::Record { .. } => {}
                 labnet::Output::Message {
                     link,
+                    from,
                     kind: kind @ (Kind::Announce | Kind::Want | Kind::Prune | Kind::Digest),
                     payload,
-                    ..
-                } => self.gossip.message(&mut cx!(self, now, Labnet), link, kind, &payload),
+                } => self.gossip.message(&mut cx!(self, now, Labnet), link, from, kind, &payload),
                 labnet::Output::Message { from, kind, payload, .. } => {
                     self.message(now, from, kind, &payload);
                 }
@@ -288,16 +286,25 @@ impl Node {
         }
     }
 
+    /// Lets what peers did have its consequences.
+    fn judge(&mut self, now: Now) {
+        for (node_id, deed) in self.owners.take_noted() {
+            self.labnet.noted(&mut cx!(self, now, Labnet), node_id, deed);
+        }
+    }
+
     fn link_up(&mut self, now: Now, link: LinkId, peer: Peer) {
         match peer {
-            Peer::Mesh { .. } if self.being_born.is_some() && self.early.len() >= LINKS => {
+            Peer::Mesh { .. } if self.being_born.is_some() && self.early.len() >= self.config.caps.links => {
                 self.out.close(link, "too many links");
             }
-            Peer::Mesh { node_id, dialled, binding } if self.being_born.is_some() => {
-                self.early.push(Early { link, node_id, dialled, binding, control: None, bytes: Vec::new() });
-            }
-            Peer::Mesh { node_id, dialled, binding } => {
-                self.labnet.link_up(&mut cx!(self, now, Labnet), link, node_id, dialled, binding);
+            Peer::Mesh { node_id, dialled, binding, addr } => {
+                let arrived = Arrived { node_id, dialled, binding, addr };
+                if self.being_born.is_some() {
+                    self.early.push(Early { link, arrived, control: None, bytes: Vec::new() });
+                } else {
+                    self.labnet.link_up(&mut cx!(self, now, Labnet), link, arrived);
+                }
             }
             Peer::Portman { token, origin } => match &mut self.provider {
                 Some(provider) => {
@@ -536,6 +543,7 @@ impl Machine for Node {
             Input::Done(op, completion) => self.done(now, op, completion),
         }
         self.drain_loopback(now);
+        self.judge(now);
         // After the input: it may say that a stream is gone.
         self.watch_clock(now);
         self.pass_on_all(now);
@@ -545,7 +553,8 @@ impl Machine for Node {
         if self.being_born.is_some() {
             return;
         }
-        self.labnet.handle_timeout(&mut cx!(self, now, Labnet));
+        let heard = self.labnet.handle_timeout(&mut cx!(self, now, Labnet));
+        self.labnet_says(now, heard);
         let says = self.gossip.handle_timeout(&mut cx!(self, now, Labnet));
         self.say(now, says);
         if let Some(gateway) = &mut self.gateway {
@@ -561,6 +570,7 @@ impl Machine for Node {
             }
         }
         self.drain_loopback(now);
+        self.judge(now);
         self.watch_clock(now);
         self.pass_on_all(now);
     }

@@ -27,6 +27,7 @@ use sockets::Sockets;
 use crate::gateway::Tell;
 use crate::http::ResponseHead;
 use crate::identity::{FepId, NodeId};
+use crate::labnet::conduct::Deed;
 use crate::machine::{Completion, DownReason, LinkId, OpId, StreamId};
 use crate::node::config;
 use crate::node::cx::Cx;
@@ -183,6 +184,7 @@ impl Provider {
         // The receipt is durable: only now is it acknowledged, where it came from.
         let Some((from, receipt_id)) = self.receipts.stored(op, completion) else { return Vec::new() };
         self.claims.look(cx.now.mono);
+        cx.note(from.gateway(), Deed::Worked);
         self.acknowledge(cx, from, receipt_id, None).into_iter().collect()
     }
 

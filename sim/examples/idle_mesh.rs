@@ -88,6 +88,7 @@ fn spec(seed: Seed, number: u64, events: &Arc<AtomicU64>) -> Spec<Counted> {
         bootstrap: bootstrap.collect(),
         trust: Vec::new(),
         deny: Vec::new(),
+        caps: Default::default(),
         feps: Vec::new(),
         gateway: None,
         provider: None,

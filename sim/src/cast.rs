@@ -272,6 +272,7 @@ impl Cast<'_> {
             bootstrap: Vec::new(),
             trust: Vec::new(),
             deny: Vec::new(),
+            caps: node::config::Caps::default(),
             feps: vec![fep],
             gateway: None,
             provider: None,

@@ -19,8 +19,8 @@ use labman_proto_core::wire::cbor::{Blob, encode};
 use labman_proto_core::wire::envelope::{Header, Kind, SignedFrame, light};
 use labman_proto_core::wire::ids::{AuthId, ClaimId, Hash, PayoutId, ReceiptId, RequestId};
 use labman_proto_core::wire::mesh::{
-    Announce, CapabilityRecord, Chunk, Digest, Hello, Hosted, Key, Mark, PeerRecord, ProxyEnd, ProxyError,
-    ProxyRequest, Prune, ReceiptAck, ReceiptDelivery, Refusal, RefusalCode, Topic, Version, Want,
+    Announce, CapabilityRecord, Chunk, Digest, Features, Hello, Hosted, Key, Mark, PeerRecord, ProxyEnd,
+    ProxyError, ProxyRequest, Prune, ReceiptAck, ReceiptDelivery, Refusal, RefusalCode, Topic, Version, Want,
 };
 use labman_proto_core::wire::portal::{
     Attempt, AuthorizeRequest, Claim, ClaimDecision, JobAuthorization, Offer, Payout, PayoutTo, Receipt,
@@ -138,7 +138,12 @@ fn messages() -> Seeds {
     let version = Version { incarnation: 1_700_000_000_000, seq: 4 };
     let (request_id, receipt_id) = (RequestId([7; 16]), ReceiptId([8; 16]));
     vec![
-        encode(&Hello { features: 0, software: "labman 0.1.0".into(), leaf: true }),
+        encode(&Hello {
+            features: Features::OURS,
+            software: "labman 0.1.0".into(),
+            leaf: true,
+            binding: [7; 32],
+        }),
         encode(&PeerRecord {
             gateway: true,
             provider: false,

@@ -2,6 +2,7 @@
 //! operator, the FEP, a Portman, the disk and the clock.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use labman_proto_core::economics::{Counts, Fees, Price, bill, dearest};
 use labman_proto_core::http::{RequestHead, ResponseHead, Surface};
@@ -15,8 +16,9 @@ use labman_proto_core::wire::cbor::{Blob, decode, encode};
 use labman_proto_core::wire::envelope::{Header, Kind, SignedFrame, light};
 use labman_proto_core::wire::ids::{AuthId, Hash, ReceiptId, RequestId};
 use labman_proto_core::wire::mesh::{
-    Announce, CapabilityRecord, Chunk, Digest, Hello, Hosted, Key, Mark, PeerRecord, ProxyEnd, ProxyError,
-    ProxyRequest, Prune, ReceiptAck, ReceiptDelivery, Refusal, RefusalCode, Topic, Transcript, Version, Want,
+    Announce, CapabilityRecord, Chunk, Digest, Features, Hello, Hosted, Key, Mark, PeerRecord, ProxyEnd,
+    ProxyError, ProxyRequest, Prune, ReceiptAck, ReceiptDelivery, Refusal, RefusalCode, Topic, Transcript,
+    Version, Want,
 };
 use labman_proto_core::wire::object::{self, Object};
 use labman_proto_core::wire::portal::{
@@ -32,6 +34,8 @@ const FEP: u8 = 2;
 /// The first of the keys that peers have.
 const PEER: u8 = 10;
 const PEERS: u8 = 5;
+/// Of every connection.
+const BINDING: [u8; 32] = [7; 32];
 const TOKEN: &str = "0123456789abcdef";
 /// Of every job that a peer brings.
 const BODY: &[u8] = br#"{"messages":[{"role":"user","content":"x"}],"stream":true,"max_tokens":8}"#;
@@ -52,6 +56,8 @@ pub(crate) fn both_config() -> config::Config {
         bootstrap: vec![config::Bootstrap { node_id: identity(PEER).node_id(), addr: "peer:1".into() }],
         trust: Vec::new(),
         deny: vec![identity(PEER + PEERS - 1).node_id()],
+        // Few, so that places are fought for.
+        caps: config::Caps { links: 4, links_per_address: 2, links_per_network: 3, ..Default::default() },
         feps: vec![config::Fep { fep_id: fep, url: "http://fep".into() }],
         gateway: Some(config::Gateway { public_endpoint: None, fep }),
         provider: Some(config::Provider {
@@ -117,7 +123,8 @@ impl World {
         match feed.u8() % 20 {
             0 => {
                 let node_id = identity(PEER + feed.u8() % PEERS).node_id();
-                self.driver.link_up(Peer::Mesh { node_id, dialled: feed.flag() });
+                let addr = address(feed);
+                self.driver.link_up(Peer::Mesh { node_id, dialled: feed.flag(), binding: BINDING, addr });
             }
             1 => {
                 if let Some(link) = self.driver.link(feed.u8()) {
@@ -134,9 +141,15 @@ impl World {
             7 => {
                 let peer = feed.u8() % PEERS;
                 let node_id = identity(PEER + peer).node_id();
-                let link = self.driver.link_up(Peer::Mesh { node_id, dialled: false });
+                let link =
+                    self.driver.link_up(Peer::Mesh { node_id, dialled: false, binding: BINDING, addr: None });
                 let stream = self.driver.open(link);
-                let hello = Hello { features: 0, software: "fuzz".into(), leaf: feed.flag() };
+                let hello = Hello {
+                    features: Features::OURS,
+                    software: "fuzz".into(),
+                    leaf: feed.flag(),
+                    binding: BINDING,
+                };
                 self.signed(stream, PEER + peer, Kind::Hello as u16, &encode(&hello), 0);
             }
             8 => self.on_stream(feed, |world, stream, feed| world.driver.bytes(stream, feed.bytes())),
@@ -251,7 +264,8 @@ impl World {
         let (kind, payload) = match feed.u8() % 14 {
             0 => {
                 let software = String::from_utf8_lossy(feed.bytes()).into_owned();
-                (Kind::Hello, encode(&Hello { features: feed.u64(), software, leaf: feed.flag() }))
+                let features = Features(feed.u64());
+                (Kind::Hello, encode(&Hello { features, software, leaf: feed.flag(), binding: BINDING }))
             }
             1 => {
                 let record = PeerRecord {
@@ -364,7 +378,12 @@ impl World {
                 true => Err("nobody there".into()),
                 false => {
                     let node_id = identity(PEER).node_id();
-                    Ok(self.driver.link_up(Peer::Mesh { node_id, dialled: true }))
+                    Ok(self.driver.link_up(Peer::Mesh {
+                        node_id,
+                        dialled: true,
+                        binding: BINDING,
+                        addr: None,
+                    }))
                 }
             };
             self.driver.done(op, Completion::Dialled(result));
@@ -537,6 +556,12 @@ const KINDS: [Kind; 12] = [
 fn request_in(bytes: &[u8]) -> Option<ProxyRequest> {
     let frame = SignedFrame::parse(bytes.to_vec()).ok()?;
     decode(frame.open(network()).ok()?).ok()
+}
+
+/// Of a few networks, one of which is not counted.
+fn address(feed: &mut Feed<'_>) -> Option<SocketAddr> {
+    let host = feed.u8();
+    (host != 0).then(|| SocketAddr::from(([*feed.one(&[8, 9, 127]), 0, host % 2, host], 7)))
 }
 
 /// Mostly text, sometimes the last.

@@ -15,16 +15,15 @@ use quinn::{
 
 use crate::config::MeshConfig;
 use crate::error::{Address, StartError};
+use crate::quic::gate::Gate;
 use crate::quic::rpk::TlsKey;
 
 /// Home NATs forget a mapping after 30 s or more.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
 /// A killed peer is noticed within this.
 const IDLE_MS: u32 = 15_000;
-/// Bytes a peer may make us hold: of one stream, of its connection; and what we hold for it unacknowledged.
+/// Bytes of one stream that a peer may make us hold; less where its connection may not.
 const STREAM_WINDOW: u32 = 256 * 1024;
-const CONNECTION_WINDOW: u32 = 4 * 1024 * 1024;
-const SEND_WINDOW: u64 = 1024 * 1024;
 /// Handshakes under way. Further ones are refused.
 const MAX_INCOMING: usize = 256;
 /// What the TLS layer calls every node: the key says who it is.
@@ -32,10 +31,19 @@ const SERVER_NAME: &str = "labman";
 
 pub(crate) struct Mesh {
     tls: TlsKey,
-    bidi_streams: VarInt,
+    windows: Windows,
+    gate: Gate,
     listening: Option<Endpoint>,
     /// By the address they are bound to; made when first needed.
     dialling: Mutex<BTreeMap<IpAddr, Endpoint>>,
+}
+
+/// What a peer may make us hold.
+#[derive(Clone, Copy)]
+struct Windows {
+    bidi_streams: u32,
+    receive: u32,
+    send: u32,
 }
 
 impl Mesh {
@@ -43,17 +51,26 @@ impl Mesh {
     pub(crate) fn new(config: MeshConfig) -> Result<Self, StartError> {
         let bad_key = |error: rustls::Error| StartError::Key { what: error.to_string() };
         let tls = TlsKey::new(&config.secret).map_err(bad_key)?;
-        let bidi_streams = VarInt::from_u32(config.bidi_streams);
+        let windows = Windows {
+            bidi_streams: config.bidi_streams,
+            receive: config.receive_window,
+            send: config.send_window,
+        };
         let listening = match config.listen {
             Some(socket) => {
                 let address = Address(socket.local_addr().ok());
-                let server = server_config(&tls, bidi_streams).map_err(bad_key)?;
+                let server = server_config(&tls, windows).map_err(bad_key)?;
                 let endpoint = socket.set_nonblocking(true).and_then(|()| endpoint(socket, Some(server)));
                 Some(endpoint.map_err(|error| StartError::Socket { what: "mesh", address, error })?)
             }
             None => None,
         };
-        Ok(Self { tls, bidi_streams, listening, dialling: Mutex::default() })
+        let gate = Gate::new(config.exempt_private);
+        Ok(Self { tls, windows, gate, listening, dialling: Mutex::default() })
+    }
+
+    pub(crate) fn gate(&self) -> &Gate {
+        &self.gate
     }
 
     pub(crate) fn listening(&self) -> Option<&Endpoint> {
@@ -65,7 +82,7 @@ impl Mesh {
         let tls = self.tls.client(node_id).map_err(|error| error.to_string())?;
         let tls = QuicClientConfig::try_from(tls).map_err(|error| error.to_string())?;
         let mut config = ClientConfig::new(Arc::new(tls));
-        let mut transport = transport_config(self.bidi_streams);
+        let mut transport = transport_config(self.windows);
         transport.keep_alive_interval(Some(KEEP_ALIVE));
         config.transport_config(Arc::new(transport));
         let endpoint = self.endpoint_towards(addr.ip()).map_err(|error| format!("no UDP socket: {error}"))?;
@@ -115,25 +132,25 @@ fn endpoint(socket: UdpSocket, server: Option<ServerConfig>) -> io::Result<Endpo
     Endpoint::new(EndpointConfig::default(), server, socket, Arc::new(TokioRuntime))
 }
 
-fn server_config(tls: &TlsKey, bidi_streams: VarInt) -> Result<ServerConfig, rustls::Error> {
+fn server_config(tls: &TlsKey, windows: Windows) -> Result<ServerConfig, rustls::Error> {
     let tls = QuicServerConfig::try_from(tls.server()?)
         .map_err(|_| rustls::Error::General("TLS has no cipher suite for QUIC".into()))?;
     let mut config = ServerConfig::with_crypto(Arc::new(tls));
-    config.transport_config(Arc::new(transport_config(bidi_streams)));
+    config.transport_config(Arc::new(transport_config(windows)));
     config.max_incoming(MAX_INCOMING);
     // Survives a NAT rebinding.
     config.migration(true);
     Ok(config)
 }
 
-fn transport_config(bidi_streams: VarInt) -> TransportConfig {
+fn transport_config(windows: Windows) -> TransportConfig {
     let mut config = TransportConfig::default();
     config
         .max_idle_timeout(Some(IdleTimeout::from(VarInt::from_u32(IDLE_MS))))
-        .stream_receive_window(VarInt::from_u32(STREAM_WINDOW))
-        .receive_window(VarInt::from_u32(CONNECTION_WINDOW))
-        .send_window(SEND_WINDOW)
-        .max_concurrent_bidi_streams(bidi_streams)
+        .stream_receive_window(VarInt::from_u32(STREAM_WINDOW.min(windows.receive)))
+        .receive_window(VarInt::from_u32(windows.receive))
+        .send_window(windows.send.into())
+        .max_concurrent_bidi_streams(VarInt::from_u32(windows.bidi_streams))
         // Nothing reads these.
         .max_concurrent_uni_streams(VarInt::from_u32(0))
         .datagram_receive_buffer_size(None);

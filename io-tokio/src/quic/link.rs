@@ -1,7 +1,7 @@
 //! One mesh connection: made, served, told to the machine when it ends.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use labman_proto_core::identity::NodeId;
 use labman_proto_core::machine::{BINDING_LABEL, Completion, DownReason, LinkId, OpId, Peer};
@@ -13,10 +13,13 @@ use tokio::time::timeout;
 
 use crate::port::{Happening, LinkCommand, Port};
 use crate::quic::endpoint::Mesh;
+use crate::quic::gate::Pass;
 use crate::quic::{rpk, stream};
 
 /// For one address of a dialled name.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+/// For a peer to prove its key.
+const HANDSHAKE_WITHIN: Duration = Duration::from_secs(5);
 /// Addresses of one name that are tried.
 const ADDRESSES: usize = 4;
 
@@ -31,21 +34,29 @@ pub(crate) async fn accept(mesh: Arc<Mesh>, port: Port) {
             }
             continue;
         }
-        port.spawn(take_in(incoming, port.clone()));
+        match mesh.gate().enter(incoming.remote_address().ip(), Instant::now()) {
+            Some(pass) => port.spawn(take_in(incoming, pass, port.clone())),
+            None => incoming.ignore(),
+        }
     }
 }
 
-async fn take_in(incoming: Incoming, port: Port) {
+async fn take_in(incoming: Incoming, pass: Pass, port: Port) {
     let address = incoming.remote_address();
     let connected = match incoming.accept() {
-        Ok(connecting) => connecting.await,
-        Err(error) => Err(error),
+        Ok(connecting) => timeout(HANDSHAKE_WITHIN, connecting).await,
+        Err(error) => Ok(Err(error)),
     };
-    match connected.map_err(|error| error.to_string()).and_then(proven) {
+    drop(pass);
+    let connected = match connected {
+        Ok(connected) => connected.map_err(|error| error.to_string()).and_then(proven),
+        Err(_) => Err("it took too long".into()),
+    };
+    match connected {
         Ok(Proven { connection, node_id, binding }) => {
             let link = port.next_link();
             let (commands, orders) = mpsc::unbounded_channel();
-            let peer = Peer::Mesh { node_id, dialled: false, binding };
+            let peer = Peer::Mesh { node_id, dialled: false, binding, addr: Some(address) };
             port.send(Happening::LinkUp { link, peer, commands }).await;
             serve(connection, link, orders, port).await;
         }
@@ -59,7 +70,8 @@ pub(crate) async fn dial(mesh: Arc<Mesh>, port: Port, op: OpId, addr: String, no
         Ok(Proven { connection, binding, .. }) => {
             let link = port.next_link();
             let (commands, orders) = mpsc::unbounded_channel();
-            let peer = Peer::Mesh { node_id, dialled: true, binding };
+            let addr = Some(connection.remote_address());
+            let peer = Peer::Mesh { node_id, dialled: true, binding, addr };
             port.send(Happening::Dialled { op, link, peer, commands }).await;
             serve(connection, link, orders, port).await;
         }

@@ -4,6 +4,7 @@
 //! resumption are off.
 
 mod endpoint;
+mod gate;
 mod link;
 mod rpk;
 mod stream;

@@ -19,6 +19,10 @@ pub(super) struct Amount(pub(super) Micros);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Every(pub(super) Span);
 
+/// An amount of memory, written in quotes: `"256 MiB"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Bytes(pub(super) usize);
+
 /// An address to listen on, `ip:port`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Listen(pub(super) SocketAddr);
@@ -108,6 +112,28 @@ impl FromStr for Every {
             0 => Err(format!("{text:?} is no time at all; write at least 1ms")),
             _ => Ok(Self(span)),
         }
+    }
+}
+
+impl FromStr for Bytes {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let bad = || {
+            format!(
+                "{text:?} is not an amount of memory; write a number and a unit, such as 256 MiB or 2 GiB"
+            )
+        };
+        let unit_at = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(bad)?;
+        let (number, unit) = text.split_at(unit_at);
+        let number: usize = number.parse().map_err(|_| bad())?;
+        let unit: usize = match unit.trim_start() {
+            "KiB" => 1 << 10,
+            "MiB" => 1 << 20,
+            "GiB" => 1 << 30,
+            _ => return Err(bad()),
+        };
+        number.checked_mul(unit).map(Self).ok_or_else(bad)
     }
 }
 
@@ -202,6 +228,7 @@ macro_rules! from_text {
 from_text! {
     Amount: "an amount such as \"0.50\"",
     Every: "a length of time such as \"30s\"",
+    Bytes: "an amount of memory such as \"256 MiB\"",
     Listen: "an address such as \"127.0.0.1:8080\"",
     HostPort: "an address such as \"gateway.example:7700\"",
     HttpUrl: "a URL such as \"http://127.0.0.1:8800\"",

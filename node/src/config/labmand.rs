@@ -14,7 +14,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::error::Source;
-use super::fields::{Amount, Every, HostPort, HttpUrl, Listen, PayoutField, PriceField};
+use super::fields::{Amount, Bytes, Every, HostPort, HttpUrl, Listen, PayoutField, PriceField};
 use super::portman::{Runtime, checked_token};
 use super::{ConfigError, parse, read};
 
@@ -68,6 +68,11 @@ struct File {
 struct MeshField {
     listen: Option<Listen>,
     addresses: Option<Vec<HostPort>>,
+    max_links: Option<Spanned<NonZeroUsize>>,
+    max_links_per_address: Option<NonZeroUsize>,
+    max_links_per_network: Option<NonZeroUsize>,
+    exempt_private: Option<bool>,
+    memory: Option<Spanned<Bytes>>,
 }
 
 #[derive(Deserialize)]
@@ -155,6 +160,7 @@ impl File {
             .as_ref()
             .map(|provider| provider.get_ref().portman_listen.map_or(PORTMAN_LISTEN, |listen| listen.0));
         let gateway = self.gateway.as_ref().map(|gateway| self.gateway(gateway, source)).transpose()?;
+        let caps = self.mesh.caps(source)?;
         let addresses = self.mesh.addresses.as_deref().unwrap_or_default();
         Ok(Labmand {
             data_dir: source.resolve(&self.data_dir),
@@ -168,6 +174,7 @@ impl File {
                 bootstrap: self.bootstrap.into_iter().map(BootstrapField::checked).collect(),
                 trust: self.trust,
                 deny: self.deny,
+                caps,
                 feps: self
                     .fep
                     .iter()
@@ -238,6 +245,32 @@ impl File {
         }
         let claim_every = field.claim_every.map_or(CLAIM_EVERY, |every| every.0);
         Ok((node::Provider { tenant, portmans, claim_every }, embedded))
+    }
+}
+
+impl MeshField {
+    fn caps(&self, source: &Source) -> Result<node::Caps, ConfigError> {
+        let default = node::Caps::default();
+        let or = |field: Option<NonZeroUsize>, default| field.map_or(default, NonZeroUsize::get);
+        let links = or(self.max_links.as_ref().map(|links| *links.get_ref()), default.links);
+        let memory = self.memory.as_ref().map_or(default.memory, |memory| memory.get_ref().0);
+        let least = links.saturating_mul(node::Caps::LEAST_OF_A_LINK);
+        if memory < least {
+            let place = self.memory.as_ref().map(Spanned::span);
+            let place = place.or_else(|| self.max_links.as_ref().map(Spanned::span));
+            let mib = least.div_ceil(1 << 20);
+            let message = format!(
+                "{links} links need at least {mib} MiB, 256 KiB each; write memory = \"{mib} MiB\", or a smaller max_links"
+            );
+            return Err(source.fault(place, &message));
+        }
+        Ok(node::Caps {
+            links,
+            links_per_address: or(self.max_links_per_address, default.links_per_address),
+            links_per_network: or(self.max_links_per_network, default.links_per_network),
+            exempt_private: self.exempt_private.unwrap_or(default.exempt_private),
+            memory,
+        })
     }
 }
 

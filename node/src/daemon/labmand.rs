@@ -7,6 +7,7 @@ use labman_io_tokio::{HttpLimits, IoConfig, MeshConfig, Running, StartError, Sto
 use labman_proto_core::identity::NodeId;
 use labman_proto_core::journal;
 use labman_proto_core::node::Node;
+use labman_proto_core::node::config::Caps;
 
 use super::{DataDir, Failure, Portman, identity, listen_tcp, listen_udp, open_journal};
 use crate::config;
@@ -51,7 +52,7 @@ impl Labmand {
         let io = IoConfig {
             name: name.to_string(),
             store: Some(StoreConfig { path: dir.store(), tables: Node::TABLES }),
-            mesh: Some(MeshConfig::new(secret.clone(), mesh_socket)),
+            mesh: Some(with_caps(MeshConfig::new(secret.clone(), mesh_socket), &node.caps)),
             portman_socket,
             public_http: http_socket,
             admin: Some(dir.admin()),
@@ -96,6 +97,16 @@ impl Labmand {
             portman.stop().await;
         }
         self.node.stop().await;
+    }
+}
+
+/// The transport's part of what strangers may make this process hold.
+fn with_caps(mesh: MeshConfig, caps: &Caps) -> MeshConfig {
+    MeshConfig {
+        receive_window: u32::try_from(caps.receive_window()).unwrap_or(u32::MAX),
+        send_window: u32::try_from(caps.send_window()).unwrap_or(u32::MAX),
+        exempt_private: caps.exempt_private,
+        ..mesh
     }
 }
 

@@ -174,6 +174,7 @@ impl Plan {
             bootstrap: Vec::new(),
             trust: Vec::new(),
             deny: Vec::new(),
+            caps: node::Caps::default(),
             feps: vec![node::Fep { fep_id: fep.fep_id, url }],
             gateway: None,
             provider: None,

@@ -18,6 +18,7 @@ use super::rows::{self, JobRow, JobState, TABLE};
 use super::{Answer, Tell};
 use crate::economics::Counts;
 use crate::identity::{FepId, NodeId};
+use crate::labnet::conduct::Deed;
 use crate::labnet::conversation::Conversation;
 use crate::limits::{CLOCK_SKEW, GATEWAY_UNSURE, REDELIVER_FIRST, REDELIVER_LAST};
 use crate::machine::{Completion, OpId, StreamId};
@@ -278,6 +279,8 @@ impl Settle {
         let Some(id) = acked.map(|(id, _)| *id) else { return };
         if ack.refused.is_some() {
             cx.warn(format!("req_{id}: {from} refuses its receipt; that node's log says why"));
+        } else {
+            cx.note(from, Deed::Worked);
         }
         self.end(cx, id);
     }

@@ -22,6 +22,11 @@ pub(super) struct Record {
 
 #[derive(Default)]
 pub(super) struct Records {
+    /// Bytes that may be held, and put aside.
+    most: usize,
+    most_aside: usize,
+    bytes: usize,
+    bytes_aside: usize,
     held: BTreeMap<Key, Record>,
     expiry: Timers<Key>,
     /// Records that our clock speaks against. It may be ours that is wrong: they are looked at again when it is set.
@@ -43,6 +48,11 @@ pub(super) enum Standing {
 }
 
 impl Records {
+    /// Bounded by these many bytes, too: held, and put aside.
+    pub(super) fn up_to(most: usize, most_aside: usize) -> Self {
+        Self { most, most_aside, ..Self::default() }
+    }
+
     pub(super) fn get(&self, key: &Key) -> Option<&Record> {
         self.held.get(key)
     }
@@ -51,7 +61,14 @@ impl Records {
         self.held.iter()
     }
 
-    pub(super) fn standing(&self, now: Now, key: &Key, header: &Header, from: Option<LinkId>) -> Standing {
+    pub(super) fn standing(
+        &self,
+        now: Now,
+        key: &Key,
+        header: &Header,
+        size: usize,
+        from: Option<LinkId>,
+    ) -> Standing {
         let held = self.held.get(key).map(|record| record.frame.header());
         let sound = header.ttl_s > 0
             && Span::from_secs(u64::from(header.ttl_s)) <= RECORD_TTL
@@ -65,10 +82,12 @@ impl Records {
         }
         let aside = self.untimely.get(key).map(|(frame, _)| frame.header());
         if is_timely(now, header) {
-            let room = held.is_some() || self.held.len() < RECORDS;
+            let before = self.held.get(key).map_or(0, |record| record.frame.bytes().len());
+            let fits = size <= before || self.bytes - before + size <= self.most;
+            let room = fits && (held.is_some() || self.held.len() < RECORDS);
             if room { Standing::News } else { Standing::Unwanted }
         } else {
-            let wanted = aside.map_or_else(|| self.has_room_aside(from), newer);
+            let wanted = aside.map_or_else(|| self.has_room_aside(size, from), newer);
             if wanted { Standing::Untimely } else { Standing::Unwanted }
         }
     }
@@ -96,30 +115,39 @@ impl Records {
         self.drop(&key);
         let mark = mark(key, record.frame.header());
         self.buckets.add(&mark);
+        self.bytes += record.frame.bytes().len();
         self.held.insert(key, record);
         mark
     }
 
     pub(super) fn put_aside(&mut self, now: Now, key: Key, frame: SignedFrame, from: Option<LinkId>) {
         self.untimely_expiry.set(key, now.mono + RECORD_TTL, "an untimely gossip record is forgotten");
-        self.untimely.insert(key, (frame, from));
+        self.bytes_aside += frame.bytes().len();
+        if let Some((replaced, _)) = self.untimely.insert(key, (frame, from)) {
+            self.bytes_aside -= replaced.bytes().len();
+        }
     }
 
     pub(super) fn take_untimely(&mut self) -> BTreeMap<Key, (SignedFrame, Option<LinkId>)> {
         self.untimely_expiry = Timers::default();
+        self.bytes_aside = 0;
         core::mem::take(&mut self.untimely)
     }
 
     /// No neighbour fills it alone.
-    fn has_room_aside(&self, from: Option<LinkId>) -> bool {
+    fn has_room_aside(&self, size: usize, from: Option<LinkId>) -> bool {
         let of_one = self.untimely.values().filter(|(_, brought)| *brought == from).count();
-        self.untimely.len() < UNTIMELY && of_one < UNTIMELY_OF_ONE
+        self.untimely.len() < UNTIMELY
+            && of_one < UNTIMELY_OF_ONE
+            && self.bytes_aside + size <= self.most_aside
     }
 
     /// The next that is forgotten because its life is over.
     pub(super) fn expired(&mut self, now: Now) -> Option<Key> {
         while let Some(key) = self.untimely_expiry.expired(now.mono) {
-            self.untimely.remove(&key);
+            if let Some((gone, _)) = self.untimely.remove(&key) {
+                self.bytes_aside -= gone.bytes().len();
+            }
         }
         let key = self.expiry.expired(now.mono)?;
         self.drop(&key);
@@ -149,6 +177,7 @@ impl Records {
 
     fn drop(&mut self, key: &Key) {
         if let Some(record) = self.held.remove(key) {
+            self.bytes -= record.frame.bytes().len();
             self.buckets.take(&mark(*key, record.frame.header()));
         }
     }

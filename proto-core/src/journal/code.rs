@@ -1,6 +1,7 @@
 //! Bytes and back: the pieces that everything else is put together from.
 
 use alloc::{string::String, vec::Vec};
+use core::net::{IpAddr, SocketAddr};
 
 use crate::store::Table;
 
@@ -87,6 +88,26 @@ impl<'a> Code<'a> for bool {
             1 => Ok(true),
             _ => Err(from.bad("neither yes nor no")),
         }
+    }
+}
+
+impl<'a> Code<'a> for SocketAddr {
+    /// Scope and flow of an IPv6 address mean something to one host only, and nothing to a machine.
+    fn put(&self, to: &mut Vec<u8>) {
+        match self.ip() {
+            IpAddr::V4(ip) => (4u8, ip.octets()).put(to),
+            IpAddr::V6(ip) => (6u8, ip.octets()).put(to),
+        }
+        self.port().put(to);
+    }
+
+    fn take(from: &mut Bytes<'a>) -> Result<Self, Bad> {
+        let ip = match u8::take(from)? {
+            4 => IpAddr::from(from.array::<4>()?),
+            6 => IpAddr::from(from.array::<16>()?),
+            _ => return Err(from.bad("no version of IP")),
+        };
+        Ok(Self::new(ip, u16::take(from)?))
     }
 }
 

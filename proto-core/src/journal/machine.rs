@@ -83,7 +83,7 @@ fields!(Range { table, from, to, limit });
 
 variants!(Surface { 0 => Public, 1 => Admin });
 variants!(DownReason { 0 => Closed, 1 => TimedOut, 2 => Failed });
-variants!(Peer { 0 => Mesh { node_id, dialled, binding }, 1 => Portman { token, origin }, 2 => Labman });
+variants!(Peer { 0 => Mesh { node_id, dialled, binding, addr }, 1 => Portman { token, origin }, 2 => Labman });
 variants!(StoreError { 0 => Exists, 1 => Failed(why) });
 variants!(Completion { 0 => Dialled(result), 1 => Stored(result), 2 => Page(result) });
 variants!(Input<'a> {

@@ -5,6 +5,7 @@ use crate::store::{Row, StoreError};
 use crate::time::{Time, Wall};
 use alloc::boxed::Box;
 use alloc::vec;
+use core::net::SocketAddr;
 use proptest::collection::vec as list;
 use proptest::prelude::*;
 
@@ -26,13 +27,18 @@ fn heads() -> impl Strategy<Value = RequestHead> {
         .prop_map(|(method, path, headers)| RequestHead { method, path, headers })
 }
 
+fn addresses() -> impl Strategy<Value = SocketAddr> {
+    prop_oneof![
+        any::<([u8; 4], u16)>().prop_map(SocketAddr::from),
+        any::<([u8; 16], u16)>().prop_map(SocketAddr::from)
+    ]
+}
+
 fn peers() -> impl Strategy<Value = Peer> {
     prop_oneof![
-        any::<([u8; 32], bool, [u8; 32])>().prop_map(|(id, dialled, binding)| Peer::Mesh {
-            node_id: NodeId(id),
-            dialled,
-            binding
-        }),
+        (any::<([u8; 32], bool, [u8; 32])>(), proptest::option::of(addresses())).prop_map(
+            |((id, dialled, binding), addr)| Peer::Mesh { node_id: NodeId(id), dialled, binding, addr }
+        ),
         any::<(String, Option<String>)>().prop_map(|(token, origin)| Peer::Portman { token, origin }),
         Just(Peer::Labman),
     ]

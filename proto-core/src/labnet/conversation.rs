@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::identity::NodeId;
+use crate::labnet::conduct::{Deed, Offence};
 use crate::machine::StreamId;
 use crate::node::cx::Cx;
 use crate::time::Span;
@@ -59,7 +60,14 @@ impl Conversation {
     /// The next whole frame of a kind that this version knows; others are passed over.
     pub(crate) fn poll(&mut self, cx: &mut Cx<'_>) -> Result<Option<Heard>, &'static str> {
         loop {
-            let Some(frame) = self.reader.poll().map_err(|_| "a malformed frame")? else { return Ok(None) };
+            let frame = match self.reader.poll() {
+                Ok(Some(frame)) => frame,
+                Ok(None) => return Ok(None),
+                Err(_) => {
+                    cx.note(self.peer, Deed::Offence(Offence::Broken));
+                    return Err("a malformed frame");
+                }
+            };
             let (kind, payload, size) = match frame {
                 Frame::Light { kind, payload } => {
                     let size = payload.len() + LIGHT_OVERHEAD;
@@ -68,13 +76,17 @@ impl Conversation {
                 Frame::Signed(frame) => {
                     let header = *frame.header();
                     if header.sender != self.peer || header.dest != Some(cx.me.node_id) {
+                        cx.note(self.peer, Deed::Offence(Offence::Broken));
                         return Err("a frame from or for somebody else");
                     }
                     if header.seq <= self.seq_in {
+                        cx.note(self.peer, Deed::Offence(Offence::Broken));
                         return Err("a frame was repeated");
                     }
-                    let payload =
-                        frame.open(cx.me.network).map_err(|_| "a frame whose signature does not hold")?;
+                    let Ok(payload) = frame.open(cx.me.network) else {
+                        cx.note(self.peer, Deed::Offence(Offence::Forged));
+                        return Err("a frame whose signature does not hold");
+                    };
                     self.seq_in = header.seq;
                     (header.kind, payload.to_vec(), frame.bytes().len())
                 }

@@ -150,6 +150,7 @@ impl Admin {
                 "models": sockets.map(|sockets| sockets.models(&portman.ep)),
             })
         });
+        let (banned_nodes, banned_networks) = status.labnet.banned(cx.now.mono);
         let (running, unsettled) = status.gateway.map(Gateway::counts).unwrap_or_default();
         let (unclaimed, in_claim, paid, missing) =
             status.provider.map(|provider| provider.receipts().counts()).unwrap_or_default();
@@ -163,6 +164,7 @@ impl Admin {
             "fep_answers": status.gateway.map(Gateway::fep_answers),
             "feps": cx.feps.show(cx.now.mono),
             "links": links.collect::<Vec<_>>(),
+            "banned": { "nodes": banned_nodes, "networks": banned_networks },
             "peers": peers.collect::<Vec<_>>(),
             "models": models.collect::<Vec<_>>(),
             "portmans": portmans.collect::<Vec<_>>(),

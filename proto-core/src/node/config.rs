@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::economics::Price;
 use crate::identity::{FepId, NodeId};
+use crate::limits::{BODIES_OF_ALL, BODIES_OF_ONE, LINKS};
 use crate::money::Micros;
 use crate::time::Span;
 use crate::wire::portal::PayoutTo;
@@ -22,6 +23,8 @@ pub struct Config {
     pub trust: Vec<NodeId>,
     /// Never admitted.
     pub deny: Vec<NodeId>,
+    #[serde(default)]
+    pub caps: Caps,
     /// FEPs this node trusts, and where they are.
     pub feps: Vec<Fep>,
     pub gateway: Option<Gateway>,
@@ -32,6 +35,69 @@ impl Config {
     /// A provider that is nothing else has no use for what other providers say, and nobody relies on it to pass that on.
     pub(crate) fn is_leaf(&self) -> bool {
         self.provider.is_some() && self.gateway.is_none()
+    }
+}
+
+/// What strangers get of a node at most.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Caps {
+    /// Mesh links, in both directions.
+    pub links: usize,
+    /// Of them from one IP address, and from one network (IPv4 /24, IPv6 /48); inbound ones only.
+    pub links_per_address: usize,
+    pub links_per_network: usize,
+    /// Loopback, private and link-local addresses are not counted.
+    pub exempt_private: bool,
+    /// Bytes that this node holds for others, in all.
+    pub memory: usize,
+}
+
+impl Default for Caps {
+    fn default() -> Self {
+        Self {
+            links: LINKS,
+            links_per_address: 16,
+            links_per_network: 64,
+            exempt_private: true,
+            memory: 1 << 30,
+        }
+    }
+}
+
+/// How the memory is shared out. What a part runs into costs somebody who holds much of it, never the process.
+impl Caps {
+    /// Memory that a link needs at least.
+    pub const LEAST_OF_A_LINK: usize = 256 * 1024;
+
+    /// What one peer may make the transport hold: received and not read, sent and not acknowledged.
+    pub fn receive_window(&self) -> usize {
+        (self.memory / 4 / self.links.max(1)).clamp(64 * 1024, 4 << 20)
+    }
+
+    pub fn send_window(&self) -> usize {
+        (self.memory / 8 / self.links.max(1)).clamp(32 * 1024, 1 << 20)
+    }
+
+    /// Of all control streams: what waits to be read by a peer, and what a peer has sent of a frame.
+    pub(crate) fn control(&self) -> usize {
+        self.memory / 8
+    }
+
+    /// Of all job streams: requests on their way.
+    pub(crate) fn bodies(&self) -> usize {
+        (self.memory / 4).min(BODIES_OF_ALL)
+    }
+
+    pub(crate) fn bodies_of_one(&self) -> usize {
+        (self.bodies() / 2).min(BODIES_OF_ONE)
+    }
+
+    pub(crate) fn records(&self) -> usize {
+        self.memory / 8
+    }
+
+    pub(crate) fn records_aside(&self) -> usize {
+        self.memory / 32
     }
 }
 

@@ -1,11 +1,17 @@
 //! What a room of the node may touch while it handles an input: time, its own name in signatures, and the outbox. Rooms
 //! open and end streams and operations through it, so that the node knows whose answer an input is.
 
-use alloc::{collections::BTreeMap, string::String, vec::Vec};
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    string::String,
+    vec::Vec,
+};
 
 use crate::http::{RequestHead, ResponseHead};
 use crate::identity::{Identity, Network, NodeId};
+use crate::labnet::conduct::Deed;
 use crate::machine::{Level, LinkId, OpId, Outbox, ResetCode, StreamId, Target};
+use crate::node::config::Caps;
 use crate::node::feps::Feps;
 use crate::node::loopback::{Arrival, Loopback, SELF_LINK};
 use crate::store::{Range, Write};
@@ -41,6 +47,7 @@ pub(crate) struct Me {
     pub(crate) node_id: NodeId,
     pub(crate) network: Network,
     pub(crate) incarnation: u64,
+    pub(crate) caps: Caps,
 }
 
 impl Me {
@@ -84,6 +91,8 @@ pub(crate) struct Owners {
     streams: BTreeMap<StreamId, StreamState>,
     ops: BTreeMap<OpId, Room>,
     pub(crate) loopback: Loopback,
+    /// What peers did that is to be held for or against them.
+    noted: Vec<(NodeId, Deed)>,
 }
 
 impl Owners {
@@ -109,6 +118,16 @@ impl Owners {
 
     pub(crate) fn on_link(&self, link: LinkId) -> Vec<StreamId> {
         self.streams.iter().filter(|(_, state)| state.link == Some(link)).map(|(stream, _)| *stream).collect()
+    }
+
+    /// Links on which we have opened a job stream.
+    pub(crate) fn with_work(&self) -> BTreeSet<LinkId> {
+        let ours = self.streams.iter().filter(|(_, state)| state.room == Room::Gateway);
+        ours.filter_map(|(_, state)| state.link).collect()
+    }
+
+    pub(crate) fn take_noted(&mut self) -> Vec<(NodeId, Deed)> {
+        core::mem::take(&mut self.noted)
     }
 
     fn end(&mut self, stream: StreamId, mark: impl FnOnce(&mut StreamState)) {
@@ -213,6 +232,11 @@ impl Cx<'_> {
         if let Some((level, text)) = self.feps.called(self.now, url, called, answered) {
             self.out.event(level, self.room.name(), text);
         }
+    }
+
+    /// A peer did what is to be held for or against it: nothing is done about it before this input is over.
+    pub(crate) fn note(&mut self, node_id: NodeId, deed: Deed) {
+        self.owners.noted.push((node_id, deed));
     }
 
     pub(crate) fn info(&mut self, text: impl Into<String>) {

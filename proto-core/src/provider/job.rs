@@ -1,6 +1,6 @@
 //! One job at a provider: heard, recorded, run on a Portman, stated, settled.
 
-use alloc::{string::String, string::ToString, vec::Vec};
+use alloc::{collections::BTreeMap, string::String, string::ToString, vec::Vec};
 
 use super::admit::Admitted;
 use super::receipts::From;
@@ -11,7 +11,7 @@ use crate::flow::Relay;
 use crate::identity::NodeId;
 use crate::labnet::conversation::Conversation;
 use crate::limits::{
-    BODIES_OF_ALL, BODIES_OF_ONE, FIRST_CHUNK, HTTP_BODY, JOB_TOTAL, PROVIDER_JOBS, SETTLE_MARGIN,
+    CONTROL_FRAME, FIRST_CHUNK, HTTP_BODY, JOB_TOTAL, JOBS_HEARD_OF_ONE, PROVIDER_JOBS, SETTLE_MARGIN,
     STREAM_WINDOW,
 };
 use crate::machine::{Completion, LinkId, ResetCode, StreamId};
@@ -52,14 +52,52 @@ struct Running {
     credit: usize,
 }
 
+impl Job {
+    /// Half of a frame that would be no request, or more than is missing of the body.
+    fn holds_too_much(&self) -> bool {
+        let most = match &self.state {
+            State::Hearing { request: None, .. } => CONTROL_FRAME,
+            State::Hearing { request: Some(request), body } => {
+                (request.body_len as usize).saturating_sub(body.len()) + CONTROL_FRAME
+            }
+            State::Recording(_) | State::Running(_) | State::Stating(_) | State::Awaiting => CONTROL_FRAME,
+        };
+        self.conversation.buffered() > most
+    }
+}
+
 impl Provider {
     pub(super) fn job_opened(&mut self, cx: &mut Cx<'_>, stream: StreamId, gateway: NodeId) {
-        if self.jobs.len() >= PROVIDER_JOBS {
+        if self.jobs.len() >= PROVIDER_JOBS || !self.can_hear_one_more(cx, gateway) {
             return cx.reset(stream, ResetCode::Refused);
         }
         let state = State::Hearing { request: None, body: Vec::new() };
         self.jobs.insert(stream, Job { conversation: Conversation::new(stream, gateway), state });
         self.due.set(stream, cx.now.mono + FIRST_CHUNK, "a gateway's request");
+    }
+
+    /// Nobody has paid for a request that is being heard. Where too many are, whoever has most loses its oldest for the
+    /// new one, unless that is its own.
+    fn can_hear_one_more(&mut self, cx: &mut Cx<'_>, gateway: NodeId) -> bool {
+        let mut hearing: BTreeMap<NodeId, Vec<StreamId>> = BTreeMap::new();
+        for (stream, job) in &self.jobs {
+            if matches!(job.state, State::Hearing { .. }) {
+                hearing.entry(job.conversation.peer).or_default().push(*stream);
+            }
+        }
+        let own = hearing.get(&gateway).map_or(0, Vec::len);
+        if own >= JOBS_HEARD_OF_ONE {
+            return false;
+        }
+        let all: usize = hearing.values().map(Vec::len).sum();
+        if all < cx.me.caps.bodies() / CONTROL_FRAME {
+            return true;
+        }
+        let most = hearing.values().max_by_key(|streams| streams.len()).filter(|streams| streams.len() > own);
+        let Some(oldest) = most.and_then(|streams| streams.first()) else { return false };
+        self.drop_job(*oldest);
+        cx.reset(*oldest, ResetCode::Refused);
+        true
     }
 
     pub(super) fn job_bytes(&mut self, cx: &mut Cx<'_>, stream: StreamId, bytes: &[u8]) {
@@ -73,6 +111,9 @@ impl Provider {
                     if let Err(reason) = self.hear(cx, stream, heard.kind, heard.payload) {
                         return self.protocol_broken(cx, stream, reason);
                     }
+                }
+                Ok(None) if job.holds_too_much() => {
+                    return self.protocol_broken(cx, stream, "a frame that has no place here");
                 }
                 Ok(None) => return,
                 Err(reason) => return self.protocol_broken(cx, stream, reason),
@@ -94,7 +135,7 @@ impl Provider {
                 if heard.body_len as usize > HTTP_BODY {
                     return Err("a body beyond the limit");
                 }
-                if self.has_room_for(stream, heard.body_len) {
+                if self.has_room_for(cx, stream, heard.body_len) {
                     self.await_body(stream, heard);
                 } else {
                     let message = "too many requests are on their way here".to_string();
@@ -136,7 +177,7 @@ impl Provider {
     }
 
     /// Nothing of a body is paid for before it is whole, so what may be on its way is bounded, also for each gateway.
-    fn has_room_for(&self, stream: StreamId, body_len: u32) -> bool {
+    fn has_room_for(&self, cx: &Cx<'_>, stream: StreamId, body_len: u32) -> bool {
         let Some(gateway) = self.jobs.get(&stream).map(|job| job.conversation.peer) else { return false };
         let (mut of_one, mut of_all) = (body_len as usize, body_len as usize);
         for job in self.jobs.values() {
@@ -147,7 +188,7 @@ impl Provider {
                 }
             }
         }
-        of_one <= BODIES_OF_ONE && of_all <= BODIES_OF_ALL
+        of_one <= cx.me.caps.bodies_of_one() && of_all <= cx.me.caps.bodies()
     }
 
     fn offered(&mut self, cx: &mut Cx<'_>, stream: StreamId, request: &ProxyRequest, body: &[u8]) {

@@ -172,7 +172,7 @@ fn leaf(rig: &mut Rig, number: u8) -> Peer {
     peer
 }
 
-fn record_of_gateway(gateway: bool) -> Vec<u8> {
+pub(crate) fn record_of_gateway(gateway: bool) -> Vec<u8> {
     let addresses = vec!["a:1".into()];
     cbor::encode(&PeerRecord { gateway, provider: false, addresses, public_endpoint: None, feps: Vec::new() })
 }
@@ -227,7 +227,7 @@ fn an_older_record_is_ignored_and_a_newer_one_wins() {
 #[test]
 fn a_record_that_is_not_what_it_should_be_is_neither_believed_nor_passed_on() {
     let mut rig = Rig::gateway();
-    let (from, to) = (Peer::admitted(&mut rig, PEER), Peer::admitted(&mut rig, OTHER));
+    let to = Peer::admitted(&mut rig, OTHER);
     to.hears(&mut rig);
     let good =
         Header { dest: None, issued: rig.now.wall, ttl_s: 1_800, ..header(STRANGER, Kind::PeerRecord, 1) };
@@ -249,10 +249,13 @@ fn a_record_that_is_not_what_it_should_be_is_neither_believed_nor_passed_on() {
         ("malformed", sign(STRANGER, good, b"\xa1\x00\x01")),
         ("of the end of time", sign(STRANGER, Header { issued: Wall(u64::MAX), ..good }, &payload)),
     ];
-    for (what, bytes) in wrong {
+    for (number, (what, bytes)) in (100..).zip(wrong) {
+        // Of another neighbour each: one that passes on such things does not stay for long.
+        let from = Peer::admitted(&mut rig, number);
         rig.deliver(from.control, &bytes);
         assert_eq!(to.hears(&mut rig), [], "{what}");
     }
+    let from = Peer::admitted(&mut rig, PEER);
     // None of them was in the way of the good one.
     let good = sign(STRANGER, good, &payload);
     rig.deliver(from.control, &good);
@@ -346,7 +349,7 @@ fn stranger(number: u64) -> labman_proto_core::identity::Identity {
     labman_proto_core::identity::Identity::from_secret(&secret)
 }
 
-fn record_of(rig: &Rig, number: u64, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn record_of(rig: &Rig, number: u64, payload: &[u8]) -> Vec<u8> {
     let identity = stranger(number);
     let header = Header {
         sender: identity.node_id(),

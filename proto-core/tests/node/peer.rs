@@ -1,5 +1,7 @@
 //! A node by hand, at the other end of a mesh link: an honest one, whose bytes a test may change before they go out.
 
+use std::net::SocketAddr;
+
 use labman_proto_core::economics::Counts;
 use labman_proto_core::identity::NodeId;
 use labman_proto_core::limits::ANNOUNCE_EVERY;
@@ -96,17 +98,22 @@ pub(crate) fn counts(input: u32, output: u32) -> Counts {
 impl Peer {
     /// Connected, nothing said.
     pub(crate) fn connected(rig: &mut Rig, number: u8) -> Self {
-        Self::on(rig, number, false)
+        Self::on(rig, number, false, None)
     }
 
     /// The node has called it; nothing said.
     pub(crate) fn called(rig: &mut Rig, number: u8) -> Self {
-        Self::on(rig, number, true)
+        Self::on(rig, number, true, None)
     }
 
-    fn on(rig: &mut Rig, number: u8, dialled: bool) -> Self {
+    /// Connected from there, nothing said.
+    pub(crate) fn from(rig: &mut Rig, number: u8, ip: [u8; 4]) -> Self {
+        Self::on(rig, number, false, Some(SocketAddr::from((ip, 7))))
+    }
+
+    fn on(rig: &mut Rig, number: u8, dialled: bool, addr: Option<SocketAddr>) -> Self {
         let binding = rig.new_binding();
-        let link = rig.link_up(Who::Mesh { node_id: node(number), dialled, binding });
+        let link = rig.link_up(Who::Mesh { node_id: node(number), dialled, binding, addr });
         let control = rig.open(link);
         Self { number, link, control, binding, seq: 0 }
     }

@@ -66,6 +66,7 @@ pub(crate) fn config() -> config::Config {
         bootstrap: Vec::new(),
         trust: Vec::new(),
         deny: Vec::new(),
+        caps: config::Caps::default(),
         feps: vec![config::Fep { fep_id: identity(FEP).fep_id(), url: "http://fep".into() }],
         gateway: None,
         provider: None,

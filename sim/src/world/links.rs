@@ -44,8 +44,8 @@ impl<M: Machine> World<M> {
                 }
                 let binding = key.binding();
                 (
-                    Peer::Mesh { node_id: other, dialled: true, binding },
-                    Peer::Mesh { node_id: own, dialled: false, binding },
+                    Peer::Mesh { node_id: other, dialled: true, binding, addr: None },
+                    Peer::Mesh { node_id: own, dialled: false, binding, addr: None },
                 )
             }
             Target::Labman { token, .. } => (Peer::Labman, Peer::Portman { token, origin: None }),
