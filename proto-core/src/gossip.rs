@@ -9,6 +9,7 @@
 //! many providers and few gateways costs at each provider grows with the gateways.
 
 mod records;
+mod shares;
 mod tree;
 mod view;
 
@@ -16,6 +17,7 @@ use alloc::{collections::BTreeSet, vec::Vec};
 
 use minicbor::Encode;
 use records::{Record, Records, Standing};
+use shares::Bringer;
 use tree::Tree;
 pub(crate) use view::{Served, View};
 
@@ -32,6 +34,17 @@ use crate::timers::Timers;
 use crate::wire::cbor::{self, BadCbor, Blob};
 use crate::wire::envelope::{Kind, SignedFrame};
 use crate::wire::mesh::{Announce, CapabilityRecord, Digest, Key, PeerRecord, Prune, Topic, Want};
+
+/// What the name of a record takes in a neighbour's queue, about.
+const QUEUED: usize = 64;
+
+/// The neighbour that a record came from.
+#[derive(Clone, Copy)]
+pub(crate) struct By {
+    pub(crate) node_id: NodeId,
+    /// Neither dialled by us nor worked with.
+    pub(crate) stranger: bool,
+}
 
 /// Something to be said to one neighbour.
 pub(crate) struct Say {
@@ -115,6 +128,25 @@ impl Gossip {
         self.tree.link_down(link);
     }
 
+    /// No link to that node is left: what it said of itself is what everybody says of others now.
+    pub(crate) fn left(&mut self, origin: NodeId) {
+        for topic in [Topic::Peer, Topic::Capability] {
+            self.records.shares.second_hand(&Key { topic, origin });
+        }
+    }
+
+    /// Bytes, about, that are kept to tell a neighbour something later.
+    pub(crate) fn queued(&self, link: LinkId) -> usize {
+        self.tree.queued(link) * QUEUED
+    }
+
+    fn forget(&mut self, key: &Key) {
+        match key.topic {
+            Topic::Peer => self.view.forget_peer(&key.origin),
+            Topic::Capability => self.view.forget_capability(&key.origin),
+        }
+    }
+
     /// A neighbour that has become due records; they are [`Self::next_for`].
     pub(crate) fn poll_ready(&mut self) -> Option<LinkId> {
         self.tree.poll_ready()
@@ -132,12 +164,12 @@ impl Gossip {
         }
     }
 
-    /// A record came, passed on by that node.
+    /// A record came, by that neighbour.
     pub(crate) fn record(
         &mut self,
         cx: &mut Cx<'_>,
         from: LinkId,
-        passed_on_by: Option<NodeId>,
+        by: Option<By>,
         frame: SignedFrame,
     ) -> Option<Say> {
         let topic = match Kind::from_u16(frame.header().kind) {
@@ -145,7 +177,7 @@ impl Gossip {
             Some(Kind::CapabilityRecord) => Topic::Capability,
             _ => return None,
         };
-        self.hear(cx, topic, frame, Some(from), passed_on_by)
+        self.hear(cx, topic, frame, Some(from), by)
     }
 
     /// A neighbour says something about records.
@@ -172,11 +204,8 @@ impl Gossip {
 
     pub(crate) fn handle_timeout(&mut self, cx: &mut Cx<'_>) -> Vec<Say> {
         let mut says = Vec::new();
-        while let Some(Key { topic, origin }) = self.records.expired(cx.now) {
-            match topic {
-                Topic::Peer => self.view.forget_peer(&origin),
-                Topic::Capability => self.view.forget_capability(&origin),
-            }
+        while let Some(key) = self.records.expired(cx.now) {
+            self.forget(&key);
         }
         if self.refresh.expired(cx.now.mono).is_some() {
             self.renew(cx);
@@ -222,8 +251,9 @@ impl Gossip {
         topic: Topic,
         frame: SignedFrame,
         from: Option<LinkId>,
-        passed_on_by: Option<NodeId>,
+        by: Option<By>,
     ) -> Option<Say> {
+        let passed_on_by = by.map(|by| by.node_id);
         let header = *frame.header();
         let key = Key { topic, origin: header.sender };
         if header.sender == cx.me.node_id {
@@ -233,10 +263,18 @@ impl Gossip {
             return None;
         }
         let size = frame.bytes().len();
-        let standing = self.records.standing(cx.now, &key, &header, size, from);
+        let bringer = match by {
+            Some(By { node_id, stranger: true }) if node_id == header.sender => Bringer::FirstHand,
+            Some(By { node_id, stranger: true }) => Bringer::Stranger(node_id),
+            Some(By { stranger: false, .. }) | None => Bringer::Trusted,
+        };
+        let standing = self.records.standing(cx.now, &key, &header, size, from, bringer);
         match standing {
             Standing::Unwanted => return None,
             Standing::Held => {
+                if bringer == Bringer::FirstHand {
+                    self.records.shares.first_hand(&key);
+                }
                 if let (true, Some(node_id)) = (mutant(Mutant::HonestBanned), passed_on_by) {
                     cx.note(node_id, Deed::Offence(Offence::PassedOn));
                 }
@@ -270,6 +308,10 @@ impl Gossip {
             Said::Capability(record) => self.view.capability(cx.me.network, header.sender, &record),
         }
         let mark = self.records.keep(cx.now, key, Record { frame, for_leaves }, false);
+        for gone in self.records.shares.took(key, size, bringer) {
+            self.records.give_up(&gone);
+            self.forget(&gone);
+        }
         self.tree.spread(cx.now.mono, mark, for_leaves, from);
         None
     }
@@ -318,7 +360,12 @@ impl Gossip {
         let key = Key { topic, origin: cx.me.node_id };
         let frame = cx.me.sign(cx.now, kind, None, self.own.seq, RECORD_TTL, &said.encode());
         let for_leaves = self.is_for_leaves(&key, &said);
+        let size = frame.bytes().len();
         let mark = self.records.keep(cx.now, key, Record { frame, for_leaves }, true);
+        for gone in self.records.shares.took(key, size, Bringer::Trusted) {
+            self.records.give_up(&gone);
+            self.forget(&gone);
+        }
         if !mutant(Mutant::RecordNotRefreshed) {
             self.refresh.set((), cx.now.mono + RECORD_REFRESH, "sign our records anew");
         }

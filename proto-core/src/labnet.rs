@@ -32,7 +32,7 @@ use slots::{Held, Room};
 use crate::identity::NodeId;
 use crate::limits::{
     CONTROL_BACKLOG, CONTROL_FILL, GRANT_AT_LEAST, HELLO_WITHIN, STRANGERS_CHECKS, STRANGERS_EVERY,
-    STRANGERS_TURN,
+    STRANGERS_TURN, WEIGH_EVERY,
 };
 use crate::machine::{Completion, LinkId, OpId, ResetCode, StreamId};
 use crate::mutants::{Mutant, mutant};
@@ -79,8 +79,8 @@ pub(crate) struct Labnet {
     strangers: Bucket,
     waiting: VecDeque<LinkId>,
     turns: Timers<()>,
-    /// Bytes that were said or came since what is held was last counted.
-    uncounted: usize,
+    /// Bytes that were said or came since it was last counted what all links hold.
+    unweighed: usize,
 }
 
 /// Who is at the other end of a new link.
@@ -137,7 +137,7 @@ impl Labnet {
             strangers: Bucket::default(),
             waiting: VecDeque::new(),
             turns: Timers::default(),
-            uncounted: 0,
+            unweighed: 0,
         }
     }
 
@@ -228,7 +228,7 @@ impl Labnet {
         state.read += bytes.len();
         state.reader.push(bytes);
         self.read(cx, link, usize::MAX, &mut outputs);
-        self.account_for(cx, bytes.len());
+        self.unweighed += bytes.len();
         outputs
     }
 
@@ -480,28 +480,39 @@ impl Labnet {
     }
 
     fn shut_if_full(&mut self, cx: &mut Cx<'_>, link: LinkId, said: usize) {
+        self.unweighed += said;
         let most = CONTROL_BACKLOG.min(self.caps.control() / 4);
         if self.links.get(&link).is_some_and(|state| state.backlog > most) {
             self.shut(cx, link, "it does not read its control stream");
         }
-        self.account_for(cx, said);
     }
 
-    /// Counts now and then what all control streams hold. Where that is more than it may be, whoever holds most has to go:
-    /// strangers first.
-    fn account_for(&mut self, cx: &mut Cx<'_>, bytes: usize) {
-        self.uncounted += bytes;
-        if self.uncounted < self.caps.control() / 16 {
-            return;
-        }
-        self.uncounted = 0;
-        while self.links.values().map(Link::held).sum::<usize>() > self.caps.control() {
+    pub(crate) fn is_to_be_weighed(&self) -> bool {
+        self.unweighed >= WEIGH_EVERY
+    }
+
+    /// Counts what is kept for all control streams, and (`queued`) to be said on them later. Where that is more than it may
+    /// be, whoever has most of it has to go: strangers first.
+    pub(crate) fn weigh(&mut self, cx: &mut Cx<'_>, queued: impl Fn(LinkId) -> usize) {
+        self.unweighed = 0;
+        let weight = |link: &LinkId, state: &Link| match state.closed {
+            true => 0,
+            false => state.backlog + state.reader.buffered() + queued(*link),
+        };
+        let mut all: usize = self.links.iter().map(|(link, state)| weight(link, state)).sum();
+        while all > self.caps.control() {
             let open = self.links.iter().filter(|(_, state)| !state.closed);
-            let is_stranger = |state: &Link| !state.dialled && !self.conduct.is_useful(&state.node_id);
-            let greediest = open.max_by_key(|(_, state)| (is_stranger(state), state.held()));
-            let Some(link) = greediest.map(|(link, _)| *link) else { return };
+            let rank = |(link, state): &(&LinkId, &Link)| (self.is_stranger(**link), weight(link, state));
+            let Some((link, state)) = open.max_by_key(rank) else { return };
+            all = all.saturating_sub(weight(link, state));
+            let link = *link;
             self.shut(cx, link, "the memory it holds was needed");
         }
+    }
+
+    /// Neither dialled by us, nor ever of use.
+    pub(crate) fn is_stranger(&self, link: LinkId) -> bool {
+        self.links.get(&link).is_none_or(|state| !state.dialled && !self.conduct.is_useful(&state.node_id))
     }
 
     /// Closes a link, once. Until the driver says that it is down nothing is said or heard on it any more.
@@ -518,11 +529,6 @@ impl Labnet {
 }
 
 impl Link {
-    /// Bytes that are kept for it or because of it.
-    fn held(&self) -> usize {
-        self.backlog + self.reader.buffered()
-    }
-
     fn frame(
         &mut self,
         cx: &mut Cx<'_>,

@@ -39,6 +39,8 @@ pub const LINK_CHECKS: Rate = Rate::per_second(2_000, RECORDS as u64);
 pub const STRANGERS_CHECKS: Rate = Rate::per_second(4_000, RECORDS as u64);
 pub const STRANGERS_TURN: usize = 8;
 pub const STRANGERS_EVERY: Span = Span::from_millis(5);
+/// Bytes on control streams after which it is counted what all neighbours hold.
+pub const WEIGH_EVERY: usize = 64 * 1024;
 /// From link up on a peer keeps its place for so long without hello, even if all are taken.
 pub const HELLO_SOON: Span = Span::from_secs(1);
 /// Points of offences ([`Offence`](crate::labnet)) at which a link is closed, a node is banned, a network is banned; and
@@ -87,6 +89,8 @@ pub const WANT_AFTER: Span = Span::from_millis(500);
 pub const WANT_WITHIN: Span = Span::from_secs(2);
 /// Records that were announced and have not come. Further ones are not asked for.
 pub const WANTED: usize = 16 * 1024;
+/// Neighbours that are remembered to hold an announced record. Further ones are not asked for it.
+pub const HOLDERS: usize = 8;
 /// How often two neighbours compare all they hold, and how often one is listened to that does.
 pub const DIGEST_EVERY: Span = Span::from_secs(60);
 pub const DIGEST_AT_MOST: Span = Span::from_secs(10);

@@ -21,7 +21,7 @@ use loopback::{Arrival, SELF_LINK};
 use serde::{Deserialize, Serialize};
 
 use crate::gateway::{self, Gateway, Mesh, Tell};
-use crate::gossip::{Gossip, Say};
+use crate::gossip::{By, Gossip, Say};
 use crate::http::Surface;
 use crate::identity::{Identity, NodeId};
 use crate::labnet::{self, Arrived, Labnet};
@@ -238,8 +238,11 @@ impl Node {
                     self.tell(now, waiting.into_iter().flatten());
                 }
                 labnet::Output::Record { from, frame } if self.labnet.admits(&frame.header().sender) => {
-                    let passed_on_by = self.labnet.node_of(from);
-                    let says = self.gossip.record(&mut cx!(self, now, Labnet), from, passed_on_by, frame);
+                    let by = self
+                        .labnet
+                        .node_of(from)
+                        .map(|node_id| By { node_id, stranger: self.labnet.is_stranger(from) });
+                    let says = self.gossip.record(&mut cx!(self, now, Labnet), from, by, frame);
                     self.say(now, says);
                 }
                 // A record of somebody we do not deal with.
@@ -291,6 +294,10 @@ impl Node {
         for (node_id, deed) in self.owners.take_noted() {
             self.labnet.noted(&mut cx!(self, now, Labnet), node_id, deed);
         }
+        if self.labnet.is_to_be_weighed() {
+            let queued = |link| self.gossip.queued(link);
+            self.labnet.weigh(&mut cx!(self, now, Labnet), queued);
+        }
     }
 
     fn link_up(&mut self, now: Now, link: LinkId, peer: Peer) {
@@ -319,8 +326,14 @@ impl Node {
     fn link_down(&mut self, now: Now, link: LinkId, reason: DownReason) {
         self.early.retain(|early| early.link != link);
         // First of all: who loses a stream now must not open another on the same link.
+        let node_id = self.labnet.node_of(link);
         self.labnet.link_down(&mut cx!(self, now, Labnet), link);
         self.gossip.link_down(link);
+        if let Some(node_id) = node_id
+            && self.labnet.link_to(self.me.node_id, node_id).is_none()
+        {
+            self.gossip.left(node_id);
+        }
         for stream in self.owners.on_link(link) {
             self.reset(now, stream);
         }

@@ -10,6 +10,7 @@ use super::{Gateway, Mesh, abandon};
 use crate::economics::Counts;
 use crate::flow::Relay;
 use crate::identity::NodeId;
+use crate::labnet::conduct::{Deed, Offence};
 use crate::labnet::conversation::{Conversation, Heard};
 use crate::limits::{BODY_FRAME, FIRST_CHUNK, NEXT_CHUNK, READER_STALL};
 use crate::machine::StreamId;
@@ -199,6 +200,7 @@ impl Gateway {
                 other => break other,
             }
         };
+        let provider = running.current.as_ref().map(|attempt| attempt.conversation.peer);
         let mut progress_made = false;
         if let Some(attempt) = &mut running.current {
             let passed_over = match attempt.conversation.take_passed_over() {
@@ -223,6 +225,9 @@ impl Gateway {
             Ok(Step::Ended(end)) => self.attempt_ended(cx, id, end),
             Ok(Step::Refused(refusal)) => self.attempt_failed(cx, mesh, id, refusal, "it refused"),
             Err(reason) => {
+                if let Some(provider) = provider {
+                    cx.note(provider, Deed::Offence(Offence::Malformed));
+                }
                 cx.warn(format!("req_{id}: gave up on its provider: {reason}"));
                 self.attempt_lost(cx, mesh, id, "the provider broke the protocol");
             }

@@ -2,7 +2,8 @@
 
 use alloc::{collections::BTreeMap, vec::Vec};
 
-use crate::limits::{RECORD_TTL, RECORDS, UNTIMELY, UNTIMELY_OF_ONE};
+use super::shares::{Bringer, Shares};
+use crate::limits::{RECORD_TTL, UNTIMELY, UNTIMELY_OF_ONE};
 use crate::machine::LinkId;
 use crate::mutants::{Mutant, mutant};
 use crate::time::{Now, Span, Wake};
@@ -22,10 +23,9 @@ pub(super) struct Record {
 
 #[derive(Default)]
 pub(super) struct Records {
-    /// Bytes that may be held, and put aside.
-    most: usize,
+    pub(super) shares: Shares,
+    /// Bytes that may be put aside.
     most_aside: usize,
-    bytes: usize,
     bytes_aside: usize,
     held: BTreeMap<Key, Record>,
     expiry: Timers<Key>,
@@ -50,7 +50,7 @@ pub(super) enum Standing {
 impl Records {
     /// Bounded by these many bytes, too: held, and put aside.
     pub(super) fn up_to(most: usize, most_aside: usize) -> Self {
-        Self { most, most_aside, ..Self::default() }
+        Self { shares: Shares::up_to(most), most_aside, ..Self::default() }
     }
 
     pub(super) fn get(&self, key: &Key) -> Option<&Record> {
@@ -68,6 +68,7 @@ impl Records {
         header: &Header,
         size: usize,
         from: Option<LinkId>,
+        by: Bringer,
     ) -> Standing {
         let held = self.held.get(key).map(|record| record.frame.header());
         let sound = header.ttl_s > 0
@@ -82,10 +83,7 @@ impl Records {
         }
         let aside = self.untimely.get(key).map(|(frame, _)| frame.header());
         if is_timely(now, header) {
-            let before = self.held.get(key).map_or(0, |record| record.frame.bytes().len());
-            let fits = size <= before || self.bytes - before + size <= self.most;
-            let room = fits && (held.is_some() || self.held.len() < RECORDS);
-            if room { Standing::News } else { Standing::Unwanted }
+            if self.shares.has_room(key, size, by) { Standing::News } else { Standing::Unwanted }
         } else {
             let wanted = aside.map_or_else(|| self.has_room_aside(size, from), newer);
             if wanted { Standing::Untimely } else { Standing::Unwanted }
@@ -115,7 +113,6 @@ impl Records {
         self.drop(&key);
         let mark = mark(key, record.frame.header());
         self.buckets.add(&mark);
-        self.bytes += record.frame.bytes().len();
         self.held.insert(key, record);
         mark
     }
@@ -175,9 +172,15 @@ impl Records {
         Some(self.held.keys().filter(|key| differs(key)).copied().collect())
     }
 
+    /// Forgets what makes room for another.
+    pub(super) fn give_up(&mut self, key: &Key) {
+        self.expiry.clear(*key);
+        self.drop(key);
+    }
+
     fn drop(&mut self, key: &Key) {
         if let Some(record) = self.held.remove(key) {
-            self.bytes -= record.frame.bytes().len();
+            self.shares.dropped(key);
             self.buckets.take(&mark(*key, record.frame.header()));
         }
     }

@@ -10,7 +10,9 @@ use alloc::{
     vec::Vec,
 };
 
-use crate::limits::{ANNOUNCE_EVERY, ANNOUNCED_AT_ONCE, DIGEST_AT_MOST, WANT_AFTER, WANT_WITHIN, WANTED};
+use crate::limits::{
+    ANNOUNCE_EVERY, ANNOUNCED_AT_ONCE, DIGEST_AT_MOST, HOLDERS, WANT_AFTER, WANT_WITHIN, WANTED,
+};
 use crate::machine::LinkId;
 use crate::mutants::{Mutant, mutant};
 use crate::time::{Time, Wake};
@@ -141,9 +143,11 @@ impl Tree {
             return;
         }
         let holders = &mut self.missing.entry(mark.key).or_default().holders;
+        let has_room = holders.len() < HOLDERS;
         match holders.iter_mut().find(|(holder, _)| *holder == link) {
             Some((_, version)) => *version = mark.version,
-            None => holders.push_back((link, mark.version)),
+            None if has_room => holders.push_back((link, mark.version)),
+            None => {}
         }
         if !self.missing_due.is_set(mark.key) {
             self.missing_due.set(mark.key, now + WANT_AFTER, "an announced record has not come");
@@ -203,6 +207,11 @@ impl Tree {
     /// The next record that it is owed.
     pub(super) fn next_owed(&mut self, link: LinkId) -> Option<Key> {
         self.neighbours.get_mut(&link)?.owed.pop_first()
+    }
+
+    /// Records that a neighbour is yet to be sent or told of.
+    pub(super) fn queued(&self, link: LinkId) -> usize {
+        self.neighbours.get(&link).map_or(0, |neighbour| neighbour.owed.len() + neighbour.untold.len())
     }
 
     pub(super) fn is_leaf(&self, link: LinkId) -> bool {

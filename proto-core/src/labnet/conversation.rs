@@ -60,14 +60,7 @@ impl Conversation {
     /// The next whole frame of a kind that this version knows; others are passed over.
     pub(crate) fn poll(&mut self, cx: &mut Cx<'_>) -> Result<Option<Heard>, &'static str> {
         loop {
-            let frame = match self.reader.poll() {
-                Ok(Some(frame)) => frame,
-                Ok(None) => return Ok(None),
-                Err(_) => {
-                    cx.note(self.peer, Deed::Offence(Offence::Broken));
-                    return Err("a malformed frame");
-                }
-            };
+            let Some(frame) = self.reader.poll().map_err(|_| "a malformed frame")? else { return Ok(None) };
             let (kind, payload, size) = match frame {
                 Frame::Light { kind, payload } => {
                     let size = payload.len() + LIGHT_OVERHEAD;
@@ -76,11 +69,9 @@ impl Conversation {
                 Frame::Signed(frame) => {
                     let header = *frame.header();
                     if header.sender != self.peer || header.dest != Some(cx.me.node_id) {
-                        cx.note(self.peer, Deed::Offence(Offence::Broken));
                         return Err("a frame from or for somebody else");
                     }
                     if header.seq <= self.seq_in {
-                        cx.note(self.peer, Deed::Offence(Offence::Broken));
                         return Err("a frame was repeated");
                     }
                     let Ok(payload) = frame.open(cx.me.network) else {

@@ -9,6 +9,7 @@ use super::{Provider, rows};
 use crate::economics::Counts;
 use crate::flow::Relay;
 use crate::identity::NodeId;
+use crate::labnet::conduct::{Deed, Offence};
 use crate::labnet::conversation::Conversation;
 use crate::limits::{
     CONTROL_FRAME, FIRST_CHUNK, HTTP_BODY, JOB_TOTAL, JOBS_HEARD_OF_ONE, PROVIDER_JOBS, SETTLE_MARGIN,
@@ -423,7 +424,9 @@ impl Provider {
 
     fn protocol_broken(&mut self, cx: &mut Cx<'_>, stream: StreamId, reason: &'static str) {
         let Some(job) = self.jobs.get(&stream) else { return };
-        cx.warn(alloc::format!("gateway {} broke the protocol: {reason}", job.conversation.peer));
+        let gateway = job.conversation.peer;
+        cx.note(gateway, Deed::Offence(Offence::Malformed));
+        cx.warn(alloc::format!("gateway {gateway} broke the protocol: {reason}"));
         cx.reset(stream, ResetCode::Protocol);
         self.job_cut(cx, stream);
     }

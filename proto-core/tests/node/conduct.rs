@@ -272,6 +272,48 @@ fn what_peers_do_not_read_is_bounded_for_all_of_them_together() {
 }
 
 #[test]
+fn whoever_comes_is_heard_of_itself_though_a_flood_has_filled_the_table() {
+    let caps = Caps { links: 16, memory: 4 << 20, ..Caps::default() };
+    let mut rig = Rig::new(with_caps(caps));
+    let flooder = Peer::admitted(&mut rig, PEER);
+    let record = |address: &str| {
+        cbor::encode(&PeerRecord {
+            gateway: true,
+            provider: false,
+            addresses: vec![address.into()],
+            public_endpoint: None,
+            feps: Vec::new(),
+        })
+    };
+    let early = Peer::serving(&mut rig, 100, "acme:box:early");
+    for number in 0..5_000 {
+        let bytes = super::gossip::record_of(&rig, number, &record(&"x".repeat(200)));
+        rig.deliver(flooder.control, &bytes);
+    }
+    let models = |rig: &mut Rig| {
+        let status = rig.admin("/status");
+        let models = status["models"].as_array().unwrap().iter();
+        models.map(|model| model["slug"].as_str().unwrap().to_string()).collect::<Vec<_>>()
+    };
+    assert!(rig.admin("/status")["peers"].as_array().unwrap().len() < 2_000, "all of it is held");
+    let late = Peer::serving(&mut rig, 101, "acme:box:late");
+    assert_eq!(models(&mut rig), ["acme:box:early", "acme:box:late"]);
+    // Another stranger's news has room, too, as long as it has brought less.
+    let other = Peer::admitted(&mut rig, OTHER);
+    let told = super::gossip::record_of(&rig, 9_999, &record("told"));
+    rig.deliver(other.control, &told);
+    assert!(rig.admin("/status").to_string().contains("told"));
+    // And the flood goes on, and does not drive them out.
+    for number in 10_000..12_000 {
+        let bytes = super::gossip::record_of(&rig, number, &record(&"x".repeat(200)));
+        rig.deliver(flooder.control, &bytes);
+    }
+    assert_eq!(models(&mut rig), ["acme:box:early", "acme:box:late"]);
+    assert!(rig.admin("/status").to_string().contains("told"));
+    assert!(rig.is_up(early.link) && rig.is_up(late.link));
+}
+
+#[test]
 fn a_gateway_can_not_take_every_place_for_requests_that_are_not_paid_for() {
     let mut rig = Rig::provider();
     let greedy = Peer::admitted(&mut rig, PEER);
