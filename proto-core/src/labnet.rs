@@ -32,7 +32,7 @@ use slots::{Held, Room};
 use crate::identity::NodeId;
 use crate::limits::{
     CONTROL_BACKLOG, CONTROL_FILL, GRANT_AT_LEAST, HELLO_WITHIN, STRANGERS_CHECKS, STRANGERS_EVERY,
-    STRANGERS_TURN, WEIGH_EVERY,
+    STRANGERS_TURN, STUCK_AFTER, WEIGH_EVERY,
 };
 use crate::machine::{Completion, LinkId, OpId, ResetCode, StreamId};
 use crate::mutants::{Mutant, mutant};
@@ -118,6 +118,8 @@ struct Link {
     seq_in: u64,
     /// Bytes sent on the control stream that the peer has not taken.
     backlog: usize,
+    /// When it last took any, or there were none.
+    took: Time,
 }
 
 impl Labnet {
@@ -177,6 +179,7 @@ impl Labnet {
             seq_out: 0,
             seq_in: 0,
             backlog: 0,
+            took: cx.now.mono,
         };
         if dialled {
             let stream = cx.open(link);
@@ -363,10 +366,11 @@ impl Labnet {
     }
 
     /// The peer took bytes of its control stream. Gives the link.
-    pub(crate) fn credit(&mut self, stream: StreamId, bytes: u32) -> Option<LinkId> {
+    pub(crate) fn credit(&mut self, now: Time, stream: StreamId, bytes: u32) -> Option<LinkId> {
         let link = self.controls.get(&stream).copied()?;
         let state = self.links.get_mut(&link)?;
         state.backlog = state.backlog.saturating_sub(bytes as usize);
+        state.took = now;
         Some(link)
     }
 
@@ -492,7 +496,8 @@ impl Labnet {
     }
 
     /// Counts what is kept for all control streams, and (`queued`) to be said on them later. Where that is more than it may
-    /// be, whoever has most of it has to go: strangers first.
+    /// be, whoever has most of it has to go: strangers first, and of them those that have not read for a while. One that
+    /// has just come is owed much, and takes it.
     pub(crate) fn weigh(&mut self, cx: &mut Cx<'_>, queued: impl Fn(LinkId) -> usize) {
         self.unweighed = 0;
         let weight = |link: &LinkId, state: &Link| match state.closed {
@@ -502,7 +507,9 @@ impl Labnet {
         let mut all: usize = self.links.iter().map(|(link, state)| weight(link, state)).sum();
         while all > self.caps.control() {
             let open = self.links.iter().filter(|(_, state)| !state.closed);
-            let rank = |(link, state): &(&LinkId, &Link)| (self.is_stranger(**link), weight(link, state));
+            let rank = |(link, state): &(&LinkId, &Link)| {
+                (self.is_stranger(**link), state.is_stuck(cx.now.mono), weight(link, state))
+            };
             let Some((link, state)) = open.max_by_key(rank) else { return };
             all = all.saturating_sub(weight(link, state));
             let link = *link;
@@ -589,6 +596,11 @@ impl Link {
         Ok(())
     }
 
+    /// It does not read what was said to it.
+    fn is_stuck(&self, now: Time) -> bool {
+        self.backlog > 0 && now - self.took >= STUCK_AFTER
+    }
+
     fn say_hello(&mut self, cx: &mut Cx<'_>, leaf: bool) {
         let software = concat!("labman ", env!("CARGO_PKG_VERSION")).to_string();
         let hello = Hello { features: Features::OURS, software, leaf, binding: self.binding };
@@ -596,10 +608,7 @@ impl Link {
         self.seq_out += 1;
         let frame =
             cx.me.sign(cx.now, Kind::Hello, Some(self.node_id), self.seq_out, Span::default(), &payload);
-        if let Some(stream) = self.control {
-            self.backlog += frame.bytes().len();
-            cx.send(stream, frame.bytes().to_vec());
-        }
+        self.send(cx, frame.into_bytes());
     }
 
     fn tell(&mut self, cx: &mut Cx<'_>, kind: Kind, payload: &[u8]) {
@@ -610,6 +619,9 @@ impl Link {
 
     fn send(&mut self, cx: &mut Cx<'_>, bytes: Vec<u8>) {
         let Some(stream) = self.control else { return };
+        if self.backlog == 0 {
+            self.took = cx.now.mono;
+        }
         self.backlog += bytes.len();
         cx.send(stream, bytes);
     }

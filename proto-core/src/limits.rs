@@ -41,6 +41,8 @@ pub const STRANGERS_TURN: usize = 8;
 pub const STRANGERS_EVERY: Span = Span::from_millis(5);
 /// Bytes on control streams after which it is counted what all neighbours hold.
 pub const WEIGH_EVERY: usize = 64 * 1024;
+/// A peer that takes nothing of what waits for it for so long does not read: where memory is short, it goes first.
+pub const STUCK_AFTER: Span = Span::from_secs(1);
 /// From link up on a peer keeps its place for so long without hello, even if all are taken.
 pub const HELLO_SOON: Span = Span::from_secs(1);
 /// Points of offences ([`Offence`](crate::labnet)) at which a link is closed, a node is banned, a network is banned; and

@@ -453,7 +453,7 @@ impl Node {
     fn credit(&mut self, now: Now, stream: StreamId, bytes: u32) {
         match self.owners.room(stream) {
             Some(Room::Labnet) => {
-                if let Some(link) = self.labnet.credit(stream, bytes) {
+                if let Some(link) = self.labnet.credit(now.mono, stream, bytes) {
                     self.pass_on(now, link);
                 }
             }

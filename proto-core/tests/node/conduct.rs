@@ -7,7 +7,7 @@ use labman_proto_core::node::config::{Caps, Config};
 use labman_proto_core::time::Span;
 use labman_proto_core::wire::cbor;
 use labman_proto_core::wire::envelope::{Header, Kind, light};
-use labman_proto_core::wire::mesh::PeerRecord;
+use labman_proto_core::wire::mesh::{PeerRecord, Want};
 
 use super::peer::{Peer, header, record, sign};
 use super::rig::{OTHER, PEER, Rig, STRANGER, gateway_config, node, provider_config};
@@ -269,6 +269,42 @@ fn what_peers_do_not_read_is_bounded_for_all_of_them_together() {
     assert!(rig.is_up(flooder.link), "{:?}", rig.closed);
     let known = rig.admin("/status")["peers"].as_array().unwrap().len();
     assert!(known <= 42, "{known} records of 12 KiB are held in 512 KiB");
+}
+
+#[test]
+fn where_memory_is_short_who_does_not_read_goes_before_who_has_just_come() {
+    let caps = Caps { links: 16, memory: 4 << 20, ..Caps::default() };
+    let mut rig = Rig::new(with_caps(caps));
+    let flooder = Peer::admitted(&mut rig, PEER);
+    let idle: Vec<Peer> = (100..112).map(|number| Peer::admitted(&mut rig, number)).collect();
+    for peer in &idle {
+        rig.wires.get_mut(&peer.control).unwrap().reads = false;
+    }
+    let record = PeerRecord {
+        gateway: true,
+        provider: false,
+        addresses: vec!["x".repeat(200)],
+        public_endpoint: None,
+        feps: Vec::new(),
+    };
+    let payload = cbor::encode(&record);
+    // As much as is held, told to everybody: their queues fill.
+    for number in 0..500u64 {
+        let bytes = super::gossip::record_of(&rig, number, &payload);
+        rig.deliver(flooder.control, &bytes);
+    }
+    rig.pass(SECOND);
+    let mut late = Peer::admitted(&mut rig, OTHER);
+    rig.wires.get_mut(&late.control).unwrap().reads = false;
+    let want: Vec<_> = (0..250).map(|number| super::gossip::key_of(number)).collect();
+    late.say(&mut rig, late.control, Kind::Want, &cbor::encode(&Want { keys: want }));
+    for number in 1_000..2_500u64 {
+        let bytes = super::gossip::record_of(&rig, number, &payload);
+        rig.deliver(flooder.control, &bytes);
+        rig.take(late.control, 4_096);
+    }
+    assert!(idle.iter().any(|peer| !rig.is_up(peer.link)), "memory was not short");
+    assert!(rig.is_up(late.link), "{:?}", rig.closed);
 }
 
 #[test]

@@ -349,6 +349,11 @@ fn stranger(number: u64) -> labman_proto_core::identity::Identity {
     labman_proto_core::identity::Identity::from_secret(&secret)
 }
 
+/// What names the record of [`record_of`].
+pub(crate) fn key_of(number: u64) -> Key {
+    Key { topic: Topic::Peer, origin: stranger(number).node_id() }
+}
+
 pub(crate) fn record_of(rig: &Rig, number: u64, payload: &[u8]) -> Vec<u8> {
     let identity = stranger(number);
     let header = Header {

@@ -1,0 +1,50 @@
+//! Records of nobody, signed well: each of an origin of its own, made once and thrown by all flooders.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use labman_proto_core::identity::{Identity, NetId};
+use labman_proto_core::time::Wall;
+use labman_proto_core::wire::cbor::encode;
+use labman_proto_core::wire::envelope::{Header, Kind, SignedFrame};
+use labman_proto_core::wire::mesh::PeerRecord;
+
+const COUNT: u64 = 30_000;
+
+pub(crate) struct Records(Vec<Vec<u8>>);
+
+impl Records {
+    pub(crate) fn new(net_id: NetId) -> Self {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_millis() as u64;
+        let record = |number: u64| {
+            let mut secret = [0x68; 32];
+            secret[..8].copy_from_slice(&number.to_be_bytes());
+            let origin = Identity::from_secret(&secret);
+            let header = Header {
+                kind: Kind::PeerRecord as u16,
+                net_id,
+                sender: origin.node_id(),
+                dest: None,
+                incarnation: 1,
+                seq: 1,
+                issued: Wall(now),
+                ttl_s: 1_800,
+            };
+            // Every twentieth as long as a record may be.
+            let address = "x".repeat(if number.is_multiple_of(20) { 15 * 1024 } else { 64 });
+            let payload = PeerRecord {
+                gateway: true,
+                provider: false,
+                addresses: vec![address],
+                public_endpoint: None,
+                feps: Vec::new(),
+            };
+            SignedFrame::sign(&origin, header, &encode(&payload)).into_bytes()
+        };
+        Self((0..COUNT).map(record).collect())
+    }
+
+    /// Without end, from somewhere else for each.
+    pub(crate) fn from(&self, start: u64) -> impl Iterator<Item = &[u8]> {
+        self.0.iter().map(Vec::as_slice).cycle().skip((start % COUNT) as usize)
+    }
+}

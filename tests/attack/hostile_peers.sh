@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# A thousand hostile peers against a real labmand while honest users ask: all are served, and its memory stays bounded.
+# Last line: `N passed, N failed`.
+#
+#   tests/attack/hostile_peers.sh                      builds the release binaries first; a minute of attack
+#   LABMAN_BIN=DIR tests/attack/hostile_peers.sh       takes the daemons from DIR instead
+#   tests/attack/hostile_peers.sh --seconds 20 --peers 300
+#   tests/attack/hostile_peers.sh --unprotected        with every bound raised out of the way: must fail
+#   KEEP=DIR tests/attack/hostile_peers.sh             leaves configs and logs in DIR
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+root=$(cd "$here/../.." && pwd)
+target=${CARGO_TARGET_DIR:-$root/target}
+
+if [ -z "${LABMAN_BIN:-}" ]; then
+    echo "building the daemons (release)" >&2
+    (cd "$root" && cargo build --release --quiet -p labman-node)
+    LABMAN_BIN=$target/release
+fi
+# The attacker is no part of what is shipped: it is built here in any case.
+(cd "$root" && cargo build --release --quiet -p labman-io-tokio --example hostile)
+
+if [ -n "${KEEP:-}" ]; then
+    mkdir -p "$KEEP"
+    work=$KEEP
+else
+    work=$(mktemp -d "${TMPDIR:-/tmp}/labman-attack-XXXXXX")
+    trap 'rm -rf "$work"' EXIT
+fi
+# attack.py ends what it starts; its last line is this script's.
+python3 "$here/attack.py" --bin "$LABMAN_BIN" --hostile "$target/release/examples/hostile" --work "$work" "$@"
