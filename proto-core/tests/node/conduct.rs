@@ -296,7 +296,7 @@ fn where_memory_is_short_who_does_not_read_goes_before_who_has_just_come() {
     rig.pass(SECOND);
     let mut late = Peer::admitted(&mut rig, OTHER);
     rig.wires.get_mut(&late.control).unwrap().reads = false;
-    let want: Vec<_> = (0..250).map(|number| super::gossip::key_of(number)).collect();
+    let want: Vec<_> = (0..250).map(super::gossip::key_of).collect();
     late.say(&mut rig, late.control, Kind::Want, &cbor::encode(&Want { keys: want }));
     for number in 1_000..2_500u64 {
         let bytes = super::gossip::record_of(&rig, number, &payload);
