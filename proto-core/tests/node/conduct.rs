@@ -7,7 +7,7 @@ use labman_proto_core::node::config::{Caps, Config};
 use labman_proto_core::time::Span;
 use labman_proto_core::wire::cbor;
 use labman_proto_core::wire::envelope::{Header, Kind, light};
-use labman_proto_core::wire::mesh::{PeerRecord, Want};
+use labman_proto_core::wire::mesh::{Hello, PeerRecord};
 
 use super::peer::{Peer, header, record, sign};
 use super::rig::{OTHER, PEER, Rig, STRANGER, gateway_config, node, provider_config};
@@ -275,11 +275,7 @@ fn what_peers_do_not_read_is_bounded_for_all_of_them_together() {
 fn where_memory_is_short_who_does_not_read_goes_before_who_has_just_come() {
     let caps = Caps { links: 16, memory: 4 << 20, ..Caps::default() };
     let mut rig = Rig::new(with_caps(caps));
-    let flooder = Peer::admitted(&mut rig, PEER);
-    let idle: Vec<Peer> = (100..112).map(|number| Peer::admitted(&mut rig, number)).collect();
-    for peer in &idle {
-        rig.wires.get_mut(&peer.control).unwrap().reads = false;
-    }
+    let mut flooder = Peer::admitted(&mut rig, PEER);
     let record = PeerRecord {
         gateway: true,
         provider: false,
@@ -288,20 +284,28 @@ fn where_memory_is_short_who_does_not_read_goes_before_who_has_just_come() {
         feps: Vec::new(),
     };
     let payload = cbor::encode(&record);
-    // As much as is held, told to everybody: their queues fill.
-    for number in 0..500u64 {
-        let bytes = super::gossip::record_of(&rig, number, &payload);
+    let mut number = 0;
+    let mut tell = |rig: &mut Rig, flooder: &mut Peer| {
+        number += 1;
+        let bytes = super::gossip::record_of(rig, number, &payload);
         rig.deliver(flooder.control, &bytes);
+    };
+    (0..1_000).for_each(|_| tell(&mut rig, &mut flooder));
+    let idle: Vec<Peer> = (100..112).map(|number| Peer::admitted(&mut rig, number)).collect();
+    for peer in &idle {
+        rig.wires.get_mut(&peer.control).unwrap().reads = false;
     }
+    (0..80).for_each(|_| tell(&mut rig, &mut flooder));
     rig.pass(SECOND);
-    let mut late = Peer::admitted(&mut rig, OTHER);
+    assert!(idle.iter().all(|peer| rig.is_up(peer.link)), "memory is short already");
+    // It is owed more than all others, and reads.
+    let mut late = Peer::connected(&mut rig, OTHER);
     rig.wires.get_mut(&late.control).unwrap().reads = false;
-    let want: Vec<_> = (0..250).map(super::gossip::key_of).collect();
-    late.say(&mut rig, late.control, Kind::Want, &cbor::encode(&Want { keys: want }));
-    for number in 1_000..2_500u64 {
-        let bytes = super::gossip::record_of(&rig, number, &payload);
-        rig.deliver(flooder.control, &bytes);
-        rig.take(late.control, 4_096);
+    let hello = Hello { leaf: true, ..late.hello() };
+    late.say(&mut rig, late.control, Kind::Hello, &cbor::encode(&hello));
+    for _ in 0..1_000 {
+        tell(&mut rig, &mut flooder);
+        rig.take(late.control, 1_024);
     }
     assert!(idle.iter().any(|peer| !rig.is_up(peer.link)), "memory was not short");
     assert!(rig.is_up(late.link), "{:?}", rig.closed);

@@ -172,7 +172,7 @@ fn leaf(rig: &mut Rig, number: u8) -> Peer {
     peer
 }
 
-pub(crate) fn record_of_gateway(gateway: bool) -> Vec<u8> {
+fn record_of_gateway(gateway: bool) -> Vec<u8> {
     let addresses = vec!["a:1".into()];
     cbor::encode(&PeerRecord { gateway, provider: false, addresses, public_endpoint: None, feps: Vec::new() })
 }
@@ -347,11 +347,6 @@ fn stranger(number: u64) -> labman_proto_core::identity::Identity {
     let mut secret = [9; 32];
     secret[..8].copy_from_slice(&number.to_be_bytes());
     labman_proto_core::identity::Identity::from_secret(&secret)
-}
-
-/// What names the record of [`record_of`].
-pub(crate) fn key_of(number: u64) -> Key {
-    Key { topic: Topic::Peer, origin: stranger(number).node_id() }
 }
 
 pub(crate) fn record_of(rig: &Rig, number: u64, payload: &[u8]) -> Vec<u8> {
