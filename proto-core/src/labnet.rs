@@ -29,7 +29,7 @@ use crate::rng::Stream;
 use crate::time::{Now, Span, Wake};
 use crate::timers::Timers;
 use crate::wire::cbor;
-use crate::wire::envelope::{Frame, FrameReader, Kind, SignedFrame};
+use crate::wire::envelope::{BadFrame, Directed, Frame, FrameReader, Kind, SignedFrame};
 use crate::wire::mesh::{Features, Hello};
 
 pub(crate) enum Output {
@@ -74,9 +74,9 @@ struct Link {
     reader: FrameReader,
     /// Bytes read since the last grant.
     read: usize,
-    /// Of directed frames on the control stream.
+    /// Directed frames on the control stream: those heard, and the number of the last one said.
+    heard: Directed,
     seq_out: u64,
-    seq_in: u64,
     /// Bytes sent on the control stream that the peer has not taken.
     backlog: usize,
 }
@@ -123,8 +123,8 @@ impl Labnet {
             control: None,
             reader: FrameReader::default(),
             read: 0,
+            heard: Directed::new(cx.me.node_id, node_id),
             seq_out: 0,
-            seq_in: 0,
             backlog: 0,
         };
         if dialled {
@@ -326,17 +326,7 @@ impl Link {
             }
             return Ok(());
         }
-        if header.sender != self.node_id {
-            return Err("a message signed by somebody else");
-        }
-        if header.dest != Some(cx.me.node_id) {
-            return Err("a message for somebody else");
-        }
-        if header.seq <= self.seq_in {
-            return Err("a message was repeated");
-        }
-        let payload = frame.open(cx.me.network).map_err(|_| "a message whose signature does not hold")?;
-        self.seq_in = header.seq;
+        let payload = self.heard.open(cx.me.network, &frame).map_err(BadFrame::reason)?;
         match kind {
             Some(Kind::Hello) => {
                 let hello: Hello = cbor::decode(payload).map_err(|_| "a malformed hello")?;

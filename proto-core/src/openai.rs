@@ -5,6 +5,6 @@
 pub(crate) mod answer;
 pub(crate) mod error;
 pub(crate) mod models;
-pub(crate) mod request;
+pub mod request;
 
 pub mod sse;

@@ -153,7 +153,7 @@ impl Gateway {
                 body_len: body.len() as u32,
                 body_hash: Hash(*blake3::hash(&body).as_bytes()),
             };
-            let mut conversation = Conversation::new(stream, named.provider);
+            let mut conversation = Conversation::new(cx.me.node_id, stream, named.provider);
             conversation.say(cx, Kind::ProxyRequest, &cbor::encode(&request));
             for piece in body.chunks(BODY_FRAME - 64) {
                 conversation.say_light(cx, Kind::Body, piece);

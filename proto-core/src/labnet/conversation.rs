@@ -6,13 +6,13 @@ use crate::identity::NodeId;
 use crate::machine::StreamId;
 use crate::node::cx::Cx;
 use crate::time::Span;
-use crate::wire::envelope::{Frame, FrameReader, Kind, LIGHT_OVERHEAD, light};
+use crate::wire::envelope::{BadFrame, Directed, Frame, FrameReader, Kind, LIGHT_OVERHEAD, light};
 
 pub(crate) struct Conversation {
     pub(crate) stream: StreamId,
     pub(crate) peer: NodeId,
     reader: FrameReader,
-    seq_in: u64,
+    directed: Directed,
     seq_out: u64,
     passed_over: usize,
 }
@@ -23,8 +23,9 @@ pub(crate) struct Heard {
 }
 
 impl Conversation {
-    pub(crate) fn new(stream: StreamId, peer: NodeId) -> Self {
-        Self { stream, peer, reader: FrameReader::default(), seq_in: 0, seq_out: 0, passed_over: 0 }
+    pub(crate) fn new(us: NodeId, stream: StreamId, peer: NodeId) -> Self {
+        let directed = Directed::new(us, peer);
+        Self { stream, peer, reader: FrameReader::default(), directed, seq_out: 0, passed_over: 0 }
     }
 
     /// Says something signed.
@@ -66,17 +67,8 @@ impl Conversation {
                     (kind, payload, size)
                 }
                 Frame::Signed(frame) => {
-                    let header = *frame.header();
-                    if header.sender != self.peer || header.dest != Some(cx.me.node_id) {
-                        return Err("a frame from or for somebody else");
-                    }
-                    if header.seq <= self.seq_in {
-                        return Err("a frame was repeated");
-                    }
-                    let payload =
-                        frame.open(cx.me.network).map_err(|_| "a frame whose signature does not hold")?;
-                    self.seq_in = header.seq;
-                    (header.kind, payload.to_vec(), frame.bytes().len())
+                    let payload = self.directed.open(cx.me.network, &frame).map_err(BadFrame::reason)?;
+                    (frame.header().kind, payload.to_vec(), frame.bytes().len())
                 }
             };
             if let Some(kind) = Kind::from_u16(kind) {

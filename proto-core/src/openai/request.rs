@@ -136,15 +136,20 @@ impl ChatRequest {
 }
 
 /// A body as a provider gets it from a gateway: what it may cost at most.
-pub(crate) struct JobBody {
-    pub(crate) body: Value,
-    pub(crate) input_bound: u32,
-    pub(crate) max_output: u32,
+#[derive(Debug)]
+pub struct JobBody {
+    pub body: Value,
+    pub input_bound: u32,
+    pub max_output: u32,
 }
 
 impl JobBody {
     /// Checks what a gateway must have checked: the other end of a link is not believed.
-    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, &'static str> {
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it.
+    pub fn parse(bytes: &[u8]) -> Result<Self, &'static str> {
         let Ok(Value::Object(body)) = serde_json::from_slice(bytes) else {
             return Err("the body is not a JSON object");
         };

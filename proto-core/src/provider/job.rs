@@ -58,7 +58,8 @@ impl Provider {
             return cx.reset(stream, ResetCode::Refused);
         }
         let state = State::Hearing { request: None, body: Vec::new() };
-        self.jobs.insert(stream, Job { conversation: Conversation::new(stream, gateway), state });
+        let conversation = Conversation::new(cx.me.node_id, stream, gateway);
+        self.jobs.insert(stream, Job { conversation, state });
         self.due.set(stream, cx.now.mono + FIRST_CHUNK, "a gateway's request");
     }
 

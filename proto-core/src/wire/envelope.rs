@@ -112,19 +112,48 @@ impl Header {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BadFrame {
-    #[error("a frame's length is outside the bounds of its kind")]
     Length,
-    #[error("a frame of protocol version {0}; this node speaks {VERSION}")]
     Version(u8),
-    #[error("a frame's payload length disagrees with its length")]
     PayloadLength,
-    #[error("a frame of another network")]
+    /// A directed frame that its link's other end did not sign.
+    Sender,
+    /// A directed frame that is not for us.
+    Destination,
+    /// A directed frame whose number does not rise.
+    Repeated,
     Network,
-    #[error("a frame's signature does not hold")]
     Signature,
 }
+
+impl BadFrame {
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::Length => "a frame's length is outside the bounds of its kind",
+            Self::Version(_) => "a frame of another protocol version",
+            Self::PayloadLength => "a frame's payload length disagrees with its length",
+            Self::Sender => "a frame signed by somebody else",
+            Self::Destination => "a frame for somebody else",
+            Self::Repeated => "a frame was repeated",
+            Self::Network => "a frame of another network",
+            Self::Signature => "a frame whose signature does not hold",
+        }
+    }
+}
+
+impl core::fmt::Display for BadFrame {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Version(version) => {
+                write!(f, "a frame of protocol version {version}; this node speaks {VERSION}")
+            }
+            other => f.write_str(other.reason()),
+        }
+    }
+}
+
+impl core::error::Error for BadFrame {}
 
 /// A frame cut out of a stream, not yet verified. Borrows nothing: streams arrive in pieces.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -211,6 +240,43 @@ impl SignedFrame {
 
     fn signed_part(&self) -> &[u8] {
         self.bytes.get(4..self.bytes.len() - SIGNATURE).unwrap_or_default()
+    }
+}
+
+/// The directed frames that come on one stream of a link: from its other end, for us, their numbers rising.
+#[derive(Clone, Debug)]
+pub struct Directed {
+    us: NodeId,
+    peer: NodeId,
+    /// Of the last frame that was accepted.
+    seq: u64,
+}
+
+impl Directed {
+    pub const fn new(us: NodeId, peer: NodeId) -> Self {
+        Self::after(us, peer, 0)
+    }
+
+    /// Of a stream on which a frame with that number was accepted last.
+    pub const fn after(us: NodeId, peer: NodeId, seq: u64) -> Self {
+        Self { us, peer, seq }
+    }
+
+    /// A frame's payload, if it may be heard here. The signature is looked at last, and the number is taken only if it holds.
+    pub fn open<'f>(&mut self, network: Network, frame: &'f SignedFrame) -> Result<&'f [u8], BadFrame> {
+        let header = frame.header();
+        if header.sender != self.peer {
+            return Err(BadFrame::Sender);
+        }
+        if header.dest != Some(self.us) {
+            return Err(BadFrame::Destination);
+        }
+        if header.seq <= self.seq {
+            return Err(BadFrame::Repeated);
+        }
+        let payload = frame.open(network)?;
+        self.seq = header.seq;
+        Ok(payload)
     }
 }
 
