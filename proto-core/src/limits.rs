@@ -78,6 +78,10 @@ pub const REDIAL_LAST: Span = Span::from_secs(10);
 pub const FEP_ANSWER: Span = Span::from_secs(5);
 /// From a provider's acceptance of a request to its first chunk. The gateway then tries the next attempt.
 pub const FIRST_CHUNK: Span = Span::from_secs(60);
+/// Chunks behind a provider's last signed frame, and the age of that frame when a chunk goes out: then the transcript so far
+/// is signed. A gateway that is sent more chunks breaks off.
+pub const MARK_CHUNKS: u64 = 64;
+pub const MARK_EVERY: Span = Span::from_millis(250);
 /// Between two chunks of a stream whose reader keeps up. Then the stream ends with an error.
 pub const NEXT_CHUNK: Span = Span::from_secs(60);
 /// How long a user may read nothing of what waits for them. Then their job is cancelled.

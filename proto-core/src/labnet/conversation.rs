@@ -28,11 +28,14 @@ impl Conversation {
         Self { stream, peer, reader: FrameReader::default(), directed, seq_out: 0, passed_over: 0 }
     }
 
-    /// Says something signed.
-    pub(crate) fn say(&mut self, cx: &mut Cx<'_>, kind: Kind, payload: &[u8]) {
+    /// Says something signed. Gives how many bytes it takes on the stream.
+    pub(crate) fn say(&mut self, cx: &mut Cx<'_>, kind: Kind, payload: &[u8]) -> usize {
         self.seq_out += 1;
         let frame = cx.me.sign(cx.now, kind, Some(self.peer), self.seq_out, Span::default(), payload);
-        cx.send(self.stream, frame.bytes().to_vec());
+        let bytes = frame.into_bytes();
+        let len = bytes.len();
+        cx.send(self.stream, bytes);
+        len
     }
 
     /// Says something light. Gives how many bytes it takes on the stream.

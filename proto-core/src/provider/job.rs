@@ -11,15 +11,18 @@ use crate::flow::Relay;
 use crate::identity::NodeId;
 use crate::labnet::conversation::Conversation;
 use crate::limits::{
-    BODIES_OF_ALL, BODIES_OF_ONE, FIRST_CHUNK, HTTP_BODY, JOB_TOTAL, PROVIDER_JOBS, SETTLE_MARGIN,
-    STREAM_WINDOW,
+    BODIES_OF_ALL, BODIES_OF_ONE, FIRST_CHUNK, HTTP_BODY, JOB_TOTAL, MARK_CHUNKS, MARK_EVERY, PROVIDER_JOBS,
+    SETTLE_MARGIN, STREAM_WINDOW,
 };
 use crate::machine::{Completion, LinkId, ResetCode, StreamId};
 use crate::mutants::{Mutant, mutant};
 use crate::node::cx::Cx;
+use crate::time::Time;
 use crate::wire::cbor::{self, Blob};
 use crate::wire::envelope::Kind;
-use crate::wire::mesh::{Chunk, ProxyEnd, ProxyError, ProxyRequest, Refusal, RefusalCode, Transcript};
+use crate::wire::mesh::{
+    Chunk, ProxyEnd, ProxyError, ProxyMark, ProxyRequest, Refusal, RefusalCode, Transcript,
+};
 use crate::wire::portman::{Fault, FromPortman, ToPortman};
 
 pub(super) struct Job {
@@ -46,10 +49,33 @@ struct Running {
     model: String,
     portman: (LinkId, u64),
     transcript: Transcript,
+    /// How many chunks were there when the transcript was last signed, and when that was.
+    marked: Option<(u64, Time)>,
     counts: Counts,
     relay: Relay,
     /// Bytes of chunks that the Portman may still send.
     credit: usize,
+}
+
+impl Running {
+    /// The transcript so far, when it is time to sign it. Asked with each chunk: while none flows there is nothing to sign.
+    fn mark(&mut self, now: Time) -> Option<ProxyMark> {
+        let chunks = self.transcript.chunks();
+        if let Some((marked, at)) = self.marked
+            && chunks - marked < MARK_CHUNKS
+            && now - at < MARK_EVERY
+        {
+            return None;
+        }
+        self.marked = Some((chunks, now));
+        Some(ProxyMark {
+            request_id: self.row.auth.request_id,
+            attempt: self.row.attempt,
+            counts: self.counts,
+            chunks,
+            transcript: self.transcript.hash(),
+        })
+    }
 }
 
 impl Provider {
@@ -217,7 +243,8 @@ impl Provider {
         let (transcript, counts, relay) = (Transcript::default(), Counts::default(), Relay::default());
         if let Some(job) = self.jobs.get_mut(&stream) {
             let credit = STREAM_WINDOW as usize;
-            let running = Running { row, model: known.model, portman, transcript, counts, relay, credit };
+            let model = known.model;
+            let running = Running { row, model, portman, transcript, marked: None, counts, relay, credit };
             job.state = State::Running(alloc::boxed::Box::new(running));
         }
     }
@@ -269,7 +296,10 @@ impl Provider {
         (running.credit, running.counts) = (credit, counts);
         let payload = cbor::encode(&Chunk { counts, data: Blob(data.into_bytes()) });
         running.transcript.add(&payload);
-        let sink = job.conversation.say_light(cx, Kind::Chunk, &payload);
+        let mut sink = job.conversation.say_light(cx, Kind::Chunk, &payload);
+        if let Some(mark) = running.mark(cx.now.mono) {
+            sink += job.conversation.say(cx, Kind::ProxyMark, &cbor::encode(&mark));
+        }
         // Never zero: a frame has a header, so its credit comes when the gateway has taken it.
         running.relay.forwarded(source, sink);
     }

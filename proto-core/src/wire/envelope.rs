@@ -48,6 +48,7 @@ pub enum Kind {
     ProxyError = 18,
     ReceiptDelivery = 19,
     ReceiptAck = 20,
+    ProxyMark = 21,
     Body = 0x8001,
     Chunk = 0x8002,
 }
@@ -67,6 +68,7 @@ impl Kind {
             18 => Self::ProxyError,
             19 => Self::ReceiptDelivery,
             20 => Self::ReceiptAck,
+            21 => Self::ProxyMark,
             0x8001 => Self::Body,
             0x8002 => Self::Chunk,
             _ => return None,

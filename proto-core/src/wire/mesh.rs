@@ -6,7 +6,7 @@
 //! ```text
 //! gateway  ProxyRequest Body*                                       ReceiptDelivery
 //! provider                     ProxyError
-//! provider                     Chunk* ProxyEnd                                      ReceiptAck
+//! provider                     (Chunk+ ProxyMark)* ProxyEnd                                      ReceiptAck
 //! ```
 
 use alloc::{string::String, vec::Vec};
@@ -194,6 +194,24 @@ pub struct Chunk {
     pub data: Blob,
 }
 
+/// Signed, while chunks flow: what came so far. So the chunks that nobody could be shown are few, and of the last moments.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct ProxyMark {
+    #[n(0)]
+    pub request_id: RequestId,
+    #[n(1)]
+    pub attempt: u8,
+    /// Those of the last chunk.
+    #[n(2)]
+    pub counts: Counts,
+    /// How many chunks so far, and the transcript over them.
+    #[n(3)]
+    pub chunks: u64,
+    #[n(4)]
+    pub transcript: Hash,
+}
+
 /// Signed end of a stream of chunks: the provider's statement of what it delivered.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
@@ -282,7 +300,7 @@ pub struct ReceiptAck {
     pub refused: Option<String>,
 }
 
-/// The running hash behind [`ProxyEnd::transcript`].
+/// The running hash behind [`ProxyMark::transcript`] and [`ProxyEnd::transcript`].
 #[derive(Clone, Debug, Default)]
 pub struct Transcript {
     hasher: blake3::Hasher,

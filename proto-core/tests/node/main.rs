@@ -15,6 +15,7 @@ mod both;
 mod jobs;
 mod lies;
 mod logs;
+mod marks;
 mod receipts;
 mod settling;
 #[path = "../rig/store.rs"]

@@ -2,14 +2,14 @@
 
 use labman_proto_core::economics::Counts;
 use labman_proto_core::identity::NodeId;
-use labman_proto_core::limits::ANNOUNCE_EVERY;
+use labman_proto_core::limits::{ANNOUNCE_EVERY, MARK_CHUNKS};
 use labman_proto_core::machine::{LinkId, Peer as Who, StreamId};
 use labman_proto_core::time::Wall;
 use labman_proto_core::wire::cbor::{self, Blob};
 use labman_proto_core::wire::envelope::{Frame, FrameReader, Header, Kind, SignedFrame, light};
 use labman_proto_core::wire::mesh::{
-    Announce, CapabilityRecord, Chunk, Digest, Features, Hello, Hosted, ProxyEnd, ProxyRequest, ReceiptAck,
-    ReceiptDelivery, Refusal, Transcript, Want,
+    Announce, CapabilityRecord, Chunk, Digest, Features, Hello, Hosted, ProxyEnd, ProxyMark, ProxyRequest,
+    ReceiptAck, ReceiptDelivery, Refusal, Transcript, Want,
 };
 use labman_proto_core::wire::object;
 use labman_proto_core::wire::portal::{Offer, Receipt};
@@ -108,7 +108,8 @@ impl Peer {
         let binding = rig.new_binding();
         let link = rig.link_up(Who::Mesh { node_id: node(number), dialled, binding });
         let control = rig.open(link);
-        Self { number, link, control, binding, seq: 0 }
+        // Marks on job streams have the numbers below.
+        Self { number, link, control, binding, seq: 100 }
     }
 
     pub(crate) fn hello(&self) -> Hello {
@@ -197,7 +198,7 @@ impl Peer {
         let mine: Vec<StreamId> =
             rig.opened.iter().filter(|(_, link)| *link == self.link).map(|(stream, _)| *stream).collect();
         rig.opened.retain(|(_, link)| *link != self.link);
-        mine.into_iter().map(|stream| Served::hear(rig, stream)).collect()
+        mine.into_iter().map(|stream| Served::hear(rig, self.number, stream)).collect()
     }
 
     pub(crate) fn job(&self, rig: &mut Rig) -> Served {
@@ -213,10 +214,12 @@ pub(crate) struct Served {
     pub(crate) request: ProxyRequest,
     pub(crate) body: Value,
     pub(crate) transcript: Transcript,
+    number: u8,
+    marks: u64,
 }
 
 impl Served {
-    fn hear(rig: &mut Rig, stream: StreamId) -> Self {
+    fn hear(rig: &mut Rig, number: u8, stream: StreamId) -> Self {
         let heard = frames(&rig.hear(stream));
         let (kind, payload) = &heard[0];
         assert_eq!(*kind, Kind::ProxyRequest);
@@ -224,13 +227,37 @@ impl Served {
         let body: Vec<u8> = heard[1..].iter().flat_map(|(_, payload)| payload.clone()).collect();
         assert_eq!(request.body_hash.0, *blake3::hash(&body).as_bytes());
         let body = serde_json::from_slice(&body).unwrap();
-        Self { stream, request, body, transcript: Transcript::default() }
+        Self { stream, request, body, transcript: Transcript::default(), number, marks: 0 }
     }
 
-    pub(crate) fn chunk_frame(&mut self, counts: Counts, data: &Value) -> Vec<u8> {
+    pub(crate) fn bare_chunk(&mut self, counts: Counts, data: &Value) -> Vec<u8> {
         let payload = cbor::encode(&Chunk { counts, data: Blob(data.to_string().into_bytes()) });
         self.transcript.add(&payload);
         light(Kind::Chunk, &payload)
+    }
+
+    /// A chunk, and a mark behind it where there must be one.
+    pub(crate) fn chunk_frame(&mut self, counts: Counts, data: &Value) -> Vec<u8> {
+        let mut bytes = self.bare_chunk(counts, data);
+        if self.transcript.chunks() % MARK_CHUNKS == 1 {
+            bytes.extend(self.mark_frame(&self.proxy_mark(counts)));
+        }
+        bytes
+    }
+
+    pub(crate) fn mark_frame(&mut self, mark: &ProxyMark) -> Vec<u8> {
+        self.marks += 1;
+        sign(self.number, header(self.number, Kind::ProxyMark, self.marks), &cbor::encode(mark))
+    }
+
+    pub(crate) fn proxy_mark(&self, counts: Counts) -> ProxyMark {
+        ProxyMark {
+            request_id: self.request.request_id,
+            attempt: self.request.attempt,
+            counts,
+            chunks: self.transcript.chunks(),
+            transcript: self.transcript.hash(),
+        }
     }
 
     pub(crate) fn chunk(&mut self, rig: &mut Rig, counts: Counts, data: &Value) {

@@ -8,8 +8,8 @@ use labman_proto_core::wire::cbor::{self, BadCbor};
 use labman_proto_core::wire::envelope::{BadFrame, Directed, Frame, FrameReader, Kind, SignedFrame};
 use labman_proto_core::wire::ids::{AuthId, ClaimId, PayoutId, ReceiptId, RequestId};
 use labman_proto_core::wire::mesh::{
-    Announce, CapabilityRecord, Chunk, Digest, Hello, PeerRecord, ProxyEnd, ProxyError, ProxyRequest, Prune,
-    ReceiptAck, ReceiptDelivery, Transcript, Want,
+    Announce, CapabilityRecord, Chunk, Digest, Hello, PeerRecord, ProxyEnd, ProxyError, ProxyMark,
+    ProxyRequest, Prune, ReceiptAck, ReceiptDelivery, Transcript, Want,
 };
 use labman_proto_core::wire::object::{self, BadObject, Object};
 use labman_proto_core::wire::portal::{
@@ -82,6 +82,7 @@ fn fields(kind: Kind, payload: &[u8]) -> Result<Value, Rule> {
             _ => again::<Digest>(payload),
         },
         Kind::ProxyRequest => again::<ProxyRequest>(payload),
+        Kind::ProxyMark => again::<ProxyMark>(payload),
         Kind::ProxyEnd => again::<ProxyEnd>(payload),
         Kind::ProxyError => again::<ProxyError>(payload),
         Kind::ReceiptDelivery => again::<ReceiptDelivery>(payload),

@@ -8,8 +8,8 @@ use labman_proto_core::wire::envelope::Kind;
 use labman_proto_core::wire::ids::{AuthId, ClaimId, Hash, PayoutId, ReceiptId, RequestId};
 use labman_proto_core::wire::mesh::{
     Announce, CapabilityRecord, Chunk, Digest, Features, Hello, Hosted, Key, Mark, PeerRecord, ProxyEnd,
-    ProxyError, ProxyRequest, Prune, ReceiptAck, ReceiptDelivery, Refusal, RefusalCode, Topic, Transcript,
-    Version, Want,
+    ProxyError, ProxyMark, ProxyRequest, Prune, ReceiptAck, ReceiptDelivery, Refusal, RefusalCode, Topic,
+    Transcript, Version, Want,
 };
 use labman_proto_core::wire::object::{self, Object, Sealed};
 use labman_proto_core::wire::portal::{
@@ -31,7 +31,7 @@ pub(crate) struct Message {
 }
 
 /// Of every kind but `Body`, whose payload is no CBOR.
-pub(crate) const MESSAGES: [Message; 13] = [
+pub(crate) const MESSAGES: [Message; 14] = [
     Message { kind: Kind::Hello, payload: || cbor::encode(&hello()), optional: &[] },
     Message { kind: Kind::PeerRecord, payload: || cbor::encode(&peer_record()), optional: &[3] },
     Message { kind: Kind::CapabilityRecord, payload: || cbor::encode(&capability_record()), optional: &[] },
@@ -40,6 +40,7 @@ pub(crate) const MESSAGES: [Message; 13] = [
     Message { kind: Kind::Prune, payload: || cbor::encode(&Prune {}), optional: &[] },
     Message { kind: Kind::Digest, payload: || cbor::encode(&digest()), optional: &[] },
     Message { kind: Kind::ProxyRequest, payload: || cbor::encode(&proxy_request()), optional: &[] },
+    Message { kind: Kind::ProxyMark, payload: || cbor::encode(&proxy_mark()), optional: &[] },
     Message { kind: Kind::ProxyEnd, payload: || cbor::encode(&proxy_end()), optional: &[5] },
     Message { kind: Kind::ProxyError, payload: || cbor::encode(&proxy_error()), optional: &[] },
     Message { kind: Kind::ReceiptDelivery, payload: || cbor::encode(&receipt_delivery()), optional: &[] },
@@ -163,6 +164,17 @@ pub(crate) fn transcript() -> Transcript {
     let mut transcript = Transcript::default();
     transcript.add(&cbor::encode(&chunk()));
     transcript
+}
+
+pub(crate) fn proxy_mark() -> ProxyMark {
+    let transcript = transcript();
+    ProxyMark {
+        request_id: REQUEST,
+        attempt: 0,
+        counts: chunk().counts,
+        chunks: transcript.chunks(),
+        transcript: transcript.hash(),
+    }
 }
 
 pub(crate) fn proxy_end() -> ProxyEnd {

@@ -92,6 +92,7 @@ impl Notary {
             | Kind::Digest
             | Kind::ProxyRequest
             | Kind::ProxyError
+            | Kind::ProxyMark
             | Kind::Body
             | Kind::Chunk => None,
         }

@@ -4,7 +4,7 @@ use labman_proto_core::economics::Counts;
 use labman_proto_core::wire::cbor;
 use labman_proto_core::wire::envelope::{Frame, Kind, OVERHEAD};
 use labman_proto_core::wire::mesh::{
-    Announce, CapabilityRecord, Chunk, Hello, Key, PeerRecord, ProxyEnd, ProxyError, ProxyRequest,
+    Announce, CapabilityRecord, Chunk, Hello, Key, PeerRecord, ProxyEnd, ProxyError, ProxyMark, ProxyRequest,
     ReceiptAck, ReceiptDelivery, Refusal, Topic, Want,
 };
 
@@ -70,6 +70,14 @@ fn told(kind: Kind, frame: &Frame, payload: &[u8], names: &mut Names) -> Option<
             let id = request.request_id;
             let text = format!("req_{id}, attempt {}, body of {} bytes", request.attempt, request.body_len);
             (names.request(id), text)
+        }
+        Kind::ProxyMark => {
+            let mark: ProxyMark = cbor::decode(payload).ok()?;
+            let (id, counts) = (mark.request_id, tokens(mark.counts));
+            (
+                names.request(id),
+                format!("req_{id}, attempt {}, {} chunks, {counts}", mark.attempt, mark.chunks),
+            )
         }
         Kind::ProxyEnd => {
             let end: ProxyEnd = cbor::decode(payload).ok()?;

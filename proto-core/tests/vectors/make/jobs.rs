@@ -29,7 +29,7 @@ pub(crate) fn make() -> File {
                 };
                 suite.message(WHAT, &to_provider(), &name, &Sample::from(message), header);
             }
-            Kind::ProxyEnd | Kind::ProxyError => {
+            Kind::ProxyMark | Kind::ProxyEnd | Kind::ProxyError => {
                 let frame = |payload: &[u8]| signed(PROVIDER, header(message.kind as u16), payload);
                 suite.message(WHAT, &to_gateway(0), &name, &Sample::from(message), frame);
             }

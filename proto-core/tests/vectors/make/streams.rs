@@ -9,7 +9,7 @@ use super::Suite;
 use crate::craft::{broadcast, header, signed};
 use crate::format::File;
 use crate::keys::{GATEWAY, NETWORK, OTHER, PROVIDER, node};
-use crate::samples::{BINDING, chunk, hello, peer_record, proxy_end};
+use crate::samples::{BINDING, chunk, hello, peer_record, proxy_end, proxy_mark};
 
 const WHAT: &str = "stream";
 
@@ -121,7 +121,9 @@ pub(crate) fn make() -> File {
     let job = || of("job");
     let chunk = light(Kind::Chunk, &cbor::encode(&chunk()));
     let end = |seq| say(Kind::ProxyEnd as u16, seq, &cbor::encode(&proxy_end()));
-    suite.good(WHAT, job(), "chunks and an end", [chunk.clone(), chunk.clone(), end(1)].concat());
+    let mark = |seq| say(Kind::ProxyMark as u16, seq, &cbor::encode(&proxy_mark()));
+    let marked = [chunk.clone(), mark(1), chunk.clone(), chunk.clone(), end(2)].concat();
+    suite.good(WHAT, job(), "a chunk, its mark, more chunks, and an end", marked);
     suite.good(
         WHAT,
         job(),
