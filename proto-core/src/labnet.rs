@@ -146,6 +146,9 @@ impl Labnet {
         if let Some(stream) = state.control {
             self.controls.remove(&stream);
         }
+        if !self.links.values().any(|other| other.node_id == state.node_id && other.admitted) {
+            cx.clocks.lost(&state.node_id);
+        }
         if state.admitted {
             cx.info(alloc::format!("lost the link to {}", state.node_id));
         }
@@ -203,6 +206,13 @@ impl Labnet {
                     return outputs;
                 }
             }
+        }
+    }
+
+    /// Our wall clock was set: says hello again on every link, so that nobody takes our old time for our clock's.
+    pub(crate) fn greet_again(&mut self, cx: &mut Cx<'_>) {
+        for state in self.links.values_mut().filter(|state| state.admitted) {
+            state.say_hello(cx, self.leaf);
         }
     }
 
@@ -350,6 +360,7 @@ impl Link {
             // A kind of a later version: dropped.
             None => cx.debug(alloc::format!("dropped a message of unknown kind {}", header.kind)),
         }
+        cx.clocks.heard(cx.now, self.node_id, header.issued);
         Ok(())
     }
 

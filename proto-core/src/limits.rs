@@ -64,6 +64,9 @@ pub const DIGEST_EVERY: Span = Span::from_secs(60);
 pub const DIGEST_AT_MOST: Span = Span::from_secs(10);
 /// A wall clock that went so much further or less far than the monotonic one was set: what is signed by it is signed anew.
 pub const CLOCK_STEP: Span = Span::from_secs(60);
+/// A wall clock that is further than this from the middle one of at least so many peers' is not trusted with money.
+pub const CLOCK_APART: Span = Span::from_secs(120);
+pub const CLOCK_PEERS: usize = 3;
 /// How often a node to which nothing happens looks at its wall clock.
 pub const CLOCK_LOOK: Span = Span::from_secs(30);
 /// Bytes of a control stream that are granted together: a grant for each small record would be as much traffic again.

@@ -7,6 +7,7 @@ pub(crate) mod cx;
 pub(crate) mod fep;
 pub(crate) mod feps;
 pub(crate) mod loopback;
+pub(crate) mod peer_clocks;
 
 mod admin;
 mod clock;
@@ -18,6 +19,7 @@ use clock::Clock;
 use cx::{Cx, Me, Owners, Room};
 use feps::Feps;
 use loopback::{Arrival, SELF_LINK};
+use peer_clocks::PeerClocks;
 use serde::{Deserialize, Serialize};
 
 use crate::gateway::{self, Gateway, Mesh, Tell};
@@ -54,6 +56,9 @@ pub struct Node {
     /// The write of this life's incarnation, until it is durable.
     being_born: Option<OpId>,
     clock: Clock,
+    clocks: PeerClocks,
+    /// It was said that our clock is wrong.
+    clock_is_wrong: bool,
     /// Links that came up before that.
     early: Vec<Early>,
     stopped: Option<String>,
@@ -84,6 +89,7 @@ macro_rules! cx {
             out: &mut $node.out,
             owners: &mut $node.owners,
             feps: &mut $node.feps,
+            clocks: &mut $node.clocks,
         }
     };
 }
@@ -140,6 +146,8 @@ impl Node {
             owners: Owners::default(),
             being_born: None,
             clock: Clock::new(now),
+            clocks: PeerClocks::default(),
+            clock_is_wrong: false,
             early: Vec::new(),
             stopped: None,
         };
@@ -182,11 +190,42 @@ impl Node {
         if self.being_born.is_some() {
             return;
         }
-        let Some(step) = self.clock.step(now) else { return };
-        let text = format!("the wall clock was set by {step} ms: our records and offers are signed anew");
-        self.out.event(Level::Warn, "node", text);
-        self.capability_changed(now);
-        self.gossip.clock_was_set(&mut cx!(self, now, Labnet));
+        let step = self.clock.step(now);
+        if let Some(step) = step {
+            let text = format!("the wall clock was set by {step} ms: our records and offers are signed anew");
+            self.out.event(Level::Warn, "node", text);
+            self.labnet.greet_again(&mut cx!(self, now, Labnet));
+        }
+        let disagreement = self.clocks.disagreement(now);
+        let judged = disagreement.is_some() != self.clock_is_wrong;
+        if judged {
+            self.clock_is_wrong = disagreement.is_some();
+            let (level, text) = self.judged(disagreement);
+            self.out.event(level, "node", text);
+        }
+        if judged || step.is_some() {
+            self.capability_changed(now);
+        }
+        if step.is_some() {
+            self.gossip.clock_was_set(&mut cx!(self, now, Labnet));
+        }
+    }
+
+    fn judged(&self, disagreement: Option<i64>) -> (Level, String) {
+        let peers = self.clocks.peers();
+        let Some(ahead) = disagreement else {
+            return (
+                Level::Info,
+                format!("the wall clock agrees with {peers} peers' again: work is taken as before"),
+            );
+        };
+        let side = if ahead > 0 { "ahead of" } else { "behind" };
+        let text = format!(
+            "the wall clock is {} s {side} the median of {peers} peers': no work is taken and no money signed until it \
+             agrees. Is the time synchronised here?",
+            ahead.unsigned_abs() / 1_000,
+        );
+        (Level::Warn, text)
     }
 
     fn capability_changed(&mut self, now: Now) {
@@ -487,6 +526,7 @@ impl Node {
         let status = admin::Status {
             config: &self.config,
             born: self.being_born.is_none(),
+            clock: (self.clocks.disagreement(now), self.clocks.peers()),
             labnet: &self.labnet,
             view: self.gossip.view(),
             gateway: self.gateway.as_ref(),

@@ -94,10 +94,11 @@ impl Provider {
         self.jobs.len()
     }
 
-    /// What this node serves now, for gossip.
+    /// What this node serves now, for gossip. Nothing, while its clock is wrong.
     pub(crate) fn capability(&mut self, cx: &mut Cx<'_>) -> CapabilityRecord {
         self.refresh.set((), cx.now.mono + offers::REFRESH, "sign the offers anew");
-        let hosted = self.offers.of(cx, &self.config, &self.sockets);
+        let wrong = cx.clock_is_wrong();
+        let hosted = if wrong { Vec::new() } else { self.offers.of(cx, &self.config, &self.sockets) };
         CapabilityRecord {
             hosted: hosted.into_iter().map(|(offer, slots)| Hosted { offer: Blob(offer), slots }).collect(),
         }

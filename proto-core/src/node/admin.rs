@@ -34,6 +34,8 @@ struct Reading {
 pub(super) struct Status<'a> {
     pub(super) config: &'a Config,
     pub(super) born: bool,
+    /// How far our clock is ahead of our peers', where that is too much, and how many they are.
+    pub(super) clock: (Option<i64>, usize),
     pub(super) labnet: &'a Labnet,
     pub(super) view: &'a View,
     pub(super) gateway: Option<&'a Gateway>,
@@ -160,6 +162,7 @@ impl Admin {
             "up": status.born,
             "uptime_ms": (cx.now.mono - self.started).as_millis(),
             "roles": { "gateway": status.gateway.is_some(), "provider": status.provider.is_some() },
+            "clock": { "ahead_of_peers_ms": status.clock.0, "peers": status.clock.1 },
             "fep_answers": status.gateway.map(Gateway::fep_answers),
             "feps": cx.feps.show(cx.now.mono),
             "links": links.collect::<Vec<_>>(),

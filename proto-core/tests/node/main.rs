@@ -1,6 +1,7 @@
 //! A node among others that lie, break the protocol, fall silent or vanish. Every other party is played by hand, byte
 //! for byte, with keys of its own.
 
+mod clocks;
 mod fep;
 mod feps;
 mod gossip;

@@ -23,6 +23,8 @@ pub(crate) struct Peer {
     pub(crate) control: StreamId,
     /// Of the connection.
     pub(crate) binding: [u8; 32],
+    /// Of its wall clock, before the node's; behind, if negative.
+    pub(crate) ahead_ms: i64,
     seq: u64,
 }
 
@@ -109,7 +111,7 @@ impl Peer {
         let link = rig.link_up(Who::Mesh { node_id: node(number), dialled, binding });
         let control = rig.open(link);
         // Marks on job streams have the numbers below.
-        Self { number, link, control, binding, seq: 100 }
+        Self { number, link, control, binding, ahead_ms: 0, seq: 100 }
     }
 
     pub(crate) fn hello(&self) -> Hello {
@@ -157,8 +159,9 @@ impl Peer {
     }
 
     pub(crate) fn say(&mut self, rig: &mut Rig, stream: StreamId, kind: Kind, payload: &[u8]) {
-        let frame = self.frame(kind, payload);
-        rig.deliver(stream, &frame);
+        let issued = Wall(rig.now.wall.0.saturating_add_signed(self.ahead_ms));
+        let header = Header { issued, ..header(self.number, kind, self.next_seq()) };
+        rig.deliver(stream, &sign(self.number, header, payload));
     }
 
     /// What the node said on the control stream since last asked.
