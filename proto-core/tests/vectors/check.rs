@@ -21,6 +21,7 @@ use serde_json::{Map, Value, json};
 
 use crate::format::{Vector, Verdict, unpack};
 use crate::receiver;
+use crate::samples::Theme;
 
 /// The rule that an input breaks.
 type Rule = &'static str;
@@ -223,7 +224,7 @@ fn stream_in_pieces(vector: &Vector, piece: usize) -> Result<Value, Rule> {
             Frame::Light { kind, payload } => (*kind, payload.as_slice()),
             Frame::Signed(frame) => {
                 let kind = frame.header().kind;
-                if control && (kind == Kind::PeerRecord as u16 || kind == Kind::CapabilityRecord as u16) {
+                if control && is_record(kind) {
                     let what = if admitted { "record" } else { "ignored" };
                     frames.push(json!({ "kind": kind, what: true }));
                     continue;
@@ -245,6 +246,10 @@ fn stream_in_pieces(vector: &Vector, piece: usize) -> Result<Value, Rule> {
             None => json!({ "kind": kind, "dropped": true }),
         });
     }
+}
+
+fn is_record(kind: u16) -> bool {
+    Kind::from_u16(kind).is_some_and(|kind| Theme::of(kind) == Theme::Record)
 }
 
 fn opened<T: Object>(vector: &Vector) -> Result<Value, Rule> {

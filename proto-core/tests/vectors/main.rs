@@ -8,10 +8,11 @@
 //!
 //! **How to add vectors of a new message**
 //!
-//! 1. protocol.md has the message already: its row in the table of kinds, its CDDL rule (`NewMessage` is `new-message`).
-//! 2. `samples.rs`: a function that makes one, and a line in `MESSAGES` (in `OBJECTS`, for a signed object). That alone
-//!    gives about eight vectors: a good one, unknown and critical keys, missing and wrong fields, bytes behind it.
-//! 3. `check.rs`: its line in `fields` (in `object`, for a signed object). The compiler asks for it.
+//! 1. protocol.md has the message already: its row in the table of kinds (a record's direction begins with `broadcast`), its
+//!    CDDL rule (`NewMessage` is `new-message`). `check.py` reads both from there.
+//! 2. `samples.rs`: a function that makes one, a line in `MESSAGES` (in `OBJECTS`, for a signed object), and its `Theme`.
+//!    That gives about eight vectors: a good one, unknown and critical keys, missing and wrong fields, bytes behind it.
+//! 3. `check.rs`: its line in `fields` (in `object`, for a signed object). The compiler asks for it, and for the theme.
 //! 4. What only this message must refuse or tolerate: a few lines in the file of `make/` that has its theme.
 //! 5. `BLESS=1 cargo test -p labman-proto-core --test vectors`, then `proto-core/tests/vectors/check.py`, and read the diff:
 //!    a vector that was there before must not change.

@@ -22,6 +22,32 @@ use crate::keys::{FEP, GATEWAY, NETWORK, OTHER, PROVIDER, WALL, identity, node};
 /// Of the connection on which every golden hello comes.
 pub(crate) const BINDING: [u8; 32] = [0xb1; 32];
 
+/// Which file holds what every message must refuse and tolerate.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Theme {
+    Control,
+    Record,
+    Job,
+    Light,
+}
+
+impl Theme {
+    pub(crate) const fn of(kind: Kind) -> Self {
+        match kind {
+            Kind::PeerRecord | Kind::CapabilityRecord => Self::Record,
+            Kind::ProxyRequest | Kind::ProxyMark | Kind::ProxyEnd | Kind::ProxyError => Self::Job,
+            Kind::Body | Kind::Chunk => Self::Light,
+            Kind::Hello
+            | Kind::Announce
+            | Kind::Want
+            | Kind::Prune
+            | Kind::Digest
+            | Kind::ReceiptDelivery
+            | Kind::ReceiptAck => Self::Control,
+        }
+    }
+}
+
 pub(crate) struct Message {
     pub(crate) kind: Kind,
     /// Encoded.
@@ -31,7 +57,7 @@ pub(crate) struct Message {
 }
 
 /// Of every kind but `Body`, whose payload is no CBOR.
-pub(crate) const MESSAGES: [Message; 14] = [
+pub(crate) const MESSAGES: &[Message] = &[
     Message { kind: Kind::Hello, payload: || cbor::encode(&hello()), optional: &[] },
     Message { kind: Kind::PeerRecord, payload: || cbor::encode(&peer_record()), optional: &[3] },
     Message { kind: Kind::CapabilityRecord, payload: || cbor::encode(&capability_record()), optional: &[] },
@@ -57,7 +83,7 @@ pub(crate) struct Paper {
     pub(crate) optional: &'static [u64],
 }
 
-pub(crate) const OBJECTS: [Paper; 7] = [
+pub(crate) const OBJECTS: &[Paper] = &[
     Paper { name: "Offer", kind: 1, signer: PROVIDER, payload: || cbor::encode(&offer()), optional: &[] },
     Paper {
         name: "AuthorizeRequest",

@@ -8,22 +8,13 @@ use super::{Sample, Suite, to_gateway, to_gateway_first};
 use crate::craft::{header, signed, with};
 use crate::format::File;
 use crate::keys::PROVIDER;
-use crate::samples::{MESSAGES, announce, hello, receipt_ack};
+use crate::samples::{MESSAGES, Theme, announce, hello, receipt_ack};
 
 const WHAT: &str = "directed";
 
 pub(crate) fn make() -> File {
     let mut suite = Suite::new("Directed messages on control streams: protocol.md, sections 6, 7.1 and 9.");
-    let kinds = [
-        Kind::Hello,
-        Kind::Announce,
-        Kind::Want,
-        Kind::Prune,
-        Kind::Digest,
-        Kind::ReceiptDelivery,
-        Kind::ReceiptAck,
-    ];
-    for message in MESSAGES.iter().filter(|message| kinds.contains(&message.kind)) {
+    for message in MESSAGES.iter().filter(|message| Theme::of(message.kind) == Theme::Control) {
         let context = if message.kind == Kind::Hello { to_gateway_first() } else { to_gateway(0) };
         let frame = |payload: &[u8]| signed(PROVIDER, header(message.kind as u16), payload);
         suite.message(WHAT, &context, &format!("{:?}", message.kind), &Sample::from(message), frame);

@@ -10,13 +10,13 @@ use super::{Sample, Suite, to_gateway};
 use crate::craft::{header, signed, with};
 use crate::format::File;
 use crate::keys::{GATEWAY, NETWORK, PROVIDER, node};
-use crate::samples::{MESSAGES, body, proxy_end, proxy_error, refusal};
+use crate::samples::{MESSAGES, Theme, body, proxy_end, proxy_error, refusal};
 
 const WHAT: &str = "directed";
 
 pub(crate) fn make() -> File {
     let mut suite = Suite::new("Messages, bodies and counts of job streams: protocol.md, section 8.");
-    for message in &MESSAGES {
+    for message in MESSAGES.iter().filter(|message| Theme::of(message.kind) == Theme::Job) {
         let name = format!("{:?}", message.kind);
         match message.kind {
             Kind::ProxyRequest => {
@@ -29,11 +29,10 @@ pub(crate) fn make() -> File {
                 };
                 suite.message(WHAT, &to_provider(), &name, &Sample::from(message), header);
             }
-            Kind::ProxyMark | Kind::ProxyEnd | Kind::ProxyError => {
+            _ => {
                 let frame = |payload: &[u8]| signed(PROVIDER, header(message.kind as u16), payload);
                 suite.message(WHAT, &to_gateway(0), &name, &Sample::from(message), frame);
             }
-            _ => {}
         }
     }
     let say = |kind: Kind, payload: &[u8]| signed(PROVIDER, header(kind as u16), payload);

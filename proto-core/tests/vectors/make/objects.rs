@@ -22,7 +22,7 @@ fn expecting(name: &str, signer: Option<u8>) -> Value {
 
 pub(crate) fn make() -> File {
     let mut suite = Suite::new("Signed objects: protocol.md, section 4.");
-    for Paper { name, kind, signer, payload, optional } in &OBJECTS {
+    for Paper { name, kind, signer, payload, optional } in OBJECTS {
         let sample = Sample { payload: payload(), optional };
         let context = expecting(name, Some(*signer));
         suite.message(WHAT, &context, name, &sample, |payload| object_of(*signer, *kind, payload));

@@ -12,7 +12,7 @@ use super::{Sample, Suite};
 use crate::craft::{broadcast, malleable, object_of, resigned, signature_of, signed};
 use crate::format::{File, pack};
 use crate::keys::{GATEWAY, NETWORK, OTHER, PROVIDER, WALL, node};
-use crate::samples::{MESSAGES, capability_record, offer, peer_record, seal};
+use crate::samples::{MESSAGES, Theme, capability_record, offer, peer_record, seal};
 
 const WHAT: &str = "record";
 
@@ -30,7 +30,7 @@ pub(crate) fn make() -> File {
     let mut suite =
         Suite::new("Gossip records, as the gateway hears them of a neighbour: protocol.md, section 7.");
     let now = || heard_at(WALL);
-    for message in MESSAGES.iter().filter(|m| matches!(m.kind, Kind::PeerRecord | Kind::CapabilityRecord)) {
+    for message in MESSAGES.iter().filter(|message| Theme::of(message.kind) == Theme::Record) {
         let frame = |payload: &[u8]| signed(PROVIDER, broadcast(message.kind), payload);
         suite.message(WHAT, &now(), &format!("{:?}", message.kind), &Sample::from(message), frame);
     }
