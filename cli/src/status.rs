@@ -20,6 +20,11 @@ pub(crate) fn for_eyes(answer: &Value) -> String {
         format!("receipts  {}", figures("receipts")),
         format!("jobs      {}", figures("jobs")),
     ];
+    if let Some(ahead) = answer["clock"]["ahead_of_peers_ms"].as_i64() {
+        let side = if ahead > 0 { "ahead of" } else { "behind" };
+        let seconds = ahead.unsigned_abs() / 1_000;
+        lines.push(format!("clock     {seconds} s {side} its peers': no work is taken until it is set"));
+    }
     lines.extend(section("FEPs", "none configured", feps(answer)));
     lines.extend(section("links", no_links(&answer["roles"]), links(answer)));
     lines.extend(section("models on the mesh", "none heard of", models(answer)));

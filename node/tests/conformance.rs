@@ -104,7 +104,7 @@ impl Real {
 
     async fn run(self, scenario: &Scenario) -> Facts {
         let mut outcomes = Vec::new();
-        for job in workload::plan(scenario, Seed::from_u64(0)) {
+        for job in workload::plan(scenario, Seed::from_u64(0), |_| Vec::new()) {
             outcomes.push(self.ask(&job).await);
         }
         let served = outcomes.iter().filter(|outcome| outcome.http_status == 200).count();

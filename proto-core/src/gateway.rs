@@ -156,6 +156,9 @@ impl Gateway {
 
     fn begin(&mut self, cx: &mut Cx<'_>, stream: StreamId, head: &RequestHead, id: RequestId) {
         let Some(key) = head.bearer() else { return reply::error(cx, stream, id, &ApiError::no_key()) };
+        if cx.clock_is_wrong() {
+            return reply::error(cx, stream, id, &job::clock_is_wrong());
+        }
         let length = head.header("content-length").and_then(|length| length.parse::<usize>().ok());
         if length.is_some_and(|length| length > HTTP_BODY) {
             return reply::error(cx, stream, id, &job::too_large());

@@ -1,39 +1,57 @@
-//! What nodes tell everybody: signed records, last writer wins, passed on byte for byte.
+//! What nodes tell others: signed records, last writer wins, passed on byte for byte.
 //!
-//! New records run along a [`tree`] of the links, so that each node gets each about once; what a broken branch lost is
-//! announced and asked for. Two nodes that are newly linked, and now and then others, compare [what they
-//! hold](records) by a digest, and announce what differs. A record is looked at only if it is newer than the one held,
-//! and each is verified once however many neighbours send it.
+//! Capability records run along a [`tree`] of the links between those who hear of their topics, so that each gets each
+//! about once; what a broken branch lost is announced and asked for. Two nodes that are newly linked, and now and then
+//! others, compare [what they hold](records) by a digest, and announce what differs. A record is looked at only if it is
+//! newer than the one held, and each is verified once however many neighbours send it.
 //!
-//! A provider that is nothing else is a *leaf*: it needs to know gateways only, and says so in its Hello. So what a mesh of
-//! many providers and few gateways costs at each provider grows with the gateways.
+//! Peer records go to neighbours, and in [small samples](peers) from one to the next. Departures and suspicions run along
+//! the trees, and [end](deaths) what was said by the dead.
+//!
+//! A provider that is nothing else hears of no topic: what others provide is not its business.
 
+mod deaths;
+mod own;
+mod peers;
 mod records;
+mod said;
 mod shares;
 mod tree;
 mod view;
 
-use alloc::{collections::BTreeSet, vec::Vec};
+use alloc::{collections::BTreeMap, collections::BTreeSet, vec::Vec};
 
+use deaths::Deaths;
 use minicbor::Encode;
-use records::{Record, Records, Standing};
+use own::Own;
+use peers::{Peers, Place};
+use records::{Records, Standing};
+use said::Said;
 use shares::Bringer;
 use tree::Tree;
 pub(crate) use view::{Served, View};
 
 use crate::identity::NodeId;
+use crate::labnet::Reach;
 use crate::labnet::conduct::{Deed, Offence};
-use crate::limits::{ANNOUNCED, DIGEST_EVERY, RECORD_REFRESH, RECORD_TTL};
+use crate::limits::{
+    ANNOUNCED, DIGEST_EVERY, PEERS, PROVIDER_PEERS, PROVIDER_SHUFFLE_EVERY, RECORD_REFRESH, SHUFFLE_EVERY,
+    SHUFFLE_SOON, SHUFFLED, SIGN_AT_MOST, SUSPECT_AFTER, SUSPECT_JITTER,
+};
 use crate::machine::LinkId;
 use crate::mutants::{Mutant, mutant};
 use crate::node::config::Caps;
 use crate::node::cx::Cx;
 use crate::rng::Stream;
-use crate::time::Wake;
+use crate::time::{Span, Time, Wake};
 use crate::timers::Timers;
-use crate::wire::cbor::{self, BadCbor, Blob};
+use crate::wire::cbor::{self, Blob};
 use crate::wire::envelope::{Kind, SignedFrame};
-use crate::wire::mesh::{Announce, CapabilityRecord, Digest, Key, PeerRecord, Prune, Topic, Want};
+use crate::wire::mesh::{
+    About, Announce, CapabilityRecord, Digest, Key, Mark, PeerRecord, Prune, Shuffle, Suspicion, Version,
+    Want,
+};
+use crate::wire::topic::Topics;
 
 /// What the name of a record takes in a neighbour's queue, about.
 const QUEUED: usize = 64;
@@ -54,35 +72,57 @@ pub(crate) struct Say {
 }
 
 pub(crate) struct Gossip {
-    /// Nothing is kept that is not for leaves.
-    leaf: bool,
+    /// What we want to hear of.
+    interest: Topics,
+    reach: Reach,
     records: Records,
     tree: Tree,
+    peers: Peers,
+    deaths: Deaths,
     view: View,
     own: Own,
-    refresh: Timers<()>,
-    compare: Timers<()>,
+    due: Timers<Due>,
+    /// Nodes that we miss, and when we say so.
+    missed: Timers<NodeId>,
+    /// Who said that we are dead: no witnesses of ours.
+    slanderers: Timers<NodeId>,
+    /// From when on a neighbour is answered that asks for peers.
+    shuffle_from: BTreeMap<LinkId, Time>,
+    /// There are peers that were not there when it was last asked.
+    more_peers: bool,
+    shuffle_pause: Span,
     rng: Stream,
 }
 
-/// What this node says of itself.
-#[derive(Default)]
-struct Own {
-    peer: Option<PeerRecord>,
-    capability: Option<CapabilityRecord>,
-    seq: u64,
+/// What is to be done now and then, or soon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Due {
+    Refresh,
+    Compare,
+    Shuffle,
+    Sign(About),
 }
 
+/// How long who said that we are dead is no witness of ours.
+const SLANDER: Span = Span::from_secs(10 * 60);
+
 impl Gossip {
-    pub(crate) fn new(leaf: bool, caps: &Caps, rng: Stream) -> Self {
+    pub(crate) fn new(interest: Topics, reach: Reach, caps: &Caps, rng: Stream) -> Self {
         Self {
-            leaf,
+            reach,
             records: Records::up_to(caps.records(), caps.records_aside()),
             tree: Tree::default(),
+            peers: Peers::new(if interest.is_none() { PROVIDER_PEERS } else { PEERS }),
+            deaths: Deaths::default(),
             view: View::default(),
+            interest,
             own: Own::default(),
-            refresh: Timers::default(),
-            compare: Timers::default(),
+            due: Timers::default(),
+            missed: Timers::default(),
+            slanderers: Timers::default(),
+            shuffle_from: BTreeMap::new(),
+            more_peers: false,
+            shuffle_pause: SHUFFLE_SOON,
             rng,
         }
     }
@@ -91,60 +131,113 @@ impl Gossip {
         &self.view
     }
 
+    /// Peers that may be called: (node, what it says of itself). None of them is linked by necessity.
+    pub(crate) fn callable(&self) -> impl Iterator<Item = (NodeId, &PeerRecord)> {
+        self.peers.iter().filter_map(|node_id| Some((node_id, self.view.peer_of(&node_id)?)))
+    }
+
+    /// Have peers been learned of since this was last asked?
+    pub(crate) fn take_more_peers(&mut self) -> bool {
+        core::mem::take(&mut self.more_peers)
+    }
+
+    /// Those that are known are not enough: a neighbour is asked for others, not sooner than that.
+    pub(crate) fn ask_for_peers(&mut self, cx: &Cx<'_>, after: Span) {
+        let at = cx.now.mono + after.max(SHUFFLE_SOON).min(SHUFFLE_EVERY);
+        if self.due.at(Due::Shuffle).is_none_or(|due| at < due) {
+            self.due.set(Due::Shuffle, at, "ask a neighbour for peers");
+        }
+    }
+
+    /// The topics for which we look for neighbours: what we hear of, or what we serve.
+    pub(crate) fn seeks(&self) -> Topics {
+        if self.interest.is_none() { self.own.topics() } else { self.interest.clone() }
+    }
+
+    /// The version of the capability record that is held of a node.
+    pub(crate) fn version_of(&self, node_id: NodeId) -> Option<Version> {
+        self.records.mark(&Key::capability(node_id)).map(|mark| mark.version)
+    }
+
+    /// Proofs that are held of nodes that say different things to different nodes.
+    pub(crate) fn equivocations(&self) -> usize {
+        self.records.equivocations().len()
+    }
+
     /// Says something new of ourselves; nothing happens if it is what we said last.
-    pub(crate) fn announce_peer(&mut self, cx: &Cx<'_>, record: PeerRecord) {
-        if self.own.peer.as_ref() != Some(&record) {
-            self.own.peer = Some(record);
-            self.sign(cx, Topic::Peer);
+    pub(crate) fn announce_peer(&mut self, cx: &Cx<'_>, mut record: PeerRecord) {
+        record.interest = self.interest.clone();
+        if self.own.set_peer(record) {
+            self.sign_soon(cx, About::Peer);
         }
     }
 
     pub(crate) fn announce_capability(&mut self, cx: &Cx<'_>, record: CapabilityRecord) {
-        if self.own.capability.as_ref() != Some(&record) {
+        // Others than before are of use to us.
+        self.more_peers |= self.interest.is_none() && self.own.topics() != record.topics;
+        if self.own.set_capability(record.clone()) {
             self.view.capability(cx.me.network, cx.me.node_id, &record);
-            self.own.capability = Some(record);
-            self.sign(cx, Topic::Capability);
+            self.sign_soon(cx, About::Capability);
         }
     }
 
-    /// A neighbour was admitted. It is sent what we say of ourselves, and all else is compared; with a leaf nothing is: its
-    /// few records, and ours of gateways, are sent.
-    pub(crate) fn link_up(&mut self, cx: &Cx<'_>, link: LinkId, leaf: bool) -> Vec<Say> {
-        self.tree.link_up(link, leaf);
-        let all = leaf || self.leaf;
-        let sent = self.records.keys().filter(|(key, _)| all || key.origin == cx.me.node_id);
-        let sent: Vec<Key> = sent.map(|(key, _)| *key).collect();
-        self.tree.owe(link, sent);
-        if all {
-            return Vec::new();
+    /// A neighbour was admitted. It is sent what we say of ourselves, and all else that concerns both is compared.
+    pub(crate) fn link_up(
+        &mut self,
+        cx: &Cx<'_>,
+        link: LinkId,
+        node_id: NodeId,
+        interest: Topics,
+        dialled: bool,
+    ) -> Vec<Say> {
+        let mut says = Vec::new();
+        let serves = self.records.get(&Key::capability(cx.me.node_id));
+        let serves = serves.is_some_and(|own| interest.meet(&own.topics));
+        let equal = self.interest.meet(&interest);
+        if equal {
+            says.push(say(link, Kind::Digest, &Digest { buckets: Blob(self.records.digest(&interest)) }));
+            self.due_within(cx, Due::Compare, DIGEST_EVERY);
         }
-        if !self.compare.is_set(()) {
-            self.compare.set((), cx.now.mono + DIGEST_EVERY, "compare records with a neighbour");
+        self.tree.link_up(link, node_id, interest);
+        if equal {
+            self.tree.compares(cx.now.mono, link);
         }
-        [self.digest(link)].into()
+        self.tree.owe(link, [Key::peer(cx.me.node_id)]);
+        if serves {
+            self.tree.owe(link, [Key::capability(cx.me.node_id)]);
+        }
+        self.missed.clear(node_id);
+        if dialled {
+            says.extend(self.shuffle(cx, link, true, &self.seeks()));
+            self.due_within(cx, Due::Shuffle, self.shuffle_pause);
+        }
+        self.witnesses_changed(cx);
+        says
     }
 
-    pub(crate) fn link_down(&mut self, link: LinkId) {
-        self.tree.link_down(link);
+    pub(crate) fn link_down(&mut self, cx: &Cx<'_>, link: LinkId) {
+        self.shuffle_from.remove(&link);
+        let Some(node_id) = self.tree.link_down(link) else { return };
+        if self.tree.is_linked(&node_id) {
+            return;
+        }
+        self.witnesses_changed(cx);
+        if self.view.is_witness(&cx.me.node_id, node_id) {
+            let after = SUSPECT_AFTER + Span(self.rng.below(SUSPECT_JITTER.0));
+            self.missed.set(node_id, cx.now.mono + after, "a node is missed");
+        }
     }
 
     /// No link to that node is left: what it said of itself is what everybody says of others now.
     pub(crate) fn left(&mut self, origin: NodeId) {
-        for topic in [Topic::Peer, Topic::Capability] {
-            self.records.shares.second_hand(&Key { topic, origin });
+        for key in [Key::peer(origin), Key::capability(origin)] {
+            self.records.shares.second_hand(&key);
         }
     }
 
     /// Bytes, about, that are kept to tell a neighbour something later.
     pub(crate) fn queued(&self, link: LinkId) -> usize {
         self.tree.queued(link) * QUEUED
-    }
-
-    fn forget(&mut self, key: &Key) {
-        match key.topic {
-            Topic::Peer => self.view.forget_peer(&key.origin),
-            Topic::Capability => self.view.forget_capability(&key.origin),
-        }
     }
 
     /// A neighbour that has become due records; they are [`Self::next_for`].
@@ -154,11 +247,10 @@ impl Gossip {
 
     /// The next record for a neighbour.
     pub(crate) fn next_for(&mut self, link: LinkId) -> Option<&SignedFrame> {
-        let leaf = self.tree.is_leaf(link);
         loop {
             let key = self.tree.next_owed(link)?;
             // It may have been forgotten meanwhile.
-            if self.records.get(&key).is_some_and(|record| !leaf || record.for_leaves) {
+            if self.records.get(&key).is_some() {
                 return self.records.get(&key).map(|record| &record.frame);
             }
         }
@@ -172,12 +264,8 @@ impl Gossip {
         by: Option<By>,
         frame: SignedFrame,
     ) -> Option<Say> {
-        let topic = match Kind::from_u16(frame.header().kind) {
-            Some(Kind::PeerRecord) => Topic::Peer,
-            Some(Kind::CapabilityRecord) => Topic::Capability,
-            _ => return None,
-        };
-        self.hear(cx, topic, frame, Some(from), by)
+        let about = About::of(frame.header().kind)?;
+        self.hear(cx, about, frame, Some(from), by)
     }
 
     /// A neighbour says something about records.
@@ -185,30 +273,39 @@ impl Gossip {
         &mut self,
         cx: &mut Cx<'_>,
         link: LinkId,
-        from: NodeId,
+        by: By,
         kind: Kind,
         payload: &[u8],
-    ) {
+    ) -> Option<Say> {
         let heard = match kind {
             Kind::Announce => cbor::decode(payload).map(|message| self.announced(cx, link, message)),
             Kind::Want => cbor::decode(payload).map(|message| self.wanted(link, message)),
-            Kind::Prune => cbor::decode(payload).map(|Prune {}| self.tree.set_branch(link, false)),
+            Kind::Prune => cbor::decode(payload).map(|Prune { topic }| self.tree.no_branch(link, topic)),
             Kind::Digest => cbor::decode(payload).map(|message| self.compared(cx, link, &message)),
+            Kind::Shuffle => match cbor::decode(payload) {
+                Ok(message) => return self.shuffled(cx, link, by, message),
+                Err(bad) => Err(bad),
+            },
             _ => Ok(()),
         };
         if let Err(bad) = heard {
-            cx.note(from, Deed::Offence(Offence::Malformed));
+            cx.note(by.node_id, Deed::Offence(Offence::Malformed));
             cx.debug(alloc::format!("dropped a malformed message about records: {bad}"));
         }
+        None
     }
 
     pub(crate) fn handle_timeout(&mut self, cx: &mut Cx<'_>) -> Vec<Say> {
         let mut says = Vec::new();
         while let Some(key) = self.records.expired(cx.now) {
-            self.forget(&key);
+            self.forgot(key);
         }
-        if self.refresh.expired(cx.now.mono).is_some() {
-            self.renew(cx);
+        self.deaths.handle_timeout(cx.now.mono);
+        while self.slanderers.expired(cx.now.mono).is_some() {
+            self.witnesses_changed(cx);
+        }
+        while let Some(node_id) = self.missed.expired(cx.now.mono) {
+            self.suspect(cx, node_id);
         }
         for (link, keys) in self.tree.overdue(cx.now.mono) {
             for keys in keys.chunks(ANNOUNCED) {
@@ -221,12 +318,12 @@ impl Gossip {
                 says.push(say(link, Kind::Announce, &Announce { marks: marks.to_vec() }));
             }
         }
-        if self.compare.expired(cx.now.mono).is_some() {
-            let equals = self.tree.equals();
-            let chosen = self.rng.below(equals.len() as u64) as usize;
-            if let Some(link) = equals.get(chosen) {
-                says.push(self.digest(*link));
-                self.compare.set((), cx.now.mono + DIGEST_EVERY, "compare records with a neighbour");
+        while let Some(due) = self.due.expired(cx.now.mono) {
+            match due {
+                Due::Refresh => self.renew(cx),
+                Due::Sign(about) => self.sign(cx, about),
+                Due::Compare => says.extend(self.compare(cx)),
+                Due::Shuffle => says.extend(self.shuffle_with_one(cx)),
             }
         }
         says
@@ -236,39 +333,37 @@ impl Gossip {
     pub(crate) fn clock_was_set(&mut self, cx: &mut Cx<'_>) {
         self.renew(cx);
         for (key, (frame, from)) in self.records.take_untimely() {
-            self.hear(cx, key.topic, frame, from, None);
+            self.hear(cx, key.about, frame, from, None);
         }
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Wake> {
         let wake = Wake::earliest(self.records.poll_timeout(), self.tree.poll_timeout());
-        Wake::earliest(Wake::earliest(wake, self.compare.next()), self.refresh.next())
+        let wake = Wake::earliest(wake, self.deaths.poll_timeout());
+        let wake = Wake::earliest(wake, self.missed.next());
+        Wake::earliest(Wake::earliest(wake, self.slanderers.next()), self.due.next())
     }
 
     fn hear(
         &mut self,
         cx: &mut Cx<'_>,
-        topic: Topic,
+        about: About,
         frame: SignedFrame,
         from: Option<LinkId>,
         by: Option<By>,
     ) -> Option<Say> {
         let passed_on_by = by.map(|by| by.node_id);
-        let header = *frame.header();
-        let key = Key { topic, origin: header.sender };
-        if header.sender == cx.me.node_id {
+        let origin = frame.header().sender;
+        if origin == cx.me.node_id {
             return None;
         }
-        if self.leaf && !self.is_for_us(&key, &frame) {
-            return None;
-        }
-        let size = frame.bytes().len();
+        let key = Key { about, origin, subject: Said::subject(about, frame.unverified()) };
         let bringer = match by {
-            Some(By { node_id, stranger: true }) if node_id == header.sender => Bringer::FirstHand,
+            Some(By { node_id, stranger: true }) if node_id == origin => Bringer::FirstHand,
             Some(By { node_id, stranger: true }) => Bringer::Stranger(node_id),
             Some(By { stranger: false, .. }) | None => Bringer::Trusted,
         };
-        let standing = self.records.standing(cx.now, &key, &header, size, from, bringer);
+        let standing = self.records.standing(cx.now, &key, &frame, from, bringer);
         match standing {
             Standing::Unwanted => return None,
             Standing::Held => {
@@ -278,134 +373,410 @@ impl Gossip {
                 if let (true, Some(node_id)) = (mutant(Mutant::HonestBanned), passed_on_by) {
                     cx.note(node_id, Deed::Offence(Offence::PassedOn));
                 }
-                let link = from.filter(|link| self.tree.prune(*link))?;
-                return Some(say(link, Kind::Prune, &Prune {}));
+                return self.held(&key, from?);
             }
-            Standing::News | Standing::Untimely => {}
+            Standing::News | Standing::Untimely | Standing::Other => {}
         }
-        let Ok(payload) = frame.open(cx.me.network) else {
+        // In front of the signature: what is not kept would be verified each time it comes.
+        let Ok(said) = Said::decode(about, frame.unverified()) else {
+            // Whoever only passed it on may know more than we do.
+            if passed_on_by == Some(origin) {
+                cx.note(origin, Deed::Offence(Offence::Malformed));
+            }
+            cx.debug(alloc::format!("dropped a malformed record of {origin}"));
+            return None;
+        };
+        let version = records::version(frame.header());
+        if !self.concerns_us(cx, &key, &said) {
+            return None;
+        }
+        if self.is_dead(&key, version, &said) {
+            // Who brings it has not heard.
+            if let Some(link) = from {
+                let obituary = self.deaths.suspicions_of(origin).into_iter().chain([Key::departure(origin)]);
+                self.tree.owe(link, obituary);
+            }
+            return None;
+        }
+        if frame.open(cx.me.network).is_err() {
             if let Some(node_id) = passed_on_by {
                 cx.note(node_id, Deed::Offence(Offence::PassedOn));
             }
-            cx.warn(alloc::format!("dropped a record with a bad signature, said to be of {}", header.sender));
+            cx.warn(alloc::format!("dropped a record with a bad signature, said to be of {origin}"));
             return None;
-        };
-        let Ok(said) = Said::decode(topic, payload) else {
-            // Whoever only passed it on may know more than we do.
-            if passed_on_by == Some(header.sender) {
-                cx.note(header.sender, Deed::Offence(Offence::Malformed));
+        }
+        match standing {
+            Standing::Untimely => self.records.put_aside(cx.now, key, frame, from),
+            Standing::Other => {
+                cx.warn(alloc::format!("{origin} says different things to different nodes: kept as a proof"));
+                self.records.equivocated(&key, frame);
             }
-            cx.debug(alloc::format!("dropped a malformed record of {}", header.sender));
-            return None;
-        };
-        if standing == Standing::Untimely {
-            self.records.put_aside(cx.now, key, frame, from);
-            return None;
+            _ => self.learn(cx, key, said, frame, from, bringer),
         }
-        let for_leaves = self.is_for_leaves(&key, &said);
-        match said {
-            Said::Peer(record) => self.view.peer(header.sender, record),
-            Said::Capability(record) => self.view.capability(cx.me.network, header.sender, &record),
-        }
-        let mark = self.records.keep(cx.now, key, Record { frame, for_leaves }, false);
-        for gone in self.records.shares.took(key, size, bringer) {
-            self.records.give_up(&gone);
-            self.forget(&gone);
-        }
-        self.tree.spread(cx.now.mono, mark, for_leaves, from);
         None
+    }
+
+    /// What we hold came again: on a tree, one way is enough.
+    fn held(&mut self, key: &Key, link: LinkId) -> Option<Say> {
+        if key.about == About::Peer {
+            return None;
+        }
+        let topic = self.records.get(key)?.topics.tree();
+        self.tree.prune(link, topic).then(|| say(link, Kind::Prune, &Prune { topic }))
+    }
+
+    fn concerns_us(&self, cx: &Cx<'_>, key: &Key, said: &Said) -> bool {
+        let held = self.records.get(key).is_some();
+        match said {
+            Said::Peer(record) => {
+                held || self.tree.is_linked(&key.origin)
+                    || (record.gateway && self.callable_at(record).is_some())
+            }
+            Said::Capability(record) => held || self.interest.meet(&record.topics),
+            Said::Departure(departure) => {
+                held || self.interest.meet(&departure.topics) || self.view.knows(&key.origin)
+            }
+            Said::Suspicion(suspicion) => {
+                let (signer, subject) = (&key.origin, &suspicion.subject);
+                let concerns = self.interest.meet(&suspicion.topics) || self.view.knows(subject);
+                *subject == cx.me.node_id || held || (concerns && self.deaths.has_room(signer))
+            }
+        }
+    }
+
+    fn is_dead(&self, key: &Key, version: Version, said: &Said) -> bool {
+        let witnesses = match said {
+            Said::Peer(record) => &record.witnesses,
+            Said::Capability(record) => &record.witnesses,
+            Said::Departure(_) | Said::Suspicion(_) => return false,
+        };
+        let alive = self.tree.is_linked(&key.origin);
+        self.deaths.is_buried(&key.origin, version)
+            || (!alive && self.deaths.is_missed(&key.origin, version, witnesses))
+    }
+
+    /// Keeps a record that is new and verified.
+    fn learn(
+        &mut self,
+        cx: &mut Cx<'_>,
+        key: Key,
+        said: Said,
+        frame: SignedFrame,
+        from: Option<LinkId>,
+        by: Bringer,
+    ) {
+        let origin = key.origin;
+        let topics = match said {
+            Said::Peer(record) => {
+                if self.place(&record, origin, from) {
+                    self.keep(cx, key, frame, Topics::none(), by);
+                    self.view.peer(origin, record);
+                    if self.tree.is_linked(&origin) {
+                        self.witnesses_changed(cx);
+                    }
+                }
+                return;
+            }
+            Said::Capability(record) => {
+                self.view.capability(cx.me.network, origin, &record);
+                let before = self.records.get(&key).map(|held| held.topics.clone());
+                // Who heard of what it served is to hear that it does so no more.
+                record.topics.with(&before.unwrap_or_else(Topics::none))
+            }
+            Said::Departure(departure) => {
+                self.bury(cx, origin, records::version(frame.header()));
+                departure.topics
+            }
+            Said::Suspicion(Suspicion { subject, version, .. }) if subject == cx.me.node_id => {
+                return self.refute(cx, origin, version);
+            }
+            Said::Suspicion(Suspicion { subject, version, topics }) => {
+                self.deaths.suspect(origin, subject, version);
+                topics
+            }
+        };
+        if let Some(link) = from {
+            self.tree.branch(link, topics.tree());
+        }
+        let mark = self.keep(cx, key, frame, topics.clone(), by);
+        self.tree.spread(cx.now.mono, mark, &topics, from);
+        if let Some(subject) = key.subject {
+            self.judge(cx, subject);
+        }
+    }
+
+    /// Keeps a record, in the place of others if need be. What we say of ourselves does not lapse.
+    fn keep(&mut self, cx: &Cx<'_>, key: Key, frame: SignedFrame, topics: Topics, by: Bringer) -> Mark {
+        let size = frame.bytes().len();
+        let own = key.origin == cx.me.node_id && key.about != About::Suspicion;
+        let mark = self.records.keep(cx.now, key, frame, topics, own);
+        for gone in self.records.shares.took(key, size, by) {
+            self.records.forget(&gone);
+            self.forgot(gone);
+        }
+        mark
+    }
+
+    /// Is a peer kept? A neighbour always.
+    fn place(&mut self, record: &PeerRecord, origin: NodeId, from: Option<LinkId>) -> bool {
+        let teller = from.and_then(|link| self.tree.node_of(link));
+        if let (true, Some(ip), Some(teller)) = (record.gateway, self.callable_at(record), teller)
+            && let Place::Kept { instead_of } = self.peers.place(origin, ip, teller, &mut self.rng)
+        {
+            self.more_peers |= self.records.get(&Key::peer(origin)).is_none();
+            if let Some(other) = instead_of.filter(|other| !self.tree.is_linked(other)) {
+                self.records.forget(&Key::peer(other));
+                self.view.forget_peer(&other);
+            }
+            return true;
+        }
+        self.tree.is_linked(&origin) || self.records.get(&Key::peer(origin)).is_some()
+    }
+
+    fn callable_at(&self, record: &PeerRecord) -> Option<core::net::IpAddr> {
+        record.addresses.iter().find_map(|address| self.reach.dialable(address)).map(|address| address.ip())
+    }
+
+    /// We were linked to it, it named us as its witness, and it has not said anything since.
+    fn suspect(&mut self, cx: &mut Cx<'_>, subject: NodeId) {
+        let held = [Key::peer(subject), Key::capability(subject)].map(|key| self.records.mark(&key));
+        let Some(version) = held.into_iter().flatten().map(|mark| mark.version).max() else { return };
+        let named = self.view.is_witness(&cx.me.node_id, subject);
+        if !named || self.tree.is_linked(&subject) || self.deaths.is_buried(&subject, version) {
+            return;
+        }
+        let is_gateway = self.view.peer_of(&subject).is_some_and(|record| record.gateway);
+        let served = self.records.get(&Key::capability(subject)).map(|record| record.topics.clone());
+        let topics = if is_gateway { Topics::All } else { served.unwrap_or_else(Topics::none) };
+        cx.info(alloc::format!("{subject} is missed"));
+        self.deaths.suspect(cx.me.node_id, subject, version);
+        let key = Key::suspicion(cx.me.node_id, subject);
+        self.say_of_others(cx, key, &Said::Suspicion(Suspicion { subject, version, topics }));
+        self.judge(cx, subject);
+    }
+
+    /// Is it dead, by what its witnesses say? Not if we see that it lives.
+    fn judge(&mut self, cx: &mut Cx<'_>, subject: NodeId) {
+        if self.tree.is_linked(&subject) {
+            return;
+        }
+        for key in [Key::peer(subject), Key::capability(subject)] {
+            let Some(mark) = self.records.mark(&key) else { continue };
+            if self.deaths.is_missed(&subject, mark.version, self.view.witnesses_in(&key)) {
+                cx.info(alloc::format!("{subject} is gone"));
+                self.bury(cx, subject, mark.version);
+            }
+        }
+    }
+
+    fn bury(&mut self, cx: &Cx<'_>, node_id: NodeId, version: Version) {
+        self.deaths.bury(cx.now.mono, node_id, version);
+        for key in [Key::peer(node_id), Key::capability(node_id)] {
+            if self.records.mark(&key).is_some_and(|mark| mark.version <= version) {
+                self.records.forget(&key);
+                self.forgot(key);
+            }
+        }
+    }
+
+    /// Somebody says that we are dead, as far as we spoke up to that version.
+    fn refute(&mut self, cx: &Cx<'_>, by: NodeId, version: Version) {
+        if version >= self.own.version(cx) && !mutant(Mutant::SuspicionNotRefuted) {
+            if self.tree.is_linked(&by) {
+                self.slanderers.set(by, cx.now.mono + SLANDER, "who slandered us may be a witness again");
+                self.witnesses_changed(cx);
+            }
+            self.renew(cx);
+        }
     }
 
     fn announced(&mut self, cx: &Cx<'_>, link: LinkId, message: Announce) {
         for mark in message.marks {
-            if mark.key.origin != cx.me.node_id && self.records.lacks(&mark) {
+            let Key { about, origin, .. } = mark.key;
+            if origin == cx.me.node_id || about == About::Peer || !self.records.lacks(&mark) {
+                continue;
+            }
+            if about == About::Capability && self.deaths.is_buried(&origin, mark.version) {
+                let obituary = self.deaths.suspicions_of(origin).into_iter().chain([Key::departure(origin)]);
+                self.tree.owe(link, obituary);
+            } else {
                 self.tree.lacking(cx.now.mono, link, mark);
             }
         }
     }
 
     fn wanted(&mut self, link: LinkId, message: Want) {
-        self.tree.set_branch(link, true);
-        let held = message.keys.into_iter().filter(|key| self.records.get(key).is_some());
-        let held: BTreeSet<Key> = held.collect();
-        self.tree.owe(link, held);
+        let mut owed = BTreeSet::new();
+        for key in message.keys {
+            if let Some(record) = self.records.get(&key) {
+                self.tree.branch(link, record.topics.tree());
+                owed.insert(key);
+            }
+        }
+        self.tree.owe(link, owed);
     }
 
     fn compared(&mut self, cx: &Cx<'_>, link: LinkId, message: &Digest) {
         if !self.tree.hears_digest(cx.now.mono, link) {
             return;
         }
-        if let Some(keys) = self.records.differing(&message.buckets.0) {
+        let Some(interest) = self.tree.interest(link) else { return };
+        if let Some(keys) = self.records.differing(interest, &message.buckets.0) {
             self.tree.tell(cx.now.mono, link, keys);
         }
     }
 
-    fn digest(&self, link: LinkId) -> Say {
-        say(link, Kind::Digest, &Digest { buckets: Blob(self.records.digest()) })
+    /// Compares what we hold with one of those who hold the like.
+    fn compare(&mut self, cx: &Cx<'_>) -> Option<Say> {
+        let equals = self.tree.neighbours().filter(|(_, _, interest)| self.interest.meet(interest));
+        let (link, _, interest) = pick(&mut self.rng, equals)?;
+        let digest = Digest { buckets: Blob(self.records.digest(interest)) };
+        self.due.set(Due::Compare, cx.now.mono + DIGEST_EVERY, "compare records with a neighbour");
+        let said = say(link, Kind::Digest, &digest);
+        self.tree.compares(cx.now.mono, link);
+        Some(said)
+    }
+
+    fn shuffle_with_one(&mut self, cx: &Cx<'_>) -> Option<Say> {
+        let gateways = self.tree.neighbours().filter(|(_, _, interest)| !interest.is_none());
+        let link = pick(&mut self.rng, gateways).map(|(link, _, _)| link)?;
+        let slowest = if self.interest.is_none() { PROVIDER_SHUFFLE_EVERY } else { SHUFFLE_EVERY };
+        self.shuffle_pause = self.shuffle_pause.doubled().min(slowest);
+        self.due.set(Due::Shuffle, cx.now.mono + self.shuffle_pause, "exchange peers with a neighbour");
+        self.shuffle(cx, link, true, &self.seeks())
+    }
+
+    /// Tells a neighbour of ourselves and some others, of those first that hear of these topics.
+    fn shuffle(&mut self, cx: &Cx<'_>, link: LinkId, answer: bool, topics: &Topics) -> Option<Say> {
+        let there = self.tree.node_of(link)?;
+        let linked = self.tree.neighbours().map(|(_, node_id, _)| node_id);
+        // The best so far, the worst of them last.
+        let mut chosen: Vec<(bool, u64, NodeId)> = Vec::with_capacity(SHUFFLED);
+        for node_id in self.peers.iter().chain(linked).filter(|one| *one != there) {
+            let Some(record) = self.view.peer_of(&node_id) else { continue };
+            if !record.gateway || record.addresses.is_empty() {
+                continue;
+            }
+            let one = (!record.interest.meet(topics), self.rng.next_u64(), node_id);
+            let at = chosen.partition_point(|other| *other < one);
+            if at < SHUFFLED - 1 && !chosen.iter().any(|(.., other)| *other == node_id) {
+                chosen.truncate(SHUFFLED - 2);
+                chosen.insert(at, one);
+            }
+        }
+        let told = [cx.me.node_id].into_iter().chain(chosen.into_iter().map(|(.., node_id)| node_id));
+        let peers = told.filter_map(|node_id| self.records.get(&Key::peer(node_id)));
+        let peers: Vec<Blob> = peers.map(|record| Blob(record.frame.bytes().to_vec())).collect();
+        Some(say(link, Kind::Shuffle, &Shuffle { peers, answer, topics: self.seeks() }))
+    }
+
+    fn shuffled(&mut self, cx: &mut Cx<'_>, link: LinkId, by: By, message: Shuffle) -> Option<Say> {
+        let from = self.shuffle_from.entry(link).or_insert(cx.now.mono);
+        if cx.now.mono < *from {
+            return None;
+        }
+        *from = cx.now.mono + if message.answer { SHUFFLE_SOON } else { Span::default() };
+        for blob in message.peers.into_iter().take(SHUFFLED) {
+            let Ok(frame) = SignedFrame::parse(blob.0) else { continue };
+            if About::of(frame.header().kind) == Some(About::Peer) {
+                self.hear(cx, About::Peer, frame, Some(link), Some(by));
+            }
+        }
+        if message.answer { self.shuffle(cx, link, false, &message.topics) } else { None }
+    }
+
+    /// Our witnesses are gateways that we are linked to; who is one stays one.
+    fn witnesses_changed(&mut self, cx: &Cx<'_>) {
+        let gateways = self.tree.neighbours().map(|(_, node_id, _)| node_id).filter(|node_id| {
+            self.view.peer_of(node_id).is_some_and(|record| record.gateway)
+                && !self.slanderers.is_set(*node_id)
+        });
+        let gateways: BTreeSet<NodeId> = gateways.collect();
+        if self.own.set_witnesses(&gateways) {
+            for about in [About::Peer, About::Capability] {
+                self.due_within(cx, Due::Sign(about), SIGN_AT_MOST);
+            }
+        }
+    }
+
+    fn due_within(&mut self, cx: &Cx<'_>, due: Due, after: Span) {
+        let why = match due {
+            Due::Refresh => "sign our records anew",
+            Due::Compare => "compare records with a neighbour",
+            Due::Shuffle => "exchange peers with a neighbour",
+            Due::Sign(_) => "sign what changed of us",
+        };
+        if !self.due.is_set(due) {
+            self.due.set(due, cx.now.mono + after, why);
+        }
+    }
+
+    /// Signs at once what changed, unless that was done a moment ago.
+    fn sign_soon(&mut self, cx: &Cx<'_>, about: About) {
+        let from = self.own.sign_from(about);
+        if cx.now.mono >= from {
+            self.sign(cx, about);
+        } else {
+            self.due_within(cx, Due::Sign(about), from - cx.now.mono);
+        }
     }
 
     /// Signs anew what we say of ourselves.
     fn renew(&mut self, cx: &Cx<'_>) {
-        self.sign(cx, Topic::Peer);
-        self.sign(cx, Topic::Capability);
+        self.sign(cx, About::Peer);
+        self.sign(cx, About::Capability);
     }
 
-    fn sign(&mut self, cx: &Cx<'_>, topic: Topic) {
-        let (kind, said) = match topic {
-            Topic::Peer => (Kind::PeerRecord, self.own.peer.clone().map(Said::Peer)),
-            Topic::Capability => (Kind::CapabilityRecord, self.own.capability.clone().map(Said::Capability)),
-        };
-        let Some(said) = said else { return };
-        self.own.seq += 1;
-        let key = Key { topic, origin: cx.me.node_id };
-        let frame = cx.me.sign(cx.now, kind, None, self.own.seq, RECORD_TTL, &said.encode());
-        let for_leaves = self.is_for_leaves(&key, &said);
-        let size = frame.bytes().len();
-        let mark = self.records.keep(cx.now, key, Record { frame, for_leaves }, true);
-        for gone in self.records.shares.took(key, size, Bringer::Trusted) {
-            self.records.give_up(&gone);
-            self.forget(&gone);
-        }
+    fn sign(&mut self, cx: &Cx<'_>, about: About) {
+        let before = self.records.get(&Key::capability(cx.me.node_id)).map(|held| held.topics.clone());
+        let Some((frame, said)) = self.own.sign(cx, about) else { return };
         if !mutant(Mutant::RecordNotRefreshed) {
-            self.refresh.set((), cx.now.mono + RECORD_REFRESH, "sign our records anew");
+            self.due.set(Due::Refresh, cx.now.mono + RECORD_REFRESH, "sign our records anew");
         }
-        self.tree.spread(cx.now.mono, mark, for_leaves, None);
+        self.due.clear(Due::Sign(about));
+        let key = Key { about, origin: cx.me.node_id, subject: None };
+        let topics = match &said {
+            // Who heard of what we served is to hear that we do so no more.
+            Said::Capability(record) => record.topics.clone().with(&before.unwrap_or_else(Topics::none)),
+            Said::Peer(_) | Said::Departure(_) | Said::Suspicion(_) => Topics::none(),
+        };
+        let mark = self.keep(cx, key, frame, topics.clone(), Bringer::Trusted);
+        match about {
+            About::Capability if self.interest.is_none() => self.tree.inject(cx.now.mono, mark, &topics),
+            About::Capability => self.tree.spread(cx.now.mono, mark, &topics, None),
+            About::Peer | About::Departure | About::Suspicion => self.tree.owe_all(key),
+        }
     }
 
-    /// Whether a leaf wants it. Asked in front of the signature: what is not kept would be verified each time it comes.
-    fn is_for_us(&self, key: &Key, frame: &SignedFrame) -> bool {
-        Said::decode(key.topic, frame.unverified()).is_ok_and(|said| self.is_for_leaves(key, &said))
+    /// Signs what we say of somebody else. It lives as long as any record, and is not renewed.
+    fn say_of_others(&mut self, cx: &Cx<'_>, key: Key, said: &Said) {
+        let frame = self.own.sign_said(cx, said);
+        let topics = said.concerns();
+        let mark = self.keep(cx, key, frame, topics.clone(), Bringer::Trusted);
+        self.tree.spread(cx.now.mono, mark, &topics, None);
     }
 
-    /// What a gateway says, and that it is none any more.
-    fn is_for_leaves(&self, key: &Key, said: &Said) -> bool {
-        matches!(said, Said::Peer(PeerRecord { gateway: true, .. }))
-            || self.records.get(key).is_some_and(|held| held.for_leaves)
+    /// A record is not held any more.
+    fn forgot(&mut self, Key { about, origin, subject }: Key) {
+        match (about, subject) {
+            (About::Peer, _) => {
+                self.peers.forget(&origin);
+                self.view.forget_peer(&origin);
+            }
+            (About::Capability, _) => self.view.forget_capability(&origin),
+            (About::Suspicion, Some(subject)) => self.deaths.suspicion_expired(origin, subject),
+            (About::Departure | About::Suspicion, _) => {}
+        }
     }
+}
+
+/// One of them, by chance.
+fn pick<T>(rng: &mut Stream, all: impl Iterator<Item = T>) -> Option<T> {
+    let mut all: Vec<T> = all.collect();
+    let chosen = rng.below(all.len() as u64) as usize;
+    (chosen < all.len()).then(|| all.swap_remove(chosen))
 }
 
 fn say<T: Encode<()>>(link: LinkId, kind: Kind, message: &T) -> Say {
     Say { link, kind, payload: cbor::encode(message) }
-}
-
-/// A record's content.
-enum Said {
-    Peer(PeerRecord),
-    Capability(CapabilityRecord),
-}
-
-impl Said {
-    fn decode(topic: Topic, payload: &[u8]) -> Result<Self, BadCbor> {
-        match topic {
-            Topic::Peer => cbor::decode(payload).map(Self::Peer),
-            Topic::Capability => cbor::decode(payload).map(Self::Capability),
-        }
-    }
-
-    fn encode(&self) -> Vec<u8> {
-        match self {
-            Self::Peer(record) => cbor::encode(record),
-            Self::Capability(record) => cbor::encode(record),
-        }
-    }
 }

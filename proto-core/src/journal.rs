@@ -61,6 +61,7 @@ pub struct Header {
 /// Which kind of machine, and what its operator decided.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "few are made, and none is moved much")]
 pub enum Config {
     Node(node::config::Config),
     Portal(portal::config::Config),
@@ -85,6 +86,7 @@ impl Config {
     }
 }
 
+#[expect(clippy::large_enum_variant, reason = "few are made, and none is moved much")]
 pub enum Record<'a> {
     Header(Header),
     Life(Life),

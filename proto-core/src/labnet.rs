@@ -10,10 +10,12 @@
 //! looked at its key. So nothing but Hello is heard on a pending link, and no other stream is taken.
 
 mod admission;
+mod caller;
 pub(crate) mod conduct;
 pub(crate) mod conversation;
 mod dialler;
 pub(crate) mod pace;
+mod reach;
 mod slots;
 
 use alloc::{
@@ -24,11 +26,15 @@ use alloc::{
 use core::net::SocketAddr;
 
 pub(crate) use admission::Admission;
+use caller::{Caller, Neighbour};
 use conduct::{Conduct, Deed, Offence, Prefix, Verdict};
 use dialler::Dialler;
 use pace::{Bucket, Pace};
+pub(crate) use reach::networks;
+pub use reach::{Reach, Subnet};
 use slots::{Held, Room};
 
+use crate::gossip::Gossip;
 use crate::identity::NodeId;
 use crate::limits::{
     CONTROL_BACKLOG, CONTROL_FILL, GRANT_AT_LEAST, HELLO_WITHIN, STRANGERS_CHECKS, STRANGERS_EVERY,
@@ -39,19 +45,21 @@ use crate::mutants::{Mutant, mutant};
 use crate::node::config;
 use crate::node::cx::Cx;
 use crate::node::loopback::SELF_LINK;
-use crate::rng::Stream;
+use crate::rng::{Seed, Stream};
 use crate::time::{Now, Span, Time, Wake};
 use crate::timers::Timers;
 use crate::wire::cbor;
-use crate::wire::envelope::{BadFrame, Frame, FrameReader, Kind, SignedFrame};
+use crate::wire::envelope::{BadFrame, Directed, Frame, FrameReader, Kind, SignedFrame};
 use crate::wire::mesh::{Features, Hello};
+use crate::wire::topic::Topics;
 
 pub(crate) enum Output {
     Admitted {
         link: LinkId,
         node_id: NodeId,
-        /// It wants to hear of gateways only.
-        leaf: bool,
+        /// What it wants to hear of.
+        interest: Topics,
+        dialled: bool,
     },
     /// A gossip record, from its origin or passed on. Not verified.
     Record { from: LinkId, frame: SignedFrame },
@@ -62,14 +70,15 @@ pub(crate) enum Output {
 pub(crate) struct Labnet {
     admission: Admission,
     dialler: Dialler,
+    caller: Caller,
     links: BTreeMap<LinkId, Link>,
     /// Control streams by id.
     controls: BTreeMap<StreamId, LinkId>,
     hello_due: Timers<LinkId>,
     /// Gateway and provider at once: job streams to ourselves stay inside.
     serves_itself: bool,
-    /// We want to hear of gateways only.
-    leaf: bool,
+    /// What we want to hear of.
+    interest: Topics,
     caps: config::Caps,
     conduct: Conduct,
     rng: Stream,
@@ -103,19 +112,20 @@ struct Link {
     /// The connection's: what a hello on it must hold.
     binding: [u8; 32],
     admitted: bool,
+    was_admitted: bool,
+    /// What it wants to hear of.
+    interest: Topics,
     /// What both ends can do beyond the version: what may be used.
     features: Features,
-    /// It wants to hear of gateways only.
-    leaf: bool,
     /// We closed it: what still comes is not heard.
     closed: bool,
     control: Option<StreamId>,
     reader: FrameReader,
     /// Bytes read since the last grant.
     read: usize,
-    /// Of directed frames on the control stream.
+    /// Directed frames on the control stream: those heard, and the number of the last one said.
+    heard: Directed,
     seq_out: u64,
-    seq_in: u64,
     /// Bytes sent on the control stream that the peer has not taken.
     backlog: usize,
     /// When it last took any, or there were none.
@@ -123,18 +133,19 @@ struct Link {
 }
 
 impl Labnet {
-    pub(crate) fn new(config: &config::Config, rng: Stream, slots: Stream, now: Now) -> Self {
+    pub(crate) fn new(config: &config::Config, seed: &Seed, now: Now) -> Self {
         Self {
             admission: Admission::new(config),
-            dialler: Dialler::new(&config.bootstrap, rng, now.mono),
+            dialler: Dialler::new(&config.bootstrap, seed.stream("labnet"), now.mono),
+            caller: Caller::new(config, seed.stream("labnet calls"), now.mono),
             links: BTreeMap::new(),
             controls: BTreeMap::new(),
             hello_due: Timers::default(),
             serves_itself: config.gateway.is_some() && config.provider.is_some(),
-            leaf: config.is_leaf(),
+            interest: config.interest(),
             caps: config.caps,
             conduct: Conduct::default(),
-            rng: slots,
+            rng: seed.stream("labnet slots"),
             paused: Timers::default(),
             strangers: Bucket::default(),
             waiting: VecDeque::new(),
@@ -170,14 +181,15 @@ impl Labnet {
             queued: false,
             binding,
             admitted: false,
+            was_admitted: false,
+            interest: Topics::none(),
             features: Features::default(),
-            leaf: false,
             closed: false,
             control: None,
             reader: FrameReader::default(),
             read: 0,
+            heard: Directed::new(cx.me.node_id, node_id),
             seq_out: 0,
-            seq_in: 0,
             backlog: 0,
             took: cx.now.mono,
         };
@@ -185,7 +197,7 @@ impl Labnet {
             let stream = cx.open(link);
             state.control = Some(stream);
             self.controls.insert(stream, link);
-            state.say_hello(cx, self.leaf);
+            state.say_hello(cx, &self.interest);
         }
         self.links.insert(link, state);
         self.hello_due.set(link, cx.now.mono + HELLO_WITHIN, "a peer's hello");
@@ -198,8 +210,12 @@ impl Labnet {
         self.hello_due.clear(link);
         self.paused.clear(link);
         let Some(state) = self.links.remove(&link) else { return };
+        self.caller.link_down(link, state.was_admitted, cx.now.mono);
         if let Some(stream) = state.control {
             self.controls.remove(&stream);
+        }
+        if !self.links.values().any(|other| other.node_id == state.node_id && other.admitted) {
+            cx.clocks.lost(&state.node_id);
         }
         if state.admitted {
             cx.info(alloc::format!("lost the link to {}", state.node_id));
@@ -272,15 +288,16 @@ impl Labnet {
                         self.strangers.take(cx.now.mono, STRANGERS_CHECKS, 1);
                     }
                     let was_admitted = state.admitted;
-                    if let Err((offence, reason)) = state.frame(cx, link, frame, self.leaf, outputs) {
+                    if let Err((offence, reason)) = state.frame(cx, link, frame, &self.interest, outputs) {
                         self.offended(cx, link, offence);
                         return self.shut(cx, link, reason);
                     }
                     if state.admitted && !was_admitted {
                         self.hello_due.clear(link);
                         self.dialler.admitted(link, cx.now.mono);
-                        let Link { node_id, leaf, .. } = *state;
-                        outputs.push(Output::Admitted { link, node_id, leaf });
+                        self.caller.admitted(&state.node_id);
+                        let (node_id, interest) = (state.node_id, state.interest.clone());
+                        outputs.push(Output::Admitted { link, node_id, interest, dialled: state.dialled });
                     }
                 }
                 Ok(Some(Frame::Light { .. })) => {
@@ -292,6 +309,13 @@ impl Labnet {
                     return self.shut(cx, link, "a malformed frame on the control stream");
                 }
             }
+        }
+    }
+
+    /// Our wall clock was set: says hello again on every link, so that nobody takes our old time for our clock's.
+    pub(crate) fn greet_again(&mut self, cx: &mut Cx<'_>) {
+        for state in self.links.values_mut().filter(|state| state.admitted) {
+            state.say_hello(cx, &self.interest);
         }
     }
 
@@ -385,7 +409,9 @@ impl Labnet {
     }
 
     pub(crate) fn done(&mut self, cx: &mut Cx<'_>, op: OpId, completion: Completion) {
-        if let Completion::Dialled(result) = completion {
+        if let Completion::Dialled(result) = completion
+            && !self.caller.dialled(op, &result, cx.now.mono)
+        {
             self.dialler.dialled(cx, op, result);
         }
     }
@@ -425,7 +451,31 @@ impl Labnet {
 
     pub(crate) fn poll_timeout(&self) -> Option<Wake> {
         let wake = Wake::earliest(self.hello_due.next(), self.dialler.poll_timeout());
+        let wake = Wake::earliest(wake, Some(self.caller.poll_timeout()));
         Wake::earliest(wake, Wake::earliest(self.paused.next(), self.turns.next()))
+    }
+
+    /// Calls somebody, if we have too few links and it is time. Where nobody is known to be called, it gives the time
+    /// until we look again: others should be known by then.
+    pub(crate) fn look_around(&mut self, cx: &mut Cx<'_>, gossip: &Gossip) -> Option<Span> {
+        if !self.caller.is_due(cx.now.mono) {
+            return None;
+        }
+        let links = self.links.values().filter(|state| !state.closed);
+        let neighbours: Vec<Neighbour> = links
+            .map(|Link { node_id, dialled, interest, .. }| Neighbour {
+                node_id: *node_id,
+                dialled: *dialled,
+                interest: interest.clone(),
+            })
+            .collect();
+        let admission = &self.admission;
+        let callable = gossip.callable().filter(|(node_id, _)| admission.admits(node_id));
+        self.caller.look(cx, &gossip.seeks(), &neighbours, callable)
+    }
+
+    pub(crate) fn heard_of_peers(&mut self, now: Time) {
+        self.caller.heard_of_peers(now);
     }
 
     /// Sends a signed message to a connected node. False: there is no admitted link to it.
@@ -541,34 +591,21 @@ impl Link {
         cx: &mut Cx<'_>,
         link: LinkId,
         frame: SignedFrame,
-        we_are_leaf: bool,
+        our_interest: &Topics,
         outputs: &mut Vec<Output>,
     ) -> Result<(), (Offence, &'static str)> {
         let header = *frame.header();
         let kind = Kind::from_u16(header.kind);
-        if let Some(Kind::PeerRecord | Kind::CapabilityRecord) = kind {
+        if let Some(Kind::PeerRecord | Kind::CapabilityRecord | Kind::Departure | Kind::Suspicion) = kind {
             if self.admitted {
                 outputs.push(Output::Record { from: link, frame });
             }
             return Ok(());
         }
-        if header.sender != self.node_id {
-            return Err((Offence::Broken, "a message signed by somebody else"));
-        }
-        if header.dest != Some(cx.me.node_id) {
-            return Err((Offence::Broken, "a message for somebody else"));
-        }
-        if header.seq <= self.seq_in {
-            return Err((Offence::Broken, "a message was repeated"));
-        }
-        let payload = match frame.open(cx.me.network) {
-            Ok(payload) => payload,
-            Err(BadFrame::Signature) => {
-                return Err((Offence::Forged, "a message whose signature does not hold"));
-            }
-            Err(_) => return Err((Offence::Broken, "a message of another network")),
-        };
-        self.seq_in = header.seq;
+        let payload = self.heard.open(cx.me.network, &frame).map_err(|bad| match bad {
+            BadFrame::Signature => (Offence::Forged, bad.reason()),
+            _ => (Offence::Broken, bad.reason()),
+        })?;
         match kind {
             Some(Kind::Hello) => {
                 let hello: Hello =
@@ -577,10 +614,11 @@ impl Link {
                     return Err((Offence::Broken, "a hello of another connection"));
                 }
                 if !self.admitted {
-                    (self.admitted, self.leaf) = (true, hello.leaf);
+                    (self.admitted, self.was_admitted) = (true, true);
+                    self.interest = hello.interest;
                     self.features = Features::OURS.common(hello.features);
                     if !self.dialled {
-                        self.say_hello(cx, we_are_leaf);
+                        self.say_hello(cx, our_interest);
                     }
                     let software = hello.software.chars().take(64).collect::<alloc::string::String>();
                     cx.info(alloc::format!("linked to {} ({software:?})", self.node_id));
@@ -593,6 +631,7 @@ impl Link {
             // A kind of a later version: dropped.
             None => cx.debug(alloc::format!("dropped a message of unknown kind {}", header.kind)),
         }
+        cx.clocks.heard(cx.now, self.node_id, header.issued);
         Ok(())
     }
 
@@ -601,9 +640,10 @@ impl Link {
         self.backlog > 0 && now - self.took >= STUCK_AFTER
     }
 
-    fn say_hello(&mut self, cx: &mut Cx<'_>, leaf: bool) {
+    fn say_hello(&mut self, cx: &mut Cx<'_>, interest: &Topics) {
         let software = concat!("labman ", env!("CARGO_PKG_VERSION")).to_string();
-        let hello = Hello { features: Features::OURS, software, leaf, binding: self.binding };
+        let hello =
+            Hello { features: Features::OURS, software, interest: interest.clone(), binding: self.binding };
         let payload = cbor::encode(&hello);
         self.seq_out += 1;
         let frame =

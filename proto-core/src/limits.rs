@@ -63,6 +63,29 @@ pub const RECORDS: usize = 16 * 1024;
 /// Records of either kind that our clock speaks against, kept for the case that it is wrong. Further ones are dropped.
 pub const UNTIMELY: usize = 4 * 1024;
 pub const UNTIMELY_OF_ONE: usize = UNTIMELY / 4;
+/// Topics a node subscribes to, and trees on which a neighbour may be no branch. Further ones are left out.
+pub const TOPICS: usize = 256;
+/// Proofs that an origin says different things under one version. Further ones are dropped.
+pub const EQUIVOCATIONS: usize = 64;
+/// Peers that a gateway, and a provider, knows of without being linked to them. Then a newcomer takes the place of one that
+/// came the same way.
+pub const PEERS: usize = 128;
+pub const PROVIDER_PEERS: usize = 32;
+/// The part of these that may come of one neighbour, as one of so many; and how many may be in one network: an address, a
+/// /24 or /48, a /16 or /32.
+pub const PEERS_OF_ONE: usize = 4;
+pub const PEERS_IN_NETWORKS: [usize; 3] = [2, 4, 16];
+/// Peers told of at once. Further ones of a message are not looked at.
+pub const SHUFFLED: usize = 8;
+/// Witnesses a record names.
+pub const WITNESSES: usize = 8;
+/// Witnesses that must miss a node before it counts as dead; all, where it has fewer.
+pub const SUSPICIONS: usize = 3;
+/// Suspicions of one origin that are held. Further ones are dropped.
+pub const SUSPICIONS_OF_ONE: usize = 64;
+/// Gateways that a gateway, and a provider, calls by itself for each topic.
+pub const GATEWAY_CALLS: usize = 4;
+pub const PROVIDER_CALLS: usize = 3;
 /// Jobs a gateway has under way. A further request is answered 429.
 pub const GATEWAY_JOBS: usize = 4096;
 /// Requests that a FEP did not answer, and whose hold a gateway asks back in case it was made. Holds of further ones lapse.
@@ -80,14 +103,18 @@ pub const CLAIM_RECEIPTS: usize = 256;
 
 /// How long a gossiped record lives, and after what part of that its origin signs it anew.
 pub const RECORD_TTL: Span = Span::from_secs(30 * 60);
-pub const RECORD_REFRESH: Span = Span::from_secs(10 * 60);
+pub const RECORD_REFRESH: Span = Span::from_secs(15 * 60);
 /// How long a neighbour waits for what is only announced, and how much of it is in one message.
 pub const ANNOUNCE_EVERY: Span = Span::from_millis(200);
 pub const ANNOUNCED: usize = 250;
 /// Announcements that may go out to one neighbour at once, in marks. The rest waits for the next time.
 pub const ANNOUNCED_AT_ONCE: usize = 1_000;
 /// How long what was announced may still come by itself, before it is asked for; and how long each that has it is given.
-pub const WANT_AFTER: Span = Span::from_millis(500);
+pub const WANT_AFTER: Span = Span::from_secs(3);
+/// The same of what is announced because two neighbours compared what they hold: it does not come by itself.
+pub const WANT_SOON: Span = Span::from_millis(100);
+/// For how long after a comparison that is so.
+pub const COMPARED: Span = Span::from_secs(5);
 pub const WANT_WITHIN: Span = Span::from_secs(2);
 /// Records that were announced and have not come. Further ones are not asked for.
 pub const WANTED: usize = 16 * 1024;
@@ -96,8 +123,29 @@ pub const HOLDERS: usize = 8;
 /// How often two neighbours compare all they hold, and how often one is listened to that does.
 pub const DIGEST_EVERY: Span = Span::from_secs(60);
 pub const DIGEST_AT_MOST: Span = Span::from_secs(10);
+/// How often peers are exchanged with one neighbour after the other: by a young node more often, doubling from the first to
+/// the second. No neighbour is heard more often than the first.
+pub const SHUFFLE_SOON: Span = Span::from_secs(5);
+pub const SHUFFLE_EVERY: Span = Span::from_secs(60);
+/// The same for a provider, which needs others only when it loses its gateways.
+pub const PROVIDER_SHUFFLE_EVERY: Span = Span::from_secs(10 * 60);
+/// From the loss of a link to the suspicion that the node is dead: it may say through others that it is not, or come back.
+pub const SUSPECT_AFTER: Span = Span::from_secs(5);
+pub const SUSPECT_JITTER: Span = Span::from_secs(3);
+/// How soon a node says anew what changed about it: at once, but not more often than that, apart from so many in a row.
+pub const SIGN_AT_MOST: Span = Span::from_secs(1);
+pub const SIGN_IN_A_ROW: u64 = 5;
+/// How often a node that has too few links looks for somebody to call: at first, and doubling up to the second.
+pub const LOOK_FIRST: Span = Span::from_secs(1);
+pub const LOOK_LAST: Span = Span::from_secs(60);
+/// After a call that failed the peer is left alone: doubling from the first to the second.
+pub const CALL_AGAIN_FIRST: Span = Span::from_secs(20 * 60);
+pub const CALL_AGAIN_LAST: Span = Span::from_secs(4 * 60 * 60);
 /// A wall clock that went so much further or less far than the monotonic one was set: what is signed by it is signed anew.
 pub const CLOCK_STEP: Span = Span::from_secs(60);
+/// A wall clock that is further than this from the middle one of at least so many peers' is not trusted with money.
+pub const CLOCK_APART: Span = Span::from_secs(120);
+pub const CLOCK_PEERS: usize = 3;
 /// How often a node to which nothing happens looks at its wall clock.
 pub const CLOCK_LOOK: Span = Span::from_secs(30);
 /// Bytes of a control stream that are granted together: a grant for each small record would be as much traffic again.
@@ -112,6 +160,10 @@ pub const REDIAL_LAST: Span = Span::from_secs(10);
 pub const FEP_ANSWER: Span = Span::from_secs(5);
 /// From a provider's acceptance of a request to its first chunk. The gateway then tries the next attempt.
 pub const FIRST_CHUNK: Span = Span::from_secs(60);
+/// Chunks behind a provider's last signed frame, and the age of that frame when a chunk goes out: then the transcript so far
+/// is signed. A gateway that is sent more chunks breaks off.
+pub const MARK_CHUNKS: u64 = 64;
+pub const MARK_EVERY: Span = Span::from_millis(250);
 /// Between two chunks of a stream whose reader keeps up. Then the stream ends with an error.
 pub const NEXT_CHUNK: Span = Span::from_secs(60);
 /// How long a user may read nothing of what waits for them. Then their job is cancelled.
@@ -172,6 +224,8 @@ pub const PORTMAN_MODELS: usize = 256;
 pub const PORTMAN_MODEL_ID: usize = 256;
 /// How often a Portman asks its runtime for its models, and how long it waits for the answer. Then it has none.
 pub const MODELS_EVERY: Span = Span::from_secs(10);
+/// While its answer stays the same it is asked at pauses that double up to this.
+pub const MODELS_AT_LEAST: Span = Span::from_secs(60);
 pub const MODELS_WITHIN: Span = Span::from_secs(5);
 /// What a Portman quotes of a runtime's error, in characters. The rest is cut off.
 pub const RUNTIME_MESSAGE: usize = 500;

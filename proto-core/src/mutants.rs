@@ -91,6 +91,12 @@ mutants! {
     RecordNotRefreshed = "record-not-refreshed",
     /// a node never asks for records that were only announced to it
     AnnouncedNotWanted = "announced-not-wanted",
+    /// a node takes the records of the dead for news
+    DeadForgotten = "dead-forgotten",
+    /// a node takes another for dead when one of its witnesses misses it
+    OneSuspicionKills = "one-suspicion-kills",
+    /// a node that is suspected does not say that it lives
+    SuspicionNotRefuted = "suspicion-not-refuted",
     /// a node does not dial again when a link goes down
     NoRedial = "no-redial",
     /// a node holds a record that it has already against whoever passes it on

@@ -7,6 +7,7 @@ pub(crate) mod cx;
 pub(crate) mod fep;
 pub(crate) mod feps;
 pub(crate) mod loopback;
+pub(crate) mod peer_clocks;
 
 mod admin;
 mod clock;
@@ -18,6 +19,7 @@ use clock::Clock;
 use cx::{Cx, Me, Owners, Room};
 use feps::Feps;
 use loopback::{Arrival, SELF_LINK};
+use peer_clocks::PeerClocks;
 use serde::{Deserialize, Serialize};
 
 use crate::gateway::{self, Gateway, Mesh, Tell};
@@ -34,7 +36,7 @@ use crate::rng::Seed;
 use crate::store::{BadRow, Row, Snapshot, Table, Write};
 use crate::time::{Now, Wake};
 use crate::wire::envelope::Kind;
-use crate::wire::mesh::PeerRecord;
+use crate::wire::mesh::{PeerRecord, Version};
 
 /// One row: which life this is.
 const LIFE: Table = Table::live("life");
@@ -53,6 +55,9 @@ pub struct Node {
     /// The write of this life's incarnation, until it is durable.
     being_born: Option<OpId>,
     clock: Clock,
+    clocks: PeerClocks,
+    /// It was said that our clock is wrong.
+    clock_is_wrong: bool,
     /// Links that came up before that.
     early: Vec<Early>,
     stopped: Option<String>,
@@ -81,6 +86,7 @@ macro_rules! cx {
             out: &mut $node.out,
             owners: &mut $node.owners,
             feps: &mut $node.feps,
+            clocks: &mut $node.clocks,
         }
     };
 }
@@ -125,8 +131,8 @@ impl Node {
             None => None,
         };
         let mut node = Self {
-            labnet: Labnet::new(&config, seed.stream("labnet"), seed.stream("slots"), now),
-            gossip: Gossip::new(config.is_leaf(), &config.caps, seed.stream("gossip")),
+            labnet: Labnet::new(&config, &seed, now),
+            gossip: Gossip::new(config.interest(), config.reach.clone(), &config.caps, seed.stream("gossip")),
             gateway,
             provider,
             admin: Admin::new(now.mono),
@@ -137,6 +143,8 @@ impl Node {
             owners: Owners::default(),
             being_born: None,
             clock: Clock::new(now),
+            clocks: PeerClocks::default(),
+            clock_is_wrong: false,
             early: Vec::new(),
             stopped: None,
         };
@@ -147,6 +155,11 @@ impl Node {
 
     pub fn node_id(&self) -> NodeId {
         self.me.node_id
+    }
+
+    /// The version of what this node holds of another's capabilities: for those who measure how records spread.
+    pub fn knows(&self, provider: NodeId) -> Option<Version> {
+        self.gossip.version_of(provider)
     }
 
     fn born(&mut self, now: Now) {
@@ -162,6 +175,8 @@ impl Node {
             addresses: self.config.addresses.clone(),
             public_endpoint: self.config.gateway.as_ref().and_then(|gateway| gateway.public_endpoint.clone()),
             feps: self.config.gateway.iter().map(|gateway| gateway.fep).collect(),
+            witnesses: Vec::new(),
+            interest: self.config.interest(),
         };
         self.gossip.announce_peer(&cx!(self, now, Labnet), record);
         self.capability_changed(now);
@@ -179,11 +194,42 @@ impl Node {
         if self.being_born.is_some() {
             return;
         }
-        let Some(step) = self.clock.step(now) else { return };
-        let text = format!("the wall clock was set by {step} ms: our records and offers are signed anew");
-        self.out.event(Level::Warn, "node", text);
-        self.capability_changed(now);
-        self.gossip.clock_was_set(&mut cx!(self, now, Labnet));
+        let step = self.clock.step(now);
+        if let Some(step) = step {
+            let text = format!("the wall clock was set by {step} ms: our records and offers are signed anew");
+            self.out.event(Level::Warn, "node", text);
+            self.labnet.greet_again(&mut cx!(self, now, Labnet));
+        }
+        let disagreement = self.clocks.disagreement(now);
+        let judged = disagreement.is_some() != self.clock_is_wrong;
+        if judged {
+            self.clock_is_wrong = disagreement.is_some();
+            let (level, text) = self.judged(disagreement);
+            self.out.event(level, "node", text);
+        }
+        if judged || step.is_some() {
+            self.capability_changed(now);
+        }
+        if step.is_some() {
+            self.gossip.clock_was_set(&mut cx!(self, now, Labnet));
+        }
+    }
+
+    fn judged(&self, disagreement: Option<i64>) -> (Level, String) {
+        let peers = self.clocks.peers();
+        let Some(ahead) = disagreement else {
+            return (
+                Level::Info,
+                format!("the wall clock agrees with {peers} peers' again: work is taken as before"),
+            );
+        };
+        let side = if ahead > 0 { "ahead of" } else { "behind" };
+        let text = format!(
+            "the wall clock is {} s {side} the median of {peers} peers': no work is taken and no money signed until it \
+             agrees. Is the time synchronised here?",
+            ahead.unsigned_abs() / 1_000,
+        );
+        (Level::Warn, text)
     }
 
     fn capability_changed(&mut self, now: Now) {
@@ -193,6 +239,9 @@ impl Node {
         if let Some(provider) = &mut self.provider {
             let record = provider.capability(&mut cx!(self, now, Provider));
             self.gossip.announce_capability(&cx!(self, now, Labnet), record);
+            if self.gossip.take_more_peers() {
+                self.labnet.heard_of_peers(now.mono);
+            }
         }
     }
 
@@ -231,8 +280,8 @@ impl Node {
     fn labnet_says(&mut self, now: Now, outputs: Vec<labnet::Output>) {
         for output in outputs {
             match output {
-                labnet::Output::Admitted { link, node_id, leaf } => {
-                    let says = self.gossip.link_up(&cx!(self, now, Labnet), link, leaf);
+                labnet::Output::Admitted { link, node_id, interest, dialled } => {
+                    let says = self.gossip.link_up(&cx!(self, now, Labnet), link, node_id, interest, dialled);
                     self.say(now, says);
                     let waiting = self.gateway.as_mut().map(|gateway| gateway.admitted(node_id));
                     self.tell(now, waiting.into_iter().flatten());
@@ -250,9 +299,16 @@ impl Node {
                 labnet::Output::Message {
                     link,
                     from,
-                    kind: kind @ (Kind::Announce | Kind::Want | Kind::Prune | Kind::Digest),
+                    kind: kind @ (Kind::Announce | Kind::Want | Kind::Prune | Kind::Digest | Kind::Shuffle),
                     payload,
-                } => self.gossip.message(&mut cx!(self, now, Labnet), link, from, kind, &payload),
+                } => {
+                    let by = By { node_id: from, stranger: self.labnet.is_stranger(link) };
+                    let says = self.gossip.message(&mut cx!(self, now, Labnet), link, by, kind, &payload);
+                    self.say(now, says);
+                    if self.gossip.take_more_peers() {
+                        self.labnet.heard_of_peers(now.mono);
+                    }
+                }
                 labnet::Output::Message { from, kind, payload, .. } => {
                     self.message(now, from, kind, &payload);
                 }
@@ -328,7 +384,7 @@ impl Node {
         // First of all: who loses a stream now must not open another on the same link.
         let node_id = self.labnet.node_of(link);
         self.labnet.link_down(&mut cx!(self, now, Labnet), link);
-        self.gossip.link_down(link);
+        self.gossip.link_down(&cx!(self, now, Labnet), link);
         if let Some(node_id) = node_id
             && self.labnet.link_to(self.me.node_id, node_id).is_none()
         {
@@ -507,8 +563,10 @@ impl Node {
         let status = admin::Status {
             config: &self.config,
             born: self.being_born.is_none(),
+            clock: (self.clocks.disagreement(now), self.clocks.peers()),
             labnet: &self.labnet,
             view: self.gossip.view(),
+            equivocations: self.gossip.equivocations(),
             gateway: self.gateway.as_ref(),
             provider: self.provider.as_ref(),
         };
@@ -570,6 +628,9 @@ impl Machine for Node {
         self.labnet_says(now, heard);
         let says = self.gossip.handle_timeout(&mut cx!(self, now, Labnet));
         self.say(now, says);
+        if let Some(after) = self.labnet.look_around(&mut cx!(self, now, Labnet), &self.gossip) {
+            self.gossip.ask_for_peers(&cx!(self, now, Labnet), after);
+        }
         if let Some(gateway) = &mut self.gateway {
             let mesh = Mesh { view: self.gossip.view(), labnet: &self.labnet };
             let tell = gateway.handle_timeout(&mut cx!(self, now, Gateway), &mesh);

@@ -15,7 +15,10 @@ mod receipts;
 mod rows;
 mod sockets;
 
-use alloc::{collections::BTreeMap, vec::Vec};
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    vec::Vec,
+};
 
 use claims::Claims;
 use job::Job;
@@ -35,10 +38,12 @@ use crate::rng::Stream;
 use crate::store::{BadRow, Snapshot};
 use crate::time::{Time, Wake};
 use crate::timers::Timers;
-use crate::wire::cbor::{self, Blob};
+use crate::wire::cbor;
 use crate::wire::envelope::Kind;
 use crate::wire::ids::ReceiptId;
 use crate::wire::mesh::{CapabilityRecord, Hosted, ReceiptAck, ReceiptDelivery};
+use crate::wire::object::Sealed;
+use crate::wire::topic::{Topic, Topics};
 
 pub(crate) struct Provider {
     config: config::Provider,
@@ -95,13 +100,17 @@ impl Provider {
         self.jobs.len()
     }
 
-    /// What this node serves now, for gossip.
+    /// What this node serves now, for gossip. Nothing, while its clock is wrong.
     pub(crate) fn capability(&mut self, cx: &mut Cx<'_>) -> CapabilityRecord {
         self.refresh.set((), cx.now.mono + offers::REFRESH, "sign the offers anew");
-        let hosted = self.offers.of(cx, &self.config, &self.sockets);
-        CapabilityRecord {
-            hosted: hosted.into_iter().map(|(offer, slots)| Hosted { offer: Blob(offer), slots }).collect(),
+        let (mut hosted, mut topics) = (Vec::new(), BTreeSet::new());
+        let offers =
+            if cx.clock_is_wrong() { Vec::new() } else { self.offers.of(cx, &self.config, &self.sockets) };
+        for (Sealed { bytes, content, .. }, slots) in offers {
+            topics.insert(Topic::of_model(&content.slug));
+            hosted.push(Hosted { offer: bytes, slots });
         }
+        CapabilityRecord { hosted, witnesses: Vec::new(), topics: Topics::These(topics) }
     }
 
     /// A Portman's socket came up. True: the models served may have changed.

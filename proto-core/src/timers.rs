@@ -35,6 +35,10 @@ impl<K: Ord + Copy> Timers<K> {
         self.set.contains_key(&key)
     }
 
+    pub(crate) fn at(&self, key: K) -> Option<Time> {
+        self.set.get(&key).map(|(at, _)| *at)
+    }
+
     pub(crate) fn next(&self) -> Option<Wake> {
         let (at, key) = self.due.first()?;
         let why = self.set.get(key).map_or("", |(_, why)| why);

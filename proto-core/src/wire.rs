@@ -7,3 +7,4 @@ pub mod mesh;
 pub mod object;
 pub mod portal;
 pub mod portman;
+pub mod topic;

@@ -88,6 +88,8 @@ fn spec(seed: Seed, number: u64, events: &Arc<AtomicU64>) -> Spec<Counted> {
         bootstrap: bootstrap.collect(),
         trust: Vec::new(),
         deny: Vec::new(),
+
+        reach: Default::default(),
         caps: Default::default(),
         feps: Vec::new(),
         gateway: None,

@@ -129,8 +129,12 @@ impl Cast<'_> {
     pub fn gateway(&self, gateway: &scenario::Gateway) -> Spec<Resident> {
         let name = &gateway.name;
         let before = self.scenario.gateways.iter().take_while(|other| other.name != *name);
-        let role =
-            node::config::Gateway { public_endpoint: Some(format!("http://{name}")), fep: self.fep_id() };
+        let families = self.families(gateway);
+        let role = node::config::Gateway {
+            public_endpoint: Some(format!("http://{name}")),
+            fep: self.fep_id(),
+            families,
+        };
         let config = node::config::Config {
             addresses: vec![mesh_address(name)],
             bootstrap: self.some(before, gateway.dials, name),
@@ -274,6 +278,7 @@ impl Cast<'_> {
             deny: Vec::new(),
             caps: node::config::Caps::default(),
             feps: vec![fep],
+            reach: node::config::Reach::default(),
             gateway: None,
             provider: None,
         }
@@ -316,6 +321,16 @@ impl Cast<'_> {
         left.into_iter().map(|gateway| self.bootstrap(&gateway.name)).collect()
     }
 
+    /// The model families that a gateway serves; none: all.
+    pub fn families(&self, gateway: &scenario::Gateway) -> Vec<String> {
+        let mut left = gateway.families.clone();
+        let mut draws = self.seed.child("families").stream(&gateway.name);
+        while gateway.families_each.is_some_and(|most| left.len() > most as usize) {
+            left.swap_remove(draws.below(left.len() as u64) as usize);
+        }
+        left
+    }
+
     fn bootstrap(&self, gateway: &str) -> node::config::Bootstrap {
         node::config::Bootstrap { node_id: self.node_id(gateway), addr: mesh_address(gateway) }
     }
@@ -348,6 +363,9 @@ fn runtime_name(provider: &scenario::Provider, portman: &scenario::Portman) -> S
     format!("{}.{}.runtime", provider.name, portman.ep)
 }
 
-fn mesh_address(name: &str) -> String {
-    format!("{name}:4433")
+/// A public address that is its own, each in a network of its own.
+pub fn mesh_address(name: &str) -> String {
+    let hash = blake3::derive_key("labman sim address", name.as_bytes());
+    let number = u128::from_be_bytes(*hash.first_chunk().expect("32 bytes"));
+    format!("[{}]:4433", std::net::Ipv6Addr::from((0x26 << 120) | (number >> 8)))
 }

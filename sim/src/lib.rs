@@ -32,6 +32,7 @@ pub mod story;
 pub mod sweep;
 pub mod tag;
 pub mod trace;
+pub mod traffic;
 pub mod users;
 pub mod workload;
 pub mod world;

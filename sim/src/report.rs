@@ -3,6 +3,8 @@
 //! Everything is named as in the scenario and sorted, so that two runs of one scenario can be compared whatever the order
 //! in which things happened.
 
+pub mod mesh;
+
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 
@@ -13,6 +15,7 @@ use serde_json::{Value, json};
 
 use crate::marks::Marks;
 use crate::scenario::Expect;
+use mesh::MeshReport;
 
 #[derive(Clone, Debug, Default)]
 pub struct Report {
@@ -34,6 +37,8 @@ pub struct Report {
     pub failures: Vec<String>,
     pub virtual_time: Span,
     pub events: u64,
+    /// How the mesh did, where that was watched.
+    pub mesh: Option<MeshReport>,
     /// Faults that bit, and what else happened.
     pub marks: Marks,
     /// Faults whose moment did not come before the run was over.
@@ -173,7 +178,7 @@ impl Report {
             "settled" => i64::from(self.settled),
             "events" => i64::try_from(self.events).unwrap_or(i64::MAX),
             "virtual_seconds" => i64::try_from(self.virtual_time.as_millis() / 1_000).unwrap_or(i64::MAX),
-            _ => return None,
+            _ => return self.mesh.as_ref().and_then(|mesh| mesh.figure(name)),
         })
     }
 
@@ -215,6 +220,7 @@ impl Report {
             "ttft_ms": { "p50": figure("ttft.p50_ms"), "p95": figure("ttft.p95_ms") },
             "virtual_seconds": self.virtual_time.as_millis() as f64 / 1e3,
             "events": self.events,
+            "mesh": self.mesh,
             "faults": self.marks.faults,
             "faults_not_begun": self.faults_not_begun,
             "sometimes": self.marks.sometimes,
@@ -292,6 +298,9 @@ impl Report {
             self.virtual_time.as_millis() % 1_000,
             self.trace_hash
         )?;
+        if let Some(mesh) = &self.mesh {
+            mesh.summary(out)?;
+        }
         for (title, counts) in [("faults bit", &self.marks.faults), ("sometimes", &self.marks.sometimes)] {
             let counts: Vec<String> = counts.iter().map(|(what, times)| format!("{what} {times}")).collect();
             if !counts.is_empty() {

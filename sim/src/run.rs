@@ -9,6 +9,7 @@ mod burdens;
 mod contact;
 mod disks;
 mod facts;
+mod mesh;
 mod rest;
 mod setup;
 mod trust;
@@ -29,8 +30,9 @@ use crate::check::safety;
 use crate::faults::{Inject, Site};
 use crate::host::HostId;
 use crate::net::link::Latencies;
+use crate::report::mesh::MeshReport;
 use crate::report::{JobOutcome, Report};
-use crate::scenario::Scenario;
+use crate::scenario::{self, Scenario};
 use crate::story::Story;
 use crate::users::{Answer, Ask, User};
 use crate::workload::{Planned, plan};
@@ -98,6 +100,8 @@ fn play(scenario: &Scenario, seed: u64, options: Options, story: Option<Story>) 
 
 struct Run<'a> {
     scenario: &'a Scenario,
+    /// Who does not do only what the protocol says: asked for each job of thousands.
+    dishonest: BTreeSet<String>,
     core: Option<Core>,
     cast: Cast<'a>,
     world: World<Resident>,
@@ -114,6 +118,8 @@ struct Run<'a> {
     last_job_ended: Time,
     check_due: bool,
     views_due: bool,
+    /// What is watched of the mesh.
+    mesh: Option<mesh::Watch>,
     /// Faults that have begun and not ended.
     under_way: BTreeSet<usize>,
     /// Faults that have ever begun.
@@ -123,6 +129,7 @@ struct Run<'a> {
     /// Whose money was under way at the last look.
     restless: Option<String>,
     findings: Vec<String>,
+    mesh_found: Option<MeshReport>,
 }
 
 /// What the FEP's operator got for a user.
@@ -165,6 +172,8 @@ enum Due {
     /// This adversary lets go.
     Retreat(usize),
     Check,
+    /// The mesh is to be looked at.
+    Mesh,
     /// The core must agree by now.
     Views,
     /// Whoever waits, waits no longer.
@@ -177,16 +186,20 @@ impl<'a> Run<'a> {
     fn new(scenario: &'a Scenario, seed: Seed) -> Self {
         let table = scenario.latency;
         let latencies = Latencies { mesh: table.mesh, http: table.http, local: table.local };
+        let cast = Cast { scenario, seed: seed.child("cast") };
+        let families = |gateway: &scenario::Gateway| cast.families(gateway);
+        let jobs = plan(scenario, seed.child("workload"), families);
         Self {
             scenario,
+            dishonest: scenario.dishonest(),
             core: Core::of(scenario),
-            cast: Cast { scenario, seed: seed.child("cast") },
+            cast,
             world: World::new(seed.child("world"), latencies),
             operator: None,
             hosts: BTreeMap::new(),
             users: BTreeSet::new(),
             accounts: BTreeMap::new(),
-            jobs: plan(scenario, seed.child("workload"))
+            jobs: jobs
                 .into_iter()
                 .map(|planned| Job {
                     planned,
@@ -201,12 +214,14 @@ impl<'a> Run<'a> {
             last_job_ended: Time::ZERO,
             check_due: false,
             views_due: false,
+            mesh: None,
             under_way: BTreeSet::new(),
             begun: BTreeSet::new(),
             over: false,
             settled: false,
             restless: None,
             findings: Vec::new(),
+            mesh_found: None,
         }
     }
 
@@ -220,6 +235,7 @@ impl<'a> Run<'a> {
             self.schedule(at, Due::Begin(index));
             self.schedule(at + fault.lasting, Due::End(index));
         }
+        self.watch_mesh();
         self.schedule_adversaries();
         if self.scenario.one_by_one {
             self.ask_next();
@@ -244,6 +260,7 @@ impl<'a> Run<'a> {
         if self.over && healed {
             self.check_views();
         }
+        self.mesh_found = self.mesh_report();
         self.call_off();
     }
 
@@ -300,11 +317,15 @@ impl<'a> Run<'a> {
             Due::End(index) => {
                 if self.under_way.remove(&index) {
                     self.inject(index, Inject::end);
+                    if matches!(self.scenario.faults[index].inject, Inject::Partition(_)) {
+                        self.mesh_heals();
+                    }
                 }
             }
             Due::Attack(index) => self.set_adversary(index, true),
             Due::Retreat(index) => self.set_adversary(index, false),
             Due::Check => self.check_due = true,
+            Due::Mesh => self.look_at_mesh(),
             Due::Views => self.views_due = true,
             Due::Nap => {}
             Due::Over => self.over = true,
@@ -401,11 +422,12 @@ impl<'a> Run<'a> {
                 self.findings
                     .push(format!("job {name}: the answer broke off without an error, HTTP {status}"));
             }
+            let trust = self.trust_in(&self.jobs[index].planned);
             let job = &mut self.jobs[index];
             let planned = &job.planned;
             match toy::completion(&planned.body) {
                 Ok(produced) => {
-                    let found = match self.scenario.trust_in(planned) {
+                    let found = match trust {
                         Trust::Exact => safety::check(&planned.body, planned.streaming, &answer, &produced),
                         Trust::Shape => safety::check_shape(planned.streaming, &answer),
                         Trust::Nothing => Vec::new(),
@@ -413,7 +435,7 @@ impl<'a> Run<'a> {
                     let name = &planned.name;
                     self.findings.extend(found.into_iter().map(|what| format!("job {name}: {what}")));
                 }
-                Err(_) if answer.text.is_empty() || self.scenario.trust_in(planned) != Trust::Exact => {}
+                Err(_) if answer.text.is_empty() || trust != Trust::Exact => {}
                 Err(why) => self.findings.push(format!("job {} was served, though: {why}", planned.name)),
             }
             let line = format!(
@@ -434,6 +456,10 @@ impl<'a> Run<'a> {
                 self.ask_next();
             }
         }
+    }
+
+    fn is_honest(&self, name: &str) -> bool {
+        !self.dishonest.contains(name)
     }
 
     fn all_ended(&self) -> bool {
@@ -479,6 +505,7 @@ impl<'a> Run<'a> {
         report.trace_hash = self.world.trace_hash();
         report.virtual_time = Span(self.world.now().0);
         report.events = self.world.events();
+        report.mesh = self.mesh_found.take();
         report.marks = self.world.marks().clone();
         let not_begun = |(index, _): &(usize, _)| !self.begun.contains(index);
         let faults = self.scenario.faults.iter().enumerate().filter(not_begun);

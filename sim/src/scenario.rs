@@ -8,6 +8,8 @@ mod sense;
 pub mod set;
 pub(crate) mod values;
 
+use std::collections::BTreeSet;
+
 use labman_proto_core::economics::{Fees, Price};
 use labman_proto_core::money::{Currency, Micros};
 use labman_proto_core::time::Span;
@@ -63,8 +65,28 @@ pub struct Scenario {
     /// served. Not said: nothing must be.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "values::maybe_span")]
     pub healed_at: Option<Span>,
+    /// How the mesh is watched, if it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mesh: Option<Mesh>,
     #[serde(rename = "expect", default)]
     pub expects: Vec<Expect>,
+}
+
+/// Watches how what some providers say of themselves gets around, and what that costs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mesh {
+    /// So many providers, drawn from the seed.
+    pub watch: usize,
+    /// Of these model families only; none: of all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub families: Vec<String>,
+    /// Bytes are counted from here on.
+    #[serde(default, with = "values::span")]
+    pub from: Span,
+    /// How often it is looked at.
+    #[serde(default = "default_look_every", with = "values::span")]
+    pub every: Span,
 }
 
 /// How long things take.
@@ -115,6 +137,12 @@ pub struct Gateway {
     /// It keeps links to so many of the gateways before it, drawn from the seed; not said: to all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dials: Option<u32>,
+    /// Model families that it serves; none: all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub families: Vec<String>,
+    /// It serves so many of `families` only, drawn from the seed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub families_each: Option<u32>,
     /// Behind a NAT that lets no mesh dial in.
     #[serde(default, skip_serializing_if = "is_false")]
     pub nat: bool,
@@ -322,13 +350,23 @@ impl Scenario {
         self.faults.iter().any(|fault| of_kind(&fault.inject) && fault.inject.hosts().contains(&host))
     }
 
-    /// Whether that party does only what the protocol says.
-    pub fn is_honest(&self, name: &str) -> bool {
+    /// Everybody who does not do only what the protocol says, but for the further hosts of an adversary.
+    pub fn dishonest(&self) -> BTreeSet<String> {
         let gateways = self.gateways.iter().map(|gateway| (&gateway.name, gateway.strategy));
         let providers = self.providers.iter().map(|provider| (&provider.name, provider.strategy));
-        let mut daemons = gateways.chain(providers).chain([(&self.fep.name, self.fep.strategy)]);
-        !daemons.any(|(known, strategy)| known == name && strategy.is_some())
-            && !self.adversaries.iter().any(|adversary| adversary.name == name)
+        let daemons = gateways.chain(providers).chain([(&self.fep.name, self.fep.strategy)]);
+        let daemons = daemons.filter(|(_, strategy)| strategy.is_some()).map(|(name, _)| name);
+        daemons.chain(self.adversaries.iter().map(|adversary| &adversary.name)).cloned().collect()
+    }
+
+    /// Whether that party does only what the protocol says.
+    pub fn is_honest(&self, name: &str) -> bool {
+        // By the strategy first: of thousands of names few need comparing.
+        let gateway = |one: &Gateway| one.strategy.is_some() && one.name == name;
+        let provider = |one: &Provider| one.strategy.is_some() && one.name == name;
+        let fep = self.fep.strategy.is_some() && self.fep.name == name;
+        let adversary = self.adversaries.iter().any(|adversary| adversary.name == name);
+        !(fep || adversary || self.gateways.iter().any(gateway) || self.providers.iter().any(provider))
     }
 
     /// The same for a host: an adversary may come as several, `<name>.2` and so on.
@@ -378,7 +416,11 @@ pub(crate) fn default_currency() -> Currency {
     "XTS".parse().expect("XTS is a currency code")
 }
 
-const fn default_check_every() -> Span {
+const fn default_look_every() -> Span {
+    Span::from_millis(100)
+}
+
+fn default_check_every() -> Span {
     Span::from_secs(5)
 }
 

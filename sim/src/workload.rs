@@ -2,10 +2,11 @@
 
 use labman_proto_core::rng::Seed;
 use labman_proto_core::time::Span;
+use labman_proto_core::wire::topic::family;
 use serde_json::{Value, json};
 
 use crate::net::latency::exponential;
-use crate::scenario::{Arrivals, Job, Scenario};
+use crate::scenario::{Arrivals, Gateway, Job, Scenario};
 
 #[derive(Clone, Debug)]
 pub struct Planned {
@@ -23,11 +24,12 @@ pub struct Planned {
     pub stops_reading_after: Option<Span>,
 }
 
-/// All jobs of a run: first those of the list, in its order.
-pub fn plan(scenario: &Scenario, seed: Seed) -> Vec<Planned> {
+/// All jobs of a run: first those of the list, in its order. What comes at random is asked of a gateway that serves the
+/// model's family, by its `families`.
+pub fn plan(scenario: &Scenario, seed: Seed, families: impl Fn(&Gateway) -> Vec<String>) -> Vec<Planned> {
     let mut planned: Vec<Planned> = scenario.jobs.iter().map(|job| listed(scenario, job)).collect();
     for arrivals in &scenario.arrivals {
-        planned.extend(drawn(scenario, arrivals, seed));
+        planned.extend(drawn(scenario, arrivals, seed, &families));
     }
     planned
 }
@@ -59,13 +61,23 @@ fn listed(scenario: &Scenario, job: &Job) -> Planned {
     }
 }
 
-fn drawn(scenario: &Scenario, arrivals: &Arrivals, seed: Seed) -> Vec<Planned> {
+fn drawn(
+    scenario: &Scenario,
+    arrivals: &Arrivals,
+    seed: Seed,
+    families: impl Fn(&Gateway) -> Vec<String>,
+) -> Vec<Planned> {
+    let asked = family(&arrivals.model);
+    let all = scenario.gateways.iter();
+    // Where nobody serves it, whoever is asked says so.
+    let anybody = !all.clone().any(|gateway| serves_family(&families(gateway), &asked));
+    let serves = |gateway: &&Gateway| anybody || serves_family(&families(gateway), &asked);
     let mut draws = seed.child("arrivals").stream(&arrivals.name);
     let mut at = arrivals.from;
     let users: Vec<&str> = scenario.users_of(&arrivals.user).map(|user| user.name.as_str()).collect();
     let gateways: Vec<&str> = match &arrivals.gateway {
         Some(gateway) => vec![gateway],
-        None => scenario.gateways.iter().map(|gateway| gateway.name.as_str()).collect(),
+        None => all.filter(serves).map(|gateway| gateway.name.as_str()).collect(),
     };
     let mut who = seed.child("askers").stream(&arrivals.name);
     let mut one_of = |names: &[&str]| names[who.below(names.len() as u64) as usize].to_owned();
@@ -87,6 +99,11 @@ fn drawn(scenario: &Scenario, arrivals: &Arrivals, seed: Seed) -> Vec<Planned> {
             stops_reading_after: None,
         });
     }
+}
+
+/// A gateway that names no families serves all.
+fn serves_family(families: &[String], family: &String) -> bool {
+    families.is_empty() || families.contains(family)
 }
 
 fn body(model: &str, prompt: &str, stream: bool, max_tokens: Option<u32>) -> Value {

@@ -30,6 +30,7 @@ use crate::net::stream::{Side, Stream, StreamKey};
 use crate::net::table::Table;
 use crate::story::Story;
 use crate::trace::Trace;
+use crate::traffic::Traffic;
 
 /// A machine that stopped is started again after this.
 const RESTART_AFTER: Span = Span::from_secs(1);
@@ -54,6 +55,7 @@ pub struct World<M> {
     log: Option<Vec<String>>,
     next_key: u64,
     witness: Option<Box<dyn witness::Witness>>,
+    traffic: Option<Traffic>,
     replays: replay::Replays,
 }
 
@@ -161,6 +163,7 @@ impl<M: Machine> World<M> {
             log: None,
             next_key: 0,
             witness: None,
+            traffic: None,
             replays: replay::Replays::default(),
         }
     }
@@ -231,6 +234,15 @@ impl<M: Machine> World<M> {
     /// Asks for [`Step::Due`] at that time.
     pub fn schedule(&mut self, at: Time, token: u64) {
         self.engine.schedule(at, Event::Due { token });
+    }
+
+    /// Counts what crosses the mesh.
+    pub fn count_traffic(&mut self, traffic: Traffic) {
+        self.traffic = Some(traffic);
+    }
+
+    pub fn traffic(&self) -> Option<&Traffic> {
+        self.traffic.as_ref()
     }
 
     /// Gives a machine a command of its own kind, then does what it puts out. `None`: it is down.

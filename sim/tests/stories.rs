@@ -74,6 +74,7 @@ fn one_job_is_followed_through_every_party_and_no_other_is_seen() {
             [runtime, "->", "harbour/box-1", "event"],
             ["harbour/box-1", "->", "harbour", "chunk job 1"],
             ["harbour", "->", "gateway", "Chunk"],
+            ["harbour", "->", "gateway", "ProxyMark req_"],
             ["gateway", "->", "ada", "event"],
             ["harbour/box-1", "->", "harbour", "done job 1"],
             ["harbour", "->", "gateway", "ProxyEnd req_"],

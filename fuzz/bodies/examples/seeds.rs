@@ -20,12 +20,13 @@ use labman_proto_core::wire::envelope::{Header, Kind, SignedFrame, light};
 use labman_proto_core::wire::ids::{AuthId, ClaimId, Hash, PayoutId, ReceiptId, RequestId};
 use labman_proto_core::wire::mesh::{
     Announce, CapabilityRecord, Chunk, Digest, Features, Hello, Hosted, Key, Mark, PeerRecord, ProxyEnd,
-    ProxyError, ProxyRequest, Prune, ReceiptAck, ReceiptDelivery, Refusal, RefusalCode, Topic, Version, Want,
+    ProxyError, ProxyRequest, Prune, ReceiptAck, ReceiptDelivery, Refusal, RefusalCode, Version, Want,
 };
 use labman_proto_core::wire::portal::{
     Attempt, AuthorizeRequest, Claim, ClaimDecision, JobAuthorization, Offer, Payout, PayoutTo, Receipt,
     RejectedLine, UsageReport, Verdict,
 };
+use labman_proto_core::wire::topic::{Topic, Topics};
 
 fn main() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
@@ -134,14 +135,14 @@ fn refusal() -> Refusal {
 
 /// In the order of `mesh_message`.
 fn messages() -> Seeds {
-    let key = Key { topic: Topic::Peer, origin: node_id(3) };
+    let key = Key::capability(node_id(3));
     let version = Version { incarnation: 1_700_000_000_000, seq: 4 };
     let (request_id, receipt_id) = (RequestId([7; 16]), ReceiptId([8; 16]));
     vec![
         encode(&Hello {
             features: Features::OURS,
             software: "labman 0.1.0".into(),
-            leaf: true,
+            interest: Topics::All,
             binding: [7; 32],
         }),
         encode(&PeerRecord {
@@ -150,11 +151,17 @@ fn messages() -> Seeds {
             addresses: vec!["192.0.2.1:4433".into()],
             public_endpoint: Some("https://gate.example".into()),
             feps: vec![Identity::from_secret(&[1; 32]).fep_id()],
+            witnesses: vec![node_id(3)],
+            interest: Topics::All,
         }),
-        encode(&CapabilityRecord { hosted: vec![Hosted { offer: Blob(objects()[0].clone()), slots: 4 }] }),
+        encode(&CapabilityRecord {
+            hosted: vec![Hosted { offer: Blob(objects()[0].clone()), slots: 4 }],
+            witnesses: vec![node_id(3)],
+            topics: Topics::All,
+        }),
         encode(&Announce { marks: vec![Mark { key, version }] }),
         encode(&Want { keys: vec![key] }),
-        encode(&Prune {}),
+        encode(&Prune { topic: Topic::of_family("toy") }),
         encode(&Digest { buckets: Blob(vec![0; 64]) }),
         encode(&ProxyRequest {
             request_id,

@@ -16,14 +16,15 @@ use labman_proto_core::wire::cbor::{Blob, decode, encode};
 use labman_proto_core::wire::envelope::{Header, Kind, SignedFrame, light};
 use labman_proto_core::wire::ids::{AuthId, Hash, ReceiptId, RequestId};
 use labman_proto_core::wire::mesh::{
-    Announce, CapabilityRecord, Chunk, Digest, Features, Hello, Hosted, Key, Mark, PeerRecord, ProxyEnd,
-    ProxyError, ProxyRequest, Prune, ReceiptAck, ReceiptDelivery, Refusal, RefusalCode, Topic, Transcript,
-    Version, Want,
+    Announce, CapabilityRecord, Chunk, Departure, Digest, Features, Hello, Hosted, Key, Mark, PeerRecord,
+    ProxyEnd, ProxyError, ProxyRequest, Prune, ReceiptAck, ReceiptDelivery, Refusal, RefusalCode, Shuffle,
+    Suspicion, Transcript, Version, Want,
 };
 use labman_proto_core::wire::object::{self, Object};
 use labman_proto_core::wire::portal::{
     Attempt, AuthorizeRequest, Descriptor, JobAuthorization, Offer, PayoutTo, Receipt, UsageReport, key_id,
 };
+use labman_proto_core::wire::topic::{Topic, Topics};
 
 use crate::driver::{Driver, beginning};
 use crate::feed::Feed;
@@ -58,13 +59,22 @@ pub(crate) fn both_config() -> config::Config {
         deny: vec![identity(PEER + PEERS - 1).node_id()],
         // Few, so that places are fought for.
         caps: config::Caps { links: 4, links_per_address: 2, links_per_network: 3, ..Default::default() },
+        reach: config::Reach::default(),
         feps: vec![config::Fep { fep_id: fep, url: "http://fep".into() }],
-        gateway: Some(config::Gateway { public_endpoint: None, fep }),
+        gateway: Some(config::Gateway { public_endpoint: None, fep, families: Vec::new() }),
         provider: Some(config::Provider {
             tenant: "acme".into(),
             portmans: vec![portman],
             claim_every: Span::from_secs(10),
         }),
+    }
+}
+
+/// All, or some families.
+fn topics(feed: &mut Feed<'_>) -> Topics {
+    match feed.u8() % 4 {
+        0 => Topics::All,
+        many => (1..many).map(|number| Topic([number; 8])).collect(),
     }
 }
 
@@ -147,7 +157,7 @@ impl World {
                 let hello = Hello {
                     features: Features::OURS,
                     software: "fuzz".into(),
-                    leaf: feed.flag(),
+                    interest: topics(feed),
                     binding: BINDING,
                 };
                 self.signed(stream, PEER + peer, Kind::Hello as u16, &encode(&hello), 0);
@@ -259,13 +269,24 @@ impl World {
         let (request_id, attempt) = job.map_or((RequestId([0; 16]), 0), |job| (job.request_id, job.attempt));
         let key = |feed: &mut Feed<'_>| {
             let origin = identity(feed.u8() % 32).node_id();
-            Key { topic: if feed.flag() { Topic::Peer } else { Topic::Capability }, origin }
+            if feed.flag() { Key::suspicion(origin, origin) } else { Key::capability(origin) }
         };
-        let (kind, payload) = match feed.u8() % 14 {
+        let (kind, payload) = match feed.u8() % 17 {
             0 => {
                 let software = String::from_utf8_lossy(feed.bytes()).into_owned();
                 let features = Features(feed.u64());
-                (Kind::Hello, encode(&Hello { features, software, leaf: feed.flag(), binding: BINDING }))
+                (Kind::Hello, encode(&Hello { features, software, interest: topics(feed), binding: BINDING }))
+            }
+            14 => {
+                let frames = (0..feed.u8() % 10).map(|_| Blob(feed.bytes().to_vec()));
+                let peers = frames.collect();
+                (Kind::Shuffle, encode(&Shuffle { peers, answer: feed.flag(), topics: topics(feed) }))
+            }
+            15 => (Kind::Departure, encode(&Departure { topics: topics(feed) })),
+            16 => {
+                let subject = identity(feed.u8() % 32).node_id();
+                let version = Version { incarnation: feed.u64(), seq: feed.u64() };
+                (Kind::Suspicion, encode(&Suspicion { subject, version, topics: topics(feed) }))
             }
             1 => {
                 let record = PeerRecord {
@@ -274,6 +295,8 @@ impl World {
                     addresses: vec![String::from_utf8_lossy(feed.bytes()).into_owned()],
                     public_endpoint: None,
                     feps: vec![identity(feed.u8()).fep_id()],
+                    witnesses: (0..feed.u8() % 4).map(|_| identity(feed.u8() % 32).node_id()).collect(),
+                    interest: topics(feed),
                 };
                 (Kind::PeerRecord, encode(&record))
             }
@@ -281,7 +304,10 @@ impl World {
                 let offer = Blob(seal(peer, self.offer(feed)));
                 let slots = u32::from(feed.u8());
                 let hosted = vec![Hosted { offer, slots }; usize::from(feed.u8() % 3)];
-                (Kind::CapabilityRecord, encode(&CapabilityRecord { hosted }))
+                (
+                    Kind::CapabilityRecord,
+                    encode(&CapabilityRecord { hosted, witnesses: Vec::new(), topics: topics(feed) }),
+                )
             }
             3 => {
                 let version = Version { incarnation: feed.u64(), seq: feed.u64() };
@@ -289,7 +315,7 @@ impl World {
                 (Kind::Announce, encode(&Announce { marks }))
             }
             4 => (Kind::Want, encode(&Want { keys: (0..=feed.u8()).map(|_| key(feed)).collect() })),
-            5 => (Kind::Prune, encode(&Prune {})),
+            5 => (Kind::Prune, encode(&Prune { topic: Topic::of_family("toy") })),
             6 => {
                 let mut buckets = feed.bytes().to_vec();
                 buckets.resize(if feed.flag() { 2_048 } else { 2_047 }, 0);

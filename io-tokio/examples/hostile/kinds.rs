@@ -5,7 +5,7 @@ use std::time::Duration;
 use labman_proto_core::identity::NodeId;
 use labman_proto_core::wire::cbor::{Blob, encode};
 use labman_proto_core::wire::envelope::{Kind as FrameKind, light};
-use labman_proto_core::wire::mesh::{Announce, Digest, Key, Mark, Topic, Version, Want};
+use labman_proto_core::wire::mesh::{Announce, Digest, Key, Mark, Version, Want};
 use tokio::time::sleep;
 
 use crate::Plan;
@@ -202,7 +202,7 @@ impl Kind {
             let key = |n: u64| {
                 let mut id = [round as u8; 32];
                 id[..8].copy_from_slice(&(round.wrapping_mul(251) + n).to_be_bytes());
-                Key { topic: Topic::Peer, origin: NodeId(id) }
+                Key::capability(NodeId(id))
             };
             let version = Version { incarnation: round, seq: 1 };
             let marks = (0..250).map(|n| Mark { key: key(n), version }).collect();

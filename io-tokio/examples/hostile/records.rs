@@ -4,9 +4,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use labman_proto_core::identity::{Identity, NetId};
 use labman_proto_core::time::Wall;
-use labman_proto_core::wire::cbor::encode;
+use labman_proto_core::wire::cbor::{Blob, encode};
 use labman_proto_core::wire::envelope::{Header, Kind, SignedFrame};
-use labman_proto_core::wire::mesh::PeerRecord;
+use labman_proto_core::wire::mesh::{CapabilityRecord, Hosted};
+use labman_proto_core::wire::topic::Topics;
 
 const COUNT: u64 = 30_000;
 
@@ -20,7 +21,7 @@ impl Records {
             secret[..8].copy_from_slice(&number.to_be_bytes());
             let origin = Identity::from_secret(&secret);
             let header = Header {
-                kind: Kind::PeerRecord as u16,
+                kind: Kind::CapabilityRecord as u16,
                 net_id,
                 sender: origin.node_id(),
                 dest: None,
@@ -30,14 +31,9 @@ impl Records {
                 ttl_s: 1_800,
             };
             // Every twentieth as long as a record may be.
-            let address = "x".repeat(if number.is_multiple_of(20) { 15 * 1024 } else { 64 });
-            let payload = PeerRecord {
-                gateway: true,
-                provider: false,
-                addresses: vec![address],
-                public_endpoint: None,
-                feps: Vec::new(),
-            };
+            let filler = "x".repeat(if number.is_multiple_of(20) { 15 * 1024 } else { 64 });
+            let hosted = vec![Hosted { offer: Blob(filler.into_bytes()), slots: 1 }];
+            let payload = CapabilityRecord { hosted, witnesses: Vec::new(), topics: Topics::All };
             SignedFrame::sign(&origin, header, &encode(&payload)).into_bytes()
         };
         Self((0..COUNT).map(record).collect())

@@ -12,6 +12,7 @@ use labman_proto_core::time::Wall;
 use labman_proto_core::wire::cbor::encode;
 use labman_proto_core::wire::envelope::{Header, Kind, SignedFrame};
 use labman_proto_core::wire::mesh::{Features, Hello};
+use labman_proto_core::wire::topic::Topics;
 use quinn::crypto::rustls::QuicClientConfig;
 use quinn::{ClientConfig, Connection, ConnectionError, Endpoint, RecvStream, SendStream, TransportConfig};
 
@@ -105,7 +106,7 @@ impl Peer {
 
     pub(crate) fn hello(&self, plan: &Plan, session: &mut Session) -> Vec<u8> {
         let (software, binding) = ("hostile".into(), session.binding);
-        let hello = Hello { features: Features::OURS, software, leaf: false, binding };
+        let hello = Hello { features: Features::OURS, software, interest: Topics::All, binding };
         self.frame(plan, session, Kind::Hello, &encode(&hello))
     }
 

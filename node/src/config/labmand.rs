@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 
 use labman_proto_core::identity::{FepId, NodeId};
 use labman_proto_core::money::Micros;
-use labman_proto_core::node::config as node;
+use labman_proto_core::node::config::{self as node, Subnet};
 use labman_proto_core::portman;
 use labman_proto_core::time::Span;
+use labman_proto_core::wire::topic::family;
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -68,6 +69,8 @@ struct File {
 struct MeshField {
     listen: Option<Listen>,
     addresses: Option<Vec<HostPort>>,
+    #[serde(default)]
+    permit: Vec<Subnet>,
     max_links: Option<Spanned<NonZeroUsize>>,
     max_links_per_address: Option<NonZeroUsize>,
     max_links_per_network: Option<NonZeroUsize>,
@@ -96,6 +99,8 @@ struct GatewayField {
     public_endpoint: Option<Spanned<String>>,
     fep: Option<Spanned<FepId>>,
     connections_per_address: Option<NonZeroUsize>,
+    #[serde(default)]
+    families: Vec<Spanned<String>>,
 }
 
 #[derive(Deserialize)]
@@ -174,6 +179,7 @@ impl File {
                 bootstrap: self.bootstrap.into_iter().map(BootstrapField::checked).collect(),
                 trust: self.trust,
                 deny: self.deny,
+                reach: node::Reach { permit: self.mesh.permit, own: Vec::new() },
                 caps,
                 feps: self
                     .fep
@@ -213,7 +219,8 @@ impl File {
         };
         let public_endpoint =
             field.public_endpoint.as_ref().map(|url| checked_public_url(url, source)).transpose()?;
-        Ok(node::Gateway { public_endpoint, fep })
+        let families = field.families.iter().map(|name| checked_family(name, source));
+        Ok(node::Gateway { public_endpoint, fep, families: families.collect::<Result<_, _>>()? })
     }
 
     fn provider(
@@ -246,6 +253,17 @@ impl File {
         let claim_every = field.claim_every.map_or(CLAIM_EVERY, |every| every.0);
         Ok((node::Provider { tenant, portmans, claim_every }, embedded))
     }
+}
+
+/// A family is what its models' names begin with: another name would match none.
+fn checked_family(name: &Spanned<String>, source: &Source) -> Result<String, ConfigError> {
+    let family = family(name.get_ref());
+    if family == *name.get_ref() && !family.is_empty() {
+        return Ok(family);
+    }
+    let hint = if family.is_empty() { "qwen" } else { &family };
+    let message = format!("a model family is the letters its models' names begin with, such as \"{hint}\"");
+    Err(source.fault(Some(name.span()), &message))
 }
 
 impl MeshField {

@@ -7,7 +7,7 @@ use labman_io_tokio::{HttpLimits, IoConfig, MeshConfig, Running, StartError, Sto
 use labman_proto_core::identity::NodeId;
 use labman_proto_core::journal;
 use labman_proto_core::node::Node;
-use labman_proto_core::node::config::Caps;
+use labman_proto_core::node::config::{Caps, Subnet};
 
 use super::{DataDir, Failure, Portman, identity, listen_tcp, listen_udp, open_journal};
 use crate::config;
@@ -41,6 +41,7 @@ impl Labmand {
             // A wildcard address is nowhere that others could dial.
             node.addresses.extend((!addr.ip().is_unspecified()).then(|| addr.to_string()));
         }
+        node.reach.own = own_networks();
         let mut http = HttpLimits::default();
         if let Some(connections) = config.connections_per_address {
             http.connections_per_address = connections.get();
@@ -123,4 +124,14 @@ fn reachable(addr: SocketAddr) -> SocketAddr {
         true => SocketAddr::from(([127, 0, 0, 1], addr.port())),
         false => addr,
     }
+}
+
+/// The networks that this host is in: no stranger is to make it knock there. A host that does not say has none.
+fn own_networks() -> Vec<Subnet> {
+    let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
+    let networks = interfaces.into_iter().filter_map(|interface| match interface.addr {
+        if_addrs::IfAddr::V4(addr) => Subnet::new(addr.ip.into(), addr.prefixlen),
+        if_addrs::IfAddr::V6(addr) => Subnet::new(addr.ip.into(), addr.prefixlen),
+    });
+    networks.collect()
 }

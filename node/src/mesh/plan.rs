@@ -119,7 +119,7 @@ impl Plan {
             connections_per_address: None,
             portman_listen: None,
             node: node::Config {
-                gateway: Some(node::Gateway { public_endpoint: None, fep: fep.fep_id }),
+                gateway: Some(node::Gateway { public_endpoint: None, fep: fep.fep_id, families: Vec::new() }),
                 ..self.node(fep)
             },
             embedded: Vec::new(),
@@ -174,6 +174,7 @@ impl Plan {
             bootstrap: Vec::new(),
             trust: Vec::new(),
             deny: Vec::new(),
+            reach: node::Reach::default(),
             caps: node::Caps::default(),
             feps: vec![node::Fep { fep_id: fep.fep_id, url }],
             gateway: None,

@@ -12,7 +12,7 @@ use crate::flow::Relay;
 use crate::identity::NodeId;
 use crate::labnet::conduct::{Deed, Offence};
 use crate::labnet::conversation::{Conversation, Heard};
-use crate::limits::{BODY_FRAME, FIRST_CHUNK, NEXT_CHUNK, READER_STALL};
+use crate::limits::{BODY_FRAME, FIRST_CHUNK, MARK_CHUNKS, NEXT_CHUNK, READER_STALL};
 use crate::machine::StreamId;
 use crate::mutants::{Mutant, mutant};
 use crate::node::cx::Cx;
@@ -20,9 +20,11 @@ use crate::openai::answer::Piece;
 use crate::openai::error::{ApiError, Retry};
 use crate::time::Time;
 use crate::wire::cbor;
-use crate::wire::envelope::{Kind, LIGHT_OVERHEAD};
+use crate::wire::envelope::{Kind, LIGHT_OVERHEAD, OVERHEAD};
 use crate::wire::ids::{Hash, RequestId};
-use crate::wire::mesh::{Chunk, ProxyEnd, ProxyError, ProxyRequest, Refusal, RefusalCode, Transcript};
+use crate::wire::mesh::{
+    Chunk, ProxyEnd, ProxyError, ProxyMark, ProxyRequest, Refusal, RefusalCode, Transcript,
+};
 use crate::wire::object::Sealed;
 use crate::wire::portal::JobAuthorization;
 
@@ -43,6 +45,8 @@ struct Attempt {
     conversation: Conversation,
     began: bool,
     transcript: Transcript,
+    /// Chunks that the provider has signed for.
+    marked: u64,
     /// As the provider states it, and as far as we accept that.
     stated: Counts,
     accepted: Counts,
@@ -85,6 +89,9 @@ impl Running {
         match heard.kind {
             Kind::Chunk => {
                 let chunk: Chunk = cbor::decode(&heard.payload).map_err(|_| "a malformed chunk")?;
+                if attempt.transcript.chunks() >= attempt.may_be_unsigned() {
+                    return Err("a chunk where what came before is not signed yet");
+                }
                 attempt.transcript.add(&heard.payload);
                 let before = sse.len();
                 if let Some(piece) = Piece::parse(&chunk.data.0)? {
@@ -94,6 +101,14 @@ impl Running {
                 attempt.began = true;
                 attempt.count(chunk.counts, &self.auth.content, self.plan.max_output);
                 let grant = attempt.relay.forwarded(heard.payload.len() + LIGHT_OVERHEAD, sse.len() - before);
+                cx.grant(attempt.conversation.stream, grant);
+                Ok(Step::Go)
+            }
+            Kind::ProxyMark => {
+                let mark: ProxyMark = cbor::decode(&heard.payload).map_err(|_| "a malformed mark")?;
+                attempt.check(&mark, self.auth.content.request_id)?;
+                attempt.marked = mark.chunks;
+                let grant = attempt.relay.forwarded(heard.payload.len() + OVERHEAD, 0);
                 cx.grant(attempt.conversation.stream, grant);
                 Ok(Step::Go)
             }
@@ -121,6 +136,28 @@ impl Running {
 }
 
 impl Attempt {
+    /// The first chunk is signed for at once, the others in time.
+    fn may_be_unsigned(&self) -> u64 {
+        if self.marked == 0 { 1 } else { self.marked.saturating_add(MARK_CHUNKS) }
+    }
+
+    fn check(&self, mark: &ProxyMark, request_id: RequestId) -> Result<(), &'static str> {
+        if mark.request_id != request_id || mark.attempt != self.index {
+            return Err("a mark of another job");
+        }
+        // Each costs us a signature to check.
+        if mark.chunks <= self.marked {
+            return Err("a mark of nothing new");
+        }
+        if mark.chunks != self.transcript.chunks() || mark.transcript != self.transcript.hash() {
+            return Err("a mark whose transcript is not of this stream");
+        }
+        if mark.counts != self.stated {
+            return Err("a mark that states other counts than its chunks");
+        }
+        Ok(())
+    }
+
     /// Tokens are accepted as far as text came for them, and no further than was asked for. A provider may correct
     /// itself downwards: a runtime's own count replaces the running estimate.
     fn count(&mut self, stated: Counts, auth: &JobAuthorization, max_output: u32) {
@@ -154,7 +191,7 @@ impl Gateway {
                 body_len: body.len() as u32,
                 body_hash: Hash(*blake3::hash(&body).as_bytes()),
             };
-            let mut conversation = Conversation::new(stream, named.provider);
+            let mut conversation = Conversation::new(cx.me.node_id, stream, named.provider);
             conversation.say(cx, Kind::ProxyRequest, &cbor::encode(&request));
             for piece in body.chunks(BODY_FRAME - 64) {
                 conversation.say_light(cx, Kind::Body, piece);
@@ -165,6 +202,7 @@ impl Gateway {
                 conversation,
                 began: false,
                 transcript: Transcript::default(),
+                marked: 0,
                 stated: Counts::default(),
                 accepted: Counts::default(),
                 text_bytes: 0,

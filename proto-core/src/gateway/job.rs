@@ -105,6 +105,9 @@ impl Gateway {
     /// The request is on record: ask the FEP, once.
     pub(super) fn ask(&mut self, cx: &mut Cx<'_>, id: RequestId) {
         let Some(job) = self.jobs.get_mut(&id) else { return self.settle.forget(cx, id) };
+        if cx.clock_is_wrong() {
+            return self.refuse(cx, id, &clock_is_wrong());
+        }
         let reading = State::Reading(Body::up_to(0));
         let State::Recording(plan) = core::mem::replace(&mut job.state, reading) else { return };
         let offers = plan.candidates.iter().map(|candidate| candidate.offer.bytes.clone());
@@ -234,6 +237,14 @@ pub(super) fn too_large() -> ApiError {
 
 pub(super) fn full() -> ApiError {
     ApiError::unavailable("unavailable", "This gateway is being sent too much at once. Try again shortly.")
+}
+
+/// What it would sign now, nobody would take.
+pub(super) fn clock_is_wrong() -> ApiError {
+    ApiError::unavailable(
+        "unavailable",
+        "This gateway's clock is wrong. Try again shortly, or another gateway.",
+    )
 }
 
 pub(super) fn no_such_model(model: &str) -> ApiError {

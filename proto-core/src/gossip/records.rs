@@ -3,13 +3,15 @@
 use alloc::{collections::BTreeMap, vec::Vec};
 
 use super::shares::{Bringer, Shares};
-use crate::limits::{RECORD_TTL, UNTIMELY, UNTIMELY_OF_ONE};
+use crate::identity::NodeId;
+use crate::limits::{EQUIVOCATIONS, RECORD_TTL, UNTIMELY, UNTIMELY_OF_ONE};
 use crate::machine::LinkId;
 use crate::mutants::{Mutant, mutant};
 use crate::time::{Now, Span, Wake};
 use crate::timers::Timers;
 use crate::wire::envelope::{Header, SignedFrame};
-use crate::wire::mesh::{Key, Mark, Version};
+use crate::wire::mesh::{About, Key, Mark, Version};
+use crate::wire::topic::Topics;
 
 /// A record signed further ahead of our clock than this is not believed.
 const CLOCK_TOLERANCE: Span = Span::from_secs(120);
@@ -17,8 +19,10 @@ const CLOCK_TOLERANCE: Span = Span::from_secs(120);
 /// A record as it is passed on.
 pub(super) struct Record {
     pub(super) frame: SignedFrame,
-    /// Leaves want it too: it speaks of a gateway, or of what was one.
-    pub(super) for_leaves: bool,
+    /// Whom it concerns.
+    pub(super) topics: Topics,
+    /// Its part of a digest.
+    sum: u64,
 }
 
 #[derive(Default)]
@@ -32,7 +36,8 @@ pub(super) struct Records {
     /// Records that our clock speaks against. It may be ours that is wrong: they are looked at again when it is set.
     untimely: BTreeMap<Key, (SignedFrame, Option<LinkId>)>,
     untimely_expiry: Timers<Key>,
-    buckets: Buckets,
+    /// Two records of one version by the same origin: proof that it says different things to different nodes.
+    equivocations: BTreeMap<NodeId, [SignedFrame; 2]>,
 }
 
 /// What a record that comes is, before its signature was looked at.
@@ -43,6 +48,8 @@ pub(super) enum Standing {
     Untimely,
     /// It is the one that is held.
     Held,
+    /// It has the version of the one that is held, and is another.
+    Other,
     /// Older than that, malformed, or there is no room.
     Unwanted,
 }
@@ -57,25 +64,23 @@ impl Records {
         self.held.get(key)
     }
 
-    pub(super) fn keys(&self) -> impl Iterator<Item = (&Key, &Record)> {
-        self.held.iter()
-    }
-
     pub(super) fn standing(
         &self,
         now: Now,
         key: &Key,
-        header: &Header,
-        size: usize,
+        frame: &SignedFrame,
         from: Option<LinkId>,
         by: Bringer,
     ) -> Standing {
+        let (header, size) = (frame.header(), frame.bytes().len());
         let held = self.held.get(key).map(|record| record.frame.header());
         let sound = header.ttl_s > 0
             && Span::from_secs(u64::from(header.ttl_s)) <= RECORD_TTL
             && header.dest.is_none();
         if sound && held.is_some_and(|held| version(held) == version(header)) {
-            return Standing::Held;
+            let same = self.held.get(key).is_some_and(|record| record.frame.same(frame));
+            let proven = self.equivocations.contains_key(&key.origin);
+            return if same || proven { Standing::Held } else { Standing::Other };
         }
         let newer = |than: &Header| later(header, than);
         if !sound || !held.is_none_or(newer) {
@@ -103,18 +108,39 @@ impl Records {
     }
 
     /// Keeps a record for as long as it says; for ever, if it is our own.
-    pub(super) fn keep(&mut self, now: Now, key: Key, record: Record, own: bool) -> Mark {
+    pub(super) fn keep(&mut self, now: Now, key: Key, frame: SignedFrame, topics: Topics, own: bool) -> Mark {
+        let mark = mark(key, frame.header());
         if !own {
-            let header = record.frame.header();
+            let header = frame.header();
             let left = Span::from_millis(header.expires().0.saturating_sub(now.wall.0));
             // Never longer than the life of a record, whatever the clocks say.
             self.expiry.set(key, now.mono + left.min(RECORD_TTL), "a gossip record expires");
         }
-        self.drop(&key);
-        let mark = mark(key, record.frame.header());
-        self.buckets.add(&mark);
-        self.held.insert(key, record);
+        self.held.insert(key, Record { frame, topics, sum: hash(&mark) });
         mark
+    }
+
+    pub(super) fn forget(&mut self, key: &Key) {
+        self.expiry.clear(*key);
+        self.drop(key);
+    }
+
+    fn drop(&mut self, key: &Key) {
+        if self.held.remove(key).is_some() {
+            self.shares.dropped(key);
+        }
+    }
+
+    /// Keeps a proof, as long as there is room for it.
+    pub(super) fn equivocated(&mut self, key: &Key, frame: SignedFrame) {
+        let Some(held) = self.held.get(key) else { return };
+        if self.equivocations.len() < EQUIVOCATIONS {
+            self.equivocations.insert(key.origin, [held.frame.clone(), frame]);
+        }
+    }
+
+    pub(super) fn equivocations(&self) -> &BTreeMap<NodeId, [SignedFrame; 2]> {
+        &self.equivocations
     }
 
     pub(super) fn put_aside(&mut self, now: Now, key: Key, frame: SignedFrame, from: Option<LinkId>) {
@@ -155,34 +181,39 @@ impl Records {
         Wake::earliest(self.expiry.next(), self.untimely_expiry.next())
     }
 
-    pub(super) fn digest(&self) -> Vec<u8> {
-        self.buckets.0.iter().flat_map(|sum| sum.to_be_bytes()).collect()
+    /// What two nodes compare: the capability records that concern what both are interested in, in 256 sums.
+    pub(super) fn digest(&self, interest: &Topics) -> Vec<u8> {
+        self.sums(interest).iter().flat_map(|sum| sum.to_be_bytes()).collect()
     }
 
     /// The records in the buckets that differ from those of a digest. `None`: that is no digest.
-    pub(super) fn differing(&self, digest: &[u8]) -> Option<Vec<Key>> {
+    pub(super) fn differing(&self, interest: &Topics, digest: &[u8]) -> Option<Vec<Key>> {
         if digest.len() != BUCKETS * 8 {
             return None;
         }
         let mut differs = [false; BUCKETS];
-        for ((differs, ours), theirs) in differs.iter_mut().zip(&self.buckets.0).zip(digest.chunks(8)) {
+        for ((differs, ours), theirs) in differs.iter_mut().zip(self.sums(interest)).zip(digest.chunks(8)) {
             *differs = ours.to_be_bytes() != theirs;
         }
         let differs = |key: &Key| differs.get(bucket(key)).copied().unwrap_or_default();
-        Some(self.held.keys().filter(|key| differs(key)).copied().collect())
+        Some(self.compared(interest).map(|(key, _)| *key).filter(differs).collect())
     }
 
-    /// Forgets what makes room for another.
-    pub(super) fn give_up(&mut self, key: &Key) {
-        self.expiry.clear(*key);
-        self.drop(key);
-    }
-
-    fn drop(&mut self, key: &Key) {
-        if let Some(record) = self.held.remove(key) {
-            self.shares.dropped(key);
-            self.buckets.take(&mark(*key, record.frame.header()));
+    /// Whoever chooses its records so that sums agree that should not keeps them from being compared, which harms their
+    /// spreading only.
+    fn sums(&self, interest: &Topics) -> [u64; BUCKETS] {
+        let mut sums = [0_u64; BUCKETS];
+        for (key, record) in self.compared(interest) {
+            if let Some(sum) = sums.get_mut(bucket(key)) {
+                *sum = sum.wrapping_add(record.sum);
+            }
         }
+        sums
+    }
+
+    fn compared(&self, interest: &Topics) -> impl Iterator<Item = (&Key, &Record)> {
+        let capability = |(key, _): &(&Key, &Record)| key.about == About::Capability;
+        self.held.iter().filter(capability).filter(|(_, record)| interest.meet(&record.topics))
     }
 }
 
@@ -191,7 +222,7 @@ fn is_timely(now: Now, header: &Header) -> bool {
     now.wall < header.expires() && header.issued <= now.wall + CLOCK_TOLERANCE
 }
 
-fn version(header: &Header) -> Version {
+pub(super) fn version(header: &Header) -> Version {
     Version { incarnation: header.incarnation, seq: header.seq }
 }
 
@@ -207,30 +238,6 @@ fn mark(key: Key, header: &Header) -> Mark {
 }
 
 const BUCKETS: usize = 256;
-
-/// A sum of hashes for each part of the keys. Whoever chooses its records so that sums agree that should not keeps them
-/// from being compared, which harms their spreading only.
-struct Buckets([u64; BUCKETS]);
-
-impl Default for Buckets {
-    fn default() -> Self {
-        Self([0; BUCKETS])
-    }
-}
-
-impl Buckets {
-    fn add(&mut self, mark: &Mark) {
-        if let Some(sum) = self.0.get_mut(bucket(&mark.key)) {
-            *sum = sum.wrapping_add(hash(mark));
-        }
-    }
-
-    fn take(&mut self, mark: &Mark) {
-        if let Some(sum) = self.0.get_mut(bucket(&mark.key)) {
-            *sum = sum.wrapping_sub(hash(mark));
-        }
-    }
-}
 
 /// Node ids are spread evenly already.
 fn bucket(key: &Key) -> usize {

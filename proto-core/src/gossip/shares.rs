@@ -128,14 +128,13 @@ impl Shares {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::mesh::Topic;
 
     const SIZE: usize = 100;
 
     fn key(of: u8, number: u64) -> Key {
         let mut id = [of; 32];
         id[..8].copy_from_slice(&number.to_be_bytes());
-        Key { topic: Topic::Peer, origin: NodeId(id) }
+        Key::capability(NodeId(id))
     }
 
     fn who(number: u8) -> NodeId {

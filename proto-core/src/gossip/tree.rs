@@ -3,25 +3,31 @@
 //!
 //! Everybody is sent records at first. Who has one already says so ([`Prune`](crate::wire::mesh::Prune)) and is sent
 //! announcements from then on; so what is left is a tree. Who does not get what was announced asks for it
-//! ([`Want`](crate::wire::mesh::Want)), and is a branch again.
+//! ([`Want`](crate::wire::mesh::Want)), and is a branch again. Each topic has a tree of its own, of the nodes that hear of
+//! it.
 
 use alloc::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     vec::Vec,
 };
 
+use crate::identity::NodeId;
 use crate::limits::{
-    ANNOUNCE_EVERY, ANNOUNCED_AT_ONCE, DIGEST_AT_MOST, HOLDERS, WANT_AFTER, WANT_WITHIN, WANTED,
+    ANNOUNCE_EVERY, ANNOUNCED_AT_ONCE, COMPARED, DIGEST_AT_MOST, HOLDERS, TOPICS, WANT_AFTER, WANT_SOON,
+    WANT_WITHIN, WANTED,
 };
 use crate::machine::LinkId;
 use crate::mutants::{Mutant, mutant};
 use crate::time::{Time, Wake};
 use crate::timers::Timers;
 use crate::wire::mesh::{Key, Mark, Version};
+use crate::wire::topic::{Topic, Topics};
 
 #[derive(Default)]
 pub(super) struct Tree {
     neighbours: BTreeMap<LinkId, Neighbour>,
+    /// How many links there are to each node.
+    linked: BTreeMap<NodeId, u32>,
     /// Neighbours that are owed something since they were last asked about.
     ready: BTreeSet<LinkId>,
     /// What was announced and has not come.
@@ -31,18 +37,21 @@ pub(super) struct Tree {
 }
 
 struct Neighbour {
-    /// It wants to hear of gateways only.
-    leaf: bool,
-    /// It is sent what is new.
-    branch: bool,
-    /// We asked it to announce only.
-    pruned: bool,
+    node_id: NodeId,
+    /// What it wants to hear of.
+    interest: Topics,
+    /// Trees on which it is no branch: it is only told what is new.
+    told: BTreeSet<Topic>,
+    /// Trees on which we asked it to tell us only.
+    pruned: BTreeSet<Topic>,
     /// To be sent, as it reads.
     owed: BTreeSet<Key>,
     /// To be announced.
     untold: BTreeSet<Key>,
     /// When it is listened to again that compares what it holds.
     digest_from: Time,
+    /// Until when what it announces is taken for what a comparison found.
+    compared_until: Time,
 }
 
 /// Who says that it holds which version, in the order in which they are asked. Not the latest alone: some may lie.
@@ -52,26 +61,55 @@ struct Missing {
 }
 
 impl Tree {
-    pub(super) fn link_up(&mut self, link: LinkId, leaf: bool) {
+    pub(super) fn link_up(&mut self, link: LinkId, node_id: NodeId, interest: Topics) {
         let neighbour = Neighbour {
-            leaf,
-            branch: true,
-            pruned: false,
+            node_id,
+            interest,
+            told: BTreeSet::new(),
+            pruned: BTreeSet::new(),
             owed: BTreeSet::new(),
             untold: BTreeSet::new(),
             digest_from: Time::ZERO,
+            compared_until: Time::ZERO,
         };
         self.neighbours.insert(link, neighbour);
+        *self.linked.entry(node_id).or_default() += 1;
     }
 
-    pub(super) fn link_down(&mut self, link: LinkId) {
-        self.neighbours.remove(&link);
+    pub(super) fn link_down(&mut self, link: LinkId) -> Option<NodeId> {
         self.ready.remove(&link);
+        let node_id = self.neighbours.remove(&link)?.node_id;
+        if let Some(many) = self.linked.get_mut(&node_id) {
+            *many -= 1;
+            if *many == 0 {
+                self.linked.remove(&node_id);
+            }
+        }
+        Some(node_id)
     }
 
-    /// Neighbours that hold what we hold, and can be compared with.
-    pub(super) fn equals(&self) -> Vec<LinkId> {
-        self.neighbours.iter().filter(|(_, neighbour)| !neighbour.leaf).map(|(link, _)| *link).collect()
+    pub(super) fn is_linked(&self, node_id: &NodeId) -> bool {
+        self.linked.contains_key(node_id)
+    }
+
+    pub(super) fn node_of(&self, link: LinkId) -> Option<NodeId> {
+        self.neighbours.get(&link).map(|neighbour| neighbour.node_id)
+    }
+
+    pub(super) fn neighbours(&self) -> impl Iterator<Item = (LinkId, NodeId, &Topics)> {
+        self.neighbours.iter().map(|(link, one)| (*link, one.node_id, &one.interest))
+    }
+
+    pub(super) fn interest(&self, link: LinkId) -> Option<&Topics> {
+        self.neighbours.get(&link).map(|neighbour| &neighbour.interest)
+    }
+
+    /// To all neighbours, whatever their interest.
+    pub(super) fn owe_all(&mut self, key: Key) {
+        for (link, neighbour) in &mut self.neighbours {
+            neighbour.owed.insert(key);
+            self.ready.insert(*link);
+        }
     }
 
     /// That neighbour is to be sent these records.
@@ -91,15 +129,17 @@ impl Tree {
     }
 
     /// A new record: along the branches at once, to all others in a while.
-    pub(super) fn spread(&mut self, now: Time, mark: Mark, for_leaves: bool, from: Option<LinkId>) {
+    pub(super) fn spread(&mut self, now: Time, mark: Mark, topics: &Topics, from: Option<LinkId>) {
         self.came(&mark);
-        let key = mark.key;
+        let (key, tree) = (mark.key, topics.tree());
         let mut untold = false;
         for (link, neighbour) in &mut self.neighbours {
-            if Some(*link) == from || (neighbour.leaf && !for_leaves) {
+            // Who is suspected is to hear of it: nobody else can refute it.
+            let concerns = neighbour.interest.meet(topics) || key.subject == Some(neighbour.node_id);
+            if Some(*link) == from || !concerns {
                 continue;
             }
-            if neighbour.branch {
+            if !neighbour.told.contains(&tree) {
                 neighbour.owed.insert(key);
                 self.ready.insert(*link);
             } else {
@@ -112,18 +152,54 @@ impl Tree {
         }
     }
 
-    /// It sent what we had. True: it is to be told not to.
-    pub(super) fn prune(&mut self, link: LinkId) -> bool {
-        let Some(neighbour) = self.neighbours.get_mut(&link) else { return false };
-        neighbour.branch = false;
-        !core::mem::replace(&mut neighbour.pruned, true)
+    /// A new record of ours, where we are no part of its tree: to one of those who are, and all others are told of it. Sent
+    /// to several it would meet itself on the tree, and break branches there.
+    pub(super) fn inject(&mut self, now: Time, mark: Mark, topics: &Topics) {
+        let concerned = self.neighbours.iter_mut().filter(|(_, one)| one.interest.meet(topics));
+        let mut told = 0;
+        for (index, (link, neighbour)) in concerned.enumerate() {
+            if index == 0 {
+                neighbour.owed.insert(mark.key);
+                self.ready.insert(*link);
+            } else {
+                neighbour.untold.insert(mark.key);
+                told += 1;
+            }
+        }
+        if told > 0 {
+            self.announce_soon(now);
+        }
     }
 
-    /// It has what we send, or wants what we announced.
-    pub(super) fn set_branch(&mut self, link: LinkId, branch: bool) {
+    /// It sent what we had. True: it is to be told not to.
+    pub(super) fn prune(&mut self, link: LinkId, tree: Topic) -> bool {
+        let Some(neighbour) = self.neighbours.get_mut(&link) else { return false };
+        neighbour.told.insert(tree);
+        neighbour.pruned.insert(tree)
+    }
+
+    /// It has what we send. A stranger to that topic is not heard, or it would fill our memory with topics.
+    pub(super) fn no_branch(&mut self, link: LinkId, tree: Topic) {
+        if let Some(neighbour) = self.neighbours.get_mut(&link)
+            && (neighbour.interest.cover(&tree) || tree == Topic::NONE)
+            && neighbour.told.len() < TOPICS
+        {
+            neighbour.told.insert(tree);
+        }
+    }
+
+    /// It sent us something new, or wants what we announced.
+    pub(super) fn branch(&mut self, link: LinkId, tree: Topic) {
         if let Some(neighbour) = self.neighbours.get_mut(&link) {
-            neighbour.branch = branch;
-            neighbour.pruned &= !branch;
+            neighbour.told.remove(&tree);
+            neighbour.pruned.remove(&tree);
+        }
+    }
+
+    /// It is sent a digest: what differs it announces.
+    pub(super) fn compares(&mut self, now: Time, link: LinkId) {
+        if let Some(neighbour) = self.neighbours.get_mut(&link) {
+            neighbour.compared_until = now + COMPARED;
         }
     }
 
@@ -150,7 +226,9 @@ impl Tree {
             None => {}
         }
         if !self.missing_due.is_set(mark.key) {
-            self.missing_due.set(mark.key, now + WANT_AFTER, "an announced record has not come");
+            let compared = self.neighbours.get(&link).is_some_and(|one| now < one.compared_until);
+            let after = if compared { WANT_SOON } else { WANT_AFTER };
+            self.missing_due.set(mark.key, now + after, "an announced record has not come");
         }
     }
 
@@ -171,9 +249,6 @@ impl Tree {
                     self.missing.remove(&key);
                 }
             }
-        }
-        for link in wanted.keys() {
-            self.set_branch(*link, true);
         }
         wanted
     }
@@ -212,10 +287,6 @@ impl Tree {
     /// Records that a neighbour is yet to be sent or told of.
     pub(super) fn queued(&self, link: LinkId) -> usize {
         self.neighbours.get(&link).map_or(0, |neighbour| neighbour.owed.len() + neighbour.untold.len())
-    }
-
-    pub(super) fn is_leaf(&self, link: LinkId) -> bool {
-        self.neighbours.get(&link).is_some_and(|neighbour| neighbour.leaf)
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Wake> {

@@ -4,14 +4,21 @@ use alloc::{collections::BTreeMap, vec::Vec};
 
 use crate::identity::{Network, NodeId};
 use crate::limits::OFFERS;
-use crate::wire::mesh::{CapabilityRecord, PeerRecord};
+use crate::wire::mesh::{About, CapabilityRecord, Key, PeerRecord};
 use crate::wire::object::{Sealed, open};
 use crate::wire::portal::Offer;
 
 #[derive(Default)]
 pub(crate) struct View {
     peers: BTreeMap<NodeId, PeerRecord>,
-    served: BTreeMap<NodeId, Vec<Served>>,
+    served: BTreeMap<NodeId, Provides>,
+}
+
+/// What one provider said last.
+#[derive(Default)]
+struct Provides {
+    served: Vec<Served>,
+    witnesses: Vec<NodeId>,
 }
 
 /// One model at one provider.
@@ -27,7 +34,31 @@ impl View {
     }
 
     pub(crate) fn served(&self) -> impl Iterator<Item = (NodeId, &Served)> {
-        self.served.iter().flat_map(|(node_id, served)| served.iter().map(|one| (*node_id, one)))
+        let served = self.served.iter();
+        served.flat_map(|(node_id, provides)| provides.served.iter().map(|one| (*node_id, one)))
+    }
+
+    pub(crate) fn peer_of(&self, node_id: &NodeId) -> Option<&PeerRecord> {
+        self.peers.get(node_id)
+    }
+
+    /// Has it said anything?
+    pub(crate) fn knows(&self, node_id: &NodeId) -> bool {
+        self.peers.contains_key(node_id) || self.served.contains_key(node_id)
+    }
+
+    /// The witnesses that a record names.
+    pub(crate) fn witnesses_in(&self, key: &Key) -> &[NodeId] {
+        match key.about {
+            About::Peer => self.peers.get(&key.origin).map_or(&[], |record| &record.witnesses),
+            About::Capability => self.served.get(&key.origin).map_or(&[], |provides| &provides.witnesses),
+            About::Departure | About::Suspicion => &[],
+        }
+    }
+
+    /// Is this node to notice if that one dies?
+    pub(crate) fn is_witness(&self, me: &NodeId, of: NodeId) -> bool {
+        [Key::peer(of), Key::capability(of)].iter().any(|key| self.witnesses_in(key).contains(me))
     }
 
     pub(crate) fn peer(&mut self, node_id: NodeId, record: PeerRecord) {
@@ -36,7 +67,7 @@ impl View {
 
     /// Offers that their provider did not sign are left out. One that was verified before is not verified again.
     pub(crate) fn capability(&mut self, network: Network, node_id: NodeId, record: &CapabilityRecord) {
-        let known = self.served.remove(&node_id).unwrap_or_default();
+        let known = self.served.remove(&node_id).unwrap_or_default().served;
         let served = record.hosted.iter().take(OFFERS).filter_map(|hosted| {
             let same = known.iter().find(|one| one.offer.bytes == hosted.offer);
             let offer = match same {
@@ -45,10 +76,8 @@ impl View {
             };
             Some(Served { offer, slots: hosted.slots })
         });
-        let served: Vec<Served> = served.collect();
-        if !served.is_empty() {
-            self.served.insert(node_id, served);
-        }
+        let provides = Provides { served: served.collect(), witnesses: record.witnesses.clone() };
+        self.served.insert(node_id, provides);
     }
 
     pub(crate) fn forget_peer(&mut self, node_id: &NodeId) {

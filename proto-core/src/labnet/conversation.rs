@@ -7,13 +7,13 @@ use crate::labnet::conduct::{Deed, Offence};
 use crate::machine::StreamId;
 use crate::node::cx::Cx;
 use crate::time::Span;
-use crate::wire::envelope::{Frame, FrameReader, Kind, LIGHT_OVERHEAD, light};
+use crate::wire::envelope::{BadFrame, Directed, Frame, FrameReader, Kind, LIGHT_OVERHEAD, light};
 
 pub(crate) struct Conversation {
     pub(crate) stream: StreamId,
     pub(crate) peer: NodeId,
     reader: FrameReader,
-    seq_in: u64,
+    directed: Directed,
     seq_out: u64,
     passed_over: usize,
 }
@@ -24,15 +24,19 @@ pub(crate) struct Heard {
 }
 
 impl Conversation {
-    pub(crate) fn new(stream: StreamId, peer: NodeId) -> Self {
-        Self { stream, peer, reader: FrameReader::default(), seq_in: 0, seq_out: 0, passed_over: 0 }
+    pub(crate) fn new(us: NodeId, stream: StreamId, peer: NodeId) -> Self {
+        let directed = Directed::new(us, peer);
+        Self { stream, peer, reader: FrameReader::default(), directed, seq_out: 0, passed_over: 0 }
     }
 
-    /// Says something signed.
-    pub(crate) fn say(&mut self, cx: &mut Cx<'_>, kind: Kind, payload: &[u8]) {
+    /// Says something signed. Gives how many bytes it takes on the stream.
+    pub(crate) fn say(&mut self, cx: &mut Cx<'_>, kind: Kind, payload: &[u8]) -> usize {
         self.seq_out += 1;
         let frame = cx.me.sign(cx.now, kind, Some(self.peer), self.seq_out, Span::default(), payload);
-        cx.send(self.stream, frame.bytes().to_vec());
+        let bytes = frame.into_bytes();
+        let len = bytes.len();
+        cx.send(self.stream, bytes);
+        len
     }
 
     /// Says something light. Gives how many bytes it takes on the stream.
@@ -67,19 +71,13 @@ impl Conversation {
                     (kind, payload, size)
                 }
                 Frame::Signed(frame) => {
-                    let header = *frame.header();
-                    if header.sender != self.peer || header.dest != Some(cx.me.node_id) {
-                        return Err("a frame from or for somebody else");
-                    }
-                    if header.seq <= self.seq_in {
-                        return Err("a frame was repeated");
-                    }
-                    let Ok(payload) = frame.open(cx.me.network) else {
-                        cx.note(self.peer, Deed::Offence(Offence::Forged));
-                        return Err("a frame whose signature does not hold");
-                    };
-                    self.seq_in = header.seq;
-                    (header.kind, payload.to_vec(), frame.bytes().len())
+                    let payload = self.directed.open(cx.me.network, &frame).map_err(|bad| {
+                        if bad == BadFrame::Signature {
+                            cx.note(self.peer, Deed::Offence(Offence::Forged));
+                        }
+                        bad.reason()
+                    })?;
+                    (frame.header().kind, payload.to_vec(), frame.bytes().len())
                 }
             };
             if let Some(kind) = Kind::from_u16(kind) {

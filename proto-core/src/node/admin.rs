@@ -34,8 +34,11 @@ struct Reading {
 pub(super) struct Status<'a> {
     pub(super) config: &'a Config,
     pub(super) born: bool,
+    /// How far our clock is ahead of our peers', where that is too much, and how many they are.
+    pub(super) clock: (Option<i64>, usize),
     pub(super) labnet: &'a Labnet,
     pub(super) view: &'a View,
+    pub(super) equivocations: usize,
     pub(super) gateway: Option<&'a Gateway>,
     pub(super) provider: Option<&'a Provider>,
 }
@@ -82,7 +85,10 @@ impl Admin {
         let limit = limit.and_then(|limit| limit.parse().ok()).unwrap_or(100).clamp(1, MOST_ROWS);
         match (head.method.as_str(), path) {
             ("GET", "/status") => {
-                let body = self.status(cx, status);
+                let mut body = self.status(cx, status);
+                if !query.split('&').any(|part| part == "brief") {
+                    show_mesh(&mut body, status);
+                }
                 answer(cx, stream, 200, &body);
             }
             ("GET", "/receipts") => self.read(cx, stream, RECEIPTS_PAID, limit),
@@ -130,18 +136,6 @@ impl Admin {
     }
 
     fn status(&self, cx: &Cx<'_>, status: &Status<'_>) -> Value {
-        let links = status.labnet.links().map(|(node_id, admitted, dialled, features)| {
-            json!({ "node_id": node_id, "admitted": admitted, "dialled": dialled, "features": features })
-        });
-        let peers =
-            status.view.peers().map(|(node_id, record)| json!({ "node_id": node_id, "record": record }));
-        let models = status.view.served().map(|(node_id, served)| {
-            let offer = &served.offer.content;
-            json!({
-                "slug": offer.slug, "provider": node_id, "slots": served.slots, "price": offer.price,
-                "currency": offer.payout.currency, "context_length": offer.context_length,
-            })
-        });
         let portmans = status.config.provider.iter().flat_map(|provider| &provider.portmans).map(|portman| {
             let sockets = status.provider.map(Provider::sockets);
             json!({
@@ -161,12 +155,11 @@ impl Admin {
             "up": status.born,
             "uptime_ms": (cx.now.mono - self.started).as_millis(),
             "roles": { "gateway": status.gateway.is_some(), "provider": status.provider.is_some() },
+            "clock": { "ahead_of_peers_ms": status.clock.0, "peers": status.clock.1 },
             "fep_answers": status.gateway.map(Gateway::fep_answers),
             "feps": cx.feps.show(cx.now.mono),
-            "links": links.collect::<Vec<_>>(),
+            "equivocations": status.equivocations,
             "banned": { "nodes": banned_nodes, "networks": banned_networks },
-            "peers": peers.collect::<Vec<_>>(),
-            "models": models.collect::<Vec<_>>(),
             "portmans": portmans.collect::<Vec<_>>(),
             "jobs": {
                 "gateway": running, "unsettled": unsettled,
@@ -175,6 +168,24 @@ impl Admin {
             "receipts": { "unclaimed": unclaimed, "in_claim": in_claim, "paid_since_start": paid },
         })
     }
+}
+
+/// What it knows of others: as long as the mesh is large, so that who asks often asks for `/status?brief`.
+fn show_mesh(body: &mut Value, status: &Status<'_>) {
+    let links = status.labnet.links().map(|(node_id, admitted, dialled, features)| {
+        json!({ "node_id": node_id, "admitted": admitted, "dialled": dialled, "features": features })
+    });
+    let peers = status.view.peers().map(|(node_id, record)| json!({ "node_id": node_id, "record": record }));
+    let models = status.view.served().map(|(node_id, served)| {
+        let offer = &served.offer.content;
+        json!({
+            "slug": offer.slug, "provider": node_id, "slots": served.slots, "price": offer.price,
+            "currency": offer.payout.currency, "context_length": offer.context_length,
+        })
+    });
+    body["links"] = links.collect();
+    body["peers"] = peers.collect();
+    body["models"] = models.collect();
 }
 
 fn answer(cx: &mut Cx<'_>, stream: StreamId, status: u16, body: &Value) {

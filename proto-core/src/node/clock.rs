@@ -1,7 +1,7 @@
 //! Notices that the wall clock was set, or stood still: it and the monotonic clock no longer go together. What was signed
 //! by the wrong time is then believed by nobody, and what was signed for the right time may have been thrown away.
 //!
-//! What is absent: whether the clock is right. That would take the peers' clocks.
+//! What is absent: whether the clock is right. That takes the peers' clocks: `peer_clocks.rs`.
 
 use crate::limits::{CLOCK_LOOK, CLOCK_STEP};
 use crate::time::{Now, Time, Wake};

@@ -6,10 +6,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::economics::Price;
 use crate::identity::{FepId, NodeId};
-use crate::limits::{BODIES_OF_ALL, BODIES_OF_ONE, LINKS};
+pub use crate::labnet::{Reach, Subnet};
+use crate::limits::{BODIES_OF_ALL, BODIES_OF_ONE, LINKS, TOPICS};
 use crate::money::Micros;
 use crate::time::Span;
 use crate::wire::portal::PayoutTo;
+use crate::wire::topic::{Topic, Topics};
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Config {
@@ -23,6 +25,8 @@ pub struct Config {
     pub trust: Vec<NodeId>,
     /// Never admitted.
     pub deny: Vec<NodeId>,
+    /// Which addresses that strangers name may be dialled.
+    pub reach: Reach,
     #[serde(default)]
     pub caps: Caps,
     /// FEPs this node trusts, and where they are.
@@ -32,9 +36,16 @@ pub struct Config {
 }
 
 impl Config {
-    /// A provider that is nothing else has no use for what other providers say, and nobody relies on it to pass that on.
-    pub(crate) fn is_leaf(&self) -> bool {
-        self.provider.is_some() && self.gateway.is_none()
+    /// What it wants to hear of. A provider that is nothing else has no use for what others provide, and nobody relies on it
+    /// to pass that on.
+    pub(crate) fn interest(&self) -> Topics {
+        match &self.gateway {
+            None => Topics::none(),
+            Some(Gateway { families, .. }) if families.is_empty() => Topics::All,
+            Some(Gateway { families, .. }) => {
+                families.iter().take(TOPICS).map(|family| Topic::of_family(family)).collect()
+            }
+        }
     }
 }
 
@@ -121,6 +132,8 @@ pub struct Gateway {
     pub public_endpoint: Option<String>,
     /// The FEP that keeps this gateway's users: one of `feps`.
     pub fep: FepId,
+    /// Model families that it serves, such as `qwen`; empty: all.
+    pub families: Vec<String>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

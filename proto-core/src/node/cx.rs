@@ -14,6 +14,7 @@ use crate::machine::{Level, LinkId, OpId, Outbox, ResetCode, StreamId, Target};
 use crate::node::config::Caps;
 use crate::node::feps::Feps;
 use crate::node::loopback::{Arrival, Loopback, SELF_LINK};
+use crate::node::peer_clocks::PeerClocks;
 use crate::store::{Range, Write};
 use crate::time::{Now, Span, Time};
 use crate::wire::envelope::{Header, Kind, SignedFrame};
@@ -148,9 +149,15 @@ pub(crate) struct Cx<'a> {
     pub(crate) out: &'a mut Outbox,
     pub(crate) owners: &'a mut Owners,
     pub(crate) feps: &'a mut Feps,
+    pub(crate) clocks: &'a mut PeerClocks,
 }
 
 impl Cx<'_> {
+    /// Our peers' clocks say so: nothing may be signed that money depends on, and no work taken.
+    pub(crate) fn clock_is_wrong(&self) -> bool {
+        self.clocks.disagreement(self.now).is_some()
+    }
+
     pub(crate) fn open(&mut self, link: LinkId) -> StreamId {
         let stream = if link == SELF_LINK {
             let (near, far) = (self.out.next_stream(), self.out.next_stream());

@@ -136,6 +136,7 @@ impl ChatRequest {
 }
 
 /// A body as a provider gets it from a gateway: what it may cost at most.
+#[derive(Debug)]
 pub struct JobBody {
     pub body: Value,
     pub input_bound: u32,
@@ -144,6 +145,10 @@ pub struct JobBody {
 
 impl JobBody {
     /// Checks what a gateway must have checked: the other end of a link is not believed.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it.
     pub fn parse(bytes: &[u8]) -> Result<Self, &'static str> {
         let Ok(Value::Object(body)) = serde_json::from_slice(bytes) else {
             return Err("the body is not a JSON object");

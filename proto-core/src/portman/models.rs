@@ -1,4 +1,5 @@
-//! What the runtime offers: asked at the start and every ten seconds, because models come and go while it runs.
+//! What the runtime offers: asked at the start and every ten seconds, because models come and go while it runs; up to a
+//! minute apart while nothing changes.
 
 use alloc::{format, string::String, vec::Vec};
 
@@ -8,7 +9,7 @@ use super::runtime::{Heard, Runtime};
 use crate::http::Body;
 use crate::limits;
 use crate::machine::{Level, Outbox, ResetCode, StreamId};
-use crate::time::{Time, Wake};
+use crate::time::{Span, Time, Wake};
 use crate::wire::portman::Model;
 
 pub(super) struct Models {
@@ -19,19 +20,34 @@ pub(super) struct Models {
     /// Whether the last answer was one; `None` before the first.
     answers: Option<bool>,
     asking: Option<Asking>,
-    /// When to ask next.
+    /// When to ask next, and how long after the last time.
     next: Time,
+    pause: Span,
 }
 
 struct Asking {
     exchange: StreamId,
     body: Body,
-    until: Time,
+    since: Time,
+}
+
+impl Asking {
+    fn until(&self) -> Time {
+        self.since + limits::MODELS_WITHIN
+    }
 }
 
 impl Models {
     pub(super) fn new(slots: u32, context_length: u32, now: Time) -> Self {
-        Self { slots, context_length, list: Vec::new(), answers: None, asking: None, next: now }
+        Self {
+            slots,
+            context_length,
+            list: Vec::new(),
+            answers: None,
+            asking: None,
+            next: now,
+            pause: limits::MODELS_EVERY,
+        }
     }
 
     pub(super) fn list(&self) -> &[Model] {
@@ -82,30 +98,34 @@ impl Models {
     /// Asks, or gives up asking. `true`: the list has changed.
     pub(super) fn handle_timeout(&mut self, now: Time, runtime: &Runtime, out: &mut Outbox) -> bool {
         let mut changed = false;
-        if let Some(asking) = self.asking.take_if(|asking| asking.until <= now) {
+        if let Some(asking) = self.asking.as_ref().filter(|asking| asking.until() <= now) {
             out.reset(asking.exchange, ResetCode::Cancelled);
             changed = self.learn(runtime, Err("it does not answer: restart it".into()), out);
         }
         if self.asking.is_none() && self.next <= now {
             let exchange = runtime.ask_for_models(out);
             let body = Body::up_to(limits::HTTP_ANSWER);
-            self.asking = Some(Asking { exchange, body, until: now + limits::MODELS_WITHIN });
-            self.next = now + limits::MODELS_EVERY;
+            self.asking = Some(Asking { exchange, body, since: now });
         }
         changed
     }
 
     pub(super) fn poll_timeout(&self) -> Wake {
         match &self.asking {
-            Some(asking) => Wake { at: asking.until, why: "the runtime's models must be here" },
+            Some(asking) => Wake { at: asking.until(), why: "the runtime's models must be here" },
             None => Wake { at: self.next, why: "ask the runtime for its models" },
         }
     }
 
     fn learn(&mut self, runtime: &Runtime, outcome: Result<Vec<Model>, String>, out: &mut Outbox) -> bool {
-        self.asking = None;
         let (answers, list) = (outcome.is_ok(), outcome.as_ref().cloned().unwrap_or_default());
         let changed = list != self.list;
+        if let Some(asking) = self.asking.take() {
+            let same = answers && !changed;
+            self.pause =
+                if same { self.pause.doubled().min(limits::MODELS_AT_LEAST) } else { limits::MODELS_EVERY };
+            self.next = asking.since + self.pause;
+        }
         let origin = runtime.origin();
         match outcome {
             Ok(list) if changed || self.answers != Some(true) => {

@@ -56,7 +56,8 @@ fn it_says_hello_at_once_and_again_when_its_models_change() {
     assert_eq!(rig.said(), [], "nothing new, nothing said");
 
     rig.offer(r#"{"data":[{"id":"tiny","meta":{"n_ctx":2048}},{"id":"big"}]}"#);
-    rig.wait(limits::MODELS_EVERY);
+    // It asks more seldom now.
+    rig.wait(limits::MODELS_EVERY.doubled());
     let big = Model { id: "big".into(), context_length: 4096, slots: 2 };
     assert_eq!(rig.said(), [FromPortman::Hello { models: vec![tiny, big] }]);
 }

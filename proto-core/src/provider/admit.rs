@@ -44,6 +44,10 @@ impl Provider {
         body: &[u8],
     ) -> Result<Admitted, Refusal> {
         use RefusalCode::{BadAuthorization, BadRequest, Busy, ModelNotAvailable, NotTrusted, OfferChanged};
+        // Whether an authorization is still good can't be told.
+        if cx.clock_is_wrong() {
+            return Err(no(ModelNotAvailable, "this provider's clock is wrong"));
+        }
         if !self.feps.contains(&request.fep_id) {
             return Err(no(NotTrusted, "this provider does not work for that FEP"));
         }

@@ -147,6 +147,8 @@ impl Claims {
     pub(super) fn handle_timeout(&mut self, cx: &mut Cx<'_>, receipts: &mut Receipts) {
         while let Some(due) = self.due.expired(cx.now.mono) {
             match due {
+                // What waits can wait until the time is known.
+                Due::Look if cx.clock_is_wrong() => self.look(cx.now.mono),
                 Due::Look => self.claim(cx, receipts),
                 Due::Submit(claim) => self.submit(cx, claim),
             }

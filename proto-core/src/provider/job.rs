@@ -12,15 +12,18 @@ use crate::identity::NodeId;
 use crate::labnet::conduct::{Deed, Offence};
 use crate::labnet::conversation::Conversation;
 use crate::limits::{
-    CONTROL_FRAME, FIRST_CHUNK, HTTP_BODY, JOB_TOTAL, JOBS_HEARD_OF_ONE, PROVIDER_JOBS, SETTLE_MARGIN,
-    STREAM_WINDOW,
+    CONTROL_FRAME, FIRST_CHUNK, HTTP_BODY, JOB_TOTAL, JOBS_HEARD_OF_ONE, MARK_CHUNKS, MARK_EVERY,
+    PROVIDER_JOBS, SETTLE_MARGIN, STREAM_WINDOW,
 };
 use crate::machine::{Completion, LinkId, ResetCode, StreamId};
 use crate::mutants::{Mutant, mutant};
 use crate::node::cx::Cx;
+use crate::time::Time;
 use crate::wire::cbor::{self, Blob};
 use crate::wire::envelope::Kind;
-use crate::wire::mesh::{Chunk, ProxyEnd, ProxyError, ProxyRequest, Refusal, RefusalCode, Transcript};
+use crate::wire::mesh::{
+    Chunk, ProxyEnd, ProxyError, ProxyMark, ProxyRequest, Refusal, RefusalCode, Transcript,
+};
 use crate::wire::portman::{Fault, FromPortman, ToPortman};
 
 pub(super) struct Job {
@@ -47,10 +50,33 @@ struct Running {
     model: String,
     portman: (LinkId, u64),
     transcript: Transcript,
+    /// How many chunks were there when the transcript was last signed, and when that was.
+    marked: Option<(u64, Time)>,
     counts: Counts,
     relay: Relay,
     /// Bytes of chunks that the Portman may still send.
     credit: usize,
+}
+
+impl Running {
+    /// The transcript so far, when it is time to sign it. Asked with each chunk: while none flows there is nothing to sign.
+    fn mark(&mut self, now: Time) -> Option<ProxyMark> {
+        let chunks = self.transcript.chunks();
+        if let Some((marked, at)) = self.marked
+            && chunks - marked < MARK_CHUNKS
+            && now - at < MARK_EVERY
+        {
+            return None;
+        }
+        self.marked = Some((chunks, now));
+        Some(ProxyMark {
+            request_id: self.row.auth.request_id,
+            attempt: self.row.attempt,
+            counts: self.counts,
+            chunks,
+            transcript: self.transcript.hash(),
+        })
+    }
 }
 
 impl Job {
@@ -73,7 +99,8 @@ impl Provider {
             return cx.reset(stream, ResetCode::Refused);
         }
         let state = State::Hearing { request: None, body: Vec::new() };
-        self.jobs.insert(stream, Job { conversation: Conversation::new(stream, gateway), state });
+        let conversation = Conversation::new(cx.me.node_id, stream, gateway);
+        self.jobs.insert(stream, Job { conversation, state });
         self.due.set(stream, cx.now.mono + FIRST_CHUNK, "a gateway's request");
     }
 
@@ -258,7 +285,8 @@ impl Provider {
         let (transcript, counts, relay) = (Transcript::default(), Counts::default(), Relay::default());
         if let Some(job) = self.jobs.get_mut(&stream) {
             let credit = STREAM_WINDOW as usize;
-            let running = Running { row, model: known.model, portman, transcript, counts, relay, credit };
+            let model = known.model;
+            let running = Running { row, model, portman, transcript, marked: None, counts, relay, credit };
             job.state = State::Running(alloc::boxed::Box::new(running));
         }
     }
@@ -310,7 +338,10 @@ impl Provider {
         (running.credit, running.counts) = (credit, counts);
         let payload = cbor::encode(&Chunk { counts, data: Blob(data.into_bytes()) });
         running.transcript.add(&payload);
-        let sink = job.conversation.say_light(cx, Kind::Chunk, &payload);
+        let mut sink = job.conversation.say_light(cx, Kind::Chunk, &payload);
+        if let Some(mark) = running.mark(cx.now.mono) {
+            sink += job.conversation.say(cx, Kind::ProxyMark, &cbor::encode(&mark));
+        }
         // Never zero: a frame has a header, so its credit comes when the gateway has taken it.
         running.relay.forwarded(source, sink);
     }

@@ -3,7 +3,7 @@
 use alloc::{collections::BTreeMap, format, string::String, vec::Vec};
 
 use super::sockets::Sockets;
-use crate::limits::{GOSSIP_FRAME, OFFERS, PORTMAN_MODELS};
+use crate::limits::{GOSSIP_FRAME, OFFERS, PORTMAN_MODELS, WITNESSES};
 use crate::node::config;
 use crate::node::cx::Cx;
 use crate::time::{Span, Wall};
@@ -21,7 +21,7 @@ pub(super) const REFRESH: Span = Span::from_secs(10 * 60);
 /// Offers that are remembered at once. While there are more, models that are new are not offered.
 const KNOWN: usize = 4 * PORTMAN_MODELS;
 /// What one record has for offers, in bytes: with its frame it must not be longer than neighbours accept.
-const RECORD_ROOM: usize = GOSSIP_FRAME - OVERHEAD - 16;
+const RECORD_ROOM: usize = GOSSIP_FRAME - OVERHEAD - 16 - WITNESSES * 34 - OFFERS * 9;
 /// What an offer's place in the record adds to it, in bytes.
 const HOSTED_OVERHEAD: usize = 16;
 
@@ -45,7 +45,7 @@ impl Offers {
         cx: &mut Cx<'_>,
         config: &config::Provider,
         sockets: &Sockets,
-    ) -> Vec<(Vec<u8>, u32)> {
+    ) -> Vec<(Sealed<Offer>, u32)> {
         self.known.retain(|_, known| Wall(known.offer.content.valid_until_ms) > cx.now.wall);
         let (mut hosted, mut left_out, mut room) = (Vec::new(), 0, RECORD_ROOM);
         for portman in &config.portmans {
@@ -79,7 +79,7 @@ impl Offers {
                 match room.checked_sub(offer.bytes.0.len() + HOSTED_OVERHEAD) {
                     Some(rest) => {
                         room = rest;
-                        hosted.push((offer.bytes.0, model.slots));
+                        hosted.push((offer, model.slots));
                     }
                     None => left_out += 1,
                 }

@@ -43,11 +43,15 @@ pub enum Kind {
     Want = 5,
     Prune = 6,
     Digest = 7,
+    Shuffle = 8,
+    Departure = 9,
+    Suspicion = 10,
     ProxyRequest = 16,
     ProxyEnd = 17,
     ProxyError = 18,
     ReceiptDelivery = 19,
     ReceiptAck = 20,
+    ProxyMark = 21,
     Body = 0x8001,
     Chunk = 0x8002,
 }
@@ -62,11 +66,15 @@ impl Kind {
             5 => Self::Want,
             6 => Self::Prune,
             7 => Self::Digest,
+            8 => Self::Shuffle,
+            9 => Self::Departure,
+            10 => Self::Suspicion,
             16 => Self::ProxyRequest,
             17 => Self::ProxyEnd,
             18 => Self::ProxyError,
             19 => Self::ReceiptDelivery,
             20 => Self::ReceiptAck,
+            21 => Self::ProxyMark,
             0x8001 => Self::Body,
             0x8002 => Self::Chunk,
             _ => return None,
@@ -76,7 +84,9 @@ impl Kind {
     /// The longest frame of this kind, in bytes.
     const fn cap(kind: u16) -> usize {
         match Self::from_u16(kind) {
-            Some(Self::PeerRecord | Self::CapabilityRecord) => GOSSIP_FRAME,
+            Some(Self::PeerRecord | Self::CapabilityRecord | Self::Departure | Self::Suspicion) => {
+                GOSSIP_FRAME
+            }
             Some(Self::Body | Self::Chunk) => BODY_FRAME,
             _ if is_light(kind) => BODY_FRAME,
             _ => CONTROL_FRAME,
@@ -112,19 +122,48 @@ impl Header {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BadFrame {
-    #[error("a frame's length is outside the bounds of its kind")]
     Length,
-    #[error("a frame of protocol version {0}; this node speaks {VERSION}")]
     Version(u8),
-    #[error("a frame's payload length disagrees with its length")]
     PayloadLength,
-    #[error("a frame of another network")]
+    /// A directed frame that its link's other end did not sign.
+    Sender,
+    /// A directed frame that is not for us.
+    Destination,
+    /// A directed frame whose number does not rise.
+    Repeated,
     Network,
-    #[error("a frame's signature does not hold")]
     Signature,
 }
+
+impl BadFrame {
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::Length => "a frame's length is outside the bounds of its kind",
+            Self::Version(_) => "a frame of another protocol version",
+            Self::PayloadLength => "a frame's payload length disagrees with its length",
+            Self::Sender => "a frame signed by somebody else",
+            Self::Destination => "a frame for somebody else",
+            Self::Repeated => "a frame was repeated",
+            Self::Network => "a frame of another network",
+            Self::Signature => "a frame whose signature does not hold",
+        }
+    }
+}
+
+impl core::fmt::Display for BadFrame {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Version(version) => {
+                write!(f, "a frame of protocol version {version}; this node speaks {VERSION}")
+            }
+            other => f.write_str(other.reason()),
+        }
+    }
+}
+
+impl core::error::Error for BadFrame {}
 
 /// A frame cut out of a stream, not yet verified. Borrows nothing: streams arrive in pieces.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -183,6 +222,11 @@ impl SignedFrame {
         self.signed_part().get(HEADER..).unwrap_or_default()
     }
 
+    /// Whether both say the same. Not by their signatures: one statement may have several.
+    pub(crate) fn same(&self, other: &Self) -> bool {
+        self.signed_part() == other.signed_part()
+    }
+
     /// As [`Self::bytes`], for a frame that is not needed any more.
     pub fn into_bytes(self) -> Vec<u8> {
         self.bytes
@@ -211,6 +255,43 @@ impl SignedFrame {
 
     fn signed_part(&self) -> &[u8] {
         self.bytes.get(4..self.bytes.len() - SIGNATURE).unwrap_or_default()
+    }
+}
+
+/// The directed frames that come on one stream of a link: from its other end, for us, their numbers rising.
+#[derive(Clone, Debug)]
+pub struct Directed {
+    us: NodeId,
+    peer: NodeId,
+    /// Of the last frame that was accepted.
+    seq: u64,
+}
+
+impl Directed {
+    pub const fn new(us: NodeId, peer: NodeId) -> Self {
+        Self::after(us, peer, 0)
+    }
+
+    /// Of a stream on which a frame with that number was accepted last.
+    pub const fn after(us: NodeId, peer: NodeId, seq: u64) -> Self {
+        Self { us, peer, seq }
+    }
+
+    /// A frame's payload, if it may be heard here. The signature is looked at last, and the number is taken only if it holds.
+    pub fn open<'f>(&mut self, network: Network, frame: &'f SignedFrame) -> Result<&'f [u8], BadFrame> {
+        let header = frame.header();
+        if header.sender != self.peer {
+            return Err(BadFrame::Sender);
+        }
+        if header.dest != Some(self.us) {
+            return Err(BadFrame::Destination);
+        }
+        if header.seq <= self.seq {
+            return Err(BadFrame::Repeated);
+        }
+        let payload = frame.open(network)?;
+        self.seq = header.seq;
+        Ok(payload)
     }
 }
 

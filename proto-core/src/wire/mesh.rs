@@ -6,7 +6,7 @@
 //! ```text
 //! gateway  ProxyRequest Body*                                       ReceiptDelivery
 //! provider                     ProxyError
-//! provider                     Chunk* ProxyEnd                                      ReceiptAck
+//! provider                     (Chunk+ ProxyMark)* ProxyEnd                                      ReceiptAck
 //! ```
 
 use alloc::{string::String, vec::Vec};
@@ -18,6 +18,7 @@ use crate::economics::Counts;
 use crate::identity::{FepId, NodeId};
 use crate::wire::cbor::Blob;
 use crate::wire::ids::{Hash, ReceiptId, RequestId};
+use crate::wire::topic::{Topic, Topics};
 
 /// First frame of each end of a control stream.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -29,9 +30,9 @@ pub struct Hello {
     /// Name and version of the software, for people.
     #[n(1)]
     pub software: String,
-    /// A leaf wants to hear of gateways only, and passes on nothing else.
+    /// What it wants to be told of, and passes on.
     #[n(2)]
-    pub leaf: bool,
+    pub interest: Topics,
     /// The connection's own ([`Peer::Mesh`](crate::machine::Peer::Mesh)), so that a hello is worth nothing on another.
     #[cbor(n(3), with = "minicbor::bytes")]
     pub binding: [u8; 32],
@@ -69,6 +70,12 @@ pub struct PeerRecord {
     /// The FEPs it is paired with.
     #[n(4)]
     pub feps: Vec<FepId>,
+    /// Gateways it is linked to: if it dies, they are the ones to notice.
+    #[n(5)]
+    pub witnesses: Vec<NodeId>,
+    /// What it wants to be told of, and passes on.
+    #[n(6)]
+    pub interest: Topics,
 }
 
 /// GossipCapabilities: what a provider serves now, at what price.
@@ -77,6 +84,12 @@ pub struct PeerRecord {
 pub struct CapabilityRecord {
     #[n(0)]
     pub hosted: Vec<Hosted>,
+    /// As in its peer record.
+    #[n(1)]
+    pub witnesses: Vec<NodeId>,
+    /// The families of the models: whom this concerns.
+    #[n(2)]
+    pub topics: Topics,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -90,14 +103,41 @@ pub struct Hosted {
     pub slots: u32,
 }
 
-/// What a record is about.
+/// The origin leaves, and says so: what it said before counts no more.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Departure {
+    /// Whom it concerns: the families of what it served; absent: everyone.
+    #[n(0)]
+    pub topics: Topics,
+}
+
+/// The origin was linked to that node and is not any more, and has not heard that it lives.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Suspicion {
+    #[n(0)]
+    pub subject: NodeId,
+    /// The latest of its records that the origin holds. A later one refutes the suspicion.
+    #[n(1)]
+    pub version: Version,
+    /// As in [`Departure::topics`].
+    #[n(2)]
+    pub topics: Topics,
+}
+
+/// What a record says of its origin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
 #[cbor(index_only)]
-pub enum Topic {
+pub enum About {
     #[n(2)]
     Peer,
     #[n(3)]
     Capability,
+    #[n(9)]
+    Departure,
+    #[n(10)]
+    Suspicion,
 }
 
 /// Which record: there is at most one of each.
@@ -105,9 +145,30 @@ pub enum Topic {
 #[cbor(map)]
 pub struct Key {
     #[n(0)]
-    pub topic: Topic,
+    pub about: About,
     #[n(1)]
     pub origin: NodeId,
+    /// Of a suspicion: whom it suspects.
+    #[n(2)]
+    pub subject: Option<NodeId>,
+}
+
+impl Key {
+    pub const fn peer(origin: NodeId) -> Self {
+        Self { about: About::Peer, origin, subject: None }
+    }
+
+    pub const fn capability(origin: NodeId) -> Self {
+        Self { about: About::Capability, origin, subject: None }
+    }
+
+    pub const fn departure(origin: NodeId) -> Self {
+        Self { about: About::Departure, origin, subject: None }
+    }
+
+    pub const fn suspicion(origin: NodeId, subject: NodeId) -> Self {
+        Self { about: About::Suspicion, origin, subject: Some(subject) }
+    }
 }
 
 /// A record's version. Later ones are greater.
@@ -148,7 +209,26 @@ pub struct Want {
 /// Send me no more new records, only announce them: I have them from others.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
-pub struct Prune {}
+pub struct Prune {
+    /// Of the tree of this topic.
+    #[n(0)]
+    pub topic: Topic,
+}
+
+/// Some peers that the sender knows of, itself among them.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Shuffle {
+    /// Peer records, whole frames as their origins signed them.
+    #[n(0)]
+    pub peers: Vec<Blob>,
+    /// The receiver is to answer with as many.
+    #[n(1)]
+    pub answer: bool,
+    /// Of gateways that hear of these, if it knows some; absent: of any.
+    #[n(2)]
+    pub topics: Topics,
+}
 
 /// All records that the sender holds, in a few bytes: where two differ, their holders announce what is in it.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -192,6 +272,24 @@ pub struct Chunk {
     /// One `chat.completion.chunk` object, JSON.
     #[n(1)]
     pub data: Blob,
+}
+
+/// Signed, while chunks flow: what came so far. So the chunks that nobody could be shown are few, and of the last moments.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct ProxyMark {
+    #[n(0)]
+    pub request_id: RequestId,
+    #[n(1)]
+    pub attempt: u8,
+    /// Those of the last chunk.
+    #[n(2)]
+    pub counts: Counts,
+    /// How many chunks so far, and the transcript over them.
+    #[n(3)]
+    pub chunks: u64,
+    #[n(4)]
+    pub transcript: Hash,
 }
 
 /// Signed end of a stream of chunks: the provider's statement of what it delivered.
@@ -282,7 +380,7 @@ pub struct ReceiptAck {
     pub refused: Option<String>,
 }
 
-/// The running hash behind [`ProxyEnd::transcript`].
+/// The running hash behind [`ProxyMark::transcript`] and [`ProxyEnd::transcript`].
 #[derive(Clone, Debug, Default)]
 pub struct Transcript {
     hasher: blake3::Hasher,

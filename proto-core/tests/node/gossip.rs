@@ -2,29 +2,28 @@
 
 use labman_proto_core::http::{RequestHead, Surface};
 use labman_proto_core::limits::{
-    ANNOUNCE_EVERY, CLOCK_LOOK, CONTROL_BACKLOG, DIGEST_EVERY, RECORD_TTL, RECORDS, WANT_AFTER, WANT_WITHIN,
+    ANNOUNCE_EVERY, CLOCK_LOOK, COMPARED, CONTROL_BACKLOG, DIGEST_EVERY, RECORD_TTL, RECORDS, WANT_AFTER,
+    WANT_WITHIN,
 };
 use labman_proto_core::time::{Span, Wall};
 use labman_proto_core::wire::cbor::{self, Blob};
 use labman_proto_core::wire::envelope::{Header, Kind, SignedFrame};
 use labman_proto_core::wire::mesh::{
-    Announce, CapabilityRecord, Digest, Hello, Key, Mark, PeerRecord, Prune, Topic, Version, Want,
+    Announce, CapabilityRecord, Digest, Hosted, Key, Mark, Prune, Version, Want,
 };
 use labman_proto_core::wire::portal::Offer;
+use labman_proto_core::wire::topic::Topic;
 use serde_json::Value;
 
 use super::peer::{Peer, capability, header, offer, record, sign};
 use super::portman::{Portman, model};
 use super::rig::{NODE, OTHER, PEER, Rig, STRANGER, both_config, net, node, seal};
 
-fn peer_record(address: &str) -> Vec<u8> {
-    cbor::encode(&PeerRecord {
-        gateway: false,
-        provider: true,
-        addresses: vec![address.into()],
-        public_endpoint: None,
-        feps: Vec::new(),
-    })
+/// What a provider of the family `toy` may say: news to whoever hears of it.
+pub(crate) fn news(text: &str) -> Vec<u8> {
+    let hosted = vec![Hosted { offer: Blob(text.into()), slots: 1 }];
+    let topics = [Topic::of_family("toy")].into_iter().collect();
+    cbor::encode(&CapabilityRecord { hosted, witnesses: Vec::new(), topics })
 }
 
 fn models(rig: &mut Rig) -> Vec<String> {
@@ -40,13 +39,13 @@ fn a_record_is_passed_on_byte_for_byte_once_and_not_back() {
     let (from, to) = (Peer::admitted(&mut rig, PEER), Peer::admitted(&mut rig, OTHER));
     from.hears(&mut rig);
     to.hears(&mut rig);
-    let news = record(&rig, STRANGER, Kind::PeerRecord, 1, &peer_record("a:1"));
-    rig.deliver(from.control, &news);
-    assert_eq!(rig.hear(to.control), news);
+    let told = record(&rig, STRANGER, Kind::CapabilityRecord, 1, &news("a:1"));
+    rig.deliver(from.control, &told);
+    assert_eq!(rig.hear(to.control), told);
     assert_eq!(from.hears(&mut rig), []);
     // Who comes later can have it too.
     let mut late = Peer::admitted(&mut rig, 12);
-    assert!(late.pull(&mut rig).contains(&peer_record("a:1")));
+    assert!(late.pull(&mut rig).contains(&news("a:1")));
 }
 
 fn announced(heard: &[(Kind, Vec<u8>)]) -> Vec<Mark> {
@@ -60,8 +59,7 @@ fn wanted(heard: &[(Kind, Vec<u8>)]) -> Vec<Key> {
 }
 
 fn mark(number: u8, seq: u64) -> Mark {
-    let key = Key { topic: Topic::Peer, origin: node(number) };
-    Mark { key, version: Version { incarnation: 1, seq } }
+    Mark { key: Key::capability(node(number)), version: Version { incarnation: 1, seq } }
 }
 
 fn announce(rig: &mut Rig, peer: &mut Peer, marks: &[Mark]) {
@@ -74,11 +72,15 @@ fn who_sends_what_we_have_is_pruned_and_told_of_what_follows_until_it_wants_that
     let mut rig = Rig::gateway();
     let (from, mut twice) = (Peer::admitted(&mut rig, PEER), Peer::admitted(&mut rig, OTHER));
     let [first, second, third] =
-        [1, 2, 3].map(|seq| record(&rig, STRANGER, Kind::PeerRecord, seq, &peer_record("a:1")));
+        [1, 2, 3].map(|seq| record(&rig, STRANGER, Kind::CapabilityRecord, seq, &news("a:1")));
     rig.deliver(from.control, &first);
     twice.hears(&mut rig);
     rig.deliver(twice.control, &[first.clone(), first].concat());
-    assert_eq!(twice.hears(&mut rig), [(Kind::Prune, cbor::encode(&Prune {}))], "told once");
+    assert_eq!(
+        twice.hears(&mut rig),
+        [(Kind::Prune, cbor::encode(&Prune { topic: Topic::of_family("toy") }))],
+        "told once"
+    );
     rig.deliver(from.control, &second);
     assert_eq!(twice.hears(&mut rig), []);
     rig.pass(ANNOUNCE_EVERY);
@@ -98,6 +100,8 @@ fn what_is_announced_and_does_not_come_is_asked_for_of_one_after_the_other() {
     let (mut silent, mut honest) = (Peer::admitted(&mut rig, PEER), Peer::admitted(&mut rig, OTHER));
     silent.hears(&mut rig);
     honest.hears(&mut rig);
+    // Long after both compared what they hold: it may come by itself.
+    rig.pass(COMPARED);
     // A version that nobody has keeps none that somebody has from being asked for.
     announce(&mut rig, &mut silent, &[mark(STRANGER, u64::MAX)]);
     announce(&mut rig, &mut honest, &[mark(STRANGER, 2)]);
@@ -106,7 +110,7 @@ fn what_is_announced_and_does_not_come_is_asked_for_of_one_after_the_other() {
     assert_eq!(wanted(&honest.hears(&mut rig)), []);
     rig.pass(WANT_WITHIN);
     assert_eq!(wanted(&honest.hears(&mut rig)), [mark(STRANGER, 0).key]);
-    let came = record(&rig, STRANGER, Kind::PeerRecord, 2, &peer_record("a:1"));
+    let came = record(&rig, STRANGER, Kind::CapabilityRecord, 2, &news("a:1"));
     rig.deliver(honest.control, &came);
     rig.pass(WANT_WITHIN);
     assert_eq!(wanted(&silent.hears(&mut rig)), []);
@@ -119,8 +123,8 @@ fn what_is_announced_and_comes_by_itself_is_not_asked_for() {
     let (mut teller, sender) = (Peer::admitted(&mut rig, PEER), Peer::admitted(&mut rig, OTHER));
     teller.hears(&mut rig);
     announce(&mut rig, &mut teller, &[mark(STRANGER, 1), mark(NODE, u64::MAX)]);
-    let news = record(&rig, STRANGER, Kind::PeerRecord, 1, &peer_record("a:1"));
-    rig.deliver(sender.control, &news);
+    let told = record(&rig, STRANGER, Kind::CapabilityRecord, 1, &news("a:1"));
+    rig.deliver(sender.control, &told);
     teller.hears(&mut rig);
     rig.pass(WANT_AFTER);
     assert_eq!(wanted(&teller.hears(&mut rig)), []);
@@ -135,8 +139,8 @@ fn of_two_digests_only_what_differs_is_announced() {
         cbor::decode::<Digest>(payload).unwrap()
     };
     let before = digest(&peer.hears(&mut rig));
-    let news = record(&rig, STRANGER, Kind::PeerRecord, 1, &peer_record("a:1"));
-    rig.deliver(peer.control, &news);
+    let told = record(&rig, STRANGER, Kind::CapabilityRecord, 1, &news("a:1"));
+    rig.deliver(peer.control, &told);
     peer.say(&mut rig, peer.control, Kind::Digest, &cbor::encode(&before));
     rig.pass(ANNOUNCE_EVERY);
     assert_eq!(announced(&peer.hears(&mut rig)), [mark(STRANGER, 1)]);
@@ -152,6 +156,8 @@ fn of_two_digests_only_what_differs_is_announced() {
 fn who_compares_all_the_time_is_heard_now_and_then() {
     let mut rig = Rig::gateway();
     let mut peer = Peer::admitted(&mut rig, PEER);
+    let held = record(&rig, STRANGER, Kind::CapabilityRecord, 1, &news("a:1"));
+    rig.deliver(peer.control, &held);
     let nothing = cbor::encode(&Digest { buckets: Blob(vec![0; 256 * 8]) });
     let mut told = 0;
     for _ in 0..100 {
@@ -159,51 +165,8 @@ fn who_compares_all_the_time_is_heard_now_and_then() {
         rig.pass(ANNOUNCE_EVERY);
         told += announced(&peer.hears(&mut rig)).len();
     }
-    // Its own record, at 0 s and at 10 s.
+    // At 0 s and at 10 s.
     assert_eq!(told, 2);
-}
-
-/// A neighbour that is a provider and nothing else.
-fn leaf(rig: &mut Rig, number: u8) -> Peer {
-    let mut peer = Peer::connected(rig, number);
-    let hello = Hello { leaf: true, ..peer.hello() };
-    peer.say(rig, peer.control, Kind::Hello, &cbor::encode(&hello));
-    peer.hears(rig);
-    peer
-}
-
-fn record_of_gateway(gateway: bool) -> Vec<u8> {
-    let addresses = vec!["a:1".into()];
-    cbor::encode(&PeerRecord { gateway, provider: false, addresses, public_endpoint: None, feps: Vec::new() })
-}
-
-#[test]
-fn a_leaf_hears_of_gateways_only_and_when_one_is_none_any_more() {
-    let mut rig = Rig::gateway();
-    let from = Peer::admitted(&mut rig, PEER);
-    let leaf = leaf(&mut rig, OTHER);
-    let offer = seal(PEER, offer(&rig, "acme:box:toy"));
-    let offers = record(&rig, PEER, Kind::CapabilityRecord, 1, &capability(vec![offer]));
-    let provider = record(&rig, PEER, Kind::PeerRecord, 2, &peer_record("a:1"));
-    let gateway = record(&rig, STRANGER, Kind::PeerRecord, 1, &record_of_gateway(true));
-    let gone = record(&rig, STRANGER, Kind::PeerRecord, 2, &record_of_gateway(false));
-    rig.deliver(from.control, &[offers, provider, gateway.clone(), gone.clone()].concat());
-    assert_eq!(rig.hear(leaf.control), [gateway, gone].concat());
-}
-
-#[test]
-fn a_leaf_keeps_and_passes_on_what_it_hears_of_gateways_only() {
-    let mut rig = Rig::provider();
-    let (from, to) = (Peer::admitted(&mut rig, PEER), Peer::admitted(&mut rig, OTHER));
-    to.hears(&mut rig);
-    let gateway = record(&rig, STRANGER, Kind::PeerRecord, 1, &record_of_gateway(true));
-    let offer = seal(PEER, offer(&rig, "acme:box:toy"));
-    let offers = record(&rig, PEER, Kind::CapabilityRecord, 1, &capability(vec![offer]));
-    let provider = record(&rig, PEER, Kind::PeerRecord, 2, &peer_record("a:1"));
-    rig.deliver(from.control, &[offers, provider, gateway.clone()].concat());
-    assert_eq!(rig.hear(to.control), gateway);
-    let known = rig.admin("/status")["peers"].as_array().map(Vec::len);
-    assert_eq!(known, Some(1));
 }
 
 #[test]
@@ -229,9 +192,13 @@ fn a_record_that_is_not_what_it_should_be_is_neither_believed_nor_passed_on() {
     let mut rig = Rig::gateway();
     let to = Peer::admitted(&mut rig, OTHER);
     to.hears(&mut rig);
-    let good =
-        Header { dest: None, issued: rig.now.wall, ttl_s: 1_800, ..header(STRANGER, Kind::PeerRecord, 1) };
-    let payload = peer_record("a:1");
+    let good = Header {
+        dest: None,
+        issued: rig.now.wall,
+        ttl_s: 1_800,
+        ..header(STRANGER, Kind::CapabilityRecord, 1)
+    };
+    let payload = news("a:1");
     let mut flipped = sign(STRANGER, good, &payload);
     *flipped.last_mut().unwrap() ^= 1;
     let mut other_net = net().id;
@@ -327,9 +294,9 @@ fn an_echo_of_our_own_record_changes_nothing_however_new_it_claims_to_be() {
         issued: rig.now.wall,
         ttl_s: 60,
         incarnation: u64::MAX,
-        ..header(NODE, Kind::PeerRecord, 9)
+        ..header(NODE, Kind::CapabilityRecord, 9)
     };
-    rig.deliver(from.control, &sign(NODE, forged, &peer_record("evil:1")));
+    rig.deliver(from.control, &sign(NODE, forged, &news("evil:1")));
     assert_eq!(to.hears(&mut rig), []);
     assert!(rig.is_up(from.link));
 }
@@ -343,10 +310,15 @@ fn a_record_is_forgotten_when_its_life_is_over() {
     assert!(models(&mut rig).is_empty());
 }
 
-fn stranger(number: u64) -> labman_proto_core::identity::Identity {
+pub(crate) fn stranger(number: u64) -> labman_proto_core::identity::Identity {
     let mut secret = [9; 32];
     secret[..8].copy_from_slice(&number.to_be_bytes());
     labman_proto_core::identity::Identity::from_secret(&secret)
+}
+
+/// What names the record of [`record_of`].
+pub(crate) fn key_of(number: u64) -> Key {
+    Key::capability(stranger(number).node_id())
 }
 
 pub(crate) fn record_of(rig: &Rig, number: u64, payload: &[u8]) -> Vec<u8> {
@@ -356,7 +328,7 @@ pub(crate) fn record_of(rig: &Rig, number: u64, payload: &[u8]) -> Vec<u8> {
         dest: None,
         issued: rig.now.wall,
         ttl_s: 1_800,
-        ..header(STRANGER, Kind::PeerRecord, 1)
+        ..header(STRANGER, Kind::CapabilityRecord, 1)
     };
     SignedFrame::sign(&identity, header, payload).bytes().to_vec()
 }
@@ -365,22 +337,22 @@ pub(crate) fn record_of(rig: &Rig, number: u64, payload: &[u8]) -> Vec<u8> {
 fn a_flood_of_records_is_bounded() {
     let mut rig = Rig::gateway();
     let flooder = Peer::admitted(&mut rig, PEER);
-    let payload = peer_record("a:1");
+    let payload = news("a:1");
     for number in 0..RECORDS as u64 + 100 {
         let bytes = record_of(&rig, number, &payload);
         rig.deliver(flooder.control, &bytes);
     }
     let mut to = Peer::admitted(&mut rig, OTHER);
     to.hears(&mut rig);
-    // Our own is one of them.
-    assert_eq!(to.pull(&mut rig).len(), RECORDS);
+    // Our own is one of them, and not compared.
+    assert_eq!(to.pull(&mut rig).len(), RECORDS - 1);
 }
 
 #[test]
 fn a_new_neighbour_is_told_all_records_however_many_there_are() {
     let mut rig = Rig::gateway();
     let flooder = Peer::admitted(&mut rig, PEER);
-    let payload = peer_record(&"x".repeat(15 * 1024));
+    let payload = news(&"x".repeat(15 * 1024));
     let most = CONTROL_BACKLOG / payload.len() + 100;
     for number in 0..most as u64 {
         let bytes = record_of(&rig, number, &payload);
@@ -392,8 +364,7 @@ fn a_new_neighbour_is_told_all_records_however_many_there_are() {
     rig.wires.get_mut(&to.control).unwrap().reads = false;
     let told = to.pull(&mut rig);
     assert!(rig.is_up(to.link), "{:?}", rig.closed);
-    // And our own.
-    assert_eq!(told.len(), most + 1);
+    assert_eq!(told.len(), most);
 }
 
 #[test]

@@ -1,10 +1,12 @@
 //! A node among others that lie, break the protocol, fall silent or vanish. Every other party is played by hand, byte
 //! for byte, with keys of its own.
 
+mod clocks;
 mod conduct;
 mod fep;
 mod feps;
 mod gossip;
+mod membership;
 
 mod peer;
 mod peers;
@@ -16,6 +18,7 @@ mod both;
 mod jobs;
 mod lies;
 mod logs;
+mod marks;
 mod receipts;
 mod settling;
 #[path = "../rig/store.rs"]

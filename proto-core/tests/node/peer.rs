@@ -4,17 +4,18 @@ use std::net::SocketAddr;
 
 use labman_proto_core::economics::Counts;
 use labman_proto_core::identity::NodeId;
-use labman_proto_core::limits::ANNOUNCE_EVERY;
+use labman_proto_core::limits::{ANNOUNCE_EVERY, MARK_CHUNKS};
 use labman_proto_core::machine::{LinkId, Peer as Who, StreamId};
 use labman_proto_core::time::Wall;
 use labman_proto_core::wire::cbor::{self, Blob};
 use labman_proto_core::wire::envelope::{Frame, FrameReader, Header, Kind, SignedFrame, light};
 use labman_proto_core::wire::mesh::{
-    Announce, CapabilityRecord, Chunk, Digest, Features, Hello, Hosted, ProxyEnd, ProxyRequest, ReceiptAck,
-    ReceiptDelivery, Refusal, Transcript, Want,
+    Announce, CapabilityRecord, Chunk, Digest, Features, Hello, Hosted, ProxyEnd, ProxyMark, ProxyRequest,
+    ReceiptAck, ReceiptDelivery, Refusal, Transcript, Want,
 };
 use labman_proto_core::wire::object;
 use labman_proto_core::wire::portal::{Offer, Receipt};
+use labman_proto_core::wire::topic::Topics;
 use serde_json::{Value, json};
 
 use super::rig::{NODE, Rig, identity, net, node, payout_to, price, seal};
@@ -25,6 +26,8 @@ pub(crate) struct Peer {
     pub(crate) control: StreamId,
     /// Of the connection.
     pub(crate) binding: [u8; 32],
+    /// Of its wall clock, before the node's; behind, if negative.
+    pub(crate) ahead_ms: i64,
     seq: u64,
 }
 
@@ -84,7 +87,7 @@ pub(crate) fn offer(rig: &Rig, slug: &str) -> Offer {
 
 pub(crate) fn capability(offers: Vec<Vec<u8>>) -> Vec<u8> {
     let hosted = offers.into_iter().map(|offer| Hosted { offer: Blob(offer), slots: 64 });
-    cbor::encode(&CapabilityRecord { hosted: hosted.collect() })
+    cbor::encode(&CapabilityRecord { hosted: hosted.collect(), witnesses: Vec::new(), topics: Topics::All })
 }
 
 pub(crate) fn content(text: &str) -> Value {
@@ -115,12 +118,13 @@ impl Peer {
         let binding = rig.new_binding();
         let link = rig.link_up(Who::Mesh { node_id: node(number), dialled, binding, addr });
         let control = rig.open(link);
-        Self { number, link, control, binding, seq: 0 }
+        // Marks on job streams have the numbers below.
+        Self { number, link, control, binding, ahead_ms: 0, seq: 100 }
     }
 
     pub(crate) fn hello(&self) -> Hello {
         let (features, binding) = (Features::OURS, self.binding);
-        Hello { features, software: "hand".into(), leaf: false, binding }
+        Hello { features, software: "hand".into(), interest: Topics::All, binding }
     }
 
     pub(crate) fn admitted(rig: &mut Rig, number: u8) -> Self {
@@ -163,8 +167,9 @@ impl Peer {
     }
 
     pub(crate) fn say(&mut self, rig: &mut Rig, stream: StreamId, kind: Kind, payload: &[u8]) {
-        let frame = self.frame(kind, payload);
-        rig.deliver(stream, &frame);
+        let issued = Wall(rig.now.wall.0.saturating_add_signed(self.ahead_ms));
+        let header = Header { issued, ..header(self.number, kind, self.next_seq()) };
+        rig.deliver(stream, &sign(self.number, header, payload));
     }
 
     /// What the node said on the control stream since last asked.
@@ -204,7 +209,7 @@ impl Peer {
         let mine: Vec<StreamId> =
             rig.opened.iter().filter(|(_, link)| *link == self.link).map(|(stream, _)| *stream).collect();
         rig.opened.retain(|(_, link)| *link != self.link);
-        mine.into_iter().map(|stream| Served::hear(rig, stream)).collect()
+        mine.into_iter().map(|stream| Served::hear(rig, self.number, stream)).collect()
     }
 
     pub(crate) fn job(&self, rig: &mut Rig) -> Served {
@@ -220,10 +225,12 @@ pub(crate) struct Served {
     pub(crate) request: ProxyRequest,
     pub(crate) body: Value,
     pub(crate) transcript: Transcript,
+    number: u8,
+    marks: u64,
 }
 
 impl Served {
-    fn hear(rig: &mut Rig, stream: StreamId) -> Self {
+    fn hear(rig: &mut Rig, number: u8, stream: StreamId) -> Self {
         let heard = frames(&rig.hear(stream));
         let (kind, payload) = &heard[0];
         assert_eq!(*kind, Kind::ProxyRequest);
@@ -231,13 +238,37 @@ impl Served {
         let body: Vec<u8> = heard[1..].iter().flat_map(|(_, payload)| payload.clone()).collect();
         assert_eq!(request.body_hash.0, *blake3::hash(&body).as_bytes());
         let body = serde_json::from_slice(&body).unwrap();
-        Self { stream, request, body, transcript: Transcript::default() }
+        Self { stream, request, body, transcript: Transcript::default(), number, marks: 0 }
     }
 
-    pub(crate) fn chunk_frame(&mut self, counts: Counts, data: &Value) -> Vec<u8> {
+    pub(crate) fn bare_chunk(&mut self, counts: Counts, data: &Value) -> Vec<u8> {
         let payload = cbor::encode(&Chunk { counts, data: Blob(data.to_string().into_bytes()) });
         self.transcript.add(&payload);
         light(Kind::Chunk, &payload)
+    }
+
+    /// A chunk, and a mark behind it where there must be one.
+    pub(crate) fn chunk_frame(&mut self, counts: Counts, data: &Value) -> Vec<u8> {
+        let mut bytes = self.bare_chunk(counts, data);
+        if self.transcript.chunks() % MARK_CHUNKS == 1 {
+            bytes.extend(self.mark_frame(&self.proxy_mark(counts)));
+        }
+        bytes
+    }
+
+    pub(crate) fn mark_frame(&mut self, mark: &ProxyMark) -> Vec<u8> {
+        self.marks += 1;
+        sign(self.number, header(self.number, Kind::ProxyMark, self.marks), &cbor::encode(mark))
+    }
+
+    pub(crate) fn proxy_mark(&self, counts: Counts) -> ProxyMark {
+        ProxyMark {
+            request_id: self.request.request_id,
+            attempt: self.request.attempt,
+            counts,
+            chunks: self.transcript.chunks(),
+            transcript: self.transcript.hash(),
+        }
     }
 
     pub(crate) fn chunk(&mut self, rig: &mut Rig, counts: Counts, data: &Value) {

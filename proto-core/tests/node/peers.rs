@@ -232,7 +232,7 @@ fn a_peer_that_takes_our_call_and_then_closes_is_called_ever_more_rarely() {
         let mut rig = Rig::new(config::Config { bootstrap: vec![peer], ..config() });
         let mut calls = 0;
         for _ in 0..600 {
-            if let Some(op) = rig.dials.pop() {
+            if let Some((op, _)) = rig.dials.pop() {
                 calls += 1;
                 let mut peer = Peer::called(&mut rig, STRANGER);
                 rig.dialled(op, Ok(peer.link));

@@ -7,7 +7,7 @@ use labman_proto_core::http::{RequestHead, ResponseHead, Surface};
 use labman_proto_core::identity::{Identity, Network, NodeId};
 use labman_proto_core::limits::STREAM_WINDOW;
 use labman_proto_core::machine::{
-    Completion, DownReason, Input, LinkId, Machine, Op, OpId, Output, Peer, ResetCode, StreamId,
+    Completion, DownReason, Input, LinkId, Machine, Op, OpId, Output, Peer, ResetCode, StreamId, Target,
 };
 use labman_proto_core::money::Micros;
 use labman_proto_core::node::Node;
@@ -66,6 +66,8 @@ pub(crate) fn config() -> config::Config {
         bootstrap: Vec::new(),
         trust: Vec::new(),
         deny: Vec::new(),
+
+        reach: Default::default(),
         caps: config::Caps::default(),
         feps: vec![config::Fep { fep_id: identity(FEP).fep_id(), url: "http://fep".into() }],
         gateway: None,
@@ -74,7 +76,8 @@ pub(crate) fn config() -> config::Config {
 }
 
 pub(crate) fn gateway_config() -> config::Config {
-    let gateway = config::Gateway { public_endpoint: None, fep: identity(FEP).fep_id() };
+    let gateway =
+        config::Gateway { public_endpoint: None, fep: identity(FEP).fep_id(), families: Vec::new() };
     config::Config { gateway: Some(gateway), ..config() }
 }
 
@@ -150,7 +153,7 @@ pub(crate) struct Rig {
     /// Streams that the node opened.
     pub(crate) opened: Vec<(StreamId, LinkId)>,
     pub(crate) closed: Vec<(LinkId, &'static str)>,
-    pub(crate) dials: Vec<OpId>,
+    pub(crate) dials: Vec<(OpId, Target)>,
     /// While set, what is asked of the store waits.
     pub(crate) store_held: bool,
     /// While set, a link that the node closed still delivers.
@@ -463,7 +466,7 @@ impl Rig {
         }
         while let Some(later) = self.later.pop_front() {
             match later {
-                Later::Op(op, Op::Dial(_)) => self.dials.push(op),
+                Later::Op(op, Op::Dial(target)) => self.dials.push((op, target)),
                 Later::Op(op, asked) if self.store_held => self.held.push_back((op, asked)),
                 Later::Op(op, asked) => {
                     let done = self.disk.run(&asked).expect("a store's operation");

@@ -201,11 +201,13 @@ mod tests {
     use labman_proto_core::identity::Network;
     use labman_proto_core::rng::Seed;
     use labman_proto_core::wire::mesh::{Features, Hello};
+    use labman_proto_core::wire::topic::Topics;
 
     #[test]
     fn an_unknown_key_is_ignored_and_a_critical_one_refused() {
         let (features, binding) = (Features::OURS, [7; 32]);
-        let hello = cbor::encode(&Hello { features, software: "labman".into(), leaf: false, binding });
+        let hello =
+            cbor::encode(&Hello { features, software: "labman".into(), interest: Topics::All, binding });
         let read = |bytes: Option<Vec<u8>>| cbor::decode::<Hello>(&bytes.expect("a map")).is_ok();
         assert!(read(with_unknown_key(&hello, false)));
         assert!(!read(with_unknown_key(&hello, true)));

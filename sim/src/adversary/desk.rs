@@ -12,6 +12,7 @@ use labman_proto_core::rng::{Seed, Stream};
 use labman_proto_core::time::{Now, Span, Time, Wake};
 
 use super::Intruder;
+use crate::cast::mesh_address;
 
 /// What an adversary without a daemon does.
 pub(super) trait Plan: Send {
@@ -90,7 +91,7 @@ impl Desk {
 
     pub(super) fn dial_mesh(&mut self) {
         let Some(node_id) = self.aim.node_id else { return };
-        let addr = format!("{}:4433", self.aim.target);
+        let addr = mesh_address(&self.aim.target);
         self.dial(Target::Mesh { addr, node_id });
     }
 

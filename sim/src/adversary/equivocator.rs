@@ -67,14 +67,17 @@ fn other_version(hand: &mut Hand, said: &Said) -> Option<Vec<u8>> {
     let payload = match said.kind {
         kind if kind == Kind::PeerRecord as u16 => {
             let mut record: PeerRecord = cbor::decode(&said.payload).ok()?;
-            record.addresses = vec![format!("10.0.0.{}:4433", hand.draws.below(256))];
+            record.addresses = vec![format!("[2600::{:x}]:4433", hand.draws.below(256))];
             record.gateway ^= hand.once_in(2);
             cbor::encode(&record)
         }
         kind if kind == Kind::CapabilityRecord as u16 => {
-            let record: CapabilityRecord = cbor::decode(&said.payload).ok()?;
-            let hosted = record.hosted.into_iter().filter_map(|hosted| repriced(hand, hosted)).collect();
-            cbor::encode(&CapabilityRecord { hosted })
+            let mut record: CapabilityRecord = cbor::decode(&said.payload).ok()?;
+            let hosted = core::mem::take(&mut record.hosted)
+                .into_iter()
+                .filter_map(|hosted| repriced(hand, hosted))
+                .collect();
+            cbor::encode(&CapabilityRecord { hosted, ..record })
         }
         _ => return None,
     };

@@ -12,7 +12,7 @@ use labman_proto_core::money::Micros;
 use labman_proto_core::wire::cbor::{self, Blob};
 use labman_proto_core::wire::envelope::Kind;
 use labman_proto_core::wire::ids::{ClaimId, ReceiptId};
-use labman_proto_core::wire::mesh::{Chunk, ProxyEnd, ReceiptAck, ReceiptDelivery, Transcript};
+use labman_proto_core::wire::mesh::{Chunk, ProxyEnd, ProxyMark, ReceiptAck, ReceiptDelivery, Transcript};
 use labman_proto_core::wire::object;
 use labman_proto_core::wire::portal::{Claim, Receipt};
 use serde_json::{Value, json};
@@ -32,7 +32,7 @@ const REMEMBERED: usize = 256;
 
 struct Job {
     lie: Lie,
-    /// Of what was sent, so that the end fits the lie.
+    /// Of what was sent, so that marks and the end fit the lie.
     transcript: Transcript,
 }
 
@@ -48,6 +48,7 @@ impl Strategy for LyingProvider {
     fn says(&mut self, hand: &mut Hand, stream: StreamId, _: &Way, said: &Said) {
         match said.kind {
             kind if kind == Kind::Chunk as u16 => self.chunk(hand, stream, said),
+            kind if kind == Kind::ProxyMark as u16 => self.mark(hand, stream, said),
             kind if kind == Kind::ProxyEnd as u16 => self.end(hand, stream, said),
             _ => hand.pass(stream, said),
         }
@@ -129,6 +130,15 @@ impl LyingProvider {
             hand.fired();
         }
         hand.send(stream, craft::light(said.kind, &payload));
+    }
+
+    fn mark(&mut self, hand: &mut Hand, stream: StreamId, said: &Said) {
+        let (Some(job), Ok(mark)) = (self.jobs.get(&stream), cbor::decode::<ProxyMark>(&said.payload)) else {
+            return hand.pass(stream, said);
+        };
+        let counts = if matches!(job.lie, Lie::Counts) { inflated(mark.counts) } else { mark.counts };
+        let (chunks, transcript) = (job.transcript.chunks(), job.transcript.hash());
+        hand.say(stream, said.kind, &cbor::encode(&ProxyMark { counts, chunks, transcript, ..mark }));
     }
 
     fn end(&mut self, hand: &mut Hand, stream: StreamId, said: &Said) {

@@ -9,6 +9,7 @@ use labman_proto_core::machine::StreamId;
 use labman_proto_core::wire::cbor;
 use labman_proto_core::wire::envelope::{Header, Kind, OVERHEAD};
 use labman_proto_core::wire::mesh::PeerRecord;
+use labman_proto_core::wire::topic::Topics;
 
 use super::craft::{self, Said};
 use super::hand::Hand;
@@ -91,6 +92,8 @@ fn padded_record(hand: &mut Hand, length: usize) -> Vec<u8> {
             addresses,
             public_endpoint,
             feps: Vec::new(),
+            witnesses: Vec::new(),
+            interest: Topics::All,
         })
     };
     let room = length - OVERHEAD;

@@ -10,6 +10,7 @@ use labman_proto_core::time::Span;
 use labman_proto_core::wire::cbor;
 use labman_proto_core::wire::envelope::{Header, Kind};
 use labman_proto_core::wire::mesh::{Features, Hello};
+use labman_proto_core::wire::topic::Topics;
 
 use super::craft;
 use super::desk::{Desk, Plan, There};
@@ -60,7 +61,8 @@ impl Plan for SlowLoris {
     fn linked(&mut self, desk: &mut Desk, link: LinkId, there: Option<There>) {
         // Half of them are silent.
         let Some(There { node_id, binding }) = there.filter(|_| desk.once_in(2)) else { return };
-        let hello = Hello { features: Features::OURS, software: "loris".into(), leaf: false, binding };
+        let hello =
+            Hello { features: Features::OURS, software: "loris".into(), interest: Topics::All, binding };
         let header = Header {
             kind: Kind::Hello as u16,
             net_id: desk.aim.network.id,

@@ -10,6 +10,7 @@ use labman_proto_core::time::Span;
 use labman_proto_core::wire::cbor;
 use labman_proto_core::wire::envelope::{Header, Kind};
 use labman_proto_core::wire::mesh::{Features, Hello, PeerRecord};
+use labman_proto_core::wire::topic::Topics;
 
 use super::craft;
 use super::desk::{Desk, Plan, There};
@@ -54,7 +55,7 @@ impl Plan for StrangerFlood {
     fn linked(&mut self, desk: &mut Desk, link: LinkId, there: Option<There>) {
         let Some(There { node_id, binding }) = there else { return };
         let (features, software) = (Features(u64::MAX), "\u{202e}stranger".repeat(50));
-        let hello = cbor::encode(&Hello { features, software, leaf: false, binding });
+        let hello = cbor::encode(&Hello { features, software, interest: Topics::All, binding });
         let me = desk.aim.identity.node_id();
         let header = Header { seq: 1, dest: Some(node_id), ..header(desk, Kind::Hello as u16, me) };
         let frame = craft::signed(&desk.aim.identity, header, &hello);
@@ -102,9 +103,11 @@ fn made_up_record(desk: &mut Desk) -> Vec<u8> {
     let record = PeerRecord {
         gateway: desk.once_in(2),
         provider: desk.once_in(2),
-        addresses: vec!["203.0.113.7:4433".into()],
+        addresses: vec![format!("9.{}.0.7:4433", desk.draws.below(256))],
         public_endpoint: Some("http://nobody.example".into()),
         feps: Vec::new(),
+        witnesses: Vec::new(),
+        interest: Topics::All,
     };
     craft::signed(&origin, header(desk, Kind::PeerRecord as u16, origin.node_id()), &cbor::encode(&record))
 }

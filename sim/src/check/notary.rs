@@ -67,7 +67,7 @@ impl Notary {
 
     fn frame(&self, frame: SignedFrame) -> Option<Paper> {
         let kind = Kind::from_u16(frame.header().kind)?;
-        if let Kind::PeerRecord | Kind::CapabilityRecord = kind {
+        if let Kind::PeerRecord | Kind::CapabilityRecord | Kind::Departure | Kind::Suspicion = kind {
             let header = *frame.header();
             return self.watched.nodes.contains(&header.sender).then_some(Paper::Record(header));
         }
@@ -85,6 +85,9 @@ impl Notary {
             }
             Kind::PeerRecord
             | Kind::CapabilityRecord
+            | Kind::Departure
+            | Kind::Suspicion
+            | Kind::Shuffle
             | Kind::Hello
             | Kind::Announce
             | Kind::Want
@@ -92,6 +95,7 @@ impl Notary {
             | Kind::Digest
             | Kind::ProxyRequest
             | Kind::ProxyError
+            | Kind::ProxyMark
             | Kind::Body
             | Kind::Chunk => None,
         }

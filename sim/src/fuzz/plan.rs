@@ -32,6 +32,7 @@ pub fn plan(seed: u64, nodes: usize) -> Scenario {
     let mut draws = seed.stream("cast");
     let gateways = 1 + draws.below((nodes as u64 / 5).max(1)) as usize;
     let mut scenario = Scenario {
+        mesh: None,
         name: "fuzz".into(),
         network: "fuzz".into(),
         duration: DURATION,
@@ -99,6 +100,8 @@ fn gateway(number: usize, draws: &mut Stream) -> Gateway {
     // The first lets dials in, so that a provider has somebody to dial.
     let nat = number > 1 && chance(draws, 10);
     Gateway {
+        families: Vec::new(),
+        families_each: None,
         name: format!("g{number}"),
         count: None,
         dials: None,

@@ -114,6 +114,8 @@ pub struct Pipe {
     backlog: usize,
     /// Bytes the receiver has granted that have not been used.
     window: u64,
+    /// Bytes the receiver has granted that the sender has not been told of.
+    untold: u32,
     flying: VecDeque<(Time, Item)>,
     /// Bytes that have left the sender, in all.
     left: u64,
@@ -137,6 +139,7 @@ impl Pipe {
             cut: 0,
             backlog: 0,
             window: u64::from(STREAM_WINDOW),
+            untold: 0,
             flying: VecDeque::new(),
             left: 0,
             guarded: false,
@@ -154,6 +157,20 @@ impl Pipe {
     /// Bytes that its sender has given out of hand and that have not left it.
     pub fn backlog(&self) -> usize {
         self.backlog
+    }
+
+    /// The receiver grants more. It is told later, as QUIC and TCP do it: told of every few bytes, a sender that waits for
+    /// them would send every few bytes, for ever.
+    pub fn grant(&mut self, bytes: u32) {
+        self.untold = self.untold.saturating_add(bytes);
+    }
+
+    /// What the sender is to be told of now: an eighth of a window, or what it waits for while nothing is on its way that
+    /// would bring more.
+    pub fn tell(&mut self) -> Option<u32> {
+        let waits = self.flying.is_empty() && !self.waiting.is_empty();
+        let due = self.untold >= STREAM_WINDOW / 8 || (self.untold > 0 && waits);
+        due.then(|| std::mem::take(&mut self.untold))
     }
 
     pub fn granted(&mut self, bytes: u32) {
@@ -257,6 +274,20 @@ mod tests {
         pipe.granted(100);
         assert_eq!(bytes(pipe.depart(usize::MAX)), 6);
         assert_eq!(pipe.depart(usize::MAX), Some(Departure::Item(Item::Finish)));
+    }
+
+    #[test]
+    fn a_sender_is_told_of_grants_in_pieces_that_are_worth_it_unless_it_would_wait_for_ever() {
+        let mut pipe = Pipe::from(Time::ZERO);
+        pipe.grant(10);
+        assert_eq!(pipe.tell(), None, "it waits for nothing");
+        pipe.push(Item::Bytes(vec![1; 10]));
+        assert_eq!(pipe.tell(), Some(10));
+        pipe.fly(Item::Finish, Time(0), Span(1));
+        pipe.grant(10);
+        assert_eq!(pipe.tell(), None, "what is on its way brings more");
+        pipe.grant(STREAM_WINDOW / 8);
+        assert_eq!(pipe.tell(), Some(10 + STREAM_WINDOW / 8));
     }
 
     #[test]

@@ -134,10 +134,10 @@ impl Run<'_> {
 
     /// A provider's counts of its receipts and the receipts themselves, of one moment: one may come between two questions.
     pub(super) fn receipts_of(&mut self, name: &str) -> Result<(States, Vec<Held>), String> {
-        let Status { receipts: mut states, .. } = self.get(name, "/status")?;
+        let Status { receipts: mut states, .. } = self.get(name, "/status?brief")?;
         for _ in 0..READINGS {
             let HeldList { receipts: held } = self.get(name, &format!("/receipts?limit={LISTED}"))?;
-            let Status { receipts: after, .. } = self.get(name, "/status")?;
+            let Status { receipts: after, .. } = self.get(name, "/status?brief")?;
             if std::mem::replace(&mut states, after) == after {
                 return Ok((states, held));
             }

@@ -59,7 +59,7 @@ impl Run<'_> {
         let user_left = planned.leaves_after.into_iter().chain(planned.stops_reading_after).any(gone);
         let died = |gateway| self.world.died_within(gateway, asked, self.world.now());
         user_left
-            || !self.scenario.is_honest(&planned.gateway)
+            || !self.is_honest(&planned.gateway)
             || self.hosts.get(&planned.gateway).copied().is_none_or(died)
             || self.suffered([&planned.user, &planned.gateway], asked, |fault| breaks_off(&fault.inject))
     }

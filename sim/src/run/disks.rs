@@ -29,7 +29,7 @@ impl Run<'_> {
 
     fn forgotten_by(&mut self, name: &str) -> Option<String> {
         // One that does not answer is found elsewhere.
-        let status: Value = self.get(name, "/status").ok()?;
+        let status: Value = self.get(name, "/status?brief").ok()?;
         let settling = status.pointer("/jobs/unsettled").and_then(Value::as_u64)?;
         let disk = self.world.disk(*self.hosts.get(name)?);
         let over = |row: &[u8]| {

@@ -39,7 +39,7 @@ impl Run<'_> {
     /// Whether money must come to rest at that party: not at a dishonest one, nor at one that something keeps down.
     pub(super) fn rests(&self, name: &str) -> bool {
         let of_the_core = self.core.as_ref().is_none_or(|core| core.contains(name));
-        of_the_core && self.scenario.is_honest(name)
+        of_the_core && self.is_honest(name)
     }
 
     /// Whose money is under way, if anybody's is.
@@ -52,17 +52,18 @@ impl Run<'_> {
             return Some("something is held".into());
         }
         let scenario = self.scenario;
-        let besieged = scenario.gateways.iter().any(|gateway| !scenario.is_honest(&gateway.name));
+        let besieged = scenario.gateways.iter().any(|gateway| !self.is_honest(&gateway.name));
         let gateways = scenario.gateways.iter().map(|gateway| (&gateway.name, None));
         let providers = scenario.providers.iter().map(|provider| (&provider.name, Some(provider)));
         for (name, provider) in gateways.chain(providers) {
             if !self.rests(name) {
                 continue;
             }
-            let Ok(Status { receipts, jobs }) = self.get::<Status>(name, "/status") else {
+            let Ok(Status { receipts, jobs }) = self.get::<Status>(name, "/status?brief") else {
                 return Some(format!("{name} does not answer"));
             };
-            let unsettled = jobs.unsettled.saturating_sub(self.undeliverable(name));
+            let undeliverable = if jobs.unsettled > 0 { self.undeliverable(name) } else { 0 };
+            let unsettled = jobs.unsettled.saturating_sub(undeliverable);
             // A dishonest gateway opens job streams for as long as it likes.
             let served = if besieged { 0 } else { jobs.provider };
             if jobs.gateway + served + unsettled > 0 {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use labman_proto_core::time::Span;
+use labman_proto_core::wire::topic::family;
 use serde_json::{Value, json};
 
 use super::{Account, Run};
@@ -12,9 +13,11 @@ use crate::check::notary::{Notary, Watched};
 use crate::host::{HostId, Spec};
 use crate::scenario::Gateway;
 
-/// Every gateway must have heard of every model within this.
-const READY_WITHIN: Span = Span::from_secs(60);
-const LOOK_EVERY: Span = Span::from_millis(250);
+/// Every gateway must have heard of every model of its families within this.
+const READY_WITHIN: Span = Span::from_secs(120);
+/// How soon a gateway is asked again: at first, and at most.
+const LOOK_FIRST: Span = Span::from_millis(250);
+const LOOK_LAST: Span = Span::from_secs(4);
 
 impl Run<'_> {
     pub(super) fn set_up(&mut self) -> Result<(), String> {
@@ -106,17 +109,20 @@ impl Run<'_> {
         let give_up = self.world.now() + READY_WITHIN;
         let told = |gateway: &&Gateway| hears(self.scenario, gateway, |name| self.scenario.is_honest(name));
         for gateway in self.scenario.gateways.iter().filter(told) {
+            let (families, mut pause) = (self.cast.families(gateway), LOOK_FIRST);
             loop {
                 let status = self.ask(&gateway.name, "GET", "/status", None)?;
                 let known = slugs(&status);
-                let missing: Vec<_> = expected.difference(&known).collect();
+                let missing: Vec<_> =
+                    expected.difference(&known).filter(|slug| serves(&families, slug)).collect();
                 if missing.is_empty() {
                     break;
                 }
                 if self.world.now() >= give_up {
                     return Err(format!("{} never heard of {missing:?}", gateway.name));
                 }
-                self.nap(LOOK_EVERY);
+                self.nap(pause);
+                pause = pause.doubled().min(LOOK_LAST);
             }
         }
         Ok(())
@@ -127,8 +133,9 @@ pub(super) fn slugs(status: &Value) -> BTreeSet<String> {
     texts(status, "models", "slug")
 }
 
-pub(super) fn peers(status: &Value) -> BTreeSet<String> {
-    texts(status, "peers", "node_id")
+/// Does a gateway of these families hear of that model? One that names none hears of all.
+pub(super) fn serves(families: &[String], slug: &str) -> bool {
+    families.is_empty() || families.contains(&family(slug))
 }
 
 fn texts(status: &Value, list: &str, key: &str) -> BTreeSet<String> {

@@ -6,7 +6,6 @@ use std::collections::BTreeSet;
 
 use super::Run;
 use crate::check::ledger::{Books, Doubt};
-use crate::scenario::Scenario;
 use crate::workload::Planned;
 
 /// How closely a job's answer is looked at.
@@ -20,14 +19,14 @@ pub(super) enum Trust {
     Nothing,
 }
 
-impl Scenario {
+impl Run<'_> {
     pub(super) fn trust_in(&self, job: &Planned) -> Trust {
         if !self.is_honest(&job.gateway) {
             return Trust::Nothing;
         }
         let model = job.body.get("model").and_then(serde_json::Value::as_str).unwrap_or_default();
         let served = |slug: String| slug == model || slug.splitn(3, ':').last() == Some(model);
-        let mut cheats = self.providers.iter().filter(|provider| !self.is_honest(&provider.name));
+        let mut cheats = self.scenario.providers.iter().filter(|provider| provider.strategy.is_some());
         match cheats.any(|provider| provider.slugs().any(served)) {
             true => Trust::Shape,
             false => Trust::Exact,
@@ -43,12 +42,12 @@ impl Run<'_> {
 
     /// Says which parts of the books rest on the word of somebody dishonest.
     pub(super) fn doubted(&self, mut books: Books) -> Books {
-        let through_cheats = |name: &str| !self.scenario.is_honest(name);
+        let through_cheats = |name: &str| !self.is_honest(name);
         let cheated = self.jobs.iter().filter(|job| through_cheats(&job.planned.gateway));
         let jobs: BTreeSet<&str> = cheated.map(|job| job.planned.name.as_str()).collect();
         books.asked.retain(|asked| !jobs.contains(asked.job.as_str()));
         // A dishonest provider may send text that it states no tokens for.
-        let gifts = self.jobs.iter().filter(|job| self.scenario.trust_in(&job.planned) == Trust::Shape);
+        let gifts = self.jobs.iter().filter(|job| self.trust_in(&job.planned) == Trust::Shape);
         let gifts: BTreeSet<&str> = gifts.map(|job| job.planned.name.as_str()).collect();
         let given = books.asked.iter_mut().filter(|asked| gifts.contains(asked.job.as_str()));
         given.for_each(|asked| asked.text = None);

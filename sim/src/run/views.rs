@@ -1,9 +1,9 @@
-//! What must work of a mesh that has healed: who knows of whom, and whom it serves.
+//! What must work of a mesh that has healed: who knows of what, and whom it serves.
 
 use labman_proto_core::limits;
 use labman_proto_core::time::Span;
 
-use super::setup::{peers, slugs};
+use super::setup::{serves, slugs};
 use super::{Run, outcome};
 use crate::check::liveness::Core;
 use crate::report::Ending;
@@ -13,22 +13,16 @@ const HOLDS_LAPSE: Span =
     Span(limits::JOB_TOTAL.0 + limits::SETTLE_MARGIN.0 + 2 * limits::CLOCK_SKEW.0 + limits::HOLD_GRACE.0);
 
 impl Run<'_> {
-    /// Every gateway of the core must know who is of the core, and what that serves.
+    /// Every gateway of the core must know what of its families the core serves.
     pub(super) fn check_views(&mut self) {
         let Some(core) = Core::of(self.scenario) else { return };
-        let gateways = self.scenario.gateways.iter().filter(|gateway| core.hears(self.scenario, gateway));
-        let gateways: Vec<&str> = gateways.map(|gateway| gateway.name.as_str()).collect();
-        let providers = self.scenario.providers.iter().map(|provider| provider.name.as_str());
-        let nodes: Vec<&str> =
-            gateways.iter().copied().chain(providers.filter(|name| core.contains(name))).collect();
-        for name in &gateways {
+        for gateway in self.scenario.gateways.iter().filter(|gateway| core.hears(self.scenario, gateway)) {
+            let (name, families) = (&gateway.name, self.cast.families(gateway));
             match self.ask(name, "GET", "/status", None) {
                 Ok(status) => {
-                    let (known, served) = (peers(&status), slugs(&status));
-                    let others = nodes.iter().filter(|node| *node != name);
-                    let unknown = others.filter(|node| !known.contains(&self.cast.node_id(node).to_string()));
-                    let unserved = core.slugs().difference(&served).map(String::as_str);
-                    let missing: Vec<&str> = unknown.copied().chain(unserved).collect();
+                    let served = slugs(&status);
+                    let missing = core.slugs().difference(&served).filter(|slug| serves(&families, slug));
+                    let missing: Vec<&str> = missing.map(String::as_str).collect();
                     if !missing.is_empty() {
                         let at = self.world.now().0 / 1_000_000_000;
                         self.findings.push(format!(

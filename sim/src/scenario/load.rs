@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::{Scenario, sense};
 use crate::adversary::{Dishonest, Role};
+use crate::report;
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct BadScenario {
@@ -206,8 +207,9 @@ fn check(scenario: &Scenario) -> Result<(), (&'static str, usize, String)> {
     }
     sense::check_faults(scenario)?;
     for (index, expect) in scenario.expects.iter().enumerate() {
-        if !crate::report::FIGURES.contains(&expect.field.as_str()) {
-            let known = crate::report::FIGURES.join(", ");
+        let known: Vec<&str> = report::FIGURES.iter().chain(report::mesh::FIGURES).copied().collect();
+        if !known.contains(&expect.field.as_str()) {
+            let known = known.join(", ");
             return Err((
                 "expect",
                 index,

@@ -4,8 +4,8 @@ use labman_proto_core::economics::Counts;
 use labman_proto_core::wire::cbor;
 use labman_proto_core::wire::envelope::{Frame, Kind, OVERHEAD};
 use labman_proto_core::wire::mesh::{
-    Announce, CapabilityRecord, Chunk, Hello, Key, PeerRecord, ProxyEnd, ProxyError, ProxyRequest,
-    ReceiptAck, ReceiptDelivery, Refusal, Topic, Want,
+    About, Announce, CapabilityRecord, Chunk, Hello, Key, PeerRecord, ProxyEnd, ProxyError, ProxyMark,
+    ProxyRequest, ReceiptAck, ReceiptDelivery, Refusal, Shuffle, Suspicion, Want,
 };
 
 use super::line::{Part, clip};
@@ -64,12 +64,30 @@ fn told(kind: Kind, frame: &Frame, payload: &[u8], names: &mut Names) -> Option<
             (Vec::new(), format!("{} records: {}", wanted.len(), keys(wanted.into_iter(), names)))
         }
         Kind::Prune => (Vec::new(), "announce only".into()),
+        Kind::Shuffle => {
+            let peers = cbor::decode::<Shuffle>(payload).ok()?.peers.len();
+            (Vec::new(), format!("{peers} peers"))
+        }
+        Kind::Departure => (Vec::new(), format!("of {}", origin(frame, names))),
+        Kind::Suspicion => {
+            let suspicion: Suspicion = cbor::decode(payload).ok()?;
+            let subject = names.node_name(suspicion.subject);
+            (Vec::new(), format!("{} misses {subject}", origin(frame, names)))
+        }
         Kind::Digest => (Vec::new(), "of all records".into()),
         Kind::ProxyRequest => {
             let request: ProxyRequest = cbor::decode(payload).ok()?;
             let id = request.request_id;
             let text = format!("req_{id}, attempt {}, body of {} bytes", request.attempt, request.body_len);
             (names.request(id), text)
+        }
+        Kind::ProxyMark => {
+            let mark: ProxyMark = cbor::decode(payload).ok()?;
+            let (id, counts) = (mark.request_id, tokens(mark.counts));
+            (
+                names.request(id),
+                format!("req_{id}, attempt {}, {} chunks, {counts}", mark.attempt, mark.chunks),
+            )
         }
         Kind::ProxyEnd => {
             let end: ProxyEnd = cbor::decode(payload).ok()?;
@@ -111,9 +129,11 @@ fn told(kind: Kind, frame: &Frame, payload: &[u8], names: &mut Names) -> Option<
 
 /// A few of them.
 fn keys(keys: impl Iterator<Item = Key>, names: &Names) -> String {
-    let key = |key: Key| match key.topic {
-        Topic::Peer => format!("PeerRecord of {}", names.node_name(key.origin)),
-        Topic::Capability => format!("CapabilityRecord of {}", names.node_name(key.origin)),
+    let key = |key: Key| match key.about {
+        About::Peer => format!("PeerRecord of {}", names.node_name(key.origin)),
+        About::Capability => format!("CapabilityRecord of {}", names.node_name(key.origin)),
+        About::Departure => format!("Departure of {}", names.node_name(key.origin)),
+        About::Suspicion => format!("Suspicion by {}", names.node_name(key.origin)),
     };
     keys.map(key).take(KEYS_SHOWN).collect::<Vec<_>>().join(", ")
 }

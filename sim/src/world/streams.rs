@@ -87,6 +87,11 @@ impl<M: Machine> World<M> {
         match self.sender(host, id) {
             Some((stream, side)) => {
                 self.replays.sent(host, id, &bytes);
+                if let (Some(traffic), Some(found)) = (&mut self.traffic, self.streams.get(&stream))
+                    && found.route == Route::Mesh
+                {
+                    traffic.sent(self.engine.now(), host, found.ends[side.other().index()].host, &bytes);
+                }
                 self.push(stream, side, Item::Bytes(bytes));
             }
             None => self.misused(host, "bytes", id),
@@ -117,10 +122,19 @@ impl<M: Machine> World<M> {
 
     pub(super) fn grant(&mut self, host: HostId, id: StreamId, bytes: u32) {
         let Some((stream, side)) = self.hosts[host.0].streams.get(&id).copied() else { return };
-        let Some(found) = self.streams.get(&stream) else { return };
-        let (route, other) = (found.route, found.ends[side.other().index()].host);
-        let at = self.engine.now() + self.transit(host, other, route, 0);
-        self.engine.schedule(at, Event::Window { stream, side: side.other(), bytes });
+        let Some(found) = self.streams.get_mut(&stream) else { return };
+        found.pipes[side.other().index()].grant(bytes);
+        self.tell_of_grants(stream, side.other());
+    }
+
+    /// Tells a sender what its receiver has granted, if that is worth it.
+    fn tell_of_grants(&mut self, stream: StreamKey, sender: Side) {
+        let Some(found) = self.streams.get_mut(&stream) else { return };
+        let Some(bytes) = found.pipes[sender.index()].tell() else { return };
+        let (route, [from, to]) =
+            (found.route, [sender.other(), sender].map(|side| found.ends[side.index()].host));
+        let at = self.engine.now() + self.transit(from, to, route, 0);
+        self.engine.schedule(at, Event::Window { stream, side: sender, bytes });
     }
 
     pub(super) fn window(&mut self, key: StreamKey, side: Side, bytes: u32) -> Option<HostId> {
@@ -161,6 +175,7 @@ impl<M: Machine> World<M> {
                 self.arrived(key, to, host, item);
             }
         }
+        self.tell_of_grants(key, to.other());
         Some(host)
     }
 
@@ -381,6 +396,7 @@ impl<M: Machine> World<M> {
         if left > 0 {
             self.engine.schedule(now, Event::Credit { stream: key, side, bytes: left });
         }
+        self.tell_of_grants(key, side);
     }
 
     /// Drops the names of ends that are gone, and the stream with its last end.

@@ -1,0 +1,90 @@
+//! What this node says of itself, and under which number.
+
+use alloc::{collections::BTreeSet, vec::Vec};
+
+use super::said::Said;
+use crate::identity::NodeId;
+use crate::limits::{RECORD_TTL, SIGN_AT_MOST, SIGN_IN_A_ROW, WITNESSES};
+use crate::node::cx::Cx;
+use crate::time::Time;
+use crate::wire::envelope::SignedFrame;
+use crate::wire::mesh::{About, CapabilityRecord, Departure, PeerRecord, Version};
+use crate::wire::topic::Topics;
+
+#[derive(Default)]
+pub(super) struct Own {
+    peer: Option<PeerRecord>,
+    capability: Option<CapabilityRecord>,
+    witnesses: Vec<NodeId>,
+    seq: u64,
+    /// When the peer and the capability record were due to be signed again, had they been signed at an even pace.
+    paced: [Time; 2],
+}
+
+impl Own {
+    /// False: that was said before.
+    pub(super) fn set_peer(&mut self, record: PeerRecord) -> bool {
+        let changed = self.peer.as_ref() != Some(&record);
+        self.peer = Some(record);
+        changed
+    }
+
+    pub(super) fn set_capability(&mut self, record: CapabilityRecord) -> bool {
+        let changed = self.capability.as_ref() != Some(&record);
+        self.capability = Some(record);
+        changed
+    }
+
+    /// Who is a witness stays one, so that not every new link changes what we say.
+    pub(super) fn set_witnesses(&mut self, gateways: &BTreeSet<NodeId>) -> bool {
+        let stay = self.witnesses.iter().copied().filter(|one| gateways.contains(one));
+        let join = gateways.iter().copied().filter(|one| !self.witnesses.contains(one));
+        let witnesses: Vec<NodeId> = stay.chain(join).take(WITNESSES).collect();
+        let changed = self.witnesses != witnesses;
+        self.witnesses = witnesses;
+        changed
+    }
+
+    /// The families of what we serve.
+    pub(super) fn topics(&self) -> Topics {
+        self.capability.as_ref().map_or_else(Topics::none, |record| record.topics.clone())
+    }
+
+    /// From when on it may be signed for another change.
+    pub(super) fn sign_from(&self, about: About) -> Time {
+        let ahead = SIGN_AT_MOST.0 * (SIGN_IN_A_ROW - 1);
+        Time(self.paced[usize::from(about == About::Capability)].0.saturating_sub(ahead))
+    }
+
+    /// The version of what we said last.
+    pub(super) const fn version(&self, cx: &Cx<'_>) -> Version {
+        Version { incarnation: cx.me.incarnation, seq: self.seq }
+    }
+
+    /// Signs what there is to say, if there is something.
+    pub(super) fn sign(&mut self, cx: &Cx<'_>, about: About) -> Option<(SignedFrame, Said)> {
+        let said = match about {
+            About::Peer => {
+                let witnesses = self.witnesses.clone();
+                Said::Peer(PeerRecord { witnesses, ..self.peer.clone()? })
+            }
+            About::Capability => {
+                let witnesses = self.witnesses.clone();
+                Said::Capability(CapabilityRecord { witnesses, ..self.capability.clone()? })
+            }
+            About::Departure => {
+                let gateway = self.peer.as_ref().is_some_and(|record| record.gateway);
+                Said::Departure(Departure { topics: if gateway { Topics::All } else { self.topics() } })
+            }
+            About::Suspicion => return None,
+        };
+        let paced = &mut self.paced[usize::from(about == About::Capability)];
+        *paced = cx.now.mono.max(*paced) + SIGN_AT_MOST;
+        Some((self.sign_said(cx, &said), said))
+    }
+
+    pub(super) fn sign_said(&mut self, cx: &Cx<'_>, said: &Said) -> SignedFrame {
+        self.seq += 1;
+        cx.me.sign(cx.now, said.about().kind(), None, self.seq, RECORD_TTL, &said.encode())
+    }
+}

@@ -1,0 +1,390 @@
+//! One good message of each kind, and one good object.
+
+use labman_proto_core::economics::{Counts, Fees, Price, merkle};
+use labman_proto_core::identity::NetId;
+use labman_proto_core::money::Micros;
+use labman_proto_core::wire::cbor::{self, Blob};
+use labman_proto_core::wire::envelope::Kind;
+use labman_proto_core::wire::ids::{AuthId, ClaimId, Hash, PayoutId, ReceiptId, RequestId};
+use labman_proto_core::wire::mesh::{
+    Announce, CapabilityRecord, Chunk, Departure, Digest, Features, Hello, Hosted, Key, Mark, PeerRecord,
+    ProxyEnd, ProxyError, ProxyMark, ProxyRequest, Prune, ReceiptAck, ReceiptDelivery, Refusal, RefusalCode,
+    Shuffle, Suspicion, Transcript, Version, Want,
+};
+use labman_proto_core::wire::object::{self, Object, Sealed};
+use labman_proto_core::wire::portal::{
+    Attempt, AuthorizeRequest, Claim, ClaimDecision, JobAuthorization, Offer, Payout, PayoutTo, Receipt,
+    RejectedLine, UsageReport, Verdict, key_digest, key_id,
+};
+use labman_proto_core::wire::topic::{Topic, Topics};
+
+use crate::craft::{broadcast, signed};
+use crate::keys::{BRINGER, FEP, GATEWAY, NETWORK, OTHER, PROVIDER, WALL, identity, node};
+
+/// Of the connection on which every golden hello comes.
+pub(crate) const BINDING: [u8; 32] = [0xb1; 32];
+
+pub(crate) struct Message {
+    pub(crate) kind: Kind,
+    /// Encoded.
+    pub(crate) payload: fn() -> Vec<u8>,
+    /// Keys that may be absent or null.
+    pub(crate) optional: &'static [u64],
+}
+
+/// Of every kind but `Body`, whose payload is no CBOR.
+pub(crate) const MESSAGES: [Message; 17] = [
+    Message { kind: Kind::Hello, payload: || cbor::encode(&hello()), optional: &[2] },
+    Message { kind: Kind::PeerRecord, payload: || cbor::encode(&peer_record()), optional: &[3, 6] },
+    Message { kind: Kind::CapabilityRecord, payload: || cbor::encode(&capability_record()), optional: &[2] },
+    Message { kind: Kind::Departure, payload: || cbor::encode(&departure()), optional: &[0] },
+    Message { kind: Kind::Suspicion, payload: || cbor::encode(&suspicion()), optional: &[2] },
+    Message { kind: Kind::Announce, payload: || cbor::encode(&announce()), optional: &[] },
+    Message { kind: Kind::Want, payload: || cbor::encode(&want()), optional: &[] },
+    Message { kind: Kind::Prune, payload: || cbor::encode(&prune()), optional: &[] },
+    Message { kind: Kind::Digest, payload: || cbor::encode(&digest()), optional: &[] },
+    Message { kind: Kind::Shuffle, payload: || cbor::encode(&shuffle()), optional: &[2] },
+    Message { kind: Kind::ProxyRequest, payload: || cbor::encode(&proxy_request()), optional: &[] },
+    Message { kind: Kind::ProxyMark, payload: || cbor::encode(&proxy_mark()), optional: &[] },
+    Message { kind: Kind::ProxyEnd, payload: || cbor::encode(&proxy_end()), optional: &[5] },
+    Message { kind: Kind::ProxyError, payload: || cbor::encode(&proxy_error()), optional: &[] },
+    Message { kind: Kind::ReceiptDelivery, payload: || cbor::encode(&receipt_delivery()), optional: &[] },
+    Message { kind: Kind::ReceiptAck, payload: || cbor::encode(&receipt_ack()), optional: &[1] },
+    Message { kind: Kind::Chunk, payload: || cbor::encode(&chunk()), optional: &[] },
+];
+
+pub(crate) struct Paper {
+    pub(crate) name: &'static str,
+    pub(crate) kind: u16,
+    pub(crate) signer: u8,
+    /// Encoded.
+    pub(crate) payload: fn() -> Vec<u8>,
+    pub(crate) optional: &'static [u64],
+}
+
+pub(crate) const OBJECTS: [Paper; 7] = [
+    Paper { name: "Offer", kind: 1, signer: PROVIDER, payload: || cbor::encode(&offer()), optional: &[] },
+    Paper {
+        name: "AuthorizeRequest",
+        kind: 2,
+        signer: GATEWAY,
+        payload: || cbor::encode(&authorize_request()),
+        optional: &[],
+    },
+    Paper {
+        name: "JobAuthorization",
+        kind: 3,
+        signer: FEP,
+        payload: || cbor::encode(&job_authorization()),
+        optional: &[],
+    },
+    Paper {
+        name: "UsageReport",
+        kind: 4,
+        signer: GATEWAY,
+        payload: || cbor::encode(&usage_report()),
+        optional: &[2],
+    },
+    Paper { name: "Receipt", kind: 5, signer: FEP, payload: || cbor::encode(&receipt()), optional: &[] },
+    Paper { name: "Claim", kind: 6, signer: PROVIDER, payload: || cbor::encode(&claim()), optional: &[] },
+    Paper {
+        name: "ClaimDecision",
+        kind: 7,
+        signer: FEP,
+        payload: || cbor::encode(&claim_decision()),
+        optional: &[4],
+    },
+];
+
+const REQUEST: RequestId = RequestId([0x0e; 16]);
+const CLAIM: ClaimId = ClaimId([0xc1; 16]);
+
+pub(crate) fn seal<T: Object>(party: u8, content: T) -> Sealed<T> {
+    object::seal(&identity(party), NetId::of(NETWORK), content)
+}
+
+pub(crate) fn counts() -> Counts {
+    Counts { input: 1_200, cached: 200, output: 64 }
+}
+
+pub(crate) fn topics(families: &[&str]) -> Topics {
+    families.iter().map(|family| Topic::of_family(family)).collect()
+}
+
+/// Of a gateway that serves all models.
+pub(crate) fn hello() -> Hello {
+    Hello {
+        features: Features::OURS,
+        software: "labman 0.1.0".into(),
+        interest: Topics::All,
+        binding: BINDING,
+    }
+}
+
+pub(crate) fn peer_record() -> PeerRecord {
+    PeerRecord {
+        gateway: true,
+        provider: false,
+        addresses: vec!["203.0.113.7:4433".into(), "[2001:db8::7]:4433".into()],
+        public_endpoint: Some("https://gateway.example/v1".into()),
+        feps: vec![identity(FEP).fep_id()],
+        witnesses: vec![node(OTHER)],
+        interest: topics(&["lantern"]),
+    }
+}
+
+/// Of a gateway that may be called.
+pub(crate) fn peer_at(address: &str) -> PeerRecord {
+    PeerRecord {
+        gateway: true,
+        provider: false,
+        addresses: vec![address.into()],
+        public_endpoint: None,
+        feps: Vec::new(),
+        witnesses: Vec::new(),
+        interest: Topics::All,
+    }
+}
+
+/// A party's peer record as a Shuffle carries it.
+pub(crate) fn told(party: u8, record: &PeerRecord) -> Blob {
+    Blob(signed(party, broadcast(Kind::PeerRecord), &cbor::encode(record)))
+}
+
+pub(crate) fn capability_record() -> CapabilityRecord {
+    CapabilityRecord {
+        hosted: vec![Hosted { offer: seal(PROVIDER, offer()).bytes, slots: 4 }],
+        witnesses: vec![node(BRINGER), node(OTHER)],
+        topics: topics(&["lantern"]),
+    }
+}
+
+pub(crate) fn departure() -> Departure {
+    Departure { topics: topics(&["lantern"]) }
+}
+
+pub(crate) fn suspicion() -> Suspicion {
+    let version = Version { incarnation: WALL - 1_000, seq: 7 };
+    Suspicion { subject: node(OTHER), version, topics: topics(&["lantern"]) }
+}
+
+pub(crate) fn mark(key: Key, seq: u64) -> Mark {
+    Mark { key, version: Version { incarnation: WALL, seq } }
+}
+
+pub(crate) fn announce() -> Announce {
+    Announce { marks: vec![mark(Key::peer(node(PROVIDER)), 1), mark(Key::capability(node(OTHER)), 70_000)] }
+}
+
+pub(crate) fn want() -> Want {
+    Want { keys: vec![Key::peer(node(PROVIDER)), Key::capability(node(OTHER))] }
+}
+
+pub(crate) fn prune() -> Prune {
+    Prune { topic: Topic::of_family("lantern") }
+}
+
+/// The provider tells of itself, and of a gateway.
+pub(crate) fn shuffle() -> Shuffle {
+    let others = PeerRecord { gateway: false, provider: true, addresses: Vec::new(), ..peer_record() };
+    let peers = vec![told(PROVIDER, &others), told(OTHER, &peer_at("9.9.9.9:4433"))];
+    Shuffle { peers, answer: true, topics: topics(&["lantern"]) }
+}
+
+pub(crate) fn digest() -> Digest {
+    Digest { buckets: Blob([vec![0; 2_000], (0..48).collect()].concat()) }
+}
+
+pub(crate) fn body() -> Vec<u8> {
+    br#"{"max_tokens":64,"messages":[{"content":"How far is the moon?","role":"user"}],"stream":true}"#
+        .to_vec()
+}
+
+pub(crate) fn proxy_request() -> ProxyRequest {
+    ProxyRequest {
+        request_id: REQUEST,
+        fep_id: identity(FEP).fep_id(),
+        authorization: seal(FEP, job_authorization()).bytes,
+        attempt: 0,
+        offer_hash: Hash(seal(PROVIDER, offer()).hash),
+        body_len: body().len() as u32,
+        body_hash: Hash(*blake3::hash(&body()).as_bytes()),
+    }
+}
+
+pub(crate) fn chunk() -> Chunk {
+    let data = br#"{"choices":[{"delta":{"content":"About"},"finish_reason":null,"index":0}]}"#;
+    Chunk { counts: Counts { output: 1, ..counts() }, data: Blob(data.to_vec()) }
+}
+
+pub(crate) fn transcript() -> Transcript {
+    let mut transcript = Transcript::default();
+    transcript.add(&cbor::encode(&chunk()));
+    transcript
+}
+
+pub(crate) fn proxy_mark() -> ProxyMark {
+    let transcript = transcript();
+    ProxyMark {
+        request_id: REQUEST,
+        attempt: 0,
+        counts: chunk().counts,
+        chunks: transcript.chunks(),
+        transcript: transcript.hash(),
+    }
+}
+
+pub(crate) fn proxy_end() -> ProxyEnd {
+    let transcript = transcript();
+    ProxyEnd {
+        request_id: REQUEST,
+        attempt: 0,
+        counts: counts(),
+        chunks: transcript.chunks(),
+        transcript: transcript.hash(),
+        broken: None,
+    }
+}
+
+pub(crate) fn refusal() -> Refusal {
+    Refusal { code: RefusalCode::RuntimeFailed, message: "the runtime ended its stream".into() }
+}
+
+pub(crate) fn proxy_error() -> ProxyError {
+    let refusal = Refusal { code: RefusalCode::Busy, message: "all slots of the model are taken".into() };
+    ProxyError { request_id: REQUEST, attempt: 1, refusal }
+}
+
+pub(crate) fn receipt_delivery() -> ReceiptDelivery {
+    ReceiptDelivery { receipt: seal(FEP, receipt()).bytes }
+}
+
+pub(crate) fn receipt_ack() -> ReceiptAck {
+    ReceiptAck { receipt_id: receipt().receipt_id, refused: None }
+}
+
+fn payout_to() -> PayoutTo {
+    PayoutTo { currency: "XTS".parse().expect("a code"), address: "acct_0001".into() }
+}
+
+pub(crate) fn offer() -> Offer {
+    Offer {
+        slug: "acme:box:lantern".into(),
+        context_length: 8_192,
+        max_output: 2_048,
+        price: Price {
+            input_per_mtok: Micros(2_000_000),
+            cached_per_mtok: Micros(500_000),
+            output_per_mtok: Micros(6_000_000),
+            per_request: Micros(0),
+        },
+        payout: payout_to(),
+        valid_until_ms: WALL + 3_600_000,
+    }
+}
+
+pub(crate) fn authorize_request() -> AuthorizeRequest {
+    AuthorizeRequest {
+        fep_id: identity(FEP).fep_id(),
+        request_id: REQUEST,
+        issued_ms: WALL,
+        key: key_digest("sk-vector"),
+        input_bound: 1_264,
+        max_output: 64,
+        ttl_s: 960,
+        offers: vec![seal(PROVIDER, offer()).bytes],
+    }
+}
+
+fn auth_id() -> AuthId {
+    AuthId::of(identity(FEP).fep_id(), node(GATEWAY), REQUEST)
+}
+
+pub(crate) fn job_authorization() -> JobAuthorization {
+    let attempt = |provider, offer_hash| Attempt {
+        provider: node(provider),
+        offer_hash,
+        max_charge: Micros(3_050),
+        max_payout: Micros(2_912),
+    };
+    JobAuthorization {
+        auth_id: auth_id(),
+        fep_id: identity(FEP).fep_id(),
+        request_id: REQUEST,
+        gateway: node(GATEWAY),
+        issued_ms: WALL,
+        ttl_s: 960,
+        currency: "XTS".parse().expect("a code"),
+        hold: Micros(3_050),
+        fees: Fees { fep_bps: 100, gateway_bps: 400 },
+        input_bound: 1_264,
+        max_output: 64,
+        attempts: vec![attempt(PROVIDER, Hash(seal(PROVIDER, offer()).hash)), attempt(OTHER, Hash([7; 32]))],
+        key_id: key_id(&node(FEP).0),
+    }
+}
+
+pub(crate) fn usage_report() -> UsageReport {
+    UsageReport {
+        fep_id: identity(FEP).fep_id(),
+        auth_id: auth_id(),
+        attempt: Some(0),
+        accepted: counts(),
+        stated: Counts { output: 65, ..counts() },
+        complete: true,
+        transcript: transcript().hash(),
+        ended_ms: WALL + 4_000,
+    }
+}
+
+pub(crate) fn receipt() -> Receipt {
+    Receipt {
+        receipt_id: ReceiptId::of(identity(FEP).fep_id(), auth_id(), 0),
+        fep_id: identity(FEP).fep_id(),
+        provider_node_id: node(PROVIDER),
+        gateway_node_id: node(GATEWAY),
+        auth_id: auth_id(),
+        attempt: 0,
+        offer_hash: Hash(seal(PROVIDER, offer()).hash),
+        settled: counts(),
+        accepted: counts(),
+        stated: Counts { output: 65, ..counts() },
+        billing_currency: "XTS".parse().expect("a code"),
+        charge: Micros(2_609),
+        payout_to: payout_to(),
+        payout: Micros(2_484),
+        rate: (1, 1),
+        authorized_ms: WALL,
+        issued_ms: WALL + 4_100,
+        key_id: key_id(&node(FEP).0),
+        sequence: 1,
+        request_id: REQUEST,
+    }
+}
+
+pub(crate) fn claim() -> Claim {
+    let mut receipts = vec![receipt().receipt_id, ReceiptId([0x11; 16]), ReceiptId([0xee; 16])];
+    receipts.sort();
+    let leaves: Vec<[u8; 16]> = receipts.iter().map(|receipt| receipt.0).collect();
+    Claim {
+        claim_id: CLAIM,
+        fep_id: identity(FEP).fep_id(),
+        payout_to: payout_to(),
+        total: Micros(7_452),
+        merkle_root: merkle::root(&leaves),
+        receipts,
+        issued_ms: WALL + 10_000,
+    }
+}
+
+pub(crate) fn claim_decision() -> ClaimDecision {
+    let payout_id = PayoutId::of(identity(FEP).fep_id(), node(PROVIDER), CLAIM);
+    ClaimDecision {
+        claim_id: CLAIM,
+        fep_id: identity(FEP).fep_id(),
+        verdict: Verdict::Partial,
+        rejected: vec![RejectedLine { receipt_id: ReceiptId([0xee; 16]), reason: "no such receipt".into() }],
+        payout: Some(Payout { payout_id, to: payout_to(), amount: Micros(4_968), rail_tx: "mock-1".into() }),
+        decided_ms: WALL + 10_020,
+    }
+}
