@@ -46,7 +46,7 @@ use crate::node::config;
 use crate::node::cx::Cx;
 use crate::node::loopback::SELF_LINK;
 use crate::rng::{Seed, Stream};
-use crate::time::{Now, Span, Time, Wake};
+use crate::time::{Now, Span, Time, Wake, Wall};
 use crate::timers::Timers;
 use crate::wire::cbor;
 use crate::wire::envelope::{BadFrame, Directed, Frame, FrameReader, Kind, SignedFrame};
@@ -288,9 +288,15 @@ impl Labnet {
                         self.strangers.take(cx.now.mono, STRANGERS_CHECKS, 1);
                     }
                     let was_admitted = state.admitted;
-                    if let Err((offence, reason)) = state.frame(cx, link, frame, &self.interest, outputs) {
-                        self.offended(cx, link, offence);
-                        return self.shut(cx, link, reason);
+                    match state.frame(cx, link, frame, &self.interest, outputs) {
+                        Ok(Some(issued)) if state.dialled || self.conduct.is_useful(&state.node_id) => {
+                            cx.clocks.heard(cx.now, state.node_id, issued);
+                        }
+                        Ok(_) => {}
+                        Err((offence, reason)) => {
+                            self.offended(cx, link, offence);
+                            return self.shut(cx, link, reason);
+                        }
                     }
                     if state.admitted && !was_admitted {
                         self.hello_due.clear(link);
@@ -586,6 +592,7 @@ impl Labnet {
 }
 
 impl Link {
+    /// When the peer signed it, if it is the peer's own word to us.
     fn frame(
         &mut self,
         cx: &mut Cx<'_>,
@@ -593,14 +600,14 @@ impl Link {
         frame: SignedFrame,
         our_interest: &Topics,
         outputs: &mut Vec<Output>,
-    ) -> Result<(), (Offence, &'static str)> {
+    ) -> Result<Option<Wall>, (Offence, &'static str)> {
         let header = *frame.header();
         let kind = Kind::from_u16(header.kind);
         if let Some(Kind::PeerRecord | Kind::CapabilityRecord | Kind::Departure | Kind::Suspicion) = kind {
             if self.admitted {
                 outputs.push(Output::Record { from: link, frame });
             }
-            return Ok(());
+            return Ok(None);
         }
         let payload = self.heard.open(cx.me.network, &frame).map_err(|bad| match bad {
             BadFrame::Signature => (Offence::Forged, bad.reason()),
@@ -631,8 +638,7 @@ impl Link {
             // A kind of a later version: dropped.
             None => cx.debug(alloc::format!("dropped a message of unknown kind {}", header.kind)),
         }
-        cx.clocks.heard(cx.now, self.node_id, header.issued);
-        Ok(())
+        Ok(Some(header.issued))
     }
 
     /// It does not read what was said to it.

@@ -3,7 +3,8 @@
 //!
 //! Each directed frame says when it was signed, and so what its sender's clock showed a little ago. Kept is the latest
 //! of each peer that a link is admitted to, as its distance to our monotonic clock, so that it stays good when our own wall
-//! clock is set. A peer can lie: it is one voice, and the middle one counts. Fewer than three are no evidence.
+//! clock is set. A peer can lie: it is one voice, and the middle one counts. Fewer than three are no evidence. Names cost
+//! nothing, so that strangers (who called us, and were never of use) have no voice: a crowd of them would stop any node.
 //!
 //! What is absent: setting the clock. A peer says anew what its clock shows when that was set (`labnet.rs`, `greet_again`).
 
@@ -22,7 +23,7 @@ pub(crate) struct PeerClocks {
 }
 
 impl PeerClocks {
-    /// A frame of an admitted peer, signed then, came now.
+    /// A frame of an admitted peer that is no stranger, signed then, came now.
     pub(crate) fn heard(&mut self, now: Now, peer: NodeId, issued: Wall) {
         let shows = distance(now, issued);
         if self.peers.insert(peer, shows) != Some(shows) {

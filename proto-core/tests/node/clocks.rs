@@ -8,15 +8,15 @@ use labman_proto_core::wire::mesh::{CapabilityRecord, RefusalCode};
 
 use super::jobs::shop;
 use super::lies::{SLUG, prompt};
-use super::peer::Peer;
+use super::peer::{Peer, ack, counts};
 use super::portman::{Order, offer_of, refusal};
 use super::rig::{OTHER, PEER, Rig, STRANGER, gateway_config};
 
 const MINUTE: i64 = 60_000;
 
-/// A peer whose clock is ahead of the node's, or behind.
+/// A peer that the node called, and whose clock is ahead of the node's, or behind.
 fn peer(rig: &mut Rig, number: u8, ahead_ms: i64) -> Peer {
-    let mut peer = Peer::connected(rig, number);
+    let mut peer = Peer::called(rig, number);
     peer.ahead_ms = ahead_ms;
     peer.greet(rig);
     peer
@@ -73,7 +73,7 @@ fn the_clock_may_turn_wrong_while_a_request_is_written_down() {
     let _serving = Peer::serving(&mut rig, PEER, SLUG);
     rig.store_held = true;
     let user = rig.ask(&prompt(true));
-    let _others = [peer(&mut rig, OTHER, 10 * MINUTE), peer(&mut rig, STRANGER, 10 * MINUTE)];
+    let _others = [OTHER, STRANGER, STRANGER + 1].map(|number| peer(&mut rig, number, 10 * MINUTE));
     rig.release_store();
     assert_eq!(rig.status(user), Some(503));
     assert_eq!(rig.fep.called("/v1/authorize"), 0);
@@ -104,8 +104,8 @@ fn each_peer_has_one_voice_and_only_while_it_is_linked() {
     }
     let again = peer(&mut rig, PEER, 10 * MINUTE);
     assert_eq!(disagreement(&mut rig), None, "twice linked, it is one peer");
-    // Not admitted: a stranger on whose hello nobody insisted yet.
-    let _silent = Peer::connected(&mut rig, STRANGER);
+    // Not admitted: one on whose hello nobody insisted yet.
+    let _silent = Peer::called(&mut rig, STRANGER);
     assert_eq!(rig.admin("/status")["clock"]["peers"], 2);
     let third = peer(&mut rig, STRANGER + 1, 10 * MINUTE);
     assert_eq!(disagreement(&mut rig), Some(-10 * MINUTE));
@@ -116,9 +116,35 @@ fn each_peer_has_one_voice_and_only_while_it_is_linked() {
 }
 
 #[test]
+fn a_crowd_of_strangers_has_no_voice_until_one_of_them_was_of_use() {
+    let (mut rig, _called) = gateway_among(&[0, 0, 0]);
+    let mut server = Peer::serving(&mut rig, 90, SLUG);
+    server.ahead_ms = -500 * MINUTE;
+    for number in 100..200 {
+        let mut stranger = Peer::connected(&mut rig, number);
+        stranger.ahead_ms = -500 * MINUTE;
+        stranger.greet(&mut rig);
+        assert!(rig.is_up(stranger.link));
+    }
+    server.greet(&mut rig);
+    assert_eq!(disagreement(&mut rig), None);
+    assert_eq!(rig.admin("/status")["clock"]["peers"], 3);
+
+    rig.ask(&prompt(true));
+    let mut job = server.job(&mut rig);
+    job.text(&mut rig, counts(5, 3), "hello");
+    job.end(&mut rig, &mut server, counts(5, 3));
+    let receipt = job.receipt(&mut rig).expect("a receipt");
+    server.say(&mut rig, job.stream, Kind::ReceiptAck, &ack(&receipt));
+    server.greet(&mut rig);
+    assert_eq!(rig.admin("/status")["clock"]["peers"], 4, "it did a job for us");
+    assert_eq!(disagreement(&mut rig), None);
+}
+
+#[test]
 fn a_provider_whose_clock_is_wrong_offers_nothing_and_takes_no_work() {
     let mut shop = shop();
-    let mut others = [peer(&mut shop.rig, OTHER, 10 * MINUTE), peer(&mut shop.rig, STRANGER, 10 * MINUTE)];
+    let mut others = [OTHER, STRANGER, STRANGER + 1].map(|number| peer(&mut shop.rig, number, 10 * MINUTE));
     assert_eq!(disagreement(&mut shop.rig), Some(-10 * MINUTE));
     let offers = shop.gateway.hears(&mut shop.rig);
     let (_, last) = offers.iter().rfind(|(kind, _)| *kind == Kind::CapabilityRecord).expect("a record");

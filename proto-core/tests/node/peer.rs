@@ -117,7 +117,11 @@ impl Peer {
     fn on(rig: &mut Rig, number: u8, dialled: bool, addr: Option<SocketAddr>) -> Self {
         let binding = rig.new_binding();
         let link = rig.link_up(Who::Mesh { node_id: node(number), dialled, binding, addr });
-        let control = rig.open(link);
+        // Whoever dialled opened the control stream.
+        let control = match dialled {
+            true => rig.opened.pop().expect("a control stream").0,
+            false => rig.open(link),
+        };
         // Marks on job streams have the numbers below.
         Self { number, link, control, binding, ahead_ms: 0, seq: 100 }
     }

@@ -7,7 +7,7 @@ use labman_proto_core::wire::cbor;
 use labman_proto_core::wire::envelope::{Header, Kind, light};
 use labman_proto_core::wire::mesh::{Features, Hello};
 
-use super::peer::{Peer, frames, header, sign};
+use super::peer::{Peer, header, sign};
 use super::rig::{NODE, OTHER, PEER, Rig, STRANGER, both_config, config, gateway_config, net, node};
 
 /// The frame closes its sender's link, and an honest peer's link stays as it was.
@@ -92,8 +92,7 @@ fn our_hello_is_bound_to_its_link_whoever_dialled() {
             false => Peer::admitted(&mut rig, PEER),
             true => Peer::called(&mut rig, OTHER),
         };
-        let control = if dialled { rig.opened.last().expect("a control stream").0 } else { peer.control };
-        let (kind, payload) = frames(&rig.hear(control)).remove(0);
+        let (kind, payload) = peer.hears(&mut rig).remove(0);
         assert_eq!(kind, Kind::Hello);
         let hello: Hello = cbor::decode(&payload).unwrap();
         assert_eq!((hello.binding, hello.features), (peer.binding, Features::OURS));
