@@ -168,6 +168,9 @@ pub const MARK_EVERY: Span = Span::from_millis(250);
 pub const NEXT_CHUNK: Span = Span::from_secs(60);
 /// How long a user may read nothing of what waits for them. Then their job is cancelled.
 pub const READER_STALL: Span = Span::from_secs(30);
+/// How long a gateway may take nothing of what waits for it at a provider, whose slot it holds meanwhile. Longer than it
+/// lets its own user.
+pub const GATEWAY_STALL: Span = Span::from_secs(60);
 /// From a request's arrival to its last byte.
 pub const JOB_TOTAL: Span = Span::from_secs(600);
 /// What an authorization's life exceeds the job's total by, so that settlement fits in.

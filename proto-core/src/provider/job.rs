@@ -12,8 +12,8 @@ use crate::identity::NodeId;
 use crate::labnet::conduct::{Deed, Offence};
 use crate::labnet::conversation::Conversation;
 use crate::limits::{
-    CONTROL_FRAME, FIRST_CHUNK, HTTP_BODY, JOB_TOTAL, JOBS_HEARD_OF_ONE, MARK_CHUNKS, MARK_EVERY,
-    PROVIDER_JOBS, SETTLE_MARGIN, STREAM_WINDOW,
+    CONTROL_FRAME, FIRST_CHUNK, GATEWAY_STALL, HTTP_BODY, JOB_TOTAL, JOBS_HEARD_OF_ONE, MARK_CHUNKS,
+    MARK_EVERY, PROVIDER_JOBS, SETTLE_MARGIN, STREAM_WINDOW,
 };
 use crate::machine::{Completion, LinkId, ResetCode, StreamId};
 use crate::mutants::{Mutant, mutant};
@@ -56,9 +56,22 @@ struct Running {
     relay: Relay,
     /// Bytes of chunks that the Portman may still send.
     credit: usize,
+    /// When its total time is over.
+    ends: Time,
+    /// When the gateway last took something, or was first sent something to take.
+    taken: Time,
 }
 
 impl Running {
+    /// When it is cut off, if nothing happens before: it holds a slot that others would pay for.
+    fn deadline(&self) -> (Time, &'static str) {
+        let stalled = self.taken + GATEWAY_STALL;
+        match self.relay.is_drained() || mutant(Mutant::UntakenForever) || self.ends < stalled {
+            true => (self.ends, "a job's total time"),
+            false => (stalled, "a gateway to take what waits for it"),
+        }
+    }
+
     /// The transcript so far, when it is time to sign it. Asked with each chunk: while none flows there is nothing to sign.
     fn mark(&mut self, now: Time) -> Option<ProxyMark> {
         let chunks = self.transcript.chunks();
@@ -281,12 +294,15 @@ impl Provider {
         };
         cx.info(alloc::format!("req_{}: running on {}", row.auth.request_id, row.offer.slug));
         self.running.insert(portman, stream);
-        self.due.set(stream, cx.now.mono + JOB_TOTAL, "a job's total time");
         let (transcript, counts, relay) = (Transcript::default(), Counts::default(), Relay::default());
         if let Some(job) = self.jobs.get_mut(&stream) {
             let credit = STREAM_WINDOW as usize;
             let model = known.model;
-            let running = Running { row, model, portman, transcript, marked: None, counts, relay, credit };
+            let (ends, taken, marked) = (cx.now.mono + JOB_TOTAL, cx.now.mono, None);
+            let running =
+                Running { row, model, portman, transcript, marked, counts, relay, credit, ends, taken };
+            let (at, what) = running.deadline();
+            self.due.set(stream, at, what);
             job.state = State::Running(alloc::boxed::Box::new(running));
         }
     }
@@ -342,14 +358,21 @@ impl Provider {
         if let Some(mark) = running.mark(cx.now.mono) {
             sink += job.conversation.say(cx, Kind::ProxyMark, &cbor::encode(&mark));
         }
+        let was_drained = running.relay.is_drained();
         // Never zero: a frame has a header, so its credit comes when the gateway has taken it.
         running.relay.forwarded(source, sink);
+        if was_drained {
+            running.taken = cx.now.mono;
+            let (at, what) = running.deadline();
+            self.due.set(stream, at, what);
+        }
     }
 
     pub(super) fn job_credit(&mut self, cx: &mut Cx<'_>, stream: StreamId, bytes: usize) {
         let Some(job) = self.jobs.get_mut(&stream) else { return };
         let State::Running(running) = &mut job.state else { return };
         let grant = running.relay.taken(bytes);
+        running.taken = cx.now.mono;
         running.credit += grant;
         if let Ok(bytes @ 1..) = u32::try_from(grant) {
             let (link, job) = running.portman;
@@ -442,6 +465,14 @@ impl Provider {
     }
 
     pub(super) fn job_overdue(&mut self, cx: &mut Cx<'_>, stream: StreamId) {
+        if let Some(Job { state: State::Running(running), .. }) = self.jobs.get(&stream) {
+            let (at, what) = running.deadline();
+            if at > cx.now.mono {
+                // The gateway took something since the timer was set.
+                return self.due.set(stream, at, what);
+            }
+            cx.warn(alloc::format!("req_{}: cut off, waiting for {what}", running.row.auth.request_id));
+        }
         cx.reset(stream, ResetCode::Cancelled);
         self.job_cut(cx, stream);
     }

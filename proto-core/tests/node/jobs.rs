@@ -1,6 +1,6 @@
 //! A provider whose gateway, Portman or store fails it: no work unpaid, nothing kept that could hurt it later.
 
-use labman_proto_core::limits::{FIRST_CHUNK, HTTP_BODY, JOB_TOTAL, SETTLE_MARGIN};
+use labman_proto_core::limits::{FIRST_CHUNK, GATEWAY_STALL, HTTP_BODY, JOB_TOTAL, SETTLE_MARGIN};
 use labman_proto_core::machine::{DownReason, ResetCode};
 use labman_proto_core::money::Micros;
 use labman_proto_core::time::Span;
@@ -214,6 +214,31 @@ fn a_gateway_that_vanishes_frees_its_slot_at_once() {
         let stated = &shop.rig.disk.rows("authorizations").pop().unwrap().1["stated"];
         assert_eq!(stated["output"], 4);
     }
+}
+
+#[test]
+fn a_gateway_that_takes_nothing_loses_its_slot_and_one_that_takes_slowly_keeps_it() {
+    let mut shop = shop();
+    let stream = shop.order(1).place(&mut shop.rig, &mut shop.gateway);
+    let job = shop.portman.started(&mut shop.rig)[0];
+    shop.rig.pass(GATEWAY_STALL);
+    assert_eq!(shop.rig.reset_of(stream), None, "nothing waits for it while the runtime thinks");
+    shop.rig.wires.get_mut(&stream).unwrap().reads = false;
+    for _ in 0..10 {
+        shop.portman.text(&mut shop.rig, job, "one more", counts(3, 1));
+    }
+    for _ in 0..5 {
+        shop.rig.pass(Span(GATEWAY_STALL.0 * 9 / 10));
+        shop.rig.take(stream, 1);
+        assert_eq!(shop.rig.reset_of(stream), None);
+    }
+    shop.rig.pass(GATEWAY_STALL);
+    assert_eq!(shop.rig.reset_of(stream), Some(ResetCode::Cancelled));
+    assert_eq!(shop.portman.cancelled(&mut shop.rig), [job]);
+    let stated = &shop.rig.disk.rows("authorizations").pop().unwrap().1["stated"];
+    assert_eq!(stated["output"], 1);
+    let next = shop.order(2).place(&mut shop.rig, &mut shop.gateway);
+    assert_eq!(refusal(&mut shop.rig, next), None, "its slot is free");
 }
 
 #[test]
