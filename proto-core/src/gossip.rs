@@ -35,8 +35,8 @@ use crate::identity::NodeId;
 use crate::labnet::Reach;
 use crate::labnet::conduct::{Deed, Offence};
 use crate::limits::{
-    ANNOUNCED, DIGEST_EVERY, PEERS, PROVIDER_PEERS, PROVIDER_SHUFFLE_EVERY, RECORD_REFRESH, SHUFFLE_EVERY,
-    SHUFFLE_SOON, SHUFFLED, SIGN_AT_MOST, SUSPECT_AFTER, SUSPECT_JITTER,
+    ANNOUNCED, CONTROL_FRAME, DIGEST_EVERY, PEERS, PROVIDER_PEERS, PROVIDER_SHUFFLE_EVERY, RECORD_REFRESH,
+    SHUFFLE_EVERY, SHUFFLE_SOON, SHUFFLED, SIGN_AT_MOST, SUSPECT_AFTER, SUSPECT_JITTER, TOPICS,
 };
 use crate::machine::LinkId;
 use crate::mutants::{Mutant, mutant};
@@ -46,13 +46,16 @@ use crate::rng::Stream;
 use crate::time::{Span, Time, Wake};
 use crate::timers::Timers;
 use crate::wire::cbor::{self, Blob};
-use crate::wire::envelope::{Kind, SignedFrame};
+use crate::wire::envelope::{Kind, OVERHEAD, SignedFrame};
 use crate::wire::mesh::{
     About, Announce, CapabilityRecord, Digest, Key, Mark, PeerRecord, Prune, Shuffle, Suspicion, Version,
     Want,
 };
 use crate::wire::topic::Topics;
 
+/// Bytes for records in a shuffle, each with the head of its CBOR item: what is left beside all topics that may be sought.
+const SHUFFLE_ROOM: usize = CONTROL_FRAME - OVERHEAD - 16 - TOPICS * 9;
+const ITEM_HEAD: usize = 3;
 /// What the name of a record takes in a neighbour's queue, about.
 const QUEUED: usize = 64;
 
@@ -665,8 +668,15 @@ impl Gossip {
             }
         }
         let told = [cx.me.node_id].into_iter().chain(chosen.into_iter().map(|(.., node_id)| node_id));
-        let peers = told.filter_map(|node_id| self.records.get(&Key::peer(node_id)));
-        let peers: Vec<Blob> = peers.map(|record| Blob(record.frame.bytes().to_vec())).collect();
+        let records = told.filter_map(|node_id| self.records.get(&Key::peer(node_id)));
+        // Records may be so long that not all go into a frame. Who sent a longer one would be cut off for it.
+        let mut room = SHUFFLE_ROOM;
+        let fitting = records.map(|record| record.frame.bytes()).filter(|bytes| {
+            let left = room.checked_sub(bytes.len() + ITEM_HEAD);
+            room = left.unwrap_or(room);
+            left.is_some()
+        });
+        let peers: Vec<Blob> = fitting.map(|bytes| Blob(bytes.to_vec())).collect();
         Some(say(link, Kind::Shuffle, &Shuffle { peers, answer, topics: self.seeks() }))
     }
 

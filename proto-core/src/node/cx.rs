@@ -17,7 +17,7 @@ use crate::node::loopback::{Arrival, Loopback, SELF_LINK};
 use crate::node::peer_clocks::PeerClocks;
 use crate::store::{Range, Write};
 use crate::time::{Now, Span, Time};
-use crate::wire::envelope::{Header, Kind, SignedFrame};
+use crate::wire::envelope::{Header, Kind, OVERHEAD, SignedFrame};
 use crate::wire::object::{Object, Sealed, seal};
 
 /// Who an input belongs to.
@@ -61,6 +61,7 @@ impl Me {
         ttl: Span,
         payload: &[u8],
     ) -> SignedFrame {
+        debug_assert!(OVERHEAD + payload.len() <= kind.cap(), "{kind:?} of {} bytes", payload.len());
         let header = Header {
             kind: kind as u16,
             net_id: self.network.id,

@@ -82,16 +82,16 @@ impl Kind {
     }
 
     /// The longest frame of this kind, in bytes.
-    const fn cap(kind: u16) -> usize {
-        match Self::from_u16(kind) {
-            Some(Self::PeerRecord | Self::CapabilityRecord | Self::Departure | Self::Suspicion) => {
-                GOSSIP_FRAME
-            }
-            Some(Self::Body | Self::Chunk) => BODY_FRAME,
-            _ if is_light(kind) => BODY_FRAME,
-            _ => CONTROL_FRAME,
+    pub(crate) const fn cap(self) -> usize {
+        match self {
+            Self::PeerRecord | Self::CapabilityRecord | Self::Departure | Self::Suspicion => GOSSIP_FRAME,
+            _ => cap_of_unknown(self as u16),
         }
     }
+}
+
+const fn cap_of_unknown(kind: u16) -> usize {
+    if is_light(kind) { BODY_FRAME } else { CONTROL_FRAME }
 }
 
 const fn is_light(kind: u16) -> bool {
@@ -371,7 +371,8 @@ impl Cut {
         if version != VERSION {
             return Err(BadFrame::Version(version));
         }
-        if len + 4 > Kind::cap(kind) || (!is_light(kind) && len < HEADER + SIGNATURE) {
+        let cap = Kind::from_u16(kind).map_or_else(|| cap_of_unknown(kind), Kind::cap);
+        if len + 4 > cap || (!is_light(kind) && len < HEADER + SIGNATURE) {
             return Err(BadFrame::Length);
         }
         let Some(body) = rest.get(..len) else { return Ok(None) };

@@ -189,6 +189,31 @@ fn who_asks_for_peers_is_told_some_and_not_too_often() {
     assert_eq!(kinds(&asker.hears(&mut rig)), [Kind::Shuffle]);
 }
 
+#[test]
+fn peers_whose_records_are_as_long_as_may_be_are_told_of_as_far_as_a_frame_holds_them() {
+    let mut rig = Rig::gateway();
+    let long = |number: u8| PeerRecord {
+        addresses: vec![format!("8.{number}.0.1:4433"), "z".repeat(15 * 1024)],
+        ..gateway_at("")
+    };
+    // One a teller: of a single neighbour not so many are kept.
+    for number in 30..40 {
+        let mut teller = Peer::admitted(&mut rig, number);
+        let own = record(&rig, number, Kind::PeerRecord, 1, &cbor::encode(&long(number)));
+        rig.deliver(teller.control, &own);
+        teller.hears(&mut rig);
+    }
+    let mut asker = Peer::admitted(&mut rig, OTHER);
+    asker.hears(&mut rig);
+    let ask = cbor::encode(&Shuffle { peers: Vec::new(), answer: true, topics: Topics::All });
+    asker.say(&mut rig, asker.control, Kind::Shuffle, &ask);
+    // Longer frames could not be read here.
+    let heard = asker.hears(&mut rig);
+    let [(Kind::Shuffle, payload)] = &heard[..] else { panic!("{:?}", kinds(&heard)) };
+    let told = cbor::decode::<Shuffle>(payload).unwrap().peers.len();
+    assert!((2..SHUFFLED).contains(&told), "{told}");
+}
+
 /// A node that is linked to the provider PEER, which names these witnesses, and to a neighbour.
 fn witness(witnesses: &[u8]) -> (Rig, Peer, Peer) {
     let mut rig = Rig::gateway();
