@@ -52,6 +52,8 @@ pub(crate) struct Actor<M> {
     requests: Vec<(String, RequestHead, Outgoing, Incoming)>,
     /// Answers of the driver itself.
     answers: VecDeque<Happening>,
+    /// The machine was asked to leave.
+    leaving: bool,
 }
 
 struct Stream {
@@ -84,22 +86,16 @@ impl<M: Machine> Actor<M> {
             streams: BTreeMap::new(),
             requests: Vec::new(),
             answers: VecDeque::new(),
+            leaving: false,
         }
     }
 
-    /// Runs until the machine panics or stops. Cancelling it ends the machine between two calls.
-    pub(crate) async fn run(mut self) -> Fault {
-        match self.live().await {
-            Ok(never) => match never {},
-            Err(fault) => fault,
-        }
-    }
-
-    async fn live(&mut self) -> Result<std::convert::Infallible, Fault> {
+    /// Runs until the machine panics, stops, or has left as it was asked to. Cancelling it ends the machine between two calls.
+    pub(crate) async fn run(mut self) -> Result<(), Fault> {
         // A machine may have something to say or to wait for from its making on.
         self.call(Cause::Made)?;
         self.settle()?;
-        loop {
+        while !(self.leaving && self.machine.has_left()) {
             let due = self.wake.and_then(|wake| self.clock.instant(wake.at));
             tokio::select! {
                 happening = self.inputs.recv() => {
@@ -115,6 +111,7 @@ impl<M: Machine> Actor<M> {
                 self.settle()?;
             }
         }
+        Ok(())
     }
 
     /// Takes what else has queued up, so that a busy machine does not arm its timer for each input.
@@ -248,6 +245,10 @@ impl<M: Machine> Actor<M> {
             },
             Happening::Response { .. } | Happening::Bytes { .. } | Happening::Credit { .. } => Ok(()),
             Happening::Done(op, completion) => self.input(Input::Done(op, completion)),
+            Happening::Leave => {
+                self.leaving = true;
+                self.input(Input::Leave)
+            }
         }
     }
 

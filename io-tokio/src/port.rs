@@ -62,6 +62,7 @@ pub(crate) enum Happening {
         bytes: u32,
     },
     Done(OpId, Completion),
+    Leave,
 }
 
 /// What the actor asks of a link's task.

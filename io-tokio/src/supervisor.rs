@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use labman_proto_core::journal::Fault;
+use labman_proto_core::limits;
 use labman_proto_core::machine::Machine;
 use labman_proto_core::rng::Seed;
 use labman_proto_core::store::{BadRow, Snapshot};
@@ -23,14 +24,17 @@ use crate::error::StartError;
 use crate::http::listeners::Listeners;
 use crate::journal::{Account, Journal};
 use crate::keys::fresh_seed;
-use crate::port::Port;
+use crate::port::{Happening, Port};
 use crate::quic::{self, Mesh};
 use crate::standin::Standin;
 use crate::store::Store;
 
 /// Inputs that wait for the machine. Further ones wait in their sockets.
 const QUEUE: usize = 1024;
-/// How long open HTTP exchanges may still take once asked to stop.
+/// How long a machine may take to leave: it bounds that itself.
+const PATIENCE: Duration =
+    Duration::from_millis(limits::LEAVE.as_millis() + limits::FAREWELL.as_millis() + 5_000);
+/// How long what it answered last may take to its callers.
 const DRAIN: Duration = Duration::from_secs(5);
 /// How long peers get to hear that this process goes.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -87,7 +91,7 @@ pub async fn start<M: Machine + 'static>(
 }
 
 impl Running {
-    /// Stops accepting, lets open HTTP exchanges end, closes the mesh connections, and syncs the store.
+    /// Stops accepting, asks the machine to leave and waits until it has, closes the mesh connections, and syncs the store.
     pub async fn stop(mut self) {
         self.stop.take();
         if (&mut self.supervisor).await.is_err() {
@@ -192,7 +196,8 @@ async fn stand_in(why: String, clock: Clock, effects: &Effects, listeners: &List
     let port = Port::new(sender, alive);
     listeners.serve_http(&port, draining);
     let effects = Effects { name: effects.name.clone(), mesh: None, store: None };
-    Actor::new(Standin::new(why), None, clock, port, inputs, effects).run().await;
+    // It neither fails nor is it asked to leave.
+    let _ = Actor::new(Standin::new(why), None, clock, port, inputs, effects).run().await;
 }
 
 async fn serve<M: Machine>(
@@ -211,18 +216,24 @@ async fn serve<M: Machine>(
         port.spawn(quic::accept(mesh.clone(), port.clone()));
     }
 
-    let mut actor = pin!(Actor::new(machine, account, clock, port, inputs, effects.clone()).run());
+    let mut actor = pin!(Actor::new(machine, account, clock, port.clone(), inputs, effects.clone()).run());
     tokio::select! {
-        fault = &mut actor => return Some(fault),
+        ended = &mut actor => return ended.err(),
         _ = stopping => {}
     }
     drain.send_replace(true);
-    // Whoever still serves holds a receiver.
+    let asked = async {
+        port.send(Happening::Leave).await;
+        sleep(PATIENCE).await;
+    };
     tokio::select! {
-        _ = actor => {}
-        () = drain.closed() => {}
-        () = sleep(DRAIN) => {}
+        ended = actor => if let Err(fault) = ended {
+            tracing::error!(name = &*effects.name, "ended while it was leaving: {fault:?}");
+        },
+        () = asked => tracing::error!(name = &*effects.name, "does not leave; this is a bug, please report it"),
     }
+    // Whoever still serves holds a receiver.
+    let _ = timeout(DRAIN, drain.closed()).await;
     None
 }
 

@@ -156,7 +156,7 @@ async fn a_dialler_refuses_a_node_that_is_not_the_one_it_wants() {
     assert!(refused.contains(&id(BOB).to_string()), "names who is there: {refused}");
     assert!(refused.contains(&wanted.to_string()), "names who was wanted: {refused}");
     stop([alice_runs, bob_runs]).await;
-    assert_eq!(bob.has_seen(), [], "a link that never was");
+    assert_eq!(bob.has_seen(), [Seen::Leave], "a link that never was");
 }
 
 #[tokio::test]
@@ -223,6 +223,55 @@ impl Sender {
             out.finish(stream);
         }
     }
+}
+
+#[tokio::test]
+async fn who_is_asked_to_leave_says_its_last_word_and_is_heard() {
+    let (bob_notes, mut bob) = witness();
+    let (alice_notes, mut alice) = witness();
+    let (io, addr) = listener();
+    // Bob closes when he has read all that Alice has to say.
+    let mut from = None;
+    let bob_runs = run(
+        io,
+        Script::new(move |input, out| {
+            bob_notes.note(&input);
+            match input {
+                Input::LinkUp { link, .. } => from = Some(link),
+                Input::Finished { .. } => out.close(from.expect("a link"), "heard"),
+                _ => {}
+            }
+        }),
+    )
+    .await;
+    let mut control = None;
+    let farewell = vec![7; 10_000];
+    let last = farewell.clone();
+    let script = Script::new(move |input, out| {
+        alice_notes.note(&input);
+        match input {
+            Input::LinkUp { link, .. } => control = Some(out.open(link)),
+            Input::Leave => {
+                let control = control.expect("a stream");
+                out.send(control, last.clone());
+                out.finish(control);
+            }
+            _ => {}
+        }
+    });
+    let alice_runs = run(dialler(), script.staying_for(1).saying(dial_bob(&addr))).await;
+    dialled(&mut alice).await.unwrap();
+    within(alice_runs.stop()).await;
+    let stream = bob
+        .until(|seen| match seen {
+            Seen::Opened(stream) => Some(stream),
+            _ => None,
+        })
+        .await;
+    assert_eq!(bob.body(stream).await, farewell);
+    let seen = alice.has_seen();
+    assert!(matches!(seen[..], [Seen::Leave, .., Seen::LinkDown(_, DownReason::Closed)]), "{seen:?}");
+    within(bob_runs.stop()).await;
 }
 
 #[tokio::test]

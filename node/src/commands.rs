@@ -41,15 +41,23 @@ fn write_config(path: &Path, toml: &str) -> Result<(), String> {
 /// Waits until somebody asks the daemon to end, or until it can't go on: then the error says why. `stop` is installed before
 /// the daemon starts: who is asked to end in the middle of that ends in order, too.
 async fn until_stopped(
-    mut stop: Shutdown,
+    stop: &mut Shutdown,
     name: &str,
     failed: impl Future<Output = labman_io_tokio::StartError>,
 ) -> Result<(), String> {
     tokio::select! {
         () = stop.asked() => {
-            tracing::info!("{name} stops");
+            tracing::info!("{name} stops, when what it has begun is done; ask again to stop at once");
             Ok(())
         }
         why = failed => Err(format!("{name} can't go on: {why}")),
+    }
+}
+
+/// Waits for the daemon to end in order, unless somebody asks a second time.
+async fn in_order(stop: &mut Shutdown, ending: impl Future<Output = ()>) {
+    tokio::select! {
+        () = ending => {}
+        () = stop.asked() => {}
     }
 }

@@ -2,52 +2,24 @@
 
 mod support;
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use labman_node::admin::Admin;
-use labman_node::daemon::Toy;
-use labman_node::init;
-use labman_node::mesh::{Mesh, Plan, PortmanPlan, Runtime};
+use labman_node::mesh::{Mesh, Plan};
 use labman_proto_core::money::Micros;
 use labman_proto_core::time::Span;
-use labman_proto_core::toy;
 use support::{Process, SOON, chat, eventually};
 
 /// How long a user may be left without a word.
 const TOLD_WITHIN: Duration = Duration::from_secs(20);
 
-/// The config of a provider for a mesh of this process, with its Portman embedded.
-fn write_config(mesh: &Mesh, toy: &Toy, path: &Path) {
-    let gateway = &mesh.gateways[0];
-    let config = init::Provider {
-        network: "loopback".to_string(),
-        data_dir: "data".to_string(),
-        gateway_id: gateway.node_id.to_string(),
-        gateway_addr: gateway.mesh_addr.unwrap().to_string(),
-        fep_id: mesh.fep_id().to_string(),
-        fep_url: format!("http://{}", mesh.fep.http_addr.unwrap()),
-        tenant: "mortal".to_string(),
-        ep: "toy".to_string(),
-        token: init::fresh_token(),
-        portman_listen: "127.0.0.1:0".to_string(),
-        runtime_url: toy.url(),
-        currency: "XTS".to_string(),
-        payout_address: "test:mortal".to_string(),
-    };
-    let toml = config.toml().replace("claim_every = \"30s\"", "claim_every = \"1s\"");
-    init::write_new(path, &toml).unwrap();
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn the_user_is_told_in_time_and_pays_for_what_came_and_the_provider_is_paid_when_it_is_back() {
     let directory = tempfile::tempdir().unwrap();
     let mesh = Mesh::start(Plan::new(directory.path()).with_gateway("gateway", None)).await.unwrap();
-    let Runtime::Toy(quick) = PortmanPlan::toy("any").runtime else { unreachable!("a toy's plan has a toy") };
-    let slow = toy::config::Config { token_every: Span::from_millis(100), ..quick };
-    let toy = Toy::start("toy", "127.0.0.1:0".parse().unwrap(), slow).await.unwrap();
+    let toy = support::slow_toy(Span::from_millis(100)).await;
     let config = directory.path().join("provider.toml");
-    write_config(&mesh, &toy, &config);
+    support::write_config(&mesh, &toy, &config);
     let mut provider = Process::start(env!("CARGO_BIN_EXE_labmand"), &config);
 
     let user = mesh.user("alice", "1.00").await.unwrap();

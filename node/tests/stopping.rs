@@ -1,7 +1,13 @@
 //! A daemon that is asked to end ends in order, and warns of nothing that is as it should be.
 
+mod support;
+
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Stdio};
+
+use labman_node::mesh::{Mesh, Plan};
+use labman_proto_core::time::Span;
+use support::{Process, SOON, chat, eventually};
 
 const FEP: &str = "AKnL4NNf3DGWZJS6cPknBuEGnVsV4A4m5tgebLHaRSZ9";
 const GATEWAY: &str = "9hSR6S7WPtxmTojgo6GG3k4yDPecgJY292j7xrsUGWBu";
@@ -36,4 +42,36 @@ fn a_node_that_is_stopped_does_not_warn_of_its_own_portman() {
         let (_, last_words) = seen.split_once("labmand stops").expect("it says that it stops");
         assert!(!last_words.contains("WARN"), "{seen}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_that_is_stopped_in_the_middle_of_an_answer_ends_it_and_says_goodbye() {
+    let directory = tempfile::tempdir().unwrap();
+    let mesh = Mesh::start(Plan::new(directory.path()).with_gateway("gateway", None)).await.unwrap();
+    let toy = support::slow_toy(Span::from_millis(20)).await;
+    let config = directory.path().join("provider.toml");
+    support::write_config(&mesh, &toy, &config);
+    let mut provider = Process::start(env!("CARGO_BIN_EXE_labmand"), &config);
+    let user = mesh.user("alice", "1.00").await.unwrap();
+    let client = mesh.client(0, &user.api_key);
+    let listed = async || Ok(client.models().await?.into_iter().find(|slug| slug.starts_with("mortal:")));
+    let slug = eventually("the provider's model being listed", listed).await;
+
+    let mut pieces = 0;
+    let completion = client
+        .stream_chat(chat(&slug, 40), |_| {
+            pieces += 1;
+            if pieces == 6 {
+                provider.terminate();
+            }
+        })
+        .await
+        .unwrap();
+    assert!(completion.done && completion.error.is_none(), "the answer is whole: {completion:?}");
+    assert_eq!(provider.ends(), Some(0));
+    // It said that it leaves: nobody waits for what a silent link would take.
+    let gone = async || Ok(listed().await?.is_none().then_some(()));
+    eventually("its model being listed no more", gone).await;
+    toy.stop().await;
+    tokio::time::timeout(SOON, mesh.stop()).await.expect("the mesh stops in order");
 }

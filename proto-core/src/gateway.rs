@@ -118,9 +118,13 @@ impl Gateway {
         })
     }
 
-    /// For people: jobs under way, and jobs that await their receipt's way to the provider.
-    pub(crate) fn counts(&self) -> (usize, usize) {
-        (self.jobs.len(), self.settle.len())
+    /// Jobs that await their receipt's way to the provider.
+    pub(crate) fn unsettled(&self) -> usize {
+        self.settle.len()
+    }
+
+    pub(crate) fn jobs_under_way(&self) -> usize {
+        self.jobs.len()
     }
 
     pub(crate) fn fep_answers(&self) -> bool {
@@ -158,6 +162,9 @@ impl Gateway {
         let Some(key) = head.bearer() else { return reply::error(cx, stream, id, &ApiError::no_key()) };
         if cx.clock_is_wrong() {
             return reply::error(cx, stream, id, &job::clock_is_wrong());
+        }
+        if cx.me.leaves {
+            return reply::error(cx, stream, id, &job::leaves());
         }
         let length = head.header("content-length").and_then(|length| length.parse::<usize>().ok());
         if length.is_some_and(|length| length > HTTP_BODY) {

@@ -731,6 +731,12 @@ impl Gossip {
         }
     }
 
+    /// Says goodbye: the last that we say of ourselves.
+    pub(crate) fn depart(&mut self, cx: &Cx<'_>) {
+        self.sign(cx, About::Departure);
+        self.own.fall_silent();
+    }
+
     /// Signs anew what we say of ourselves.
     fn renew(&mut self, cx: &Cx<'_>) {
         self.sign(cx, About::Peer);

@@ -391,7 +391,7 @@ impl Labnet {
     /// The peer ended its control stream: the link is of no more use.
     pub(crate) fn ended(&mut self, cx: &mut Cx<'_>, stream: StreamId) {
         if let Some(link) = self.controls.get(&stream).copied() {
-            self.shut(cx, link, "its control stream ended");
+            self.close(cx, link, "its control stream ended");
         }
     }
 
@@ -578,16 +578,49 @@ impl Labnet {
         self.links.get(&link).is_none_or(|state| !state.dialled && !self.conduct.is_useful(&state.node_id))
     }
 
-    /// Closes a link, once. Until the driver says that it is down nothing is said or heard on it any more.
+    /// Ends every control stream, after all that was said on it: whoever has read that closes the link.
+    pub(crate) fn leave(&mut self, cx: &mut Cx<'_>) {
+        let open: Vec<LinkId> =
+            self.links.iter().filter(|(_, state)| !state.closed).map(|(link, _)| *link).collect();
+        for link in open {
+            match self.links.get(&link).filter(|state| state.admitted).and_then(|state| state.control) {
+                Some(stream) => {
+                    self.silence(link);
+                    cx.finish(stream);
+                }
+                None => self.close(cx, link, "this node leaves"),
+            }
+        }
+    }
+
+    /// No link is left.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.links.is_empty()
+    }
+
+    /// Closes a link for what its peer did.
     fn shut(&mut self, cx: &mut Cx<'_>, link: LinkId, reason: &'static str) {
-        let Some(state) = self.links.get_mut(&link).filter(|state| !state.closed) else { return };
+        if let Some(state) = self.links.get(&link).filter(|state| !state.closed) {
+            cx.warn(alloc::format!("closed the link to {}: {reason}", state.node_id));
+            self.close(cx, link, reason);
+        }
+    }
+
+    fn close(&mut self, cx: &mut Cx<'_>, link: LinkId, reason: &'static str) {
+        if self.silence(link) {
+            cx.out.close(link, reason);
+        }
+    }
+
+    /// Until the driver says that it is down nothing is said or heard on a link any more. False: it was so already.
+    fn silence(&mut self, link: LinkId) -> bool {
+        let Some(state) = self.links.get_mut(&link).filter(|state| !state.closed) else { return false };
         (state.closed, state.admitted) = (true, false);
         // What waited for it is of no use any more.
         (state.reader, state.backlog) = (FrameReader::default(), 0);
         self.hello_due.clear(link);
         self.paused.clear(link);
-        cx.warn(alloc::format!("closed the link to {}: {reason}", state.node_id));
-        cx.out.close(link, reason);
+        true
     }
 }
 

@@ -175,6 +175,10 @@ pub const GATEWAY_STALL: Span = Span::from_secs(60);
 pub const JOB_TOTAL: Span = Span::from_secs(600);
 /// What an authorization's life exceeds the job's total by, so that settlement fits in.
 pub const SETTLE_MARGIN: Span = Span::from_secs(120);
+/// How long who is asked to leave brings jobs to their end. What is then not over is cut off.
+pub const LEAVE: Span = Span::from_secs(20);
+/// How long it then waits until its neighbours have heard its farewell, and closed.
+pub const FAREWELL: Span = Span::from_secs(1);
 /// How long after its end a gateway repeats a usage report or a receipt that was not acknowledged.
 pub const REDELIVER_FIRST: Span = Span::from_millis(500);
 pub const REDELIVER_LAST: Span = Span::from_secs(30);

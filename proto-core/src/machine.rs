@@ -106,6 +106,9 @@ pub enum Input<'a> {
         bytes: u32,
     },
     Done(OpId, Completion),
+    /// The process is to end. The machine takes on nothing new, brings what is under way to its end, as far as that is
+    /// possible within [`LEAVE`](crate::limits::LEAVE), and says goodbye. Then it [has left](Machine::has_left).
+    Leave,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -247,6 +250,10 @@ pub trait Machine: Send {
     fn poll_timeout(&self) -> Option<Wake>;
     /// Set once the machine can't go on (a write failed): the driver must restart it from its store.
     fn stopped(&self) -> Option<&str>;
+    /// Of a machine that was asked to [leave](Input::Leave): nobody loses anything if its process ends now.
+    fn has_left(&self) -> bool {
+        true
+    }
 }
 
 /// A machine's ordered outputs, and the ids it gives to what it opens. Every room of a machine writes to the same one.

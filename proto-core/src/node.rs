@@ -6,6 +6,7 @@ pub mod config;
 pub(crate) mod cx;
 pub(crate) mod fep;
 pub(crate) mod feps;
+mod leaving;
 pub(crate) mod loopback;
 pub(crate) mod peer_clocks;
 
@@ -18,6 +19,7 @@ use admin::Admin;
 use clock::Clock;
 use cx::{Cx, Me, Owners, Room};
 use feps::Feps;
+use leaving::Leaving;
 use loopback::{Arrival, SELF_LINK};
 use peer_clocks::PeerClocks;
 use serde::{Deserialize, Serialize};
@@ -60,6 +62,7 @@ pub struct Node {
     clock_is_wrong: bool,
     /// Links that came up before that.
     early: Vec<Early>,
+    leaving: Leaving,
     stopped: Option<String>,
     labnet: Labnet,
     gossip: Gossip,
@@ -116,7 +119,14 @@ impl Node {
         let reused = mutant(Mutant::IncarnationReused) && last > 0;
         let incarnation = if reused { last } else { now.wall.0.max(last.saturating_add(1)) };
         let network = identity.network(&config.network);
-        let me = Me { node_id: identity.node_id(), identity, network, incarnation, caps: config.caps };
+        let me = Me {
+            node_id: identity.node_id(),
+            identity,
+            network,
+            incarnation,
+            caps: config.caps,
+            leaves: false,
+        };
         let gateway = match &config.gateway {
             Some(gateway) => {
                 Some(Gateway::new(gateway, &config.feps, seed.stream("gateway"), snapshot, now.mono)?)
@@ -146,6 +156,7 @@ impl Node {
             clocks: PeerClocks::default(),
             clock_is_wrong: false,
             early: Vec::new(),
+            leaving: Leaving::default(),
             stopped: None,
         };
         let row = Row::json("life", &LifeRow { incarnation });
@@ -345,6 +356,37 @@ impl Node {
         }
     }
 
+    /// Asked to leave: nothing new from now on.
+    fn leave(&mut self, now: Now) {
+        if !self.me.leaves {
+            self.me.leaves = true;
+            self.leaving.begin(now.mono);
+            self.out.event(Level::Info, "node", "leaves once its jobs are over");
+            self.capability_changed(now);
+        }
+    }
+
+    fn go_on_leaving(&mut self, now: Now) {
+        let under_way = self.gateway.as_ref().map_or(0, Gateway::jobs_under_way)
+            + self.provider.as_ref().map_or(0, Provider::jobs_under_way);
+        if self.leaving.finished(now.mono, under_way == 0) {
+            self.gossip.depart(&cx!(self, now, Labnet));
+            self.pass_on_all(now);
+            self.labnet.leave(&mut cx!(self, now, Labnet));
+        }
+        self.leaving.said(now.mono, self.labnet.is_alone());
+    }
+
+    /// What follows each call, whatever it was.
+    fn settle(&mut self, now: Now) {
+        self.drain_loopback(now);
+        self.judge(now);
+        // After the input: it may say that a stream is gone.
+        self.watch_clock(now);
+        self.pass_on_all(now);
+        self.go_on_leaving(now);
+    }
+
     /// Lets what peers did have its consequences.
     fn judge(&mut self, now: Now) {
         for (node_id, deed) in self.owners.take_noted() {
@@ -358,6 +400,7 @@ impl Node {
 
     fn link_up(&mut self, now: Now, link: LinkId, peer: Peer) {
         match peer {
+            Peer::Mesh { .. } if self.leaving.has_spoken() => self.out.close(link, "this node leaves"),
             Peer::Mesh { .. } if self.being_born.is_some() && self.early.len() >= self.config.caps.links => {
                 self.out.close(link, "too many links");
             }
@@ -612,17 +655,17 @@ impl Machine for Node {
             Input::Reset { stream, code: _ } => self.reset(now, stream),
             Input::Credit { stream, bytes } => self.credit(now, stream, bytes),
             Input::Done(op, completion) => self.done(now, op, completion),
+            Input::Leave => self.leave(now),
         }
-        self.drain_loopback(now);
-        self.judge(now);
-        // After the input: it may say that a stream is gone.
-        self.watch_clock(now);
-        self.pass_on_all(now);
+        self.settle(now);
     }
 
     fn handle_timeout(&mut self, now: Now) {
         if self.being_born.is_some() {
             return;
+        }
+        if self.leaving.has_spoken() {
+            return self.settle(now);
         }
         let heard = self.labnet.handle_timeout(&mut cx!(self, now, Labnet));
         self.labnet_says(now, heard);
@@ -643,10 +686,7 @@ impl Machine for Node {
                 self.capability_changed(now);
             }
         }
-        self.drain_loopback(now);
-        self.judge(now);
-        self.watch_clock(now);
-        self.pass_on_all(now);
+        self.settle(now);
     }
 
     fn poll_output(&mut self) -> Option<Output> {
@@ -657,13 +697,22 @@ impl Machine for Node {
         if self.being_born.is_some() {
             return None;
         }
+        if self.leaving.has_spoken() {
+            return self.leaving.poll_timeout();
+        }
         let wake = Wake::earliest(self.labnet.poll_timeout(), self.gossip.poll_timeout());
         let wake = Wake::earliest(wake, Some(self.clock.poll_timeout()));
+        let wake = Wake::earliest(wake, self.leaving.poll_timeout());
         let wake = Wake::earliest(wake, self.gateway.as_ref().and_then(Gateway::poll_timeout));
         Wake::earliest(wake, self.provider.as_ref().and_then(Provider::poll_timeout))
     }
 
     fn stopped(&self) -> Option<&str> {
         self.stopped.as_deref()
+    }
+
+    /// Who is not born yet has nobody to say goodbye to.
+    fn has_left(&self) -> bool {
+        self.being_born.is_some() || self.leaving == Leaving::Gone
     }
 }

@@ -110,7 +110,8 @@ impl Machine for Portal {
             // A portal asks nobody, so nobody answers it; it sends whole bodies, so credit tells it nothing.
             Input::Done(_, Completion::Dialled(_)) | Input::Response { .. } | Input::Credit { .. } => {}
             Input::LinkUp { link, peer: _ } | Input::Opened { link, stream: _ } => self.no_links(link),
-            Input::LinkDown { .. } => {}
+            // It only ever answers: what is under way is brought to its end anyway.
+            Input::LinkDown { .. } | Input::Leave => {}
         }
         self.write();
     }
@@ -138,6 +139,10 @@ impl Machine for Portal {
 
     fn stopped(&self) -> Option<&str> {
         self.stopped.as_deref()
+    }
+
+    fn has_left(&self) -> bool {
+        self.exchanges.is_idle()
     }
 }
 

@@ -27,6 +27,7 @@ use alloc::{collections::BTreeMap, string::String, vec::Vec};
 
 use serde_json::{Value, json};
 
+use crate::limits::LEAVE;
 use crate::machine::{Completion, Input, Machine, Outbox, Output, Peer, ResetCode, StreamId};
 use crate::rng::Seed;
 use crate::time::{Now, Time, Wake};
@@ -46,6 +47,8 @@ pub struct Portman {
     jobs: BTreeMap<JobId, Job>,
     /// Which job an HTTP exchange at the runtime serves.
     exchanges: BTreeMap<StreamId, JobId>,
+    /// Asked to leave: until then running jobs may end.
+    leaves: Option<Time>,
     out: Outbox,
 }
 
@@ -60,6 +63,7 @@ impl Portman {
             runtime,
             jobs: BTreeMap::new(),
             exchanges: BTreeMap::new(),
+            leaves: None,
             out: Outbox::default(),
         }
     }
@@ -92,7 +96,7 @@ impl Portman {
     }
 
     fn start(&mut self, now: Time, model: &str, body: Value, credit: u32) -> Result<Job, (Fault, String)> {
-        if !self.models.has(model) {
+        if self.leaves.is_some() || !self.models.has(model) {
             return Err((Fault::ModelNotAvailable, alloc::format!("no model {model:?} runs here")));
         }
         if self.jobs.values().filter(|job| job.model() == model).count() >= self.slots {
@@ -136,7 +140,9 @@ impl Portman {
     }
 
     fn hello(&mut self) {
-        let hello = FromPortman::Hello { models: self.models.list().to_vec() };
+        // Who leaves serves nothing any more.
+        let models = if self.leaves.is_some() { Vec::new() } else { self.models.list().to_vec() };
+        let hello = FromPortman::Hello { models };
         self.say(&hello);
     }
 
@@ -156,6 +162,11 @@ impl Portman {
         for mut job in core::mem::take(&mut self.jobs).into_values() {
             job.hang_up(&mut self.out);
         }
+    }
+
+    fn leave_timeout(&self) -> Option<Wake> {
+        let at = self.leaves.filter(|_| !self.jobs.is_empty())?;
+        Some(Wake { at, why: "running jobs to end before it leaves" })
     }
 
     fn bytes(&mut self, now: Time, stream: StreamId, bytes: &[u8]) {
@@ -207,6 +218,10 @@ impl Machine for Portman {
             Input::Reset { stream, .. } => self.handle_runtime(now, stream, Heard::Reset),
             // What is under way to the labman is bounded by the jobs' credit, and a request's body is sent whole.
             Input::Credit { .. } => {}
+            Input::Leave => {
+                self.leaves = Some(now + LEAVE);
+                self.hello();
+            }
             Input::Done(op, Completion::Dialled(Err(why))) => {
                 self.labman.not_reached(now, op, &why, &mut self.out);
             }
@@ -229,6 +244,9 @@ impl Machine for Portman {
             }
             self.advance(now, id);
         }
+        if self.leave_timeout().is_some_and(|wake| wake.at <= now) {
+            self.drop_labman(now, "it leaves, and can't wait any longer");
+        }
     }
 
     fn poll_output(&mut self) -> Option<Output> {
@@ -239,11 +257,15 @@ impl Machine for Portman {
         self.jobs
             .values()
             .map(Job::poll_timeout)
-            .chain([self.labman.poll_timeout(), Some(self.models.poll_timeout())])
+            .chain([self.labman.poll_timeout(), Some(self.models.poll_timeout()), self.leave_timeout()])
             .fold(None, Wake::earliest)
     }
 
     fn stopped(&self) -> Option<&str> {
         None
+    }
+
+    fn has_left(&self) -> bool {
+        self.jobs.is_empty()
     }
 }

@@ -100,12 +100,14 @@ impl Provider {
         self.jobs.len()
     }
 
-    /// What this node serves now, for gossip. Nothing, while its clock is wrong.
+    /// What this node serves now, for gossip. Nothing, while its clock is wrong, or when it is to leave.
     pub(crate) fn capability(&mut self, cx: &mut Cx<'_>) -> CapabilityRecord {
         self.refresh.set((), cx.now.mono + offers::REFRESH, "sign the offers anew");
         let (mut hosted, mut topics) = (Vec::new(), BTreeSet::new());
-        let offers =
-            if cx.clock_is_wrong() { Vec::new() } else { self.offers.of(cx, &self.config, &self.sockets) };
+        let offers = match cx.clock_is_wrong() || cx.me.leaves {
+            true => Vec::new(),
+            false => self.offers.of(cx, &self.config, &self.sockets),
+        };
         for (Sealed { bytes, content, .. }, slots) in offers {
             topics.insert(Topic::of_model(&content.slug));
             hosted.push(Hosted { offer: bytes, slots });

@@ -233,6 +233,8 @@ impl Machine for Toy {
             Input::Opened { stream, .. } => self.out.reset(stream, ResetCode::Refused),
             // It never asks anything, opens no link, and starts no operation.
             Input::LinkDown { .. } | Input::Response { .. } | Input::Done(..) => {}
+            // It only ever answers: what is under way is brought to its end anyway.
+            Input::Leave => {}
         }
     }
 
@@ -260,5 +262,9 @@ impl Machine for Toy {
 
     fn stopped(&self) -> Option<&str> {
         None
+    }
+
+    fn has_left(&self) -> bool {
+        self.jobs.is_empty()
     }
 }

@@ -71,6 +71,10 @@ impl Machine for Resident {
     fn stopped(&self) -> Option<&str> {
         each!(self, machine => machine.stopped())
     }
+
+    fn has_left(&self) -> bool {
+        each!(self, machine => machine.has_left())
+    }
 }
 
 /// Makes a scenario's hosts, with keys and tokens that follow from the seed.

@@ -72,6 +72,8 @@ pub struct Host<M> {
     pub dies_writing: Option<Death>,
     /// That write is under way.
     pub dying: Option<Death>,
+    /// Its process was asked to end.
+    pub leaving: bool,
     /// Its process does nothing until then.
     pub stalled_until: Time,
     pub clock: Clock,
@@ -102,6 +104,8 @@ pub enum Death {
     Clean,
     /// A row of what it was writing can't be read any more.
     Torn,
+    /// It was asked to: all that it wrote has reached the disk, and its peers are told that it goes.
+    InOrder,
 }
 
 /// What a machine did wrong.
@@ -135,6 +139,7 @@ impl<M: Machine> Host<M> {
             disk_slowness: 1,
             dies_writing: None,
             dying: None,
+            leaving: false,
             stalled_until: Time::ZERO,
             clock: Clock::started_at(now, spec.wall_offset_ms),
             alarm: Alarm::default(),
@@ -170,6 +175,7 @@ impl<M: Machine> Host<M> {
         self.disk_busy_until = Time::ZERO;
         self.dies_writing = None;
         self.dying = None;
+        self.leaving = false;
         self.stalled_until = Time::ZERO;
         self.links.clear();
         self.streams.clear();
@@ -178,6 +184,10 @@ impl<M: Machine> Host<M> {
 
     pub fn is_up(&self) -> bool {
         self.machine.is_some()
+    }
+
+    pub fn has_left(&self) -> bool {
+        self.leaving && self.machine.as_ref().is_some_and(Machine::has_left)
     }
 
     pub fn machine(&self) -> Option<&M> {

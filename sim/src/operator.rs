@@ -73,6 +73,7 @@ impl Machine for Operator {
                 }
             }
             Input::Credit { .. }
+            | Input::Leave
             | Input::LinkUp { .. }
             | Input::LinkDown { .. }
             | Input::Opened { .. }

@@ -289,6 +289,7 @@ impl Machine for User {
             Input::Reset { stream, .. } => self.end(stream, now.mono, false),
             // Its requests are small, and nobody calls a user.
             Input::Credit { .. }
+            | Input::Leave
             | Input::LinkUp { .. }
             | Input::LinkDown { .. }
             | Input::Opened { .. }

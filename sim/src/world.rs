@@ -261,6 +261,12 @@ impl<M: Machine> World<M> {
         self.die(host, Death::Clean);
     }
 
+    /// Asks the host's process to end. It dies once its machine has left.
+    pub fn ask_to_leave(&mut self, host: HostId) {
+        self.hosts[host.0].leaving = true;
+        self.handle(host, Input::Leave);
+    }
+
     /// Starts a crashed host again on what its disk kept.
     pub fn restart(&mut self, host: HostId) {
         if !self.hosts[host.0].is_up() {
@@ -271,16 +277,20 @@ impl<M: Machine> World<M> {
     fn die(&mut self, host: HostId, death: Death) {
         self.trace.died(self.engine.now(), host);
         self.tell_died(host);
-        self.cut_links(host);
+        self.cut_links(host, death);
         self.cut_streams(host);
         self.held.remove(&host);
         let dying = &mut self.hosts[host.0];
-        let pending = dying.disk.pending() as u64;
-        let reached = dying.draws.below(pending + 1) as usize;
+        let pending = dying.disk.pending();
+        let reached = match death {
+            Death::InOrder => pending,
+            Death::Clean | Death::Torn => dying.draws.below(pending as u64 + 1) as usize,
+        };
         dying.deaths.push(self.engine.now());
         let (lost, tore) = dying.kill(Crash { reached, torn: death == Death::Torn });
         self.marks.note_if(lost > 0, "a crash lost a write");
-        self.marks.note_if(reached > 0, "a write outlived a crash that nobody was told of");
+        let outlived = reached > 0 && death != Death::InOrder;
+        self.marks.note_if(outlived, "a write outlived a crash that nobody was told of");
         self.marks.fired_if(tore, "torn");
     }
 
@@ -389,6 +399,9 @@ impl<M: Machine> World<M> {
                     }
                 }
                 self.hosts[host.0].reuse(outputs);
+                if self.hosts[host.0].has_left() {
+                    return self.die(host, Death::InOrder);
+                }
                 self.arm(host);
             }
             Err(fault @ (Fault::Panicked(_) | Fault::Stopped(_))) => {

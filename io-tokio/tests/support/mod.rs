@@ -20,6 +20,8 @@ pub struct Script {
     out: Outbox,
     react: React,
     stopped: Option<String>,
+    /// How many links must go, or streams end, until it has left.
+    stays_for: usize,
 }
 
 impl Script {
@@ -34,12 +36,17 @@ impl Script {
     pub fn that_may_stop(
         react: impl FnMut(Input<'_>, &mut Outbox) -> Result<(), String> + Send + 'static,
     ) -> Self {
-        Self { out: Outbox::default(), react: Box::new(react), stopped: None }
+        Self { out: Outbox::default(), react: Box::new(react), stopped: None, stays_for: 0 }
     }
 
     /// Stops at once.
     pub fn that_has_stopped(why: &str) -> Self {
         Self { stopped: Some(why.into()), ..Self::new(|_, _| {}) }
+    }
+
+    /// Has left only when so many links have gone, or streams ended.
+    pub fn staying_for(self, ends: usize) -> Self {
+        Self { stays_for: ends, ..self }
     }
 
     /// Says something before its first input.
@@ -51,6 +58,9 @@ impl Script {
 
 impl Machine for Script {
     fn handle(&mut self, _now: Now, input: Input<'_>) {
+        if matches!(input, Input::LinkDown { .. } | Input::Finished { .. }) {
+            self.stays_for = self.stays_for.saturating_sub(1);
+        }
         self.stopped = (self.react)(input, &mut self.out).err();
     }
 
@@ -67,6 +77,10 @@ impl Machine for Script {
     fn stopped(&self) -> Option<&str> {
         self.stopped.as_deref()
     }
+
+    fn has_left(&self) -> bool {
+        self.stays_for == 0
+    }
 }
 
 /// An input that owns its bytes.
@@ -82,6 +96,7 @@ pub enum Seen {
     Reset(StreamId, ResetCode),
     Credit(StreamId, u32),
     Done(Completion),
+    Leave,
 }
 
 impl From<Input<'_>> for Seen {
@@ -97,6 +112,7 @@ impl From<Input<'_>> for Seen {
             Input::Reset { stream, code } => Self::Reset(stream, code),
             Input::Credit { stream, bytes } => Self::Credit(stream, bytes),
             Input::Done(_, completion) => Self::Done(completion),
+            Input::Leave => Self::Leave,
         }
     }
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use super::{until_stopped, write_config};
+use super::{in_order, until_stopped, write_config};
 use crate::daemon::{DataDir, Fep};
 use crate::signals::Shutdown;
 use crate::{config, init};
@@ -137,14 +137,14 @@ impl Cli {
 async fn serve(path: &std::path::Path, journal: Option<PathBuf>) -> Result<(), String> {
     let config = config::fep::Fep::read(path).map_err(|why| why.to_string())?;
     let config = config::fep::Fep { journal, ..config };
-    let stop = Shutdown::install();
+    let mut stop = Shutdown::install();
     let mut fep = Fep::start("labman-fep", config).await.map_err(|why| why.to_string())?;
     tracing::info!("labman-fep is up: fep {}", fep.fep_id);
     if let Some(addr) = fep.http_addr {
         tracing::info!("nodes call it at http://{addr}");
     }
-    let ended = until_stopped(stop, "labman-fep", fep.failed()).await;
-    fep.stop().await;
+    let ended = until_stopped(&mut stop, "labman-fep", fep.failed()).await;
+    in_order(&mut stop, fep.stop()).await;
     ended
 }
 

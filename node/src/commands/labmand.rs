@@ -8,7 +8,7 @@ use labman_proto_core::identity::NodeId;
 use labman_proto_core::time::Span;
 use labman_proto_core::toy;
 
-use super::{until_stopped, write_config};
+use super::{in_order, until_stopped, write_config};
 use crate::daemon::{DataDir, Labmand, Toy};
 use crate::signals::Shutdown;
 use crate::{config, demo, init, logging};
@@ -126,7 +126,7 @@ impl Cli {
 async fn serve(at: ConfigPath, journal: Option<PathBuf>) -> Result<(), String> {
     let config = config::labmand::Labmand::read(&at.config).map_err(|why| why.to_string())?;
     let config = config::labmand::Labmand { journal, ..config };
-    let stop = Shutdown::install();
+    let mut stop = Shutdown::install();
     let mut labmand = Labmand::start("labmand", config).await.map_err(|why| why.to_string())?;
     tracing::info!("labmand is up: node {}", labmand.node_id);
     if let Some(addr) = labmand.mesh_addr {
@@ -138,11 +138,11 @@ async fn serve(at: ConfigPath, journal: Option<PathBuf>) -> Result<(), String> {
     if let Some(addr) = labmand.portman_addr {
         tracing::info!("Portmans attach at ws://{addr}/");
     }
-    let ended = until_stopped(stop, "labmand", labmand.failed()).await;
+    let ended = until_stopped(&mut stop, "labmand", labmand.failed()).await;
     if ended.is_ok() {
         logging::errors_only();
     }
-    labmand.stop().await;
+    in_order(&mut stop, labmand.stop()).await;
     ended
 }
 
@@ -152,11 +152,11 @@ async fn toy(listen: SocketAddr) -> Result<(), String> {
         context_length: 4096,
         token_every: Span::from_millis(20),
     };
-    let stop = Shutdown::install();
+    let mut stop = Shutdown::install();
     let mut toy = Toy::start("toy", listen, config).await.map_err(|why| why.to_string())?;
     tracing::info!("the built-in runtime, a toy for trying the mesh, is at {}", toy.url());
-    let ended = until_stopped(stop, "the built-in runtime", toy.failed()).await;
-    toy.stop().await;
+    let ended = until_stopped(&mut stop, "the built-in runtime", toy.failed()).await;
+    in_order(&mut stop, toy.stop()).await;
     ended
 }
 

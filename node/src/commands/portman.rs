@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use super::{until_stopped, write_config};
+use super::{in_order, until_stopped, write_config};
 use crate::config::portman::read_portman;
 use crate::daemon::Portman;
 use crate::init;
@@ -46,13 +46,13 @@ impl Cli {
             None => {
                 let config = read_portman(&self.config).map_err(|why| why.to_string())?;
                 let (labman, runtime) = (config.labman_url.clone(), config.runtime_url.clone());
-                let stop = Shutdown::install();
+                let mut stop = Shutdown::install();
                 let mut portman = Portman::start("portman", config, self.journal.as_deref())
                     .await
                     .map_err(|why| why.to_string())?;
                 tracing::info!("portman is up: jobs from {labman} run on {runtime}");
-                let ended = until_stopped(stop, "portman", portman.failed()).await;
-                portman.stop().await;
+                let ended = until_stopped(&mut stop, "portman", portman.failed()).await;
+                in_order(&mut stop, portman.stop()).await;
                 ended
             }
             Some(Command::Init { out, labman_url, token, runtime_url }) => {

@@ -93,11 +93,12 @@ impl Labmand {
         self.node.failed().await
     }
 
+    /// The node first: its running jobs need their Portmans.
     pub async fn stop(self) {
+        self.node.stop().await;
         for portman in self.embedded {
             portman.stop().await;
         }
-        self.node.stop().await;
     }
 }
 

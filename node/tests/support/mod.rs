@@ -9,11 +9,16 @@
 
 mod process;
 
+use std::path::Path;
 use std::time::Duration;
 
-use labman_node::mesh::{Mesh, MeshError, Plan, ProviderPlan, User, until};
+use labman_node::daemon::Toy;
+use labman_node::init;
+use labman_node::mesh::{Mesh, MeshError, Plan, PortmanPlan, ProviderPlan, Runtime, User, until};
 use labman_node::openai::{Client, Completion};
 use labman_proto_core::money::Micros;
+use labman_proto_core::time::Span;
+use labman_proto_core::toy;
 use serde_json::{Value, json};
 
 pub use labman_node::mesh::Seen;
@@ -83,4 +88,33 @@ pub async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Result<Opt
         })
     });
     found.await.unwrap()
+}
+
+/// The config of a provider for a mesh of this process, with its Portman embedded.
+pub fn write_config(mesh: &Mesh, toy: &Toy, path: &Path) {
+    let gateway = &mesh.gateways[0];
+    let config = init::Provider {
+        network: "loopback".to_string(),
+        data_dir: "data".to_string(),
+        gateway_id: gateway.node_id.to_string(),
+        gateway_addr: gateway.mesh_addr.unwrap().to_string(),
+        fep_id: mesh.fep_id().to_string(),
+        fep_url: format!("http://{}", mesh.fep.http_addr.unwrap()),
+        tenant: "mortal".to_string(),
+        ep: "toy".to_string(),
+        token: init::fresh_token(),
+        portman_listen: "127.0.0.1:0".to_string(),
+        runtime_url: toy.url(),
+        currency: "XTS".to_string(),
+        payout_address: "test:mortal".to_string(),
+    };
+    let toml = config.toml().replace("claim_every = \"30s\"", "claim_every = \"1s\"");
+    init::write_new(path, &toml).unwrap();
+}
+
+/// The built-in runtime, at that pace.
+pub async fn slow_toy(token_every: Span) -> Toy {
+    let Runtime::Toy(quick) = PortmanPlan::toy("any").runtime else { unreachable!("a toy's plan has a toy") };
+    let slow = toy::config::Config { token_every, ..quick };
+    Toy::start("toy", "127.0.0.1:0".parse().unwrap(), slow).await.unwrap()
 }

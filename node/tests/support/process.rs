@@ -62,6 +62,17 @@ impl Process {
         }
     }
 
+    /// SIGTERM: it is asked to end.
+    pub fn terminate(&self) {
+        let sent = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+    }
+
+    /// Waits for its end, which must come by itself.
+    pub fn ends(&mut self) -> Option<i32> {
+        self.child.wait().unwrap().code()
+    }
+
     /// SIGKILL: it gets to do nothing more.
     pub fn kill(&mut self) {
         self.child.kill().unwrap();

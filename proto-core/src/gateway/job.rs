@@ -247,6 +247,10 @@ pub(super) fn clock_is_wrong() -> ApiError {
     )
 }
 
+pub(super) fn leaves() -> ApiError {
+    ApiError::unavailable("unavailable", "This gateway is being shut down. Try another gateway.")
+}
+
 pub(super) fn no_such_model(model: &str) -> ApiError {
     let model: alloc::string::String = model.chars().take(128).collect();
     let message = format!("The model `{model}` is not served by anybody now. GET /v1/models lists what is.");

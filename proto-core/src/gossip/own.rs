@@ -45,6 +45,11 @@ impl Own {
         changed
     }
 
+    /// Nothing more is signed: it would take back our departure.
+    pub(super) fn fall_silent(&mut self) {
+        (self.peer, self.capability) = (None, None);
+    }
+
     /// The families of what we serve.
     pub(super) fn topics(&self) -> Topics {
         self.capability.as_ref().map_or_else(Topics::none, |record| record.topics.clone())

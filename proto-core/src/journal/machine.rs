@@ -97,6 +97,7 @@ variants!(Input<'a> {
     7 => Reset { stream, code },
     8 => Credit { stream, bytes },
     9 => Done(op, completion),
+    10 => Leave,
 });
 variants!(Cause<'a> { 0 => Made, 1 => Input(input), 2 => Timeout });
 variants!(Fault { 0 => Panicked(what), 1 => Stopped(what) });

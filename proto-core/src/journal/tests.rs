@@ -85,6 +85,7 @@ fn inputs() -> impl Strategy<Value = Input<'static>> {
             .prop_map(|(stream, code)| Input::Reset { stream, code: ResetCode::from_u32(code) }),
         any::<(u64, u32)>().prop_map(|(id, bytes)| Input::Credit { stream: StreamId(id), bytes }),
         (any::<u64>(), completions()).prop_map(|(op, done)| Input::Done(OpId(op), done)),
+        Just(Input::Leave),
     ]
 }
 

@@ -145,7 +145,6 @@ impl Admin {
             })
         });
         let (banned_nodes, banned_networks) = status.labnet.banned(cx.now.mono);
-        let (running, unsettled) = status.gateway.map(Gateway::counts).unwrap_or_default();
         let (unclaimed, in_claim, paid, missing) =
             status.provider.map(|provider| provider.receipts().counts()).unwrap_or_default();
         json!({
@@ -153,6 +152,7 @@ impl Admin {
             "network": status.config.network,
             "incarnation": cx.me.incarnation,
             "up": status.born,
+            "leaves": cx.me.leaves,
             "uptime_ms": (cx.now.mono - self.started).as_millis(),
             "roles": { "gateway": status.gateway.is_some(), "provider": status.provider.is_some() },
             "clock": { "ahead_of_peers_ms": status.clock.0, "peers": status.clock.1 },
@@ -162,7 +162,8 @@ impl Admin {
             "banned": { "nodes": banned_nodes, "networks": banned_networks },
             "portmans": portmans.collect::<Vec<_>>(),
             "jobs": {
-                "gateway": running, "unsettled": unsettled,
+                "gateway": status.gateway.map_or(0, Gateway::jobs_under_way),
+                "unsettled": status.gateway.map_or(0, Gateway::unsettled),
                 "provider": status.provider.map_or(0, Provider::jobs_under_way), "receipts_missing": missing,
             },
             "receipts": { "unclaimed": unclaimed, "in_claim": in_claim, "paid_since_start": paid },

@@ -49,6 +49,8 @@ pub(crate) struct Me {
     pub(crate) network: Network,
     pub(crate) incarnation: u64,
     pub(crate) caps: Caps,
+    /// Asked to leave.
+    pub(crate) leaves: bool,
 }
 
 impl Me {

@@ -28,6 +28,10 @@ pub(super) struct Call {
 }
 
 impl Exchanges {
+    pub(super) fn is_idle(&self) -> bool {
+        self.under_way.is_empty()
+    }
+
     pub(super) fn begin(&mut self, stream: StreamId, surface: Surface, head: RequestHead, out: &mut Outbox) {
         if self.under_way.len() >= PORTAL_EXCHANGES {
             return Refused::unavailable("too many calls at once; ask again").answer().send(stream, out);

@@ -297,6 +297,30 @@ fn a_job_it_can_t_run_is_refused() {
 }
 
 #[test]
+fn who_is_asked_to_leave_serves_no_more_and_ends_what_runs() {
+    let mut rig = Rig::with_model();
+    rig.start(1, STREAM_WINDOW);
+    rig.said();
+    rig.leave();
+    assert_eq!(rig.said(), [FromPortman::Hello { models: vec![] }]);
+    assert!(!rig.portman.has_left());
+    rig.start(2, STREAM_WINDOW);
+    assert_eq!(rig.said(), [failed(2, Fault::ModelNotAvailable, "no model \"tiny\" runs here")]);
+    rig.answers(200);
+    for event in [text("hi"), finish(), usage(3, 0, 1), DONE.into()] {
+        rig.sends(&event);
+    }
+    assert_eq!(rig.said().last(), Some(&done(1, 3, 0, 1)));
+    assert!(rig.portman.has_left());
+
+    let mut rig = Rig::with_model();
+    rig.start(1, STREAM_WINDOW);
+    rig.leave();
+    rig.wait(limits::LEAVE);
+    assert!(rig.portman.has_left(), "it does not wait for ever");
+}
+
+#[test]
 fn a_lost_labman_stops_the_runtime_and_is_dialled_again() {
     let mut rig = Rig::with_model();
     rig.start(1, STREAM_WINDOW);

@@ -48,6 +48,9 @@ impl Provider {
         if cx.clock_is_wrong() {
             return Err(no(ModelNotAvailable, "this provider's clock is wrong"));
         }
+        if cx.me.leaves {
+            return Err(no(ModelNotAvailable, "this provider is being shut down"));
+        }
         if !self.feps.contains(&request.fep_id) {
             return Err(no(NotTrusted, "this provider does not work for that FEP"));
         }

@@ -6,6 +6,7 @@ mod conduct;
 mod fep;
 mod feps;
 mod gossip;
+mod leaving;
 mod membership;
 
 mod peer;

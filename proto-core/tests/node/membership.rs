@@ -198,7 +198,7 @@ fn peers_whose_records_are_as_long_as_may_be_are_told_of_as_far_as_a_frame_holds
     };
     // One a teller: of a single neighbour not so many are kept.
     for number in 30..40 {
-        let mut teller = Peer::admitted(&mut rig, number);
+        let teller = Peer::admitted(&mut rig, number);
         let own = record(&rig, number, Kind::PeerRecord, 1, &cbor::encode(&long(number)));
         rig.deliver(teller.control, &own);
         teller.hears(&mut rig);

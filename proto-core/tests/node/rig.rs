@@ -239,6 +239,15 @@ impl Rig {
         self.fire();
     }
 
+    /// The process is asked to end.
+    pub(crate) fn leave(&mut self) {
+        self.handle(Input::Leave);
+    }
+
+    pub(crate) fn has_left(&self) -> bool {
+        self.node.has_left()
+    }
+
     pub(crate) fn stopped(&self) -> bool {
         self.node.stopped().is_some()
     }

@@ -295,7 +295,7 @@ impl Machine for Byzantine {
                 }
             }
             Input::Credit { stream, bytes } => self.credit(stream, bytes),
-            done @ Input::Done(..) => self.daemon.handle(now, done),
+            other @ (Input::Done(..) | Input::Leave) => self.daemon.handle(now, other),
         }
         self.settle();
     }
@@ -327,5 +327,9 @@ impl Machine for Byzantine {
 
     fn stopped(&self) -> Option<&str> {
         self.daemon.stopped()
+    }
+
+    fn has_left(&self) -> bool {
+        self.daemon.has_left()
     }
 }

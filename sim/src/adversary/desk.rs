@@ -244,7 +244,7 @@ impl Machine for Loner {
             Input::Reset { stream, .. } => {
                 desk.streams.remove(&stream);
             }
-            Input::Response { .. } | Input::Credit { .. } => {}
+            Input::Response { .. } | Input::Credit { .. } | Input::Leave => {}
         }
     }
 

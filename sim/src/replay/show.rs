@@ -32,6 +32,7 @@ pub(super) fn cause(cause: &Cause<'_>) -> String {
             };
             format!("Done of operation {} ({what})", op.0)
         }
+        Input::Leave => "Leave".into(),
     }
 }
 

@@ -60,6 +60,7 @@ impl Story {
                 self.teller(host).call.about.clone_from(&about);
                 Line { what: What::Done, about, ..line }.with(completed(completion))
             }
+            Input::Leave => Line { what: What::Note, ..line }.with("is asked to leave".into()),
         })
     }
 

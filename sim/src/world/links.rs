@@ -7,7 +7,7 @@ use labman_proto_core::time::Span;
 
 use super::streams::authority;
 use super::{Event, World};
-use crate::host::{Address, HostId};
+use crate::host::{Address, Death, HostId};
 use crate::net::link::{DIAL_TIMEOUT, Link, LinkEnd, LinkKey, LinkState, MESH_IDLE, Route};
 use crate::net::stream::{Side, StreamKey};
 
@@ -141,7 +141,7 @@ impl<M: Machine> World<M> {
     }
 
     /// The host dies: the others notice by silence, or at once where an operating system outlives the process.
-    pub(super) fn cut_links(&mut self, host: HostId) {
+    pub(super) fn cut_links(&mut self, host: HostId, death: Death) {
         for (_, (key, side)) in std::mem::take(&mut self.hosts[host.0].links) {
             let Some(link) = self.links.get_mut(&key) else { continue };
             link.ends[side.index()].state = LinkState::Down;
@@ -150,6 +150,9 @@ impl<M: Machine> World<M> {
                 self.leave(stream, side);
             }
             let (after, reason) = match route {
+                Route::Mesh if death == Death::InOrder => {
+                    (self.transit(host, other, route, 0), DownReason::Closed)
+                }
                 Route::Mesh => (MESH_IDLE, DownReason::TimedOut),
                 Route::Http | Route::Local | Route::Admin => {
                     (self.transit(host, other, route, 0), DownReason::Failed)

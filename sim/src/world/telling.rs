@@ -54,7 +54,7 @@ impl<M: Machine> World<M> {
             | Input::Finished { stream }
             | Input::Reset { stream, .. }
             | Input::Credit { stream, .. } => self.way_of_stream(host, *stream),
-            Input::Done(..) => None,
+            Input::Done(..) | Input::Leave => None,
         };
         let now = self.engine.now();
         if let Some(story) = &mut self.story {

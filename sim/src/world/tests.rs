@@ -75,6 +75,7 @@ impl Machine for Probe {
             Input::Reset { code, .. } => Heard::Reset(code),
             Input::Credit { bytes, .. } => Heard::Credit(bytes),
             Input::Done(_, completion) => Heard::Done(completion),
+            Input::Leave => return,
         };
         self.heard.push_back(heard);
     }

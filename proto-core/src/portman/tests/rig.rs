@@ -186,6 +186,11 @@ impl Rig {
         self.room[&stream]
     }
 
+    /// The process is asked to end.
+    pub(super) fn leave(&mut self) {
+        self.feed(Input::Leave);
+    }
+
     fn feed(&mut self, input: Input<'_>) {
         self.portman.handle(self.now, input);
         self.drain();
