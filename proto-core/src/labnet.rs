@@ -10,6 +10,7 @@
 //! looked at its key. So nothing but Hello is heard on a pending link, and no other stream is taken.
 
 mod admission;
+mod anchors;
 mod caller;
 pub(crate) mod conduct;
 pub(crate) mod conversation;
@@ -26,6 +27,7 @@ use alloc::{
 use core::net::SocketAddr;
 
 pub(crate) use admission::Admission;
+use anchors::Anchors;
 use caller::{Caller, Neighbour};
 use conduct::{Conduct, Deed, Offence, Prefix, Verdict};
 use dialler::Dialler;
@@ -46,6 +48,7 @@ use crate::node::config;
 use crate::node::cx::Cx;
 use crate::node::loopback::SELF_LINK;
 use crate::rng::{Seed, Stream};
+use crate::store::{BadRow, Snapshot};
 use crate::time::{Now, Span, Time, Wake, Wall};
 use crate::timers::Timers;
 use crate::wire::cbor;
@@ -66,6 +69,8 @@ pub(crate) enum Output {
     /// A message meant for us, verified.
     Message { link: LinkId, from: NodeId, kind: Kind, payload: Vec<u8> },
 }
+
+pub(crate) use anchors::TABLE as ANCHORS;
 
 pub(crate) struct Labnet {
     admission: Admission,
@@ -133,11 +138,17 @@ struct Link {
 }
 
 impl Labnet {
-    pub(crate) fn new(config: &config::Config, seed: &Seed, now: Now) -> Self {
-        Self {
+    pub(crate) fn new(
+        config: &config::Config,
+        seed: &Seed,
+        snapshot: &Snapshot,
+        now: Now,
+    ) -> Result<Self, BadRow> {
+        let anchors = Anchors::new(snapshot)?;
+        Ok(Self {
             admission: Admission::new(config),
             dialler: Dialler::new(&config.bootstrap, seed.stream("labnet"), now.mono),
-            caller: Caller::new(config, seed.stream("labnet calls"), now.mono),
+            caller: Caller::new(config, anchors, seed.stream("labnet calls"), now.mono),
             links: BTreeMap::new(),
             controls: BTreeMap::new(),
             hello_due: Timers::default(),
@@ -151,7 +162,7 @@ impl Labnet {
             waiting: VecDeque::new(),
             turns: Timers::default(),
             unweighed: 0,
-        }
+        })
     }
 
     pub(crate) fn link_up(&mut self, cx: &mut Cx<'_>, link: LinkId, arrived: Arrived) {

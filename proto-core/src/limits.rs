@@ -135,6 +135,8 @@ pub const SUSPECT_JITTER: Span = Span::from_secs(3);
 /// How soon a node says anew what changed about it: at once, but not more often than that, apart from so many in a row.
 pub const SIGN_AT_MOST: Span = Span::from_secs(1);
 pub const SIGN_IN_A_ROW: u64 = 5;
+/// Peers that a node keeps on disk, to call them first when it starts again.
+pub const ANCHORS: usize = 8;
 /// How often a node that has too few links looks for somebody to call: at first, and doubling up to the second.
 pub const LOOK_FIRST: Span = Span::from_secs(1);
 pub const LOOK_LAST: Span = Span::from_secs(60);

@@ -98,7 +98,7 @@ impl Node {
     /// Every table a node may have, whatever its roles.
     pub const TABLES: &'static [Table] = &{
         let [a, b, c, d, e] = provider::tables();
-        [LIFE, gateway::TABLE, a, b, c, d, e]
+        [LIFE, labnet::ANCHORS, gateway::TABLE, a, b, c, d, e]
     };
 
     /// # Errors
@@ -141,7 +141,7 @@ impl Node {
             None => None,
         };
         let mut node = Self {
-            labnet: Labnet::new(&config, &seed, now),
+            labnet: Labnet::new(&config, &seed, snapshot, now)?,
             gossip: Gossip::new(config.interest(), config.reach.clone(), &config.caps, seed.stream("gossip")),
             gateway,
             provider,

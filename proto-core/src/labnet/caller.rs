@@ -4,9 +4,14 @@
 //! Calls are chosen, connections that come are not: so it is calls that are counted. Who surrounds a node with links of
 //! its own does not keep it from calling others, in other networks.
 
-use alloc::{collections::BTreeMap, collections::BTreeSet, string::String, vec::Vec};
-use core::net::IpAddr;
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    string::{String, ToString},
+    vec::Vec,
+};
+use core::net::SocketAddr;
 
+use super::anchors::Anchors;
 use super::reach::{Reach, networks};
 use crate::identity::{FepId, NodeId};
 use crate::limits::{
@@ -26,11 +31,12 @@ pub(crate) struct Caller {
     reach: Reach,
     /// A provider works for these only.
     feps: Option<BTreeSet<FepId>>,
-    calling: BTreeMap<OpId, (NodeId, IpAddr)>,
+    calling: BTreeMap<OpId, (NodeId, SocketAddr)>,
     /// Links that came of calls.
-    up: BTreeMap<LinkId, (NodeId, IpAddr)>,
+    up: BTreeMap<LinkId, (NodeId, SocketAddr)>,
     /// Who did not answer, or did not admit us.
     failed: BTreeMap<NodeId, Failed>,
+    anchors: Anchors,
     /// At the last look there were enough.
     has_enough: bool,
     look_at: Time,
@@ -52,7 +58,7 @@ pub(crate) struct Neighbour {
 }
 
 impl Caller {
-    pub(crate) fn new(config: &Config, rng: Stream, now: Time) -> Self {
+    pub(crate) fn new(config: &Config, anchors: Anchors, rng: Stream, now: Time) -> Self {
         let is_gateway = config.gateway.is_some();
         let feps = (!is_gateway).then(|| config.feps.iter().map(|fep| fep.fep_id).collect());
         Self {
@@ -62,6 +68,7 @@ impl Caller {
             calling: BTreeMap::new(),
             up: BTreeMap::new(),
             failed: BTreeMap::new(),
+            anchors,
             has_enough: false,
             look_at: now + LOOK_FIRST,
             pause: LOOK_FIRST,
@@ -100,15 +107,28 @@ impl Caller {
     ) -> Option<Span> {
         let lacking = self.lacking(seeks, neighbours);
         self.has_enough = lacking.is_nothing();
-        let taken: BTreeSet<(bool, u128)> =
-            self.up.values().chain(self.calling.values()).map(|(_, ip)| networks(*ip)[1]).collect();
+        let taken: BTreeSet<(bool, u128)> = self
+            .up
+            .values()
+            .chain(self.calling.values())
+            .map(|(_, address)| networks(address.ip())[1])
+            .collect();
         if self.has_enough {
             self.pause = LOOK_LAST;
+            self.look_at = cx.now.mono + self.pause;
+            let admitted = self.up.values().filter(|(node_id, _)| {
+                neighbours.iter().any(|one| one.node_id == *node_id && one.dialled && !one.interest.is_none())
+            });
+            self.anchors.keep(cx, admitted.copied());
+            return None;
+        }
+        if let Some((node_id, address)) = self.next_anchor(neighbours) {
+            self.call(cx, node_id, address);
             self.look_at = cx.now.mono + self.pause;
             return None;
         }
         let calls = neighbours.iter().filter(|one| one.dialled).count();
-        let mut best: Option<(usize, u64, NodeId, String, IpAddr)> = None;
+        let mut best: Option<(usize, u64, NodeId, SocketAddr)> = None;
         for (node_id, record) in callable {
             let linked = neighbours.iter().any(|one| one.node_id == node_id);
             let calling = self.calling.values().any(|(called, _)| *called == node_id);
@@ -131,13 +151,12 @@ impl Caller {
             }
             let chance = self.rng.next_u64();
             if best.as_ref().is_none_or(|(most, luck, ..)| (covers, chance) > (*most, *luck)) {
-                best = Some((covers, chance, node_id, alloc::format!("{address}"), address.ip()));
+                best = Some((covers, chance, node_id, address));
             }
         }
         match best {
-            Some((.., node_id, addr, ip)) => {
-                let op = cx.dial(Target::Mesh { addr, node_id });
-                self.calling.insert(op, (node_id, ip));
+            Some((.., node_id, address)) => {
+                self.call(cx, node_id, address);
                 self.pause = LOOK_FIRST;
             }
             None => self.pause = self.pause.doubled().min(LOOK_LAST),
@@ -146,12 +165,28 @@ impl Caller {
         (self.pause > LOOK_FIRST).then_some(self.pause)
     }
 
+    /// Who may still be dialled, by what its operator says now.
+    fn next_anchor(&mut self, neighbours: &[Neighbour]) -> Option<(NodeId, SocketAddr)> {
+        while let Some((node_id, address)) = self.anchors.poll() {
+            let linked = neighbours.iter().any(|one| one.node_id == node_id);
+            if !linked && self.reach.dialable(&address.to_string()).is_some() {
+                return Some((node_id, address));
+            }
+        }
+        None
+    }
+
+    fn call(&mut self, cx: &mut Cx<'_>, node_id: NodeId, address: SocketAddr) {
+        let op = cx.dial(Target::Mesh { addr: address.to_string(), node_id });
+        self.calling.insert(op, (node_id, address));
+    }
+
     /// True: it was a call of ours.
     pub(crate) fn dialled(&mut self, op: OpId, result: &Result<LinkId, String>, now: Time) -> bool {
-        let Some((node_id, ip)) = self.calling.remove(&op) else { return false };
+        let Some((node_id, address)) = self.calling.remove(&op) else { return false };
         match result {
             Ok(link) => {
-                self.up.insert(*link, (node_id, ip));
+                self.up.insert(*link, (node_id, address));
             }
             Err(_) => self.fail(node_id, now),
         }
