@@ -93,6 +93,8 @@ pub(crate) struct Gossip {
     shuffle_from: BTreeMap<LinkId, Time>,
     /// There are peers that were not there when it was last asked.
     more_peers: bool,
+    /// The incarnation of a life of ours after this one.
+    outlived_by: Option<u64>,
     shuffle_pause: Span,
     rng: Stream,
 }
@@ -125,6 +127,7 @@ impl Gossip {
             slanderers: Timers::default(),
             shuffle_from: BTreeMap::new(),
             more_peers: false,
+            outlived_by: None,
             shuffle_pause: SHUFFLE_SOON,
             rng,
         }
@@ -140,6 +143,10 @@ impl Gossip {
     }
 
     /// Have peers been learned of since this was last asked?
+    pub(crate) fn take_outlived_by(&mut self) -> Option<u64> {
+        self.outlived_by.take()
+    }
+
     pub(crate) fn take_more_peers(&mut self) -> bool {
         core::mem::take(&mut self.more_peers)
     }
@@ -358,6 +365,7 @@ impl Gossip {
         let passed_on_by = by.map(|by| by.node_id);
         let origin = frame.header().sender;
         if origin == cx.me.node_id {
+            self.hear_of_ourselves(cx, &frame);
             return None;
         }
         let key = Key { about, origin, subject: Said::subject(about, frame.unverified()) };
@@ -368,7 +376,10 @@ impl Gossip {
         };
         let standing = self.records.standing(cx.now, &key, &frame, from, bringer);
         match standing {
-            Standing::Unwanted => return None,
+            Standing::Unwanted => {
+                self.tell_of_its_later_life(&key, &frame, from, by);
+                return None;
+            }
             Standing::Held => {
                 if bringer == Bringer::FirstHand {
                     self.records.shares.first_hand(&key);
@@ -417,6 +428,26 @@ impl Gossip {
             _ => self.learn(cx, key, said, frame, from, bringer),
         }
         None
+    }
+
+    /// A record in our name, of a life after this one: disk and clock were both set back. All that we say would be old to
+    /// everybody, so that we go on after that life.
+    fn hear_of_ourselves(&mut self, cx: &Cx<'_>, frame: &SignedFrame) {
+        let later = frame.header().incarnation;
+        if later > cx.me.incarnation && frame.open(cx.me.network).is_ok() {
+            self.outlived_by = Some(later);
+        }
+    }
+
+    /// Who brings a record of itself that is older than one of a later life of its own does not know of that life.
+    fn tell_of_its_later_life(&mut self, key: &Key, old: &SignedFrame, from: Option<LinkId>, by: Option<By>) {
+        let held = self.records.mark(key).map(|mark| mark.version.incarnation);
+        if held.is_some_and(|held| held > old.header().incarnation)
+            && let (Some(link), Some(By { node_id, .. })) = (from, by)
+            && node_id == key.origin
+        {
+            self.tree.owe(link, [*key]);
+        }
     }
 
     /// What we hold came again: on a tree, one way is enough.
@@ -596,7 +627,8 @@ impl Gossip {
     fn announced(&mut self, cx: &Cx<'_>, link: LinkId, message: Announce) {
         for mark in message.marks {
             let Key { about, origin, .. } = mark.key;
-            if origin == cx.me.node_id || about == About::Peer || !self.records.lacks(&mark) {
+            let ours = origin == cx.me.node_id && mark.version.incarnation <= cx.me.incarnation;
+            if ours || about == About::Peer || !self.records.lacks(&mark) {
                 continue;
             }
             if about == About::Capability && self.deaths.is_buried(&origin, mark.version) {
@@ -738,7 +770,7 @@ impl Gossip {
     }
 
     /// Signs anew what we say of ourselves.
-    fn renew(&mut self, cx: &Cx<'_>) {
+    pub(crate) fn renew(&mut self, cx: &Cx<'_>) {
         self.sign(cx, About::Peer);
         self.sign(cx, About::Capability);
     }

@@ -56,6 +56,8 @@ pub struct Node {
     feps: Feps,
     /// The write of this life's incarnation, until it is durable.
     being_born: Option<OpId>,
+    /// The write of a higher incarnation, until it is durable.
+    living_on: Option<(OpId, u64)>,
     clock: Clock,
     clocks: PeerClocks,
     /// It was said that our clock is wrong.
@@ -152,6 +154,7 @@ impl Node {
             out: Outbox::default(),
             owners: Owners::default(),
             being_born: None,
+            living_on: None,
             clock: Clock::new(now),
             clocks: PeerClocks::default(),
             clock_is_wrong: false,
@@ -159,9 +162,32 @@ impl Node {
             leaving: Leaving::default(),
             stopped: None,
         };
-        let row = Row::json("life", &LifeRow { incarnation });
-        node.being_born = Some(cx!(node, now, Node).store([Write::Put(LIFE, row)].into()));
+        node.being_born = Some(node.store_life(now, incarnation));
         Ok(node)
+    }
+
+    fn store_life(&mut self, now: Now, incarnation: u64) -> OpId {
+        let row = Row::json("life", &LifeRow { incarnation });
+        cx!(self, now, Node).store([Write::Put(LIFE, row)].into())
+    }
+
+    /// Goes on above the incarnation of a later life of ours that others know of, once that is durable.
+    fn live_on(&mut self, now: Now) {
+        let Some(later) = self.gossip.take_outlived_by().filter(|_| self.living_on.is_none()) else { return };
+        if let Some(incarnation) = later.checked_add(1) {
+            self.living_on = Some((self.store_life(now, incarnation), incarnation));
+        }
+    }
+
+    fn lives_on(&mut self, now: Now, incarnation: u64) {
+        self.living_on = None;
+        self.me.incarnation = incarnation;
+        let text = format!(
+            "others know of a later life of this node: disk and clock were set back, or another process has its key. It \
+             goes on as incarnation {incarnation}"
+        );
+        self.out.event(Level::Warn, "node", text);
+        self.gossip.renew(&cx!(self, now, Labnet));
     }
 
     pub fn node_id(&self) -> NodeId {
@@ -383,6 +409,7 @@ impl Node {
         self.judge(now);
         // After the input: it may say that a stream is gone.
         self.watch_clock(now);
+        self.live_on(now);
         self.pass_on_all(now);
         self.go_on_leaving(now);
     }
@@ -578,7 +605,14 @@ impl Node {
         }
         match room {
             Some(Room::Node) if self.being_born == Some(op) && self.stopped.is_none() => self.born(now),
-            Some(Room::Node) | None => {}
+            Some(Room::Node) => {
+                if let Some((_, incarnation)) = self.living_on.filter(|(ours, _)| *ours == op)
+                    && self.stopped.is_none()
+                {
+                    self.lives_on(now, incarnation);
+                }
+            }
+            None => {}
             Some(Room::Labnet) => self.labnet.done(&mut cx!(self, now, Labnet), op, completion),
             Some(Room::Gateway) => {
                 let tell = match &mut self.gateway {

@@ -7,13 +7,13 @@ use labman_proto_core::machine::{DownReason, Target};
 use labman_proto_core::node::config::{Config, Gateway};
 use labman_proto_core::time::Span;
 use labman_proto_core::wire::cbor::{self, Blob};
-use labman_proto_core::wire::envelope::Kind;
+use labman_proto_core::wire::envelope::{Header, Kind};
 use labman_proto_core::wire::mesh::{
     CapabilityRecord, Departure, Hello, PeerRecord, Prune, Shuffle, Suspicion, Version,
 };
 use labman_proto_core::wire::topic::{Topic, Topics};
 
-use super::peer::{Peer, capability, offer, record};
+use super::peer::{Peer, capability, header, offer, record, sign};
 use super::rig::{
     FEP, NODE, OTHER, PEER, Rig, STRANGER, gateway_config, identity, node, provider_config, seal,
 };
@@ -148,6 +148,42 @@ fn peers_that_were_told_of_are_called_until_there_are_enough_and_one_in_a_networ
         .filter(|(_, called)| [target(30, "8.0.0.1:4433"), target(40, "8.0.0.2:4433")].contains(called));
     assert_eq!(first.count(), 1, "{called:?}");
     assert_eq!(called.len(), 7, "{called:?}");
+}
+
+/// Each of these peers that the node calls takes the call, and admits it.
+fn answer_calls(rig: &mut Rig) -> Vec<Target> {
+    let mut called = Vec::new();
+    for _ in 0..10 {
+        for (op, target) in std::mem::take(&mut rig.dials) {
+            let Target::Mesh { node_id, .. } = &target else { panic!("{target:?}") };
+            let number = (30..50).find(|number| node(*number) == *node_id).expect("one of them");
+            let mut peer = Peer::called(rig, number);
+            rig.dialled(op, Ok(peer.link));
+            peer.greet(rig);
+            called.push(target);
+        }
+        rig.pass(LOOK_LAST);
+    }
+    called
+}
+
+#[test]
+fn a_node_that_starts_again_first_calls_whom_it_had_chosen_before() {
+    let mut rig = Rig::gateway();
+    let told: Vec<(u8, String)> = (0..7).map(|n| (30 + n, format!("8.{n}.0.1:4433"))).collect();
+    let told: Vec<(u8, &str)> = told.iter().map(|(number, addr)| (*number, addr.as_str())).collect();
+    let first = told_of(&mut rig, &told).remove(0);
+    // The first is still being called; those who answer are enough without it.
+    let mut chosen = answer_calls(&mut rig);
+    chosen.sort_by_key(|target| format!("{target:?}"));
+    assert!(chosen.len() >= 4 && chosen.contains(&first), "{chosen:?}");
+    assert_eq!(rig.disk.rows("anchors").len(), chosen.len());
+
+    rig.restart();
+    rig.pass(LOOK_LAST);
+    let mut again: Vec<Target> = rig.dials.iter().map(|(_, target)| target.clone()).collect();
+    again.sort_by_key(|target| format!("{target:?}"));
+    assert_eq!(again, chosen, "nobody told it of anybody");
 }
 
 #[test]
@@ -342,6 +378,66 @@ fn who_leaves_says_so_and_is_forgotten_at_once() {
     // And when all that it said has lapsed, so is its leaving.
     rig.pass(RECORD_TTL);
     assert!(!is_known(&mut rig, &mut neighbour));
+}
+
+#[test]
+fn a_node_that_hears_of_a_later_life_of_its_own_goes_on_after_it() {
+    let mut rig = Rig::gateway();
+    let mut neighbour = Peer::admitted(&mut rig, PEER);
+    let incarnation = |rig: &mut Rig| rig.admin("/status")["incarnation"].as_u64().unwrap();
+    let now = incarnation(&mut rig);
+    let later = |rig: &Rig, by: u8, incarnation: u64| {
+        let said = cbor::encode(&gateway_at("8.0.0.1:4433"));
+        let header = Header {
+            dest: None,
+            issued: rig.now.wall,
+            ttl_s: 1_800,
+            incarnation,
+            ..header(NODE, Kind::PeerRecord, 1)
+        };
+        sign(by, header, &said)
+    };
+    let forged = later(&rig, OTHER, now + 500);
+    rig.deliver(neighbour.control, &forged);
+    assert_eq!(incarnation(&mut rig), now);
+    let last = later(&rig, NODE, u64::MAX);
+    rig.deliver(neighbour.control, &last);
+    assert_eq!(incarnation(&mut rig), now, "there is none above it");
+    neighbour.hears(&mut rig);
+
+    let known = later(&rig, NODE, now + 500);
+    rig.deliver(neighbour.control, &known);
+    assert_eq!(incarnation(&mut rig), now + 501);
+    assert_eq!(rig.disk.rows("life")[0].1["incarnation"], now + 501);
+    rig.pass(Span::from_secs(2));
+    assert_eq!(kinds(&neighbour.hears(&mut rig)), [Kind::PeerRecord], "which says so to its neighbours");
+    neighbour.greet(&mut rig);
+    assert!(rig.is_up(neighbour.link));
+}
+
+#[test]
+fn who_is_set_back_is_told_of_its_later_life() {
+    let mut rig = Rig::gateway();
+    let mut peer = Peer::admitted(&mut rig, PEER);
+    let lives = |rig: &Rig, incarnation: u64, seq: u64| {
+        let said = cbor::encode(&gateway_at("8.0.0.1:4433"));
+        let header = Header {
+            dest: None,
+            issued: rig.now.wall,
+            ttl_s: 1_800,
+            incarnation,
+            ..header(PEER, Kind::PeerRecord, seq)
+        };
+        sign(PEER, header, &said)
+    };
+    let (later, same, earlier) = (lives(&rig, 9, 5), lives(&rig, 9, 4), lives(&rig, 7, 6));
+    rig.deliver(peer.control, &later);
+    peer.hears(&mut rig);
+    rig.deliver(peer.control, &same);
+    assert!(rig.hear(peer.control).is_empty(), "it may just have been late");
+    rig.deliver(peer.control, &earlier);
+    assert_eq!(rig.hear(peer.control), later);
+    peer.greet(&mut rig);
 }
 
 #[test]
