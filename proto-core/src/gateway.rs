@@ -9,6 +9,7 @@
 
 mod attempt;
 mod job;
+mod loads;
 mod reply;
 mod rows;
 mod settle;
@@ -16,6 +17,7 @@ mod settle;
 use alloc::{collections::BTreeMap, string::String, string::ToString, vec::Vec};
 
 use job::{Job, State};
+use loads::Loads;
 pub(crate) use rows::TABLE;
 use settle::Settle;
 
@@ -23,6 +25,7 @@ use crate::gossip::View;
 use crate::http::{RequestHead, ResponseHead};
 use crate::identity::{FepId, NodeId};
 use crate::labnet::Labnet;
+use crate::labnet::conduct::{Deed, Offence};
 use crate::limits::{GATEWAY_JOBS, HTTP_BODY};
 use crate::machine::{Completion, OpId, ResetCode, StreamId};
 use crate::node::config;
@@ -34,6 +37,7 @@ use crate::rng::Stream;
 use crate::store::{BadRow, Snapshot, StoreError};
 use crate::time::{Span, Time, Wake};
 use crate::timers::Timers;
+use crate::wire::cbor;
 use crate::wire::envelope::Kind;
 use crate::wire::ids::RequestId;
 use crate::wire::portal::{Descriptor, key_digest};
@@ -79,6 +83,7 @@ pub(crate) struct Gateway {
     calls: FepCalls<Purpose>,
     due: Timers<Due>,
     settle: Settle,
+    loads: Loads,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -115,6 +120,7 @@ impl Gateway {
             calls: FepCalls::default(),
             due,
             settle: Settle::new(snapshot, now)?,
+            loads: Loads::default(),
         })
     }
 
@@ -261,10 +267,27 @@ impl Gateway {
     }
 
     /// A message on a control stream.
-    pub(crate) fn message(&mut self, cx: &mut Cx<'_>, from: NodeId, kind: Kind, payload: &[u8]) {
-        if kind == Kind::ReceiptAck {
-            self.settle.acknowledged(cx, from, payload);
+    pub(crate) fn message(
+        &mut self,
+        cx: &mut Cx<'_>,
+        mesh: &Mesh<'_>,
+        from: NodeId,
+        kind: Kind,
+        payload: &[u8],
+    ) {
+        match kind {
+            Kind::ReceiptAck => self.settle.acknowledged(cx, from, payload),
+            Kind::Load => match cbor::decode(payload) {
+                Ok(load) => self.loads.heard(mesh.view, from, load),
+                Err(_) => cx.note(from, Deed::Offence(Offence::Malformed)),
+            },
+            _ => {}
         }
+    }
+
+    /// No link to that node is left.
+    pub(crate) fn left(&mut self, node_id: &NodeId) {
+        self.loads.left(node_id);
     }
 
     /// A node is linked (again): it may be waiting for receipts.

@@ -164,6 +164,13 @@ impl Gossip {
         if self.interest.is_none() { self.own.topics() } else { self.interest.clone() }
     }
 
+    /// Neighbours that want to hear of what we serve.
+    pub(crate) fn who_hears_of_us(&self) -> BTreeSet<NodeId> {
+        let topics = self.own.topics();
+        let neighbours = self.tree.neighbours().filter(|(_, _, interest)| interest.meet(&topics));
+        neighbours.map(|(_, node_id, _)| node_id).collect()
+    }
+
     /// The version of the capability record that is held of a node.
     pub(crate) fn version_of(&self, node_id: NodeId) -> Option<Version> {
         self.records.mark(&Key::capability(node_id)).map(|mark| mark.version)

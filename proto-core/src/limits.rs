@@ -166,6 +166,8 @@ pub const FIRST_CHUNK: Span = Span::from_secs(60);
 /// is signed. A gateway that is sent more chunks breaks off.
 pub const MARK_CHUNKS: u64 = 64;
 pub const MARK_EVERY: Span = Span::from_millis(250);
+/// How often, at most, a provider tells its gateways how busy it is.
+pub const LOAD_EVERY: Span = Span::from_secs(1);
 /// Between two chunks of a stream whose reader keeps up. Then the stream ends with an error.
 pub const NEXT_CHUNK: Span = Span::from_secs(60);
 /// How long a user may read nothing of what waits for them. Then their job is cancelled.

@@ -37,8 +37,9 @@ use crate::provider::{self, Provider};
 use crate::rng::Seed;
 use crate::store::{BadRow, Row, Snapshot, Table, Write};
 use crate::time::{Now, Wake};
+use crate::wire::cbor;
 use crate::wire::envelope::Kind;
-use crate::wire::mesh::{PeerRecord, Version};
+use crate::wire::mesh::{Load, PeerRecord, Version};
 
 /// One row: which life this is.
 const LIFE: Table = Table::live("life");
@@ -322,6 +323,9 @@ impl Node {
                     self.say(now, says);
                     let waiting = self.gateway.as_mut().map(|gateway| gateway.admitted(node_id));
                     self.tell(now, waiting.into_iter().flatten());
+                    if let Some(load) = self.provider.as_ref().and_then(Provider::load) {
+                        self.tell_load(now, &load, Some(node_id));
+                    }
                 }
                 labnet::Output::Record { from, frame } if self.labnet.admits(&frame.header().sender) => {
                     let by = self
@@ -355,7 +359,8 @@ impl Node {
 
     fn message(&mut self, now: Now, from: NodeId, kind: Kind, payload: &[u8]) {
         if let Some(gateway) = &mut self.gateway {
-            gateway.message(&mut cx!(self, now, Gateway), from, kind, payload);
+            let mesh = Mesh { view: self.gossip.view(), labnet: &self.labnet };
+            gateway.message(&mut cx!(self, now, Gateway), &mesh, from, kind, payload);
         }
         if let Some(provider) = &mut self.provider {
             let tell = provider.message(&mut cx!(self, now, Provider), from, kind, payload);
@@ -403,6 +408,16 @@ impl Node {
         self.leaving.said(now.mono, self.labnet.is_alone());
     }
 
+    /// Tells all gateways that use us, or one that is new, how busy we are.
+    fn tell_load(&mut self, now: Now, load: &Load, only: Option<NodeId>) {
+        let payload = cbor::encode(load);
+        for node_id in
+            self.gossip.who_hears_of_us().into_iter().filter(|one| only.is_none_or(|only| only == *one))
+        {
+            self.labnet.tell(&mut cx!(self, now, Labnet), node_id, Kind::Load, &payload);
+        }
+    }
+
     /// What follows each call, whatever it was.
     fn settle(&mut self, now: Now) {
         self.drain_loopback(now);
@@ -410,6 +425,9 @@ impl Node {
         // After the input: it may say that a stream is gone.
         self.watch_clock(now);
         self.live_on(now);
+        if let Some(load) = self.provider.as_mut().and_then(|provider| provider.poll_load(now.mono)) {
+            self.tell_load(now, &load, None);
+        }
         self.pass_on_all(now);
         self.go_on_leaving(now);
     }
@@ -459,6 +477,9 @@ impl Node {
             && self.labnet.link_to(self.me.node_id, node_id).is_none()
         {
             self.gossip.left(node_id);
+            if let Some(gateway) = &mut self.gateway {
+                gateway.left(&node_id);
+            }
         }
         for stream in self.owners.on_link(link) {
             self.reset(now, stream);

@@ -10,6 +10,7 @@
 mod admit;
 mod claims;
 mod job;
+mod load;
 mod offers;
 mod receipts;
 mod rows;
@@ -22,6 +23,7 @@ use alloc::{
 
 use claims::Claims;
 use job::Job;
+use load::{Taken, Teller};
 use offers::Offers;
 use receipts::Receipts;
 pub(crate) use rows::{CLAIMS, ClaimRow, RECEIPTS_PAID, ReceiptRow, show_claim, show_receipt, tables};
@@ -41,7 +43,7 @@ use crate::timers::Timers;
 use crate::wire::cbor;
 use crate::wire::envelope::Kind;
 use crate::wire::ids::ReceiptId;
-use crate::wire::mesh::{CapabilityRecord, Hosted, ReceiptAck, ReceiptDelivery};
+use crate::wire::mesh::{CapabilityRecord, Hosted, Load, ReceiptAck, ReceiptDelivery};
 use crate::wire::object::Sealed;
 use crate::wire::topic::{Topic, Topics};
 
@@ -59,6 +61,7 @@ pub(crate) struct Provider {
     claims: Claims,
     /// When to sign the offers anew.
     refresh: Timers<()>,
+    teller: Teller,
 }
 
 impl Provider {
@@ -80,6 +83,7 @@ impl Provider {
             receipts: Receipts::new(snapshot)?,
             claims: Claims::new(&config, feps, rng, snapshot, now)?,
             refresh: Timers::default(),
+            teller: Teller::default(),
             config,
         })
     }
@@ -226,8 +230,22 @@ impl Provider {
         self.refresh.expired(cx.now.mono).is_some()
     }
 
+    /// How busy it is, where that is to be told now.
+    pub(crate) fn poll_load(&mut self, now: Time) -> Option<Load> {
+        if self.sockets.take_changed() {
+            self.teller.changed(now, &taken(&self.sockets, &self.config));
+        }
+        self.teller.poll(now, || taken(&self.sockets, &self.config))
+    }
+
+    /// What a gateway that is new to us has missed.
+    pub(crate) fn load(&self) -> Option<Load> {
+        Some(self.teller.latest()).filter(|load| !load.busy.is_empty())
+    }
+
     pub(crate) fn poll_timeout(&self) -> Option<Wake> {
         let wake = Wake::earliest(self.due.next(), self.refresh.next());
+        let wake = Wake::earliest(wake, self.teller.poll_timeout());
         let wake = Wake::earliest(wake, self.receipts.poll_timeout());
         Wake::earliest(wake, self.claims.poll_timeout())
     }
@@ -263,4 +281,9 @@ impl Provider {
             }
         }
     }
+}
+
+fn taken(sockets: &Sockets, config: &config::Provider) -> Taken {
+    let slots = sockets.slots();
+    slots.map(|(ep, model, busy, all)| (offers::slug(config, ep, model), (busy, all))).collect()
 }

@@ -1,7 +1,8 @@
 //! Which providers may serve a request, and in what order to try them.
 //!
-//! Order: lowest price of the dearest outcome; then the emptiest, by this gateway's own jobs over the provider's slots;
-//! then by chance, so that equals share the load.
+//! Order: those that say to have a free slot; then the lowest price of the dearest outcome; then the emptiest, by jobs (this
+//! gateway's own, or what the provider said last, whichever is more) over slots; then by chance, so that equals share the
+//! load. Who said to be full may have a slot by now, so it is left for last and not out.
 
 use alloc::vec::Vec;
 
@@ -55,6 +56,7 @@ pub(crate) fn rank(
     now: Wall,
     linked: impl Fn(&NodeId) -> bool,
     in_flight: impl Fn(&NodeId, &str) -> u32,
+    said: impl Fn(&NodeId, &str) -> u32,
     rng: &mut Stream,
 ) -> Result<Vec<Served>, NoCandidate> {
     let (mut ranked, mut why) = (Vec::new(), NoCandidate::Unknown);
@@ -80,13 +82,14 @@ pub(crate) fn rank(
         let Some(bill) = dearest(&offer.price, &Fees::default(), need.input_bound, max_output) else {
             continue;
         };
-        let load_per_mille = u64::from(busy) * 1_000 / u64::from(served.slots.max(1));
-        ranked.push(((bill.payout, load_per_mille, rng.next_u64()), served.clone()));
+        let said = said(&provider, &offer.slug);
+        let load_per_mille = u64::from(busy.max(said)) * 1_000 / u64::from(served.slots.max(1));
+        ranked.push(((said >= served.slots, bill.payout, load_per_mille, rng.next_u64()), served.clone()));
     }
     if ranked.is_empty() {
         return Err(why);
     }
-    ranked.sort_by_key(|((price, load, chance), _): &((Micros, u64, u64), Served)| (*price, *load, *chance));
+    ranked.sort_by_key(|(rank, _): &((bool, Micros, u64, u64), Served)| *rank);
     Ok(ranked.into_iter().map(|(_, served)| served).collect())
 }
 

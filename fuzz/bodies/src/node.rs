@@ -563,7 +563,7 @@ impl World {
     }
 }
 
-const KINDS: [Kind; 12] = [
+const KINDS: [Kind; 13] = [
     Kind::Hello,
     Kind::PeerRecord,
     Kind::CapabilityRecord,
@@ -576,6 +576,7 @@ const KINDS: [Kind; 12] = [
     Kind::ProxyError,
     Kind::ReceiptDelivery,
     Kind::ReceiptAck,
+    Kind::Load,
 ];
 
 /// The job request in what a node sent last, if there is one.

@@ -7,8 +7,8 @@ use labman_proto_core::time::Wall;
 use labman_proto_core::wire::cbor::{check, decode, encode};
 use labman_proto_core::wire::envelope::{BadFrame, Frame, FrameReader, Header, SignedFrame};
 use labman_proto_core::wire::mesh::{
-    Announce, CapabilityRecord, Chunk, Departure, Digest, Hello, PeerRecord, ProxyEnd, ProxyError, ProxyMark,
-    ProxyRequest, Prune, ReceiptAck, ReceiptDelivery, Shuffle, Suspicion, Want,
+    Announce, CapabilityRecord, Chunk, Departure, Digest, Hello, Load, PeerRecord, ProxyEnd, ProxyError,
+    ProxyMark, ProxyRequest, Prune, ReceiptAck, ReceiptDelivery, Shuffle, Suspicion, Want,
 };
 use labman_proto_core::wire::object::{self, Object};
 use labman_proto_core::wire::portal::{
@@ -127,7 +127,7 @@ pub fn mesh_message(bytes: &[u8]) {
     let mut feed = Feed::new(bytes);
     let kind = feed.u8();
     let payload = feed.rest();
-    match kind % 17 {
+    match kind % 18 {
         0 => again::<Hello>(payload),
         1 => again::<PeerRecord>(payload),
         2 => again::<CapabilityRecord>(payload),
@@ -144,7 +144,8 @@ pub fn mesh_message(bytes: &[u8]) {
         13 => again::<Shuffle>(payload),
         14 => again::<Departure>(payload),
         15 => again::<Suspicion>(payload),
-        _ => again::<ProxyMark>(payload),
+        16 => again::<ProxyMark>(payload),
+        _ => again::<Load>(payload),
     }
 }
 

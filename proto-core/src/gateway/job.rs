@@ -84,7 +84,8 @@ impl Gateway {
         let busy =
             |provider: &_, slug: &str| in_flight.get(&(*provider, slug.to_string())).copied().unwrap_or(0);
         let reaches = |node: &_| mesh.reaches(cx, node);
-        let mut candidates = match rank(mesh.view, &need, cx.now.wall, reaches, busy, &mut self.rng) {
+        let said = |provider: &_, slug: &str| self.loads.of(provider, slug);
+        let mut candidates = match rank(mesh.view, &need, cx.now.wall, reaches, busy, said, &mut self.rng) {
             Ok(candidates) => candidates,
             Err(why) => return self.refuse(cx, id, &nobody(&request.model, why)),
         };

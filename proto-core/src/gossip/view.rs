@@ -38,6 +38,10 @@ impl View {
         served.flat_map(|(node_id, provides)| provides.served.iter().map(|one| (*node_id, one)))
     }
 
+    pub(crate) fn served_by(&self, node_id: &NodeId) -> &[Served] {
+        self.served.get(node_id).map_or(&[], |provides| &provides.served)
+    }
+
     pub(crate) fn peer_of(&self, node_id: &NodeId) -> Option<&PeerRecord> {
         self.peers.get(node_id)
     }

@@ -25,6 +25,11 @@ const RECORD_ROOM: usize = GOSSIP_FRAME - OVERHEAD - 16 - WITNESSES * 34 - OFFER
 /// What an offer's place in the record adds to it, in bytes.
 const HOSTED_OVERHEAD: usize = 16;
 
+/// What the model at that endpoint is called on the mesh.
+pub(super) fn slug(config: &config::Provider, ep: &str, model: &str) -> String {
+    format!("{}:{ep}:{model}", config.tenant)
+}
+
 /// All offers that are still good, the latest of each model among them.
 #[derive(Default)]
 pub(super) struct Offers {
@@ -54,9 +59,8 @@ impl Offers {
                     left_out += 1;
                     continue;
                 }
-                let slug = format!("{}:{}:{}", config.tenant, portman.ep, model.id);
                 let wanted = Offer {
-                    slug,
+                    slug: slug(config, &portman.ep, &model.id),
                     context_length: model.context_length,
                     max_output: model.context_length,
                     price: portman.prices.get(&model.id).copied().unwrap_or(portman.price),

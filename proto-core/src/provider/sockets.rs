@@ -14,6 +14,8 @@ pub(crate) struct Sockets {
     tokens: Vec<(blake3::Hash, String)>,
     sockets: BTreeMap<LinkId, Socket>,
     streams: BTreeMap<StreamId, LinkId>,
+    /// Slots were taken or freed, or there are others.
+    changed: bool,
 }
 
 pub(super) enum Start {
@@ -35,7 +37,7 @@ impl Sockets {
     pub(super) fn new(portmans: &[config::Portman]) -> Self {
         let tokens =
             portmans.iter().map(|portman| (blake3::hash(portman.token.as_bytes()), portman.ep.clone()));
-        Self { tokens: tokens.collect(), sockets: BTreeMap::new(), streams: BTreeMap::new() }
+        Self { tokens: tokens.collect(), sockets: BTreeMap::new(), streams: BTreeMap::new(), changed: false }
     }
 
     pub(super) fn link_up(&mut self, cx: &mut Cx<'_>, link: LinkId, token: &str, origin: Option<&str>) {
@@ -70,6 +72,7 @@ impl Sockets {
 
     pub(super) fn link_down(&mut self, cx: &mut Cx<'_>, link: LinkId, reason: DownReason) -> bool {
         let Some(socket) = self.sockets.remove(&link) else { return false };
+        self.changed = true;
         if let Some(stream) = socket.stream {
             self.streams.remove(&stream);
         }
@@ -133,6 +136,7 @@ impl Sockets {
             let names: Vec<&str> = models.iter().map(|model| model.id.as_str()).collect();
             cx.info(alloc::format!("Portman {:?} runs: {}", socket.ep, names.join(", ")));
             socket.models = models;
+            self.changed = true;
         }
         changed
     }
@@ -154,6 +158,7 @@ impl Sockets {
             return Start::NoSlot;
         }
         *busy += 1;
+        self.changed = true;
         socket.last_job += 1;
         let job = socket.last_job;
         socket.say(cx, &ToPortman::Start { job, model: model.to_string(), body, credit });
@@ -170,7 +175,22 @@ impl Sockets {
     pub(super) fn free(&mut self, link: LinkId, model: &str) {
         if let Some(busy) = self.sockets.get_mut(&link).and_then(|socket| socket.in_flight.get_mut(model)) {
             *busy = busy.saturating_sub(1);
+            self.changed = true;
         }
+    }
+
+    pub(super) fn take_changed(&mut self) -> bool {
+        core::mem::take(&mut self.changed)
+    }
+
+    /// Jobs that run, and slots, of each model at each endpoint.
+    pub(super) fn slots(&self) -> impl Iterator<Item = (&str, &str, u32, u32)> {
+        self.sockets.values().flat_map(|socket| {
+            socket.models.iter().map(|model| {
+                let busy = socket.in_flight.get(&model.id).copied().unwrap_or(0);
+                (socket.ep.as_str(), model.id.as_str(), busy, model.slots)
+            })
+        })
     }
 
     /// Is there a free slot for that model?

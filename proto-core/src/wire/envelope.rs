@@ -52,6 +52,7 @@ pub enum Kind {
     ReceiptDelivery = 19,
     ReceiptAck = 20,
     ProxyMark = 21,
+    Load = 22,
     Body = 0x8001,
     Chunk = 0x8002,
 }
@@ -75,6 +76,7 @@ impl Kind {
             19 => Self::ReceiptDelivery,
             20 => Self::ReceiptAck,
             21 => Self::ProxyMark,
+            22 => Self::Load,
             0x8001 => Self::Body,
             0x8002 => Self::Chunk,
             _ => return None,

@@ -239,6 +239,24 @@ pub struct Digest {
     pub buckets: Blob,
 }
 
+/// How busy the sender is now. Slugs of which no job runs are left out.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Load {
+    #[n(0)]
+    pub busy: Vec<Busy>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Busy {
+    #[n(0)]
+    pub slug: String,
+    /// Running now.
+    #[n(1)]
+    pub jobs: u32,
+}
+
 /// A job, offered by a gateway to a provider. Its body follows in `Body` frames.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]

@@ -18,6 +18,7 @@ mod rig;
 mod both;
 mod jobs;
 mod lies;
+mod loads;
 mod logs;
 mod marks;
 mod receipts;

@@ -7,9 +7,9 @@ use labman_proto_core::wire::cbor::{self, Blob};
 use labman_proto_core::wire::envelope::Kind;
 use labman_proto_core::wire::ids::{AuthId, ClaimId, Hash, PayoutId, ReceiptId, RequestId};
 use labman_proto_core::wire::mesh::{
-    Announce, CapabilityRecord, Chunk, Departure, Digest, Features, Hello, Hosted, Key, Mark, PeerRecord,
-    ProxyEnd, ProxyError, ProxyMark, ProxyRequest, Prune, ReceiptAck, ReceiptDelivery, Refusal, RefusalCode,
-    Shuffle, Suspicion, Transcript, Version, Want,
+    Announce, Busy, CapabilityRecord, Chunk, Departure, Digest, Features, Hello, Hosted, Key, Load, Mark,
+    PeerRecord, ProxyEnd, ProxyError, ProxyMark, ProxyRequest, Prune, ReceiptAck, ReceiptDelivery, Refusal,
+    RefusalCode, Shuffle, Suspicion, Transcript, Version, Want,
 };
 use labman_proto_core::wire::object::{self, Object, Sealed};
 use labman_proto_core::wire::portal::{
@@ -33,7 +33,7 @@ pub(crate) struct Message {
 }
 
 /// Of every kind but `Body`, whose payload is no CBOR.
-pub(crate) const MESSAGES: [Message; 17] = [
+pub(crate) const MESSAGES: [Message; 18] = [
     Message { kind: Kind::Hello, payload: || cbor::encode(&hello()), optional: &[2] },
     Message { kind: Kind::PeerRecord, payload: || cbor::encode(&peer_record()), optional: &[3, 6] },
     Message { kind: Kind::CapabilityRecord, payload: || cbor::encode(&capability_record()), optional: &[2] },
@@ -50,6 +50,7 @@ pub(crate) const MESSAGES: [Message; 17] = [
     Message { kind: Kind::ProxyError, payload: || cbor::encode(&proxy_error()), optional: &[] },
     Message { kind: Kind::ReceiptDelivery, payload: || cbor::encode(&receipt_delivery()), optional: &[] },
     Message { kind: Kind::ReceiptAck, payload: || cbor::encode(&receipt_ack()), optional: &[1] },
+    Message { kind: Kind::Load, payload: || cbor::encode(&load()), optional: &[] },
     Message { kind: Kind::Chunk, payload: || cbor::encode(&chunk()), optional: &[] },
 ];
 
@@ -257,6 +258,10 @@ pub(crate) fn proxy_error() -> ProxyError {
 
 pub(crate) fn receipt_delivery() -> ReceiptDelivery {
     ReceiptDelivery { receipt: seal(FEP, receipt()).bytes }
+}
+
+pub(crate) fn load() -> Load {
+    Load { busy: vec![Busy { slug: "home:gpu:lantern".into(), jobs: 3 }] }
 }
 
 pub(crate) fn receipt_ack() -> ReceiptAck {

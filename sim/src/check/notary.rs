@@ -96,6 +96,7 @@ impl Notary {
             | Kind::ProxyRequest
             | Kind::ProxyError
             | Kind::ProxyMark
+            | Kind::Load
             | Kind::Body
             | Kind::Chunk => None,
         }

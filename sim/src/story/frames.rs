@@ -4,7 +4,7 @@ use labman_proto_core::economics::Counts;
 use labman_proto_core::wire::cbor;
 use labman_proto_core::wire::envelope::{Frame, Kind, OVERHEAD};
 use labman_proto_core::wire::mesh::{
-    About, Announce, CapabilityRecord, Chunk, Hello, Key, PeerRecord, ProxyEnd, ProxyError, ProxyMark,
+    About, Announce, CapabilityRecord, Chunk, Hello, Key, Load, PeerRecord, ProxyEnd, ProxyError, ProxyMark,
     ProxyRequest, ReceiptAck, ReceiptDelivery, Refusal, Shuffle, Suspicion, Want,
 };
 
@@ -64,6 +64,11 @@ fn told(kind: Kind, frame: &Frame, payload: &[u8], names: &mut Names) -> Option<
             (Vec::new(), format!("{} records: {}", wanted.len(), keys(wanted.into_iter(), names)))
         }
         Kind::Prune => (Vec::new(), "announce only".into()),
+        Kind::Load => {
+            let busy = cbor::decode::<Load>(payload).ok()?.busy;
+            let busy: Vec<String> = busy.iter().map(|one| format!("{} of {}", one.jobs, one.slug)).collect();
+            (Vec::new(), format!("busy: {}", busy.join(", ")))
+        }
         Kind::Shuffle => {
             let peers = cbor::decode::<Shuffle>(payload).ok()?.peers.len();
             (Vec::new(), format!("{peers} peers"))

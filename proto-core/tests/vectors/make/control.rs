@@ -23,6 +23,7 @@ pub(crate) fn make() -> File {
         Kind::Digest,
         Kind::ReceiptDelivery,
         Kind::ReceiptAck,
+        Kind::Load,
     ];
     for message in MESSAGES.iter().filter(|message| kinds.contains(&message.kind)) {
         let context = if message.kind == Kind::Hello { to_gateway_first() } else { to_gateway(0) };
