@@ -2,6 +2,7 @@
 //!
 //! One file a command; none of them decides anything.
 
+mod market;
 mod receipts;
 mod status;
 mod table;
@@ -34,6 +35,8 @@ struct Cli {
 enum Command {
     /// Who it is, whom it is connected to, what it serves and what is owed to it
     Status,
+    /// What is asked for, here and around, and what there is of it
+    Market,
     /// The receipts of work done here, newest first
     Receipts {
         /// At most this many
@@ -57,6 +60,7 @@ impl Cli {
         let admin = Admin::at(&socket);
         let (path, show): (String, fn(&serde_json::Value) -> String) = match self.command {
             Command::Status => ("/status".to_string(), status::for_eyes),
+            Command::Market => ("/market".to_string(), market::for_eyes),
             Command::Receipts { limit } => (format!("/receipts?limit={limit}"), receipts::for_eyes),
         };
         let answer = admin.get(&path).await.map_err(|why| with_next_step(&why))?;

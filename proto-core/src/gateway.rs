@@ -28,6 +28,7 @@ use crate::labnet::Labnet;
 use crate::labnet::conduct::{Deed, Offence};
 use crate::limits::{GATEWAY_JOBS, HTTP_BODY};
 use crate::machine::{Completion, OpId, ResetCode, StreamId};
+use crate::market::{Slots, demand::Demand};
 use crate::node::config;
 use crate::node::cx::Cx;
 use crate::node::fep::{Answer, FepCalls};
@@ -84,6 +85,7 @@ pub(crate) struct Gateway {
     due: Timers<Due>,
     settle: Settle,
     loads: Loads,
+    demand: Demand,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -121,6 +123,7 @@ impl Gateway {
             due,
             settle: Settle::new(snapshot, now)?,
             loads: Loads::default(),
+            demand: Demand::default(),
         })
     }
 
@@ -283,6 +286,16 @@ impl Gateway {
             },
             _ => {}
         }
+    }
+
+    /// What users asked for.
+    pub(crate) fn demand(&mut self) -> &mut Demand {
+        &mut self.demand
+    }
+
+    /// What there is of it.
+    pub(crate) fn slots(&self, view: &View) -> Slots {
+        Slots::known(view, |provider, slug| self.loads.of(provider, slug))
     }
 
     /// No link to that node is left.

@@ -164,6 +164,10 @@ impl Gossip {
         if self.interest.is_none() { self.own.topics() } else { self.interest.clone() }
     }
 
+    pub(crate) fn neighbours(&self) -> BTreeSet<NodeId> {
+        self.tree.neighbours().map(|(_, node_id, _)| node_id).collect()
+    }
+
     /// Neighbours that want to hear of what we serve.
     pub(crate) fn who_hears_of_us(&self) -> BTreeSet<NodeId> {
         let topics = self.own.topics();

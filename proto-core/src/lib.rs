@@ -27,6 +27,7 @@ pub mod journal;
 mod labnet;
 pub mod limits;
 pub mod machine;
+mod market;
 pub mod money;
 pub mod mutants;
 pub mod node;

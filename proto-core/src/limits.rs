@@ -168,6 +168,12 @@ pub const MARK_CHUNKS: u64 = 64;
 pub const MARK_EVERY: Span = Span::from_millis(250);
 /// How often, at most, a provider tells its gateways how busy it is.
 pub const LOAD_EVERY: Span = Span::from_secs(1);
+/// Models in what a gateway tells of its market, and names that it counts. Less wanted ones, and further ones, are left out.
+pub const MARKET_MODELS: usize = 64;
+pub const MARKET_NAMES: usize = 1024;
+/// A gateway tells what is asked for so soon after something was, and then so often, where it has changed.
+pub const MARKET_SOON: Span = Span::from_secs(10);
+pub const MARKET_EVERY: Span = Span::from_secs(5 * 60);
 /// Between two chunks of a stream whose reader keeps up. Then the stream ends with an error.
 pub const NEXT_CHUNK: Span = Span::from_secs(60);
 /// How long a user may read nothing of what waits for them. Then their job is cancelled.

@@ -28,10 +28,12 @@ use crate::gateway::{self, Gateway, Mesh, Tell};
 use crate::gossip::{By, Gossip, Say};
 use crate::http::Surface;
 use crate::identity::{Identity, NodeId};
+use crate::labnet::conduct::{Deed, Offence};
 use crate::labnet::{self, Arrived, Labnet};
 use crate::machine::{
     Completion, DownReason, Input, Level, LinkId, Machine, OpId, Outbox, Output, Peer, ResetCode, StreamId,
 };
+use crate::market::MarketRoom;
 use crate::mutants::{Mutant, mutant};
 use crate::provider::{self, Provider};
 use crate::rng::Seed;
@@ -71,6 +73,7 @@ pub struct Node {
     gossip: Gossip,
     gateway: Option<Gateway>,
     provider: Option<Provider>,
+    market: MarketRoom,
     admin: Admin,
 }
 
@@ -148,6 +151,7 @@ impl Node {
             gossip: Gossip::new(config.interest(), config.reach.clone(), &config.caps, seed.stream("gossip")),
             gateway,
             provider,
+            market: MarketRoom::default(),
             admin: Admin::new(now.mono),
             me,
             feps: Feps::new(&config.feps),
@@ -326,6 +330,9 @@ impl Node {
                     if let Some(load) = self.provider.as_ref().and_then(Provider::load) {
                         self.tell_load(now, &load, Some(node_id));
                     }
+                    if let Some(market) = self.market.latest().map(cbor::encode) {
+                        self.labnet.tell(&mut cx!(self, now, Labnet), node_id, Kind::Market, &market);
+                    }
                 }
                 labnet::Output::Record { from, frame } if self.labnet.admits(&frame.header().sender) => {
                     let by = self
@@ -348,6 +355,13 @@ impl Node {
                     self.say(now, says);
                     if self.gossip.take_more_peers() {
                         self.labnet.heard_of_peers(now.mono);
+                    }
+                }
+                labnet::Output::Message { link, from, kind: Kind::Market, payload } => {
+                    match cbor::decode(&payload) {
+                        Ok(_) if self.labnet.is_stranger(link) => {}
+                        Ok(market) => self.market.heard(from, market),
+                        Err(_) => cx!(self, now, Labnet).note(from, Deed::Offence(Offence::Malformed)),
                     }
                 }
                 labnet::Output::Message { from, kind, payload, .. } => {
@@ -418,6 +432,22 @@ impl Node {
         }
     }
 
+    /// Tells all neighbours what is asked for here, where that has changed.
+    fn tell_market(&mut self, now: Now) {
+        let Some(gateway) = &mut self.gateway else { return };
+        if gateway.demand().take_stirred() {
+            self.market.stirred(now.mono);
+        }
+        let Some(slots) = self.market.is_due(now.mono).then(|| gateway.slots(self.gossip.view())) else {
+            return;
+        };
+        let Some(market) = self.market.poll(now.mono, gateway.demand(), &slots) else { return };
+        let payload = cbor::encode(&market);
+        for node_id in self.gossip.neighbours() {
+            self.labnet.tell(&mut cx!(self, now, Labnet), node_id, Kind::Market, &payload);
+        }
+    }
+
     /// What follows each call, whatever it was.
     fn settle(&mut self, now: Now) {
         self.drain_loopback(now);
@@ -428,6 +458,7 @@ impl Node {
         if let Some(load) = self.provider.as_mut().and_then(|provider| provider.poll_load(now.mono)) {
             self.tell_load(now, &load, None);
         }
+        self.tell_market(now);
         self.pass_on_all(now);
         self.go_on_leaving(now);
     }
@@ -477,6 +508,7 @@ impl Node {
             && self.labnet.link_to(self.me.node_id, node_id).is_none()
         {
             self.gossip.left(node_id);
+            self.market.left(&node_id);
             if let Some(gateway) = &mut self.gateway {
                 gateway.left(&node_id);
             }
@@ -658,6 +690,10 @@ impl Node {
 
     fn admin_request(&mut self, now: Now, stream: StreamId, head: &crate::http::RequestHead) {
         self.owners.adopt(stream, Room::Admin, None);
+        let (own, slots) = match &mut self.gateway {
+            Some(gateway) => (gateway.demand().of_the_last_hour(now.mono), gateway.slots(self.gossip.view())),
+            None => Default::default(),
+        };
         let status = admin::Status {
             config: &self.config,
             born: self.being_born.is_none(),
@@ -667,6 +703,7 @@ impl Node {
             equivocations: self.gossip.equivocations(),
             gateway: self.gateway.as_ref(),
             provider: self.provider.as_ref(),
+            market: self.market.show(own, &slots),
         };
         self.admin.request(&mut cx!(self, now, Admin), &status, stream, head);
     }
@@ -758,6 +795,7 @@ impl Machine for Node {
         let wake = Wake::earliest(self.labnet.poll_timeout(), self.gossip.poll_timeout());
         let wake = Wake::earliest(wake, Some(self.clock.poll_timeout()));
         let wake = Wake::earliest(wake, self.leaving.poll_timeout());
+        let wake = Wake::earliest(wake, self.market.poll_timeout());
         let wake = Wake::earliest(wake, self.gateway.as_ref().and_then(Gateway::poll_timeout));
         Wake::earliest(wake, self.provider.as_ref().and_then(Provider::poll_timeout))
     }

@@ -563,7 +563,7 @@ impl World {
     }
 }
 
-const KINDS: [Kind; 13] = [
+const KINDS: [Kind; 14] = [
     Kind::Hello,
     Kind::PeerRecord,
     Kind::CapabilityRecord,
@@ -577,6 +577,7 @@ const KINDS: [Kind; 13] = [
     Kind::ReceiptDelivery,
     Kind::ReceiptAck,
     Kind::Load,
+    Kind::Market,
 ];
 
 /// The job request in what a node sent last, if there is one.

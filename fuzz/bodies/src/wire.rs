@@ -7,8 +7,8 @@ use labman_proto_core::time::Wall;
 use labman_proto_core::wire::cbor::{check, decode, encode};
 use labman_proto_core::wire::envelope::{BadFrame, Frame, FrameReader, Header, SignedFrame};
 use labman_proto_core::wire::mesh::{
-    Announce, CapabilityRecord, Chunk, Departure, Digest, Hello, Load, PeerRecord, ProxyEnd, ProxyError,
-    ProxyMark, ProxyRequest, Prune, ReceiptAck, ReceiptDelivery, Shuffle, Suspicion, Want,
+    Announce, CapabilityRecord, Chunk, Departure, Digest, Hello, Load, Market, PeerRecord, ProxyEnd,
+    ProxyError, ProxyMark, ProxyRequest, Prune, ReceiptAck, ReceiptDelivery, Shuffle, Suspicion, Want,
 };
 use labman_proto_core::wire::object::{self, Object};
 use labman_proto_core::wire::portal::{
@@ -127,7 +127,7 @@ pub fn mesh_message(bytes: &[u8]) {
     let mut feed = Feed::new(bytes);
     let kind = feed.u8();
     let payload = feed.rest();
-    match kind % 18 {
+    match kind % 19 {
         0 => again::<Hello>(payload),
         1 => again::<PeerRecord>(payload),
         2 => again::<CapabilityRecord>(payload),
@@ -145,7 +145,8 @@ pub fn mesh_message(bytes: &[u8]) {
         14 => again::<Departure>(payload),
         15 => again::<Suspicion>(payload),
         16 => again::<ProxyMark>(payload),
-        _ => again::<Load>(payload),
+        17 => again::<Load>(payload),
+        _ => again::<Market>(payload),
     }
 }
 

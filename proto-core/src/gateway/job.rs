@@ -87,7 +87,10 @@ impl Gateway {
         let said = |provider: &_, slug: &str| self.loads.of(provider, slug);
         let mut candidates = match rank(mesh.view, &need, cx.now.wall, reaches, busy, said, &mut self.rng) {
             Ok(candidates) => candidates,
-            Err(why) => return self.refuse(cx, id, &nobody(&request.model, why)),
+            Err(why) => {
+                self.demand.unserved(cx.now.mono, &request.model);
+                return self.refuse(cx, id, &nobody(&request.model, why));
+            }
         };
         candidates.truncate(ATTEMPTS);
         // One body for all attempts, so the smallest bound of them.
@@ -199,6 +202,7 @@ impl Gateway {
             self.drop_job(id);
             return self.settle.begin(cx, super::settle::Ended::nothing(id, auth));
         }
+        self.demand.job(cx.now.mono, &plan.request.model);
         let reply = reply::Reply::new(&plan.request, id, cx.now.wall);
         job.state = State::Running(alloc::boxed::Box::new(Running::new(plan, auth, reply)));
         self.next_attempt(cx, mesh, id);

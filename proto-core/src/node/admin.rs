@@ -41,6 +41,7 @@ pub(super) struct Status<'a> {
     pub(super) equivocations: usize,
     pub(super) gateway: Option<&'a Gateway>,
     pub(super) provider: Option<&'a Provider>,
+    pub(super) market: Value,
 }
 
 /// Receipts and claims that are in memory because they are open.
@@ -91,11 +92,12 @@ impl Admin {
                 }
                 answer(cx, stream, 200, &body);
             }
+            ("GET", "/market") => answer(cx, stream, 200, &status.market),
             ("GET", "/receipts") => self.read(cx, stream, RECEIPTS_PAID, limit),
             ("GET", "/claims") => self.read(cx, stream, CLAIMS, limit),
             _ => {
                 let message =
-                    format!("no {} {path} here: try GET /status, /receipts or /claims", head.method);
+                    format!("no {} {path} here: try GET /status, /market, /receipts or /claims", head.method);
                 answer(cx, stream, 404, &json!({ "error": { "code": "not_found", "message": message } }));
             }
         }

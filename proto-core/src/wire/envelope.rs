@@ -53,6 +53,7 @@ pub enum Kind {
     ReceiptAck = 20,
     ProxyMark = 21,
     Load = 22,
+    Market = 23,
     Body = 0x8001,
     Chunk = 0x8002,
 }
@@ -77,6 +78,7 @@ impl Kind {
             20 => Self::ReceiptAck,
             21 => Self::ProxyMark,
             22 => Self::Load,
+            23 => Self::Market,
             0x8001 => Self::Body,
             0x8002 => Self::Chunk,
             _ => return None,

@@ -257,6 +257,48 @@ pub struct Busy {
     pub jobs: u32,
 }
 
+/// What the sender's users asked for in the last hour, and what there is of it, by model.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Market {
+    /// The most wanted first.
+    #[n(0)]
+    pub wanted: Vec<Wanted>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Wanted {
+    /// Without tenant and endpoint.
+    #[n(0)]
+    pub model: String,
+    /// Jobs of the sender's users that were authorised.
+    #[n(1)]
+    pub jobs: u32,
+    /// Requests of its users that nobody could serve.
+    #[n(2)]
+    pub unserved: u32,
+    /// Both, summed over the sender's neighbours.
+    #[n(3)]
+    pub around: u32,
+    /// Of the providers that the sender knows; and how many of these are taken.
+    #[n(4)]
+    pub slots: u32,
+    #[n(5)]
+    pub taken: u32,
+}
+
+impl Wanted {
+    /// By anybody.
+    pub(crate) const fn all(&self) -> u32 {
+        self.jobs.saturating_add(self.unserved).saturating_add(self.around)
+    }
+
+    pub(crate) const fn is_wanted(&self) -> bool {
+        self.all() > 0
+    }
+}
+
 /// A job, offered by a gateway to a provider. Its body follows in `Body` frames.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]

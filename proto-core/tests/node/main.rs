@@ -20,6 +20,7 @@ mod jobs;
 mod lies;
 mod loads;
 mod logs;
+mod market;
 mod marks;
 mod receipts;
 mod settling;

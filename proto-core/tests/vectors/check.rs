@@ -8,8 +8,9 @@ use labman_proto_core::wire::cbor::{self, BadCbor};
 use labman_proto_core::wire::envelope::{BadFrame, Directed, Frame, FrameReader, Kind, SignedFrame};
 use labman_proto_core::wire::ids::{AuthId, ClaimId, PayoutId, ReceiptId, RequestId};
 use labman_proto_core::wire::mesh::{
-    Announce, CapabilityRecord, Chunk, Departure, Digest, Hello, Load, PeerRecord, ProxyEnd, ProxyError,
-    ProxyMark, ProxyRequest, Prune, ReceiptAck, ReceiptDelivery, Shuffle, Suspicion, Transcript, Want,
+    Announce, CapabilityRecord, Chunk, Departure, Digest, Hello, Load, Market, PeerRecord, ProxyEnd,
+    ProxyError, ProxyMark, ProxyRequest, Prune, ReceiptAck, ReceiptDelivery, Shuffle, Suspicion, Transcript,
+    Want,
 };
 use labman_proto_core::wire::object::{self, BadObject, Object};
 use labman_proto_core::wire::portal::{
@@ -92,6 +93,7 @@ fn fields(kind: Kind, payload: &[u8]) -> Result<Value, Rule> {
         Kind::ReceiptDelivery => again::<ReceiptDelivery>(payload),
         Kind::ReceiptAck => again::<ReceiptAck>(payload),
         Kind::Load => again::<Load>(payload),
+        Kind::Market => again::<Market>(payload),
         Kind::Chunk => again::<Chunk>(payload),
         Kind::Body => Ok(bytes(payload)),
     }

@@ -8,8 +8,8 @@ use labman_proto_core::wire::envelope::Kind;
 use labman_proto_core::wire::ids::{AuthId, ClaimId, Hash, PayoutId, ReceiptId, RequestId};
 use labman_proto_core::wire::mesh::{
     Announce, Busy, CapabilityRecord, Chunk, Departure, Digest, Features, Hello, Hosted, Key, Load, Mark,
-    PeerRecord, ProxyEnd, ProxyError, ProxyMark, ProxyRequest, Prune, ReceiptAck, ReceiptDelivery, Refusal,
-    RefusalCode, Shuffle, Suspicion, Transcript, Version, Want,
+    Market, PeerRecord, ProxyEnd, ProxyError, ProxyMark, ProxyRequest, Prune, ReceiptAck, ReceiptDelivery,
+    Refusal, RefusalCode, Shuffle, Suspicion, Transcript, Version, Want, Wanted,
 };
 use labman_proto_core::wire::object::{self, Object, Sealed};
 use labman_proto_core::wire::portal::{
@@ -33,7 +33,7 @@ pub(crate) struct Message {
 }
 
 /// Of every kind but `Body`, whose payload is no CBOR.
-pub(crate) const MESSAGES: [Message; 18] = [
+pub(crate) const MESSAGES: [Message; 19] = [
     Message { kind: Kind::Hello, payload: || cbor::encode(&hello()), optional: &[2] },
     Message { kind: Kind::PeerRecord, payload: || cbor::encode(&peer_record()), optional: &[3, 6] },
     Message { kind: Kind::CapabilityRecord, payload: || cbor::encode(&capability_record()), optional: &[2] },
@@ -51,6 +51,7 @@ pub(crate) const MESSAGES: [Message; 18] = [
     Message { kind: Kind::ReceiptDelivery, payload: || cbor::encode(&receipt_delivery()), optional: &[] },
     Message { kind: Kind::ReceiptAck, payload: || cbor::encode(&receipt_ack()), optional: &[1] },
     Message { kind: Kind::Load, payload: || cbor::encode(&load()), optional: &[] },
+    Message { kind: Kind::Market, payload: || cbor::encode(&market()), optional: &[] },
     Message { kind: Kind::Chunk, payload: || cbor::encode(&chunk()), optional: &[] },
 ];
 
@@ -262,6 +263,11 @@ pub(crate) fn receipt_delivery() -> ReceiptDelivery {
 
 pub(crate) fn load() -> Load {
     Load { busy: vec![Busy { slug: "home:gpu:lantern".into(), jobs: 3 }] }
+}
+
+pub(crate) fn market() -> Market {
+    let wanted = Wanted { model: "lantern".into(), jobs: 40, unserved: 2, around: 500, slots: 12, taken: 11 };
+    Market { wanted: vec![wanted] }
 }
 
 pub(crate) fn receipt_ack() -> ReceiptAck {

@@ -97,6 +97,7 @@ impl Notary {
             | Kind::ProxyError
             | Kind::ProxyMark
             | Kind::Load
+            | Kind::Market
             | Kind::Body
             | Kind::Chunk => None,
         }

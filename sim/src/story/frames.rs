@@ -4,8 +4,8 @@ use labman_proto_core::economics::Counts;
 use labman_proto_core::wire::cbor;
 use labman_proto_core::wire::envelope::{Frame, Kind, OVERHEAD};
 use labman_proto_core::wire::mesh::{
-    About, Announce, CapabilityRecord, Chunk, Hello, Key, Load, PeerRecord, ProxyEnd, ProxyError, ProxyMark,
-    ProxyRequest, ReceiptAck, ReceiptDelivery, Refusal, Shuffle, Suspicion, Want,
+    About, Announce, CapabilityRecord, Chunk, Hello, Key, Load, Market, PeerRecord, ProxyEnd, ProxyError,
+    ProxyMark, ProxyRequest, ReceiptAck, ReceiptDelivery, Refusal, Shuffle, Suspicion, Want,
 };
 
 use super::line::{Part, clip};
@@ -68,6 +68,10 @@ fn told(kind: Kind, frame: &Frame, payload: &[u8], names: &mut Names) -> Option<
             let busy = cbor::decode::<Load>(payload).ok()?.busy;
             let busy: Vec<String> = busy.iter().map(|one| format!("{} of {}", one.jobs, one.slug)).collect();
             (Vec::new(), format!("busy: {}", busy.join(", ")))
+        }
+        Kind::Market => {
+            let wanted = cbor::decode::<Market>(payload).ok()?.wanted;
+            (Vec::new(), format!("{} models are asked for", wanted.len()))
         }
         Kind::Shuffle => {
             let peers = cbor::decode::<Shuffle>(payload).ok()?.peers.len();

@@ -24,6 +24,7 @@ pub(crate) fn make() -> File {
         Kind::ReceiptDelivery,
         Kind::ReceiptAck,
         Kind::Load,
+        Kind::Market,
     ];
     for message in MESSAGES.iter().filter(|message| kinds.contains(&message.kind)) {
         let context = if message.kind == Kind::Hello { to_gateway_first() } else { to_gateway(0) };

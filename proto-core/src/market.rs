@@ -1,0 +1,170 @@
+//! What is asked for on the mesh and what there is of it, as far as this node hears: by it, providers see what would earn.
+//!
+//! ```text
+//!   users --> gateway: demand.rs, by model --+
+//!                                            +--> Market --> neighbours, as they are: `heard` here
+//!   what neighbours' own users asked for, ---+
+//!   summed; slots, and how many are taken
+//! ```
+//!
+//! A gateway tells its neighbours, and nobody passes it on: what a neighbour hears of is the sum of a neighbourhood, so that
+//! the cost is that of a node's links, however large the mesh. Only those are heard that this node chose or dealt with:
+//! a crowd of strangers could want anything.
+//!
+//! What is absent: what to host. Prices: offers have them.
+
+pub(crate) mod demand;
+
+use alloc::{
+    collections::BTreeMap,
+    string::{String, ToString},
+    vec::Vec,
+};
+
+use demand::Demand;
+use serde_json::{Value, json};
+
+use crate::gossip::View;
+use crate::identity::NodeId;
+use crate::limits::{MARKET_EVERY, MARKET_MODELS, MARKET_SOON};
+use crate::time::{Time, Wake};
+use crate::timers::Timers;
+use crate::wire::mesh::{Market, Wanted};
+
+/// The model of a slug, or a bare name itself.
+pub(crate) fn bare(slug: &str) -> &str {
+    match slug.matches(':').count() {
+        0 | 1 => slug,
+        _ => slug.splitn(3, ':').nth(2).unwrap_or_default(),
+    }
+}
+
+#[derive(Default)]
+pub(crate) struct MarketRoom {
+    /// What neighbours said last, by model.
+    heard: BTreeMap<NodeId, BTreeMap<String, Wanted>>,
+    told: Market,
+    due: Timers<()>,
+}
+
+impl MarketRoom {
+    /// A neighbour that is no stranger said so. It replaces what it said before.
+    pub(crate) fn heard(&mut self, from: NodeId, market: Market) {
+        let wanted = market.wanted.into_iter().take(MARKET_MODELS);
+        self.heard.insert(from, wanted.map(|one| (one.model.clone(), one)).collect());
+    }
+
+    pub(crate) fn left(&mut self, node_id: &NodeId) {
+        self.heard.remove(node_id);
+    }
+
+    /// Somebody asked for something.
+    pub(crate) fn stirred(&mut self, now: Time) {
+        if !self.due.is_set(()) {
+            self.due.set((), now + MARKET_SOON, "tell neighbours what is asked for");
+        }
+    }
+
+    pub(crate) fn is_due(&self, now: Time) -> bool {
+        self.due.next().is_some_and(|wake| wake.at <= now)
+    }
+
+    /// What is to be told to all neighbours now, if it is much different from what was told last.
+    pub(crate) fn poll(&mut self, now: Time, demand: &mut Demand, slots: &Slots) -> Option<Market> {
+        self.due.expired(now)?;
+        let market = self.view(demand.of_the_last_hour(now), slots);
+        if !demand.is_empty() {
+            // What was asked for an hour ago counts no more: that is news, too.
+            self.due.set((), now + MARKET_EVERY, "tell neighbours what is asked for");
+        }
+        let differs = is_far(&self.told, &market);
+        if differs {
+            self.told = market.clone();
+        }
+        differs.then_some(market)
+    }
+
+    /// What a new neighbour has missed.
+    pub(crate) fn latest(&self) -> Option<&Market> {
+        Some(&self.told).filter(|market| !market.wanted.is_empty())
+    }
+
+    /// The market as this node sees it, the most wanted first: with its own demand, if it has users.
+    pub(crate) fn view(&self, own: BTreeMap<String, demand::Asked>, slots: &Slots) -> Market {
+        let mut wanted: BTreeMap<String, Wanted> = BTreeMap::new();
+        let mut of = |model: &str, add: &dyn Fn(&mut Wanted)| {
+            let one = wanted
+                .entry(model.to_string())
+                .or_insert_with(|| Wanted { model: model.to_string(), ..Wanted::default() });
+            add(one);
+        };
+        for (model, asked) in &own {
+            of(model, &|one| (one.jobs, one.unserved) = (asked.jobs, asked.unserved));
+        }
+        for said in self.heard.values().flat_map(BTreeMap::values) {
+            of(&said.model, &|one| {
+                one.around = one.around.saturating_add(said.jobs).saturating_add(said.unserved);
+            });
+        }
+        for (model, (slots, taken)) in &slots.0 {
+            of(model, &|one| (one.slots, one.taken) = (*slots, *taken));
+        }
+        let mut wanted: Vec<Wanted> = wanted.into_values().filter(Wanted::is_wanted).collect();
+        wanted.sort_by_key(|one| core::cmp::Reverse(one.all()));
+        wanted.truncate(MARKET_MODELS);
+        Market { wanted }
+    }
+
+    /// For people. `widest`: the most that any one neighbour hears of in its neighbourhood.
+    pub(crate) fn show(&self, own: BTreeMap<String, demand::Asked>, slots: &Slots) -> Value {
+        let models = self.view(own, slots).wanted.into_iter().map(|one| {
+            let said = self.heard.values().filter_map(|said| said.get(&one.model));
+            let widest = said.map(Wanted::all).max().unwrap_or(0);
+            let Wanted { model, jobs, unserved, around, slots, taken } = one;
+            json!({
+                "model": model, "jobs": jobs, "unserved": unserved, "around": around, "widest": widest,
+                "slots": slots, "taken": taken,
+            })
+        });
+        json!({ "models": models.collect::<Vec<_>>(), "neighbours": self.heard.len() })
+    }
+
+    pub(crate) fn poll_timeout(&self) -> Option<Wake> {
+        self.due.next()
+    }
+}
+
+/// Slots of all providers that are known, and how many of them are taken, by model.
+#[derive(Default)]
+pub(crate) struct Slots(BTreeMap<String, (u32, u32)>);
+
+impl Slots {
+    pub(crate) fn known(view: &View, taken: impl Fn(&NodeId, &str) -> u32) -> Self {
+        let mut slots: BTreeMap<String, (u32, u32)> = BTreeMap::new();
+        for (provider, served) in view.served() {
+            let slug = &served.offer.content.slug;
+            let of = slots.entry(bare(slug).to_string()).or_default();
+            of.0 = of.0.saturating_add(served.slots);
+            of.1 = of.1.saturating_add(taken(&provider, slug).min(served.slots));
+        }
+        Self(slots)
+    }
+}
+
+/// Would anybody decide otherwise? A quarter more or less of something, or something new.
+fn is_far(told: &Market, now: &Market) -> bool {
+    let far = |a: u32, b: u32| a.abs_diff(b).saturating_mul(4) > a.max(b);
+    let of = |market: &Market, model: &str| market.wanted.iter().find(|one| one.model == model).cloned();
+    let models = told.wanted.iter().chain(&now.wanted).map(|one| &one.model);
+    models.into_iter().any(|model| match (of(told, model), of(now, model)) {
+        (Some(a), Some(b)) => {
+            far(a.jobs, b.jobs)
+                || far(a.unserved, b.unserved)
+                || far(a.around, b.around)
+                || far(a.slots, b.slots)
+                || far(a.taken, b.taken)
+        }
+        (None, None) => false,
+        (Some(_), None) | (None, Some(_)) => true,
+    })
+}
