@@ -36,7 +36,6 @@ use config::Config;
 
 pub struct Toy {
     config: Config,
-    chain: Chain,
     ids: Stream,
     jobs: BTreeMap<StreamId, Job>,
     out: Outbox,
@@ -63,13 +62,7 @@ type Refusal = (u16, Option<&'static str>, String);
 
 impl Toy {
     pub fn new(config: Config, seed: Seed, _now: Now) -> Self {
-        Self {
-            config,
-            chain: Chain::of_the_text(),
-            ids: seed.stream("ids"),
-            jobs: BTreeMap::new(),
-            out: Outbox::default(),
-        }
+        Self { config, ids: seed.stream("ids"), jobs: BTreeMap::new(), out: Outbox::default() }
     }
 
     fn asked(&mut self, stream: StreamId, surface: Surface, head: &RequestHead) {
@@ -143,7 +136,7 @@ impl Toy {
             );
             return Err((400, Some("context_length_exceeded"), message));
         }
-        let completion = request.complete(&self.chain);
+        let completion = request.complete(&Chain::of_the_text());
         let answer = Answer {
             id: format!("chatcmpl-{}", hex::encode(self.ids.bytes::<12>())),
             created: now.wall.0 / 1000,
