@@ -65,7 +65,11 @@ impl View {
         [Key::peer(of), Key::capability(of)].iter().any(|key| self.witnesses_in(key).contains(me))
     }
 
-    pub(crate) fn peer(&mut self, node_id: NodeId, record: PeerRecord) {
+    pub(crate) fn peer(&mut self, node_id: NodeId, mut record: PeerRecord) {
+        // There are many, and decoding leaves room for more in each.
+        record.addresses.shrink_to_fit();
+        record.feps.shrink_to_fit();
+        record.witnesses.shrink_to_fit();
         self.peers.insert(node_id, record);
     }
 
