@@ -8,12 +8,15 @@
 //! Peer records go to neighbours, and in [small samples](peers) from one to the next. Departures and suspicions run along
 //! the trees, and [end](deaths) what was said by the dead.
 //!
+//! Along short ways: [`roots`] says which links are branches.
+//!
 //! A provider that is nothing else hears of no topic: what others provide is not its business.
 
 mod deaths;
 mod own;
 mod peers;
 mod records;
+mod roots;
 mod said;
 mod shares;
 mod tree;
@@ -26,6 +29,7 @@ use minicbor::Encode;
 use own::Own;
 use peers::{Peers, Place};
 use records::{Records, Standing};
+use roots::{Edge, Roots, Turn, shared};
 use said::Said;
 use shares::Bringer;
 use tree::Tree;
@@ -48,10 +52,10 @@ use crate::timers::Timers;
 use crate::wire::cbor::{self, Blob};
 use crate::wire::envelope::{Kind, OVERHEAD, SignedFrame};
 use crate::wire::mesh::{
-    About, Announce, CapabilityRecord, Digest, Key, Mark, PeerRecord, Prune, Shuffle, Suspicion, Version,
-    Want,
+    About, Announce, CapabilityRecord, Digest, Distances, Key, Mark, PeerRecord, Prune, Shuffle, Suspicion,
+    Version, Want,
 };
-use crate::wire::topic::Topics;
+use crate::wire::topic::{Topic, Topics};
 
 /// Bytes for records in a shuffle, each with the head of its CBOR item: what is left beside all topics that may be sought.
 const SHUFFLE_ROOM: usize = CONTROL_FRAME - OVERHEAD - 16 - TOPICS * 9;
@@ -80,6 +84,7 @@ pub(crate) struct Gossip {
     reach: Reach,
     records: Records,
     tree: Tree,
+    roots: Roots,
     peers: Peers,
     deaths: Deaths,
     view: View,
@@ -117,6 +122,7 @@ impl Gossip {
             reach,
             records: Records::up_to(caps.records(), caps.records_aside()),
             tree: Tree::default(),
+            roots: Roots::default(),
             peers: Peers::new(if interest.is_none() { PROVIDER_PEERS } else { PEERS }),
             deaths: Deaths::default(),
             view: View::default(),
@@ -219,7 +225,8 @@ impl Gossip {
             says.push(say(link, Kind::Digest, &Digest { buckets: Blob(self.records.digest(&interest)) }));
             self.due_within(cx, Due::Compare, DIGEST_EVERY);
         }
-        self.tree.link_up(link, node_id, interest);
+        self.roots.link_up(cx.now.mono, cx.me.node_id, link, shared(&self.interest, &interest));
+        self.tree.link_up(link, node_id, &self.interest, interest);
         if equal {
             self.tree.compares(cx.now.mono, link);
         }
@@ -238,6 +245,8 @@ impl Gossip {
 
     pub(crate) fn link_down(&mut self, cx: &Cx<'_>, link: LinkId) {
         self.shuffle_from.remove(&link);
+        let turns = self.roots.link_down(cx.now.mono, cx.me.node_id, link);
+        self.turn(turns);
         let Some(node_id) = self.tree.link_down(link) else { return };
         if self.tree.is_linked(&node_id) {
             return;
@@ -300,9 +309,13 @@ impl Gossip {
     ) -> Option<Say> {
         let heard = match kind {
             Kind::Announce => cbor::decode(payload).map(|message| self.announced(cx, link, message)),
-            Kind::Want => cbor::decode(payload).map(|message| self.wanted(link, message)),
-            Kind::Prune => cbor::decode(payload).map(|Prune { topic }| self.tree.no_branch(link, topic)),
+            Kind::Want => cbor::decode(payload).map(|message| self.wanted(cx, link, message)),
+            Kind::Prune => cbor::decode(payload).map(|Prune { topic }| self.pruned(link, topic)),
             Kind::Digest => cbor::decode(payload).map(|message| self.compared(cx, link, &message)),
+            Kind::Distances => cbor::decode(payload).map(|Distances { trees }| {
+                let turns = self.roots.heard(cx.now.mono, cx.me.node_id, link, trees);
+                self.turn(turns);
+            }),
             Kind::Shuffle => match cbor::decode(payload) {
                 Ok(message) => return self.shuffled(cx, link, by, message),
                 Err(bad) => Err(bad),
@@ -339,6 +352,11 @@ impl Gossip {
                 says.push(say(link, Kind::Announce, &Announce { marks: marks.to_vec() }));
             }
         }
+        for (link, trees) in self.roots.tidings(cx.now.mono) {
+            for trees in trees.chunks(ANNOUNCED) {
+                says.push(say(link, Kind::Distances, &Distances { trees: trees.to_vec() }));
+            }
+        }
         while let Some(due) = self.due.expired(cx.now.mono) {
             match due {
                 Due::Refresh => self.renew(cx),
@@ -360,6 +378,7 @@ impl Gossip {
 
     pub(crate) fn poll_timeout(&self) -> Option<Wake> {
         let wake = Wake::earliest(self.records.poll_timeout(), self.tree.poll_timeout());
+        let wake = Wake::earliest(wake, self.roots.poll_timeout());
         let wake = Wake::earliest(wake, self.deaths.poll_timeout());
         let wake = Wake::earliest(wake, self.missed.next());
         Wake::earliest(Wake::earliest(wake, self.slanderers.next()), self.due.next())
@@ -466,8 +485,27 @@ impl Gossip {
         if key.about == About::Peer {
             return None;
         }
-        let topic = self.records.get(key)?.topics.tree();
-        self.tree.prune(link, topic).then(|| say(link, Kind::Prune, &Prune { topic }))
+        let record = self.records.get(key)?;
+        let (topic, first) = (record.topics.tree(), record.from);
+        let edge = |link| self.roots.edge(link, self.tree.with(link, topic));
+        let needless = match edge(link) {
+            Edge::Unknown | Edge::Aside => link,
+            // It comes by the root's way: then the other is not needed.
+            Edge::Above => first.filter(|first| !edge(*first).is_branch())?,
+            Edge::Below => return None,
+        };
+        self.tree.prune(needless, topic).then(|| say(needless, Kind::Prune, &Prune { topic }))
+    }
+
+    /// It has what we send. Where we are below it, it did not know that yet.
+    fn pruned(&mut self, link: LinkId, topic: Topic) {
+        if self.roots.edge(link, self.tree.with(link, topic)) != Edge::Above {
+            self.tree.no_branch(link, topic);
+        }
+    }
+
+    fn turn(&mut self, turns: Vec<Turn>) {
+        turns.into_iter().for_each(|turn| self.tree.turn(turn));
     }
 
     fn concerns_us(&self, cx: &Cx<'_>, key: &Key, said: &Said) -> bool {
@@ -541,9 +579,12 @@ impl Gossip {
             }
         };
         if let Some(link) = from {
-            self.tree.branch(link, topics.tree());
+            self.tree.branch(cx.now.mono, link, topics.tree());
         }
         let mark = self.keep(cx, key, frame, topics.clone(), by);
+        if let Some(link) = from {
+            self.records.came_by(&key, link);
+        }
         self.tree.spread(cx.now.mono, mark, &topics, from);
         if let Some(subject) = key.subject {
             self.judge(cx, subject);
@@ -651,11 +692,11 @@ impl Gossip {
         }
     }
 
-    fn wanted(&mut self, link: LinkId, message: Want) {
+    fn wanted(&mut self, cx: &Cx<'_>, link: LinkId, message: Want) {
         let mut owed = BTreeSet::new();
         for key in message.keys {
             if let Some(record) = self.records.get(&key) {
-                self.tree.branch(link, record.topics.tree());
+                self.tree.branch(cx.now.mono, link, record.topics.tree());
                 owed.insert(key);
             }
         }

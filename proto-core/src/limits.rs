@@ -109,8 +109,12 @@ pub const ANNOUNCE_EVERY: Span = Span::from_millis(200);
 pub const ANNOUNCED: usize = 250;
 /// Announcements that may go out to one neighbour at once, in marks. The rest waits for the next time.
 pub const ANNOUNCED_AT_ONCE: usize = 1_000;
+/// Links between a node and the root of a tree. Beyond them another root is found.
+pub const DEEPEST: u8 = 16;
+/// How often neighbours are told of a node's distance from a root, at most.
+pub const DISTANCE_EVERY: Span = Span::from_millis(200);
 /// How long what was announced may still come by itself, before it is asked for; and how long each that has it is given.
-pub const WANT_AFTER: Span = Span::from_secs(3);
+pub const WANT_AFTER: Span = Span::from_secs(2);
 /// The same of what is announced because two neighbours compared what they hold: it does not come by itself.
 pub const WANT_SOON: Span = Span::from_millis(100);
 /// For how long after a comparison that is so.

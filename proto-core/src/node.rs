@@ -347,7 +347,13 @@ impl Node {
                 labnet::Output::Message {
                     link,
                     from,
-                    kind: kind @ (Kind::Announce | Kind::Want | Kind::Prune | Kind::Digest | Kind::Shuffle),
+                    kind:
+                        kind @ (Kind::Announce
+                        | Kind::Want
+                        | Kind::Prune
+                        | Kind::Digest
+                        | Kind::Shuffle
+                        | Kind::Distances),
                     payload,
                 } => {
                     let by = By { node_id: from, stranger: self.labnet.is_stranger(link) };

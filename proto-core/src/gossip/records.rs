@@ -21,6 +21,8 @@ pub(super) struct Record {
     pub(super) frame: SignedFrame,
     /// Whom it concerns.
     pub(super) topics: Topics,
+    /// The link by which it came first, if it came.
+    pub(super) from: Option<LinkId>,
     /// Its part of a digest.
     sum: u64,
 }
@@ -116,8 +118,14 @@ impl Records {
             // Never longer than the life of a record, whatever the clocks say.
             self.expiry.set(key, now.mono + left.min(RECORD_TTL), "a gossip record expires");
         }
-        self.held.insert(key, Record { frame, topics, sum: hash(&mark) });
+        self.held.insert(key, Record { frame, topics, from: None, sum: hash(&mark) });
         mark
+    }
+
+    pub(super) fn came_by(&mut self, key: &Key, link: LinkId) {
+        if let Some(record) = self.held.get_mut(key) {
+            record.from = Some(link);
+        }
     }
 
     pub(super) fn forget(&mut self, key: &Key) {

@@ -4,13 +4,14 @@
 //! Everybody is sent records at first. Who has one already says so ([`Prune`](crate::wire::mesh::Prune)) and is sent
 //! announcements from then on; so what is left is a tree. Who does not get what was announced asks for it
 //! ([`Want`](crate::wire::mesh::Want)), and is a branch again. Each topic has a tree of its own, of the nodes that hear of
-//! it.
+//! it; those who hear of all topics have one for all. What [`roots`](super::roots) says of a link goes before all that.
 
 use alloc::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     vec::Vec,
 };
 
+use super::roots::{Edge, Turn};
 use crate::identity::NodeId;
 use crate::limits::{
     ANNOUNCE_EVERY, ANNOUNCED_AT_ONCE, COMPARED, DIGEST_AT_MOST, HOLDERS, TOPICS, WANT_AFTER, WANT_SOON,
@@ -40,6 +41,8 @@ struct Neighbour {
     node_id: NodeId,
     /// What it wants to hear of.
     interest: Topics,
+    /// Both of us hear of all topics.
+    equal: bool,
     /// Trees on which it is no branch: it is only told what is new.
     told: BTreeSet<Topic>,
     /// Trees on which we asked it to tell us only.
@@ -52,6 +55,20 @@ struct Neighbour {
     digest_from: Time,
     /// Until when what it announces is taken for what a comparison found.
     compared_until: Time,
+    /// Until when what it wants is.
+    compares_until: Time,
+}
+
+impl Neighbour {
+    fn tree(&self, tree: Topic) -> Topic {
+        if self.equal { Topic::NONE } else { tree }
+    }
+
+    fn branch(&mut self, tree: Topic) {
+        let tree = self.tree(tree);
+        self.told.remove(&tree);
+        self.pruned.remove(&tree);
+    }
 }
 
 /// Who says that it holds which version, in the order in which they are asked. Not the latest alone: some may lie.
@@ -61,9 +78,10 @@ struct Missing {
 }
 
 impl Tree {
-    pub(super) fn link_up(&mut self, link: LinkId, node_id: NodeId, interest: Topics) {
+    pub(super) fn link_up(&mut self, link: LinkId, node_id: NodeId, ours: &Topics, interest: Topics) {
         let neighbour = Neighbour {
             node_id,
+            equal: (ours, &interest) == (&Topics::All, &Topics::All),
             interest,
             told: BTreeSet::new(),
             pruned: BTreeSet::new(),
@@ -71,6 +89,7 @@ impl Tree {
             untold: BTreeSet::new(),
             digest_from: Time::ZERO,
             compared_until: Time::ZERO,
+            compares_until: Time::ZERO,
         };
         self.neighbours.insert(link, neighbour);
         *self.linked.entry(node_id).or_default() += 1;
@@ -102,6 +121,11 @@ impl Tree {
 
     pub(super) fn interest(&self, link: LinkId) -> Option<&Topics> {
         self.neighbours.get(&link).map(|neighbour| &neighbour.interest)
+    }
+
+    /// On which tree with that neighbour is what is on that one?
+    pub(super) fn with(&self, link: LinkId, tree: Topic) -> Topic {
+        self.neighbours.get(&link).map_or(tree, |neighbour| neighbour.tree(tree))
     }
 
     /// To all neighbours, whatever their interest.
@@ -139,7 +163,7 @@ impl Tree {
             if Some(*link) == from || !concerns {
                 continue;
             }
-            if !neighbour.told.contains(&tree) {
+            if !neighbour.told.contains(&neighbour.tree(tree)) {
                 neighbour.owed.insert(key);
                 self.ready.insert(*link);
             } else {
@@ -174,6 +198,7 @@ impl Tree {
     /// It sent what we had. True: it is to be told not to.
     pub(super) fn prune(&mut self, link: LinkId, tree: Topic) -> bool {
         let Some(neighbour) = self.neighbours.get_mut(&link) else { return false };
+        let tree = neighbour.tree(tree);
         neighbour.told.insert(tree);
         neighbour.pruned.insert(tree)
     }
@@ -184,15 +209,29 @@ impl Tree {
             && (neighbour.interest.cover(&tree) || tree == Topic::NONE)
             && neighbour.told.len() < TOPICS
         {
-            neighbour.told.insert(tree);
+            neighbour.told.insert(neighbour.tree(tree));
         }
     }
 
-    /// It sent us something new, or wants what we announced.
-    pub(super) fn branch(&mut self, link: LinkId, tree: Topic) {
-        if let Some(neighbour) = self.neighbours.get_mut(&link) {
-            neighbour.told.remove(&tree);
-            neighbour.pruned.remove(&tree);
+    /// It sent us something new, or wants what we announced. What a comparison found lacking was lost some time ago, and says
+    /// nothing of the branches that there are now.
+    pub(super) fn branch(&mut self, now: Time, link: LinkId, tree: Topic) {
+        let news = |one: &&mut Neighbour| now >= one.compared_until.max(one.compares_until);
+        if let Some(neighbour) = self.neighbours.get_mut(&link).filter(news) {
+            neighbour.branch(tree);
+        }
+    }
+
+    /// Both ends agree whether that link is a branch; so neither need say so.
+    pub(super) fn turn(&mut self, Turn { link, tree, edge }: Turn) {
+        let Some(neighbour) = self.neighbours.get_mut(&link) else { return };
+        match edge {
+            Edge::Above | Edge::Below => neighbour.branch(tree),
+            Edge::Aside => {
+                neighbour.told.insert(tree);
+                neighbour.pruned.insert(tree);
+            }
+            Edge::Unknown => {}
         }
     }
 
@@ -209,6 +248,7 @@ impl Tree {
             return false;
         };
         neighbour.digest_from = now + DIGEST_AT_MOST;
+        neighbour.compares_until = now + COMPARED;
         true
     }
 

@@ -215,6 +215,30 @@ pub struct Prune {
     pub topic: Topic,
 }
 
+/// How far the sender is from the roots of some trees that both are on.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Distances {
+    #[n(0)]
+    pub trees: Vec<Distance>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Distance {
+    /// Of which tree.
+    #[n(0)]
+    pub topic: Topic,
+    #[n(1)]
+    pub root: NodeId,
+    /// Links between the sender and the root.
+    #[n(2)]
+    pub links: u8,
+    /// It is so near by the receiver.
+    #[n(3)]
+    pub above: bool,
+}
+
 /// Some peers that the sender knows of, itself among them.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]

@@ -1,15 +1,16 @@
 //! Records: who may say what of whom, for how long, and how far it goes.
 
 use labman_proto_core::http::{RequestHead, Surface};
+use labman_proto_core::identity::NodeId;
 use labman_proto_core::limits::{
-    ANNOUNCE_EVERY, CLOCK_LOOK, COMPARED, CONTROL_BACKLOG, DIGEST_EVERY, RECORD_TTL, RECORDS, WANT_AFTER,
-    WANT_WITHIN,
+    ANNOUNCE_EVERY, CLOCK_LOOK, COMPARED, CONTROL_BACKLOG, DIGEST_EVERY, DISTANCE_EVERY, RECORD_TTL, RECORDS,
+    WANT_AFTER, WANT_WITHIN,
 };
 use labman_proto_core::time::{Span, Wall};
 use labman_proto_core::wire::cbor::{self, Blob};
 use labman_proto_core::wire::envelope::{Header, Kind, SignedFrame};
 use labman_proto_core::wire::mesh::{
-    Announce, CapabilityRecord, Digest, Hosted, Key, Mark, Prune, Version, Want,
+    Announce, CapabilityRecord, Digest, Distance, Distances, Hosted, Key, Mark, Prune, Version, Want,
 };
 use labman_proto_core::wire::portal::Offer;
 use labman_proto_core::wire::topic::Topic;
@@ -73,6 +74,8 @@ fn who_sends_what_we_have_is_pruned_and_told_of_what_follows_until_it_wants_that
     let (from, mut twice) = (Peer::admitted(&mut rig, PEER), Peer::admitted(&mut rig, OTHER));
     let [first, second, third] =
         [1, 2, 3].map(|seq| record(&rig, STRANGER, Kind::CapabilityRecord, seq, &news("a:1")));
+    // What one lacked when they met says nothing of branches.
+    rig.pass(COMPARED);
     rig.deliver(from.control, &first);
     twice.hears(&mut rig);
     rig.deliver(twice.control, &[first.clone(), first].concat());
@@ -128,6 +131,72 @@ fn what_is_announced_and_comes_by_itself_is_not_asked_for() {
     teller.hears(&mut rig);
     rig.pass(WANT_AFTER);
     assert_eq!(wanted(&teller.hears(&mut rig)), []);
+}
+
+/// What the node says of its place in the tree of all topics.
+fn place(heard: &[(Kind, Vec<u8>)]) -> Option<Distance> {
+    let (_, payload) = heard.iter().rfind(|(kind, _)| *kind == Kind::Distances)?;
+    cbor::decode::<Distances>(payload).unwrap().trees.first().copied()
+}
+
+fn is_at(rig: &mut Rig, peer: &mut Peer, links: u8, above: bool) {
+    let place = Distance { topic: Topic::NONE, root: NodeId([0; 32]), links, above };
+    peer.say(rig, peer.control, Kind::Distances, &cbor::encode(&Distances { trees: vec![place] }));
+}
+
+/// Do these hear the news itself, and not only of it?
+fn hear_news(rig: &mut Rig, from: &Peer, seq: u64, peers: [&Peer; 3]) -> [bool; 3] {
+    let told = record(rig, STRANGER, Kind::CapabilityRecord, seq, &news("a:1"));
+    rig.deliver(from.control, &told);
+    peers.map(|peer| peer.hears(rig).iter().any(|(kind, _)| *kind == Kind::CapabilityRecord))
+}
+
+#[test]
+fn branches_are_to_whom_the_root_is_nearest_by_and_who_is_nearest_to_it_by_us() {
+    let mut rig = Rig::gateway();
+    let [mut above, mut aside, mut below, from] =
+        [PEER, OTHER, 12, 13].map(|number| Peer::admitted(&mut rig, number));
+    rig.pass(COMPARED);
+    assert_eq!(hear_news(&mut rig, &from, 1, [&above, &aside, &below]), [true; 3], "as long as none says");
+    is_at(&mut rig, &mut above, 1, false);
+    is_at(&mut rig, &mut aside, 2, false);
+    is_at(&mut rig, &mut below, 3, true);
+    rig.pass(DISTANCE_EVERY);
+    let said = [&above, &aside, &below].map(|peer| place(&peer.hears(&mut rig)).expect("it has a place"));
+    assert_eq!(said.map(|said| (said.links, said.above)), [(2, true), (2, false), (2, false)]);
+    assert_eq!(hear_news(&mut rig, &from, 2, [&above, &aside, &below]), [true, false, true]);
+    // What is announced aside may be lacking there: who wants it is a branch.
+    let want = cbor::encode(&Want { keys: vec![mark(STRANGER, 2).key] });
+    aside.say(&mut rig, aside.control, Kind::Want, &want);
+    assert!(aside.hears(&mut rig).iter().any(|(kind, _)| *kind == Kind::CapabilityRecord));
+    assert_eq!(hear_news(&mut rig, &from, 3, [&above, &aside, &below]), [true; 3]);
+    // Who was above is gone.
+    rig.link_down(above.link);
+    rig.pass(DISTANCE_EVERY);
+    assert_eq!(place(&aside.hears(&mut rig)).map(|said| (said.links, said.above)), Some((3, true)));
+}
+
+#[test]
+fn of_two_that_send_the_same_the_one_that_is_no_way_to_the_root_is_pruned() {
+    let mut rig = Rig::gateway();
+    let [mut above, mut aside] = [PEER, OTHER].map(|number| Peer::admitted(&mut rig, number));
+    rig.pass(COMPARED);
+    is_at(&mut rig, &mut above, 1, false);
+    is_at(&mut rig, &mut aside, 2, false);
+    let told = record(&rig, STRANGER, Kind::CapabilityRecord, 1, &news("a:1"));
+    rig.deliver(above.control, &told);
+    // It lacked something, and is a branch.
+    let want = cbor::encode(&Want { keys: vec![mark(STRANGER, 1).key] });
+    aside.say(&mut rig, aside.control, Kind::Want, &want);
+    for peer in [&above, &aside] {
+        peer.hears(&mut rig);
+    }
+    let told = record(&rig, STRANGER, Kind::CapabilityRecord, 2, &news("a:1"));
+    rig.deliver(aside.control, &told);
+    rig.deliver(above.control, &told);
+    let pruned =
+        [&above, &aside].map(|peer| peer.hears(&mut rig).iter().any(|(kind, _)| *kind == Kind::Prune));
+    assert_eq!(pruned, [false, true]);
 }
 
 #[test]

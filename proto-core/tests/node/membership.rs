@@ -95,14 +95,20 @@ fn who_heard_of_a_family_hears_that_it_is_served_no_more() {
 #[test]
 fn a_tree_is_pruned_for_its_topic_only() {
     let mut rig = Rig::gateway();
-    let (from, to) = (Peer::admitted(&mut rig, PEER), Peer::admitted(&mut rig, OTHER));
-    to.hears(&mut rig);
-    let mut to = to;
-    to.say(&mut rig, to.control, Kind::Prune, &cbor::encode(&Prune { topic: Topic::of_family("qwen") }));
+    let from = Peer::admitted(&mut rig, PEER);
+    let families = ["qwen", "llama"].map(Topic::of_family).into_iter().collect();
+    let (mut to, mut all) = (interested(&mut rig, OTHER, families), Peer::admitted(&mut rig, 12));
+    let prune = cbor::encode(&Prune { topic: Topic::of_family("qwen") });
+    for peer in [&mut to, &mut all] {
+        peer.hears(&mut rig);
+        peer.say(&mut rig, peer.control, Kind::Prune, &prune);
+    }
     let qwen = record(&rig, STRANGER, Kind::CapabilityRecord, 1, &serves(&["qwen"], &[]));
     let llama = record(&rig, 21, Kind::CapabilityRecord, 1, &serves(&["llama"], &[]));
     rig.deliver(from.control, &[qwen, llama.clone()].concat());
     assert_eq!(rig.hear(to.control), llama);
+    // With who hears of all, as we do, there is one tree for all.
+    assert!(rig.hear(all.control).is_empty());
 }
 
 #[test]
@@ -221,6 +227,7 @@ fn who_asks_for_peers_is_told_some_and_not_too_often() {
     let shuffle: Shuffle = cbor::decode(&heard[0].1).unwrap();
     assert_eq!((shuffle.peers.len(), shuffle.answer), (SHUFFLED, false));
     rig.pass(SHUFFLE_SOON);
+    asker.hears(&mut rig);
     asker.say(&mut rig, asker.control, Kind::Shuffle, &ask);
     assert_eq!(kinds(&asker.hears(&mut rig)), [Kind::Shuffle]);
 }
@@ -269,7 +276,11 @@ fn suspicion(rig: &Rig, by: u8, seq: u64) -> Vec<u8> {
 
 /// What is said of others, and not to find some.
 fn news(rig: &mut Rig, neighbour: &Peer) -> Vec<(Kind, Vec<u8>)> {
-    neighbour.hears(rig).into_iter().filter(|(kind, _)| *kind != Kind::Shuffle).collect()
+    neighbour
+        .hears(rig)
+        .into_iter()
+        .filter(|(kind, _)| !matches!(kind, Kind::Shuffle | Kind::Distances))
+        .collect()
 }
 
 fn is_known(rig: &mut Rig, neighbour: &mut Peer) -> bool {

@@ -8,9 +8,9 @@ use labman_proto_core::wire::cbor::{self, BadCbor};
 use labman_proto_core::wire::envelope::{BadFrame, Directed, Frame, FrameReader, Kind, SignedFrame};
 use labman_proto_core::wire::ids::{AuthId, ClaimId, PayoutId, ReceiptId, RequestId};
 use labman_proto_core::wire::mesh::{
-    Announce, CapabilityRecord, Chunk, Departure, Digest, Hello, Load, Market, PeerRecord, ProxyEnd,
-    ProxyError, ProxyMark, ProxyRequest, Prune, ReceiptAck, ReceiptDelivery, Shuffle, Suspicion, Transcript,
-    Want,
+    Announce, CapabilityRecord, Chunk, Departure, Digest, Distances, Hello, Load, Market, PeerRecord,
+    ProxyEnd, ProxyError, ProxyMark, ProxyRequest, Prune, ReceiptAck, ReceiptDelivery, Shuffle, Suspicion,
+    Transcript, Want,
 };
 use labman_proto_core::wire::object::{self, BadObject, Object};
 use labman_proto_core::wire::portal::{
@@ -83,6 +83,7 @@ fn fields(kind: Kind, payload: &[u8]) -> Result<Value, Rule> {
             Ok(digest) if digest.buckets.0.len() != 2_048 => Err("content"),
             _ => again::<Digest>(payload),
         },
+        Kind::Distances => again::<Distances>(payload),
         Kind::Shuffle => again::<Shuffle>(payload),
         Kind::Departure => again::<Departure>(payload),
         Kind::Suspicion => again::<Suspicion>(payload),

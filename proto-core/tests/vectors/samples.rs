@@ -7,9 +7,9 @@ use labman_proto_core::wire::cbor::{self, Blob};
 use labman_proto_core::wire::envelope::Kind;
 use labman_proto_core::wire::ids::{AuthId, ClaimId, Hash, PayoutId, ReceiptId, RequestId};
 use labman_proto_core::wire::mesh::{
-    Announce, Busy, CapabilityRecord, Chunk, Departure, Digest, Features, Hello, Hosted, Key, Load, Mark,
-    Market, PeerRecord, ProxyEnd, ProxyError, ProxyMark, ProxyRequest, Prune, ReceiptAck, ReceiptDelivery,
-    Refusal, RefusalCode, Shuffle, Suspicion, Transcript, Version, Want, Wanted,
+    Announce, Busy, CapabilityRecord, Chunk, Departure, Digest, Distance, Distances, Features, Hello, Hosted,
+    Key, Load, Mark, Market, PeerRecord, ProxyEnd, ProxyError, ProxyMark, ProxyRequest, Prune, ReceiptAck,
+    ReceiptDelivery, Refusal, RefusalCode, Shuffle, Suspicion, Transcript, Version, Want, Wanted,
 };
 use labman_proto_core::wire::object::{self, Object, Sealed};
 use labman_proto_core::wire::portal::{
@@ -33,7 +33,7 @@ pub(crate) struct Message {
 }
 
 /// Of every kind but `Body`, whose payload is no CBOR.
-pub(crate) const MESSAGES: [Message; 19] = [
+pub(crate) const MESSAGES: [Message; 20] = [
     Message { kind: Kind::Hello, payload: || cbor::encode(&hello()), optional: &[2] },
     Message { kind: Kind::PeerRecord, payload: || cbor::encode(&peer_record()), optional: &[3, 6] },
     Message { kind: Kind::CapabilityRecord, payload: || cbor::encode(&capability_record()), optional: &[2] },
@@ -43,6 +43,7 @@ pub(crate) const MESSAGES: [Message; 19] = [
     Message { kind: Kind::Want, payload: || cbor::encode(&want()), optional: &[] },
     Message { kind: Kind::Prune, payload: || cbor::encode(&prune()), optional: &[] },
     Message { kind: Kind::Digest, payload: || cbor::encode(&digest()), optional: &[] },
+    Message { kind: Kind::Distances, payload: || cbor::encode(&distances()), optional: &[] },
     Message { kind: Kind::Shuffle, payload: || cbor::encode(&shuffle()), optional: &[2] },
     Message { kind: Kind::ProxyRequest, payload: || cbor::encode(&proxy_request()), optional: &[] },
     Message { kind: Kind::ProxyMark, payload: || cbor::encode(&proxy_mark()), optional: &[] },
@@ -195,6 +196,12 @@ pub(crate) fn shuffle() -> Shuffle {
 
 pub(crate) fn digest() -> Digest {
     Digest { buckets: Blob([vec![0; 2_000], (0..48).collect()].concat()) }
+}
+
+pub(crate) fn distances() -> Distances {
+    let lantern = Distance { topic: Topic::of_family("lantern"), root: node(OTHER), links: 3, above: true };
+    let all = Distance { topic: Topic::NONE, root: node(PROVIDER), links: 0, above: false };
+    Distances { trees: vec![lantern, all] }
 }
 
 pub(crate) fn body() -> Vec<u8> {

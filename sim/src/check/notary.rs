@@ -93,6 +93,7 @@ impl Notary {
             | Kind::Want
             | Kind::Prune
             | Kind::Digest
+            | Kind::Distances
             | Kind::ProxyRequest
             | Kind::ProxyError
             | Kind::ProxyMark

@@ -220,7 +220,7 @@ const fn class(kind: Option<Kind>) -> &'static str {
         Some(Kind::CapabilityRecord) => "capability_records",
         Some(Kind::PeerRecord | Kind::Shuffle) => "membership",
         Some(Kind::Departure | Kind::Suspicion) => "deaths",
-        Some(Kind::Announce | Kind::Want | Kind::Prune | Kind::Digest) => "repair",
+        Some(Kind::Announce | Kind::Want | Kind::Prune | Kind::Digest | Kind::Distances) => "repair",
         Some(Kind::Hello) => "hello",
         Some(_) => "jobs",
         None => "other",

@@ -4,8 +4,9 @@ use labman_proto_core::economics::Counts;
 use labman_proto_core::wire::cbor;
 use labman_proto_core::wire::envelope::{Frame, Kind, OVERHEAD};
 use labman_proto_core::wire::mesh::{
-    About, Announce, CapabilityRecord, Chunk, Hello, Key, Load, Market, PeerRecord, ProxyEnd, ProxyError,
-    ProxyMark, ProxyRequest, ReceiptAck, ReceiptDelivery, Refusal, Shuffle, Suspicion, Want,
+    About, Announce, CapabilityRecord, Chunk, Distance, Distances, Hello, Key, Load, Market, PeerRecord,
+    ProxyEnd, ProxyError, ProxyMark, ProxyRequest, ReceiptAck, ReceiptDelivery, Refusal, Shuffle, Suspicion,
+    Want,
 };
 
 use super::line::{Part, clip};
@@ -72,6 +73,11 @@ fn told(kind: Kind, frame: &Frame, payload: &[u8], names: &mut Names) -> Option<
         Kind::Market => {
             let wanted = cbor::decode::<Market>(payload).ok()?.wanted;
             (Vec::new(), format!("{} models are asked for", wanted.len()))
+        }
+        Kind::Distances => {
+            let trees = cbor::decode::<Distances>(payload).ok()?.trees;
+            let far = |one: &Distance| format!("{} links from {}", one.links, names.node_name(one.root));
+            (Vec::new(), trees.iter().map(far).collect::<Vec<_>>().join(", "))
         }
         Kind::Shuffle => {
             let peers = cbor::decode::<Shuffle>(payload).ok()?.peers.len();

@@ -2,14 +2,14 @@
 
 use labman_proto_core::wire::cbor::{self, Blob};
 use labman_proto_core::wire::envelope::Kind;
-use labman_proto_core::wire::mesh::{Announce, Digest, Features, Hello, Key, Want};
+use labman_proto_core::wire::mesh::{Announce, Digest, Distance, Distances, Features, Hello, Key, Want};
 use labman_proto_core::wire::topic::Topics;
 
 use super::{Sample, Suite, to_gateway, to_gateway_first};
 use crate::craft::{header, signed, with};
 use crate::format::File;
 use crate::keys::{BRINGER, OTHER, PROVIDER, node};
-use crate::samples::{MESSAGES, announce, hello, mark, prune, receipt_ack, topics, want};
+use crate::samples::{MESSAGES, announce, distances, hello, mark, prune, receipt_ack, topics, want};
 
 const WHAT: &str = "directed";
 
@@ -21,6 +21,7 @@ pub(crate) fn make() -> File {
         Kind::Want,
         Kind::Prune,
         Kind::Digest,
+        Kind::Distances,
         Kind::ReceiptDelivery,
         Kind::ReceiptAck,
         Kind::Load,
@@ -117,9 +118,26 @@ pub(crate) fn make() -> File {
     }
     let short = cbor::encode(&Digest { buckets: Blob(vec![0; 2_047]) });
     suite.bad("content", WHAT, to_gateway(0), "Digest: a byte too short", say(Kind::Digest, &short));
+    of_distances(&mut suite);
     keys(&mut suite);
     of_topics(&mut suite);
     suite.0
+}
+
+/// How far a root may be said to be.
+fn of_distances(suite: &mut Suite) {
+    let say = |payload: &[u8]| signed(PROVIDER, header(Kind::Distances as u16), payload);
+    let of = |trees: Vec<Distance>| say(&cbor::encode(&Distances { trees }));
+    let one = distances().trees[0];
+    let far = of(vec![Distance { links: u8::MAX, ..one }]);
+    suite.good(WHAT, to_gateway(0), "Distances: farther than is looked at", far);
+    suite.good(WHAT, to_gateway(0), "Distances: of no tree", of(Vec::new()));
+    suite.bad("cbor.items", WHAT, to_gateway(0), "Distances: of 257 trees", of(vec![one; 257]));
+    let payload = cbor::encode(&distances());
+    // The first is 3 links away: key 2, 3 links, key 3.
+    let at = payload.windows(3).position(|w| w == [2, 3, 3]).expect("links") + 1;
+    let farther = [&payload[..at], &[0x19, 0x01, 0x00], &payload[at + 1..]].concat();
+    suite.bad("content", WHAT, to_gateway(0), "Distances: 256 links", say(&farther));
 }
 
 /// Which records can be named.
