@@ -148,6 +148,10 @@ impl Gossip {
         self.peers.iter().filter_map(|node_id| Some((node_id, self.view.peer_of(&node_id)?)))
     }
 
+    pub(crate) fn sample(&self) -> impl Iterator<Item = NodeId> {
+        self.peers.iter()
+    }
+
     /// Have peers been learned of since this was last asked?
     pub(crate) fn take_outlived_by(&mut self) -> Option<u64> {
         self.outlived_by.take()

@@ -97,8 +97,16 @@ mutants! {
     DeadForgotten = "dead-forgotten",
     /// a node takes another for dead when one of its witnesses misses it
     OneSuspicionKills = "one-suspicion-kills",
+    /// a node counts suspicions of whoever signed them, and not of witnesses only
+    AnyoneIsWitness = "anyone-is-witness",
     /// a node that is suspected does not say that it lives
     SuspicionNotRefuted = "suspicion-not-refuted",
+    /// a node keeps any number of peers of one network
+    SampleWithoutNetworks = "sample-without-networks",
+    /// a node whose table is full of what friends brought turns all other records away
+    FriendsNotContested = "friends-not-contested",
+    /// a node whose places are all taken turns everybody away
+    PlacesNotContested = "places-not-contested",
     /// a node does not dial again when a link goes down
     NoRedial = "no-redial",
     /// a node holds a record that it has already against whoever passes it on

@@ -204,6 +204,11 @@ impl Node {
         self.gossip.version_of(provider)
     }
 
+    /// The peers that this node may call, linked or not: for those who look for a swarm among them.
+    pub fn peers(&self) -> impl Iterator<Item = NodeId> {
+        self.gossip.sample()
+    }
+
     fn born(&mut self, now: Now) {
         self.being_born = None;
         self.out.event(

@@ -15,6 +15,7 @@ mod byzantine;
 mod craft;
 mod desk;
 mod draw;
+mod eclipser;
 mod equivocator;
 mod forger;
 mod frame_fuzzer;
@@ -27,10 +28,15 @@ mod lying_gateway;
 mod lying_provider;
 mod oversizer;
 mod portman_intruder;
+mod record_flooder;
 mod replayer;
+mod resurrecter;
+mod slanderer;
 mod slow_loris;
 mod stranger_flood;
 mod strategy;
+mod swarm;
+mod sybil_swarm;
 mod truncator;
 mod unknown;
 
@@ -40,7 +46,7 @@ use serde::{Deserialize, Serialize};
 use crate::scenario::values;
 
 pub use byzantine::Byzantine;
-pub use desk::{Aim, Loner};
+pub use desk::{Aim, Loner, Member};
 pub use draw::{Drawn, draw};
 pub use hand::Party;
 
@@ -52,6 +58,12 @@ pub struct Adversary {
     pub strategy: Intruder,
     /// The gateway or FEP that it is after.
     pub target: String,
+    /// Hosts it comes as, each with a key of its own; not said: as its strategy needs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<u32>,
+    /// Networks (/48) in which these are; not said: each in its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub networks: Option<u32>,
     #[serde(default, with = "values::span")]
     pub from: Span,
     /// Then it lets go. Not said: it never does.
@@ -141,22 +153,41 @@ strategies! {
         lying_provider LyingProvider "lying-provider" [Provider],
         oversizer Oversizer "oversizer" [Fep Gateway Provider],
         replayer Replayer "replayer" [Gateway Provider],
+        resurrecter Resurrecter "resurrecter" [Gateway],
+        slanderer Slanderer "slanderer" [Gateway],
         truncator Truncator "truncator" [Fep Gateway Provider],
         unknown Unknown "unknown" [Fep Gateway Provider],
     }
     loners {
+        eclipser Eclipser "eclipser",
         http_fuzzer HttpFuzzer "http-fuzzer",
         portman_intruder PortmanIntruder "portman-intruder",
+        record_flooder RecordFlooder "record-flooder",
         slow_loris SlowLoris "slow-loris",
         stranger_flood StrangerFlood "stranger-flood",
+        sybil_swarm SybilSwarm "sybil-swarm",
+    }
+}
+
+/// What is done to the mesh itself rather than to jobs and money.
+pub const ON_THE_MESH: &[&str] = &["eclipser", "record-flooder", "resurrecter", "slanderer", "sybil-swarm"];
+
+impl Adversary {
+    pub fn hosts(&self) -> usize {
+        self.count.map_or(self.strategy.hosts(), |count| count as usize).max(1)
+    }
+
+    pub fn networks(&self) -> usize {
+        self.networks.map_or(self.hosts(), |networks| networks as usize).max(1)
     }
 }
 
 impl Intruder {
-    /// Hosts it comes as, each with a key of its own.
-    pub const fn hosts(self) -> usize {
+    const fn hosts(self) -> usize {
         match self {
+            Self::Eclipser | Self::SybilSwarm => 40,
             Self::StrangerFlood => 6,
+            Self::RecordFlooder => 4,
             Self::HttpFuzzer | Self::PortmanIntruder | Self::SlowLoris => 1,
         }
     }
@@ -166,7 +197,9 @@ impl Intruder {
         match self {
             Self::SlowLoris => true,
             Self::HttpFuzzer => role != Role::Provider,
-            Self::StrangerFlood => role == Role::Gateway,
+            Self::Eclipser | Self::RecordFlooder | Self::StrangerFlood | Self::SybilSwarm => {
+                role == Role::Gateway
+            }
             Self::PortmanIntruder => role != Role::Fep,
         }
     }

@@ -14,7 +14,7 @@ use labman_proto_core::time::{Now, Wake};
 use labman_proto_core::toy::{self, Toy};
 use labman_proto_core::wire::portal::PayoutTo;
 
-use crate::adversary::{Adversary, Aim, Byzantine, Dishonest, Loner, Party};
+use crate::adversary::{Adversary, Aim, Byzantine, Dishonest, Loner, Member, Party};
 use crate::host::{Address, Build, Spec};
 use crate::net::geography::Place;
 use crate::operator::Operator;
@@ -97,9 +97,13 @@ impl Cast<'_> {
         self.identity_of(name)().node_id()
     }
 
+    fn secret_of(&self, name: &str) -> [u8; 32] {
+        self.seed.child("identity").child(name).0
+    }
+
     /// Makes that party's identity, once for each of its lives.
     fn identity_of(&self, name: &str) -> impl Fn() -> Identity + Send + use<> {
-        let secret = self.seed.child("identity").child(name).0;
+        let secret = self.secret_of(name);
         let scheme = self.scenario.scheme;
         move || match scheme {
             Scheme::Ed25519 => Identity::from_secret(&secret),
@@ -144,6 +148,13 @@ impl Cast<'_> {
             bootstrap: self.some(before, gateway.dials, name),
             gateway: Some(role),
             ..self.node_config()
+        };
+        let config = match gateway.max_links {
+            Some(links) => node::config::Config {
+                caps: node::config::Caps { links: links as usize, ..config.caps },
+                ..config
+            },
+            None => config,
         };
         let node = self.node(name, gateway.wall_offset_ms, gateway.strategy, config);
         Spec { reachable: !gateway.nat, ..node }
@@ -199,26 +210,35 @@ impl Cast<'_> {
 
     /// The hosts as which an adversary without a daemon comes.
     pub fn adversary(&self, adversary: &Adversary) -> Vec<Spec<Resident>> {
-        let names = (1..=adversary.strategy.hosts()).map(|number| match number {
+        let names = (1..=adversary.hosts()).map(|number| match number {
             1 => adversary.name.clone(),
             _ => format!("{}.{number}", adversary.name),
         });
-        names.map(|name| self.loner(adversary, name)).collect()
+        let names: Vec<String> = names.collect();
+        let member = |(number, name): (usize, &String)| Member {
+            secret: self.secret_of(name),
+            address: swarm_address(&adversary.name, number, adversary.networks()),
+        };
+        let swarm: Arc<[Member]> = names.iter().enumerate().map(member).collect();
+        names.into_iter().enumerate().map(|(me, name)| self.loner(adversary, name, &swarm, me)).collect()
     }
 
-    fn loner(&self, adversary: &Adversary, name: String) -> Spec<Resident> {
+    fn loner(&self, adversary: &Adversary, name: String, swarm: &Arc<[Member]>, me: usize) -> Spec<Resident> {
         let identity = self.identity_of(&name);
         let (kind, target, new_key) = (adversary.strategy, adversary.target.clone(), self.new_key());
         let target_id = (target != self.scenario.fep.name).then(|| self.node_id(&target));
         let network = self.scenario.network.clone();
-        let node_id = Some(self.node_id(&name));
+        let (node_id, fep_id, swarm) = (Some(self.node_id(&name)), self.fep_id(), swarm.clone());
+        let address = swarm[me].address.clone();
+        let from = address.parse().ok();
         let build: Build<_> = Box::new(move |draws, _, now| {
             let identity = identity();
             let network = identity.network(&network);
-            let aim = Aim { target: target.clone(), node_id: target_id, identity, network, new_key };
+            let (target, swarm) = (target.clone(), swarm.clone());
+            let aim = Aim { target, node_id: target_id, identity, network, fep_id, new_key, swarm, me };
             Ok(Resident::Loner(Box::new(Loner::new(kind, aim, &draws, now))))
         });
-        Spec { node_id, ..self.host(name, Vec::new(), build) }
+        Spec { node_id, from, ..self.host(name, vec![Address::Mesh(address)], build) }
     }
 
     /// Puts a strategy on a daemon's wires, in each of its lives; without one it stays as it is.
@@ -267,8 +287,8 @@ impl Cast<'_> {
             Address::Labman(name.into()),
             Address::Admin(name.into()),
         ];
-        let node_id = Some(self.node_id(name));
-        Spec { node_id, wall_offset_ms, ..self.host(name.into(), addresses, build) }
+        let (node_id, from) = (Some(self.node_id(name)), mesh_address(name).parse().ok());
+        Spec { node_id, from, wall_offset_ms, ..self.host(name.into(), addresses, build) }
     }
 
     fn node_config(&self) -> node::config::Config {
@@ -347,6 +367,7 @@ impl Cast<'_> {
             name,
             addresses,
             node_id: None,
+            from: None,
             local: false,
             reachable: true,
             place,
@@ -369,7 +390,21 @@ fn runtime_name(provider: &scenario::Provider, portman: &scenario::Portman) -> S
 
 /// A public address that is its own, each in a network of its own.
 pub fn mesh_address(name: &str) -> String {
+    at_port(mesh_number(name))
+}
+
+/// The address of one of a swarm, in one of so many networks (/48) that its operator owns.
+fn swarm_address(operator: &str, number: usize, networks: usize) -> String {
+    // One that comes alone is in a network of its own, as anybody is.
+    let network = mesh_number(&format!("{operator}/{}", number % networks.max(1)));
+    at_port((network >> 80 << 80) | number as u128 + 1)
+}
+
+fn mesh_number(name: &str) -> u128 {
     let hash = blake3::derive_key("labman sim address", name.as_bytes());
-    let number = u128::from_be_bytes(*hash.first_chunk().expect("32 bytes"));
-    format!("[{}]:4433", std::net::Ipv6Addr::from((0x26 << 120) | (number >> 8)))
+    (0x26 << 120) | (u128::from_be_bytes(*hash.first_chunk().expect("32 bytes")) >> 8)
+}
+
+fn at_port(number: u128) -> String {
+    format!("[{}]:4433", std::net::Ipv6Addr::from(number))
 }

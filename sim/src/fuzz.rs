@@ -1,6 +1,7 @@
 //! Fuzzing: many seeds, each a world of its own with its own faults, over all processors. One run is one thread, so what a
 //! seed comes to does not depend on how many run beside it.
 
+mod mesh;
 #[cfg(labman_mutants)]
 pub mod mutants;
 mod plan;

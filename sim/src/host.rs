@@ -4,6 +4,7 @@
 //! exactly when it asked, and a wake that changes neither an output nor the deadline is a failure.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use labman_proto_core::identity::NodeId;
@@ -33,6 +34,8 @@ pub struct Spec<M> {
     pub addresses: Vec<Address>,
     /// Whose key it proves on mesh links.
     pub node_id: Option<NodeId>,
+    /// Where its mesh links come from, as the other end sees it.
+    pub from: Option<SocketAddr>,
     /// Reached within one home only, as a runtime is by its Portman.
     pub local: bool,
     /// Mesh peers may dial it; behind most NATs they may not.
@@ -58,6 +61,7 @@ pub enum Address {
 pub struct Host<M> {
     pub name: String,
     pub node_id: Option<NodeId>,
+    pub from: Option<SocketAddr>,
     pub local: bool,
     pub reachable: bool,
     pub place: Option<Place>,
@@ -129,6 +133,7 @@ impl<M: Machine> Host<M> {
         Self {
             name: spec.name,
             node_id: spec.node_id,
+            from: spec.from,
             local: spec.local,
             reachable: spec.reachable,
             place: spec.place,

@@ -35,6 +35,9 @@ pub struct Report {
     pub settled: bool,
     /// What the checkers found, and expectations that were not met. Empty: the run passed.
     pub failures: Vec<String>,
+    /// Jobs among honest gateways and providers only, and those for models that dishonest providers serve, too.
+    pub goodput: Served,
+    pub beside_cheats: Served,
     pub virtual_time: Span,
     pub events: u64,
     /// How the mesh did, where that was watched.
@@ -65,6 +68,25 @@ pub struct JobOutcome {
     pub ttft_us: Option<u64>,
     /// From asking to the end, in microseconds.
     pub took_us: u64,
+}
+
+/// Of the jobs that came to an end, those that were served as they should be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Served {
+    pub asked: u64,
+    pub well: u64,
+}
+
+impl Served {
+    pub fn count(&mut self, well: bool) {
+        self.asked += 1;
+        self.well += u64::from(well);
+    }
+
+    fn permille(self) -> i64 {
+        let permille = (self.well * 1_000).checked_div(self.asked);
+        permille.and_then(|permille| i64::try_from(permille).ok()).unwrap_or_default()
+    }
 }
 
 /// A receipt's economic fields.
@@ -110,6 +132,8 @@ pub const FIGURES: &[&str] = &[
     "jobs.completed",
     "jobs.refused",
     "jobs.failed",
+    "jobs.goodput_permille",
+    "jobs.beside_cheats_permille",
     "jobs.status_400",
     "jobs.status_401",
     "jobs.status_404",
@@ -159,6 +183,8 @@ impl Report {
             "jobs.completed" => ended(Ending::Completed),
             "jobs.refused" => ended(Ending::Refused),
             "jobs.failed" => ended(Ending::Failed),
+            "jobs.goodput_permille" => self.goodput.permille(),
+            "jobs.beside_cheats_permille" => self.beside_cheats.permille(),
             "jobs.status_400" => status(400),
             "jobs.status_401" => status(401),
             "jobs.status_404" => status(404),
@@ -267,6 +293,14 @@ impl Report {
             figure("jobs.refused"),
             figure("jobs.failed")
         )?;
+        if self.beside_cheats.asked > 0 {
+            let Served { asked, well } = self.goodput;
+            writeln!(
+                out,
+                "  goodput   {well} of {asked} jobs among the honest; {} of {} for what the dishonest serve, too",
+                self.beside_cheats.well, self.beside_cheats.asked
+            )?;
+        }
         writeln!(out, "  tokens    {} in, {} out", figure("tokens.input"), figure("tokens.output"))?;
         writeln!(
             out,

@@ -10,14 +10,17 @@ mod contact;
 mod disks;
 mod facts;
 mod mesh;
+mod presence;
 mod rest;
 mod setup;
+mod siege;
 mod trust;
 mod views;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
+use labman_proto_core::identity::NodeId;
 use labman_proto_core::limits;
 use labman_proto_core::rng::Seed;
 use labman_proto_core::time::{Now, Span, Time};
@@ -31,7 +34,7 @@ use crate::faults::{Inject, Site};
 use crate::host::HostId;
 use crate::net::link::Latencies;
 use crate::report::mesh::MeshReport;
-use crate::report::{JobOutcome, Report};
+use crate::report::{Ending, JobOutcome, Report};
 use crate::scenario::{self, Scenario};
 use crate::story::Story;
 use crate::users::{Answer, Ask, User};
@@ -118,6 +121,8 @@ struct Run<'a> {
     last_job_ended: Time,
     check_due: bool,
     views_due: bool,
+    /// Where the names of adversaries are.
+    swarm: BTreeMap<NodeId, u128>,
     /// What is watched of the mesh.
     mesh: Option<mesh::Watch>,
     /// Faults that have begun and not ended.
@@ -214,6 +219,7 @@ impl<'a> Run<'a> {
             last_job_ended: Time::ZERO,
             check_due: false,
             views_due: false,
+            swarm: BTreeMap::new(),
             mesh: None,
             under_way: BTreeSet::new(),
             begun: BTreeSet::new(),
@@ -501,6 +507,14 @@ impl<'a> Run<'a> {
     fn finish(mut self, report: &mut Report) {
         self.count_deeds();
         report.outcomes = self.jobs.iter().map(outcome).collect();
+        for (job, outcome) in self.jobs.iter().zip(&report.outcomes).filter(|(_, outcome)| !outcome.unasked) {
+            let well = outcome.ending() == Ending::Completed;
+            match self.trust_in(&job.planned) {
+                Trust::Exact => report.goodput.count(well),
+                Trust::Shape => report.beside_cheats.count(well),
+                Trust::Nothing => {}
+            }
+        }
         report.settled = self.settled;
         report.trace_hash = self.world.trace_hash();
         report.virtual_time = Span(self.world.now().0);

@@ -143,6 +143,9 @@ pub struct Gateway {
     /// It serves so many of `families` only, drawn from the seed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub families_each: Option<u32>,
+    /// Places for mesh links, in both directions; not said: as many as a node has by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_links: Option<u32>,
     /// Behind a NAT that lets no mesh dial in.
     #[serde(default, skip_serializing_if = "is_false")]
     pub nat: bool,

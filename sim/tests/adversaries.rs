@@ -97,6 +97,8 @@ fn attacked(strategy: Intruder, target: &str) -> Vec<Report> {
         name: "eve".into(),
         strategy,
         target: target.into(),
+        count: None,
+        networks: None,
         from: Span::from_secs(0),
         until: Some(Span::from_secs(30)),
     };
@@ -185,6 +187,8 @@ fn a_third_of_everybody_at_once_is_no_worse() {
                         name,
                         strategy,
                         target,
+                        count: None,
+                        networks: None,
                         from: Span::from_secs(1),
                         until: Some(Span::from_secs(20)),
                     }

@@ -91,6 +91,8 @@ fn who_dribbles_makes_nobody_else_wait_twice_as_long() {
             name: format!("loris-{target}"),
             strategy: Intruder::SlowLoris,
             target: target.into(),
+            count: None,
+            networks: None,
             from: Span::default(),
             until: None,
         });

@@ -72,6 +72,9 @@ impl Deaths {
         let Some(by) = self.suspected.get(node_id) else { return false };
         let counts = |signer: &&NodeId| by.get(*signer).is_some_and(|suspected| *suspected >= version);
         let needed = if mutant(Mutant::OneSuspicionKills) { 1 } else { witnesses.len().min(SUSPICIONS) };
+        if mutant(Mutant::AnyoneIsWitness) {
+            return needed > 0 && by.values().filter(|suspected| **suspected >= version).count() >= needed;
+        }
         needed > 0 && witnesses.iter().filter(counts).count() >= needed
     }
 

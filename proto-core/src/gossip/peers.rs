@@ -10,6 +10,7 @@ use core::net::IpAddr;
 use crate::identity::NodeId;
 use crate::labnet::networks;
 use crate::limits::{PEERS_IN_NETWORKS, PEERS_OF_ONE};
+use crate::mutants::{Mutant, mutant};
 use crate::rng::Stream;
 
 pub(super) struct Peers {
@@ -56,7 +57,9 @@ impl Peers {
         }
         let networks = networks(ip);
         let mut crowds = networks.iter().zip(PEERS_IN_NETWORKS);
-        if crowds.any(|(network, most)| self.crowds.get(network).is_some_and(|crowd| *crowd >= most)) {
+        if !mutant(Mutant::SampleWithoutNetworks)
+            && crowds.any(|(network, most)| self.crowds.get(network).is_some_and(|crowd| *crowd >= most))
+        {
             return Place::Refused;
         }
         let mut instead_of = None;

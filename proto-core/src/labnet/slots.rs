@@ -10,6 +10,7 @@ use core::net::{IpAddr, SocketAddr};
 use crate::labnet::conduct::Prefix;
 use crate::limits::HELLO_SOON;
 use crate::machine::LinkId;
+use crate::mutants::{Mutant, mutant};
 use crate::node::config::Caps;
 use crate::rng::Stream;
 use crate::time::Time;
@@ -67,7 +68,7 @@ pub(super) fn room(
     let most = networks.values().map(Vec::len).max().unwrap_or_default();
     let own = ip.map(Prefix::of);
     let of_own = networks.get(&own).map_or(0, Vec::len);
-    if most == 0 {
+    if most == 0 || mutant(Mutant::PlacesNotContested) {
         return Room::None("too many links");
     }
     // It would be of the most crowded network itself, which gains nothing by an exchange.

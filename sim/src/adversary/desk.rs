@@ -2,9 +2,10 @@
 //! reads nothing of what it is answered.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use labman_proto_core::http::RequestHead;
-use labman_proto_core::identity::{Identity, Network, NodeId};
+use labman_proto_core::identity::{FepId, Identity, Network, NodeId};
 use labman_proto_core::machine::{
     Input, LinkId, Machine, Op, OpId, Output, Peer, ResetCode, StreamId, Target,
 };
@@ -22,6 +23,10 @@ pub(super) trait Plan: Send {
     fn linked(&mut self, desk: &mut Desk, link: LinkId, there: Option<There>) {
         let _ = (desk, link, there);
     }
+    /// Whoever is at the other end of a link opened a stream on it.
+    fn opened(&mut self, desk: &mut Desk, stream: StreamId, there: There) {
+        let _ = (desk, stream, there);
+    }
 }
 
 /// The other end of a mesh link.
@@ -30,6 +35,15 @@ pub(super) struct There {
     pub(super) node_id: NodeId,
     /// The connection's own: a hello that is to be believed holds it.
     pub(super) binding: [u8; 32],
+    /// The adversary came to it, and not it to the adversary.
+    pub(super) dialled: bool,
+}
+
+/// One of the hosts as which an adversary comes.
+#[derive(Clone)]
+pub struct Member {
+    pub secret: [u8; 32],
+    pub address: String,
 }
 
 /// Whom it is after, and who it is.
@@ -40,8 +54,13 @@ pub struct Aim {
     pub node_id: Option<NodeId>,
     pub identity: Identity,
     pub network: Network,
+    /// The FEP that everybody here works with.
+    pub fep_id: FepId,
     /// Makes any key but another party's.
     pub new_key: fn(&[u8; 32]) -> Identity,
+    /// All as whom the adversary comes, and which of them this is.
+    pub swarm: Arc<[Member]>,
+    pub me: usize,
 }
 
 pub(super) struct Desk {
@@ -219,7 +238,7 @@ impl Machine for Loner {
         match input {
             Input::LinkUp { link, peer } => {
                 let there = match peer {
-                    Peer::Mesh { node_id, binding, .. } => Some(There { node_id, binding }),
+                    Peer::Mesh { node_id, binding, dialled, .. } => Some(There { node_id, binding, dialled }),
                     Peer::Labman | Peer::Portman { .. } => None,
                 };
                 desk.links.insert(link, there);
@@ -232,7 +251,13 @@ impl Machine for Loner {
                 desk.links.remove(&link);
             }
             Input::Done(..) => desk.dialling = desk.dialling.saturating_sub(1),
-            Input::Opened { stream, .. } | Input::Request { stream, .. } => {
+            Input::Opened { stream, link } => {
+                desk.streams.insert(stream, (false, false));
+                if let Some(there) = desk.links.get(&link).copied().flatten() {
+                    self.plan.opened(desk, stream, there);
+                }
+            }
+            Input::Request { stream, .. } => {
                 desk.streams.insert(stream, (false, false));
             }
             Input::Bytes { stream, bytes } => {

@@ -44,7 +44,8 @@ pub fn draw(kinds: &[&str], stage: &Stage, until: Span, draws: &mut Stream) -> D
         let from = Span(draws.below(until.0));
         let name = format!("adversary-{}", number + 1);
         let until = Some(from + Span(draws.below(until.0 - from.0 + 1)));
-        loners.push(Adversary { name, strategy, target: target.clone(), from, until });
+        let (count, networks) = (None, None);
+        loners.push(Adversary { name, strategy, target: target.clone(), count, networks, from, until });
     }
     Drawn { fep, gateways, providers, loners }
 }

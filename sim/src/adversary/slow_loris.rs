@@ -60,7 +60,7 @@ impl Plan for SlowLoris {
 
     fn linked(&mut self, desk: &mut Desk, link: LinkId, there: Option<There>) {
         // Half of them are silent.
-        let Some(There { node_id, binding }) = there.filter(|_| desk.once_in(2)) else { return };
+        let Some(There { node_id, binding, .. }) = there.filter(|_| desk.once_in(2)) else { return };
         let hello =
             Hello { features: Features::OURS, software: "loris".into(), interest: Topics::All, binding };
         let header = Header {

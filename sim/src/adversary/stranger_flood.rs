@@ -53,7 +53,7 @@ impl Plan for StrangerFlood {
     }
 
     fn linked(&mut self, desk: &mut Desk, link: LinkId, there: Option<There>) {
-        let Some(There { node_id, binding }) = there else { return };
+        let Some(There { node_id, binding, .. }) = there else { return };
         let (features, software) = (Features(u64::MAX), "\u{202e}stranger".repeat(50));
         let hello = cbor::encode(&Hello { features, software, interest: Topics::All, binding });
         let me = desk.aim.identity.node_id();

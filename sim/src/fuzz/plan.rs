@@ -9,7 +9,8 @@ use labman_proto_core::money::Micros;
 use labman_proto_core::rng::{Seed, Stream};
 use labman_proto_core::time::Span;
 
-use crate::adversary;
+use super::mesh::{self, Attack};
+use crate::adversary::{self, ON_THE_MESH};
 use crate::faults::{Fault, Inject, KINDS, Stage};
 use crate::net::latency::Latency;
 use crate::scenario::{Fep, Gateway, Job, LatencyTable, Portman, Provider, Scenario, Scheme, User};
@@ -53,14 +54,31 @@ pub fn plan(seed: u64, nodes: usize) -> Scenario {
         expects: Vec::new(),
     };
     let heals = draws.below(10) > 0;
+    // Of a stream of its own: where the mesh is not attacked, all else is as it would be if it never were.
+    let mut hostile = seed.stream("hostile mesh");
+    let attack = chance(&mut hostile, 15).then(|| Attack::draw(&mut hostile));
+    if let Some(attack) = attack {
+        attack.enlist(&mut scenario, &mut hostile);
+    }
     scenario.faults = faults(&scenario, heals, seed);
-    scenario.jobs = jobs(&scenario, &mut seed.stream("jobs"));
-    if chance(&mut draws, 35) {
+    if attack.is_some() {
+        for death in mesh::deaths(&scenario, TROUBLED, &mut hostile) {
+            add(&mut scenario.faults, death);
+        }
+    }
+    // A gateway that no provider dials may serve a job, and never find a way to bring the receipt.
+    let whole = attack.is_none_or(Attack::is_whole);
+    if whole {
+        scenario.jobs = jobs(&scenario, &mut seed.stream("jobs"));
+    }
+    if chance(&mut draws, 35) && attack.is_none() {
         dishonest(&mut scenario, &mut seed.stream("dishonest"));
     }
     if heals {
         scenario.healed_at = Some(HEALED_AT);
-        scenario.jobs.extend(probes(&scenario, &mut seed.stream("probes")));
+        if whole {
+            scenario.jobs.extend(probes(&scenario, &mut seed.stream("probes")));
+        }
     }
     scenario
 }
@@ -105,6 +123,7 @@ fn gateway(number: usize, draws: &mut Stream) -> Gateway {
         name: format!("g{number}"),
         count: None,
         dials: None,
+        max_links: None,
         nat,
         wall_offset_ms: skew(draws),
         strategy: None,
@@ -229,13 +248,16 @@ fn faults(scenario: &Scenario, heals: bool, seed: Seed) -> Vec<Fault> {
             let most = if heals { Span(HEALED_AT.0 - at.0) } else { Span(DURATION.0 - at.0) };
             let forever = if heals { left_behind && *name == "crash" } else { chance(&mut draws, 30) };
             let lasting = if forever { Span(DURATION.0 - at.0) } else { lasting.min(most) };
-            let fault = Fault { at, lasting, inject };
-            if !faults.iter().any(|other| overlap(other, &fault)) {
-                faults.push(fault);
-            }
+            add(&mut faults, Fault { at, lasting, inject });
         }
     }
     faults
+}
+
+fn add(faults: &mut Vec<Fault>, fault: Fault) {
+    if !faults.iter().any(|other| overlap(other, &fault)) {
+        faults.push(fault);
+    }
 }
 
 /// Whether the end of one would be the end of the other: they do the same to the same host at the same time.
@@ -255,7 +277,8 @@ fn overlap(one: &Fault, other: &Fault) -> bool {
 
 /// Some kinds of dishonesty, as with faults.
 fn dishonest(scenario: &mut Scenario, draws: &mut Stream) {
-    let kinds: Vec<&str> = adversary::KINDS.iter().copied().filter(|_| chance(draws, 50)).collect();
+    let kinds = adversary::KINDS.iter().copied().filter(|kind| !ON_THE_MESH.contains(kind));
+    let kinds: Vec<&str> = kinds.filter(|_| chance(draws, 50)).collect();
     adversary::draw(&kinds, &Stage::of(scenario), TROUBLED, draws).apply(scenario);
 }
 

@@ -23,6 +23,16 @@ pub struct MeshReport {
     pub not_gone: BTreeSet<String>,
     /// Partitions that ended, and how long it took until all that are watched were known in their latest version.
     pub healed: Vec<Healed>,
+    /// How often it was looked for one of the watched that lives where it was known, and was not there.
+    pub looks: u64,
+    pub absences: u64,
+    /// How often one that lives was lost, and for how long at most.
+    pub lost: u64,
+    pub lost_ms: u64,
+    /// The longest that a gateway under attack had no link to an honest one.
+    pub alone_ms: u64,
+    /// Of the peers that it may call, those that are the attacker's, at the most.
+    pub swarm_permille: u64,
     /// By what frames are for.
     pub cost: BTreeMap<&'static str, Cost>,
 }
@@ -72,6 +82,11 @@ pub const FIGURES: &[&str] = &[
     "mesh.late",
     "mesh.healed",
     "mesh.healed_ms",
+    "mesh.lost",
+    "mesh.lost_ms",
+    "mesh.absent_ppm",
+    "mesh.alone_ms",
+    "mesh.swarm_permille",
     "mesh.record_bytes",
     "mesh.other_bytes",
 ];
@@ -95,6 +110,11 @@ impl MeshReport {
             "mesh.late" => self.late.len() as u64,
             "mesh.healed" => self.healed.len() as u64,
             "mesh.healed_ms" => most(&mut self.healed.iter().map(|one| one.after_ms)),
+            "mesh.lost" => self.lost,
+            "mesh.lost_ms" => self.lost_ms,
+            "mesh.absent_ppm" => (self.absences * 1_000_000).checked_div(self.looks).unwrap_or_default(),
+            "mesh.alone_ms" => self.alone_ms,
+            "mesh.swarm_permille" => self.swarm_permille,
             "mesh.record_bytes" => bytes(&|class| class == "capability_records"),
             "mesh.other_bytes" => bytes(&|class| !matches!(class, "capability_records" | "jobs")),
             _ => return None,
@@ -134,6 +154,24 @@ impl MeshReport {
         if !self.healed.is_empty() {
             let (healed, most) = (self.healed.len(), figure("mesh.healed_ms"));
             writeln!(out, "  healed    {healed} partitions, views agreed within {most} ms")?;
+        }
+        if self.lost > 0 {
+            writeln!(
+                out,
+                "  lost      {} times one that lives, for {} ms at most; absent {} in a million looks",
+                self.lost,
+                self.lost_ms,
+                figure("mesh.absent_ppm")
+            )?;
+        }
+        if self.alone_ms + self.swarm_permille > 0 {
+            let (alone, swarm) = (self.alone_ms, self.swarm_permille);
+            writeln!(
+                out,
+                "  siege     without an honest gateway for {alone} ms at most; {}.{} % of peers the attacker's",
+                swarm / 10,
+                swarm % 10
+            )?;
         }
         for (class, Cost { frames_per_node_second, bytes_per_node_second }) in &self.cost {
             writeln!(

@@ -12,6 +12,8 @@ use labman_proto_core::wire::mesh::Version;
 use labman_proto_core::wire::topic::family;
 
 use super::Run;
+use super::presence::Presence;
+use super::siege::Besieged;
 use crate::cast::Resident;
 use crate::host::HostId;
 use crate::report::mesh::{Cost, Gone, Healed, MeshReport, Spread};
@@ -23,6 +25,7 @@ const GONE_WITHIN: Span = Span::from_secs(30);
 /// What is watched of the mesh.
 pub(super) struct Watch {
     providers: Vec<Watched>,
+    besieged: Vec<Besieged>,
     /// Ends of partitions after which nothing is yet as it should be.
     healing: Vec<Time>,
     report: MeshReport,
@@ -41,6 +44,7 @@ struct Watched {
     /// Since when it is down, and who still takes it for alive.
     down: Option<(Time, BTreeSet<HostId>)>,
     gone: bool,
+    presence: Presence,
 }
 
 impl Run<'_> {
@@ -48,6 +52,8 @@ impl Run<'_> {
     pub(super) fn watch_mesh(&mut self) {
         let Some(mesh) = &self.scenario.mesh else { return };
         let mut left: Vec<usize> = (0..self.scenario.providers.len()).collect();
+        // Of a dishonest one nobody knows what it means to say.
+        left.retain(|provider| self.scenario.providers[*provider].strategy.is_none());
         left.retain(|provider| {
             mesh.families.is_empty() || self.families_of(*provider).any(|one| mesh.families.contains(&one))
         });
@@ -64,7 +70,7 @@ impl Run<'_> {
             gateways: self.scenario.gateways.len() as u64,
             ..MeshReport::default()
         };
-        self.mesh = Some(Watch { providers, healing: Vec::new(), report });
+        self.mesh = Some(Watch { providers, besieged: self.besieged(), healing: Vec::new(), report });
         self.schedule(self.world.now() + mesh.every, super::Due::Mesh);
     }
 
@@ -92,6 +98,7 @@ impl Run<'_> {
             reached_999: None,
             down: None,
             gone: false,
+            presence: Presence::default(),
         })
     }
 
@@ -103,6 +110,9 @@ impl Run<'_> {
         for one in &mut watch.providers {
             self.look_at(one, now, &mut watch.report);
             behind |= one.fresh.is_some() || one.down.as_ref().is_some_and(|(_, alive)| !alive.is_empty());
+        }
+        for one in &mut watch.besieged {
+            self.look_at_besieged(one, &mut watch.report);
         }
         if !behind {
             let took = watch.healing.drain(..).map(|since| Healed { after_ms: (now - since).as_millis() });
@@ -128,6 +138,12 @@ impl Run<'_> {
         }
         one.down = None;
         one.gone = false;
+        let known: Vec<(HostId, bool)> = one
+            .subscribers
+            .iter()
+            .map(|there| (*there, self.version_at(*there, one.node_id).is_some()))
+            .collect();
+        self.look_for(&mut one.presence, (&one.name, one.host), &known, report);
         let says = self.version_at(one.host, one.node_id);
         if says > one.says {
             let first = one.says.is_none();
@@ -166,12 +182,21 @@ impl Run<'_> {
 
     fn look_at_dead(&mut self, one: &mut Watched, now: Time, report: &mut MeshReport) {
         one.fresh = None;
+        one.presence = Presence::default();
         let knows = |run: &mut Self, host: &HostId| run.version_at(*host, one.node_id).is_some();
         let (since, mut alive) =
             one.down.take().unwrap_or_else(|| (now, one.subscribers.iter().copied().collect()));
         if one.gone {
-            if one.subscribers.iter().any(|host| knows(self, host)) {
-                self.findings.push(format!("{} is dead, and was taken for alive again", one.name));
+            // Whoever has started since then was not there when it died.
+            let there = |run: &Self, host: &HostId| !run.world.died_within(*host, since, now);
+            // What it said between two looks is new.
+            let old = |run: &mut Self, host: &HostId| run.version_at(*host, one.node_id) <= one.says;
+            let back = one.subscribers.iter().find(|host| knows(self, host) && there(self, host)).copied();
+            if let Some(host) = back {
+                if old(self, &host) {
+                    let there = self.world.name(host);
+                    self.findings.push(format!("{} is dead, and {there} took it for alive again", one.name));
+                }
                 one.gone = false;
             }
         } else {
@@ -189,7 +214,7 @@ impl Run<'_> {
     }
 
     /// The version of a provider's capability record that a host holds.
-    fn version_at(&mut self, host: HostId, provider: NodeId) -> Option<Version> {
+    fn version_at(&self, host: HostId, provider: NodeId) -> Option<Version> {
         match self.world.machine(host)? {
             Resident::Node(node) => node.knows(provider),
             _ => None,

@@ -1,6 +1,7 @@
 //! Setting a scenario up: the FEP first, then accounts, keys, deposits and gateways by its operator, then everybody else.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 
 use labman_proto_core::time::Span;
 use labman_proto_core::wire::topic::family;
@@ -96,6 +97,9 @@ impl Run<'_> {
         }
         for adversary in &self.scenario.adversaries {
             for spec in self.cast.adversary(adversary) {
+                if let (Some(node_id), Some(SocketAddr::V6(from))) = (spec.node_id, spec.from) {
+                    self.swarm.insert(node_id, u128::from(*from.ip()));
+                }
                 self.add(spec);
             }
         }

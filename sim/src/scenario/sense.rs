@@ -49,6 +49,11 @@ pub(super) fn check(scenario: &Scenario) -> Result<(), Mistake> {
         if adversary.until.is_some_and(|until| adversary.from > until) {
             return wrong("adversary", index, "from: must not be after until");
         }
+        for (key, number) in [("count", adversary.count), ("networks", adversary.networks)] {
+            if number == Some(0) {
+                return wrong("adversary", index, format!("{key}: must be above zero"));
+            }
+        }
     }
     Ok(())
 }
@@ -98,6 +103,9 @@ fn check_size(scenario: &Scenario) -> Result<(), Mistake> {
     }
     for (index, user) in scenario.users.iter().enumerate() {
         room("user", index, many(user.count))?;
+    }
+    for (index, adversary) in scenario.adversaries.iter().enumerate() {
+        room("adversary", index, many(adversary.count))?;
     }
     Ok(())
 }

@@ -45,7 +45,7 @@ impl<M: Machine> World<M> {
                 let binding = key.binding();
                 (
                     Peer::Mesh { node_id: other, dialled: true, binding, addr: None },
-                    Peer::Mesh { node_id: own, dialled: false, binding, addr: None },
+                    Peer::Mesh { node_id: own, dialled: false, binding, addr: self.hosts[host.0].from },
                 )
             }
             Target::Labman { token, .. } => (Peer::Labman, Peer::Portman { token, origin: None }),
@@ -171,6 +171,16 @@ impl<M: Machine> World<M> {
             Some((*stream, if opened_here { Side::Opener } else { Side::Opened }))
         };
         streams.filter_map(side).collect()
+    }
+
+    /// Who is at the other end of each of its mesh links that are up at both.
+    pub fn neighbours(&self, host: HostId) -> impl Iterator<Item = HostId> {
+        let links = self.hosts[host.0].links.values();
+        links.filter_map(|(key, side)| {
+            let link = self.links.get(key).filter(|link| link.route == Route::Mesh)?;
+            let up = link.ends.iter().all(|end| matches!(end.state, LinkState::Up(_)));
+            up.then(|| link.ends[side.other().index()].host)
+        })
     }
 
     pub(super) fn schedule_down(&mut self, link: LinkKey, side: Side, after: Span, reason: DownReason) {

@@ -115,6 +115,7 @@ fn probe(world: &mut World<Probe>, name: &str) -> HostId {
             Address::Labman(name.into()),
         ],
         node_id: Some(node_id(name)),
+        from: None,
         local: false,
         reachable: true,
         place: None,
