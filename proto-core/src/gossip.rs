@@ -404,9 +404,12 @@ impl Gossip {
         }
         let key = Key { about, origin, subject: Said::subject(about, frame.unverified()) };
         let bringer = match by {
-            Some(By { node_id, stranger: true }) if node_id == origin => Bringer::FirstHand,
+            // Whoever brings it: what a neighbour says of itself it says to us, too.
+            Some(_) if self.tree.is_linked(&origin) => Bringer::FirstHand,
             Some(By { node_id, stranger: true }) => Bringer::Stranger(node_id),
-            Some(By { stranger: false, .. }) | None => Bringer::Trusted,
+            Some(By { node_id, stranger: false }) => Bringer::Friend(node_id),
+            // It was put aside, and whoever brought it may be gone.
+            None => Bringer::Friend(origin),
         };
         let standing = self.records.standing(cx.now, &key, &frame, from, bringer);
         match standing {
@@ -844,7 +847,7 @@ impl Gossip {
             Said::Capability(record) => record.topics.clone().with(&before.unwrap_or_else(Topics::none)),
             Said::Peer(_) | Said::Departure(_) | Said::Suspicion(_) => Topics::none(),
         };
-        let mark = self.keep(cx, key, frame, topics.clone(), Bringer::Trusted);
+        let mark = self.keep(cx, key, frame, topics.clone(), Bringer::Ourselves);
         match about {
             About::Capability if self.interest.is_none() => self.tree.inject(cx.now.mono, mark, &topics),
             About::Capability => self.tree.spread(cx.now.mono, mark, &topics, None),
@@ -856,7 +859,7 @@ impl Gossip {
     fn say_of_others(&mut self, cx: &Cx<'_>, key: Key, said: &Said) {
         let frame = self.own.sign_said(cx, said);
         let topics = said.concerns();
-        let mark = self.keep(cx, key, frame, topics.clone(), Bringer::Trusted);
+        let mark = self.keep(cx, key, frame, topics.clone(), Bringer::Ourselves);
         self.tree.spread(cx.now.mono, mark, &topics, None);
     }
 

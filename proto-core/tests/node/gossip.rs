@@ -1,5 +1,7 @@
 //! Records: who may say what of whom, for how long, and how far it goes.
 
+use std::collections::BTreeSet;
+
 use labman_proto_core::http::{RequestHead, Surface};
 use labman_proto_core::identity::NodeId;
 use labman_proto_core::limits::{
@@ -415,6 +417,28 @@ fn a_flood_of_records_is_bounded() {
     to.hears(&mut rig);
     // Our own is one of them, and not compared.
     assert_eq!(to.pull(&mut rig).len(), RECORDS - 1);
+}
+
+#[test]
+fn a_flood_that_an_honest_neighbour_passes_on_keeps_nobody_else_from_being_known() {
+    let mut rig = Rig::gateway();
+    let [mut flooded, mut other] = [PEER, OTHER].map(|number| Peer::called(&mut rig, number));
+    flooded.greet(&mut rig);
+    other.greet(&mut rig);
+    let payload = news("a:1");
+    for number in 0..RECORDS as u64 + 100 {
+        let bytes = record_of(&rig, number, &payload);
+        rig.deliver(flooded.control, &bytes);
+    }
+    // One says so itself, of one another neighbour tells.
+    let told = capability(vec![seal(STRANGER, offer(&rig, "acme:far:tide"))]);
+    let told = record(&rig, STRANGER, Kind::CapabilityRecord, 1, &told);
+    rig.deliver(other.control, &told);
+    let _near = Peer::serving(&mut rig, 12, "acme:near:tide");
+    let status = rig.admin("/status");
+    let known: BTreeSet<&str> =
+        status["models"].as_array().unwrap().iter().map(|model| model["slug"].as_str().unwrap()).collect();
+    assert_eq!(known, ["acme:far:tide", "acme:near:tide"].into());
 }
 
 #[test]
