@@ -488,7 +488,11 @@ impl Labnet {
             .collect();
         let admission = &self.admission;
         let callable = gossip.callable().filter(|(node_id, _)| admission.admits(node_id));
-        self.caller.look(cx, &gossip.seeks(), &neighbours, callable)
+        let pause = self.caller.look(cx, &gossip.seeks(), &neighbours, callable);
+        if let Some(link) = self.caller.surplus(&cx.owners.with_work()) {
+            self.shut(cx, link, "another is tried in its place");
+        }
+        pause
     }
 
     pub(crate) fn heard_of_peers(&mut self, now: Time) {

@@ -144,6 +144,8 @@ pub const ANCHORS: usize = 8;
 /// How often a node that has too few links looks for somebody to call: at first, and doubling up to the second.
 pub const LOOK_FIRST: Span = Span::from_secs(1);
 pub const LOOK_LAST: Span = Span::from_secs(60);
+/// How often a gateway calls another, while none of the peers that its operator named is linked.
+pub const DOUBT_EVERY: Span = Span::from_secs(10);
 /// After a call that failed the peer is left alone: doubling from the first to the second.
 pub const CALL_AGAIN_FIRST: Span = Span::from_secs(20 * 60);
 pub const CALL_AGAIN_LAST: Span = Span::from_secs(4 * 60 * 60);

@@ -3,6 +3,10 @@
 //!
 //! Calls are chosen, connections that come are not: so it is calls that are counted. Who surrounds a node with links of
 //! its own does not keep it from calling others, in other networks.
+//!
+//! Those whom a node called may all be one operator's, that owns as many networks as calls are wanted. A node to which none
+//! of the peers that its operator named is linked can't know: so a gateway in doubt goes on calling, one after the other, and
+//! each that comes takes the place of one that was called before, by chance. Nobody keeps all of its calls.
 
 use alloc::{
     collections::{BTreeMap, BTreeSet},
@@ -15,7 +19,8 @@ use super::anchors::Anchors;
 use super::reach::{Reach, networks};
 use crate::identity::{FepId, NodeId};
 use crate::limits::{
-    CALL_AGAIN_FIRST, CALL_AGAIN_LAST, GATEWAY_CALLS, LOOK_FIRST, LOOK_LAST, PEERS, PROVIDER_CALLS,
+    CALL_AGAIN_FIRST, CALL_AGAIN_LAST, DOUBT_EVERY, GATEWAY_CALLS, LOOK_FIRST, LOOK_LAST, PEERS,
+    PROVIDER_CALLS,
 };
 use crate::machine::{LinkId, OpId, Target};
 use crate::node::config::Config;
@@ -31,6 +36,10 @@ pub(crate) struct Caller {
     reach: Reach,
     /// A provider works for these only.
     feps: Option<BTreeSet<FepId>>,
+    /// Whom the operator named, where who is called may be doubted.
+    named: BTreeSet<NodeId>,
+    /// At the last look none of them was linked.
+    in_doubt: bool,
     calling: BTreeMap<OpId, (NodeId, SocketAddr)>,
     /// Links that came of calls.
     up: BTreeMap<LinkId, (NodeId, SocketAddr)>,
@@ -65,6 +74,8 @@ impl Caller {
             wanted: if is_gateway { GATEWAY_CALLS } else { PROVIDER_CALLS },
             reach: config.reach.clone(),
             feps,
+            named: config.bootstrap.iter().map(|peer| peer.node_id).filter(|_| is_gateway).collect(),
+            in_doubt: false,
             calling: BTreeMap::new(),
             up: BTreeMap::new(),
             failed: BTreeMap::new(),
@@ -107,15 +118,18 @@ impl Caller {
     ) -> Option<Span> {
         let lacking = self.lacking(seeks, neighbours);
         self.has_enough = lacking.is_nothing();
+        let is_named = |one: &Neighbour| self.named.contains(&one.node_id);
+        self.in_doubt = !self.named.is_empty() && !neighbours.iter().any(is_named);
         let taken: BTreeSet<(bool, u128)> = self
             .up
             .values()
             .chain(self.calling.values())
             .map(|(_, address)| networks(address.ip())[1])
             .collect();
-        if self.has_enough {
+        if self.has_enough && !self.in_doubt {
             self.pause = LOOK_LAST;
             self.look_at = cx.now.mono + self.pause;
+            // Only calls that are not doubted are called again after a restart.
             let admitted = self.up.values().filter(|(node_id, _)| {
                 neighbours.iter().any(|one| one.node_id == *node_id && one.dialled && !one.interest.is_none())
             });
@@ -137,7 +151,7 @@ impl Caller {
                 self.feps.as_ref().is_none_or(|feps| record.feps.iter().any(|fep| feps.contains(fep)));
             let covers = lacking.covered_by(&record.interest);
             // Who knows nobody of use asks others, and for that any will do.
-            let of_use = covers > 0 || calls < self.wanted;
+            let of_use = covers > 0 || calls < self.wanted || self.has_enough;
             if linked || calling || failed || !works || !of_use {
                 continue;
             }
@@ -157,9 +171,11 @@ impl Caller {
         match best {
             Some((.., node_id, address)) => {
                 self.call(cx, node_id, address);
-                self.pause = LOOK_FIRST;
+                self.pause = if self.has_enough { DOUBT_EVERY } else { LOOK_FIRST };
             }
-            None => self.pause = self.pause.doubled().min(LOOK_LAST),
+            None => {
+                self.pause = self.pause.doubled().min(if self.in_doubt { DOUBT_EVERY } else { LOOK_LAST });
+            }
         }
         self.look_at = cx.now.mono + self.pause;
         (self.pause > LOOK_FIRST).then_some(self.pause)
@@ -181,6 +197,17 @@ impl Caller {
         self.calling.insert(op, (node_id, address));
     }
 
+    /// A link that is to go: in doubt, each that came of a call takes the place of another, but of none in `busy`.
+    pub(crate) fn surplus(&mut self, busy: &BTreeSet<LinkId>) -> Option<LinkId> {
+        if !self.in_doubt || !self.has_enough || self.up.len() <= self.wanted {
+            return None;
+        }
+        let newest = self.up.keys().next_back().copied();
+        let older = self.up.keys().filter(|link| Some(**link) != newest && !busy.contains(link));
+        let older: Vec<LinkId> = older.copied().collect();
+        older.get(self.rng.below(older.len() as u64) as usize).copied()
+    }
+
     /// True: it was a call of ours.
     pub(crate) fn dialled(&mut self, op: OpId, result: &Result<LinkId, String>, now: Time) -> bool {
         let Some((node_id, address)) = self.calling.remove(&op) else { return false };
@@ -200,7 +227,10 @@ impl Caller {
         {
             self.fail(node_id, now);
         }
-        self.look_soon(now);
+        // In doubt one goes for each that comes, at an even pace.
+        if !(self.in_doubt && self.has_enough) {
+            self.look_soon(now);
+        }
     }
 
     pub(crate) fn admitted(&mut self, node_id: &NodeId) {

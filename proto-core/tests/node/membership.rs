@@ -1,10 +1,14 @@
 //! Who is of the mesh: what is heard of them, who is called, and who is gone.
 
+use std::collections::BTreeSet;
+
+use labman_proto_core::identity::NodeId;
 use labman_proto_core::limits::{
-    DIGEST_AT_MOST, LOOK_LAST, RECORD_TTL, SHUFFLE_SOON, SHUFFLED, SUSPECT_AFTER, SUSPECT_JITTER,
+    DIGEST_AT_MOST, GATEWAY_CALLS, LOOK_LAST, RECORD_TTL, SHUFFLE_SOON, SHUFFLED, SUSPECT_AFTER,
+    SUSPECT_JITTER,
 };
 use labman_proto_core::machine::{DownReason, Target};
-use labman_proto_core::node::config::{Config, Gateway};
+use labman_proto_core::node::config::{Bootstrap, Config, Gateway};
 use labman_proto_core::time::Span;
 use labman_proto_core::wire::cbor::{self, Blob};
 use labman_proto_core::wire::envelope::{Header, Kind};
@@ -190,6 +194,55 @@ fn a_node_that_starts_again_first_calls_whom_it_had_chosen_before() {
     let mut again: Vec<Target> = rig.dials.iter().map(|(_, target)| target.clone()).collect();
     again.sort_by_key(|target| format!("{target:?}"));
     assert_eq!(again, chosen, "nobody told it of anybody");
+}
+
+/// A gateway whose operator named `STRANGER`, and that is told of ten others who all take its calls, for five minutes: whom it
+/// called, and how many of them were linked at most.
+fn calls_of_a_gateway(named_answers: bool) -> (BTreeSet<NodeId>, usize) {
+    let named = Bootstrap { node_id: node(STRANGER), addr: "stranger:1".into() };
+    let mut rig = Rig::new(Config { bootstrap: vec![named], ..gateway_config() });
+    let others: Vec<(u8, String)> = (30..40).map(|n| (n, format!("8.{n}.0.1:4433"))).collect();
+    let mut teller = Peer::admitted(&mut rig, PEER);
+    let records = others.iter().map(|(number, address)| {
+        Blob(record(&rig, *number, Kind::PeerRecord, 1, &cbor::encode(&gateway_at(address))))
+    });
+    let (told, later): (Vec<Blob>, Vec<Blob>) = {
+        let all: Vec<Blob> = records.collect();
+        (all[..5].to_vec(), all[5..].to_vec())
+    };
+    let (mut called, mut links, mut most) = (BTreeSet::new(), Vec::new(), 0);
+    for peers in [told, later] {
+        let shuffle = Shuffle { peers, answer: false, topics: Topics::All };
+        teller.say(&mut rig, teller.control, Kind::Shuffle, &cbor::encode(&shuffle));
+        for _ in 0..150 {
+            rig.pass(Span::from_secs(1));
+            for (op, target) in std::mem::take(&mut rig.dials) {
+                let Target::Mesh { node_id, .. } = target else { continue };
+                if node_id == node(STRANGER) && !named_answers {
+                    rig.dialled(op, Err("nobody answers there".into()));
+                    continue;
+                }
+                let number = (0..=u8::MAX).find(|number| node(*number) == node_id).expect("it was told of");
+                let mut peer = Peer::called(&mut rig, number);
+                rig.dialled(op, Ok(peer.link));
+                peer.greet(&mut rig);
+                called.insert(node_id);
+                links.push(peer.link);
+            }
+            most = most.max(links.iter().filter(|link| rig.is_up(**link)).count());
+        }
+    }
+    (called, most)
+}
+
+#[test]
+fn a_gateway_to_which_nobody_is_linked_that_its_operator_named_doubts_whom_it_called_and_tries_others() {
+    let (called, most) = calls_of_a_gateway(false);
+    assert!(called.len() > GATEWAY_CALLS + 2, "{called:?}");
+    assert!(most <= GATEWAY_CALLS + 1, "{most} at a time");
+    // One to which the named is linked has nothing to doubt.
+    let (called, most) = calls_of_a_gateway(true);
+    assert_eq!((called.len(), most), (GATEWAY_CALLS, GATEWAY_CALLS));
 }
 
 #[test]
