@@ -184,8 +184,10 @@ impl Run<'_> {
         one.fresh = None;
         one.presence = Presence::default();
         let knows = |run: &mut Self, host: &HostId| run.version_at(*host, one.node_id).is_some();
-        let (since, mut alive) =
-            one.down.take().unwrap_or_else(|| (now, one.subscribers.iter().copied().collect()));
+        let since = one.down.take().map_or(now, |(since, _)| since);
+        // All of them, each time: what it said before it died may come to some after they had given it up.
+        let alive: BTreeSet<HostId> =
+            one.subscribers.iter().copied().filter(|host| knows(self, host)).collect();
         if one.gone {
             // Whoever has started since then was not there when it died.
             let there = |run: &Self, host: &HostId| !run.world.died_within(*host, since, now);
@@ -200,7 +202,6 @@ impl Run<'_> {
                 one.gone = false;
             }
         } else {
-            alive.retain(|host| knows(self, host));
             let after = now - since;
             if alive.is_empty() {
                 one.gone = true;
