@@ -100,6 +100,7 @@ fn spec(seed: Seed, number: u64, events: &Arc<AtomicU64>) -> Spec<Counted> {
         name: number.to_string(),
         addresses: vec![Address::Mesh(address(number))],
         node_id: Some(node_id(number)),
+        from: None,
         local: false,
         reachable: true,
         place: None,
