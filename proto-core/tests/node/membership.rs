@@ -474,7 +474,7 @@ fn a_node_that_hears_of_a_later_life_of_its_own_goes_on_after_it() {
     assert_eq!(incarnation(&mut rig), now + 501);
     assert_eq!(rig.disk.rows("life")[0].1["incarnation"], now + 501);
     rig.pass(Span::from_secs(2));
-    assert_eq!(kinds(&neighbour.hears(&mut rig)), [Kind::PeerRecord], "which says so to its neighbours");
+    assert_eq!(kinds(&news(&mut rig, &neighbour)), [Kind::PeerRecord], "which says so to its neighbours");
     neighbour.greet(&mut rig);
     assert!(rig.is_up(neighbour.link));
 }
