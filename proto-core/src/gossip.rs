@@ -19,6 +19,7 @@ mod records;
 mod roots;
 mod said;
 mod shares;
+mod sought;
 mod tree;
 mod view;
 
@@ -32,6 +33,7 @@ use records::{Records, Standing};
 use roots::{Edge, Roots, Turn, shared};
 use said::Said;
 use shares::Bringer;
+use sought::Sought;
 use tree::Tree;
 pub(crate) use view::{Served, View};
 
@@ -40,7 +42,7 @@ use crate::labnet::Reach;
 use crate::labnet::conduct::{Deed, Offence};
 use crate::limits::{
     ANNOUNCED, CONTROL_FRAME, DIGEST_EVERY, PEERS, PROVIDER_PEERS, PROVIDER_SHUFFLE_EVERY, RECORD_REFRESH,
-    SHUFFLE_EVERY, SHUFFLE_SOON, SHUFFLED, SIGN_AT_MOST, SUSPECT_AFTER, SUSPECT_JITTER, TOPICS,
+    SHUFFLE_EVERY, SHUFFLE_SOON, SHUFFLED, SIGN_AT_MOST, SOUGHT, SUSPECT_AFTER, SUSPECT_JITTER, TOPICS,
 };
 use crate::machine::LinkId;
 use crate::mutants::{Mutant, mutant};
@@ -101,6 +103,7 @@ pub(crate) struct Gossip {
     /// The incarnation of a life of ours after this one.
     outlived_by: Option<u64>,
     shuffle_pause: Span,
+    sought: Sought,
     rng: Stream,
 }
 
@@ -135,6 +138,7 @@ impl Gossip {
             more_peers: false,
             outlived_by: None,
             shuffle_pause: SHUFFLE_SOON,
+            sought: Sought::default(),
             rng,
         }
     }
@@ -249,6 +253,7 @@ impl Gossip {
 
     pub(crate) fn link_down(&mut self, cx: &Cx<'_>, link: LinkId) {
         self.shuffle_from.remove(&link);
+        self.sought.link_down(link);
         let turns = self.roots.link_down(cx.now.mono, cx.me.node_id, link);
         self.turn(turns);
         let Some(node_id) = self.tree.link_down(link) else { return };
@@ -310,7 +315,7 @@ impl Gossip {
         by: By,
         kind: Kind,
         payload: &[u8],
-    ) -> Option<Say> {
+    ) -> Vec<Say> {
         let heard = match kind {
             Kind::Announce => cbor::decode(payload).map(|message| self.announced(cx, link, message)),
             Kind::Want => cbor::decode(payload).map(|message| self.wanted(cx, link, message)),
@@ -330,7 +335,7 @@ impl Gossip {
             cx.note(by.node_id, Deed::Offence(Offence::Malformed));
             cx.debug(alloc::format!("dropped a malformed message about records: {bad}"));
         }
-        None
+        Vec::new()
     }
 
     pub(crate) fn handle_timeout(&mut self, cx: &mut Cx<'_>) -> Vec<Say> {
@@ -616,7 +621,9 @@ impl Gossip {
         if let (true, Some(ip), Some(teller)) = (record.gateway, self.callable_at(record), teller)
             && let Place::Kept { instead_of } = self.peers.place(origin, ip, teller, &mut self.rng)
         {
-            self.more_peers |= self.records.get(&Key::peer(origin)).is_none();
+            let seeks = self.seeks();
+            let of_use = seeks.is_none() || record.interest.meet(&seeks);
+            self.more_peers |= of_use && self.records.get(&Key::peer(origin)).is_none();
             if let Some(other) = instead_of.filter(|other| !self.tree.is_linked(other)) {
                 self.records.forget(&Key::peer(other));
                 self.view.forget_peer(&other);
@@ -740,6 +747,46 @@ impl Gossip {
         self.shuffle(cx, link, true, &self.seeks())
     }
 
+    /// What to ask neighbours for: gateways that hear of what we seek, or of what those who asked us did not get.
+    fn asks(&self, cx: &Cx<'_>) -> Topics {
+        let sought = Topics::These(self.sought.topics(cx.now.mono));
+        match self.seeks() {
+            seeks if sought.is_none() => seeks,
+            // Any will do for us.
+            Topics::All => sought,
+            seeks @ Topics::These(_) => seeks.with(&sought),
+        }
+    }
+
+    /// Is there somebody, other than that one, who hears of a topic?
+    fn knows_of(&self, topic: &Topic, other_than: Option<NodeId>) -> bool {
+        let linked = self.tree.neighbours().map(|(_, node_id, _)| node_id);
+        let mut known = self.peers.iter().chain(linked).filter(|one| Some(*one) != other_than);
+        known.any(|one| {
+            let record = self.view.peer_of(&one);
+            record.is_some_and(|record| record.gateway && record.interest.cover(topic))
+        })
+    }
+
+    fn seek_for(&mut self, cx: &Cx<'_>, asker: LinkId, topics: &Topics) {
+        let Topics::These(topics) = topics else { return };
+        let there = self.tree.node_of(asker);
+        let lacking = topics.iter().filter(|topic| !self.knows_of(topic, there));
+        let lacking: BTreeSet<Topic> = lacking.take(SOUGHT).copied().collect();
+        if !lacking.is_empty() {
+            self.sought.ask(cx.now.mono, asker, lacking);
+            self.ask_for_peers(cx, SHUFFLE_SOON);
+        }
+    }
+
+    /// Tells those who asked for somebody in vain, if we know of one now.
+    fn tell_seekers(&mut self, cx: &Cx<'_>) -> Vec<Say> {
+        let mut sought = core::mem::take(&mut self.sought);
+        let found = sought.found(cx.now.mono, |topic| self.knows_of(topic, None));
+        self.sought = sought;
+        found.into_iter().filter_map(|(link, topics)| self.shuffle(cx, link, false, &topics)).collect()
+    }
+
     /// Tells a neighbour of ourselves and some others, of those first that hear of these topics.
     fn shuffle(&mut self, cx: &Cx<'_>, link: LinkId, answer: bool, topics: &Topics) -> Option<Say> {
         let there = self.tree.node_of(link)?;
@@ -768,13 +815,13 @@ impl Gossip {
             left.is_some()
         });
         let peers: Vec<Blob> = fitting.map(|bytes| Blob(bytes.to_vec())).collect();
-        Some(say(link, Kind::Shuffle, &Shuffle { peers, answer, topics: self.seeks() }))
+        Some(say(link, Kind::Shuffle, &Shuffle { peers, answer, topics: self.asks(cx) }))
     }
 
-    fn shuffled(&mut self, cx: &mut Cx<'_>, link: LinkId, by: By, message: Shuffle) -> Option<Say> {
+    fn shuffled(&mut self, cx: &mut Cx<'_>, link: LinkId, by: By, message: Shuffle) -> Vec<Say> {
         let from = self.shuffle_from.entry(link).or_insert(cx.now.mono);
         if cx.now.mono < *from {
-            return None;
+            return Vec::new();
         }
         *from = cx.now.mono + if message.answer { SHUFFLE_SOON } else { Span::default() };
         for blob in message.peers.into_iter().take(SHUFFLED) {
@@ -783,7 +830,14 @@ impl Gossip {
                 self.hear(cx, About::Peer, frame, Some(link), Some(by));
             }
         }
-        if message.answer { self.shuffle(cx, link, false, &message.topics) } else { None }
+        if !message.answer {
+            return self.tell_seekers(cx);
+        }
+        // A provider is asked by nobody who could not ask its gateways.
+        if !self.interest.is_none() {
+            self.seek_for(cx, link, &message.topics);
+        }
+        self.shuffle(cx, link, false, &message.topics).into_iter().collect()
     }
 
     /// Our witnesses are gateways that we are linked to; who is one stays one.

@@ -127,6 +127,9 @@ pub const HOLDERS: usize = 8;
 /// How often two neighbours compare all they hold, and how often one is listened to that does.
 pub const DIGEST_EVERY: Span = Span::from_secs(60);
 pub const DIGEST_AT_MOST: Span = Span::from_secs(10);
+/// Topics of which a node knows nobody, and neighbours for which it asks others; and how long it does so.
+pub const SOUGHT: usize = 16;
+pub const SOUGHT_FOR: Span = Span::from_secs(60);
 /// How often peers are exchanged with one neighbour after the other: by a young node more often, doubling from the first to
 /// the second. No neighbour is heard more often than the first.
 pub const SHUFFLE_SOON: Span = Span::from_secs(5);

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use labman_proto_core::identity::NodeId;
 use labman_proto_core::limits::{
-    DIGEST_AT_MOST, GATEWAY_CALLS, LOOK_LAST, RECORD_TTL, SHUFFLE_SOON, SHUFFLED, SUSPECT_AFTER,
-    SUSPECT_JITTER,
+    DIGEST_AT_MOST, GATEWAY_CALLS, LOOK_LAST, RECORD_TTL, SHUFFLE_EVERY, SHUFFLE_SOON, SHUFFLED,
+    SUSPECT_AFTER, SUSPECT_JITTER,
 };
 use labman_proto_core::machine::{DownReason, Target};
 use labman_proto_core::node::config::{Bootstrap, Config, Gateway};
@@ -283,6 +283,41 @@ fn who_asks_for_peers_is_told_some_and_not_too_often() {
     asker.hears(&mut rig);
     asker.say(&mut rig, asker.control, Kind::Shuffle, &ask);
     assert_eq!(kinds(&asker.hears(&mut rig)), [Kind::Shuffle]);
+}
+
+#[test]
+fn who_is_asked_for_a_family_of_which_it_knows_nobody_asks_others_for_it() {
+    let mut rig = gateway_of(&["toy"]);
+    let mut neighbour = interested(&mut rig, PEER, topics(&["toy"]));
+    let mut asker = interested(&mut rig, OTHER, Topics::none());
+    rig.pass(SHUFFLE_SOON);
+    neighbour.hears(&mut rig);
+    let asks = |rig: &mut Rig, neighbour: &Peer| {
+        let heard = neighbour.hears(rig).into_iter().filter(|(kind, _)| *kind == Kind::Shuffle);
+        let asked = heard.map(|(_, payload)| cbor::decode::<Shuffle>(&payload).unwrap().topics);
+        asked.collect::<Vec<Topics>>()
+    };
+    let rare = Shuffle { peers: Vec::new(), answer: true, topics: topics(&["toy", "rare"]) };
+    asker.say(&mut rig, asker.control, Kind::Shuffle, &cbor::encode(&rare));
+    rig.pass(SHUFFLE_SOON);
+    assert_eq!(asks(&mut rig, &neighbour), [topics(&["toy", "rare"])]);
+    asker.hears(&mut rig);
+    let found = PeerRecord { interest: topics(&["rare"]), ..gateway_at("8.0.0.1:4433") };
+    let found = Blob(record(&rig, 30, Kind::PeerRecord, 1, &cbor::encode(&found)));
+    let answer = Shuffle { peers: vec![found.clone()], answer: false, topics: topics(&["toy"]) };
+    neighbour.say(&mut rig, neighbour.control, Kind::Shuffle, &cbor::encode(&answer));
+    let told = asker.hears(&mut rig);
+    let [(Kind::Shuffle, told)] = &told[..] else { panic!("{:?}", kinds(&told)) };
+    assert!(cbor::decode::<Shuffle>(told).unwrap().peers.contains(&found), "who asked is told");
+    asker.say(
+        &mut rig,
+        asker.control,
+        Kind::Shuffle,
+        &cbor::encode(&Shuffle { topics: topics(&["rarer"]), ..rare }),
+    );
+    rig.pass(SHUFFLE_EVERY);
+    rig.pass(SHUFFLE_EVERY);
+    assert_eq!(asks(&mut rig, &neighbour).pop(), Some(topics(&["toy"])), "not for ever");
 }
 
 #[test]
