@@ -397,7 +397,7 @@ pub fn mesh_address(name: &str) -> String {
 fn swarm_address(operator: &str, number: usize, networks: usize) -> String {
     // One that comes alone is in a network of its own, as anybody is.
     let network = mesh_number(&format!("{operator}/{}", number % networks.max(1)));
-    at_port((network >> 80 << 80) | number as u128 + 1)
+    at_port((network >> 80 << 80) | (number as u128 + 1))
 }
 
 fn mesh_number(name: &str) -> u128 {

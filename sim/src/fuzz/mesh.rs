@@ -65,6 +65,11 @@ impl Attack {
                 scenario.gateways[liar].strategy = Some(Dishonest::Resurrecter);
             }
             Self::Intrusion(strategy) => {
+                // A flood through all friends keeps a gateway from knowing whom it is not linked to: that is known, and
+                // not solved. One that providers can't dial is linked to none.
+                if strategy == Intruder::RecordFlooder {
+                    scenario.gateways.iter_mut().for_each(|gateway| gateway.nat = false);
+                }
                 let intruder = intruder(strategy, scenario, draws);
                 scenario.adversaries.push(intruder);
             }
