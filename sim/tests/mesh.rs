@@ -113,7 +113,7 @@ fn who_is_slandered_stays_known_and_who_is_dead_does_not() {
 fn with_a_third_of_all_dishonest_nine_in_ten_jobs_among_the_honest_are_served() {
     let mut scenario = shrunk("byzantine.toml", &[]);
     scenario.duration = seconds(60);
-    scenario.arrivals.iter_mut().for_each(|arrivals| arrivals.until = seconds(8));
+    scenario.arrivals.iter_mut().for_each(|arrivals| arrivals.until = seconds(10));
     let report = passed(&scenario);
     assert!(report.goodput.asked > 20, "{report}");
     assert!(figure(&report, "jobs.goodput_permille") >= 900, "{report}");
