@@ -2,9 +2,11 @@
 //!
 //!     hostile --target 127.0.0.1:7700 --node-id ID --network labman --peers 1000 --seconds 60
 //!
+//!     hostile --target ... --node-id ... --network labman --seconds 60 --tell addresses.txt
+//!
 //! They speak the mesh's own frames over the mesh's own TLS, so nothing tells them apart but what they do. Whoever is
 //! closed comes again. Prints one JSON line a kind: how often it tried, came through the handshake, was admitted, and with
-//! what words it was closed.
+//! what words it was closed. With `--tell` there is one, which tells of peers at those addresses, one a line.
 
 #[path = "../../src/quic/rpk.rs"]
 #[allow(dead_code)]
@@ -13,6 +15,7 @@ mod rpk;
 mod kinds;
 mod records;
 mod session;
+mod tell;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -38,12 +41,19 @@ struct Plan {
 async fn main() {
     let target = argument("--target").parse().expect("--target IP:PORT");
     let node_id = argument("--node-id").parse().expect("--node-id ID");
-    let peers: usize = argument("--peers").parse().expect("--peers NUMBER");
     let seconds = argument("--seconds").parse().expect("--seconds NUMBER");
     let network = Network::of(&argument("--network"));
-    let records = Records::new(network.id);
+    let told = std::env::args().any(|argument| argument == "--tell").then(|| argument("--tell"));
+    let records = Records::new(network.id, if told.is_some() { 0 } else { records::COUNT });
     let until = Instant::now() + Duration::from_secs(seconds);
     let plan = Arc::new(Plan { target, node_id, network, until, records });
+    if let Some(file) = told {
+        let addresses = std::fs::read_to_string(file).expect("--tell FILE");
+        let addresses: Vec<String> = addresses.lines().map(str::to_owned).collect();
+        let peer = Peer::new([0x74; 32], Ipv4Addr::UNSPECIFIED.into()).expect("a UDP socket");
+        return tell::tell(&plan, &peer, &addresses).await;
+    }
+    let peers: usize = argument("--peers").parse().expect("--peers NUMBER");
     let stats: Arc<Vec<Stats>> = Arc::new(Kind::ALL.iter().map(|_| Stats::default()).collect());
     let tasks: Vec<_> =
         (0..peers).map(|number| tokio::spawn(go_on(plan.clone(), stats.clone(), number))).collect();

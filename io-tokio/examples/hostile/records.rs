@@ -9,12 +9,12 @@ use labman_proto_core::wire::envelope::{Header, Kind, SignedFrame};
 use labman_proto_core::wire::mesh::{CapabilityRecord, Hosted};
 use labman_proto_core::wire::topic::Topics;
 
-const COUNT: u64 = 30_000;
+pub(crate) const COUNT: u64 = 30_000;
 
 pub(crate) struct Records(Vec<Vec<u8>>);
 
 impl Records {
-    pub(crate) fn new(net_id: NetId) -> Self {
+    pub(crate) fn new(net_id: NetId, count: u64) -> Self {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_millis() as u64;
         let record = |number: u64| {
             let mut secret = [0x68; 32];
@@ -36,7 +36,7 @@ impl Records {
             let payload = CapabilityRecord { hosted, witnesses: Vec::new(), topics: Topics::All };
             SignedFrame::sign(&origin, header, &encode(&payload)).into_bytes()
         };
-        Self((0..COUNT).map(record).collect())
+        Self((0..count).map(record).collect())
     }
 
     /// Without end, from somewhere else for each.
