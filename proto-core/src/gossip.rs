@@ -156,11 +156,12 @@ impl Gossip {
         self.peers.iter()
     }
 
-    /// Have peers been learned of since this was last asked?
+    /// The incarnation of a later life of ours, if one was heard of.
     pub(crate) fn take_outlived_by(&mut self) -> Option<u64> {
         self.outlived_by.take()
     }
 
+    /// Have peers been learned of since this was last asked?
     pub(crate) fn take_more_peers(&mut self) -> bool {
         core::mem::take(&mut self.more_peers)
     }
