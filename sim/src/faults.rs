@@ -12,6 +12,7 @@ mod delay;
 mod disk_fails;
 mod disk_full;
 mod disk_slow;
+mod leave;
 mod loss;
 mod narrow_uplink;
 mod partition;
@@ -238,4 +239,6 @@ kinds! {
     roll_back RollBack "roll-back",
     stall Stall "stall",
     torn Torn "torn",
+    // Drawn after all others: those are what they were without it.
+    leave Leave "leave",
 }

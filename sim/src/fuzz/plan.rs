@@ -265,7 +265,7 @@ fn overlap(one: &Fault, other: &Fault) -> bool {
     let does = |fault: &Fault| match fault.inject.name() {
         // They last as long as they said when they began, whoever else ends.
         "partition" | "clog" | "stall" | "reconnect" => None,
-        "crash" | "torn" | "roll-back" => Some("dies"),
+        "crash" | "torn" | "roll-back" | "leave" => Some("dies"),
         "disk-fails" | "disk-full" => Some("does not write"),
         other => Some(other),
     };

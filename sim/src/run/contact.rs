@@ -13,6 +13,7 @@ fn cuts_off(inject: &Inject) -> bool {
         | Inject::Clog(_)
         | Inject::Stall(_)
         | Inject::Crash(_)
+        | Inject::Leave(_)
         | Inject::Torn(_)
         | Inject::DiskFull(_) => true,
         Inject::ClockFreeze(_)
