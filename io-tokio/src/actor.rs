@@ -14,9 +14,10 @@ use labman_proto_core::machine::{
 use labman_proto_core::store::{Range, StoreError, Write};
 use labman_proto_core::time::Wake;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, Interval, interval, sleep_until};
 
 use crate::clock::Clock;
+use crate::config::Heartbeat;
 use crate::http::client::Client;
 use crate::journal::Account;
 use crate::port::{Happening, LinkCommand, Port};
@@ -34,6 +35,7 @@ pub(crate) struct Effects {
     pub(crate) name: Arc<str>,
     pub(crate) mesh: Option<Arc<Mesh>>,
     pub(crate) store: Option<Store>,
+    pub(crate) heartbeat: Option<Heartbeat>,
 }
 
 pub(crate) struct Actor<M> {
@@ -95,6 +97,7 @@ impl<M: Machine> Actor<M> {
         // A machine may have something to say or to wait for from its making on.
         self.call(Cause::Made)?;
         self.settle()?;
+        let mut pulse = self.effects.heartbeat.as_ref().map(|heart| interval(heart.every));
         while !(self.leaving && self.machine.has_left()) {
             let due = self.wake.and_then(|wake| self.clock.instant(wake.at));
             tokio::select! {
@@ -105,6 +108,7 @@ impl<M: Machine> Actor<M> {
                     self.catch_up()?;
                 }
                 () = until(due) => {}
+                () = next(&mut pulse) => self.beat(),
             }
             if due.is_some_and(|due| Instant::now() >= due) {
                 self.call(Cause::Timeout)?;
@@ -112,6 +116,12 @@ impl<M: Machine> Actor<M> {
             }
         }
         Ok(())
+    }
+
+    fn beat(&self) {
+        if let Some(heart) = &self.effects.heartbeat {
+            (heart.beat)();
+        }
     }
 
     /// Takes what else has queued up, so that a busy machine does not arm its timer for each input.
@@ -355,6 +365,15 @@ impl Stream {
 async fn until(due: Option<Instant>) {
     match due {
         Some(due) => sleep_until(due).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn next(pulse: &mut Option<Interval>) {
+    match pulse {
+        Some(pulse) => {
+            pulse.tick().await;
+        }
         None => std::future::pending().await,
     }
 }

@@ -26,6 +26,15 @@ pub struct IoConfig {
     /// Where all that the machine hears is recorded. Its signatures too, if its identity is the one that
     /// [`Journal::witness`] gave.
     pub journal: Option<Journal>,
+    /// Whoever wants to know that the machine goes on.
+    pub heartbeat: Option<Heartbeat>,
+}
+
+/// Called again and again between two calls of the machine: it stops when one of them does not return.
+#[derive(Clone)]
+pub struct Heartbeat {
+    pub every: Duration,
+    pub beat: fn(),
 }
 
 pub struct StoreConfig {

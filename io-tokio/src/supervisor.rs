@@ -83,7 +83,7 @@ pub async fn start<M: Machine + 'static>(
         }
     };
 
-    let effects = Effects { name: io.name.into(), mesh, store };
+    let effects = Effects { name: io.name.into(), mesh, store, heartbeat: io.heartbeat };
     let (stop, stopping) = oneshot::channel();
     let (fail, failure) = oneshot::channel();
     let supervisor = tokio::spawn(supervise(first, nursery, effects, listeners, stopping, fail));
@@ -195,7 +195,8 @@ async fn stand_in(why: String, clock: Clock, effects: &Effects, listeners: &List
     let (_drain, draining) = watch::channel(false);
     let port = Port::new(sender, alive);
     listeners.serve_http(&port, draining);
-    let effects = Effects { name: effects.name.clone(), mesh: None, store: None };
+    let heartbeat = effects.heartbeat.clone();
+    let effects = Effects { name: effects.name.clone(), mesh: None, store: None, heartbeat };
     // It neither fails nor is it asked to leave.
     let _ = Actor::new(Standin::new(why), None, clock, port, inputs, effects).run().await;
 }

@@ -10,6 +10,7 @@ use std::process::ExitCode;
 
 use crate::init;
 use crate::signals::Shutdown;
+use crate::systemd;
 
 /// Runs a command to its end. An error goes to stderr, on one line where it has one.
 pub fn run<E: Display>(command: impl Future<Output = Result<(), E>>) -> ExitCode {
@@ -45,8 +46,10 @@ async fn until_stopped(
     name: &str,
     failed: impl Future<Output = labman_io_tokio::StartError>,
 ) -> Result<(), String> {
+    systemd::ready();
     tokio::select! {
         () = stop.asked() => {
+            systemd::stopping();
             tracing::info!("{name} stops, when what it has begun is done; ask again to stop at once");
             Ok(())
         }

@@ -13,3 +13,4 @@ pub mod logging;
 pub mod mesh;
 pub mod openai;
 pub mod signals;
+mod systemd;

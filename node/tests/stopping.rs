@@ -3,6 +3,7 @@
 mod support;
 
 use std::io::{BufRead, BufReader, Read};
+use std::os::unix::net::UnixDatagram;
 use std::process::{Command, Stdio};
 
 use labman_node::mesh::{Mesh, Plan};
@@ -74,4 +75,30 @@ async fn a_provider_that_is_stopped_in_the_middle_of_an_answer_ends_it_and_says_
     eventually("its model being listed no more", gone).await;
     toy.stop().await;
     tokio::time::timeout(SOON, mesh.stop()).await.expect("the mesh stops in order");
+}
+
+#[test]
+fn systemd_is_told_that_a_daemon_is_up_that_it_goes_on_and_that_it_goes() {
+    let dir = tempfile::tempdir().unwrap();
+    let socket = UnixDatagram::bind(dir.path().join("notify")).unwrap();
+    socket.set_read_timeout(Some(SOON)).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_labman-fep"));
+    command.current_dir(dir.path()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    assert!(command.args(["init", "--listen", "127.0.0.1:0"]).status().unwrap().success());
+    let mut command = Command::new(env!("CARGO_BIN_EXE_labman-fep"));
+    command.current_dir(dir.path()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.env("NOTIFY_SOCKET", dir.path().join("notify")).env("WATCHDOG_USEC", "100000");
+    let mut fep = command.args(["--config", "fep.toml"]).spawn().unwrap();
+    let told = |wanted: &str| {
+        let mut message = [0; 64];
+        let length = socket.recv(&mut message).expect("it says something");
+        std::str::from_utf8(&message[..length]).unwrap().trim() == wanted
+    };
+    while !told("READY=1") {}
+    for _ in 0..3 {
+        while !told("WATCHDOG=1") {}
+    }
+    Command::new("kill").args(["-TERM", &fep.id().to_string()]).status().unwrap();
+    while !told("STOPPING=1") {}
+    assert_eq!(fep.wait().unwrap().code(), Some(0));
 }

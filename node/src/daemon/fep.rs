@@ -9,7 +9,7 @@ use labman_proto_core::journal;
 use labman_proto_core::portal::{self, Portal};
 
 use super::{DataDir, Failure, identity, listen_tcp, open_journal};
-use crate::config;
+use crate::{config, systemd};
 
 /// A gateway asks for each of its users' requests, so one address is many callers; half the places are left to others.
 const CONNECTIONS_PER_ADDRESS: usize = 512;
@@ -58,6 +58,7 @@ impl Fep {
             admin: Some(admin.clone()),
             http: HttpLimits { connections_per_address: CONNECTIONS_PER_ADDRESS, ..HttpLimits::default() },
             journal: journal.clone(),
+            heartbeat: systemd::heartbeat(),
             ..IoConfig::default()
         };
         let make = move |snapshot: &_, seed, now| {

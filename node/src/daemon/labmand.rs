@@ -10,7 +10,7 @@ use labman_proto_core::node::Node;
 use labman_proto_core::node::config::{Caps, Subnet};
 
 use super::{DataDir, Failure, Portman, identity, listen_tcp, listen_udp, open_journal};
-use crate::config;
+use crate::{config, systemd};
 
 pub struct Labmand {
     /// As its log lines call it.
@@ -59,6 +59,7 @@ impl Labmand {
             admin: Some(dir.admin()),
             http,
             journal: journal.clone(),
+            heartbeat: systemd::heartbeat(),
         };
         let make = move |snapshot: &_, seed, now| {
             Node::new(node.clone(), identity(&secret, journal.as_ref()), seed, snapshot, now)
