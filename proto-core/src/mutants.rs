@@ -81,8 +81,6 @@ mutants! {
     RuntimeNotCancelled = "runtime-not-cancelled",
     /// a provider whose gateway leaves keeps the job's slot taken
     SlotLeaked = "slot-leaked",
-    /// a provider keeps a job's slot for a gateway that takes nothing of the answer
-    UntakenForever = "untaken-forever",
     /// the sweep of lapsed authorizations is due again at once
     BusyTimer = "busy-timer",
     /// a node that starts again lives under its last incarnation

@@ -66,7 +66,7 @@ impl Running {
     /// When it is cut off, if nothing happens before: it holds a slot that others would pay for.
     fn deadline(&self) -> (Time, &'static str) {
         let stalled = self.taken + GATEWAY_STALL;
-        match self.relay.is_drained() || mutant(Mutant::UntakenForever) || self.ends < stalled {
+        match self.relay.is_drained() || self.ends < stalled {
             true => (self.ends, "a job's total time"),
             false => (stalled, "a gateway to take what waits for it"),
         }
