@@ -82,7 +82,7 @@ impl Caps {
 
     /// What one peer may make the transport hold: received and not read, sent and not acknowledged.
     pub fn receive_window(&self) -> usize {
-        (self.memory / 4 / self.links.max(1)).clamp(64 * 1024, 4 << 20)
+        (self.memory / 8 / self.links.max(1)).clamp(64 * 1024, 4 << 20)
     }
 
     pub fn send_window(&self) -> usize {
@@ -96,7 +96,7 @@ impl Caps {
 
     /// Of all job streams: requests on their way.
     pub(crate) fn bodies(&self) -> usize {
-        (self.memory / 4).min(BODIES_OF_ALL)
+        (self.memory / 16 * 3).min(BODIES_OF_ALL)
     }
 
     pub(crate) fn bodies_of_one(&self) -> usize {

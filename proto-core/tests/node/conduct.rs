@@ -358,7 +358,7 @@ fn a_gateway_can_not_take_every_place_for_requests_that_are_not_paid_for() {
     let caps = Caps { links: 16, memory: 4 << 20, ..Caps::default() };
     let mut rig = Rig::new(Config { caps, ..provider_config() });
     let greedy = Peer::admitted(&mut rig, PEER);
-    let streams: Vec<_> = (0..16).map(|_| rig.open(greedy.link)).collect();
+    let streams: Vec<_> = (0..12).map(|_| rig.open(greedy.link)).collect();
     assert!(streams.iter().all(|stream| rig.reset_of(*stream).is_none()));
     let other = Peer::admitted(&mut rig, OTHER);
     let stream = rig.open(other.link);
