@@ -142,7 +142,7 @@ pub(super) fn serves(families: &[String], slug: &str) -> bool {
     families.is_empty() || families.contains(&family(slug))
 }
 
-fn texts(status: &Value, list: &str, key: &str) -> BTreeSet<String> {
+pub(super) fn texts(status: &Value, list: &str, key: &str) -> BTreeSet<String> {
     let list = status.get(list).and_then(Value::as_array);
     list.into_iter().flatten().filter_map(|one| text(one, key).ok()).collect()
 }

@@ -1,21 +1,41 @@
 //! What must work of a mesh that has healed: who knows of what, and whom it serves.
 
+use std::collections::BTreeMap;
+
 use labman_proto_core::limits;
 use labman_proto_core::time::Span;
 
-use super::setup::{serves, slugs};
+use serde_json::Value;
+
+use super::setup::{serves, slugs, texts};
 use super::{Run, outcome};
 use crate::check::liveness::Core;
 use crate::report::Ending;
+
+/// Neighbours of the core that a node is linked to, and whose word of themselves it does not have.
+fn strange_neighbours(status: &Value, core: &BTreeMap<String, String>) -> Vec<String> {
+    let known = texts(status, "peers", "node_id");
+    let links = status.get("links").and_then(Value::as_array).into_iter().flatten();
+    let admitted = links.filter(|link| link.get("admitted").and_then(Value::as_bool) == Some(true));
+    let neighbours = admitted.filter_map(|link| link.get("node_id")?.as_str());
+    let strange = neighbours.filter(|node_id| !known.contains(*node_id));
+    strange.filter_map(|node_id| core.get(node_id).cloned()).collect()
+}
 
 /// A hold that nobody reports returns within this; then nothing is left for money to wait for.
 const HOLDS_LAPSE: Span =
     Span(limits::JOB_TOTAL.0 + limits::SETTLE_MARGIN.0 + 2 * limits::CLOCK_SKEW.0 + limits::HOLD_GRACE.0);
 
 impl Run<'_> {
-    /// Every gateway of the core must know what of its families the core serves.
+    /// Every gateway of the core must know what of its families the core serves, and what its neighbours there say of
+    /// themselves.
     pub(super) fn check_views(&mut self) {
         let Some(core) = Core::of(self.scenario) else { return };
+        let nodes = self.scenario.gateways.iter().map(|gateway| &gateway.name);
+        let nodes = nodes.chain(self.scenario.providers.iter().map(|provider| &provider.name));
+        let nodes = nodes.filter(|name| core.contains(name));
+        let nodes: BTreeMap<String, String> =
+            nodes.map(|name| (self.cast.node_id(name).to_string(), name.clone())).collect();
         for gateway in self.scenario.gateways.iter().filter(|gateway| core.hears(self.scenario, gateway)) {
             let (name, families) = (&gateway.name, self.cast.families(gateway));
             match self.ask(name, "GET", "/status", None) {
@@ -28,6 +48,10 @@ impl Run<'_> {
                         self.findings.push(format!(
                             "after {at} s: {name} does not know of {missing:?}, though all was healed"
                         ));
+                    }
+                    for neighbour in strange_neighbours(&status, &nodes) {
+                        self.findings
+                            .push(format!("{name} is linked to {neighbour}, and has no record of it"));
                     }
                 }
                 Err(why) => self.findings.push(format!("after healing: {why}")),
