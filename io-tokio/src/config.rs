@@ -20,7 +20,7 @@ pub struct IoConfig {
     pub portman_socket: Option<TcpListener>,
     /// HTTP for users, already bound.
     pub public_http: Option<TcpListener>,
-    /// Unix socket to create for the operator: mode 0600, callers of the same user only.
+    /// Unix socket to create for the operator: mode 0600, callers of the same user and root only.
     pub admin: Option<PathBuf>,
     pub http: HttpLimits,
     /// Where all that the machine hears is recorded. Its signatures too, if its identity is the one that
