@@ -4,7 +4,7 @@ mod support;
 
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use labman_node::daemon::Toy;
 use labman_node::init;
@@ -33,29 +33,6 @@ fn identical(path: &Path, lives: usize) -> Replay {
     replay
 }
 
-/// A provider with its Portman embedded, as a process of its own.
-fn mortal(mesh: &Mesh, toy: &Toy, dir: &Path) -> PathBuf {
-    let gateway = &mesh.gateways[0];
-    let config = init::Provider {
-        network: "loopback".to_string(),
-        data_dir: "data".to_string(),
-        gateway_id: gateway.node_id.to_string(),
-        gateway_addr: gateway.mesh_addr.unwrap().to_string(),
-        fep_id: mesh.fep_id().to_string(),
-        fep_url: format!("http://{}", mesh.fep.http_addr.unwrap()),
-        tenant: "mortal".to_string(),
-        ep: "toy".to_string(),
-        token: init::fresh_token(),
-        portman_listen: "127.0.0.1:0".to_string(),
-        runtime_url: toy.url(),
-        currency: "XTS".to_string(),
-        payout_address: "test:mortal".to_string(),
-    };
-    let path = dir.join("mortal.toml");
-    init::write_new(&path, &config.toml()).unwrap();
-    path
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn every_journal_of_a_mesh_replays_even_of_a_provider_that_was_killed_in_the_middle() {
     let directory = tempfile::tempdir().unwrap();
@@ -65,7 +42,8 @@ async fn every_journal_of_a_mesh_replays_even_of_a_provider_that_was_killed_in_t
     let Runtime::Toy(quick) = PortmanPlan::toy("any").runtime else { unreachable!("a toy's plan has a toy") };
     let slow = toy::config::Config { token_every: Span::from_millis(50), ..quick };
     let toy = Toy::start("toy", "127.0.0.1:0".parse().unwrap(), slow).await.unwrap();
-    let (config, journal) = (mortal(&mesh, &toy, dir), dir.join("mortal.journal"));
+    let (config, journal) = (dir.join("mortal.toml"), dir.join("mortal.journal"));
+    init::write_new(&config, &support::mortal(&mesh, &toy).toml()).unwrap();
     let arguments = ["--journal".as_ref(), journal.as_os_str()];
     let labmand = env!("CARGO_BIN_EXE_labmand");
     let mut provider = Process::start_with(labmand, &config, &arguments);

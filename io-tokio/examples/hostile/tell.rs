@@ -1,17 +1,17 @@
 //! One neighbour that tells of gateways at addresses which nobody should call, for `tests/net/packet_trap.sh`. Each has a key
 //! of its own, and signs well.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use labman_proto_core::identity::Identity;
-use labman_proto_core::time::Wall;
 use labman_proto_core::wire::cbor::{Blob, encode};
-use labman_proto_core::wire::envelope::{Header, Kind, SignedFrame};
+use labman_proto_core::wire::envelope::Kind;
 use labman_proto_core::wire::mesh::{PeerRecord, Shuffle};
 use labman_proto_core::wire::topic::Topics;
 use tokio::time::sleep;
 
 use crate::Plan;
+use crate::records::signed;
 use crate::session::{Peer, Stats};
 
 /// So many in a message are looked at.
@@ -40,17 +40,6 @@ fn record(plan: &Plan, address: &str) -> Blob {
     let mut secret = [0; 32];
     getrandom::fill(&mut secret).expect("random bytes");
     let origin = Identity::from_secret(&secret);
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_millis() as u64;
-    let header = Header {
-        kind: Kind::PeerRecord as u16,
-        net_id: plan.network.id,
-        sender: origin.node_id(),
-        dest: None,
-        incarnation: 1,
-        seq: 1,
-        issued: Wall(now),
-        ttl_s: 1_800,
-    };
     let said = PeerRecord {
         gateway: true,
         provider: false,
@@ -60,5 +49,5 @@ fn record(plan: &Plan, address: &str) -> Blob {
         witnesses: Vec::new(),
         interest: Topics::All,
     };
-    Blob(SignedFrame::sign(&origin, header, &encode(&said)).into_bytes())
+    Blob(signed(&origin, plan.network.id, Kind::PeerRecord, &encode(&said)))
 }

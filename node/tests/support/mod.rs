@@ -90,10 +90,16 @@ pub async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Result<Opt
     found.await.unwrap()
 }
 
-/// The config of a provider for a mesh of this process, with its Portman embedded.
+/// A provider for a mesh of this process, with its Portman embedded, that claims every second.
 pub fn write_config(mesh: &Mesh, toy: &Toy, path: &Path) {
+    let toml = mortal(mesh, toy).toml().replace("claim_every = \"30s\"", "claim_every = \"1s\"");
+    init::write_new(path, &toml).unwrap();
+}
+
+/// What such a provider is told by `init`.
+pub fn mortal(mesh: &Mesh, toy: &Toy) -> init::Provider {
     let gateway = &mesh.gateways[0];
-    let config = init::Provider {
+    init::Provider {
         network: "loopback".to_string(),
         data_dir: "data".to_string(),
         gateway_id: gateway.node_id.to_string(),
@@ -107,9 +113,7 @@ pub fn write_config(mesh: &Mesh, toy: &Toy, path: &Path) {
         runtime_url: toy.url(),
         currency: "XTS".to_string(),
         payout_address: "test:mortal".to_string(),
-    };
-    let toml = config.toml().replace("claim_every = \"30s\"", "claim_every = \"1s\"");
-    init::write_new(path, &toml).unwrap();
+    }
 }
 
 /// The built-in runtime, at that pace.

@@ -479,23 +479,21 @@ fn who_leaves_says_so_and_is_forgotten_at_once() {
     assert!(!is_known(&mut rig, &mut neighbour));
 }
 
+/// A peer record of that node in one of its lives, signed with that key.
+fn of_a_life(rig: &Rig, key: u8, number: u8, incarnation: u64, seq: u64) -> Vec<u8> {
+    let said = cbor::encode(&gateway_at("8.0.0.1:4433"));
+    let (dest, issued, ttl_s) = (None, rig.now.wall, 1_800);
+    let header = Header { dest, issued, ttl_s, incarnation, ..header(number, Kind::PeerRecord, seq) };
+    sign(key, header, &said)
+}
+
 #[test]
 fn a_node_that_hears_of_a_later_life_of_its_own_goes_on_after_it() {
     let mut rig = Rig::gateway();
     let mut neighbour = Peer::admitted(&mut rig, PEER);
     let incarnation = |rig: &mut Rig| rig.admin("/status")["incarnation"].as_u64().unwrap();
     let now = incarnation(&mut rig);
-    let later = |rig: &Rig, by: u8, incarnation: u64| {
-        let said = cbor::encode(&gateway_at("8.0.0.1:4433"));
-        let header = Header {
-            dest: None,
-            issued: rig.now.wall,
-            ttl_s: 1_800,
-            incarnation,
-            ..header(NODE, Kind::PeerRecord, 1)
-        };
-        sign(by, header, &said)
-    };
+    let later = |rig: &Rig, by: u8, incarnation: u64| of_a_life(rig, by, NODE, incarnation, 1);
     let forged = later(&rig, OTHER, now + 500);
     rig.deliver(neighbour.control, &forged);
     assert_eq!(incarnation(&mut rig), now);
@@ -518,18 +516,8 @@ fn a_node_that_hears_of_a_later_life_of_its_own_goes_on_after_it() {
 fn who_is_set_back_is_told_of_its_later_life() {
     let mut rig = Rig::gateway();
     let mut peer = Peer::admitted(&mut rig, PEER);
-    let lives = |rig: &Rig, incarnation: u64, seq: u64| {
-        let said = cbor::encode(&gateway_at("8.0.0.1:4433"));
-        let header = Header {
-            dest: None,
-            issued: rig.now.wall,
-            ttl_s: 1_800,
-            incarnation,
-            ..header(PEER, Kind::PeerRecord, seq)
-        };
-        sign(PEER, header, &said)
-    };
-    let (later, same, earlier) = (lives(&rig, 9, 5), lives(&rig, 9, 4), lives(&rig, 7, 6));
+    let lives = |incarnation: u64, seq: u64| of_a_life(&rig, PEER, PEER, incarnation, seq);
+    let (later, same, earlier) = (lives(9, 5), lives(9, 4), lives(7, 6));
     rig.deliver(peer.control, &later);
     peer.hears(&mut rig);
     rig.deliver(peer.control, &same);

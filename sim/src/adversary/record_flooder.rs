@@ -42,10 +42,7 @@ impl Plan for RecordFlooder {
     }
 
     fn linked(&mut self, desk: &mut Desk, link: LinkId, there: Option<There>) {
-        if let Some(there) = there.filter(|there| there.dialled) {
-            let control = desk.open(link);
-            self.controls.greet(desk, control, there);
-        }
+        self.controls.linked(desk, link, there);
     }
 }
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use labman_proto_core::identity::NodeId;
-use labman_proto_core::machine::StreamId;
+use labman_proto_core::machine::{LinkId, StreamId};
 use labman_proto_core::wire::cbor;
 use labman_proto_core::wire::envelope::{Header, Kind};
 use labman_proto_core::wire::mesh::{Features, Hello, PeerRecord};
@@ -24,8 +24,23 @@ impl Controls {
         self.0.keys().copied().collect()
     }
 
+    /// A link came up: on one of its own each opens the control stream.
+    pub(super) fn linked(&mut self, desk: &mut Desk, link: LinkId, there: Option<There>) {
+        if let Some(there) = there.filter(|there| there.dialled) {
+            let control = desk.open(link);
+            self.greet(desk, control, there);
+        }
+    }
+
+    /// The other end opened a stream: on a link of its own, the control stream.
+    pub(super) fn opened(&mut self, desk: &mut Desk, stream: StreamId, there: There) {
+        if !there.dialled {
+            self.greet(desk, stream, there);
+        }
+    }
+
     /// Says hello there, and who this is.
-    pub(super) fn greet(&mut self, desk: &mut Desk, stream: StreamId, there: There) {
+    fn greet(&mut self, desk: &mut Desk, stream: StreamId, there: There) {
         let (features, software) = (Features::OURS, "labman 1.0".to_owned());
         let hello = Hello { features, software, interest: Topics::All, binding: there.binding };
         self.0.insert(stream, (there.node_id, 0));

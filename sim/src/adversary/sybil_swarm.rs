@@ -28,15 +28,10 @@ impl Plan for SybilSwarm {
     }
 
     fn linked(&mut self, desk: &mut Desk, link: LinkId, there: Option<There>) {
-        if let Some(there) = there.filter(|there| there.dialled) {
-            let control = desk.open(link);
-            self.controls.greet(desk, control, there);
-        }
+        self.controls.linked(desk, link, there);
     }
 
     fn opened(&mut self, desk: &mut Desk, stream: StreamId, there: There) {
-        if !there.dialled {
-            self.controls.greet(desk, stream, there);
-        }
+        self.controls.opened(desk, stream, there);
     }
 }
