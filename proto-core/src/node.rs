@@ -22,7 +22,6 @@ use feps::Feps;
 use leaving::Leaving;
 use loopback::{Arrival, SELF_LINK};
 use peer_clocks::PeerClocks;
-use serde::{Deserialize, Serialize};
 
 use crate::gateway::{self, Gateway, Mesh, Tell};
 use crate::gossip::{By, Gossip, Say};
@@ -37,19 +36,11 @@ use crate::market::MarketRoom;
 use crate::mutants::{Mutant, mutant};
 use crate::provider::{self, Provider};
 use crate::rng::Seed;
-use crate::store::{BadRow, Row, Snapshot, Table, Write};
+use crate::store::{BadRow, Snapshot, Table};
 use crate::time::{Now, Wake};
 use crate::wire::cbor;
 use crate::wire::envelope::Kind;
 use crate::wire::mesh::{Load, PeerRecord, Version};
-
-/// One row: which life this is.
-const LIFE: Table = Table::live("life");
-
-#[derive(Serialize, Deserialize)]
-struct LifeRow {
-    incarnation: u64,
-}
 
 pub struct Node {
     me: Me,
@@ -99,6 +90,11 @@ macro_rules! cx {
         }
     };
 }
+
+// Behind the macro that it uses.
+mod life;
+
+use life::{LIFE, LifeRow};
 
 impl Node {
     /// Every table a node may have, whatever its roles.
@@ -169,30 +165,6 @@ impl Node {
         };
         node.being_born = Some(node.store_life(now, incarnation));
         Ok(node)
-    }
-
-    fn store_life(&mut self, now: Now, incarnation: u64) -> OpId {
-        let row = Row::json("life", &LifeRow { incarnation });
-        cx!(self, now, Node).store([Write::Put(LIFE, row)].into())
-    }
-
-    /// Goes on above the incarnation of a later life of ours that others know of, once that is durable.
-    fn live_on(&mut self, now: Now) {
-        let Some(later) = self.gossip.take_outlived_by().filter(|_| self.living_on.is_none()) else { return };
-        if let Some(incarnation) = later.checked_add(1) {
-            self.living_on = Some((self.store_life(now, incarnation), incarnation));
-        }
-    }
-
-    fn lives_on(&mut self, now: Now, incarnation: u64) {
-        self.living_on = None;
-        self.me.incarnation = incarnation;
-        let text = format!(
-            "others know of a later life of this node: disk and clock were set back, or another process has its key. It \
-             goes on as incarnation {incarnation}"
-        );
-        self.out.event(Level::Warn, "node", text);
-        self.gossip.renew(&cx!(self, now, Labnet));
     }
 
     pub fn node_id(&self) -> NodeId {
@@ -410,27 +382,6 @@ impl Node {
                 Arrival::Credit(bytes) => self.credit(now, stream, bytes),
             }
         }
-    }
-
-    /// Asked to leave: nothing new from now on.
-    fn leave(&mut self, now: Now) {
-        if !self.me.leaves {
-            self.me.leaves = true;
-            self.leaving.begin(now.mono);
-            self.out.event(Level::Info, "node", "leaves once its jobs are over");
-            self.capability_changed(now);
-        }
-    }
-
-    fn go_on_leaving(&mut self, now: Now) {
-        let under_way = self.gateway.as_ref().map_or(0, Gateway::jobs_under_way)
-            + self.provider.as_ref().map_or(0, Provider::jobs_under_way);
-        if self.leaving.finished(now.mono, under_way == 0) {
-            self.gossip.depart(&cx!(self, now, Labnet));
-            self.pass_on_all(now);
-            self.labnet.leave(&mut cx!(self, now, Labnet));
-        }
-        self.leaving.said(now.mono, self.labnet.is_alone());
     }
 
     /// Tells all gateways that use us, or one that is new, how busy we are.

@@ -1,0 +1,68 @@
+//! A node's lives: each under an incarnation of its own, on disk before anything is said; and how one ends.
+
+use alloc::format;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Node, Room};
+use crate::gateway::Gateway;
+use crate::machine::{Level, OpId};
+use crate::node::cx::Cx;
+use crate::provider::Provider;
+use crate::store::{Row, Table, Write};
+use crate::time::Now;
+
+/// One row: which life this is.
+pub(super) const LIFE: Table = Table::live("life");
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct LifeRow {
+    pub(super) incarnation: u64,
+}
+
+impl Node {
+    pub(super) fn store_life(&mut self, now: Now, incarnation: u64) -> OpId {
+        let row = Row::json("life", &LifeRow { incarnation });
+        cx!(self, now, Node).store([Write::Put(LIFE, row)].into())
+    }
+
+    /// Goes on above the incarnation of a later life of ours that others know of, once that is durable.
+    pub(super) fn live_on(&mut self, now: Now) {
+        let Some(later) = self.gossip.take_outlived_by().filter(|_| self.living_on.is_none()) else { return };
+        if let Some(incarnation) = later.checked_add(1) {
+            self.living_on = Some((self.store_life(now, incarnation), incarnation));
+        }
+    }
+
+    pub(super) fn lives_on(&mut self, now: Now, incarnation: u64) {
+        self.living_on = None;
+        self.me.incarnation = incarnation;
+        let text = format!(
+            "others know of a later life of this node: disk and clock were set back, or another process has its key. It \
+             goes on as incarnation {incarnation}"
+        );
+        self.out.event(Level::Warn, "node", text);
+        self.gossip.renew(&cx!(self, now, Labnet));
+    }
+
+    /// Asked to leave: nothing new from now on.
+    pub(super) fn leave(&mut self, now: Now) {
+        if !self.me.leaves {
+            self.me.leaves = true;
+            self.leaving.begin(now.mono);
+            self.out.event(Level::Info, "node", "leaves once its jobs are over");
+            self.capability_changed(now);
+        }
+    }
+
+    pub(super) fn go_on_leaving(&mut self, now: Now) {
+        let under_way = self.gateway.as_ref().map_or(0, Gateway::jobs_under_way)
+            + self.provider.as_ref().map_or(0, Provider::jobs_under_way);
+        if self.leaving.finished(now.mono, under_way == 0) {
+            self.gossip.depart(&cx!(self, now, Labnet));
+            self.pass_on_all(now);
+            self.labnet.leave(&mut cx!(self, now, Labnet));
+        }
+        self.leaving.said(now.mono, self.labnet.is_alone());
+    }
+}
