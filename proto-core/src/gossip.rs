@@ -109,7 +109,7 @@ pub(crate) struct Gossip {
 /// What is to be done now and then, or soon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Due {
-    Refresh,
+    Refresh(About),
     Compare,
     Shuffle,
     Sign(About),
@@ -355,7 +355,7 @@ impl Gossip {
         }
         while let Some(due) = self.due.expired(cx.now.mono) {
             match due {
-                Due::Refresh => self.renew(cx),
+                Due::Refresh(about) => self.sign(cx, about),
                 Due::Sign(about) => self.sign(cx, about),
                 Due::Compare => says.extend(self.compare(cx)),
                 Due::Shuffle => says.extend(self.shuffle_with_one(cx)),
@@ -688,7 +688,7 @@ impl Gossip {
 
     fn due_within(&mut self, cx: &Cx<'_>, due: Due, after: Span) {
         let why = match due {
-            Due::Refresh => "sign our records anew",
+            Due::Refresh(_) => "sign our record anew",
             Due::Compare => "compare records with a neighbour",
             Due::Shuffle => "exchange peers with a neighbour",
             Due::Sign(_) => "sign what changed of us",
@@ -724,7 +724,7 @@ impl Gossip {
         let before = self.records.get(&Key::capability(cx.me.node_id)).map(|held| held.topics.clone());
         let Some((frame, said)) = self.own.sign(cx, about) else { return };
         if !mutant(Mutant::RecordNotRefreshed) {
-            self.due.set(Due::Refresh, cx.now.mono + RECORD_REFRESH, "sign our records anew");
+            self.due.set(Due::Refresh(about), cx.now.mono + RECORD_REFRESH, "sign our record anew");
         }
         self.due.clear(Due::Sign(about));
         let key = Key { about, origin: cx.me.node_id, subject: None };

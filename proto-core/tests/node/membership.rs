@@ -15,9 +15,11 @@ use labman_proto_core::wire::envelope::{Header, Kind};
 use labman_proto_core::wire::mesh::{
     CapabilityRecord, Departure, Hello, PeerRecord, Prune, Shuffle, Suspicion, Version,
 };
+use labman_proto_core::wire::portman::FromPortman;
 use labman_proto_core::wire::topic::{Topic, Topics};
 
 use super::peer::{Peer, capability, header, offer, record, sign};
+use super::portman::{Portman, model};
 use super::rig::{
     FEP, NODE, OTHER, PEER, Rig, STRANGER, gateway_config, identity, node, provider_config, seal,
 };
@@ -477,6 +479,24 @@ fn who_leaves_says_so_and_is_forgotten_at_once() {
     // And when all that it said has lapsed, so is its leaving.
     rig.pass(RECORD_TTL);
     assert!(!is_known(&mut rig, &mut neighbour));
+}
+
+#[test]
+fn a_peer_record_is_signed_anew_in_time_however_often_the_offers_change() {
+    let mut rig = Rig::provider();
+    let portman = Portman::attach(&mut rig, vec![model("toy", 1)]);
+    let neighbour = Peer::admitted(&mut rig, PEER);
+    let mut peer_records = 0;
+    for minutes in 1..=60 {
+        if minutes % 10 == 0 {
+            portman.say(&mut rig, &FromPortman::Hello { models: vec![model("toy", minutes)] });
+        }
+        rig.pass(Span::from_secs(60));
+        peer_records +=
+            kinds(&neighbour.hears(&mut rig)).iter().filter(|kind| **kind == Kind::PeerRecord).count();
+    }
+    // One when it was linked, another when that made a witness; then one a quarter of an hour.
+    assert!(peer_records >= 4, "{peer_records} in an hour");
 }
 
 /// A peer record of that node in one of its lives, signed with that key.
