@@ -53,7 +53,7 @@ impl Gossip {
 
     /// Somebody says that we are dead, as far as we spoke up to that version.
     pub(super) fn refute(&mut self, cx: &Cx<'_>, by: NodeId, version: Version) {
-        if version >= self.own.version(cx) && !mutant(Mutant::SuspicionNotRefuted) {
+        if self.own.ends_with(cx, version) && !mutant(Mutant::SuspicionNotRefuted) {
             if self.tree.is_linked(&by) {
                 self.slanderers.set(by, cx.now.mono + SLANDER, "who slandered us may be a witness again");
                 self.witnesses_changed(cx);

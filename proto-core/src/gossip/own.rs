@@ -17,7 +17,9 @@ pub(super) struct Own {
     capability: Option<CapabilityRecord>,
     witnesses: Vec<NodeId>,
     seq: u64,
-    /// When the peer and the capability record were due to be signed again, had they been signed at an even pace.
+    /// The numbers under which the peer and the capability record were signed last.
+    signed: [Option<u64>; 2],
+    /// When these two were due to be signed again, had they been signed at an even pace.
     paced: [Time; 2],
 }
 
@@ -58,12 +60,13 @@ impl Own {
     /// From when on it may be signed for another change.
     pub(super) fn sign_from(&self, about: About) -> Time {
         let ahead = SIGN_AT_MOST.0 * (SIGN_IN_A_ROW - 1);
-        Time(self.paced[usize::from(about == About::Capability)].0.saturating_sub(ahead))
+        Time(self.paced[place(about)].0.saturating_sub(ahead))
     }
 
-    /// The version of what we said last.
-    pub(super) const fn version(&self, cx: &Cx<'_>) -> Version {
-        Version { incarnation: cx.me.incarnation, seq: self.seq }
+    /// Does one of our records end with a death of ours up to that version?
+    pub(super) fn ends_with(&self, cx: &Cx<'_>, version: Version) -> bool {
+        let of = |seq: &u64| Version { incarnation: cx.me.incarnation, seq: *seq };
+        self.signed.iter().flatten().any(|seq| of(seq) <= version)
     }
 
     /// Signs what there is to say, if there is something.
@@ -83,13 +86,19 @@ impl Own {
             }
             About::Suspicion => return None,
         };
-        let paced = &mut self.paced[usize::from(about == About::Capability)];
+        let paced = &mut self.paced[place(about)];
         *paced = cx.now.mono.max(*paced) + SIGN_AT_MOST;
-        Some((self.sign_said(cx, &said), said))
+        let frame = self.sign_said(cx, &said);
+        self.signed[place(about)] = Some(self.seq);
+        Some((frame, said))
     }
 
     pub(super) fn sign_said(&mut self, cx: &Cx<'_>, said: &Said) -> SignedFrame {
         self.seq += 1;
         cx.me.sign(cx.now, said.about().kind(), None, self.seq, RECORD_TTL, &said.encode())
     }
+}
+
+fn place(about: About) -> usize {
+    usize::from(about == About::Capability)
 }

@@ -466,6 +466,22 @@ fn who_hears_that_it_is_dead_says_that_it_lives_and_takes_its_slanderer_for_no_w
 }
 
 #[test]
+fn who_has_spoken_of_others_since_refutes_what_is_said_of_its_last_word_of_itself() {
+    let (mut rig, provider, neighbour) = witness(&[NODE]);
+    rig.link_lost(provider.link, DownReason::TimedOut);
+    rig.pass(MISSED);
+    assert_eq!(kinds(&news(&mut rig, &neighbour)), [Kind::Suspicion], "its second record");
+    let version = Version { incarnation: rig.admin("/status")["incarnation"].as_u64().unwrap(), seq: 1 };
+    let said = Suspicion { subject: node(NODE), version, topics: Topics::All };
+    let bytes = record(&rig, LATE, Kind::Suspicion, 1, &cbor::encode(&said));
+    rig.deliver(neighbour.control, &bytes);
+    assert_eq!(kinds(&news(&mut rig, &neighbour)), [Kind::PeerRecord]);
+    let again = record(&rig, FOURTH, Kind::Suspicion, 1, &cbor::encode(&said));
+    rig.deliver(neighbour.control, &again);
+    assert_eq!(news(&mut rig, &neighbour), [], "it was refuted");
+}
+
+#[test]
 fn who_leaves_says_so_and_is_forgotten_at_once() {
     let (mut rig, provider, mut neighbour) = witness(&[NODE]);
     let leaves = cbor::encode(&Departure { topics: topics(&["toy"]) });
