@@ -93,6 +93,15 @@ impl Running {
 }
 
 impl Job {
+    /// Bytes that it may take while nobody has paid for it.
+    fn weight(&self) -> usize {
+        match &self.state {
+            State::Hearing { request: None, .. } => CONTROL_FRAME,
+            State::Hearing { request: Some(request), .. } => CONTROL_FRAME + request.body_len as usize,
+            State::Recording(_) | State::Running(_) | State::Stating(_) | State::Awaiting => 0,
+        }
+    }
+
     /// Half of a frame that would be no request, or more than is missing of the body.
     fn holds_too_much(&self) -> bool {
         let most = match &self.state {
@@ -117,28 +126,29 @@ impl Provider {
         self.due.set(stream, cx.now.mono + FIRST_CHUNK, "a gateway's request");
     }
 
-    /// Nobody has paid for a request that is being heard. Where too many are, whoever has most loses its oldest for the
-    /// new one, unless that is its own.
     fn can_hear_one_more(&mut self, cx: &mut Cx<'_>, gateway: NodeId) -> bool {
-        let mut hearing: BTreeMap<NodeId, Vec<StreamId>> = BTreeMap::new();
-        for (stream, job) in &self.jobs {
-            if matches!(job.state, State::Hearing { .. }) {
-                hearing.entry(job.conversation.peer).or_default().push(*stream);
+        let heard = self.jobs.values().filter(|job| job.conversation.peer == gateway && job.weight() > 0);
+        heard.count() < JOBS_HEARD_OF_ONE && self.make_room(cx, gateway, CONTROL_FRAME)
+    }
+
+    /// Nobody has paid for a request that is being heard. Where they take more than they may in all, whoever has most loses
+    /// its oldest for what comes, unless that would leave it with less than who comes.
+    fn make_room(&mut self, cx: &mut Cx<'_>, gateway: NodeId, bytes: usize) -> bool {
+        loop {
+            let mut heard: BTreeMap<NodeId, (usize, StreamId)> = BTreeMap::new();
+            for (stream, job) in self.jobs.iter().filter(|(_, job)| job.weight() > 0) {
+                heard.entry(job.conversation.peer).or_insert((0, *stream)).0 += job.weight();
             }
+            let all: usize = heard.values().map(|(of_one, _)| of_one).sum();
+            if all + bytes <= cx.me.caps.bodies() {
+                return true;
+            }
+            let own = heard.get(&gateway).map_or(0, |(own, _)| *own);
+            let most = heard.values().max().filter(|(most, _)| *most > own + bytes);
+            let Some((_, oldest)) = most else { return false };
+            self.drop_job(*oldest);
+            cx.reset(*oldest, ResetCode::Refused);
         }
-        let own = hearing.get(&gateway).map_or(0, Vec::len);
-        if own >= JOBS_HEARD_OF_ONE {
-            return false;
-        }
-        let all: usize = hearing.values().map(Vec::len).sum();
-        if all < cx.me.caps.bodies() / CONTROL_FRAME {
-            return true;
-        }
-        let most = hearing.values().max_by_key(|streams| streams.len()).filter(|streams| streams.len() > own);
-        let Some(oldest) = most.and_then(|streams| streams.first()) else { return false };
-        self.drop_job(*oldest);
-        cx.reset(*oldest, ResetCode::Refused);
-        true
     }
 
     pub(super) fn job_bytes(&mut self, cx: &mut Cx<'_>, stream: StreamId, bytes: &[u8]) {
@@ -185,10 +195,15 @@ impl Provider {
                 }
             }
             (State::Hearing { request: Some(request), body }, Kind::Body) => {
-                body.extend_from_slice(&payload);
-                if body.len() > request.body_len as usize {
+                let missing = (request.body_len as usize).saturating_sub(body.len());
+                if payload.len() > missing {
                     return Err("a body longer than was said");
                 }
+                // Twice as much each time, as a vector grows, but no more than the body takes: that is what was weighed.
+                if body.capacity() - body.len() < payload.len() {
+                    body.reserve_exact(payload.len().max(body.len()).min(missing));
+                }
+                body.extend_from_slice(&payload);
             }
             (State::Awaiting, Kind::ReceiptDelivery) => {
                 let gateway = job.conversation.peer;
@@ -218,18 +233,12 @@ impl Provider {
     }
 
     /// Nothing of a body is paid for before it is whole, so what may be on its way is bounded, also for each gateway.
-    fn has_room_for(&self, cx: &Cx<'_>, stream: StreamId, body_len: u32) -> bool {
+    fn has_room_for(&mut self, cx: &mut Cx<'_>, stream: StreamId, body_len: u32) -> bool {
         let Some(gateway) = self.jobs.get(&stream).map(|job| job.conversation.peer) else { return false };
-        let (mut of_one, mut of_all) = (body_len as usize, body_len as usize);
-        for job in self.jobs.values() {
-            if let State::Hearing { request: Some(request), .. } = &job.state {
-                of_all += request.body_len as usize;
-                if job.conversation.peer == gateway {
-                    of_one += request.body_len as usize;
-                }
-            }
-        }
-        of_one <= cx.me.caps.bodies_of_one() && of_all <= cx.me.caps.bodies()
+        let of_one = self.jobs.values().filter(|job| job.conversation.peer == gateway).map(Job::weight);
+        let body_len = body_len as usize;
+        of_one.sum::<usize>() + body_len <= cx.me.caps.bodies_of_one()
+            && self.make_room(cx, gateway, body_len)
     }
 
     fn offered(&mut self, cx: &mut Cx<'_>, stream: StreamId, request: &ProxyRequest, body: &[u8]) {

@@ -325,12 +325,28 @@ impl FrameReader {
     pub fn push(&mut self, bytes: &[u8]) {
         self.buffer.drain(..self.given);
         self.given = 0;
+        if self.buffer.capacity() - self.buffer.len() < bytes.len() {
+            // Twice as much each time, as a vector grows, but no more than the frame takes.
+            let missing = self.begun().saturating_sub(self.buffer.len());
+            self.buffer.reserve_exact(self.buffer.len().min(missing).max(bytes.len()));
+        }
         self.buffer.extend_from_slice(bytes);
+    }
+
+    /// The length of the frame that has begun, as it says itself.
+    fn begun(&self) -> usize {
+        let len = self.buffer.first_chunk::<4>().map_or(0, |len| u32::from_be_bytes(*len) as usize);
+        len.min(BODY_FRAME) + 4
     }
 
     /// Bytes of the frame that is not whole yet.
     pub fn buffered(&self) -> usize {
         self.buffer.len() - self.given
+    }
+
+    /// Bytes that are set aside for it.
+    pub(crate) fn held(&self) -> usize {
+        self.buffer.capacity()
     }
 
     /// The next whole frame; `None` until more bytes come. After an error the stream is beyond repair.
