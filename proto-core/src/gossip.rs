@@ -61,8 +61,8 @@ use crate::wire::mesh::{
 };
 use crate::wire::topic::{Topic, Topics};
 
-/// What the name of a record takes in a neighbour's queue, about.
-const QUEUED: usize = 64;
+/// What the name of a record takes in a neighbour's queue, about: nodes of a B-tree are half empty.
+const QUEUED: usize = 128;
 
 /// The neighbour that a record came from.
 #[derive(Clone, Copy)]
@@ -592,7 +592,7 @@ impl Gossip {
 
     /// Keeps a record, in the place of others if need be. What we say of ourselves does not lapse.
     fn keep(&mut self, cx: &Cx<'_>, key: Key, frame: SignedFrame, topics: Topics, by: Bringer) -> Mark {
-        let size = frame.bytes().len();
+        let size = records::weight(&frame);
         let own = key.origin == cx.me.node_id && key.about != About::Suspicion;
         let mark = self.records.keep(cx.now, key, frame, topics, own);
         for gone in self.records.shares.took(key, size, by) {

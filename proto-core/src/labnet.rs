@@ -573,7 +573,7 @@ impl Labnet {
         self.unweighed = 0;
         let weight = |link: &LinkId, state: &Link| match state.closed {
             true => 0,
-            false => state.backlog + state.reader.buffered() + queued(*link),
+            false => state.backlog + state.reader.held() + queued(*link),
         };
         let mut all: usize = self.links.iter().map(|(link, state)| weight(link, state)).sum();
         while all > self.caps.control() {

@@ -57,7 +57,7 @@ pub(super) enum Standing {
 }
 
 impl Records {
-    /// Bounded by these many bytes, too: held, and put aside.
+    /// Bounded by these many bytes, too: held, by [`weight`], and put aside.
     pub(super) fn up_to(most: usize, most_aside: usize) -> Self {
         Self { shares: Shares::up_to(most), most_aside, ..Self::default() }
     }
@@ -74,7 +74,7 @@ impl Records {
         from: Option<LinkId>,
         by: Bringer,
     ) -> Standing {
-        let (header, size) = (frame.header(), frame.bytes().len());
+        let (header, size) = (frame.header(), weight(frame));
         let held = self.held.get(key).map(|record| record.frame.header());
         let sound = header.ttl_s > 0
             && Span::from_secs(u64::from(header.ttl_s)) <= RECORD_TTL
@@ -223,6 +223,11 @@ impl Records {
         let capability = |(key, _): &(&Key, &Record)| key.about == About::Capability;
         self.held.iter().filter(capability).filter(|(_, record)| interest.meet(&record.topics))
     }
+}
+
+/// Bytes that a record takes here, about: what it says is there once more, decoded, and in half a dozen tables.
+pub(super) fn weight(frame: &SignedFrame) -> usize {
+    frame.bytes().len() + 1024
 }
 
 /// Alive, and not of a clock far ahead.

@@ -271,7 +271,7 @@ fn what_peers_do_not_read_is_bounded_for_all_of_them_together() {
 
 #[test]
 fn where_memory_is_short_who_does_not_read_goes_before_who_has_just_come() {
-    let caps = Caps { links: 16, memory: 4 << 20, ..Caps::default() };
+    let caps = Caps { links: 16, memory: 24 << 20, ..Caps::default() };
     let mut rig = Rig::new(with_caps(caps));
     let mut flooder = Peer::admitted(&mut rig, PEER);
     let payload = super::gossip::news(&"x".repeat(200));
