@@ -3,11 +3,13 @@
 //!
 //! ```text
 //!   Reading --body--> Recording --stored--> Asking --authorised--> Running --end--> settled apart (settle.rs)
+//!      |  \-> Inviting -^ (inviting.rs: only providers without a link could serve it)
 //!      |400 413 404 503    |503                |401 429 503            |next attempt, or 503; after the
 //!                                                                      |first byte an error event
 //! ```
 
 mod attempt;
+mod inviting;
 mod job;
 mod loads;
 mod reply;
@@ -86,6 +88,8 @@ pub(crate) struct Gateway {
     settle: Settle,
     loads: Loads,
     demand: Demand,
+    /// Providers that are to be asked to call.
+    invites: Vec<NodeId>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -124,6 +128,7 @@ impl Gateway {
             settle: Settle::new(snapshot, now)?,
             loads: Loads::default(),
             demand: Demand::default(),
+            invites: Vec::new(),
         })
     }
 
@@ -303,8 +308,9 @@ impl Gateway {
         self.loads.left(node_id);
     }
 
-    /// A node is linked (again): it may be waiting for receipts.
-    pub(crate) fn admitted(&mut self, node_id: NodeId) -> Vec<Tell> {
+    /// A node is linked (again): it may be waiting for receipts, and requests for it.
+    pub(crate) fn admitted(&mut self, cx: &mut Cx<'_>, mesh: &Mesh<'_>, node_id: NodeId) -> Vec<Tell> {
+        self.came(cx, mesh, node_id);
         self.settle.admitted(node_id)
     }
 
@@ -313,7 +319,10 @@ impl Gateway {
             match due {
                 Due::Describe => self.calls.get(cx, Purpose::Describe, &self.fep_url, "/v1/descriptor"),
                 Due::Total(id) => self.out_of_time(cx, id),
-                Due::Progress(id) => self.no_progress(cx, mesh, id),
+                Due::Progress(id) => {
+                    self.go_on(cx, mesh, id);
+                    self.no_progress(cx, mesh, id);
+                }
             }
         }
         for (purpose, answer) in self.calls.handle_timeout(cx) {

@@ -31,6 +31,7 @@ use deaths::Deaths;
 use minicbor::Encode;
 use own::Own;
 use peers::{Peers, Place};
+pub(crate) use records::is_timely;
 use records::{Records, Standing};
 use roots::{Edge, Roots, Turn, shared};
 use said::Said;
@@ -182,6 +183,17 @@ impl Gossip {
     }
 
     /// Proofs that are held of nodes that say different things to different nodes.
+    /// What we say of ourselves to others.
+    pub(crate) fn word_of_ourselves(&self, me: NodeId) -> Option<&SignedFrame> {
+        self.records.get(&Key::peer(me)).map(|record| &record.frame)
+    }
+
+    /// The neighbour that told us first of what that provider serves: the way back to it.
+    pub(crate) fn way_to(&self, provider: &NodeId) -> Option<LinkId> {
+        let from = self.records.get(&Key::capability(*provider))?.from?;
+        self.tree.node_of(from).map(|_| from)
+    }
+
     pub(crate) fn equivocations(&self) -> usize {
         self.records.equivocations().len()
     }
@@ -210,7 +222,7 @@ impl Gossip {
         link: LinkId,
         node_id: NodeId,
         interest: Topics,
-        dialled: bool,
+        chosen: bool,
     ) -> Vec<Say> {
         let mut says = Vec::new();
         let serves = self.records.get(&Key::capability(cx.me.node_id));
@@ -230,7 +242,7 @@ impl Gossip {
             self.tree.owe(link, [Key::capability(cx.me.node_id)]);
         }
         self.missed.clear(node_id);
-        if dialled {
+        if chosen {
             says.extend(self.shuffle(cx, link, true, &self.seeks()));
             self.due_within(cx, Due::Shuffle, self.shuffle_pause);
         }

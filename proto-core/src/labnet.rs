@@ -15,6 +15,7 @@ mod caller;
 pub(crate) mod conduct;
 pub(crate) mod conversation;
 mod dialler;
+mod invites;
 pub(crate) mod pace;
 mod reach;
 mod slots;
@@ -31,6 +32,7 @@ use anchors::Anchors;
 use caller::{Caller, Neighbour};
 use conduct::{Conduct, Deed, Offence, Prefix, Verdict};
 use dialler::Dialler;
+use invites::Invites;
 use pace::{Bucket, Pace};
 pub(crate) use reach::networks;
 pub use reach::{Reach, Subnet};
@@ -62,7 +64,8 @@ pub(crate) enum Output {
         node_id: NodeId,
         /// What it wants to hear of.
         interest: Topics,
-        dialled: bool,
+        /// We called it, of our own choice.
+        chosen: bool,
     },
     /// A gossip record, from its origin or passed on. Not verified.
     Record { from: LinkId, frame: SignedFrame },
@@ -76,6 +79,7 @@ pub(crate) struct Labnet {
     admission: Admission,
     dialler: Dialler,
     caller: Caller,
+    invites: Invites,
     links: BTreeMap<LinkId, Link>,
     /// Control streams by id.
     controls: BTreeMap<StreamId, LinkId>,
@@ -109,6 +113,8 @@ pub(crate) struct Arrived {
 struct Link {
     node_id: NodeId,
     dialled: bool,
+    /// We called it, and nobody but us chose whom to call.
+    chosen: bool,
     addr: Option<SocketAddr>,
     since: Time,
     pace: Pace,
@@ -149,6 +155,7 @@ impl Labnet {
             admission: Admission::new(config),
             dialler: Dialler::new(&config.bootstrap, seed.stream("labnet"), now.mono),
             caller: Caller::new(config, anchors, seed.stream("labnet calls"), now.mono),
+            invites: Invites::new(config),
             links: BTreeMap::new(),
             controls: BTreeMap::new(),
             hello_due: Timers::default(),
@@ -186,6 +193,7 @@ impl Labnet {
         let mut state = Link {
             node_id,
             dialled,
+            chosen: dialled && !self.invites.brought(link),
             addr,
             since: cx.now.mono,
             pace: Pace::default(),
@@ -222,6 +230,7 @@ impl Labnet {
         self.paused.clear(link);
         let Some(state) = self.links.remove(&link) else { return };
         self.caller.link_down(link, state.was_admitted, cx.now.mono);
+        self.invites.link_down(link);
         if let Some(stream) = state.control {
             self.controls.remove(&stream);
         }
@@ -272,7 +281,7 @@ impl Labnet {
                 self.paused.set(link, due, "a peer that said more than its share is read on");
                 return;
             }
-            let stranger = state.admitted && !state.dialled && !self.conduct.is_useful(&state.node_id);
+            let stranger = state.admitted && !state.chosen && !self.conduct.is_useful(&state.node_id);
             let busy = self.strangers.ready(STRANGERS_CHECKS) > cx.now.mono || state.queued;
             if stranger && (busy || turn >= most) && state.reader.buffered() > 0 {
                 if !core::mem::replace(&mut state.queued, true) {
@@ -300,7 +309,7 @@ impl Labnet {
                     }
                     let was_admitted = state.admitted;
                     match state.frame(cx, link, frame, &self.interest, outputs) {
-                        Ok(Some(issued)) if state.dialled || self.conduct.is_useful(&state.node_id) => {
+                        Ok(Some(issued)) if state.chosen || self.conduct.is_useful(&state.node_id) => {
                             cx.clocks.heard(cx.now, state.node_id, issued);
                         }
                         Ok(_) => {}
@@ -314,7 +323,7 @@ impl Labnet {
                         self.dialler.admitted(link, cx.now.mono);
                         self.caller.admitted(&state.node_id);
                         let (node_id, interest) = (state.node_id, state.interest.clone());
-                        outputs.push(Output::Admitted { link, node_id, interest, dialled: state.dialled });
+                        outputs.push(Output::Admitted { link, node_id, interest, chosen: state.chosen });
                     }
                 }
                 Ok(Some(Frame::Light { .. })) => {
@@ -427,6 +436,7 @@ impl Labnet {
 
     pub(crate) fn done(&mut self, cx: &mut Cx<'_>, op: OpId, completion: Completion) {
         if let Completion::Dialled(result) = completion
+            && !self.invite_dialled(cx, op, &result)
             && !self.caller.dialled(op, &result, cx.now.mono)
         {
             self.dialler.dialled(cx, op, result);
@@ -480,9 +490,9 @@ impl Labnet {
         }
         let links = self.links.values().filter(|state| !state.closed);
         let neighbours: Vec<Neighbour> = links
-            .map(|Link { node_id, dialled, interest, .. }| Neighbour {
+            .map(|Link { node_id, chosen, interest, .. }| Neighbour {
                 node_id: *node_id,
-                dialled: *dialled,
+                chosen: *chosen,
                 interest: interest.clone(),
             })
             .collect();
@@ -588,9 +598,9 @@ impl Labnet {
         }
     }
 
-    /// Neither dialled by us, nor ever of use.
+    /// Neither called by our own choice, nor ever of use.
     pub(crate) fn is_stranger(&self, link: LinkId) -> bool {
-        self.links.get(&link).is_none_or(|state| !state.dialled && !self.conduct.is_useful(&state.node_id))
+        self.links.get(&link).is_none_or(|state| !state.chosen && !self.conduct.is_useful(&state.node_id))
     }
 
     /// Ends every control stream, after all that was said on it: whoever has read that closes the link.

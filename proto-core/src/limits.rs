@@ -86,6 +86,15 @@ pub const SUSPICIONS_OF_ONE: usize = 64;
 /// Gateways that a gateway, and a provider, calls by itself for each topic.
 pub const GATEWAY_CALLS: usize = 4;
 pub const PROVIDER_CALLS: usize = 3;
+/// Links over which an invite to call may go, and how many of a provider's links that came of invites are kept.
+pub const INVITE_HOPS: u8 = 12;
+pub const INVITED_LINKS: usize = 32;
+/// Invites that are heard of one neighbour, and that a provider follows. Further ones are dropped.
+pub const INVITES_OF_ONE: Rate = Rate::per_second(2, 16);
+pub const INVITES: Rate = Rate::per_second(2, 16);
+/// Providers that a gateway invites for one request, and how long the request waits for them.
+pub const INVITED_AT_ONCE: usize = 3;
+pub const INVITE_WAIT: Span = Span::from_secs(5);
 /// Jobs a gateway has under way. A further request is answered 429.
 pub const GATEWAY_JOBS: usize = 4096;
 /// Requests that a FEP did not answer, and whose hold a gateway asks back in case it was made. Holds of further ones lapse.

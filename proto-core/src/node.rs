@@ -299,11 +299,14 @@ impl Node {
     fn labnet_says(&mut self, now: Now, outputs: Vec<labnet::Output>) {
         for output in outputs {
             match output {
-                labnet::Output::Admitted { link, node_id, interest, dialled } => {
-                    let says = self.gossip.link_up(&cx!(self, now, Labnet), link, node_id, interest, dialled);
+                labnet::Output::Admitted { link, node_id, interest, chosen } => {
+                    let says = self.gossip.link_up(&cx!(self, now, Labnet), link, node_id, interest, chosen);
                     self.say(now, says);
-                    let waiting = self.gateway.as_mut().map(|gateway| gateway.admitted(node_id));
-                    self.tell(now, waiting.into_iter().flatten());
+                    if let Some(gateway) = &mut self.gateway {
+                        let mesh = Mesh { view: self.gossip.view(), labnet: &self.labnet };
+                        let tell = gateway.admitted(&mut cx!(self, now, Gateway), &mesh, node_id);
+                        self.tell(now, tell);
+                    }
                     if let Some(load) = self.provider.as_ref().and_then(Provider::load) {
                         self.tell_load(now, &load, Some(node_id));
                     }
@@ -339,6 +342,9 @@ impl Node {
                     if self.gossip.take_more_peers() {
                         self.labnet.heard_of_peers(now.mono);
                     }
+                }
+                labnet::Output::Message { link, from, kind: Kind::Invite, payload } => {
+                    self.labnet.invited(&mut cx!(self, now, Labnet), &self.gossip, link, from, &payload);
                 }
                 labnet::Output::Message { link, from, kind: Kind::Market, payload } => {
                     match cbor::decode(&payload) {
@@ -394,6 +400,12 @@ impl Node {
         }
     }
 
+    fn send_invites(&mut self, now: Now) {
+        for provider in self.gateway.iter_mut().flat_map(Gateway::take_invites) {
+            self.labnet.invite(&mut cx!(self, now, Labnet), &self.gossip, provider);
+        }
+    }
+
     /// Tells all neighbours what is asked for here, where that has changed.
     fn tell_market(&mut self, now: Now) {
         let Some(gateway) = &mut self.gateway else { return };
@@ -421,6 +433,7 @@ impl Node {
             self.tell_load(now, &load, None);
         }
         self.tell_market(now);
+        self.send_invites(now);
         self.pass_on_all(now);
         self.go_on_leaving(now);
     }

@@ -16,9 +16,9 @@ use labman_proto_core::wire::cbor::{Blob, decode, encode};
 use labman_proto_core::wire::envelope::{Header, Kind, SignedFrame, light};
 use labman_proto_core::wire::ids::{AuthId, Hash, ReceiptId, RequestId};
 use labman_proto_core::wire::mesh::{
-    Announce, CapabilityRecord, Chunk, Departure, Digest, Features, Hello, Hosted, Key, Mark, PeerRecord,
-    ProxyEnd, ProxyError, ProxyRequest, Prune, ReceiptAck, ReceiptDelivery, Refusal, RefusalCode, Shuffle,
-    Suspicion, Transcript, Version, Want,
+    Announce, CapabilityRecord, Chunk, Departure, Digest, Distance, Distances, Features, Hello, Hosted,
+    Invite, Key, Mark, PeerRecord, ProxyEnd, ProxyError, ProxyRequest, Prune, ReceiptAck, ReceiptDelivery,
+    Refusal, RefusalCode, Shuffle, Suspicion, Transcript, Version, Want,
 };
 use labman_proto_core::wire::object::{self, Object};
 use labman_proto_core::wire::portal::{
@@ -262,6 +262,34 @@ impl World {
         self.driver.bytes(stream, &bytes);
     }
 
+    /// What a gateway says of itself; sometimes only bytes.
+    fn word_of(&self, feed: &mut Feed<'_>) -> Vec<u8> {
+        if feed.flag() {
+            return feed.bytes().to_vec();
+        }
+        let gateway = identity(PEER + 100 + feed.u8() % 4);
+        let record = PeerRecord {
+            gateway: true,
+            provider: false,
+            addresses: vec![format!("8.{}.0.1:4433", feed.u8())],
+            public_endpoint: None,
+            feps: vec![identity(FEP).fep_id()],
+            witnesses: Vec::new(),
+            interest: Topics::All,
+        };
+        let header = Header {
+            kind: Kind::PeerRecord as u16,
+            net_id: network().id,
+            sender: gateway.node_id(),
+            dest: None,
+            incarnation: 1,
+            seq: 1,
+            issued: self.driver.now.wall,
+            ttl_s: 1_800,
+        };
+        SignedFrame::sign(&gateway, header, &encode(&record)).into_bytes()
+    }
+
     fn message(&mut self, feed: &mut Feed<'_>, peer: u8, stream: StreamId) -> (u16, Vec<u8>) {
         let asked =
             self.driver.streams.get(&stream).map(|state| state.first_heard.as_slice()).unwrap_or_default();
@@ -271,7 +299,7 @@ impl World {
             let origin = identity(feed.u8() % 32).node_id();
             if feed.flag() { Key::suspicion(origin, origin) } else { Key::capability(origin) }
         };
-        let (kind, payload) = match feed.u8() % 17 {
+        let (kind, payload) = match feed.u8() % 19 {
             0 => {
                 let software = String::from_utf8_lossy(feed.bytes()).into_owned();
                 let features = Features(feed.u64());
@@ -281,6 +309,21 @@ impl World {
                 let frames = (0..feed.u8() % 10).map(|_| Blob(feed.bytes().to_vec()));
                 let peers = frames.collect();
                 (Kind::Shuffle, encode(&Shuffle { peers, answer: feed.flag(), topics: topics(feed) }))
+            }
+            17 => {
+                let distance = |feed: &mut Feed<'_>| Distance {
+                    topic: Topic([feed.u8() % 4; 8]),
+                    root: identity(feed.u8() % 32).node_id(),
+                    links: feed.u8(),
+                    above: feed.flag(),
+                };
+                let trees = (0..feed.u8() % 4).map(|_| distance(feed)).collect();
+                (Kind::Distances, encode(&Distances { trees }))
+            }
+            18 => {
+                let provider = identity(*feed.one(&[NODE, peer, 7])).node_id();
+                let (hops, gateway) = (feed.u8(), Blob(self.word_of(feed)));
+                (Kind::Invite, encode(&Invite { provider, hops, gateway }))
             }
             15 => (Kind::Departure, encode(&Departure { topics: topics(feed) })),
             16 => {
@@ -563,7 +606,7 @@ impl World {
     }
 }
 
-const KINDS: [Kind; 14] = [
+const KINDS: [Kind; 16] = [
     Kind::Hello,
     Kind::PeerRecord,
     Kind::CapabilityRecord,
@@ -578,6 +621,8 @@ const KINDS: [Kind; 14] = [
     Kind::ReceiptAck,
     Kind::Load,
     Kind::Market,
+    Kind::Distances,
+    Kind::Invite,
 ];
 
 /// The job request in what a node sent last, if there is one.

@@ -7,8 +7,9 @@ use labman_proto_core::time::Wall;
 use labman_proto_core::wire::cbor::{check, decode, encode};
 use labman_proto_core::wire::envelope::{BadFrame, Frame, FrameReader, Header, SignedFrame};
 use labman_proto_core::wire::mesh::{
-    Announce, CapabilityRecord, Chunk, Departure, Digest, Hello, Load, Market, PeerRecord, ProxyEnd,
-    ProxyError, ProxyMark, ProxyRequest, Prune, ReceiptAck, ReceiptDelivery, Shuffle, Suspicion, Want,
+    Announce, CapabilityRecord, Chunk, Departure, Digest, Distances, Hello, Invite, Load, Market, PeerRecord,
+    ProxyEnd, ProxyError, ProxyMark, ProxyRequest, Prune, ReceiptAck, ReceiptDelivery, Shuffle, Suspicion,
+    Want,
 };
 use labman_proto_core::wire::object::{self, Object};
 use labman_proto_core::wire::portal::{
@@ -127,7 +128,7 @@ pub fn mesh_message(bytes: &[u8]) {
     let mut feed = Feed::new(bytes);
     let kind = feed.u8();
     let payload = feed.rest();
-    match kind % 19 {
+    match kind % 21 {
         0 => again::<Hello>(payload),
         1 => again::<PeerRecord>(payload),
         2 => again::<CapabilityRecord>(payload),
@@ -146,7 +147,9 @@ pub fn mesh_message(bytes: &[u8]) {
         15 => again::<Suspicion>(payload),
         16 => again::<ProxyMark>(payload),
         17 => again::<Load>(payload),
-        _ => again::<Market>(payload),
+        18 => again::<Market>(payload),
+        19 => again::<Distances>(payload),
+        _ => again::<Invite>(payload),
     }
 }
 

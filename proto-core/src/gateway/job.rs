@@ -3,10 +3,12 @@
 use alloc::{format, string::ToString, vec::Vec};
 
 use super::attempt::Running;
+use super::inviting::Inviting;
 use super::{Answer, Due, Gateway, Mesh, Purpose, reply, rows};
 use crate::gossip::Served;
 use crate::http::Body;
-use crate::limits::{ATTEMPTS, FIRST_CHUNK, HTTP_BODY, JOB_TOTAL, SETTLE_MARGIN};
+use crate::identity::NodeId;
+use crate::limits::{ATTEMPTS, FIRST_CHUNK, HTTP_BODY, INVITED_AT_ONCE, JOB_TOTAL, SETTLE_MARGIN};
 use crate::machine::StreamId;
 use crate::node::cx::Cx;
 use crate::openai::error::{ApiError, Retry};
@@ -34,6 +36,7 @@ pub(super) struct Job {
 
 pub(super) enum State {
     Reading(Body),
+    Inviting(Inviting),
     Recording(Plan),
     Asking(Plan),
     Running(alloc::boxed::Box<Running>),
@@ -56,7 +59,7 @@ impl Job {
     pub(super) fn user_took(&mut self, cx: &mut Cx<'_>, bytes: usize) -> (Time, &'static str) {
         match &mut self.state {
             State::Running(running) => running.user_took(cx, bytes),
-            State::Reading(_) | State::Recording(_) | State::Asking(_) => {
+            State::Reading(_) | State::Inviting(_) | State::Recording(_) | State::Asking(_) => {
                 (self.deadline, "a job's total time")
             }
         }
@@ -64,15 +67,26 @@ impl Job {
 }
 
 impl Gateway {
-    /// The body is whole: is it right, and who could serve it?
+    /// The body is whole: is it right?
     pub(super) fn route(&mut self, cx: &mut Cx<'_>, mesh: &Mesh<'_>, id: RequestId) {
         let Some(job) = self.jobs.get_mut(&id) else { return };
         let State::Reading(body) = &mut job.state else { return };
         self.reading -= body.len();
-        let request = match ChatRequest::parse(&body.take()) {
-            Ok(request) => request,
-            Err(error) => return self.refuse(cx, id, &error),
-        };
+        match ChatRequest::parse(&body.take()) {
+            Ok(request) => self.choose(cx, mesh, id, request, true),
+            Err(error) => self.refuse(cx, id, &error),
+        }
+    }
+
+    /// Who could serve it? Whoever is linked; only if nobody is (or all are full) somebody else, if there is still time.
+    pub(super) fn choose(
+        &mut self,
+        cx: &mut Cx<'_>,
+        mesh: &Mesh<'_>,
+        id: RequestId,
+        request: ChatRequest,
+        may_invite: bool,
+    ) {
         let need = Need {
             model: &request.model,
             input_bound: request.input_bound(),
@@ -83,11 +97,20 @@ impl Gateway {
         let in_flight = &self.in_flight;
         let busy =
             |provider: &_, slug: &str| in_flight.get(&(*provider, slug.to_string())).copied().unwrap_or(0);
-        let reaches = |node: &_| mesh.reaches(cx, node);
         let said = |provider: &_, slug: &str| self.loads.of(provider, slug);
-        let mut candidates = match rank(mesh.view, &need, cx.now.wall, reaches, busy, said, &mut self.rng) {
+        let reaches = |node: &_| mesh.reaches(cx, node);
+        let mut among = |nodes: &dyn Fn(&NodeId) -> bool| {
+            rank(mesh.view, &need, cx.now.wall, nodes, busy, said, &mut self.rng)
+        };
+        let mut candidates = match among(&reaches) {
             Ok(candidates) => candidates,
             Err(why) => {
+                if let Ok(others) = among(&|node| may_invite && !reaches(node)) {
+                    let mut whom: Vec<NodeId> = others.iter().map(|one| NodeId(one.offer.signer)).collect();
+                    whom.dedup();
+                    whom.truncate(INVITED_AT_ONCE);
+                    return self.invite(cx, id, request, whom);
+                }
                 self.demand.unserved(cx.now.mono, &request.model);
                 return self.refuse(cx, id, &nobody(&request.model, why));
             }
@@ -100,6 +123,7 @@ impl Gateway {
         if request.for_provider(max_output).len() > HTTP_BODY {
             return self.refuse(cx, id, &too_large());
         }
+        let Some(job) = self.jobs.get_mut(&id) else { return };
         job.state = State::Recording(Plan { request, max_output, candidates });
         job.recorded = true;
         let op = cx.store([rows::asked(id, cx.now.wall)].into());
@@ -212,7 +236,7 @@ impl Gateway {
         let Some(job) = self.jobs.get_mut(&id) else { return };
         job.user = None;
         match &job.state {
-            State::Reading(_) => {
+            State::Reading(_) | State::Inviting(_) => {
                 self.drop_job(id);
             }
             // Ends when its answer comes, which tells whether there is a hold to free.
@@ -229,7 +253,7 @@ impl Gateway {
         let message = format!("The request took longer than {} s.", JOB_TOTAL.as_millis() / 1_000);
         match job.state {
             State::Running(_) => self.break_off(cx, id, "timeout", &message),
-            State::Reading(_) | State::Recording(_) | State::Asking(_) => {
+            State::Reading(_) | State::Inviting(_) | State::Recording(_) | State::Asking(_) => {
                 self.refuse(cx, id, &ApiError::new(408, Some("timeout"), message));
             }
         }

@@ -231,7 +231,7 @@ pub(super) fn weight(frame: &SignedFrame) -> usize {
 }
 
 /// Alive, and not of a clock far ahead.
-fn is_timely(now: Now, header: &Header) -> bool {
+pub(crate) fn is_timely(now: Now, header: &Header) -> bool {
     now.wall < header.expires() && header.issued <= now.wall + CLOCK_TOLERANCE
 }
 

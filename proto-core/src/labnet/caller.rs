@@ -61,8 +61,8 @@ struct Failed {
 /// A neighbour, as far as it matters here.
 pub(crate) struct Neighbour {
     pub(crate) node_id: NodeId,
-    /// We called it.
-    pub(crate) dialled: bool,
+    /// We called it, of our own choice.
+    pub(crate) chosen: bool,
     pub(crate) interest: Topics,
 }
 
@@ -131,7 +131,7 @@ impl Caller {
             self.look_at = cx.now.mono + self.pause;
             // Only calls that are not doubted are called again after a restart.
             let admitted = self.up.values().filter(|(node_id, _)| {
-                neighbours.iter().any(|one| one.node_id == *node_id && one.dialled && !one.interest.is_none())
+                neighbours.iter().any(|one| one.node_id == *node_id && one.chosen && !one.interest.is_none())
             });
             self.anchors.keep(cx, admitted.copied());
             return None;
@@ -141,7 +141,7 @@ impl Caller {
             self.look_at = cx.now.mono + self.pause;
             return None;
         }
-        let calls = neighbours.iter().filter(|one| one.dialled).count();
+        let calls = neighbours.iter().filter(|one| one.chosen).count();
         let mut best: Option<(usize, u64, NodeId, SocketAddr)> = None;
         for (node_id, record) in callable {
             let linked = neighbours.iter().any(|one| one.node_id == node_id);
@@ -251,7 +251,7 @@ impl Caller {
     /// The topics that fewer of those we called hear of than we want.
     fn lacking(&self, seeks: &Topics, neighbours: &[Neighbour]) -> Lacking {
         let called: Vec<&Neighbour> =
-            neighbours.iter().filter(|one| one.dialled && !one.interest.is_none()).collect();
+            neighbours.iter().filter(|one| one.chosen && !one.interest.is_none()).collect();
         let enough = |covers: &dyn Fn(&Topics) -> bool| {
             called.iter().filter(|one| covers(&one.interest)).count() >= self.wanted
         };

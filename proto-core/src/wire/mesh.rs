@@ -239,6 +239,20 @@ pub struct Distance {
     pub above: bool,
 }
 
+/// A gateway asks a provider to which it has no link to call it. Passed on, hop by hop, the way the provider's record came.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Invite {
+    #[n(0)]
+    pub provider: NodeId,
+    /// How many times it may still be passed on.
+    #[n(1)]
+    pub hops: u8,
+    /// The gateway's peer record, a whole frame as it signed it.
+    #[n(2)]
+    pub gateway: Blob,
+}
+
 /// Some peers that the sender knows of, itself among them.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]

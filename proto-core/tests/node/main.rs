@@ -16,6 +16,7 @@ mod portman;
 mod rig;
 
 mod both;
+mod invites;
 mod jobs;
 mod lies;
 mod loads;

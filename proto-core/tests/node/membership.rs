@@ -48,7 +48,7 @@ fn serves(families: &[&str], witnesses: &[u8]) -> Vec<u8> {
     cbor::encode(&CapabilityRecord { hosted: Vec::new(), witnesses, topics: topics(families) })
 }
 
-fn gateway_at(address: &str) -> PeerRecord {
+pub(super) fn gateway_at(address: &str) -> PeerRecord {
     PeerRecord {
         gateway: true,
         provider: false,

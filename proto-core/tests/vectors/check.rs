@@ -8,7 +8,7 @@ use labman_proto_core::wire::cbor::{self, BadCbor};
 use labman_proto_core::wire::envelope::{BadFrame, Directed, Frame, FrameReader, Kind, SignedFrame};
 use labman_proto_core::wire::ids::{AuthId, ClaimId, PayoutId, ReceiptId, RequestId};
 use labman_proto_core::wire::mesh::{
-    Announce, CapabilityRecord, Chunk, Departure, Digest, Distances, Hello, Load, Market, PeerRecord,
+    Announce, CapabilityRecord, Chunk, Departure, Digest, Distances, Hello, Invite, Load, Market, PeerRecord,
     ProxyEnd, ProxyError, ProxyMark, ProxyRequest, Prune, ReceiptAck, ReceiptDelivery, Shuffle, Suspicion,
     Transcript, Want,
 };
@@ -84,6 +84,7 @@ fn fields(kind: Kind, payload: &[u8]) -> Result<Value, Rule> {
             _ => again::<Digest>(payload),
         },
         Kind::Distances => again::<Distances>(payload),
+        Kind::Invite => again::<Invite>(payload),
         Kind::Shuffle => again::<Shuffle>(payload),
         Kind::Departure => again::<Departure>(payload),
         Kind::Suspicion => again::<Suspicion>(payload),

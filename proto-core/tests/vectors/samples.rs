@@ -8,8 +8,8 @@ use labman_proto_core::wire::envelope::Kind;
 use labman_proto_core::wire::ids::{AuthId, ClaimId, Hash, PayoutId, ReceiptId, RequestId};
 use labman_proto_core::wire::mesh::{
     Announce, Busy, CapabilityRecord, Chunk, Departure, Digest, Distance, Distances, Features, Hello, Hosted,
-    Key, Load, Mark, Market, PeerRecord, ProxyEnd, ProxyError, ProxyMark, ProxyRequest, Prune, ReceiptAck,
-    ReceiptDelivery, Refusal, RefusalCode, Shuffle, Suspicion, Transcript, Version, Want, Wanted,
+    Invite, Key, Load, Mark, Market, PeerRecord, ProxyEnd, ProxyError, ProxyMark, ProxyRequest, Prune,
+    ReceiptAck, ReceiptDelivery, Refusal, RefusalCode, Shuffle, Suspicion, Transcript, Version, Want, Wanted,
 };
 use labman_proto_core::wire::object::{self, Object, Sealed};
 use labman_proto_core::wire::portal::{
@@ -33,7 +33,7 @@ pub(crate) struct Message {
 }
 
 /// Of every kind but `Body`, whose payload is no CBOR.
-pub(crate) const MESSAGES: [Message; 20] = [
+pub(crate) const MESSAGES: [Message; 21] = [
     Message { kind: Kind::Hello, payload: || cbor::encode(&hello()), optional: &[2] },
     Message { kind: Kind::PeerRecord, payload: || cbor::encode(&peer_record()), optional: &[3, 6] },
     Message { kind: Kind::CapabilityRecord, payload: || cbor::encode(&capability_record()), optional: &[2] },
@@ -44,6 +44,7 @@ pub(crate) const MESSAGES: [Message; 20] = [
     Message { kind: Kind::Prune, payload: || cbor::encode(&prune()), optional: &[] },
     Message { kind: Kind::Digest, payload: || cbor::encode(&digest()), optional: &[] },
     Message { kind: Kind::Distances, payload: || cbor::encode(&distances()), optional: &[] },
+    Message { kind: Kind::Invite, payload: || cbor::encode(&invite()), optional: &[] },
     Message { kind: Kind::Shuffle, payload: || cbor::encode(&shuffle()), optional: &[2] },
     Message { kind: Kind::ProxyRequest, payload: || cbor::encode(&proxy_request()), optional: &[] },
     Message { kind: Kind::ProxyMark, payload: || cbor::encode(&proxy_mark()), optional: &[] },
@@ -202,6 +203,11 @@ pub(crate) fn distances() -> Distances {
     let lantern = Distance { topic: Topic::of_family("lantern"), root: node(OTHER), links: 3, above: true };
     let all = Distance { topic: Topic::NONE, root: node(PROVIDER), links: 0, above: false };
     Distances { trees: vec![lantern, all] }
+}
+
+/// A gateway's word on its way to a provider that the receiver knows.
+pub(crate) fn invite() -> Invite {
+    Invite { provider: node(OTHER), hops: 11, gateway: told(GATEWAY, &peer_at("9.9.9.9:4433")) }
 }
 
 pub(crate) fn body() -> Vec<u8> {

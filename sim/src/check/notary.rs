@@ -94,6 +94,7 @@ impl Notary {
             | Kind::Prune
             | Kind::Digest
             | Kind::Distances
+            | Kind::Invite
             | Kind::ProxyRequest
             | Kind::ProxyError
             | Kind::ProxyMark

@@ -244,7 +244,7 @@ impl Run<'_> {
 const fn class(kind: Option<Kind>) -> &'static str {
     match kind {
         Some(Kind::CapabilityRecord) => "capability_records",
-        Some(Kind::PeerRecord | Kind::Shuffle) => "membership",
+        Some(Kind::PeerRecord | Kind::Shuffle | Kind::Invite) => "membership",
         Some(Kind::Departure | Kind::Suspicion) => "deaths",
         Some(Kind::Announce | Kind::Want | Kind::Prune | Kind::Digest | Kind::Distances) => "repair",
         Some(Kind::Hello) => "hello",

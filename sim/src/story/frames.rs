@@ -4,9 +4,9 @@ use labman_proto_core::economics::Counts;
 use labman_proto_core::wire::cbor;
 use labman_proto_core::wire::envelope::{Frame, Kind, OVERHEAD};
 use labman_proto_core::wire::mesh::{
-    About, Announce, CapabilityRecord, Chunk, Distance, Distances, Hello, Key, Load, Market, PeerRecord,
-    ProxyEnd, ProxyError, ProxyMark, ProxyRequest, ReceiptAck, ReceiptDelivery, Refusal, Shuffle, Suspicion,
-    Want,
+    About, Announce, CapabilityRecord, Chunk, Distance, Distances, Hello, Invite, Key, Load, Market,
+    PeerRecord, ProxyEnd, ProxyError, ProxyMark, ProxyRequest, ReceiptAck, ReceiptDelivery, Refusal, Shuffle,
+    Suspicion, Want,
 };
 
 use super::line::{Part, clip};
@@ -78,6 +78,13 @@ fn told(kind: Kind, frame: &Frame, payload: &[u8], names: &mut Names) -> Option<
             let trees = cbor::decode::<Distances>(payload).ok()?.trees;
             let far = |one: &Distance| format!("{} links from {}", one.links, names.node_name(one.root));
             (Vec::new(), trees.iter().map(far).collect::<Vec<_>>().join(", "))
+        }
+        Kind::Invite => {
+            let invite = cbor::decode::<Invite>(payload).ok()?;
+            (
+                Vec::new(),
+                format!("{} is to call, {} hops left", names.node_name(invite.provider), invite.hops),
+            )
         }
         Kind::Shuffle => {
             let peers = cbor::decode::<Shuffle>(payload).ok()?.peers.len();

@@ -2,14 +2,16 @@
 
 use labman_proto_core::wire::cbor::{self, Blob};
 use labman_proto_core::wire::envelope::Kind;
-use labman_proto_core::wire::mesh::{Announce, Digest, Distance, Distances, Features, Hello, Key, Want};
+use labman_proto_core::wire::mesh::{
+    Announce, Digest, Distance, Distances, Features, Hello, Invite, Key, Want,
+};
 use labman_proto_core::wire::topic::Topics;
 
 use super::{Sample, Suite, to_gateway, to_gateway_first};
 use crate::craft::{header, signed, with};
 use crate::format::File;
 use crate::keys::{BRINGER, OTHER, PROVIDER, node};
-use crate::samples::{MESSAGES, announce, distances, hello, mark, prune, receipt_ack, topics, want};
+use crate::samples::{MESSAGES, announce, distances, hello, invite, mark, prune, receipt_ack, topics, want};
 
 const WHAT: &str = "directed";
 
@@ -22,6 +24,7 @@ pub(crate) fn make() -> File {
         Kind::Prune,
         Kind::Digest,
         Kind::Distances,
+        Kind::Invite,
         Kind::ReceiptDelivery,
         Kind::ReceiptAck,
         Kind::Load,
@@ -119,6 +122,7 @@ pub(crate) fn make() -> File {
     let short = cbor::encode(&Digest { buckets: Blob(vec![0; 2_047]) });
     suite.bad("content", WHAT, to_gateway(0), "Digest: a byte too short", say(Kind::Digest, &short));
     of_distances(&mut suite);
+    of_invites(&mut suite);
     keys(&mut suite);
     of_topics(&mut suite);
     suite.0
@@ -138,6 +142,18 @@ fn of_distances(suite: &mut Suite) {
     let at = payload.windows(3).position(|w| w == [2, 3, 3]).expect("links") + 1;
     let farther = [&payload[..at], &[0x19, 0x01, 0x00], &payload[at + 1..]].concat();
     suite.bad("content", WHAT, to_gateway(0), "Distances: 256 links", say(&farther));
+}
+
+/// How far an invite may go.
+fn of_invites(suite: &mut Suite) {
+    let say = |payload: &[u8]| signed(PROVIDER, header(Kind::Invite as u16), payload);
+    let last = say(&cbor::encode(&Invite { hops: 0, ..invite() }));
+    suite.good(WHAT, to_gateway(0), "Invite: not to be passed on", last);
+    let payload = cbor::encode(&invite());
+    // Behind the provider: key 1, 11 hops, key 2.
+    let at = payload.windows(3).position(|w| w == [1, 11, 2]).expect("hops") + 1;
+    let farther = [&payload[..at], &[0x19, 0x01, 0x00], &payload[at + 1..]].concat();
+    suite.bad("content", WHAT, to_gateway(0), "Invite: 256 hops", say(&farther));
 }
 
 /// Which records can be named.
