@@ -308,9 +308,8 @@ impl Gateway {
         self.loads.left(node_id);
     }
 
-    /// A node is linked (again): it may be waiting for receipts, and requests for it.
-    pub(crate) fn admitted(&mut self, cx: &mut Cx<'_>, mesh: &Mesh<'_>, node_id: NodeId) -> Vec<Tell> {
-        self.came(cx, mesh, node_id);
+    /// A node is linked (again): it may be waiting for receipts.
+    pub(crate) fn admitted(&mut self, node_id: NodeId) -> Vec<Tell> {
         self.settle.admitted(node_id)
     }
 
@@ -408,7 +407,7 @@ impl Gateway {
 
 impl Mesh<'_> {
     fn reaches(&self, cx: &Cx<'_>, node_id: &NodeId) -> bool {
-        self.labnet.link_to(cx.me.node_id, *node_id).is_some()
+        self.labnet.way_in(cx.me.node_id, *node_id).is_some()
     }
 }
 

@@ -67,6 +67,8 @@ pub(crate) enum Output {
         /// We called it, of our own choice.
         chosen: bool,
     },
+    /// It has admitted us, too: streams may be opened to it.
+    Ready { node_id: NodeId },
     /// A gossip record, from its origin or passed on. Not verified.
     Record { from: LinkId, frame: SignedFrame },
     /// A message meant for us, verified.
@@ -123,6 +125,8 @@ struct Link {
     /// The connection's: what a hello on it must hold.
     binding: [u8; 32],
     admitted: bool,
+    /// The peer has heard our hello. A stream that we opened before could overtake it.
+    ready: bool,
     was_admitted: bool,
     /// What it wants to hear of.
     interest: Topics,
@@ -200,6 +204,7 @@ impl Labnet {
             queued: false,
             binding,
             admitted: false,
+            ready: false,
             was_admitted: false,
             interest: Topics::none(),
             features: Features::default(),
@@ -324,6 +329,11 @@ impl Labnet {
                         self.caller.admitted(&state.node_id);
                         let (node_id, interest) = (state.node_id, state.interest.clone());
                         outputs.push(Output::Admitted { link, node_id, interest, chosen: state.chosen });
+                    }
+                    // Who answers our hello has heard it; who called us says nothing behind its own before it has ours.
+                    if state.admitted && !state.ready && (state.dialled || was_admitted) {
+                        state.ready = true;
+                        outputs.push(Output::Ready { node_id: state.node_id });
                     }
                 }
                 Ok(Some(Frame::Light { .. })) => {
@@ -553,14 +563,23 @@ impl Labnet {
         self.links.get(&link).map(|state| state.node_id)
     }
 
-    /// The link on which to open streams to a node: where both ends dialled at once, both choose the one that the lower
-    /// node id dialled, and neither closes the other.
+    /// The link to speak to a node on: where both ends dialled at once, both choose the one that the lower node id dialled, and
+    /// neither closes the other.
     pub(crate) fn link_to(&self, me: NodeId, node_id: NodeId) -> Option<LinkId> {
+        self.best_to(me, node_id, |state| state.admitted)
+    }
+
+    /// The link to open streams to a node on.
+    pub(crate) fn way_in(&self, me: NodeId, node_id: NodeId) -> Option<LinkId> {
+        self.best_to(me, node_id, |state| state.admitted && state.ready)
+    }
+
+    fn best_to(&self, me: NodeId, node_id: NodeId, fits: impl Fn(&Link) -> bool) -> Option<LinkId> {
         if node_id == me {
             return self.serves_itself.then_some(SELF_LINK);
         }
         let mine = me < node_id;
-        let links = self.links.iter().filter(|(_, state)| state.admitted && state.node_id == node_id);
+        let links = self.links.iter().filter(|(_, state)| state.node_id == node_id && fits(state));
         links.max_by_key(|(link, state)| (state.dialled == mine, **link)).map(|(link, _)| *link)
     }
 

@@ -302,16 +302,19 @@ impl Node {
                 labnet::Output::Admitted { link, node_id, interest, chosen } => {
                     let says = self.gossip.link_up(&cx!(self, now, Labnet), link, node_id, interest, chosen);
                     self.say(now, says);
-                    if let Some(gateway) = &mut self.gateway {
-                        let mesh = Mesh { view: self.gossip.view(), labnet: &self.labnet };
-                        let tell = gateway.admitted(&mut cx!(self, now, Gateway), &mesh, node_id);
-                        self.tell(now, tell);
-                    }
+                    let waiting = self.gateway.as_mut().map(|gateway| gateway.admitted(node_id));
+                    self.tell(now, waiting.into_iter().flatten());
                     if let Some(load) = self.provider.as_ref().and_then(Provider::load) {
                         self.tell_load(now, &load, Some(node_id));
                     }
                     if let Some(market) = self.market.latest().map(cbor::encode) {
                         self.labnet.tell(&mut cx!(self, now, Labnet), node_id, Kind::Market, &market);
+                    }
+                }
+                labnet::Output::Ready { node_id } => {
+                    if let Some(gateway) = &mut self.gateway {
+                        let mesh = Mesh { view: self.gossip.view(), labnet: &self.labnet };
+                        gateway.came(&mut cx!(self, now, Gateway), &mesh, node_id);
                     }
                 }
                 labnet::Output::Record { from, frame } if self.labnet.admits(&frame.header().sender) => {

@@ -118,3 +118,13 @@ fn with_a_third_of_all_dishonest_nine_in_ten_jobs_among_the_honest_are_served() 
     assert!(report.goodput.asked > 20, "{report}");
     assert!(figure(&report, "jobs.goodput_permille") >= 900, "{report}");
 }
+
+#[test]
+fn whoever_asks_a_gateway_without_a_link_to_a_provider_is_served_by_one_that_is_asked_to_call() {
+    let mut scenario = shrunk("invites.toml", &[("gate", 20)]);
+    scenario.duration = seconds(120);
+    scenario.arrivals.iter_mut().for_each(|arrivals| arrivals.until = seconds(60));
+    let report = passed(&scenario);
+    assert!(figure(&report, "jobs.completed") >= 20, "{report}");
+    assert_eq!(figure(&report, "jobs.refused") + figure(&report, "jobs.failed"), 0, "{report}");
+}

@@ -175,7 +175,7 @@ impl Gateway {
         while let Some(named) = running.auth.content.attempts.get(running.next) {
             let index = running.next as u8;
             running.next += 1;
-            let link = mesh.labnet.link_to(cx.me.node_id, named.provider);
+            let link = mesh.labnet.way_in(cx.me.node_id, named.provider);
             let candidate =
                 running.plan.candidates.iter().find(|candidate| candidate.offer.hash == named.offer_hash.0);
             let (Some(link), Some(candidate)) = (link, candidate) else { continue };

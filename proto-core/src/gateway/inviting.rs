@@ -40,8 +40,8 @@ impl Gateway {
         }
     }
 
-    /// A node was linked: who has waited for it goes on.
-    pub(super) fn came(&mut self, cx: &mut Cx<'_>, mesh: &Mesh<'_>, node_id: NodeId) {
+    /// Streams may be opened to a node: who has waited for it goes on.
+    pub(crate) fn came(&mut self, cx: &mut Cx<'_>, mesh: &Mesh<'_>, node_id: NodeId) {
         let waiting = self.jobs.iter().filter(|(_, job)| job.state.waits_for(&node_id));
         let waiting: Vec<RequestId> = waiting.map(|(id, _)| *id).collect();
         for id in waiting {

@@ -55,7 +55,10 @@ fn a_request_waits_for_a_provider_that_was_asked_to_call_and_is_served_by_it() {
     rig.ask(&prompt(true));
     assert!(invites(&mut rig, &neighbour).is_empty(), "it was asked already");
     assert_eq!(rig.status(user), None);
-    let mut provider = Peer::admitted(&mut rig, STRANGER);
+    let provider = Peer::admitted(&mut rig, STRANGER);
+    assert!(provider.jobs(&mut rig).is_empty(), "our hello is on its way: a stream could overtake it");
+    let said = word(&rig, STRANGER, "8.0.0.1:4433");
+    rig.deliver(provider.control, &said);
     assert_eq!(provider.jobs(&mut rig).len(), 2, "both have waited for it");
 }
 
