@@ -18,12 +18,13 @@ mod settle;
 
 use alloc::{collections::BTreeMap, string::String, string::ToString, vec::Vec};
 
+use inviting::Invited;
 use job::{Job, State};
 use loads::Loads;
 pub(crate) use rows::TABLE;
 use settle::Settle;
 
-use crate::gossip::View;
+use crate::gossip::{Gossip, View};
 use crate::http::{RequestHead, ResponseHead};
 use crate::identity::{FepId, NodeId};
 use crate::labnet::Labnet;
@@ -57,7 +58,7 @@ pub(crate) struct Tell {
 
 /// The mesh, as far as a request needs it.
 pub(crate) struct Mesh<'a> {
-    pub(crate) view: &'a View,
+    pub(crate) gossip: &'a Gossip,
     pub(crate) labnet: &'a Labnet,
 }
 
@@ -75,7 +76,7 @@ pub(crate) struct Gateway {
     descriptor: Option<Descriptor>,
     rng: Stream,
     jobs: BTreeMap<RequestId, Job>,
-    /// Bytes of bodies that are not whole.
+    /// Bytes of bodies that are not whole, or wait for a provider.
     reading: usize,
     /// A user's exchange, and an attempt's job stream, by stream.
     users: BTreeMap<StreamId, RequestId>,
@@ -88,7 +89,8 @@ pub(crate) struct Gateway {
     settle: Settle,
     loads: Loads,
     demand: Demand,
-    /// Providers that are to be asked to call.
+    /// Providers that were asked to call and have not come; those that are to be asked now.
+    invited: BTreeMap<NodeId, Invited>,
     invites: Vec<NodeId>,
 }
 
@@ -97,6 +99,8 @@ enum Due {
     Describe,
     /// The whole job.
     Total(RequestId),
+    /// A provider that was asked to call.
+    Invited(RequestId),
     /// Its provider's next chunk, or its user's next read.
     Progress(RequestId),
 }
@@ -128,6 +132,7 @@ impl Gateway {
             settle: Settle::new(snapshot, now)?,
             loads: Loads::default(),
             demand: Demand::default(),
+            invited: BTreeMap::new(),
             invites: Vec::new(),
         })
     }
@@ -151,12 +156,16 @@ impl Gateway {
         match (head.method.as_str(), path) {
             ("POST", "/v1/chat/completions") => self.begin(cx, stream, head, id),
             ("GET", "/v1/models") => {
-                let list = models::list(mesh.view, |node| mesh.reaches(cx, node));
+                let list = models::list(mesh.gossip.view(), |node| {
+                    mesh.reaches(cx, node) || mesh.may_reach(cx, node)
+                });
                 reply::json(cx, stream, id, &list);
             }
             ("GET", model) if model.starts_with("/v1/models/") => {
                 let model = model.trim_start_matches("/v1/models/");
-                match models::one(mesh.view, model, |node| mesh.reaches(cx, node)) {
+                match models::one(mesh.gossip.view(), model, |node| {
+                    mesh.reaches(cx, node) || mesh.may_reach(cx, node)
+                }) {
                     Some(value) => reply::json(cx, stream, id, &value),
                     None => reply::error(cx, stream, id, &job::no_such_model(model)),
                 }
@@ -286,7 +295,7 @@ impl Gateway {
         match kind {
             Kind::ReceiptAck => self.settle.acknowledged(cx, from, payload),
             Kind::Load => match cbor::decode(payload) {
-                Ok(load) => self.loads.heard(mesh.view, from, load),
+                Ok(load) => self.loads.heard(mesh.gossip.view(), from, load),
                 Err(_) => cx.note(from, Deed::Offence(Offence::Malformed)),
             },
             _ => {}
@@ -318,10 +327,8 @@ impl Gateway {
             match due {
                 Due::Describe => self.calls.get(cx, Purpose::Describe, &self.fep_url, "/v1/descriptor"),
                 Due::Total(id) => self.out_of_time(cx, id),
-                Due::Progress(id) => {
-                    self.go_on(cx, mesh, id);
-                    self.no_progress(cx, mesh, id);
-                }
+                Due::Invited(id) => self.waited(cx, mesh, id),
+                Due::Progress(id) => self.no_progress(cx, mesh, id),
             }
         }
         for (purpose, answer) in self.calls.handle_timeout(cx) {
@@ -393,9 +400,12 @@ impl Gateway {
 
     fn drop_job(&mut self, id: RequestId) -> Option<Job> {
         let job = self.jobs.remove(&id)?;
-        if let State::Reading(body) = &job.state {
-            self.reading -= body.len();
+        match &job.state {
+            State::Reading(body) => self.reading -= body.len(),
+            State::Inviting(_) => self.reading -= job.size,
+            State::Recording(_) | State::Asking(_) | State::Running(_) => {}
         }
+        self.due.clear(Due::Invited(id));
         self.due.clear(Due::Total(id));
         self.due.clear(Due::Progress(id));
         if let Some(user) = job.user {
@@ -408,6 +418,11 @@ impl Gateway {
 impl Mesh<'_> {
     fn reaches(&self, cx: &Cx<'_>, node_id: &NodeId) -> bool {
         self.labnet.way_in(cx.me.node_id, *node_id).is_some()
+    }
+
+    /// It can be asked to call.
+    fn may_reach(&self, cx: &Cx<'_>, node_id: &NodeId) -> bool {
+        self.labnet.can_invite(cx.me.node_id, self.gossip, *node_id)
     }
 }
 

@@ -31,7 +31,6 @@ use deaths::Deaths;
 use minicbor::Encode;
 use own::Own;
 use peers::{Peers, Place};
-pub(crate) use records::is_timely;
 use records::{Records, Standing};
 use roots::{Edge, Roots, Turn, shared};
 use said::Said;
@@ -182,18 +181,17 @@ impl Gossip {
         self.records.mark(&Key::capability(node_id)).map(|mark| mark.version)
     }
 
-    /// Proofs that are held of nodes that say different things to different nodes.
-    /// What we say of ourselves to others.
-    pub(crate) fn word_of_ourselves(&self, me: NodeId) -> Option<&SignedFrame> {
-        self.records.get(&Key::peer(me)).map(|record| &record.frame)
-    }
-
-    /// The neighbour that told us first of what that provider serves: the way back to it.
+    /// The neighbour that told us first of what that provider serves: the way back to it. Where that is gone, one that hears
+    /// of the same knows another.
     pub(crate) fn way_to(&self, provider: &NodeId) -> Option<LinkId> {
-        let from = self.records.get(&Key::capability(*provider))?.from?;
-        self.tree.node_of(from).map(|_| from)
+        let record = self.records.get(&Key::capability(*provider))?;
+        let first = record.from.filter(|link| self.tree.node_of(*link).is_some());
+        let hears =
+            |(link, _, interest): (LinkId, NodeId, &Topics)| interest.meet(&record.topics).then_some(link);
+        first.or_else(|| self.tree.neighbours().find_map(hears))
     }
 
+    /// Proofs that are held of nodes that say different things to different nodes.
     pub(crate) fn equivocations(&self) -> usize {
         self.records.equivocations().len()
     }
@@ -233,7 +231,7 @@ impl Gossip {
             self.due_within(cx, Due::Compare, DIGEST_EVERY);
         }
         self.roots.link_up(cx.now.mono, cx.me.node_id, link, shared(&self.interest, &interest));
-        self.tree.link_up(link, node_id, &self.interest, interest);
+        self.tree.link_up(link, node_id, chosen, &self.interest, interest);
         if equal {
             self.tree.compares(cx.now.mono, link);
         }
@@ -686,7 +684,10 @@ impl Gossip {
 
     /// Our witnesses are gateways that we are linked to; who is one stays one.
     fn witnesses_changed(&mut self, cx: &Cx<'_>) {
-        let gateways = self.tree.neighbours().map(|(_, node_id, _)| node_id).filter(|node_id| {
+        // Whoever invites a provider is not to be its witness for that. (A gateway's links come as a rule.)
+        let any = !self.interest.is_none();
+        let neighbours = self.tree.neighbours().filter(|(link, ..)| any || self.tree.is_chosen(*link));
+        let gateways = neighbours.map(|(_, node_id, _)| node_id).filter(|node_id| {
             self.view.peer_of(node_id).is_some_and(|record| record.gateway)
                 && !self.slanderers.is_set(*node_id)
         });

@@ -197,7 +197,7 @@ impl Labnet {
         let mut state = Link {
             node_id,
             dialled,
-            chosen: dialled && !self.invites.brought(link),
+            chosen: dialled,
             addr,
             since: cx.now.mono,
             pace: Pace::default(),
@@ -233,9 +233,9 @@ impl Labnet {
         }
         self.hello_due.clear(link);
         self.paused.clear(link);
+        self.invites.link_down(link);
         let Some(state) = self.links.remove(&link) else { return };
         self.caller.link_down(link, state.was_admitted, cx.now.mono);
-        self.invites.link_down(link);
         if let Some(stream) = state.control {
             self.controls.remove(&stream);
         }
@@ -401,7 +401,7 @@ impl Labnet {
         let busy = cx.owners.with_work();
         let held = self.links.iter().filter(|(_, state)| !state.closed).map(|(link, state)| Held {
             link: *link,
-            inbound: !state.dialled,
+            inbound: !state.chosen,
             addr: state.addr,
             admitted: state.admitted,
             since: state.since,
@@ -446,7 +446,7 @@ impl Labnet {
 
     pub(crate) fn done(&mut self, cx: &mut Cx<'_>, op: OpId, completion: Completion) {
         if let Completion::Dialled(result) = completion
-            && !self.invite_dialled(cx, op, &result)
+            && !self.invite_dialled(cx.now.mono, op, &result)
             && !self.caller.dialled(op, &result, cx.now.mono)
         {
             self.dialler.dialled(cx, op, result);

@@ -86,15 +86,23 @@ pub const SUSPICIONS_OF_ONE: usize = 64;
 /// Gateways that a gateway, and a provider, calls by itself for each topic.
 pub const GATEWAY_CALLS: usize = 4;
 pub const PROVIDER_CALLS: usize = 3;
-/// Links over which an invite to call may go, and how many of a provider's links that came of invites are kept.
+/// An invitation to call, in bytes, the links over which it may go, and how many of a provider's links that came of
+/// invitations are kept.
+pub const INVITATION: usize = 1024;
 pub const INVITE_HOPS: u8 = 12;
 pub const INVITED_LINKS: usize = 32;
-/// Invites that are heard of one neighbour, and that a provider follows. Further ones are dropped.
-pub const INVITES_OF_ONE: Rate = Rate::per_second(2, 16);
-pub const INVITES: Rate = Rate::per_second(2, 16);
-/// Providers that a gateway invites for one request, and how long the request waits for them.
+/// Invitations that are heard of one neighbour, and that a provider follows. Further ones are dropped.
+pub const INVITES_OF_ONE: Rate = Rate::per_second(4, 16);
+pub const INVITES_FOLLOWED: Rate = Rate::per_second(16, 64);
+/// A network that did not answer such a call is left alone for so long; how many there may be.
+pub const UNANSWERED_FOR: Span = Span::from_secs(60);
+pub const UNANSWERED: usize = 256;
+/// Providers that a gateway invites for one request, how long the request waits for them, how often one is asked that is
+/// waited for, and how long one is asked last that did not come.
 pub const INVITED_AT_ONCE: usize = 3;
 pub const INVITE_WAIT: Span = Span::from_secs(5);
+pub const INVITE_AGAIN: Span = Span::from_secs(1);
+pub const INVITED_IN_VAIN: Span = Span::from_secs(60);
 /// Jobs a gateway has under way. A further request is answered 429.
 pub const GATEWAY_JOBS: usize = 4096;
 /// Requests that a FEP did not answer, and whose hold a gateway asks back in case it was made. Holds of further ones lapse.
@@ -103,9 +111,10 @@ pub const GATEWAY_UNSURE: usize = 1024;
 pub const PROVIDER_JOBS: usize = 4096;
 /// Requests that a provider hears from one gateway at once, before it knows that they are paid for. A further stream is reset.
 pub const JOBS_HEARD_OF_ONE: usize = 64;
-/// Request bodies that a provider is being sent by one gateway, in bytes. A further one is answered BUSY.
+/// What requests that are not paid for take at a provider, of one gateway, in bytes. A further one is answered BUSY.
 pub const BODIES_OF_ONE: usize = 8 * HTTP_BODY;
-/// Request bodies that a gateway or a provider is being sent by all, in bytes. A further one is answered 503 or BUSY.
+/// The same of all, and the bodies that a gateway is being sent, in bytes. A further one is answered 503; at a provider it
+/// makes whoever has most lose its oldest, or is answered BUSY.
 pub const BODIES_OF_ALL: usize = 64 * HTTP_BODY;
 /// Receipts in one claim. The rest waits for the next.
 pub const CLAIM_RECEIPTS: usize = 256;

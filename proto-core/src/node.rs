@@ -313,9 +313,11 @@ impl Node {
                 }
                 labnet::Output::Ready { node_id } => {
                     if let Some(gateway) = &mut self.gateway {
-                        let mesh = Mesh { view: self.gossip.view(), labnet: &self.labnet };
+                        let mesh = Mesh { gossip: &self.gossip, labnet: &self.labnet };
                         gateway.came(&mut cx!(self, now, Gateway), &mesh, node_id);
                     }
+                    let busy = self.provider.as_ref().map(Provider::works_for).unwrap_or_default();
+                    self.labnet.trim_invited(&mut cx!(self, now, Labnet), &busy);
                 }
                 labnet::Output::Record { from, frame } if self.labnet.admits(&frame.header().sender) => {
                     let by = self
@@ -365,7 +367,7 @@ impl Node {
 
     fn message(&mut self, now: Now, from: NodeId, kind: Kind, payload: &[u8]) {
         if let Some(gateway) = &mut self.gateway {
-            let mesh = Mesh { view: self.gossip.view(), labnet: &self.labnet };
+            let mesh = Mesh { gossip: &self.gossip, labnet: &self.labnet };
             gateway.message(&mut cx!(self, now, Gateway), &mesh, from, kind, payload);
         }
         if let Some(provider) = &mut self.provider {
@@ -537,7 +539,7 @@ impl Node {
             }
             Some(Room::Gateway) => {
                 if let Some(gateway) = &mut self.gateway {
-                    let mesh = Mesh { view: self.gossip.view(), labnet: &self.labnet };
+                    let mesh = Mesh { gossip: &self.gossip, labnet: &self.labnet };
                     gateway.bytes(&mut cx!(self, now, Gateway), &mesh, stream, bytes);
                 }
             }
@@ -572,7 +574,7 @@ impl Node {
             Some(Room::Labnet) => self.labnet.ended(&mut cx!(self, now, Labnet), stream),
             Some(Room::Gateway) => {
                 if let Some(gateway) = &mut self.gateway {
-                    let mesh = Mesh { view: self.gossip.view(), labnet: &self.labnet };
+                    let mesh = Mesh { gossip: &self.gossip, labnet: &self.labnet };
                     gateway.finished(&mut cx!(self, now, Gateway), &mesh, stream);
                 }
             }
@@ -593,7 +595,7 @@ impl Node {
             Some(Room::Labnet) => self.labnet.ended(&mut cx!(self, now, Labnet), stream),
             Some(Room::Gateway) => {
                 if let Some(gateway) = &mut self.gateway {
-                    let mesh = Mesh { view: self.gossip.view(), labnet: &self.labnet };
+                    let mesh = Mesh { gossip: &self.gossip, labnet: &self.labnet };
                     gateway.reset(&mut cx!(self, now, Gateway), &mesh, stream);
                 }
             }
@@ -701,7 +703,7 @@ impl Machine for Node {
                 let mut cx = cx!(self, now, Gateway);
                 match &mut self.gateway {
                     Some(gateway) => {
-                        let mesh = Mesh { view: self.gossip.view(), labnet: &self.labnet };
+                        let mesh = Mesh { gossip: &self.gossip, labnet: &self.labnet };
                         gateway.request(&mut cx, &mesh, stream, &head);
                     }
                     None => cx.reset(stream, ResetCode::Refused),
@@ -745,7 +747,7 @@ impl Machine for Node {
             self.gossip.ask_for_peers(&cx!(self, now, Labnet), after);
         }
         if let Some(gateway) = &mut self.gateway {
-            let mesh = Mesh { view: self.gossip.view(), labnet: &self.labnet };
+            let mesh = Mesh { gossip: &self.gossip, labnet: &self.labnet };
             let tell = gateway.handle_timeout(&mut cx!(self, now, Gateway), &mesh);
             self.tell(now, tell);
         }

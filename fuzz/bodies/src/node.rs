@@ -17,8 +17,8 @@ use labman_proto_core::wire::envelope::{Header, Kind, SignedFrame, light};
 use labman_proto_core::wire::ids::{AuthId, Hash, ReceiptId, RequestId};
 use labman_proto_core::wire::mesh::{
     Announce, CapabilityRecord, Chunk, Departure, Digest, Distance, Distances, Features, Hello, Hosted,
-    Invite, Key, Mark, PeerRecord, ProxyEnd, ProxyError, ProxyRequest, Prune, ReceiptAck, ReceiptDelivery,
-    Refusal, RefusalCode, Shuffle, Suspicion, Transcript, Version, Want,
+    Invitation, Invite, Key, Mark, PeerRecord, ProxyEnd, ProxyError, ProxyRequest, Prune, ReceiptAck,
+    ReceiptDelivery, Refusal, RefusalCode, Shuffle, Suspicion, Transcript, Version, Want,
 };
 use labman_proto_core::wire::object::{self, Object};
 use labman_proto_core::wire::portal::{
@@ -262,32 +262,18 @@ impl World {
         self.driver.bytes(stream, &bytes);
     }
 
-    /// What a gateway says of itself; sometimes only bytes.
-    fn word_of(&self, feed: &mut Feed<'_>) -> Vec<u8> {
+    /// An invitation of some gateway's to this node, or another; sometimes only bytes.
+    fn invitation(&self, feed: &mut Feed<'_>, provider: u8) -> Vec<u8> {
         if feed.flag() {
             return feed.bytes().to_vec();
         }
-        let gateway = identity(PEER + 100 + feed.u8() % 4);
-        let record = PeerRecord {
-            gateway: true,
-            provider: false,
+        let invitation = Invitation {
+            provider: identity(provider).node_id(),
+            issued_ms: self.driver.now.wall.0,
             addresses: vec![format!("8.{}.0.1:4433", feed.u8())],
-            public_endpoint: None,
             feps: vec![identity(FEP).fep_id()],
-            witnesses: Vec::new(),
-            interest: Topics::All,
         };
-        let header = Header {
-            kind: Kind::PeerRecord as u16,
-            net_id: network().id,
-            sender: gateway.node_id(),
-            dest: None,
-            incarnation: 1,
-            seq: 1,
-            issued: self.driver.now.wall,
-            ttl_s: 1_800,
-        };
-        SignedFrame::sign(&gateway, header, &encode(&record)).into_bytes()
+        object::seal(&identity(PEER + 100 + feed.u8() % 40), network().id, invitation).bytes.0
     }
 
     fn message(&mut self, feed: &mut Feed<'_>, peer: u8, stream: StreamId) -> (u16, Vec<u8>) {
@@ -321,9 +307,8 @@ impl World {
                 (Kind::Distances, encode(&Distances { trees }))
             }
             18 => {
-                let provider = identity(*feed.one(&[NODE, peer, 7])).node_id();
-                let (hops, gateway) = (feed.u8(), Blob(self.word_of(feed)));
-                (Kind::Invite, encode(&Invite { provider, hops, gateway }))
+                let (provider, hops) = (*feed.one(&[NODE, peer, 7]), feed.u8());
+                (Kind::Invite, encode(&Invite { hops, invitation: Blob(self.invitation(feed, provider)) }))
             }
             15 => (Kind::Departure, encode(&Departure { topics: topics(feed) })),
             16 => {

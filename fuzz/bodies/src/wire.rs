@@ -7,9 +7,9 @@ use labman_proto_core::time::Wall;
 use labman_proto_core::wire::cbor::{check, decode, encode};
 use labman_proto_core::wire::envelope::{BadFrame, Frame, FrameReader, Header, SignedFrame};
 use labman_proto_core::wire::mesh::{
-    Announce, CapabilityRecord, Chunk, Departure, Digest, Distances, Hello, Invite, Load, Market, PeerRecord,
-    ProxyEnd, ProxyError, ProxyMark, ProxyRequest, Prune, ReceiptAck, ReceiptDelivery, Shuffle, Suspicion,
-    Want,
+    Announce, CapabilityRecord, Chunk, Departure, Digest, Distances, Hello, Invitation, Invite, Load, Market,
+    PeerRecord, ProxyEnd, ProxyError, ProxyMark, ProxyRequest, Prune, ReceiptAck, ReceiptDelivery, Shuffle,
+    Suspicion, Want,
 };
 use labman_proto_core::wire::object::{self, Object};
 use labman_proto_core::wire::portal::{
@@ -166,14 +166,15 @@ pub fn signed_object(bytes: &[u8]) {
     let mut feed = Feed::new(bytes);
     let kind = feed.u8();
     let object = feed.rest();
-    match kind % 7 {
+    match kind % 8 {
         0 => opened::<Offer>(object),
         1 => opened::<AuthorizeRequest>(object),
         2 => opened::<JobAuthorization>(object),
         3 => opened::<UsageReport>(object),
         4 => opened::<Receipt>(object),
         5 => opened::<Claim>(object),
-        _ => opened::<ClaimDecision>(object),
+        6 => opened::<ClaimDecision>(object),
+        _ => opened::<Invitation>(object),
     }
 }
 

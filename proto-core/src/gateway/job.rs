@@ -3,12 +3,12 @@
 use alloc::{format, string::ToString, vec::Vec};
 
 use super::attempt::Running;
-use super::inviting::Inviting;
+use super::inviting::{Asked, Inviting};
 use super::{Answer, Due, Gateway, Mesh, Purpose, reply, rows};
 use crate::gossip::Served;
 use crate::http::Body;
 use crate::identity::NodeId;
-use crate::limits::{ATTEMPTS, FIRST_CHUNK, HTTP_BODY, INVITED_AT_ONCE, JOB_TOTAL, SETTLE_MARGIN};
+use crate::limits::{ATTEMPTS, FIRST_CHUNK, HTTP_BODY, JOB_TOTAL, SETTLE_MARGIN};
 use crate::machine::StreamId;
 use crate::node::cx::Cx;
 use crate::openai::error::{ApiError, Retry};
@@ -31,6 +31,8 @@ pub(super) struct Job {
     pub(super) state: State,
     /// Its row is in the store, or on its way there.
     pub(super) recorded: bool,
+    /// Bytes of its body.
+    pub(super) size: usize,
     key: Hash,
 }
 
@@ -52,7 +54,7 @@ pub(super) struct Plan {
 impl Job {
     pub(super) fn new(id: RequestId, user: StreamId, key: Hash, now: Time) -> Self {
         let (deadline, state) = (now + JOB_TOTAL, State::Reading(Body::up_to(HTTP_BODY)));
-        Self { id, user: Some(user), deadline, state, recorded: false, key }
+        Self { id, user: Some(user), deadline, state, recorded: false, size: 0, key }
     }
 
     /// The user took bytes of the answer: lets the provider send as many more. Gives when progress is due next.
@@ -72,20 +74,21 @@ impl Gateway {
         let Some(job) = self.jobs.get_mut(&id) else { return };
         let State::Reading(body) = &mut job.state else { return };
         self.reading -= body.len();
+        job.size = body.len();
         match ChatRequest::parse(&body.take()) {
-            Ok(request) => self.choose(cx, mesh, id, request, true),
+            Ok(request) => self.choose(cx, mesh, id, request, Asked::Nobody),
             Err(error) => self.refuse(cx, id, &error),
         }
     }
 
-    /// Who could serve it? Whoever is linked; only if nobody is (or all are full) somebody else, if there is still time.
+    /// Who could serve it? Whoever is linked; only if nobody is (or all are full) somebody else, that is asked to call.
     pub(super) fn choose(
         &mut self,
         cx: &mut Cx<'_>,
         mesh: &Mesh<'_>,
         id: RequestId,
         request: ChatRequest,
-        may_invite: bool,
+        asked: Asked,
     ) {
         let need = Need {
             model: &request.model,
@@ -100,16 +103,24 @@ impl Gateway {
         let said = |provider: &_, slug: &str| self.loads.of(provider, slug);
         let reaches = |node: &_| mesh.reaches(cx, node);
         let mut among = |nodes: &dyn Fn(&NodeId) -> bool| {
-            rank(mesh.view, &need, cx.now.wall, nodes, busy, said, &mut self.rng)
+            rank(mesh.gossip.view(), &need, cx.now.wall, nodes, busy, said, &mut self.rng)
         };
         let mut candidates = match among(&reaches) {
             Ok(candidates) => candidates,
             Err(why) => {
-                if let Ok(others) = among(&|node| may_invite && !reaches(node)) {
-                    let mut whom: Vec<NodeId> = others.iter().map(|one| NodeId(one.offer.signer)).collect();
-                    whom.dedup();
-                    whom.truncate(INVITED_AT_ONCE);
-                    return self.invite(cx, id, request, whom);
+                match asked {
+                    Asked::Nobody => {
+                        let others = among(&|node| !reaches(node) && mesh.may_reach(cx, node));
+                        let size = self.jobs.get(&id).map_or(0, |job| job.size);
+                        if let Ok(others) = others
+                            && self.reading + size <= cx.me.caps.bodies()
+                        {
+                            let whom = self.whom_to_invite(cx.now.mono, &others);
+                            return self.invite(cx, id, request, whom);
+                        }
+                    }
+                    Asked::These(whom) => return self.wait_for(id, request, whom),
+                    Asked::InVain => {}
                 }
                 self.demand.unserved(cx.now.mono, &request.model);
                 return self.refuse(cx, id, &nobody(&request.model, why));
@@ -123,6 +134,7 @@ impl Gateway {
         if request.for_provider(max_output).len() > HTTP_BODY {
             return self.refuse(cx, id, &too_large());
         }
+        self.due.clear(Due::Invited(id));
         let Some(job) = self.jobs.get_mut(&id) else { return };
         job.state = State::Recording(Plan { request, max_output, candidates });
         job.recorded = true;

@@ -153,9 +153,9 @@ impl Records {
 
     pub(super) fn put_aside(&mut self, now: Now, key: Key, frame: SignedFrame, from: Option<LinkId>) {
         self.untimely_expiry.set(key, now.mono + RECORD_TTL, "an untimely gossip record is forgotten");
-        self.bytes_aside += frame.bytes().len();
+        self.bytes_aside += weight(&frame);
         if let Some((replaced, _)) = self.untimely.insert(key, (frame, from)) {
-            self.bytes_aside -= replaced.bytes().len();
+            self.bytes_aside -= weight(&replaced);
         }
     }
 
@@ -177,7 +177,7 @@ impl Records {
     pub(super) fn expired(&mut self, now: Now) -> Option<Key> {
         while let Some(key) = self.untimely_expiry.expired(now.mono) {
             if let Some((gone, _)) = self.untimely.remove(&key) {
-                self.bytes_aside -= gone.bytes().len();
+                self.bytes_aside -= weight(&gone);
             }
         }
         let key = self.expiry.expired(now.mono)?;
@@ -231,7 +231,7 @@ pub(super) fn weight(frame: &SignedFrame) -> usize {
 }
 
 /// Alive, and not of a clock far ahead.
-pub(crate) fn is_timely(now: Now, header: &Header) -> bool {
+fn is_timely(now: Now, header: &Header) -> bool {
     now.wall < header.expires() && header.issued <= now.wall + CLOCK_TOLERANCE
 }
 

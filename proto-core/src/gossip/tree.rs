@@ -41,6 +41,8 @@ struct Neighbour {
     node_id: NodeId,
     /// What it wants to hear of.
     interest: Topics,
+    /// We called it, of our own choice.
+    chosen: bool,
     /// Both of us hear of all topics.
     equal: bool,
     /// Trees on which it is no branch: it is only told what is new.
@@ -78,9 +80,17 @@ struct Missing {
 }
 
 impl Tree {
-    pub(super) fn link_up(&mut self, link: LinkId, node_id: NodeId, ours: &Topics, interest: Topics) {
+    pub(super) fn link_up(
+        &mut self,
+        link: LinkId,
+        node_id: NodeId,
+        chosen: bool,
+        ours: &Topics,
+        interest: Topics,
+    ) {
         let neighbour = Neighbour {
             node_id,
+            chosen,
             equal: (ours, &interest) == (&Topics::All, &Topics::All),
             interest,
             told: BTreeSet::new(),
@@ -117,6 +127,10 @@ impl Tree {
 
     pub(super) fn neighbours(&self) -> impl Iterator<Item = (LinkId, NodeId, &Topics)> {
         self.neighbours.iter().map(|(link, one)| (*link, one.node_id, &one.interest))
+    }
+
+    pub(super) fn is_chosen(&self, link: LinkId) -> bool {
+        self.neighbours.get(&link).is_some_and(|neighbour| neighbour.chosen)
     }
 
     pub(super) fn interest(&self, link: LinkId) -> Option<&Topics> {

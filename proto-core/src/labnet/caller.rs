@@ -145,7 +145,7 @@ impl Caller {
         let mut best: Option<(usize, u64, NodeId, SocketAddr)> = None;
         for (node_id, record) in callable {
             let linked = neighbours.iter().any(|one| one.node_id == node_id);
-            let calling = self.calling.values().any(|(called, _)| *called == node_id);
+            let calling = self.is_calling(&node_id);
             let failed = self.failed.get(&node_id).is_some_and(|failed| cx.now.mono < failed.until);
             let works =
                 self.feps.as_ref().is_none_or(|feps| record.feps.iter().any(|fep| feps.contains(fep)));
@@ -190,6 +190,10 @@ impl Caller {
             }
         }
         None
+    }
+
+    pub(super) fn is_calling(&self, node_id: &NodeId) -> bool {
+        self.calling.values().any(|(called, _)| called == node_id)
     }
 
     fn call(&mut self, cx: &mut Cx<'_>, node_id: NodeId, address: SocketAddr) {

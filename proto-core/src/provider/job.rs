@@ -1,6 +1,11 @@
 //! One job at a provider: heard, recorded, run on a Portman, stated, settled.
 
-use alloc::{collections::BTreeMap, string::String, string::ToString, vec::Vec};
+use alloc::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    string::String,
+    string::ToString,
+    vec::Vec,
+};
 
 use super::admit::Admitted;
 use super::receipts::From;
@@ -12,8 +17,8 @@ use crate::identity::NodeId;
 use crate::labnet::conduct::{Deed, Offence};
 use crate::labnet::conversation::Conversation;
 use crate::limits::{
-    CONTROL_FRAME, FIRST_CHUNK, GATEWAY_STALL, HTTP_BODY, JOB_TOTAL, JOBS_HEARD_OF_ONE, MARK_CHUNKS,
-    MARK_EVERY, PROVIDER_JOBS, SETTLE_MARGIN, STREAM_WINDOW,
+    BODY_FRAME, CONTROL_FRAME, FIRST_CHUNK, GATEWAY_STALL, HTTP_BODY, JOB_TOTAL, JOBS_HEARD_OF_ONE,
+    MARK_CHUNKS, MARK_EVERY, PROVIDER_JOBS, SETTLE_MARGIN, STREAM_WINDOW,
 };
 use crate::machine::{Completion, LinkId, ResetCode, StreamId};
 use crate::mutants::{Mutant, mutant};
@@ -92,12 +97,18 @@ impl Running {
     }
 }
 
+/// A body is there twice where it comes as one frame.
+const fn weight_of_body(len: u32) -> usize {
+    let len = len as usize;
+    len + if len < BODY_FRAME { len } else { BODY_FRAME }
+}
+
 impl Job {
     /// Bytes that it may take while nobody has paid for it.
     fn weight(&self) -> usize {
         match &self.state {
             State::Hearing { request: None, .. } => CONTROL_FRAME,
-            State::Hearing { request: Some(request), .. } => CONTROL_FRAME + request.body_len as usize,
+            State::Hearing { request: Some(request), .. } => CONTROL_FRAME + weight_of_body(request.body_len),
             State::Recording(_) | State::Running(_) | State::Stating(_) | State::Awaiting => 0,
         }
     }
@@ -116,6 +127,12 @@ impl Job {
 }
 
 impl Provider {
+    /// Gateways with a job here that is paid for.
+    pub(crate) fn works_for(&self) -> BTreeSet<NodeId> {
+        let paid_for = self.jobs.values().filter(|job| job.weight() == 0);
+        paid_for.map(|job| job.conversation.peer).collect()
+    }
+
     pub(super) fn job_opened(&mut self, cx: &mut Cx<'_>, stream: StreamId, gateway: NodeId) {
         if self.jobs.len() >= PROVIDER_JOBS || !self.can_hear_one_more(cx, gateway) {
             return cx.reset(stream, ResetCode::Refused);
@@ -132,23 +149,33 @@ impl Provider {
     }
 
     /// Nobody has paid for a request that is being heard. Where they take more than they may in all, whoever has most loses
-    /// its oldest for what comes, unless that would leave it with less than who comes.
+    /// its oldest ones for what comes, unless that leaves it with less than who comes would have; then nobody loses any.
     fn make_room(&mut self, cx: &mut Cx<'_>, gateway: NodeId, bytes: usize) -> bool {
-        loop {
-            let mut heard: BTreeMap<NodeId, (usize, StreamId)> = BTreeMap::new();
-            for (stream, job) in self.jobs.iter().filter(|(_, job)| job.weight() > 0) {
-                heard.entry(job.conversation.peer).or_insert((0, *stream)).0 += job.weight();
-            }
-            let all: usize = heard.values().map(|(of_one, _)| of_one).sum();
-            if all + bytes <= cx.me.caps.bodies() {
-                return true;
-            }
-            let own = heard.get(&gateway).map_or(0, |(own, _)| *own);
-            let most = heard.values().max().filter(|(most, _)| *most > own + bytes);
-            let Some((_, oldest)) = most else { return false };
-            self.drop_job(*oldest);
-            cx.reset(*oldest, ResetCode::Refused);
+        let mut heard: BTreeMap<NodeId, (usize, VecDeque<(StreamId, usize)>)> = BTreeMap::new();
+        for (stream, job) in self.jobs.iter().filter(|(_, job)| job.weight() > 0) {
+            let (of_one, streams) = heard.entry(job.conversation.peer).or_default();
+            *of_one += job.weight();
+            streams.push_back((*stream, job.weight()));
         }
+        let own = heard.get(&gateway).map_or(0, |(own, _)| *own);
+        let mut all: usize = heard.values().map(|(of_one, _)| of_one).sum();
+        let mut losers = Vec::new();
+        while all + bytes > cx.me.caps.bodies() {
+            let most = heard.values_mut().max_by_key(|(of_one, _)| *of_one);
+            let Some((of_one, streams)) = most else { return false };
+            let Some((oldest, weight)) = streams.pop_front() else { return false };
+            *of_one -= weight;
+            all -= weight;
+            if *of_one < own + bytes {
+                return false;
+            }
+            losers.push(oldest);
+        }
+        for stream in losers {
+            self.drop_job(stream);
+            cx.reset(stream, ResetCode::Refused);
+        }
+        true
     }
 
     pub(super) fn job_bytes(&mut self, cx: &mut Cx<'_>, stream: StreamId, bytes: &[u8]) {

@@ -328,9 +328,12 @@ impl FrameReader {
         self.buffer.drain(..self.given);
         self.given = 0;
         if self.buffer.capacity() - self.buffer.len() < bytes.len() {
-            // Twice as much each time, as a vector grows, but no more than the frame takes.
-            let missing = self.begun().saturating_sub(self.buffer.len());
-            self.buffer.reserve_exact(self.buffer.len().min(missing).max(bytes.len()));
+            // Twice as much each time, as a vector grows, but no more than the frame takes. (Behind a whole frame that nobody
+            // has taken yet, there is no telling.)
+            match self.begun().saturating_sub(self.buffer.len()) {
+                0 => self.buffer.reserve(bytes.len()),
+                missing => self.buffer.reserve_exact(self.buffer.len().min(missing).max(bytes.len())),
+            }
         }
         self.buffer.extend_from_slice(bytes);
     }

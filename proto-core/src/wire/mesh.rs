@@ -18,6 +18,7 @@ use crate::economics::Counts;
 use crate::identity::{FepId, NodeId};
 use crate::wire::cbor::Blob;
 use crate::wire::ids::{Hash, ReceiptId, RequestId};
+use crate::wire::object::Object;
 use crate::wire::topic::{Topic, Topics};
 
 /// First frame of each end of a control stream.
@@ -239,18 +240,37 @@ pub struct Distance {
     pub above: bool,
 }
 
-/// A gateway asks a provider to which it has no link to call it. Passed on, hop by hop, the way the provider's record came.
+/// An invitation on its way to a provider, along the links by which the provider's record came.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct Invite {
+    /// How many times it may still be passed on.
+    #[n(0)]
+    pub hops: u8,
+    /// A sealed [`Invitation`].
+    #[n(1)]
+    pub invitation: Blob,
+}
+
+/// A gateway, which signs it, asks a provider to which it has no link to call.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Invitation {
     #[n(0)]
     pub provider: NodeId,
-    /// How many times it may still be passed on.
+    /// Unix time in milliseconds.
     #[n(1)]
-    pub hops: u8,
-    /// The gateway's peer record, a whole frame as it signed it.
+    pub issued_ms: u64,
+    /// Where to call: `ip:port`.
     #[n(2)]
-    pub gateway: Blob,
+    pub addresses: Vec<String>,
+    /// FEPs that it is paired with.
+    #[n(3)]
+    pub feps: Vec<FepId>,
+}
+
+impl Object for Invitation {
+    const KIND: u16 = 8;
 }
 
 /// Some peers that the sender knows of, itself among them.

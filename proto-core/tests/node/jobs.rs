@@ -3,6 +3,7 @@
 use labman_proto_core::limits::{FIRST_CHUNK, GATEWAY_STALL, HTTP_BODY, JOB_TOTAL, SETTLE_MARGIN};
 use labman_proto_core::machine::{DownReason, ResetCode};
 use labman_proto_core::money::Micros;
+use labman_proto_core::node::config::{self, Caps};
 use labman_proto_core::time::Span;
 use labman_proto_core::wire::cbor::{self, Blob};
 use labman_proto_core::wire::envelope::{Kind, light};
@@ -15,7 +16,7 @@ use serde_json::json;
 
 use super::peer::{Peer, content, counts, frames};
 use super::portman::{Order, Portman, body, end, model, offer_of, refusal};
-use super::rig::{OTHER, PEER, Rig, STRANGER, identity, node, seal};
+use super::rig::{OTHER, PEER, Rig, STRANGER, identity, node, provider_config, seal};
 
 pub(crate) struct Shop {
     pub(crate) rig: Rig,
@@ -361,6 +362,39 @@ fn bodies_that_never_become_whole_do_not_fill_the_memory() {
     let order = Order::new(&shop.rig, OTHER, &shop.offer, 200);
     order.place(&mut shop.rig, &mut other);
     assert_eq!(shop.portman.started(&mut shop.rig), [1]);
+}
+
+#[test]
+fn whoever_has_most_makes_room_and_nobody_loses_a_request_for_one_that_is_refused_all_the_same() {
+    let caps = Caps { links: 8, memory: 32 << 20, ..Caps::default() };
+    let mut rig = Rig::new(config::Config { caps, ..provider_config() });
+    let _portman = Portman::attach(&mut rig, vec![model("toy", 1)]);
+    let mut gateways = [PEER, OTHER, STRANGER, 99].map(|number| Peer::admitted(&mut rig, number));
+    let offer = offer_of(&mut rig, &gateways[0]);
+    // Six megabytes in all, three of one.
+    let mut ask = |rig: &mut Rig, who: usize, body_len: u32| {
+        let order = Order::new(rig, gateways[who].number, &offer, 1);
+        let mut request = order.request.clone();
+        request.body_len = body_len;
+        request.authorization = Blob(seal(order.signer, order.auth.clone()));
+        let stream = rig.open(gateways[who].link);
+        gateways[who].say(rig, stream, Kind::ProxyRequest, &cbor::encode(&request));
+        let refused = refusal(rig, stream) == Some(RefusalCode::Busy);
+        (stream, refused)
+    };
+    let first = ask(&mut rig, 0, 1_200_000);
+    let second = ask(&mut rig, 0, 1_200_000);
+    let third = ask(&mut rig, 1, 1_200_000);
+    assert_eq!([first.1, second.1, third.1], [false; 3]);
+    let (_, refused) = ask(&mut rig, 2, 2_500_000);
+    assert!(refused, "it would have more than whoever makes room keeps");
+    assert_eq!([first.0, second.0, third.0].map(|stream| rig.reset_of(stream)), [None; 3]);
+    assert_eq!(
+        [ask(&mut rig, 2, 1_200_000), ask(&mut rig, 3, 600_000)].map(|(_, refused)| refused),
+        [false; 2]
+    );
+    assert_eq!(rig.reset_of(first.0), Some(ResetCode::Refused), "the oldest of who has most");
+    assert_eq!([second.0, third.0].map(|stream| rig.reset_of(stream)), [None; 2]);
 }
 
 #[test]

@@ -8,9 +8,9 @@ use labman_proto_core::wire::cbor::{self, BadCbor};
 use labman_proto_core::wire::envelope::{BadFrame, Directed, Frame, FrameReader, Kind, SignedFrame};
 use labman_proto_core::wire::ids::{AuthId, ClaimId, PayoutId, ReceiptId, RequestId};
 use labman_proto_core::wire::mesh::{
-    Announce, CapabilityRecord, Chunk, Departure, Digest, Distances, Hello, Invite, Load, Market, PeerRecord,
-    ProxyEnd, ProxyError, ProxyMark, ProxyRequest, Prune, ReceiptAck, ReceiptDelivery, Shuffle, Suspicion,
-    Transcript, Want,
+    Announce, CapabilityRecord, Chunk, Departure, Digest, Distances, Hello, Invitation, Invite, Load, Market,
+    PeerRecord, ProxyEnd, ProxyError, ProxyMark, ProxyRequest, Prune, ReceiptAck, ReceiptDelivery, Shuffle,
+    Suspicion, Transcript, Want,
 };
 use labman_proto_core::wire::object::{self, BadObject, Object};
 use labman_proto_core::wire::portal::{
@@ -111,6 +111,7 @@ fn object(vector: &Vector) -> Result<Value, Rule> {
         "Receipt" => opened::<Receipt>(vector),
         "Claim" => opened::<Claim>(vector),
         "ClaimDecision" => opened::<ClaimDecision>(vector),
+        "Invitation" => opened::<Invitation>(vector),
         other => panic!("{}: nobody knows {other}", vector.name),
     }
 }

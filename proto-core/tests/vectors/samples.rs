@@ -8,8 +8,9 @@ use labman_proto_core::wire::envelope::Kind;
 use labman_proto_core::wire::ids::{AuthId, ClaimId, Hash, PayoutId, ReceiptId, RequestId};
 use labman_proto_core::wire::mesh::{
     Announce, Busy, CapabilityRecord, Chunk, Departure, Digest, Distance, Distances, Features, Hello, Hosted,
-    Invite, Key, Load, Mark, Market, PeerRecord, ProxyEnd, ProxyError, ProxyMark, ProxyRequest, Prune,
-    ReceiptAck, ReceiptDelivery, Refusal, RefusalCode, Shuffle, Suspicion, Transcript, Version, Want, Wanted,
+    Invitation, Invite, Key, Load, Mark, Market, PeerRecord, ProxyEnd, ProxyError, ProxyMark, ProxyRequest,
+    Prune, ReceiptAck, ReceiptDelivery, Refusal, RefusalCode, Shuffle, Suspicion, Transcript, Version, Want,
+    Wanted,
 };
 use labman_proto_core::wire::object::{self, Object, Sealed};
 use labman_proto_core::wire::portal::{
@@ -66,7 +67,7 @@ pub(crate) struct Paper {
     pub(crate) optional: &'static [u64],
 }
 
-pub(crate) const OBJECTS: [Paper; 7] = [
+pub(crate) const OBJECTS: [Paper; 8] = [
     Paper { name: "Offer", kind: 1, signer: PROVIDER, payload: || cbor::encode(&offer()), optional: &[] },
     Paper {
         name: "AuthorizeRequest",
@@ -97,6 +98,13 @@ pub(crate) const OBJECTS: [Paper; 7] = [
         signer: FEP,
         payload: || cbor::encode(&claim_decision()),
         optional: &[4],
+    },
+    Paper {
+        name: "Invitation",
+        kind: 8,
+        signer: GATEWAY,
+        payload: || cbor::encode(&invitation()),
+        optional: &[],
     },
 ];
 
@@ -205,9 +213,18 @@ pub(crate) fn distances() -> Distances {
     Distances { trees: vec![lantern, all] }
 }
 
-/// A gateway's word on its way to a provider that the receiver knows.
+pub(crate) fn invitation() -> Invitation {
+    Invitation {
+        provider: node(OTHER),
+        issued_ms: WALL,
+        addresses: vec!["9.9.9.9:4433".into()],
+        feps: vec![identity(FEP).fep_id()],
+    }
+}
+
+/// On its way to a provider that the receiver knows.
 pub(crate) fn invite() -> Invite {
-    Invite { provider: node(OTHER), hops: 11, gateway: told(GATEWAY, &peer_at("9.9.9.9:4433")) }
+    Invite { hops: 11, invitation: seal(GATEWAY, invitation()).bytes }
 }
 
 pub(crate) fn body() -> Vec<u8> {

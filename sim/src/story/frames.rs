@@ -80,11 +80,9 @@ fn told(kind: Kind, frame: &Frame, payload: &[u8], names: &mut Names) -> Option<
             (Vec::new(), trees.iter().map(far).collect::<Vec<_>>().join(", "))
         }
         Kind::Invite => {
-            let invite = cbor::decode::<Invite>(payload).ok()?;
-            (
-                Vec::new(),
-                format!("{} is to call, {} hops left", names.node_name(invite.provider), invite.hops),
-            )
+            let Invite { hops, invitation } = cbor::decode(payload).ok()?;
+            let part = objects::part(&invitation.0, names)?;
+            (Vec::new(), format!("{}, {hops} hops left", part.text))
         }
         Kind::Shuffle => {
             let peers = cbor::decode::<Shuffle>(payload).ok()?.peers.len();

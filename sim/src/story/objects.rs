@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use labman_proto_core::identity::NodeId;
 use labman_proto_core::wire::cbor;
+use labman_proto_core::wire::mesh::Invitation;
 use labman_proto_core::wire::object::Object;
 use labman_proto_core::wire::portal::{
     AuthorizeRequest, Claim, ClaimDecision, JobAuthorization, Offer, Receipt, UsageReport,
@@ -79,6 +80,11 @@ pub(super) fn part(bytes: &[u8], names: &mut Names) -> Option<Part> {
             let paid = decision.payout.map(|payout| format!(", {} paid", payout.amount));
             let text = format!("{} {:?}{}", decision.claim_id, decision.verdict, paid.unwrap_or_default());
             Part::new("ClaimDecision", Vec::new(), text)
+        }
+        Invitation::KIND => {
+            let invitation: Invitation = cbor::decode(payload).ok()?;
+            let text = format!("to {}", names.node_name(invitation.provider));
+            Part::new("Invitation", Vec::new(), text)
         }
         other => Part::new(&format!("object {other}"), Vec::new(), format!("{} bytes", bytes.len())),
     })

@@ -150,8 +150,8 @@ fn of_invites(suite: &mut Suite) {
     let last = say(&cbor::encode(&Invite { hops: 0, ..invite() }));
     suite.good(WHAT, to_gateway(0), "Invite: not to be passed on", last);
     let payload = cbor::encode(&invite());
-    // Behind the provider: key 1, 11 hops, key 2.
-    let at = payload.windows(3).position(|w| w == [1, 11, 2]).expect("hops") + 1;
+    // Key 0, 11 hops, key 1.
+    let at = payload.windows(3).position(|w| w == [0, 11, 1]).expect("hops") + 1;
     let farther = [&payload[..at], &[0x19, 0x01, 0x00], &payload[at + 1..]].concat();
     suite.bad("content", WHAT, to_gateway(0), "Invite: 256 hops", say(&farther));
 }

@@ -35,7 +35,7 @@ pub(crate) fn make() -> File {
             format!("{name}: by another than it must be by"),
             &good,
         );
-        let as_next = kind % 7 + 1;
+        let as_next = kind % 8 + 1;
         let foreign = object_of(*signer, as_next, &payload());
         suite.bad(
             "object.foreign",
