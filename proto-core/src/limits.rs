@@ -183,7 +183,7 @@ pub const GRANT_AT_LEAST: usize = 16 * 1024;
 pub const HELLO_WITHIN: Span = Span::from_secs(10);
 /// Pause between dials of a peer we want to stay connected to: doubles from the first to the second.
 pub const REDIAL_FIRST: Span = Span::from_millis(500);
-pub const REDIAL_LAST: Span = Span::from_secs(10);
+pub const REDIAL_LAST: Span = Span::from_secs(4);
 
 /// One call to a FEP. Then it counts as not answering.
 pub const FEP_ANSWER: Span = Span::from_secs(5);

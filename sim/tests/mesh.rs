@@ -63,7 +63,7 @@ fn a_mesh_that_was_cut_in_two_agrees_within_five_periods_as_a_rule() {
     let groups = [("amber", 2), ("birch", 2), ("cedar", 2), ("drift", 2)];
     let mut scenario = shrunk("partition.toml", &groups);
     scenario.duration = seconds(240);
-    // Where the first call after the cut comes late, all do: the longest pause between two is ten seconds.
+    // Where the first call after the cut comes late, all do: the longest pause between two is four seconds.
     let mut healed: Vec<i64> = (1..=5)
         .map(|seed| {
             let report = run(&scenario, seed);
@@ -72,7 +72,7 @@ fn a_mesh_that_was_cut_in_two_agrees_within_five_periods_as_a_rule() {
         })
         .collect();
     healed.sort_unstable();
-    assert!(healed[2] <= 5_000 && healed[4] <= 10_000, "{healed:?}");
+    assert!(healed[3] <= 5_000 && healed[4] <= 7_000, "{healed:?}");
 }
 
 #[test]

@@ -15,7 +15,7 @@ use crate::host::{HostId, Spec};
 use crate::scenario::Gateway;
 
 /// Every gateway must have heard of every model of its families within this.
-const READY_WITHIN: Span = Span::from_secs(120);
+const READY_WITHIN: Span = Span::from_secs(300);
 /// How soon a gateway is asked again: at first, and at most.
 const LOOK_FIRST: Span = Span::from_millis(250);
 const LOOK_LAST: Span = Span::from_secs(4);
