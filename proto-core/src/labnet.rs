@@ -445,10 +445,13 @@ impl Labnet {
     }
 
     pub(crate) fn done(&mut self, cx: &mut Cx<'_>, op: OpId, completion: Completion) {
-        if let Completion::Dialled(result) = completion
-            && !self.invite_dialled(cx.now.mono, op, &result)
-            && !self.caller.dialled(op, &result, cx.now.mono)
-        {
+        let Completion::Dialled(result) = completion else { return };
+        // Whom we called may have been refused when it answered: then it is no link.
+        let result = result.and_then(|link| match self.links.contains_key(&link) {
+            true => Ok(link),
+            false => Err("it is not admitted here".to_string()),
+        });
+        if !self.invite_dialled(cx.now.mono, op, &result) && !self.caller.dialled(op, &result, cx.now.mono) {
             self.dialler.dialled(cx, op, result);
         }
     }

@@ -7,7 +7,7 @@ use labman_proto_core::limits::{
     DIGEST_AT_MOST, GATEWAY_CALLS, LOOK_LAST, RECORD_TTL, SHUFFLE_EVERY, SHUFFLE_SOON, SHUFFLED,
     SUSPECT_AFTER, SUSPECT_JITTER,
 };
-use labman_proto_core::machine::{DownReason, Target};
+use labman_proto_core::machine::{DownReason, Peer as Who, Target};
 use labman_proto_core::node::config::{Bootstrap, Config, Gateway};
 use labman_proto_core::time::Span;
 use labman_proto_core::wire::cbor::{self, Blob};
@@ -245,6 +245,25 @@ fn a_gateway_to_which_nobody_is_linked_that_its_operator_named_doubts_whom_it_ca
     // One to which the named is linked has nothing to doubt.
     let (called, most) = calls_of_a_gateway(true);
     assert_eq!((called.len(), most), (GATEWAY_CALLS, GATEWAY_CALLS));
+}
+
+#[test]
+fn a_call_that_is_refused_when_it_is_answered_does_not_keep_others_in_its_network_from_being_called() {
+    let mut rig = Rig::gateway();
+    let told = [(30, "8.0.0.1:4433")];
+    let called = told_of(&mut rig, &told);
+    assert_eq!(called, [target(30, "8.0.0.1:4433")]);
+    // It is banned for what it does on a link of its own, before it answers.
+    for _ in 0..10 {
+        let one = Peer::from(&mut rig, 30, [9, 0, 0, 1]);
+        rig.deliver(one.control, &[0; 64]);
+    }
+    let (op, _) = rig.dials.remove(0);
+    let binding = rig.new_binding();
+    let link = rig.link_up(Who::Mesh { node_id: node(30), dialled: true, binding, addr: None });
+    assert!(!rig.is_up(link));
+    rig.dialled(op, Ok(link));
+    assert_eq!(told_of(&mut rig, &[(31, "8.0.0.2:4433")]), [target(31, "8.0.0.2:4433")]);
 }
 
 #[test]
