@@ -92,10 +92,10 @@ pub const INVITATION: usize = 1024;
 pub const INVITE_HOPS: u8 = 12;
 pub const INVITED_LINKS: usize = 32;
 /// Invitations that are heard of one neighbour, and that a provider follows. Further ones are dropped.
-pub const INVITES_OF_ONE: Rate = Rate::per_second(4, 16);
-pub const INVITES_FOLLOWED: Rate = Rate::per_second(16, 64);
-/// A network that did not answer such a call is left alone for so long; how many there may be.
-pub const UNANSWERED_FOR: Span = Span::from_secs(60);
+pub const INVITES_OF_ONE: Rate = Rate::per_second(2, 16);
+pub const INVITES_FOLLOWED: Rate = Rate::per_second(8, 64);
+/// A network that did not answer such a call is left alone for so long; how many of them are remembered.
+pub const UNANSWERED_FOR: Span = Span::from_secs(20 * 60);
 pub const UNANSWERED: usize = 256;
 /// Providers that a gateway invites for one request, how long the request waits for them, how often one is asked that is
 /// waited for, and how long one is asked last that did not come.

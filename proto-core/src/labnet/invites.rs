@@ -71,16 +71,26 @@ impl Invites {
         self.up.remove(&link);
     }
 
+    /// Leaves a network alone for a while; of too many that which has been left alone for longest is no more.
+    fn did_not_answer(&mut self, now: Time, owner: Owner) {
+        self.unanswered.insert(owner, now + UNANSWERED_FOR);
+        if self.unanswered.len() > UNANSWERED
+            && let Some(oldest) =
+                self.unanswered.iter().min_by_key(|(_, until)| **until).map(|(owner, _)| *owner)
+        {
+            self.unanswered.remove(&oldest);
+        }
+    }
+
     /// Where a gateway is to be called, if it is to be.
-    fn target(&mut self, now: Time, invitation: &Sealed<Invitation>) -> Option<(String, Owner)> {
+    fn target(&self, now: Time, invitation: &Sealed<Invitation>) -> Option<(String, Owner)> {
         let Invitation { addresses, feps, .. } = &invitation.content;
         if !feps.iter().any(|fep| self.works_for.contains(fep)) {
             return None;
         }
         let address = addresses.iter().find_map(|address| self.reach.dialable(address))?;
         let [_, owner, _] = networks(address.ip());
-        self.unanswered.retain(|_, until| now < *until);
-        let left_alone = self.unanswered.contains_key(&owner) || self.unanswered.len() >= UNANSWERED;
+        let left_alone = self.unanswered.get(&owner).is_some_and(|until| now < *until);
         let calling =
             self.calling.values().any(|(node_id, of)| (node_id.0, *of) == (invitation.signer, owner));
         (!left_alone && !calling).then(|| (alloc::format!("{address}"), owner))
@@ -179,9 +189,7 @@ impl Labnet {
                     self.invites.up.insert(*link);
                 }
             }
-            Err(_) => {
-                self.invites.unanswered.insert(owner, now + UNANSWERED_FOR);
-            }
+            Err(_) => self.invites.did_not_answer(now, owner),
         }
         true
     }
