@@ -19,8 +19,9 @@ use labman_proto_core::wire::cbor::{Blob, encode};
 use labman_proto_core::wire::envelope::{Header, Kind, SignedFrame, light};
 use labman_proto_core::wire::ids::{AuthId, ClaimId, Hash, PayoutId, ReceiptId, RequestId};
 use labman_proto_core::wire::mesh::{
-    Announce, CapabilityRecord, Chunk, Digest, Features, Hello, Hosted, Key, Mark, PeerRecord, ProxyEnd,
-    ProxyError, ProxyRequest, Prune, ReceiptAck, ReceiptDelivery, Refusal, RefusalCode, Version, Want,
+    Announce, Busy, CapabilityRecord, Chunk, Departure, Digest, Distance, Distances, Features, Hello, Hosted,
+    Invitation, Invite, Key, Load, Mark, Market, PeerRecord, ProxyEnd, ProxyError, ProxyMark, ProxyRequest,
+    Prune, ReceiptAck, ReceiptDelivery, Refusal, RefusalCode, Shuffle, Suspicion, Version, Want, Wanted,
 };
 use labman_proto_core::wire::portal::{
     Attempt, AuthorizeRequest, Claim, ClaimDecision, JobAuthorization, Offer, Payout, PayoutTo, Receipt,
@@ -184,6 +185,16 @@ fn messages() -> Seeds {
         encode(&ProxyError { request_id, attempt: 0, refusal: refusal() }),
         encode(&ReceiptDelivery { receipt: Blob(vec![5; 16]) }),
         encode(&ReceiptAck { receipt_id, refused: Some("another payout".into()) }),
+        encode(&Shuffle { peers: vec![Blob(vec![6; 16])], answer: true, topics: Topics::All }),
+        encode(&Departure { topics: Topics::All }),
+        encode(&Suspicion { subject: node_id(3), version, topics: Topics::All }),
+        encode(&ProxyMark { request_id, attempt: 1, counts: counts(), chunks: 9, transcript: Hash([4; 32]) }),
+        encode(&Load { busy: vec![Busy { slug: "acme:box:toy".into(), jobs: 3 }] }),
+        encode(&Market { wanted: vec![Wanted { model: "toy".into(), jobs: 7, ..Wanted::default() }] }),
+        encode(&Distances {
+            trees: vec![Distance { topic: Topic::of_family("toy"), root: node_id(3), links: 2, above: true }],
+        }),
+        encode(&Invite { hops: 12, invitation: Blob(objects()[7].clone()) }),
     ]
 }
 
@@ -290,6 +301,12 @@ fn objects() -> Seeds {
                 rail_tx: "tx-1".into(),
             }),
             decided_ms: now,
+        }),
+        encode(&Invitation {
+            provider: node_id(3),
+            issued_ms: now,
+            addresses: vec!["192.0.2.1:4433".into()],
+            feps: vec![fep_id],
         }),
     ]
 }
