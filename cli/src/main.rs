@@ -2,6 +2,9 @@
 //!
 //! One file a command; none of them decides anything.
 
+mod claims;
+mod earnings;
+mod exposure;
 mod market;
 mod receipts;
 mod status;
@@ -43,6 +46,19 @@ enum Command {
         #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
         limit: u32,
     },
+    /// The claims made for receipts, and what was paid for each, newest first
+    Claims {
+        /// At most this many
+        #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        limit: u32,
+    },
+    /// What each FEP owes, or may come to owe, and the most that it may
+    Exposure,
+    /// What was earned, and what of it was paid
+    Earnings {
+        #[arg(long, value_enum, default_value_t = earnings::By::Day)]
+        by: earnings::By,
+    },
 }
 
 fn main() -> ExitCode {
@@ -62,6 +78,9 @@ impl Cli {
             Command::Status => ("/status".to_string(), status::for_eyes),
             Command::Market => ("/market".to_string(), market::for_eyes),
             Command::Receipts { limit } => (format!("/receipts?limit={limit}"), receipts::for_eyes),
+            Command::Claims { limit } => (format!("/claims?limit={limit}"), claims::for_eyes),
+            Command::Exposure => ("/exposure".to_string(), exposure::for_eyes),
+            Command::Earnings { by } => (by.path().to_string(), earnings::for_eyes),
         };
         let answer = admin.get(&path).await.map_err(|why| with_next_step(&why))?;
         let text = if self.json { format!("{answer:#}") } else { show(&answer) };

@@ -129,6 +129,8 @@ fn a_bad_currency_id_or_address_says_how_to_write_it() {
     Mistake::in_example("fep", "listen =", "listen = \"everywhere\"").is_told("listen", &["ip:port"]);
     Mistake::in_example("provider", "claim_every =", "claim_every = \"soon\"")
         .is_told("provider.claim_every", &["such as 500ms, 30s"]);
+    Mistake::in_example("provider", "# exposure =", "exposure = \"0\"")
+        .is_told("provider.exposure", &["above zero", "no work"]);
     Mistake::in_example("portman", "labman_url =", "labman_url = \"http://127.0.0.1:8765\"")
         .is_told("labman_url", &["ws://host:port/"]);
 }

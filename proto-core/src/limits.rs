@@ -1,6 +1,7 @@
 //! Every bound of the core in one place. What happens at a bound is said beside it.
 
 use crate::labnet::pace::Rate;
+use crate::money::Micros;
 use crate::time::Span;
 
 /// Read credit with which each direction of a stream opens, and the most that is ever in flight on it, in bytes.
@@ -116,6 +117,8 @@ pub const BODIES_OF_ONE: usize = 8 * HTTP_BODY;
 /// The same of all, and the bodies that a gateway is being sent, in bytes. A further one is answered 503; at a provider it
 /// makes whoever has most lose its oldest, or is answered BUSY.
 pub const BODIES_OF_ALL: usize = 64 * HTTP_BODY;
+/// What a provider lets each FEP owe it, where its operator says nothing, in units of the FEP's currency.
+pub const EXPOSURE: Micros = Micros(10_000_000);
 /// Receipts in one claim. The rest waits for the next.
 pub const CLAIM_RECEIPTS: usize = 256;
 

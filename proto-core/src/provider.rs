@@ -9,6 +9,8 @@
 
 mod admit;
 mod claims;
+mod earnings;
+mod exposure;
 mod job;
 mod load;
 mod offers;
@@ -22,11 +24,13 @@ use alloc::{
 };
 
 use claims::Claims;
+pub(crate) use earnings::By;
 use job::Job;
 use load::{Taken, Teller};
 use offers::Offers;
 use receipts::Receipts;
 pub(crate) use rows::{CLAIMS, ClaimRow, RECEIPTS_PAID, ReceiptRow, show_claim, show_receipt, tables};
+use serde_json::Value;
 use sockets::Sockets;
 
 use crate::gateway::Tell;
@@ -98,6 +102,18 @@ impl Provider {
 
     pub(crate) fn claims(&self) -> &Claims {
         &self.claims
+    }
+
+    /// For people: what was earned, and what of it was paid.
+    pub(crate) fn earnings(&self, by: By) -> Value {
+        self.receipts.earnings.show(by)
+    }
+
+    /// For people: what each FEP that is trusted here owes, or may come to owe.
+    pub(crate) fn exposures(&self) -> Vec<Value> {
+        let owed = self.receipts.exposures();
+        let of = |fep: &FepId| owed.get(fep).copied().unwrap_or_default().show(*fep, self.config.exposure);
+        self.feps.iter().chain(owed.keys().filter(|fep| !self.feps.contains(fep))).map(of).collect()
     }
 
     pub(crate) fn jobs_under_way(&self) -> usize {

@@ -166,6 +166,7 @@ impl Cast<'_> {
             tenant: provider.tenant.clone(),
             portmans: provider.portmans.iter().map(|portman| self.attachment(provider, portman)).collect(),
             claim_every: provider.claim_every,
+            exposure: provider.exposure,
         };
         let gateways = self.scenario.gateways.iter();
         let config = node::config::Config {

@@ -11,6 +11,7 @@ pub(crate) mod values;
 use std::collections::BTreeSet;
 
 use labman_proto_core::economics::{Fees, Price};
+use labman_proto_core::limits::EXPOSURE;
 use labman_proto_core::money::{Currency, Micros};
 use labman_proto_core::time::Span;
 use serde::{Deserialize, Serialize};
@@ -170,6 +171,13 @@ pub struct Provider {
     pub tenant: String,
     #[serde(default = "default_claim_every", with = "values::span")]
     pub claim_every: Span,
+    /// The most that each FEP may owe.
+    #[serde(
+        default = "default_exposure",
+        with = "values::amount",
+        skip_serializing_if = "is_default_exposure"
+    )]
+    pub exposure: Micros,
     #[serde(default)]
     pub wall_offset_ms: i64,
     /// How it is dishonest, if it is.
@@ -425,6 +433,14 @@ const fn default_look_every() -> Span {
 
 fn default_check_every() -> Span {
     Span::from_secs(5)
+}
+
+const fn default_exposure() -> Micros {
+    EXPOSURE
+}
+
+fn is_default_exposure(amount: &Micros) -> bool {
+    *amount == EXPOSURE
 }
 
 const fn default_claim_every() -> Span {

@@ -66,6 +66,7 @@ pub(crate) fn both_config() -> config::Config {
             tenant: "acme".into(),
             portmans: vec![portman],
             claim_every: Span::from_secs(10),
+            exposure: Micros(1_000_000),
         }),
     }
 }

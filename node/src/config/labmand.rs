@@ -6,6 +6,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use labman_proto_core::identity::{FepId, NodeId};
+use labman_proto_core::limits::EXPOSURE;
 use labman_proto_core::money::Micros;
 use labman_proto_core::node::config::{self as node, Subnet};
 use labman_proto_core::portman;
@@ -108,6 +109,7 @@ struct GatewayField {
 struct ProviderField {
     tenant: Spanned<String>,
     claim_every: Option<Every>,
+    exposure: Option<Spanned<Amount>>,
     portman_listen: Option<Listen>,
 }
 
@@ -251,7 +253,12 @@ impl File {
             portmans.push(checked);
         }
         let claim_every = field.claim_every.map_or(CLAIM_EVERY, |every| every.0);
-        Ok((node::Provider { tenant, portmans, claim_every }, embedded))
+        let exposure = field.exposure.as_ref().map_or(EXPOSURE, |amount| amount.get_ref().0);
+        if exposure == Micros::ZERO {
+            let message = "must be above zero: with nothing that a FEP may owe, no work can be taken";
+            return Err(source.fault(field.exposure.as_ref().map(Spanned::span), message));
+        }
+        Ok((node::Provider { tenant, portmans, claim_every, exposure }, embedded))
     }
 }
 

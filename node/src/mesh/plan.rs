@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use labman_proto_core::economics::{Fees, Price};
+use labman_proto_core::limits::EXPOSURE;
 use labman_proto_core::money::{Currency, Micros};
 use labman_proto_core::node::config as node;
 use labman_proto_core::time::Span;
@@ -157,6 +158,7 @@ impl Plan {
                     tenant: provider.tenant.clone(),
                     portmans: provider.portmans.iter().map(attachment).collect(),
                     claim_every: provider.claim_every,
+                    exposure: EXPOSURE,
                 }),
                 ..self.node(fep)
             },

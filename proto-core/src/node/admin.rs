@@ -11,7 +11,7 @@ use crate::gossip::View;
 use crate::http::{RequestHead, ResponseHead};
 use crate::labnet::Labnet;
 use crate::machine::{Completion, OpId, StreamId};
-use crate::provider::{CLAIMS, ClaimRow, Provider, RECEIPTS_PAID, ReceiptRow, show_claim, show_receipt};
+use crate::provider::{By, CLAIMS, ClaimRow, Provider, RECEIPTS_PAID, ReceiptRow, show_claim, show_receipt};
 use crate::store::{Range, Table};
 use crate::time::{Time, Wall};
 
@@ -93,11 +93,27 @@ impl Admin {
                 answer(cx, stream, 200, &body);
             }
             ("GET", "/market") => answer(cx, stream, 200, &status.market),
+            ("GET", "/exposure") => {
+                let exposures = status.provider.map(Provider::exposures).unwrap_or_default();
+                answer(cx, stream, 200, &json!({ "feps": exposures }));
+            }
+            ("GET", "/earnings") => {
+                let by = query.split('&').find_map(|pair| pair.strip_prefix("by=")).unwrap_or("day");
+                let Some(by) = By::named(by) else {
+                    let message = format!("no earnings by {by:?}: write by=model, by=day or by=fep");
+                    let error = json!({ "error": { "code": "bad_request", "message": message } });
+                    return answer(cx, stream, 400, &error);
+                };
+                let none = json!({ "earnings": [] });
+                answer(cx, stream, 200, &status.provider.map_or(none, |provider| provider.earnings(by)));
+            }
             ("GET", "/receipts") => self.read(cx, stream, RECEIPTS_PAID, limit),
             ("GET", "/claims") => self.read(cx, stream, CLAIMS, limit),
             _ => {
-                let message =
-                    format!("no {} {path} here: try GET /status, /market, /receipts or /claims", head.method);
+                let message = format!(
+                    "no {} {path} here: try GET /status, /market, /receipts, /claims, /exposure or /earnings",
+                    head.method
+                );
                 answer(cx, stream, 404, &json!({ "error": { "code": "not_found", "message": message } }));
             }
         }

@@ -143,6 +143,8 @@ pub struct Provider {
     pub portmans: Vec<Portman>,
     /// How often receipts that await payment are claimed.
     pub claim_every: Span,
+    /// The most that each FEP may owe, in its currency: a job that could take it further is refused.
+    pub exposure: Micros,
 }
 
 /// One Portman that may attach, and what its work costs and pays.

@@ -93,6 +93,10 @@ impl Provider {
         if self.receipts.has_used((auth.auth_id, request.attempt)) && !mutant(Mutant::AuthorizationReplayed) {
             return Err(no(BadAuthorization, "the authorization was used before"));
         }
+        let owed = self.receipts.exposures().get(&request.fep_id).copied().unwrap_or_default().total();
+        if owed.checked_add(attempt.max_payout).is_none_or(|owed| owed > self.config.exposure) {
+            return Err(no(NotTrusted, "that FEP owes this provider as much as it may"));
+        }
         let row = rows::AuthorizationRow {
             attempt: request.attempt,
             offer: offer.clone(),

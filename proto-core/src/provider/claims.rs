@@ -324,6 +324,7 @@ impl Claims {
                 Line::Paid => {
                     receipt.state = ReceiptState::Paid;
                     receipts.paid += 1;
+                    batch.push(receipts.earnings.paid(receipt));
                 }
                 Line::Disputed(reason) => {
                     cx.warn(alloc::format!(

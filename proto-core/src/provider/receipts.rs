@@ -3,6 +3,7 @@
 
 use alloc::{collections::BTreeMap, vec::Vec};
 
+use super::earnings::Earnings;
 use super::rows::{
     AUTHORIZATIONS, AuthKey, AuthorizationRow, Owed, RECEIPTS_OPEN, ReceiptRow, ReceiptState, auth_key,
     put_authorization, put_receipt,
@@ -53,6 +54,7 @@ pub(crate) struct Receipts {
     storing: BTreeMap<OpId, (From, ReceiptId)>,
     /// Since this start.
     pub(super) paid: u64,
+    pub(super) earnings: Earnings,
     sweep: Timers<()>,
 }
 
@@ -71,24 +73,33 @@ impl Receipts {
         if !used.is_empty() {
             sweep.set((), Time::ZERO + SWEEP, "sweep lapsed authorizations");
         }
-        Ok(Self { used, open, storing: BTreeMap::new(), paid: 0, sweep })
+        let earnings = Earnings::new(snapshot)?;
+        Ok(Self { used, open, storing: BTreeMap::new(), paid: 0, earnings, sweep })
     }
 
     pub(crate) fn open(&self) -> impl DoubleEndedIterator<Item = &ReceiptRow> {
         self.open.values()
     }
 
+    /// Attempts whose receipt has not come.
+    pub(super) fn awaited(&self) -> impl Iterator<Item = &AuthorizationRow> {
+        self.used.values().filter(|row| row.receipt == Owed::Awaited)
+    }
+
     /// For people: unclaimed, in a claim, paid since the start, and jobs whose receipt is missing.
     pub(crate) fn counts(&self) -> (usize, usize, u64, usize) {
         let in_state = |state| self.open.values().filter(|row| row.state == state).count();
-        let missing = self.used.values().filter(|row| row.receipt == Owed::Awaited).count();
-        (in_state(ReceiptState::Unclaimed), in_state(ReceiptState::InClaim), self.paid, missing)
+        (
+            in_state(ReceiptState::Unclaimed),
+            in_state(ReceiptState::InClaim),
+            self.paid,
+            self.awaited().count(),
+        )
     }
 
     /// When the oldest job was authorised whose receipt is missing.
     pub(crate) fn awaited_since(&self) -> Option<Wall> {
-        let awaited = self.used.values().filter(|row| row.receipt == Owed::Awaited);
-        awaited.map(|row| Wall(row.auth.issued_ms)).min()
+        self.awaited().map(|row| Wall(row.auth.issued_ms)).min()
     }
 
     pub(super) fn has_used(&self, key: AuthKey) -> bool {
@@ -147,6 +158,7 @@ impl Receipts {
         };
         let mut batch = put_receipt(&row);
         batch.push(put_authorization(used));
+        batch.push(self.earnings.earned(&row));
         let op = cx.store(batch);
         self.storing.insert(op, (from, id));
         self.open.insert(id, row);

@@ -23,8 +23,11 @@ pub(super) const CLAIMS_OPEN: Table = Table::live("claims_open");
 /// Claims that are decided, newest first.
 pub(crate) const CLAIMS: Table = Table::history("claims");
 
-pub(crate) const fn tables() -> [Table; 5] {
-    [AUTHORIZATIONS, RECEIPTS_OPEN, RECEIPTS_PAID, CLAIMS_OPEN, CLAIMS]
+/// What was earned, by day, FEP and model.
+pub(super) const EARNINGS: Table = Table::live("earnings");
+
+pub(crate) const fn tables() -> [Table; 6] {
+    [AUTHORIZATIONS, RECEIPTS_OPEN, RECEIPTS_PAID, CLAIMS_OPEN, CLAIMS, EARNINGS]
 }
 
 /// An attempt that we took on: what its receipt will be checked against.

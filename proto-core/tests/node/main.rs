@@ -3,6 +3,7 @@
 
 mod clocks;
 mod conduct;
+mod exposure;
 mod fep;
 mod feps;
 mod gossip;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use labman_proto_core::economics::Price;
 use labman_proto_core::http::{RequestHead, ResponseHead, Surface};
 use labman_proto_core::identity::{Identity, Network, NodeId};
-use labman_proto_core::limits::STREAM_WINDOW;
+use labman_proto_core::limits::{EXPOSURE, STREAM_WINDOW};
 use labman_proto_core::machine::{
     Completion, DownReason, Input, LinkId, Machine, Op, OpId, Output, Peer, ResetCode, StreamId, Target,
 };
@@ -90,8 +90,12 @@ pub(crate) fn provider_config() -> config::Config {
         payout: payout_to(),
         least_payout: Micros::ZERO,
     };
-    let provider =
-        config::Provider { tenant: "acme".into(), portmans: vec![portman], claim_every: Span::from_secs(10) };
+    let provider = config::Provider {
+        tenant: "acme".into(),
+        portmans: vec![portman],
+        claim_every: Span::from_secs(10),
+        exposure: EXPOSURE,
+    };
     config::Config { provider: Some(provider), ..config() }
 }
 

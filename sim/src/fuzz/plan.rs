@@ -5,6 +5,7 @@
 //! work. In a tenth of the seeds nothing heals.
 
 use labman_proto_core::economics::{Fees, Price};
+use labman_proto_core::limits::EXPOSURE;
 use labman_proto_core::money::Micros;
 use labman_proto_core::rng::{Seed, Stream};
 use labman_proto_core::time::Span;
@@ -138,6 +139,7 @@ fn provider(number: usize, draws: &mut Stream) -> Provider {
         dials: None,
         tenant: format!("t{number}"),
         claim_every: Span::from_secs(between(draws, 10, 90)),
+        exposure: EXPOSURE,
         wall_offset_ms: skew(draws),
         strategy: None,
         portmans: (1..=portmans).map(|number| portman(number, draws)).collect(),

@@ -1,0 +1,44 @@
+//! `labman-cli exposure`.
+
+use serde_json::Value;
+
+use crate::table::{Table, amount, short};
+
+pub(crate) fn for_eyes(answer: &Value) -> String {
+    let columns =
+        ["FEP", "in flight", "stated", "unclaimed", "in claim", "disputed", "owed in all", "may owe"];
+    let mut table = Table::new(&columns);
+    for fep in answer["feps"].as_array().into_iter().flatten() {
+        let parts = ["in_flight", "stated", "unclaimed", "in_claim", "disputed", "total", "limit"];
+        let amounts = parts.iter().map(|part| amount(&fep[*part]));
+        table.row(std::iter::once(short(&fep["fep_id"])).chain(amounts).collect());
+    }
+    match table.is_empty() {
+        true => "This node is no provider: nobody owes it anything.".to_string(),
+        false => table.text(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn each_fep_is_a_line_with_what_it_owes_and_may_owe() {
+        let fep = json!({
+            "fep_id": "FepFepFepFep", "in_flight": 700, "stated": 0, "unclaimed": 121, "in_claim": 0, "disputed": 0,
+            "total": 821, "limit": 10_000_000,
+        });
+        let shown = for_eyes(&json!({ "feps": [fep] }));
+        let line = shown.lines().nth(1).unwrap();
+        let cells: Vec<&str> = line.split_whitespace().collect();
+        assert_eq!(cells[..4], ["FepFepFepF", "0.000700", "0.000000", "0.000121"], "{shown}");
+        assert_eq!(cells[6..], ["0.000821", "10.000000"], "{shown}");
+    }
+
+    #[test]
+    fn a_gateway_says_that_it_is_no_provider() {
+        assert!(for_eyes(&json!({ "feps": [] })).contains("no provider"));
+    }
+}

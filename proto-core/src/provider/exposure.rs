@@ -1,0 +1,85 @@
+//! What a FEP owes this provider or may come to owe it, and how much of that is too much. Nobody can make a FEP pay: what it
+//! can keep is bounded by what was done for it on credit.
+
+use alloc::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::receipts::Receipts;
+use super::rows::{AuthorizationRow, Owed, ReceiptState};
+use crate::economics::bill;
+use crate::identity::FepId;
+use crate::money::Micros;
+
+/// Of one FEP, in its currency; each amount is what the provider would be paid.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Exposure {
+    /// Jobs that run, or whose end was never stated: the most that they may earn.
+    pub(super) in_flight: Micros,
+    /// Delivered, without a receipt.
+    pub(super) stated: Micros,
+    pub(super) unclaimed: Micros,
+    pub(super) in_claim: Micros,
+    /// Lines that the FEP would not pay.
+    pub(super) disputed: Micros,
+}
+
+impl Exposure {
+    pub(super) fn total(&self) -> Micros {
+        let parts = [self.in_flight, self.stated, self.unclaimed, self.in_claim, self.disputed];
+        parts.into_iter().fold(Micros::ZERO, saturating_add)
+    }
+
+    pub(crate) fn show(&self, fep_id: FepId, limit: Micros) -> Value {
+        json!({
+            "fep_id": fep_id, "in_flight": self.in_flight, "stated": self.stated, "unclaimed": self.unclaimed,
+            "in_claim": self.in_claim, "disputed": self.disputed, "total": self.total(), "limit": limit,
+        })
+    }
+}
+
+impl Receipts {
+    /// By FEP; one that owes nothing may be left out.
+    pub(crate) fn exposures(&self) -> BTreeMap<FepId, Exposure> {
+        let mut feps: BTreeMap<FepId, Exposure> = BTreeMap::new();
+        for row in self.awaited() {
+            let exposure = feps.entry(row.auth.fep_id).or_default();
+            match may_earn(row) {
+                Earns::AtMost(most) => exposure.in_flight = saturating_add(exposure.in_flight, most),
+                Earns::Stated(payout) => exposure.stated = saturating_add(exposure.stated, payout),
+            }
+        }
+        for row in self.open() {
+            let exposure = feps.entry(row.receipt.fep_id).or_default();
+            let part = match row.state {
+                ReceiptState::Unclaimed => &mut exposure.unclaimed,
+                ReceiptState::InClaim => &mut exposure.in_claim,
+                ReceiptState::Disputed => &mut exposure.disputed,
+                // On its way out of the open ones.
+                ReceiptState::Paid => continue,
+            };
+            *part = saturating_add(*part, row.receipt.payout);
+        }
+        feps
+    }
+}
+
+enum Earns {
+    AtMost(Micros),
+    Stated(Micros),
+}
+
+fn may_earn(row: &AuthorizationRow) -> Earns {
+    debug_assert_eq!(row.receipt, Owed::Awaited, "all others have their receipt, or earn nothing");
+    let attempt = row.auth.attempts.get(usize::from(row.attempt));
+    let most = attempt.map_or(Micros::ZERO, |attempt| attempt.max_payout);
+    match row.stated.and_then(|stated| bill(&row.offer.price, &row.auth.fees, &stated)) {
+        Some(bill) => Earns::Stated(bill.payout.min(most)),
+        None => Earns::AtMost(most),
+    }
+}
+
+/// A sum that does not fit is beyond every limit.
+fn saturating_add(one: Micros, other: Micros) -> Micros {
+    one.checked_add(other).unwrap_or(Micros(i64::MAX))
+}
