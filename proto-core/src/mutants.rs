@@ -107,6 +107,8 @@ mutants! {
     PlacesNotContested = "places-not-contested",
     /// a node does not dial again when a link goes down
     NoRedial = "no-redial",
+    /// a provider works for a FEP however much that owes it
+    ExposureUnbounded = "exposure-unbounded",
     /// a node holds a record that it has already against whoever passes it on
     HonestBanned = "honest-banned",
 }

@@ -46,6 +46,15 @@ pub struct States {
     pub paid_since_start: u64,
 }
 
+/// What a provider's `GET /exposure` says of each FEP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub struct Owing {
+    /// What it owes or may come to owe.
+    pub total: Micros,
+    /// What it may.
+    pub limit: Micros,
+}
+
 /// What a user asked for, and what they know came of it.
 pub struct Asked {
     pub job: String,
@@ -77,6 +86,7 @@ pub struct Provider {
     pub node_id: NodeId,
     pub held: Vec<Held>,
     pub states: States,
+    pub owing: Vec<Owing>,
     pub prices: BTreeMap<String, Price>,
     /// Its disk has forgotten things that it had acknowledged, or it was not there to be told them.
     pub forgot: bool,
@@ -323,7 +333,7 @@ fn check_price(books: &Books, provider: &Provider, held: &Held, found: &mut Vec<
     }
 }
 
-/// I4: a provider's receipts are all in one state, and what it counts as paid has left the FEP's debt to it. What never
+/// I4 and I5: a provider's receipts are all in one state, and what it counts as paid has left the FEP's debt to it. What never
 /// came to it is owed, and it does not wait for that.
 fn check_states(books: &Books, provider: &Provider, never_came: i128, found: &mut Vec<String>) {
     let name = &provider.name;
@@ -335,6 +345,10 @@ fn check_states(books: &Books, provider: &Provider, never_came: i128, found: &mu
     }
     if unclaimed + in_claim + paid + count("disputed") != provider.held.len() as u64 {
         found.push(format!("I4: {name} holds receipts in no known state"));
+    }
+    // What a FEP that lies authorises may be less than what it then settles.
+    if !books.doubt.fep && provider.owing.iter().any(|fep| fep.total > fep.limit) {
+        found.push(format!("I5: {name} has let a FEP owe too much: {:?}", provider.owing));
     }
     if books.at_rest && !provider.forgot {
         let unpaid = sum(provider.held.iter().filter(|held| held.state != "paid").map(|held| held.payout));

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 
 use super::rest::Status;
 use super::{Job, JobState, Run, outcome};
-use crate::check::ledger::{Asked, Books, Doubt, Held, Ledger, Provider, States, Text};
+use crate::check::ledger::{Asked, Books, Doubt, Held, Ledger, Owing, Provider, States, Text};
 use crate::faults::{Fault, Inject};
 use crate::report::Ending;
 use crate::scenario;
@@ -25,6 +25,11 @@ const BACKLOG: Span = Span::from_secs(120);
 #[derive(Deserialize)]
 struct Issued {
     receipts: Vec<Receipt>,
+}
+
+#[derive(Deserialize)]
+struct Exposures {
+    feps: Vec<Owing>,
 }
 
 #[derive(Deserialize)]
@@ -150,7 +155,8 @@ impl Run<'_> {
         let prices = provider.slugs().zip(provider.portmans.iter().map(|portman| portman.price)).collect();
         let (name, node_id) = (provider.name.clone(), self.cast.node_id(&provider.name));
         let forgot = self.scenario.forgets(&name) || !self.rests(&name);
-        Ok(Provider { name, node_id, held, states, prices, forgot })
+        let Exposures { feps: owing } = self.get(&name, "/exposure")?;
+        Ok(Provider { name, node_id, held, states, owing, prices, forgot })
     }
 
     pub(super) fn get<T: DeserializeOwned>(&mut self, host: &str, path: &str) -> Result<T, String> {

@@ -93,6 +93,7 @@ fn books() -> Books {
         node_id: NODE,
         held: vec![held(&issued[0], "paid"), held(&issued[1], "unclaimed")],
         states: States { unclaimed: 1, in_claim: 0, paid_since_start: 1 },
+        owing: vec![Owing { total: Micros(100), limit: Micros(100) }],
         prices: BTreeMap::from([("acme:box:toy".into(), PRICE)]),
         forgot: false,
     };
@@ -121,7 +122,7 @@ fn every_way_of_cooking_the_books_is_found() {
             line.unwrap().balance.0 += change;
         })
     };
-    let all: [(&str, Cook); 18] = [
+    let all: [(&str, Cook); 19] = [
         ("not balanced", Box::new(|b| b.ledger.balanced = false)),
         ("I1", account("fep:fees", 1)),
         ("I7", account("user:", -600)),
@@ -139,6 +140,7 @@ fn every_way_of_cooking_the_books_is_found() {
         ("differently", Box::new(|b| b.providers[0].held[1].payout.0 += 1)),
         ("I8", Box::new(|b| b.fees.gateway_bps = 0)),
         ("I4", Box::new(|b| b.providers[0].states.unclaimed = 0)),
+        ("I5", Box::new(|b| b.providers[0].owing[0].total.0 += 1)),
         ("the FEP owes it 200", Box::new(|b| b.providers[0].held[1].state = "paid".into())),
     ];
     for (what, cook) in all {
