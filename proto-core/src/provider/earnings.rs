@@ -1,10 +1,11 @@
-//! What was earned, and what of that was paid: a row for each day, FEP and model, kept in the batches that keep the receipts,
+//! What was earned, and what of that was paid: a row for each day, FEP, model and currency, kept in the batches that keep the receipts,
 //! so that the sums are right after any crash and cost the same however many receipts there are.
 
 use alloc::{
     collections::BTreeMap,
     format,
     string::{String, ToString},
+    vec::Vec,
 };
 
 use serde::{Deserialize, Serialize};
@@ -19,7 +20,7 @@ use crate::store::{BadRow, Row, Snapshot, Write};
 /// Of a day, by the time at which FEPs signed the receipts: 86,400 s since the epoch each.
 const DAY_MS: u64 = 86_400_000;
 
-type Key = (u64, FepId, String);
+type Key = (u64, FepId, String, Currency);
 
 #[derive(Default)]
 pub(super) struct Earnings {
@@ -82,7 +83,7 @@ impl Earnings {
         let mut rows = BTreeMap::new();
         for stored in snapshot.of(EARNINGS) {
             let row: EarningsRow = stored.parse(EARNINGS)?;
-            rows.insert((row.day, row.fep_id, row.slug.clone()), row);
+            rows.insert((row.day, row.fep_id, row.slug.clone(), row.currency.clone()), row);
         }
         Ok(Self { rows })
     }
@@ -103,14 +104,10 @@ impl Earnings {
     fn add(&mut self, receipt: &ReceiptRow, sums: Sums) -> Write {
         let (day, fep_id, slug) =
             (receipt.issued_ms() / DAY_MS, receipt.receipt.fep_id, receipt.slug.clone());
-        let key = format!("{day:08}:{fep_id}:{slug}");
-        let row = self.rows.entry((day, fep_id, slug.clone())).or_insert_with(|| EarningsRow {
-            day,
-            fep_id,
-            slug,
-            currency: receipt.receipt.payout_to.currency.clone(),
-            sums: Sums::default(),
-        });
+        let currency = receipt.receipt.payout_to.currency.clone();
+        let key = format!("{day:08}:{fep_id}:{currency}:{slug}");
+        let row = self.rows.entry((day, fep_id, slug.clone(), currency.clone()));
+        let row = row.or_insert_with(|| EarningsRow { day, fep_id, slug, currency, sums: Sums::default() });
         row.sums.add(&sums);
         Write::Put(EARNINGS, Row::json(key, row))
     }
@@ -128,7 +125,7 @@ impl Earnings {
             *day = row.day;
             sum.add(&row.sums);
         }
-        let mut all: alloc::vec::Vec<_> = sums.into_iter().collect();
+        let mut all: Vec<_> = sums.into_iter().collect();
         match by {
             By::Day => all.reverse(),
             By::Model | By::Fep => all.sort_by_key(|(_, (_, sum))| core::cmp::Reverse(sum.earned)),
@@ -144,6 +141,6 @@ impl Earnings {
                 "cached": sum.cached, "output": sum.output, "earned": sum.earned, "paid": sum.paid,
             })
         };
-        json!({ "earnings": all.into_iter().map(line).collect::<alloc::vec::Vec<_>>() })
+        json!({ "earnings": all.into_iter().map(line).collect::<Vec<_>>() })
     }
 }

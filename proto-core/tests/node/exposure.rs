@@ -109,6 +109,28 @@ fn what_was_earned_is_summed_by_day_model_and_fep_and_is_not_lost() {
 }
 
 #[test]
+fn what_was_earned_in_two_currencies_on_one_day_is_not_summed() {
+    let (mut shop, _) = shop_for(4);
+    for (number, currency) in [(1, "XTS"), (2, "ABC")] {
+        shop.rig.config.provider.as_mut().unwrap().portmans[0].payout.currency = currency.parse().unwrap();
+        shop.rig.restart();
+        shop.portman = Portman::attach(&mut shop.rig, vec![model("toy", 8)]);
+        shop.gateway = Peer::admitted(&mut shop.rig, PEER);
+        shop.offer = offer_of(&mut shop.rig, &shop.gateway);
+        let (order, stream, _) = shop.asks(number);
+        shop.portman.text(&mut shop.rig, 1, "seven tokens", counts(10, 7));
+        shop.portman.say(&mut shop.rig, &FromPortman::Done { job: 1, counts: counts(10, 7) });
+        let receipt = order.receipt(&shop.rig, counts(10, 7));
+        shop.receives(stream, &receipt);
+    }
+    let shown = shop.rig.admin("/earnings?by=day");
+    let lines = shown["earnings"].as_array().unwrap();
+    let currencies: Vec<&str> = lines.iter().map(|line| line["currency"].as_str().unwrap()).collect();
+    assert_eq!(currencies, ["XTS", "ABC"], "{shown}");
+    assert!(lines.iter().all(|line| line["receipts"] == 1), "{shown}");
+}
+
+#[test]
 fn what_a_fep_does_not_pay_stays_owed_across_restarts() {
     let (mut shop, _) = shop_for(1);
     let (order, stream, _) = shop.asks(1);

@@ -164,7 +164,7 @@ pub(crate) struct Rig {
     pub(crate) closes_late: bool,
     links: BTreeMap<LinkId, ()>,
     node: Node,
-    config: config::Config,
+    pub(crate) config: config::Config,
     later: VecDeque<Later>,
     held: VecDeque<(OpId, Op)>,
     ids: u64,
