@@ -15,6 +15,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use labman_proto_core::identity::{FepId, NodeId};
+use labman_proto_core::money::Micros;
 use serde_json::{Value, json};
 
 pub use plan::{GatewayPlan, Plan, PortmanPlan, ProviderPlan, Runtime};
@@ -67,7 +68,7 @@ impl Mesh {
         let mut gateways = Vec::new();
         for index in 0..plan.gateways.len() {
             let config = plan.gateway(index, &fep);
-            enrol(&fep, &config.data_dir).await?;
+            enrol(&fep, &config.data_dir, plan.bond).await?;
             gateways.push(Labmand::start(&plan.gateways[index].name, config).await?);
         }
         let mut providers = Vec::new();
@@ -237,10 +238,16 @@ pub async fn until<T>(
     }
 }
 
-/// A gateway's calls are heard once its FEP's operator has enrolled its node id.
-async fn enrol(fep: &Fep, gateway_dir: &Path) -> Result<(), MeshError> {
-    let node_id = DataDir::open(gateway_dir)?.identity()?.node_id();
-    let gateway = json!({ "node_id": node_id.to_string(), "name": "gateway of this process" });
-    Admin::at(&fep.admin).post("/gateways", &gateway).await?;
+/// A gateway's calls are heard once its FEP's operator has enrolled its node id. Its bond is what it answers with for further
+/// attempts.
+async fn enrol(fep: &Fep, gateway_dir: &Path, bond: Micros) -> Result<(), MeshError> {
+    let node_id = DataDir::open(gateway_dir)?.identity()?.node_id().to_string();
+    let admin = Admin::at(&fep.admin);
+    admin.post("/gateways", &json!({ "node_id": node_id, "name": "gateway of this process" })).await?;
+    if bond > Micros::ZERO {
+        let reference = format!("first bond of {node_id}");
+        let paid = json!({ "gateway": node_id, "amount": bond.to_string(), "reference": reference });
+        admin.post("/bonds", &paid).await?;
+    }
     Ok(())
 }

@@ -82,6 +82,7 @@ impl Real {
             network: scenario.network.clone(),
             currency: scenario.fep.currency.clone(),
             fees: scenario.fep.fees,
+            bond: scenario.fep.bond,
             ..Plan::new(directory.path())
         };
         let plan =
@@ -177,7 +178,9 @@ impl Real {
                         let user = self.users.values().find(|user| user.id == id).unwrap();
                         format!("{kind}:{}", user.name)
                     }
-                    Some((kind @ ("provider" | "gateway"), id)) => format!("{kind}:{}", self.node_name(id)),
+                    Some((kind @ ("provider" | "gateway" | "bond"), id)) => {
+                        format!("{kind}:{}", self.node_name(id))
+                    }
                     _ => name.to_string(),
                 };
                 (named, text(&account["balance"]).parse::<Micros>().unwrap().0)

@@ -48,6 +48,9 @@ async fn the_user_is_told_in_time_and_pays_for_what_came_and_the_provider_is_pai
     );
     assert!(waited < TOLD_WITHIN, "told after {waited:?}");
 
+    // The gateway has said what it took. Back on its data directory, the provider says that it has forgotten.
+    let mut provider = Process::start(env!("CARGO_BIN_EXE_labmand"), &config);
+    provider.says("labmand is up: node");
     // The FEP settles what was delivered, and not a token more.
     let receipt = eventually("the FEP's receipt", async || {
         let answer = mesh.fep_admin().get("/receipts?limit=10").await?;
@@ -62,9 +65,7 @@ async fn the_user_is_told_in_time_and_pays_for_what_came_and_the_provider_is_pai
     assert_eq!(support::balance(&mesh, "alice").await, Micros(1_000_000 - charge));
     assert_eq!(mesh.fep_admin().get("/ledger").await.unwrap()["balanced"], true);
 
-    // Back on its data directory, the provider gets the receipt it never saw, and claims it.
-    let mut provider = Process::start(env!("CARGO_BIN_EXE_labmand"), &config);
-    provider.says("labmand is up: node");
+    // It gets the receipt it never saw, and claims it.
     let admin = Admin::at(&directory.path().join("data/admin.sock"));
     let own = eventually("the receipt being paid", async || {
         let answer = admin.get("/receipts?limit=10").await?;

@@ -103,6 +103,8 @@ enum Due {
     Invited(RequestId),
     /// Its provider's next chunk, or its user's next read.
     Progress(RequestId),
+    /// What was taken is to be acknowledged.
+    Ack(RequestId),
 }
 
 impl Gateway {
@@ -329,6 +331,7 @@ impl Gateway {
                 Due::Total(id) => self.out_of_time(cx, id),
                 Due::Invited(id) => self.waited(cx, mesh, id),
                 Due::Progress(id) => self.no_progress(cx, mesh, id),
+                Due::Ack(id) => self.ack_due(cx, id),
             }
         }
         for (purpose, answer) in self.calls.handle_timeout(cx) {
@@ -359,7 +362,7 @@ impl Gateway {
     fn described(&mut self, cx: &mut Cx<'_>, answer: &Answer) {
         let descriptor = match answer {
             Answer::Given(body) => serde_json::from_slice::<Descriptor>(body).ok(),
-            Answer::Refused(_) | Answer::Silent => None,
+            Answer::Refused(_) | Answer::Silent | Answer::Nothing | Answer::Noted => None,
         };
         match descriptor {
             Some(descriptor) if descriptor.fep_id == self.fep_id => {
@@ -408,6 +411,7 @@ impl Gateway {
         self.due.clear(Due::Invited(id));
         self.due.clear(Due::Total(id));
         self.due.clear(Due::Progress(id));
+        self.due.clear(Due::Ack(id));
         if let Some(user) = job.user {
             self.users.remove(&user);
         }

@@ -196,6 +196,25 @@ pub const FIRST_CHUNK: Span = Span::from_secs(60);
 /// is signed. A gateway that is sent more chunks breaks off.
 pub const MARK_CHUNKS: u64 = 64;
 pub const MARK_EVERY: Span = Span::from_millis(250);
+/// Output tokens that a provider sends beyond those acknowledged: before the first acknowledgement, and after it. It then
+/// waits for the next, so long; and ends the job.
+pub const UNACKED_FIRST: u32 = 8;
+pub const UNACKED: u32 = 64;
+pub const ACK_WITHIN: Span = Span::from_secs(10);
+/// When a gateway acknowledges: with the first token, and then when so many are not, or so long after it did last.
+pub const ACK_TOKENS: u32 = 32;
+pub const ACK_EVERY: Span = Span::from_millis(250);
+/// Acknowledged tokens after which a provider stores the acknowledgement, in case it crashes.
+pub const ACK_STORED: u32 = 1024;
+/// Input of one gateway's jobs for which no acknowledgement came, in tokens (as it bounded them). Beyond, a further job is
+/// refused. Each is forgiven after a while.
+pub const UNACKED_INPUT: u64 = 1 << 20;
+pub const UNACKED_INPUT_FORGIVEN: Span = Span::from_secs(3600);
+/// How long a gateway that wants no more waits for its provider's statement, or release.
+pub const CANCEL_WITHIN: Span = Span::from_secs(5);
+/// How long a provider whose job was cut off waits for its receipt before it shows the FEP its statement: the gateway's word
+/// is worth more to it, where that reaches the FEP first.
+pub const STATE_AFTER: Span = Span::from_secs(30);
 /// How often, at most, a provider tells its gateways how busy it is.
 pub const LOAD_EVERY: Span = Span::from_secs(1);
 /// Models in what a gateway tells of its market, and names that it counts. Less wanted ones, and further ones, are left out.
@@ -245,8 +264,8 @@ pub const PORTAL_KEYS: usize = 128 * 1024;
 pub const PORTAL_GATEWAYS: usize = 4096;
 /// Providers that ever got a receipt. An authorization that names a further one is answered 503.
 pub const PORTAL_PROVIDERS: usize = 64 * 1024;
-/// Holds that are open. A further authorization is answered 503.
-pub const PORTAL_HOLDS: usize = 16 * 1024;
+/// Holds that are open, or that their gateway's bond stands for. A further authorization is answered 503.
+pub const PORTAL_HOLDS: usize = 64 * 1024;
 /// Receipts that nobody has claimed yet, open holds included. A further authorization is answered 503.
 pub const PORTAL_UNCLAIMED: usize = 256 * 1024;
 /// Operations written to the store together. The rest waits for the next batch.
@@ -259,6 +278,8 @@ pub const PORTAL_TEXT: usize = 128;
 pub const CLOCK_SKEW: Span = Span::from_secs(120);
 /// The longest life of an authorization. A longer one is answered 400.
 pub const HOLD_LIFE: Span = Span::from_secs(3600);
+/// How often a portal with open holds writes down how long it has been up.
+pub const UPTIME_EVERY: Span = Span::from_secs(30);
 /// How long after its authorization's life a hold still waits for its usage report. Then it returns to the user.
 pub const HOLD_GRACE: Span = Span::from_secs(60);
 

@@ -109,6 +109,16 @@ mutants! {
     NoRedial = "no-redial",
     /// a provider works for a FEP however much that owes it
     ExposureUnbounded = "exposure-unbounded",
+    /// a provider sends chunks however little of them is acknowledged
+    NoWindow = "no-window",
+    /// a provider works for a gateway however much that has not acknowledged
+    UnackedUnbounded = "unacked-unbounded",
+    /// a gateway acknowledges nothing of what it takes
+    NeverAcks = "never-acks",
+    /// a FEP settles less than was acknowledged, on the gateway's word
+    AckIgnored = "ack-ignored",
+    /// a FEP lets a gateway name more attempts than its bond stands for
+    BondUnlocked = "bond-unlocked",
     /// a node holds a record that it has already against whoever passes it on
     HonestBanned = "honest-banned",
 }

@@ -9,8 +9,8 @@
 //! A room decides on the books, which move at once; its rows go to the [`writer`]; the answer leaves once they are durable.
 //! So two concurrent calls can't spend the same money, and nobody hears of what a crash could undo.
 //!
-//! Absent: acknowledgements, statements, releases, bonds and disputes; rails other than the mock; exchange rates (billing and
-//! payout currency are one); dated signing keys; withdrawals.
+//! Absent: disputes; rails other than the mock; exchange rates (billing and payout currency are one); dated signing keys;
+//! withdrawals.
 
 pub mod config;
 
@@ -19,6 +19,7 @@ mod admin;
 mod answer;
 mod api;
 mod authorize;
+mod bonds;
 mod books;
 mod claims;
 mod exchanges;
@@ -27,6 +28,8 @@ mod ledger;
 mod look;
 mod receipts;
 mod rows;
+mod settlement;
+mod uptime;
 mod usage;
 mod writer;
 
@@ -117,11 +120,15 @@ impl Machine for Portal {
     }
 
     fn handle_timeout(&mut self, now: Now) {
+        if self.stopped.is_none() && self.uptime_due().is_some_and(|due| due.at <= now.mono) {
+            let told = String::from("wrote down how long this portal is up");
+            self.commit(now, Commit { batch: Vec::new(), then: Then::Nothing, told });
+        }
         while self.stopped.is_none()
             && let Some(auth_id) = self.books.holds.expired(now.mono)
         {
-            match usage::expire(&mut self.books, now, auth_id) {
-                Ok(commit) => self.commit(commit),
+            match usage::expire(&self.fep, &mut self.books, now, auth_id) {
+                Ok(commit) => self.commit(now, commit),
                 // The ledger holds less than the hold says: nothing may be decided on such books.
                 Err(_) => self.stop(alloc::format!("hold {auth_id} is not covered by its account")),
             }
@@ -134,7 +141,7 @@ impl Machine for Portal {
     }
 
     fn poll_timeout(&self) -> Option<Wake> {
-        self.books.holds.wake().filter(|_| self.stopped.is_none())
+        Wake::earliest(self.books.holds.wake(), self.uptime_due()).filter(|_| self.stopped.is_none())
     }
 
     fn stopped(&self) -> Option<&str> {
@@ -155,13 +162,19 @@ impl Portal {
             Surface::Public => api::handle(&self.fep, &mut self.books, now, stream, call),
             Surface::Admin => admin::handle(&self.fep, &mut self.books, &mut self.random, now, stream, call),
         };
-        self.step(stream, stepped);
+        self.step(now, stream, stepped);
     }
 
-    fn step(&mut self, stream: StreamId, stepped: Stepped) {
+    /// While holds are open their time must not be forgotten.
+    fn uptime_due(&self) -> Option<Wake> {
+        let open = self.books.holds.wake().is_some();
+        open.then(|| Wake { at: self.books.uptime.due(), why: "write down how long this portal is up" })
+    }
+
+    fn step(&mut self, now: Now, stream: StreamId, stepped: Stepped) {
         match stepped {
             Ok(Step::Answer(answer)) => self.answer(stream, answer),
-            Ok(Step::Commit(commit)) => self.commit(commit),
+            Ok(Step::Commit(commit)) => self.commit(now, commit),
             Ok(Step::Look(range, look)) => {
                 if look.decides() && !self.one_at_a_time.begin(stream, range.table, &range.from) {
                     let refused = Refused::unavailable("the same call is being decided; ask again");
@@ -184,11 +197,11 @@ impl Portal {
                 Err(unavailable())
             }
         };
-        self.step(stream, stepped);
+        self.step(now, stream, stepped);
     }
 
-    fn commit(&mut self, mut commit: Commit) {
-        commit.batch.push(self.books.counters(&self.fep));
+    fn commit(&mut self, now: Now, mut commit: Commit) {
+        commit.batch.push(self.books.counters(&self.fep, now));
         self.writer.push(commit);
     }
 
@@ -213,8 +226,10 @@ impl Portal {
     }
 
     fn durable(&mut self, commit: Commit) {
-        self.out.event(Level::Info, ROOM, commit.told);
+        let level = if matches!(commit.then, Then::Nothing) { Level::Debug } else { Level::Info };
+        self.out.event(level, ROOM, commit.told);
         match commit.then {
+            Then::Nothing => {}
             Then::Answer(stream, answer) => self.answer(stream, answer),
             Then::Opened(auth_id) => {
                 let (waiting, authorization) = self.books.holds.opened(auth_id).unwrap_or_default();
@@ -231,7 +246,7 @@ impl Portal {
     fn refused(&mut self, commit: Commit) {
         let taken_back = match commit.then {
             Then::Opened(auth_id) => self.books.holds.refused(auth_id),
-            Then::Answer(..) | Then::Resolved(..) => None,
+            Then::Answer(..) | Then::Resolved(..) | Then::Nothing => None,
         };
         let undone = taken_back
             .map(|(hold, waiting)| (self.books.ledger.take_back(hold.user, hold.amount()), waiting));
@@ -251,6 +266,7 @@ impl Portal {
         self.stopped = Some(why);
         for commit in self.writer.give_up() {
             let waiting = match commit.then {
+                Then::Nothing => Vec::new(),
                 Then::Answer(stream, _) => alloc::vec![stream],
                 Then::Opened(auth_id) | Then::Resolved(auth_id, _) => self.books.holds.waiting(auth_id),
             };

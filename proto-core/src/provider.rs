@@ -3,8 +3,9 @@
 //!
 //! ```text
 //!   Hearing --request, body--> admit.rs --ok--> Recording --stored--> Running --end--> Stating --stored--> Awaiting
-//!                                |no                                     |                                 receipt
+//!                                |no                                (running.rs)                           receipt
 //!                            ProxyError                        cut: stated, no end                   (receipts.rs)
+//!                                                       no receipt: statements.rs
 //! ```
 
 mod admit;
@@ -16,10 +17,14 @@ mod load;
 mod offers;
 mod receipts;
 mod rows;
+mod running;
 mod sockets;
+mod statements;
+mod unacked;
 
 use alloc::{
     collections::{BTreeMap, BTreeSet},
+    string::ToString,
     vec::Vec,
 };
 
@@ -29,9 +34,12 @@ use job::Job;
 use load::{Taken, Teller};
 use offers::Offers;
 use receipts::Receipts;
+use rows::{AuthKey, AuthorizationRow};
 pub(crate) use rows::{CLAIMS, ClaimRow, RECEIPTS_PAID, ReceiptRow, show_claim, show_receipt, tables};
 use serde_json::Value;
 use sockets::Sockets;
+use statements::Statements;
+use unacked::Unacked;
 
 use crate::gateway::Tell;
 use crate::http::ResponseHead;
@@ -40,15 +48,17 @@ use crate::labnet::conduct::Deed;
 use crate::machine::{Completion, DownReason, LinkId, OpId, StreamId};
 use crate::node::config;
 use crate::node::cx::Cx;
+use crate::node::fep::Answer;
 use crate::rng::Stream;
 use crate::store::{BadRow, Snapshot};
 use crate::time::{Time, Wake};
 use crate::timers::Timers;
-use crate::wire::cbor;
+use crate::wire::cbor::{self, Blob};
 use crate::wire::envelope::Kind;
 use crate::wire::ids::ReceiptId;
-use crate::wire::mesh::{CapabilityRecord, Hosted, Load, ReceiptAck, ReceiptDelivery};
-use crate::wire::object::Sealed;
+use crate::wire::mesh::{CapabilityRecord, Hosted, Load, ReceiptAck, ReceiptDelivery, Transcript};
+use crate::wire::object::{Sealed, open};
+use crate::wire::portal::{End, StreamAck, UsageStatement};
 use crate::wire::topic::{Topic, Topics};
 
 pub(crate) struct Provider {
@@ -62,6 +72,8 @@ pub(crate) struct Provider {
     storing: BTreeMap<OpId, StreamId>,
     due: Timers<StreamId>,
     receipts: Receipts,
+    statements: Statements,
+    unacked: Unacked,
     claims: Claims,
     /// When to sign the offers anew.
     refresh: Timers<()>,
@@ -76,6 +88,11 @@ impl Provider {
         snapshot: &Snapshot,
         now: Time,
     ) -> Result<Self, BadRow> {
+        let receipts = Receipts::new(snapshot)?;
+        let mut statements = Statements::new(feps);
+        for row in receipts.awaited() {
+            statements.show(row.key(), now + row.shown_after_crash());
+        }
         Ok(Self {
             sockets: Sockets::new(&config.portmans),
             offers: Offers::default(),
@@ -84,7 +101,9 @@ impl Provider {
             running: BTreeMap::new(),
             storing: BTreeMap::new(),
             due: Timers::default(),
-            receipts: Receipts::new(snapshot)?,
+            receipts,
+            statements,
+            unacked: Unacked::default(),
             claims: Claims::new(&config, feps, rng, snapshot, now)?,
             refresh: Timers::default(),
             teller: Teller::default(),
@@ -170,7 +189,7 @@ impl Provider {
             self.job_bytes(cx, stream, bytes);
             return false;
         }
-        if self.claims.bytes(cx, stream, bytes) {
+        if self.claims.bytes(cx, stream, bytes) || self.statements.bytes(cx, stream, bytes) {
             return false;
         }
         let mut changed = false;
@@ -182,11 +201,14 @@ impl Provider {
 
     pub(crate) fn response(&mut self, stream: StreamId, head: &ResponseHead) {
         self.claims.response(stream, head);
+        self.statements.response(stream, head);
     }
 
     pub(crate) fn finished(&mut self, cx: &mut Cx<'_>, stream: StreamId) {
         if self.jobs.contains_key(&stream) {
             self.job_finished(cx, stream);
+        } else if let Some((key, answer)) = self.statements.finished(cx, stream) {
+            self.statement_answered(cx, key, answer);
         } else if !self.claims.finished(cx, &mut self.receipts, stream) {
             self.sockets.ended(cx, stream);
         }
@@ -195,6 +217,8 @@ impl Provider {
     pub(crate) fn reset(&mut self, cx: &mut Cx<'_>, stream: StreamId) {
         if self.jobs.contains_key(&stream) {
             self.job_cut(cx, stream);
+        } else if let Some((key, answer)) = self.statements.reset(cx, stream) {
+            self.statement_answered(cx, key, answer);
         } else if !self.claims.reset(cx, &mut self.receipts, stream) {
             self.sockets.ended(cx, stream);
         }
@@ -205,6 +229,7 @@ impl Provider {
     }
 
     pub(crate) fn done(&mut self, cx: &mut Cx<'_>, op: OpId, completion: &Completion) -> Vec<Tell> {
+        self.statements.stored(op);
         if let Some(stream) = self.storing.remove(&op) {
             self.job_stored(cx, stream, completion);
             return Vec::new();
@@ -215,7 +240,9 @@ impl Provider {
         // The receipt is durable: only now is it acknowledged, where it came from.
         let Some((from, receipt_id)) = self.receipts.stored(op, completion) else { return Vec::new() };
         self.claims.look(cx.now.mono);
-        cx.note(from.gateway(), Deed::Worked);
+        if let Some(gateway) = from.gateway() {
+            cx.note(gateway, Deed::Worked);
+        }
         self.acknowledge(cx, from, receipt_id, None).into_iter().collect()
     }
 
@@ -236,6 +263,12 @@ impl Provider {
     pub(crate) fn handle_timeout(&mut self, cx: &mut Cx<'_>) {
         while let Some(stream) = self.due.expired(cx.now.mono) {
             self.job_overdue(cx, stream);
+        }
+        while let Some(key) = self.statements.due(cx.now.mono) {
+            self.show_statement(cx, key);
+        }
+        for (key, answer) in self.statements.handle_timeout(cx) {
+            self.statement_answered(cx, key, answer);
         }
         self.receipts.handle_timeout(cx);
         self.claims.handle_timeout(cx, &mut self.receipts);
@@ -263,7 +296,50 @@ impl Provider {
         let wake = Wake::earliest(self.due.next(), self.refresh.next());
         let wake = Wake::earliest(wake, self.teller.poll_timeout());
         let wake = Wake::earliest(wake, self.receipts.poll_timeout());
+        let wake = Wake::earliest(wake, self.statements.poll_timeout());
         Wake::earliest(wake, self.claims.poll_timeout())
+    }
+
+    /// No receipt came for it: the FEP is shown what was delivered. One that crashed states what was acknowledged.
+    fn show_statement(&mut self, cx: &mut Cx<'_>, key: AuthKey) {
+        let Some(row) = self.receipts.awaits(key) else { return self.statements.settled(key) };
+        if self.statements.is_storing(key) {
+            // What is said must be on disk.
+            return self.statements.again(key, cx.now.mono);
+        }
+        if let Some(statement) = row.statement.as_ref().and_then(|statement| hex::decode(statement).ok()) {
+            return self.statements.post(cx, key, &row.auth.fep_id, &statement);
+        }
+        let row = statement_after_crash(cx, row);
+        let used = self.receipts.used(&row);
+        let op = cx.store([used].into());
+        self.statements.storing(op, key);
+        self.statements.show(key, cx.now.mono);
+    }
+
+    fn statement_answered(&mut self, cx: &mut Cx<'_>, key: AuthKey, answer: Answer) {
+        let Some(row) = self.receipts.awaits(key) else { return self.statements.settled(key) };
+        let request_id = row.auth.request_id;
+        match answer {
+            Answer::Silent | Answer::Noted => self.statements.again(key, cx.now.mono),
+            Answer::Given(bytes) => match self.receipts.take(cx, &self.feps, receipts::From::Fep, &bytes) {
+                receipts::Taken::Storing | receipts::Taken::Known(_) => self.statements.settled(key),
+                receipts::Taken::Refused(_, reason) => {
+                    cx.warn(alloc::format!("req_{request_id}: refused the FEP's receipt: {reason}"));
+                    self.statements.again(key, cx.now.mono);
+                }
+            },
+            Answer::Nothing => self.nothing_owed(cx, key),
+            Answer::Refused(refusal) => {
+                cx.warn(alloc::format!("req_{request_id}: the FEP owes nothing for it: {}", refusal.message));
+                self.nothing_owed(cx, key);
+            }
+        }
+    }
+
+    fn nothing_owed(&mut self, cx: &mut Cx<'_>, key: AuthKey) {
+        self.statements.settled(key);
+        self.receipts.unused(cx, key);
     }
 
     /// A receipt was delivered: checks it and stores it, or says why not.
@@ -273,7 +349,8 @@ impl Provider {
             receipts::Taken::Storing => None,
             receipts::Taken::Known(receipt_id) => self.acknowledge(cx, from, receipt_id, None),
             receipts::Taken::Refused(receipt_id, reason) => {
-                cx.warn(alloc::format!("refused a receipt from {}: {reason}", from.gateway()));
+                let by = from.gateway().map_or_else(|| "its FEP".into(), |gateway| gateway.to_string());
+                cx.warn(alloc::format!("refused a receipt from {by}: {reason}"));
                 self.acknowledge(cx, from, receipt_id?, Some(reason))
             }
         }
@@ -295,8 +372,30 @@ impl Provider {
             receipts::From::Job { gateway, .. } | receipts::From::Control(gateway) => {
                 Some(Tell { to: gateway, kind: Kind::ReceiptAck, payload })
             }
+            // Whoever asked it for the receipt has it.
+            receipts::From::Fep => None,
         }
     }
+}
+
+/// Of a job that was under way when this provider died: what is known of it is its last stored acknowledgement.
+fn statement_after_crash(cx: &Cx<'_>, row: &AuthorizationRow) -> AuthorizationRow {
+    let ack = row.ack.as_ref().and_then(|ack| hex::decode(ack).ok());
+    let acked = ack.as_ref().and_then(|ack| open::<StreamAck>(cx.me.network, None, ack).ok());
+    let counts = acked.map(|ack| ack.content.counts).unwrap_or_default();
+    let statement = cx.me.seal(UsageStatement {
+        fep_id: row.auth.fep_id,
+        auth_id: row.auth.auth_id,
+        attempt: row.attempt,
+        counts,
+        end: End::Forgotten,
+        ack: ack.map(Blob),
+        // They are lost with the life in which they were counted.
+        chunks: 0,
+        transcript: Transcript::default().hash(),
+        stated_ms: cx.now.wall.0,
+    });
+    row.stating(counts, &statement.bytes)
 }
 
 fn taken(sockets: &Sockets, config: &config::Provider) -> Taken {

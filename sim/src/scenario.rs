@@ -123,6 +123,9 @@ pub struct Fep {
     pub currency: Currency,
     #[serde(default, with = "values::Fees")]
     pub fees: Fees,
+    /// What each gateway pays in when it is enrolled: it answers with it for attempts that it declares void.
+    #[serde(default = "default_bond")]
+    pub bond: Micros,
     /// How it is dishonest, if it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub strategy: Option<Dishonest>,
@@ -421,6 +424,10 @@ impl Default for LatencyTable {
 
 fn default_network() -> String {
     "sim".into()
+}
+
+pub(crate) fn default_bond() -> Micros {
+    Micros(100_000_000)
 }
 
 pub(crate) fn default_currency() -> Currency {

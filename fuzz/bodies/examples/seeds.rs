@@ -21,11 +21,12 @@ use labman_proto_core::wire::ids::{AuthId, ClaimId, Hash, PayoutId, ReceiptId, R
 use labman_proto_core::wire::mesh::{
     Announce, Busy, CapabilityRecord, Chunk, Departure, Digest, Distance, Distances, Features, Hello, Hosted,
     Invitation, Invite, Key, Load, Mark, Market, PeerRecord, ProxyEnd, ProxyError, ProxyMark, ProxyRequest,
-    Prune, ReceiptAck, ReceiptDelivery, Refusal, RefusalCode, Shuffle, Suspicion, Version, Want, Wanted,
+    Prune, ReceiptAck, ReceiptDelivery, Refusal, RefusalCode, Shuffle, Suspicion, Taken, Version, Want,
+    Wanted,
 };
 use labman_proto_core::wire::portal::{
-    Attempt, AuthorizeRequest, Claim, ClaimDecision, JobAuthorization, Offer, Payout, PayoutTo, Receipt,
-    RejectedLine, UsageReport, Verdict,
+    Attempt, AttemptRelease, AuthorizeRequest, Claim, ClaimDecision, End, JobAuthorization, Offer, Payout,
+    PayoutTo, Receipt, RejectedLine, StreamAck, UsageReport, UsageStatement, Verdict,
 };
 use labman_proto_core::wire::topic::{Topic, Topics};
 
@@ -80,12 +81,7 @@ fn all(root: &Path) -> Vec<(&'static str, Seeds)> {
         ("config", texts("examples")),
         ("scenario", [texts("scenarios"), texts("scenarios/conformance")].concat()),
         ("node", node_stories()),
-        (
-            "portal",
-            vec![vec![
-                2, 1, 1, 9, 9, 9, 9, 9, 1, 9, 1, 1, 11, 1, 4, 9, 0, 1, 9, 0, 0, 0, 1, 11, 1, 6, 0, 0, 0, 0,
-            ]],
-        ),
+        ("portal", portal_stories()),
         ("portman", vec![vec![0, 2, 1, 0, 0, 255, 255, 4, 0, 0, 5, 0, 3, 9, 6, 0, 4, 4, 0, 5]]),
     ]
 }
@@ -94,17 +90,63 @@ fn all(root: &Path) -> Vec<(&'static str, Seeds)> {
 fn node_stories() -> Seeds {
     let begin = [0, 7, 0, 0];
     // The peer on the first link says its capability on its control stream, and a user asks.
-    let offer = [3, 0, 2, 0, 9, 1, 0];
+    let offer = [3, 0, 2, 0, 9, 1, 0, 0];
     let ask = [14, 0, 0, 0, 1, 1, 19];
     let fep = [16, 0, 1];
-    let served = [9, 0, 1, 0, 0, 1, 0, 1, 9, 0, 1, 0, 1, 1, 0, 1, 3, 0, 7, 0, 1, 0, 1, 0, 19];
+    let (chunk, mark) = ([9, 0, 1, 0, 0, 1, 0, 1], [3, 0, 13, 1, 1, 0, 1, 0]);
+    let end = [3, 0, 7, 0, 1, 0, 1, 0, 0, 0, 19];
     let settled = [16, 0, 1, 0, 19, 3, 0, 10, 1, 0, 1, 0, 19];
-    let gateway = [&begin[..], &offer, &ask, &fep, &served, &settled, &[13, 5]].concat();
+    let asked = [&begin[..], &offer, &ask, &fep].concat();
+    let served = [&asked[..], &chunk, &mark, &chunk, &end, &settled, &[13, 5]].concat();
+    // The user leaves, and the peer has the last word; or the peer refuses, and signs that nothing is owed.
+    let left = [10, 2, 1, 1, 3, 0, 7, 0, 1, 0, 1, 0, 1, 0, 19, 16, 0, 1, 0, 19];
+    let left = [&asked[..], &chunk, &mark, &left].concat();
+    let refused = [&asked[..], &[3, 0, 8, 0, 0, 1, 0, 19, 16, 0, 1, 19]].concat();
     // A Portman attaches, and the peer brings a job.
     let portman = [0, 17, 0, 0, 7, 0, 0, 19];
     let job = [2, 1, 3, 2, 11, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 0, 9, 2, 0, 0, 19];
-    let worked = [18, 0, 1, 1, 0, 1, 2, 18, 0, 1, 1, 0, 1, 0, 19, 3, 2, 9, 1, 0, 1, 0, 19, 13, 5];
-    vec![gateway, [&portman[..], &job, &worked].concat()]
+    // The Portman gives a chunk, the gateway acknowledges it, the job ends, and the gateway brings the receipt.
+    let ack = [9, 2, 2, 0, 0, 1, 0, 1, 0];
+    let piece = [18, 0, 1, 1, 0, 1, 2];
+    let worked = [18, 0, 1, 1, 0, 1, 0, 19, 3, 2, 9, 1, 0, 1, 0, 19, 13, 5];
+    // Or it wants no more: by the end of its direction, or by the end of the stream. Then the FEP is asked.
+    let cancelled = [10, 2, 0, 19];
+    let lost = [10, 2, 1, 1, 19, 13, 5, 0, 13, 5, 0, 13, 5, 0, 16, 1, 1, 1, 19, 13, 5];
+    let job = [&portman[..], &job, &piece, &ack].concat();
+    vec![
+        served,
+        left,
+        refused,
+        [&job[..], &piece, &worked].concat(),
+        [&job[..], &cancelled].concat(),
+        [&job[..], &piece, &lost].concat(),
+    ]
+}
+
+/// Jobs of a gateway, and how they are settled: as `portal.rs` reads its bytes.
+fn portal_stories() -> Seeds {
+    let settle = [11, 1];
+    let authorize = [&[2, 1, 1, 9, 9, 9, 9, 9, 1, 9, 1, 3, 0], &settle[..]].concat();
+    // What was delivered, how it ended, with an acknowledgement of as much, in a chunk.
+    let statement = |end: u8| [9, 0, 1, 9, 0, end, 2, 1];
+    let shown = |attempt: u8, end: u8| [&[5, 0, attempt], &statement(end)[..], &[0], &settle].concat();
+    let releases = [1, 2, 2];
+    let with_statement = [&[4, 9, 0, 1, 9, 0, 0, 0, 1, 0], &statement(0)[..], &releases, &settle].concat();
+    let without = [&[4, 9, 0, 1, 9, 0, 0, 0, 0], &releases[..], &settle].concat();
+    let nobody = [&[4, 0, 0, 0, 0, 0, 0, 3, 0], &releases[..], &settle].concat();
+    let claim = [&[6, 0, 0, 0, 0, 0, 9, 0, 0], &settle[..]].concat();
+    let lapse = [9, 3, 0, 11, 1];
+    let story = |parts: &[&[u8]]| [&authorize[..], &parts.concat()].concat();
+    vec![
+        story(&[&with_statement, &claim, &with_statement]),
+        // The provider is first, and another one was acknowledged, too: the bond pays.
+        story(&[&shown(1, 1), &shown(0, 2), &shown(0, 2), &nobody, &lapse]),
+        // The gateway says that nobody delivered.
+        story(&[&nobody, &shown(0, 3), &lapse, &nobody]),
+        // Nothing is settled before the provider speaks, or the hold lapses.
+        story(&[&without, &shown(0, 2)]),
+        story(&[&without, &lapse, &without]),
+    ]
 }
 
 fn node_id(number: u8) -> NodeId {
@@ -174,15 +216,13 @@ fn messages() -> Seeds {
             body_hash: Hash([3; 32]),
         }),
         encode(&Chunk { counts: counts(), data: Blob(br#"{"choices":[]}"#.to_vec()) }),
-        encode(&ProxyEnd {
+        encode(&ProxyEnd { statement: Blob(objects()[9].clone()), broken: Some(refusal()) }),
+        encode(&ProxyError {
             request_id,
-            attempt: 1,
-            counts: counts(),
-            chunks: 9,
-            transcript: Hash([4; 32]),
-            broken: Some(refusal()),
+            attempt: 0,
+            refusal: refusal(),
+            release: Some(Blob(objects()[10].clone())),
         }),
-        encode(&ProxyError { request_id, attempt: 0, refusal: refusal() }),
         encode(&ReceiptDelivery { receipt: Blob(vec![5; 16]) }),
         encode(&ReceiptAck { receipt_id, refused: Some("another payout".into()) }),
         encode(&Shuffle { peers: vec![Blob(vec![6; 16])], answer: true, topics: Topics::All }),
@@ -195,6 +235,7 @@ fn messages() -> Seeds {
             trees: vec![Distance { topic: Topic::of_family("toy"), root: node_id(3), links: 2, above: true }],
         }),
         encode(&Invite { hops: 12, invitation: Blob(objects()[7].clone()) }),
+        encode(&Taken { ack: Blob(objects()[8].clone()) }),
     ]
 }
 
@@ -232,6 +273,7 @@ fn objects() -> Seeds {
             max_output: 100,
             ttl_s: 720,
             offers: vec![Blob(vec![6; 8])],
+            streamed: true,
         }),
         encode(&JobAuthorization {
             auth_id,
@@ -247,15 +289,15 @@ fn objects() -> Seeds {
             max_output: 100,
             attempts: vec![attempt],
             key_id: hash,
+            streamed: true,
         }),
         encode(&UsageReport {
             fep_id,
             auth_id,
             attempt: Some(0),
             accepted: counts(),
-            stated: counts(),
-            complete: true,
-            transcript: hash,
+            statement: Some(Blob(vec![7; 8])),
+            releases: vec![Blob(vec![8; 8])],
             ended_ms: now,
         }),
         encode(&Receipt {
@@ -308,6 +350,19 @@ fn objects() -> Seeds {
             addresses: vec!["192.0.2.1:4433".into()],
             feps: vec![fep_id],
         }),
+        encode(&StreamAck { auth_id, attempt: 0, counts: counts() }),
+        encode(&UsageStatement {
+            fep_id,
+            auth_id,
+            attempt: 0,
+            counts: counts(),
+            end: End::Cancelled,
+            ack: Some(Blob(vec![9; 8])),
+            chunks: 9,
+            transcript: hash,
+            stated_ms: now,
+        }),
+        encode(&AttemptRelease { auth_id, attempt: 1 }),
     ]
 }
 

@@ -17,12 +17,13 @@ use labman_proto_core::wire::envelope::{Header, Kind, SignedFrame, light};
 use labman_proto_core::wire::ids::{AuthId, Hash, ReceiptId, RequestId};
 use labman_proto_core::wire::mesh::{
     Announce, CapabilityRecord, Chunk, Departure, Digest, Distance, Distances, Features, Hello, Hosted,
-    Invitation, Invite, Key, Mark, PeerRecord, ProxyEnd, ProxyError, ProxyRequest, Prune, ReceiptAck,
-    ReceiptDelivery, Refusal, RefusalCode, Shuffle, Suspicion, Transcript, Version, Want,
+    Invitation, Invite, Key, Mark, PeerRecord, ProxyEnd, ProxyError, ProxyMark, ProxyRequest, Prune,
+    ReceiptAck, ReceiptDelivery, Refusal, RefusalCode, Shuffle, Suspicion, Taken, Transcript, Version, Want,
 };
 use labman_proto_core::wire::object::{self, Object};
 use labman_proto_core::wire::portal::{
-    Attempt, AuthorizeRequest, Descriptor, JobAuthorization, Offer, PayoutTo, Receipt, UsageReport, key_id,
+    Attempt, AttemptRelease, AuthorizeRequest, Descriptor, End, JobAuthorization, Offer, PayoutTo, Receipt,
+    StreamAck, UsageReport, UsageStatement, key_id,
 };
 use labman_proto_core::wire::topic::{Topic, Topics};
 
@@ -165,10 +166,11 @@ impl World {
             }
             8 => self.on_stream(feed, |world, stream, feed| world.driver.bytes(stream, feed.bytes())),
             9 => self.on_stream(feed, |world, stream, feed| {
-                let kind = *feed.one(&[Kind::Body, Kind::Chunk, Kind::Chunk]);
+                let kind = *feed.one(&[Kind::Body, Kind::Chunk, Kind::StreamAck]);
                 let payload = match kind {
                     _ if feed.flag() => feed.bytes().to_vec(),
                     Kind::Body => BODY.to_vec(),
+                    Kind::StreamAck => world.taken(feed, stream),
                     _ => chunk(feed),
                 };
                 if kind == Kind::Chunk {
@@ -234,6 +236,9 @@ impl World {
     }
 
     fn signed(&mut self, stream: StreamId, peer: u8, kind: u16, payload: &[u8], twist: u8) {
+        if kind == Kind::ProxyEnd as u16 && twist != 1 {
+            return self.driver.bytes(stream, &light(Kind::ProxyEnd, payload));
+        }
         let record = kind == Kind::PeerRecord as u16 || kind == Kind::CapabilityRecord as u16;
         let origin = if twist == 5 { PEER + 100 + peer % 3 } else { peer };
         let counter = if record { (None, origin) } else { (Some(stream), peer) };
@@ -263,6 +268,38 @@ impl World {
         self.driver.bytes(stream, &bytes);
     }
 
+    /// A gateway's acknowledgement of the job that it brought last; mostly by itself.
+    fn taken(&self, feed: &mut Feed<'_>, stream: StreamId) -> Vec<u8> {
+        let auth_id = self.auths.last().map_or(AuthId([0; 16]), |auth| auth.auth_id);
+        let (attempt, counts) = (u8::from(feed.u8() == 1), counts(feed));
+        let by = if feed.u8() == 1 { NODE } else { self.peer_of(stream).unwrap_or(PEER) };
+        encode(&Taken { ack: Blob(seal(by, StreamAck { auth_id, attempt, counts })) })
+    }
+
+    /// What a peer says to have delivered on a stream that the node opened; mostly of its own, and as it was.
+    fn statement(
+        &self,
+        feed: &mut Feed<'_>,
+        auth_id: AuthId,
+        attempt: u8,
+        stream: StreamId,
+    ) -> UsageStatement {
+        let transcript = self.transcripts.get(&stream);
+        let counts = counts(feed);
+        let ack = (feed.u8() == 1).then(|| Blob(seal(NODE, StreamAck { auth_id, attempt, counts })));
+        UsageStatement {
+            fep_id: identity(FEP).fep_id(),
+            auth_id,
+            attempt,
+            counts,
+            end: *feed.one(&[End::Complete, End::Cancelled, End::Broken, End::Forgotten]),
+            ack,
+            chunks: transcript.map_or(0, Transcript::chunks),
+            transcript: transcript.map_or_else(|| Transcript::default().hash(), Transcript::hash),
+            stated_ms: self.driver.now.wall.0,
+        }
+    }
+
     /// An invitation of some gateway's to this node, or another; sometimes only bytes.
     fn invitation(&self, feed: &mut Feed<'_>, provider: u8) -> Vec<u8> {
         if feed.flag() {
@@ -282,6 +319,7 @@ impl World {
             self.driver.streams.get(&stream).map(|state| state.first_heard.as_slice()).unwrap_or_default();
         let job = request_in(asked);
         let (request_id, attempt) = job.map_or((RequestId([0; 16]), 0), |job| (job.request_id, job.attempt));
+        let auth_id = AuthId::of(identity(FEP).fep_id(), identity(NODE).node_id(), request_id);
         let key = |feed: &mut Feed<'_>| {
             let origin = identity(feed.u8() % 32).node_id();
             if feed.flag() { Key::suspicion(origin, origin) } else { Key::capability(origin) }
@@ -352,15 +390,26 @@ impl World {
             }
             7 => {
                 let broken = feed.flag().then(|| refusal(feed));
-                let (counts, chunks) =
-                    (counts(feed), self.transcripts.get(&stream).map_or(0, Transcript::chunks));
-                let transcript = self.transcripts.get(&stream).map_or(Hash([0; 32]), Transcript::hash);
-                (
-                    Kind::ProxyEnd,
-                    encode(&ProxyEnd { request_id, attempt, counts, chunks, transcript, broken }),
-                )
+                let statement = self.statement(feed, auth_id, attempt, stream);
+                (Kind::ProxyEnd, encode(&ProxyEnd { statement: Blob(seal(peer, statement)), broken }))
             }
-            8 => (Kind::ProxyError, encode(&ProxyError { request_id, attempt, refusal: refusal(feed) })),
+            8 => {
+                let refusal = refusal(feed);
+                let release = AttemptRelease { auth_id, attempt };
+                let release = feed.flag().then(|| Blob(seal(peer, release)));
+                (Kind::ProxyError, encode(&ProxyError { request_id, attempt, refusal, release }))
+            }
+            13 if feed.flag() => {
+                let transcript = self.transcripts.get(&stream);
+                let mark = ProxyMark {
+                    request_id,
+                    attempt,
+                    counts: counts(feed),
+                    chunks: transcript.map_or(0, Transcript::chunks),
+                    transcript: transcript.map_or(Hash([0; 32]), Transcript::hash),
+                };
+                (Kind::ProxyMark, encode(&mark))
+            }
             9 => {
                 let receipt = self.auths.last().map(|auth| receipt(auth, 0, counts(feed)));
                 let receipt = receipt.map_or_else(|| feed.bytes().to_vec(), |receipt| seal(FEP, receipt));
@@ -413,6 +462,7 @@ impl World {
                 max_payout: Micros(1_000_000),
             }],
             key_id: key_id(&fep_id.0),
+            streamed: true,
         };
         self.auths.push(auth.clone());
         encode(&ProxyRequest {
@@ -541,6 +591,7 @@ impl World {
                     max_output: asked.max_output,
                     attempts,
                     key_id: key_id(&fep_id.0),
+                    streamed: asked.streamed,
                 };
                 self.auths.push(auth.clone());
                 Some((200, seal(FEP, auth)))
@@ -549,11 +600,22 @@ impl World {
                 let report = object::open::<UsageReport>(network(), None, body).ok()?.content;
                 let auth = self.auths.iter().find(|auth| auth.auth_id == report.auth_id)?;
                 let Some(attempt) = report.attempt else { return Some((204, Vec::new())) };
+                if report.statement.is_none() {
+                    return Some((202, Vec::new()));
+                }
                 let mut receipt = receipt(auth, attempt, report.accepted);
                 if feed.u8() == 1 {
                     receipt.sequence = feed.u64();
                 }
                 Some((200, seal(FEP, receipt)))
+            }
+            "/v1/statements" => {
+                let statement = object::open::<UsageStatement>(network(), None, body).ok()?.content;
+                let auth = self.auths.iter().find(|auth| auth.auth_id == statement.auth_id)?;
+                match feed.u8() % 4 {
+                    0 => Some((204, Vec::new())),
+                    _ => Some((200, seal(FEP, receipt(auth, statement.attempt, statement.counts)))),
+                }
             }
             _ => None,
         }
@@ -601,7 +663,7 @@ const KINDS: [Kind; 16] = [
     Kind::Prune,
     Kind::Digest,
     Kind::ProxyRequest,
-    Kind::ProxyEnd,
+    Kind::ProxyMark,
     Kind::ProxyError,
     Kind::ReceiptDelivery,
     Kind::ReceiptAck,

@@ -8,10 +8,13 @@ use labman_proto_core::money::Micros;
 use labman_proto_core::portal::{Portal, config};
 use labman_proto_core::rng::Seed;
 use labman_proto_core::time::{Span, Wall};
-use labman_proto_core::wire::cbor::decode;
+use labman_proto_core::wire::cbor::{Blob, decode};
 use labman_proto_core::wire::ids::{AuthId, ClaimId, Hash, ReceiptId, RequestId};
 use labman_proto_core::wire::object::{self, Object};
-use labman_proto_core::wire::portal::{AuthorizeRequest, Claim, Offer, PayoutTo, UsageReport, key_digest};
+use labman_proto_core::wire::portal::{
+    AttemptRelease, AuthorizeRequest, Claim, End, Offer, PayoutTo, StreamAck, UsageReport, UsageStatement,
+    key_digest,
+};
 use serde_json::{Value, json};
 
 use crate::driver::{Driver, beginning};
@@ -63,7 +66,7 @@ struct World {
 }
 
 impl World {
-    /// A user with money, and a gateway.
+    /// A user with money, and a gateway with a bond.
     fn furnish(&mut self) {
         self.call(Surface::Admin, "POST", "/users", &json!({ "name": "ann" }).to_string().into_bytes());
         let key = self.call(
@@ -78,6 +81,7 @@ impl World {
         self.call(Surface::Admin, "POST", "/deposits", money.to_string().as_bytes());
         let gateway = json!({ "node_id": identity(GATEWAY).node_id(), "name": "gate" });
         self.call(Surface::Admin, "POST", "/gateways", gateway.to_string().as_bytes());
+        self.call(Surface::Admin, "POST", "/bonds", &bond("0.2", "first"));
     }
 
     /// The answer, which is the last thing the portal says before all is quiet.
@@ -96,7 +100,8 @@ impl World {
     }
 
     fn step(&mut self, feed: &mut Feed<'_>) {
-        let known = ["/v1/authorize", "/v1/usage", "/v1/claims", "/v1/descriptor", "/v1/health", "/"];
+        let known =
+            ["/v1/authorize", "/v1/usage", "/v1/claims", "/v1/descriptor", "/v1/health", "/v1/statements"];
         match feed.u8() % 12 {
             // A stranger's bytes.
             0 => {
@@ -108,12 +113,13 @@ impl World {
             // A stranger's payload, behind a signature that holds.
             1 => {
                 let signer = *feed.one(&[GATEWAY, PROVIDER, 99]);
-                let kind = feed.u8() % 3;
+                let kind = feed.u8() % 4;
                 let payload = feed.bytes();
                 match kind {
                     0 => self.post_if::<AuthorizeRequest>(known[0], signer, payload),
                     1 => self.post_if::<UsageReport>(known[1], signer, payload),
-                    _ => self.post_if::<Claim>(known[2], signer, payload),
+                    2 => self.post_if::<Claim>(known[2], signer, payload),
+                    _ => self.post_if::<UsageStatement>(known[5], signer, payload),
                 }
             }
             2 | 3 => {
@@ -122,9 +128,14 @@ impl World {
                 self.auths.push(id);
                 self.post(known[0], GATEWAY, asked);
             }
-            4 | 5 => {
+            4 => {
                 let report = self.usage(feed);
                 self.post(known[1], GATEWAY, report);
+            }
+            5 => {
+                let (auth_id, attempt) = (self.auth(feed), feed.u8() % 4);
+                let statement = self.statement(feed, auth_id, attempt);
+                self.post(known[5], *feed.one(&[PROVIDER, PROVIDER, PROVIDER, GATEWAY]), statement);
             }
             6 | 7 => {
                 let claim = self.claim(feed);
@@ -140,9 +151,18 @@ impl World {
                     "/payouts?limit=9",
                     "/ledger",
                     "/receipts?limit=99999999999999999999",
+                    "/bonds",
                 ]);
                 let method = *feed.one(&["GET", "POST"]);
-                let stream = self.begin(Surface::Admin, method, path, feed.bytes());
+                let body = match path {
+                    "/bonds" if feed.flag() => {
+                        let amount = *feed.one(&["0.1", "-0.05", "-0.2", "0", "-1"]);
+                        let reference = *feed.one(&["a", "b", "c"]);
+                        bond(amount, reference)
+                    }
+                    _ => feed.bytes().to_vec(),
+                };
+                let stream = self.begin(Surface::Admin, method, path, &body);
                 self.driver.finish(stream);
             }
             9 => {
@@ -168,8 +188,7 @@ impl World {
     }
 
     fn post<T: Object>(&mut self, path: &str, signer: u8, content: T) {
-        let body = object::seal(&identity(signer), network().id, content).bytes.0;
-        let stream = self.begin(Surface::Public, "POST", path, &body);
+        let stream = self.begin(Surface::Public, "POST", path, &seal(signer, content));
         self.driver.finish(stream);
     }
 
@@ -202,21 +221,49 @@ impl World {
             max_output: u32::from(feed.u16() % 1_024),
             ttl_s: 720,
             offers: vec![offer; usize::from(feed.u8() % 5)],
+            streamed: feed.u8() != 1,
         }
     }
 
     fn usage(&self, feed: &mut Feed<'_>) -> UsageReport {
-        let (input, cached, output) = (feed.u16().into(), feed.u8().into(), feed.u16().into());
-        let counts = Counts { input, cached, output };
+        let (accepted, auth_id) = (counts(feed), self.auth(feed));
+        let attempt = Some(feed.u8() % 4).filter(|attempt| *attempt < 3);
+        let stated = feed.flag().then(|| {
+            let of = if feed.u8() == 1 { 1 } else { attempt.unwrap_or_default() };
+            Blob(seal(PROVIDER, self.statement(feed, auth_id, of)))
+        });
+        let mut released = || AttemptRelease { auth_id, attempt: feed.u8() % 4 };
+        let releases = [released(), released()].map(|release| Blob(seal(PROVIDER, release)));
         UsageReport {
             fep_id: identity(PORTAL).fep_id(),
-            auth_id: self.auth(feed),
-            attempt: Some(feed.u8() % 4).filter(|attempt| *attempt < 3),
-            accepted: counts,
-            stated: counts,
-            complete: feed.flag(),
-            transcript: Hash([0; 32]),
+            auth_id,
+            attempt,
+            accepted,
+            statement: stated,
+            releases: releases.into_iter().take(usize::from(feed.u8() % 3)).collect(),
             ended_ms: self.driver.now.wall.0,
+        }
+    }
+
+    /// With an acknowledgement of the gateway's, mostly of that attempt.
+    fn statement(&self, feed: &mut Feed<'_>, auth_id: AuthId, attempt: u8) -> UsageStatement {
+        let stated = counts(feed);
+        let acked = |attempt, counts| Some(Blob(seal(GATEWAY, StreamAck { auth_id, attempt, counts })));
+        UsageStatement {
+            fep_id: identity(PORTAL).fep_id(),
+            auth_id,
+            attempt,
+            counts: stated,
+            end: *feed.one(&[End::Complete, End::Cancelled, End::Broken, End::Forgotten]),
+            ack: match feed.u8() % 4 {
+                0 => None,
+                1 => acked(feed.u8() % 4, stated),
+                2 => acked(attempt, stated),
+                _ => acked(attempt, counts(feed)),
+            },
+            chunks: feed.u8().into(),
+            transcript: Hash([0; 32]),
+            stated_ms: self.driver.now.wall.0,
         }
     }
 
@@ -245,6 +292,20 @@ impl World {
         let at = usize::from(feed.u8()) % self.auths.len().max(1);
         self.auths.get(at).copied().unwrap_or(AuthId([7; 16]))
     }
+}
+
+fn counts(feed: &mut Feed<'_>) -> Counts {
+    let (input, cached, output) = (feed.u16().into(), feed.u8().into(), feed.u16().into());
+    Counts { input, cached, output }
+}
+
+fn bond(amount: &str, reference: &str) -> Vec<u8> {
+    let gateway = identity(GATEWAY).node_id();
+    json!({ "gateway": gateway, "amount": amount, "reference": reference }).to_string().into_bytes()
+}
+
+fn seal<T: Object>(signer: u8, content: T) -> Vec<u8> {
+    object::seal(&identity(signer), network().id, content).bytes.0
 }
 
 fn payout_to() -> PayoutTo {

@@ -9,11 +9,12 @@ use labman_proto_core::wire::envelope::{BadFrame, Frame, FrameReader, Header, Si
 use labman_proto_core::wire::mesh::{
     Announce, CapabilityRecord, Chunk, Departure, Digest, Distances, Hello, Invitation, Invite, Load, Market,
     PeerRecord, ProxyEnd, ProxyError, ProxyMark, ProxyRequest, Prune, ReceiptAck, ReceiptDelivery, Shuffle,
-    Suspicion, Want,
+    Suspicion, Taken, Want,
 };
 use labman_proto_core::wire::object::{self, Object};
 use labman_proto_core::wire::portal::{
-    AuthorizeRequest, Claim, ClaimDecision, JobAuthorization, Offer, Receipt, UsageReport,
+    AttemptRelease, AuthorizeRequest, Claim, ClaimDecision, JobAuthorization, Offer, Receipt, StreamAck,
+    UsageReport, UsageStatement,
 };
 use labman_proto_core::wire::portman::{FromPortman, ToPortman};
 use minicbor::{Decode, Encode};
@@ -128,7 +129,7 @@ pub fn mesh_message(bytes: &[u8]) {
     let mut feed = Feed::new(bytes);
     let kind = feed.u8();
     let payload = feed.rest();
-    match kind % 21 {
+    match kind % 22 {
         0 => again::<Hello>(payload),
         1 => again::<PeerRecord>(payload),
         2 => again::<CapabilityRecord>(payload),
@@ -149,7 +150,8 @@ pub fn mesh_message(bytes: &[u8]) {
         17 => again::<Load>(payload),
         18 => again::<Market>(payload),
         19 => again::<Distances>(payload),
-        _ => again::<Invite>(payload),
+        20 => again::<Invite>(payload),
+        _ => again::<Taken>(payload),
     }
 }
 
@@ -166,7 +168,7 @@ pub fn signed_object(bytes: &[u8]) {
     let mut feed = Feed::new(bytes);
     let kind = feed.u8();
     let object = feed.rest();
-    match kind % 8 {
+    match kind % 11 {
         0 => opened::<Offer>(object),
         1 => opened::<AuthorizeRequest>(object),
         2 => opened::<JobAuthorization>(object),
@@ -174,7 +176,10 @@ pub fn signed_object(bytes: &[u8]) {
         4 => opened::<Receipt>(object),
         5 => opened::<Claim>(object),
         6 => opened::<ClaimDecision>(object),
-        _ => opened::<Invitation>(object),
+        7 => opened::<Invitation>(object),
+        8 => opened::<StreamAck>(object),
+        9 => opened::<UsageStatement>(object),
+        _ => opened::<AttemptRelease>(object),
     }
 }
 

@@ -92,7 +92,22 @@ enum GatewayCommand {
         /// What people call it
         #[arg(long, default_value = "gateway")]
         name: String,
+        /// Pay in so much of what it answers with, in currency units: without a bond it can try one provider only for each
+        /// request
+        #[arg(long, value_name = "AMOUNT")]
+        bond: Option<String>,
     },
+    /// Pay into a gateway's bond; a negative amount is paid out, as far as it is free
+    #[command(allow_negative_numbers = true)]
+    Bond {
+        node_id: String,
+        /// In currency units, such as 12.5
+        amount: String,
+        /// Says what it is; the same reference twice is one payment (default: a fresh one)
+        #[arg(long)]
+        reference: Option<String>,
+    },
+    /// Their bonds, and what of them is locked
     List,
 }
 
@@ -114,7 +129,7 @@ impl Cli {
                 let file = out.display();
                 println!("Wrote {file} and made the FEP's key.\n  fep id: {id}\nNext:");
                 println!("  - run it:            labman-fep --config {file}");
-                println!("  - enrol a gateway:   labman-fep gateway add NODE_ID --config {file}");
+                println!("  - enrol a gateway:   labman-fep gateway add NODE_ID --bond 10 --config {file}");
                 println!(
                     "  - make a user:       labman-fep user add NAME --config {file}; then key add, deposit"
                 );

@@ -182,7 +182,7 @@ impl Init {
             println!("  - replace {placeholder} in {file}");
         }
         if self.gateway {
-            println!("  - enrol it at its FEP:  labman-fep gateway add {id} --config fep.toml");
+            println!("  - enrol it at its FEP:  labman-fep gateway add {id} --bond 10 --config fep.toml");
         } else {
             println!("  - check the runtime, the prices and the payout address in {file}");
         }

@@ -25,6 +25,8 @@ pub struct Plan {
     pub network: String,
     pub currency: Currency,
     pub fees: Fees,
+    /// What each gateway pays in when it is enrolled.
+    pub bond: Micros,
     pub gateways: Vec<GatewayPlan>,
     pub providers: Vec<ProviderPlan>,
     /// A directory in which every part keeps its journal: `fep`, `gateway-1`, `provider-1`, `provider-1.toy`.
@@ -70,13 +72,14 @@ pub enum Runtime {
 }
 
 impl Plan {
-    /// A FEP that takes one and two percent, and nobody yet.
+    /// A FEP that takes one and two percent, bonds of a hundred units, and nobody yet.
     pub fn new(dir: &Path) -> Self {
         Self {
             dir: dir.to_path_buf(),
             network: "loopback".to_string(),
             currency: "XTS".parse().expect("XTS is a currency code"),
             fees: Fees { fep_bps: 100, gateway_bps: 200 },
+            bond: Micros(100_000_000),
             gateways: Vec::new(),
             providers: Vec::new(),
             journals: None,

@@ -1,32 +1,37 @@
 //! An authorised request at a provider: the job stream, its chunks, its end; and the next provider where one fails
 //! before the first byte. After the first byte nothing is ever replayed.
+//!
+//! What is taken is acknowledged as it comes: the provider goes on only then. Who wants no more ends its direction of the
+//! stream and hears the provider's last word: a statement, or that nothing is owed.
 
 use alloc::{format, string::ToString, vec::Vec};
 
 use super::job::{Plan, State, progress};
 use super::reply::Reply;
 use super::settle::{Ended, Tail};
-use super::{Gateway, Mesh, abandon};
+use super::{Due, Gateway, Mesh, abandon};
 use crate::economics::Counts;
 use crate::flow::Relay;
 use crate::identity::NodeId;
 use crate::labnet::conduct::{Deed, Offence};
 use crate::labnet::conversation::{Conversation, Heard};
-use crate::limits::{BODY_FRAME, FIRST_CHUNK, MARK_CHUNKS, NEXT_CHUNK, READER_STALL};
+use crate::limits::{
+    ACK_EVERY, ACK_TOKENS, BODY_FRAME, CANCEL_WITHIN, FIRST_CHUNK, MARK_CHUNKS, NEXT_CHUNK, READER_STALL,
+};
 use crate::machine::StreamId;
 use crate::mutants::{Mutant, mutant};
 use crate::node::cx::Cx;
 use crate::openai::answer::Piece;
 use crate::openai::error::{ApiError, Retry};
 use crate::time::Time;
-use crate::wire::cbor;
+use crate::wire::cbor::{self, Blob};
 use crate::wire::envelope::{Kind, LIGHT_OVERHEAD, OVERHEAD};
 use crate::wire::ids::{Hash, RequestId};
 use crate::wire::mesh::{
-    Chunk, ProxyEnd, ProxyError, ProxyMark, ProxyRequest, Refusal, RefusalCode, Transcript,
+    Chunk, ProxyEnd, ProxyError, ProxyMark, ProxyRequest, Refusal, RefusalCode, Taken, Transcript,
 };
-use crate::wire::object::Sealed;
-use crate::wire::portal::JobAuthorization;
+use crate::wire::object::{Sealed, open};
+use crate::wire::portal::{AttemptRelease, End, JobAuthorization, StreamAck, UsageStatement};
 
 pub(super) struct Running {
     plan: Plan,
@@ -37,6 +42,8 @@ pub(super) struct Running {
     current: Option<Attempt>,
     /// Why the last attempt failed, if one did.
     failed: Option<Refusal>,
+    /// Providers' signed words that nothing is owed to them.
+    releases: Vec<Blob>,
 }
 
 struct Attempt {
@@ -51,6 +58,11 @@ struct Attempt {
     stated: Counts,
     accepted: Counts,
     text_bytes: usize,
+    /// As far as that is acknowledged, and when.
+    acked: Counts,
+    acked_at: Option<Time>,
+    /// Nothing more is wanted of it but its last word.
+    cancelled: bool,
     relay: Relay,
 }
 
@@ -58,12 +70,13 @@ struct Attempt {
 enum Step {
     Go,
     Refused(Refusal),
-    Ended(ProxyEnd),
+    /// With its signed statement.
+    Ended(Blob, Option<Refusal>),
 }
 
 impl Running {
     pub(super) fn new(plan: Plan, auth: Sealed<JobAuthorization>, reply: Reply) -> Self {
-        Self { plan, auth, reply, next: 0, current: None, failed: None }
+        Self { plan, auth, reply, next: 0, current: None, failed: None, releases: Vec::new() }
     }
 
     pub(super) fn user_took(&mut self, cx: &mut Cx<'_>, bytes: usize) -> (Time, &'static str) {
@@ -77,10 +90,15 @@ impl Running {
     /// When something must have happened, and what.
     fn progress_due(&self, cx: &Cx<'_>) -> (Time, &'static str) {
         match &self.current {
+            Some(attempt) if attempt.cancelled => (cx.now.mono + CANCEL_WITHIN, "a provider's last word"),
             Some(attempt) if !attempt.relay.is_drained() => (cx.now.mono + READER_STALL, "the user to read"),
             Some(attempt) if attempt.began => (cx.now.mono + NEXT_CHUNK, "a provider's next chunk"),
             _ => (cx.now.mono + FIRST_CHUNK, "a provider's first chunk"),
         }
+    }
+
+    fn acknowledge(&mut self, cx: &mut Cx<'_>) -> Option<Time> {
+        self.current.as_mut()?.acknowledge(cx, &self.auth.content)
     }
 
     /// Hears one frame; SSE bytes for the user go to `sse`.
@@ -93,6 +111,11 @@ impl Running {
                     return Err("a chunk where what came before is not signed yet");
                 }
                 attempt.transcript.add(&heard.payload);
+                if attempt.cancelled {
+                    let grant = attempt.relay.forwarded(heard.payload.len() + LIGHT_OVERHEAD, 0);
+                    cx.grant(attempt.conversation.stream, grant);
+                    return Ok(Step::Go);
+                }
                 let before = sse.len();
                 if let Some(piece) = Piece::parse(&chunk.data.0)? {
                     attempt.text_bytes += piece.text_bytes;
@@ -114,19 +137,23 @@ impl Running {
             }
             Kind::ProxyEnd => {
                 let end: ProxyEnd = cbor::decode(&heard.payload).map_err(|_| "a malformed end")?;
-                if end.request_id != self.auth.content.request_id || end.attempt != attempt.index {
-                    return Err("an end of another job");
-                }
-                if end.chunks != attempt.transcript.chunks() || end.transcript != attempt.transcript.hash() {
-                    return Err("an end whose transcript is not of this stream");
-                }
-                attempt.count(end.counts, &self.auth.content, self.plan.max_output);
-                Ok(Step::Ended(end))
+                attempt.end(cx, &end, &self.auth.content, self.plan.max_output)?;
+                Ok(Step::Ended(end.statement, end.broken))
             }
             Kind::ProxyError => {
                 let error: ProxyError = cbor::decode(&heard.payload).map_err(|_| "a malformed refusal")?;
                 if error.request_id != self.auth.content.request_id || error.attempt != attempt.index {
                     return Err("a refusal of another job");
+                }
+                if let Some(release) = error.release {
+                    let (auth_id, index) = (self.auth.content.auth_id, attempt.index);
+                    let by = attempt.conversation.peer;
+                    let said = open::<AttemptRelease>(cx.me.network, Some(by.0), &release.0);
+                    let said = said.map_err(|_| "a release whose signature does not hold")?.content;
+                    if said != (AttemptRelease { auth_id, attempt: index }) {
+                        return Err("a release of another attempt");
+                    }
+                    self.releases.push(release);
                 }
                 Ok(Step::Refused(error.refusal))
             }
@@ -152,10 +179,60 @@ impl Attempt {
         if mark.chunks != self.transcript.chunks() || mark.transcript != self.transcript.hash() {
             return Err("a mark whose transcript is not of this stream");
         }
-        if mark.counts != self.stated {
+        if mark.counts != self.stated && !self.cancelled {
             return Err("a mark that states other counts than its chunks");
         }
         Ok(())
+    }
+
+    /// The provider's statement, if it is of this stream.
+    fn end(
+        &mut self,
+        cx: &Cx<'_>,
+        end: &ProxyEnd,
+        auth: &JobAuthorization,
+        max_output: u32,
+    ) -> Result<(), &'static str> {
+        let by = self.conversation.peer;
+        let said = open::<UsageStatement>(cx.me.network, Some(by.0), &end.statement.0)
+            .map_err(|_| "a statement whose signature does not hold")?
+            .content;
+        if (said.auth_id, said.attempt, said.fep_id) != (auth.auth_id, self.index, auth.fep_id) {
+            return Err("a statement of another job");
+        }
+        if said.chunks != self.transcript.chunks() || said.transcript != self.transcript.hash() {
+            return Err("a statement whose transcript is not of this stream");
+        }
+        let fits = match said.end {
+            End::Complete => end.broken.is_none(),
+            End::Broken => end.broken.is_some(),
+            // It had been on its way before.
+            End::Cancelled => self.cancelled,
+            End::Forgotten => false,
+        };
+        if !fits {
+            return Err("a statement of another end");
+        }
+        if !self.cancelled {
+            self.count(said.counts, auth, max_output);
+        }
+        Ok(())
+    }
+
+    /// Tells the provider how much was taken, when it is time to; or gives when it will be.
+    fn acknowledge(&mut self, cx: &mut Cx<'_>, auth: &JobAuthorization) -> Option<Time> {
+        let new = self.accepted.output.saturating_sub(self.acked.output);
+        if self.cancelled || new == 0 || mutant(Mutant::NeverAcks) {
+            return None;
+        }
+        let due = self.acked_at.map(|at| at + ACK_EVERY).filter(|due| *due > cx.now.mono);
+        if due.is_some() && new < ACK_TOKENS {
+            return due;
+        }
+        let ack = cx.me.seal(StreamAck { auth_id: auth.auth_id, attempt: self.index, counts: self.accepted });
+        self.conversation.say_light(cx, Kind::StreamAck, &cbor::encode(&Taken { ack: ack.bytes }));
+        (self.acked, self.acked_at) = (self.accepted, Some(cx.now.mono));
+        None
     }
 
     /// Tokens are accepted as far as text came for them, and no further than was asked for. A provider may correct
@@ -206,6 +283,9 @@ impl Gateway {
                 stated: Counts::default(),
                 accepted: Counts::default(),
                 text_bytes: 0,
+                acked: Counts::default(),
+                acked_at: None,
+                cancelled: false,
                 relay: Relay::default(),
             });
             running.reply.served_by(named.provider, &slug, running.next);
@@ -247,12 +327,18 @@ impl Gateway {
             };
             let grant = passed_over + attempt.relay.buffered(attempt.conversation.buffered());
             cx.grant(attempt.conversation.stream, grant);
-            // Only a chunk is progress, and it is none of a user's who has still to read an earlier one.
-            progress_made = before.1 && attempt.transcript.chunks() > before.0;
+            // Only a chunk is progress, and it is none of a user's who has still to read an earlier one, or wants no more.
+            progress_made = before.1 && attempt.transcript.chunks() > before.0 && !attempt.cancelled;
         }
         let dropped = mutant(Mutant::ChunkDropped) && !before.1;
         if let Some(user) = user.filter(|_| !dropped) {
             running.reply.flush(cx, user, sse);
+        }
+        if matches!(outcome, Ok(Step::Go)) {
+            match running.acknowledge(cx) {
+                Some(at) => self.due.set(Due::Ack(id), at, "acknowledge what was taken"),
+                None => self.due.clear(Due::Ack(id)),
+            }
         }
         if progress_made {
             let (at, why) = running.progress_due(cx);
@@ -260,7 +346,7 @@ impl Gateway {
         }
         match outcome {
             Ok(Step::Go) => {}
-            Ok(Step::Ended(end)) => self.attempt_ended(cx, id, end),
+            Ok(Step::Ended(statement, broken)) => self.attempt_ended(cx, id, statement, broken),
             Ok(Step::Refused(refusal)) => self.attempt_failed(cx, mesh, id, refusal, "it refused"),
             Err(reason) => {
                 if let Some(provider) = provider {
@@ -269,6 +355,13 @@ impl Gateway {
                 cx.warn(format!("req_{id}: gave up on its provider: {reason}"));
                 self.attempt_lost(cx, mesh, id, "the provider broke the protocol");
             }
+        }
+    }
+
+    /// The provider may wait for it, though nothing more comes.
+    pub(super) fn ack_due(&mut self, cx: &mut Cx<'_>, id: RequestId) {
+        if let Some(State::Running(running)) = self.jobs.get_mut(&id).map(|job| &mut job.state) {
+            running.acknowledge(cx);
         }
     }
 
@@ -288,16 +381,20 @@ impl Gateway {
         let Some(job) = self.jobs.get_mut(&id) else { return };
         let State::Running(running) = &mut job.state else { return };
         match &running.current {
-            Some(attempt) if !attempt.relay.is_drained() => {
+            Some(attempt) if !attempt.relay.is_drained() && !attempt.cancelled => {
                 cx.info(format!("req_{id}: the user stopped reading"));
                 if let Some(user) = job.user.take() {
                     self.users.remove(&user);
                     abandon(cx, user);
                 }
-                self.end_running(cx, id, false);
+                self.cancel(cx, id);
             }
             // The last attempt is not cut off before its first chunk: there is nobody else to ask.
-            Some(attempt) if !attempt.began && running.next >= running.auth.content.attempts.len() => {
+            Some(attempt)
+                if !attempt.began
+                    && !attempt.cancelled
+                    && running.next >= running.auth.content.attempts.len() =>
+            {
                 self.due.set(progress(id), job.deadline, "a provider's first chunk");
             }
             Some(_) | None => self.attempt_lost(cx, mesh, id, "the provider fell silent"),
@@ -316,11 +413,15 @@ impl Gateway {
         let Some(job) = self.jobs.get_mut(&id) else { return };
         let State::Running(running) = &mut job.state else { return };
         let Some(attempt) = &running.current else { return };
+        if attempt.cancelled {
+            return self.end_running(cx, id, None);
+        }
         cx.info(format!("req_{id}: {} did not serve: {:?}, {why}", attempt.slug, refusal.code));
         if attempt.began && !mutant(Mutant::RetryAfterFirstToken) {
             let message =
                 format!("The provider failed in the middle of its answer: {}", clip(&refusal.message));
-            return self.break_off(cx, id, "provider_failed", &message);
+            self.answer_broken(cx, id, "provider_failed", &message);
+            return self.end_running(cx, id, None);
         }
         let fatal = refusal.code == RefusalCode::BadRequest;
         running.failed = Some(refusal);
@@ -335,19 +436,20 @@ impl Gateway {
         self.next_attempt(cx, mesh, id);
     }
 
-    fn attempt_ended(&mut self, cx: &mut Cx<'_>, id: RequestId, end: ProxyEnd) {
-        if let Some(broken) = end.broken {
+    fn attempt_ended(&mut self, cx: &mut Cx<'_>, id: RequestId, statement: Blob, broken: Option<Refusal>) {
+        let Some(job) = self.jobs.get_mut(&id) else { return };
+        let State::Running(running) = &mut job.state else { return };
+        let counts = running.current.as_ref().map(|attempt| attempt.accepted).unwrap_or_default();
+        if let Some(broken) = broken {
             cx.info(format!("req_{id}: its provider broke off: {:?}", broken.code));
             let message =
                 format!("The provider failed in the middle of its answer: {}", clip(&broken.message));
-            return self.break_off(cx, id, "provider_failed", &message);
+            self.answer_broken(cx, id, "provider_failed", &message);
+        } else if let Some(user) = job.user.take() {
+            running.reply.end(cx, user, &counts);
+            self.users.remove(&user);
         }
-        let Some(job) = self.jobs.get_mut(&id) else { return };
-        let (Some(user), State::Running(running)) = (job.user.take(), &mut job.state) else { return };
-        let counts = running.current.as_ref().map(|attempt| attempt.accepted).unwrap_or_default();
-        running.reply.end(cx, user, &counts);
-        self.users.remove(&user);
-        self.end_running(cx, id, true);
+        self.end_running(cx, id, Some(statement));
     }
 
     /// Nobody served: nothing is owed, the hold is freed.
@@ -358,44 +460,65 @@ impl Gateway {
             self.users.remove(&user);
             super::reply::error(cx, user, id, error);
         }
-        self.end_running(cx, id, false);
+        self.end_running(cx, id, None);
     }
 
-    /// Ends an answer in the middle: an error event where a stream has begun, an error answer where not.
+    /// Ends an answer in the middle, and the work on it.
     pub(super) fn break_off(&mut self, cx: &mut Cx<'_>, id: RequestId, code: &'static str, message: &str) {
+        self.answer_broken(cx, id, code, message);
+        self.cancel(cx, id);
+    }
+
+    /// An error event where a stream has begun, an error answer where not.
+    fn answer_broken(&mut self, cx: &mut Cx<'_>, id: RequestId, code: &'static str, message: &str) {
         let Some(job) = self.jobs.get_mut(&id) else { return };
         let State::Running(running) = &mut job.state else { return };
         if let Some(user) = job.user.take() {
             self.users.remove(&user);
             running.reply.break_off(cx, user, id, code, message);
         }
-        self.end_running(cx, id, false);
     }
 
-    /// The job is over for its user: settle what was delivered.
-    pub(super) fn end_running(&mut self, cx: &mut Cx<'_>, id: RequestId, complete: bool) {
+    /// The user wants no more, or is not to have it: the provider is told, and has the last word.
+    pub(super) fn cancel(&mut self, cx: &mut Cx<'_>, id: RequestId) {
+        let Some(job) = self.jobs.get_mut(&id) else { return };
+        let State::Running(running) = &mut job.state else { return };
+        let Some(attempt) = &mut running.current else { return self.end_running(cx, id, None) };
+        if attempt.cancelled {
+            return;
+        }
+        attempt.cancelled = true;
+        let stream = attempt.conversation.stream;
+        cx.finish(stream);
+        // Nobody has to take what is on its way.
+        let grant = attempt.relay.taken(usize::MAX);
+        cx.grant(stream, grant);
+        let (at, why) = running.progress_due(cx);
+        self.due.clear(Due::Total(id));
+        self.due.set(progress(id), at, why);
+    }
+
+    /// The job is over, with the provider's statement where one came: settle what was delivered.
+    fn end_running(&mut self, cx: &mut Cx<'_>, id: RequestId, statement: Option<Blob>) {
         let Some(job) = self.drop_job(id) else { return };
         let State::Running(running) = job.state else { return };
-        let Running { auth, current, reply, .. } = *running;
-        let Some(attempt) = current else { return self.settle.begin(cx, Ended::nothing(id, auth)) };
-        self.leave(cx, &attempt, !complete);
-        // What a user without a stream never got is not charged; nor is an answer that broke off before its first token.
-        let owed = complete || (reply.is_stream() && attempt.accepted.output > 0);
-        if !owed {
-            return self.settle.begin(cx, Ended::nothing(id, auth));
+        let Running { auth, current, releases, .. } = *running;
+        let ended = Ended::nothing(id, auth, releases);
+        let Some(attempt) = current else { return self.settle.begin(cx, ended) };
+        let goes_on = statement.is_some() && !attempt.cancelled;
+        self.leave(cx, &attempt, !goes_on);
+        if statement.is_none() && attempt.accepted.output == 0 {
+            return self.settle.begin(cx, ended);
         }
         self.settle.begin(
             cx,
             Ended {
-                id,
-                auth,
                 attempt: Some(attempt.index),
                 provider: Some(attempt.conversation.peer),
                 accepted: attempt.accepted,
-                stated: attempt.stated,
-                complete,
-                transcript: attempt.transcript.hash(),
-                tail: complete.then(|| Tail::new(attempt.conversation)),
+                statement,
+                tail: goes_on.then(|| Tail::new(attempt.conversation)),
+                ..ended
             },
         );
     }
@@ -436,7 +559,8 @@ fn failed(last: Option<&Refusal>) -> ApiError {
         | RefusalCode::NotTrusted
         | RefusalCode::BadAuthorization
         | RefusalCode::OfferChanged
-        | RefusalCode::RuntimeFailed => {
+        | RefusalCode::RuntimeFailed
+        | RefusalCode::Cancelled => {
             ApiError::unavailable("no_provider", format!("No provider could serve: {message}"))
         }
     }

@@ -160,6 +160,7 @@ impl Gateway {
             max_output: plan.max_output,
             ttl_s: ((JOB_TOTAL + SETTLE_MARGIN + TTL_SLACK).as_millis() / 1_000) as u32,
             offers: offers.collect(),
+            streamed: plan.request.stream,
         });
         job.state = State::Asking(plan);
         self.calls.post(cx, Purpose::Authorize(id), &self.fep_url, "/v1/authorize", &request.bytes.0);
@@ -180,7 +181,7 @@ impl Gateway {
                 }
                 return self.refuse(cx, id, &refused(&refusal));
             }
-            Answer::Silent => {
+            Answer::Silent | Answer::Noted | Answer::Nothing => {
                 // The hold may be made all the same, later: nobody will use it.
                 job.recorded = !self.settle.give_back(cx, self.fep_id, id);
                 let message =
@@ -207,6 +208,7 @@ impl Gateway {
             input_bound,
             max_output,
             ref attempts,
+            streamed,
             ..
         } = auth.content;
         // A prompt goes only to whom its gateway chose: the provider that signed the offer.
@@ -217,6 +219,7 @@ impl Gateway {
         fep_id == self.fep_id
             && request_id == id
             && gateway == cx.me.node_id
+            && streamed == plan.request.stream
             && auth_id == AuthId::of(fep_id, gateway, id)
             && input_bound >= plan.request.input_bound()
             && max_output >= plan.max_output
@@ -236,7 +239,7 @@ impl Gateway {
         if job.user.is_none() {
             // The user left while the FEP was asked: free the hold.
             self.drop_job(id);
-            return self.settle.begin(cx, super::settle::Ended::nothing(id, auth));
+            return self.settle.begin(cx, super::settle::Ended::nothing(id, auth, Vec::new()));
         }
         self.demand.job(cx.now.mono, &plan.request.model);
         let reply = reply::Reply::new(&plan.request, id, cx.now.wall);
@@ -255,7 +258,7 @@ impl Gateway {
             State::Recording(_) | State::Asking(_) => {}
             State::Running(_) => {
                 cx.info(format!("req_{id}: the user left"));
-                self.end_running(cx, id, false);
+                self.cancel(cx, id);
             }
         }
     }

@@ -50,10 +50,6 @@ impl Reply {
         Self { id, frame, mode, ignored, provider: String::new(), slug: String::new(), attempts: 0 }
     }
 
-    pub(super) fn is_stream(&self) -> bool {
-        matches!(self.mode, Mode::Stream { .. })
-    }
-
     pub(super) fn served_by(&mut self, provider: NodeId, slug: &str, attempts: usize) {
         (self.provider, self.slug, self.attempts) = (provider.to_string(), slug.to_string(), attempts);
     }

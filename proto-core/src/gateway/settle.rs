@@ -29,7 +29,7 @@ use crate::time::{Span, Time, Wake, Wall};
 use crate::timers::Timers;
 use crate::wire::cbor::{self, Blob};
 use crate::wire::envelope::Kind;
-use crate::wire::ids::{AuthId, Hash, ReceiptId, RequestId};
+use crate::wire::ids::{AuthId, ReceiptId, RequestId};
 use crate::wire::mesh::{ReceiptAck, ReceiptDelivery};
 use crate::wire::object::{Sealed, open};
 use crate::wire::portal::{JobAuthorization, PortalErrorCode, Receipt, UsageReport};
@@ -41,24 +41,23 @@ pub(super) struct Ended {
     pub(super) attempt: Option<u8>,
     pub(super) provider: Option<NodeId>,
     pub(super) accepted: Counts,
-    pub(super) stated: Counts,
-    pub(super) complete: bool,
-    pub(super) transcript: Hash,
+    /// Signed by the provider.
+    pub(super) statement: Option<Blob>,
+    pub(super) releases: Vec<Blob>,
     pub(super) tail: Option<Tail>,
 }
 
 impl Ended {
     /// Nothing was delivered: the hold is freed.
-    pub(super) fn nothing(id: RequestId, auth: Sealed<JobAuthorization>) -> Self {
+    pub(super) fn nothing(id: RequestId, auth: Sealed<JobAuthorization>, releases: Vec<Blob>) -> Self {
         Self {
             id,
             auth,
             attempt: None,
             provider: None,
             accepted: Counts::default(),
-            stated: Counts::default(),
-            complete: false,
-            transcript: Hash([0; 32]),
+            statement: None,
+            releases,
             tail: None,
         }
     }
@@ -137,9 +136,8 @@ impl Settle {
             auth_id: auth.auth_id,
             attempt: ended.attempt,
             accepted: ended.accepted,
-            stated: ended.stated,
-            complete: ended.complete,
-            transcript: ended.transcript,
+            statement: ended.statement,
+            releases: ended.releases,
             ended_ms: cx.now.wall.0,
         };
         self.report(cx, ended.id, report, ended.provider, ended.tail);
@@ -156,9 +154,8 @@ impl Settle {
             auth_id: AuthId::of(fep_id, cx.me.node_id, id),
             attempt: None,
             accepted: Counts::default(),
-            stated: Counts::default(),
-            complete: false,
-            transcript: Hash([0; 32]),
+            statement: None,
+            releases: Vec::new(),
             ended_ms: cx.now.wall.0,
         };
         self.report(cx, id, report, None, None);
@@ -219,8 +216,8 @@ impl Settle {
                 cx.warn(format!("req_{id}: the FEP refuses to settle it: {:?}", refusal.code));
                 self.end(cx, id);
             }
-            // Nothing was delivered, and nothing is held any more.
-            Answer::Given(bytes) if bytes.is_empty() && open_job.row.provider.is_none() => self.end(cx, id),
+            // Nothing is owed; or the FEP has our word and waits for the provider's, which then gets its receipt there.
+            Answer::Nothing | Answer::Noted => self.end(cx, id),
             Answer::Given(bytes) => match open::<Receipt>(cx.me.network, Some(fep_id.0), &bytes) {
                 Ok(receipt) if receipt.content.request_id == id => {
                     open_job.row.state = JobState::Receipted;

@@ -11,8 +11,12 @@ use crate::timers::Timers;
 use crate::wire::portal::{OBJECT_TYPE, PortalError, PortalErrorBody};
 
 pub(crate) enum Answer {
-    /// 2xx, with its body.
+    /// 200, with its body.
     Given(Vec<u8>),
+    /// 204: there is nothing to give, and that is final.
+    Nothing,
+    /// 202: what was said is on record, and nothing is decided yet.
+    Noted,
     /// The FEP said no, for good.
     Refused(PortalErrorBody),
     /// It can't be reached, did not answer in time, or says that it can't now: ask again later.
@@ -76,6 +80,8 @@ impl<K> FepCalls<K> {
         // Without a reason of the FEP's own it is somebody in between who speaks, and nothing is final.
         let refusal = serde_json::from_slice::<PortalError>(&body).ok();
         let (heard, answer) = match (call.status, refusal) {
+            (202, _) => (true, Answer::Noted),
+            (204, _) => (true, Answer::Nothing),
             (200..300, _) => (true, Answer::Given(body)),
             (400..500, Some(refusal)) => (true, Answer::Refused(refusal.error)),
             (500..600, Some(_)) => (true, Answer::Silent),

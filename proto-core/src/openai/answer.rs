@@ -11,6 +11,15 @@ use crate::limits::ASSEMBLED;
 /// `reasoning` are not OpenAI's; runtimes differ in which they use.)
 pub const TEXT_FIELDS: [&str; 4] = ["content", "reasoning_content", "reasoning", "refusal"];
 
+/// Bytes of what a model says in a delta: content, reasoning, refusal, tool names and arguments.
+pub fn text_bytes(delta: &Value) -> usize {
+    let text = |text: Option<&Value>| text.and_then(Value::as_str).map_or(0, str::len);
+    let calls = delta.get("tool_calls").and_then(Value::as_array).into_iter().flatten();
+    let in_calls =
+        calls.map(|call| text(call.pointer("/function/name")) + text(call.pointer("/function/arguments")));
+    TEXT_FIELDS.iter().map(|field| text(delta.get(field))).sum::<usize>() + in_calls.sum::<usize>()
+}
+
 /// What all chunks of one answer share.
 #[derive(Clone, Debug)]
 pub struct Frame {
@@ -27,7 +36,7 @@ pub struct Piece {
     delta: Map<String, Value>,
     logprobs: Value,
     finish_reason: Option<String>,
-    /// Bytes of text in it: content, reasoning, refusal, tool names and arguments.
+    /// [`text_bytes`] of the delta.
     pub text_bytes: usize,
 }
 
@@ -39,14 +48,14 @@ impl Piece {
         else {
             return Ok(None);
         };
-        let (mut delta, mut text_bytes) = (Map::new(), 0);
+        let text_bytes = choice.get("delta").map_or(0, text_bytes);
+        let mut delta = Map::new();
         if choice.get("delta").and_then(|delta| delta.get("role")).is_some() {
             delta.insert("role".into(), json!("assistant"));
         }
         for name in TEXT_FIELDS {
             match choice.get("delta").and_then(|delta| delta.get(name)) {
                 Some(Value::String(text)) => {
-                    text_bytes += text.len();
                     delta.insert(name.into(), json!(text));
                 }
                 Some(Value::Null) if name == "content" => {
@@ -58,7 +67,7 @@ impl Piece {
         if let Some(calls) =
             choice.get("delta").and_then(|delta| delta.get("tool_calls")).and_then(Value::as_array)
         {
-            let calls: Vec<Value> = calls.iter().map(|call| tool_call(call, &mut text_bytes)).collect();
+            let calls: Vec<Value> = calls.iter().map(tool_call).collect();
             delta.insert("tool_calls".into(), Value::Array(calls));
         }
         let finish_reason = match choice.get("finish_reason") {
@@ -91,7 +100,7 @@ fn choice_event(frame: &Frame, delta: Value, logprobs: &Value, finish_reason: Op
     event(frame, json!([choice]), Value::Null)
 }
 
-fn tool_call(call: &Value, text_bytes: &mut usize) -> Value {
+fn tool_call(call: &Value) -> Value {
     let mut out = Map::new();
     out.insert("index".into(), json!(call.get("index").and_then(Value::as_u64).unwrap_or(0)));
     for name in ["id", "type"] {
@@ -102,7 +111,6 @@ fn tool_call(call: &Value, text_bytes: &mut usize) -> Value {
     let mut function = Map::new();
     for name in ["name", "arguments"] {
         if let Some(text) = call.get("function").and_then(|f| f.get(name)).and_then(Value::as_str) {
-            *text_bytes += text.len();
             function.insert(name.into(), json!(text));
         }
     }

@@ -6,6 +6,7 @@
 //! | `POST /keys` | `{"user"}` | `{"api_key"}`, shown this once |
 //! | `POST /deposits` | `{"user", "amount", "reference"}` | `{"user", "balance"}`; a reference is booked once |
 //! | `POST /gateways` | `{"node_id", "name"}` | the same; again: renames |
+//! | `POST /bonds` | `{"gateway", "amount", "reference"}` | `{"gateway", "bond"}`; a negative amount is paid out |
 //! | `GET /users`, `/gateways` | | `{"users": [...]}`, `{"gateways": [...]}` |
 //! | `GET /ledger` | | `{"balanced", "currency", "accounts": [...], "entries"}` |
 //! | `GET /receipts?limit=N&skip=N`, `/payouts?limit=N&skip=N` | | `{"receipts": [...]}`, `{"payouts": [...]}`, newest first, but for the `skip` newest |
@@ -32,6 +33,7 @@ use crate::wire::portal::Receipt;
 
 use super::accounts::UserId;
 use super::answer::{Answer, Refused, Step, Stepped};
+use super::bonds;
 use super::books::{Books, Fep};
 use super::exchanges::Call;
 use super::ledger::{self, Account, Entry};
@@ -53,6 +55,11 @@ pub(super) fn handle(
         ("POST", "/keys") => add_key(books, random, now, stream, parse(&call.body)?),
         ("POST", "/deposits") => deposit(books, parse(&call.body)?),
         ("POST", "/gateways") => add_gateway(books, now, stream, parse(&call.body)?),
+        ("POST", "/bonds") => {
+            let body: bonds::PayBond = parse(&call.body)?;
+            must_be_text("reference", &body.reference)?;
+            bonds::pay(books, body)
+        }
         ("GET", "/users") => Ok(Step::Answer(users(books))),
         ("GET", "/gateways") => Ok(Step::Answer(gateways(books))),
         ("GET", "/ledger") => Ok(Step::Answer(check_ledger(fep, books))),
@@ -186,8 +193,23 @@ fn users(books: &Books) -> Answer {
 }
 
 fn gateways(books: &Books) -> Answer {
-    let gateways: Vec<_> =
-        books.accounts.gateways().map(|(node_id, name)| AddGateway { node_id, name: name.into() }).collect();
+    #[derive(Serialize)]
+    struct Gateway<'a> {
+        node_id: NodeId,
+        name: &'a str,
+        bond: String,
+        /// Of the bond.
+        locked: String,
+    }
+    let bond = |node_id| books.ledger.balance(Account::Bond(node_id)).to_string();
+    let locked = |node_id| books.holds.locked(node_id).to_string();
+    let gateways = books.accounts.gateways().map(|(node_id, name)| Gateway {
+        node_id,
+        name,
+        bond: bond(node_id),
+        locked: locked(node_id),
+    });
+    let gateways: Vec<_> = gateways.collect();
     Answer::ok(&serde_json::json!({ "gateways": gateways }))
 }
 

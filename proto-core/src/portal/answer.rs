@@ -28,8 +28,13 @@ pub(super) type Stepped = Result<Step, Refused>;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Answer {
     Object(Blob),
-    Json { status: u16, body: Vec<u8> },
+    Json {
+        status: u16,
+        body: Vec<u8>,
+    },
     NoContent,
+    /// It is on record, and nothing is decided yet.
+    Noted,
 }
 
 impl Answer {
@@ -51,6 +56,10 @@ impl Answer {
             Self::Json { status, body } => out.respond_whole(stream, ResponseHead::json(status), body),
             Self::NoContent => {
                 out.respond(stream, ResponseHead::new(204));
+                out.finish(stream);
+            }
+            Self::Noted => {
+                out.respond(stream, ResponseHead::new(202));
                 out.finish(stream);
             }
         }

@@ -13,7 +13,8 @@ pub(super) fn handle(fep: &Fep, books: &mut Books, now: Now, stream: StreamId, c
     let path = call.head.path.split('?').next().unwrap_or_default();
     match (call.head.method.as_str(), path) {
         ("POST", "/v1/authorize") => authorize::handle(fep, books, now, stream, &call.body),
-        ("POST", "/v1/usage") => usage::handle(fep, books, now, stream, &call.body),
+        ("POST", "/v1/usage") => usage::report(fep, books, now, stream, &call.body),
+        ("POST", "/v1/statements") => usage::statement(fep, books, now, stream, &call.body),
         ("POST", "/v1/claims") => claims::handle(fep, books, now, &call.body),
         ("GET", "/v1/descriptor") => Ok(Step::Answer(Answer::ok(&descriptor(fep)))),
         ("GET", "/v1/health") => Ok(Step::Answer(Answer::ok(&serde_json::json!({ "ok": true })))),

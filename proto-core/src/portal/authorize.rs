@@ -8,6 +8,8 @@ use crate::limits::{
     ATTEMPTS, CLOCK_SKEW, HOLD_LIFE, PORTAL_HOLDS, PORTAL_PROVIDERS, PORTAL_TEXT, PORTAL_UNCLAIMED,
 };
 use crate::machine::StreamId;
+use crate::money::Micros;
+use crate::mutants::{Mutant, mutant};
 use crate::store::{Row, Write};
 use crate::time::Now;
 use crate::wire::cbor;
@@ -18,7 +20,7 @@ use crate::wire::portal::{Attempt, AuthorizeRequest, JobAuthorization, Offer, ke
 
 use super::answer::{Refused, Step, Stepped};
 use super::books::{Books, Fep};
-use super::holds::{self, Hold};
+use super::holds::{self, Expires, Hold};
 use super::ledger::{self, Entry, Refusal};
 use super::rows::{HOLDS, Kind, REQUESTS, RequestRow, auth_key};
 use super::writer::{Commit, Then};
@@ -36,7 +38,10 @@ pub(super) fn handle(fep: &Fep, books: &mut Books, now: Now, stream: StreamId, b
     }
     let user = books.accounts.owner(&request.key)?;
     must_live_a_while(request.ttl_s)?;
-    let (attempts, offers) = attempts(fep, now, &request)?;
+    let (mut attempts, mut offers) = attempts(fep, now, &request)?;
+    let covered = covered(books.free_bond(gateway), &attempts);
+    attempts.truncate(covered);
+    offers.truncate(covered);
     must_have_room(books, &attempts)?;
     let hold = attempts.iter().map(|attempt| attempt.max_charge).max().unwrap_or_default();
 
@@ -66,9 +71,11 @@ pub(super) fn handle(fep: &Fep, books: &mut Books, now: Now, stream: StreamId, b
         max_output: request.max_output,
         attempts,
         key_id: key_id(&fep.fep_id.0),
+        streamed: request.streamed,
     };
     let authorization = object::seal(&fep.identity, fep.network.id, authorization);
-    let hold_made = Hold { user, digest, authorization, offers, expires: holds::expiry(now, request.ttl_s) };
+    let expires = Expires::of(&books.uptime, now, request.ttl_s);
+    let hold_made = Hold::new(user, digest, authorization, offers, expires);
     let once =
         RequestRow { gateway, request_id: request.request_id, user, digest, hold, issued_ms: now.wall.0 };
     batch.push(Write::Insert(REQUESTS, Row::json(auth_key(auth_id), &once)));
@@ -101,6 +108,15 @@ fn must_live_a_while(ttl_s: u32) -> Result<(), Refused> {
         true => Ok(()),
         false => Err(Refused::bad_request(alloc::format!("ttl_s must be between 1 and {most_s}"))),
     }
+}
+
+/// How many of the attempts may be named: the hold pays for one, and the gateway's bond must cover that it says to have
+/// used none of the others.
+fn covered(free: Micros, attempts: &[Attempt]) -> usize {
+    let lock =
+        |named: usize| holds::lock(attempts.iter().take(named).map(|attempt| attempt.max_charge), false);
+    let within = |named: &usize| lock(*named) <= free || mutant(Mutant::BondUnlocked);
+    (1..=attempts.len()).rev().find(within).unwrap_or_default()
 }
 
 /// Room for the hold, and for the receipt that may come of it: capturing must not fail for want of it.

@@ -1,6 +1,7 @@
 //! What every room of a portal works on: who we are, and what we know.
 
-use crate::identity::{FepId, Identity, Network};
+use crate::identity::{FepId, Identity, Network, NodeId};
+use crate::money::Micros;
 use crate::store::{BadRow, Row, Snapshot, Write};
 use crate::time::Now;
 
@@ -8,9 +9,10 @@ use super::accounts::Accounts;
 use super::answer::Refused;
 use super::config::Config;
 use super::holds::Holds;
-use super::ledger::Ledger;
+use super::ledger::{Account, Ledger};
 use super::receipts::Receipts;
 use super::rows::{COUNTERS, COUNTERS_KEY, CountersRow, HOLDS};
+use super::uptime::Uptime;
 
 pub(super) struct Fep {
     pub(super) config: Config,
@@ -44,13 +46,20 @@ pub(super) struct Books {
     pub(super) receipts: Receipts,
     /// The number of the last payout.
     pub(super) payouts: u64,
+    pub(super) uptime: Uptime,
 }
 
 impl Books {
     pub(super) fn load(fep: &Fep, snapshot: &Snapshot, now: Now) -> Result<Self, BadRow> {
         let currency = fep.config.currency.clone();
-        let mut last =
-            CountersRow { currency: currency.clone(), users: 0, journal: 0, receipts: 0, payouts: 0 };
+        let mut last = CountersRow {
+            currency: currency.clone(),
+            users: 0,
+            journal: 0,
+            receipts: 0,
+            payouts: 0,
+            uptime_ms: 0,
+        };
         for row in snapshot.of(COUNTERS) {
             last = row.parse(COUNTERS)?;
             if last.currency != currency {
@@ -59,7 +68,8 @@ impl Books {
             }
         }
         let mut ledger = Ledger::load(snapshot, currency, last.journal)?;
-        let holds = Holds::load(snapshot, fep.network, fep.fep_id, now)?;
+        let uptime = Uptime::new(last.uptime_ms, now.mono);
+        let holds = Holds::load(snapshot, fep.network, fep.fep_id, &uptime, now)?;
         for hold in holds.iter() {
             ledger.set_aside(hold.user, hold.amount()).map_err(|refusal| BadRow {
                 table: HOLDS.name,
@@ -73,17 +83,26 @@ impl Books {
             holds,
             receipts: Receipts::load(snapshot, last.receipts)?,
             payouts: last.payouts,
+            uptime,
         })
     }
 
+    /// Of a gateway's bond: what no authorization has locked.
+    pub(super) fn free_bond(&self, gateway: NodeId) -> Micros {
+        let bond = self.ledger.balance(Account::Bond(gateway));
+        Micros(bond.0.saturating_sub(self.holds.locked(gateway).0))
+    }
+
     /// The counters as they stand: part of every batch.
-    pub(super) fn counters(&self, fep: &Fep) -> Write {
+    pub(super) fn counters(&mut self, fep: &Fep, now: Now) -> Write {
+        self.uptime.written(now.mono);
         let row = CountersRow {
             currency: fep.config.currency.clone(),
             users: self.accounts.last_user(),
             journal: self.ledger.last(),
             receipts: self.receipts.last(),
             payouts: self.payouts,
+            uptime_ms: self.uptime.at_ms(now.mono),
         };
         Write::Put(COUNTERS, Row::json(COUNTERS_KEY, &row))
     }

@@ -1,6 +1,6 @@
 //! Double entry: every movement of money is a journal entry whose postings sum to zero.
 //!
-//! The portal owes what stands in `user`, `held`, `provider`, `gateway` and `fep` accounts; the two `rail` accounts are the
+//! The portal owes what stands in `user`, `held`, `provider`, `gateway`, `bond` and `fep` accounts; the two `rail` accounts are the
 //! outside world, where deposits come from (so it falls) and payouts go to. Nothing but a deposit makes money, and only
 //! `rail:deposits` may be negative.
 //!
@@ -30,6 +30,8 @@ pub(super) enum Account {
     /// What a provider has earned and not been paid.
     Provider(NodeId),
     Gateway(NodeId),
+    /// What a gateway answers with for the attempts that it declares void.
+    Bond(NodeId),
     Fees,
     Rounding,
     Deposits,
@@ -43,6 +45,7 @@ impl fmt::Display for Account {
             Self::Held(user) => write!(f, "held:{user}"),
             Self::Provider(node) => write!(f, "provider:{node}"),
             Self::Gateway(node) => write!(f, "gateway:{node}"),
+            Self::Bond(node) => write!(f, "bond:{node}"),
             Self::Fees => f.write_str("fep:fees"),
             Self::Rounding => f.write_str("fep:rounding"),
             Self::Deposits => f.write_str("rail:deposits"),
@@ -61,6 +64,7 @@ impl FromStr for Account {
             ("held", id) => id.parse().map(Self::Held).map_err(|_| ()),
             ("provider", id) => id.parse().map(Self::Provider).map_err(|_| ()),
             ("gateway", id) => id.parse().map(Self::Gateway).map_err(|_| ()),
+            ("bond", id) => id.parse().map(Self::Bond).map_err(|_| ()),
             ("fep", "fees") => Ok(Self::Fees),
             ("fep", "rounding") => Ok(Self::Rounding),
             ("rail", "deposits") => Ok(Self::Deposits),

@@ -2,7 +2,6 @@
 
 use alloc::{boxed::Box, string::ToString, vec::Vec};
 
-use crate::identity::NodeId;
 use crate::machine::StreamId;
 use crate::store::{Row, Table};
 use crate::time::Now;
@@ -11,21 +10,22 @@ use crate::wire::portal::Claim;
 
 use super::admin::{self, Deposit};
 use super::answer::{Refused, Step, Stepped};
+use super::bonds::{self, Bond};
 use super::books::{Books, Fep};
-use super::rows::{CLAIMS, DEPOSITS, RESOLUTIONS};
+use super::holds::Caller;
+use super::rows::{BONDS, CLAIMS, DEPOSITS, RESOLUTIONS};
 use super::{claims, usage};
 
 /// What a call is about, while the store is read for it.
 pub(super) enum Look {
     /// How did a hold end?
-    Resolution {
-        gateway: NodeId,
-        attempt: Option<u8>,
-    },
+    Resolution(Caller),
     /// Was this claim decided?
     Claim(Box<Sealed<Claim>>),
     /// Was this reference booked?
     Deposit(Deposit),
+    /// Was this reference booked?
+    Bond(Bond),
     Receipts,
     Payouts,
 }
@@ -34,8 +34,8 @@ impl Look {
     /// Does something follow that may be done once only?
     pub(super) fn decides(&self) -> bool {
         match self {
-            Self::Claim(_) | Self::Deposit(_) => true,
-            Self::Resolution { .. } | Self::Receipts | Self::Payouts => false,
+            Self::Claim(_) | Self::Deposit(_) | Self::Bond(_) => true,
+            Self::Resolution(_) | Self::Receipts | Self::Payouts => false,
         }
     }
 
@@ -48,11 +48,10 @@ impl Look {
         rows: &[Row],
     ) -> Stepped {
         match self {
-            Self::Resolution { gateway, attempt } => {
-                usage::remembered(gateway, attempt, only(RESOLUTIONS, rows)?).map(Step::Answer)
-            }
+            Self::Resolution(caller) => usage::remembered(caller, all(RESOLUTIONS, rows)?).map(Step::Answer),
             Self::Claim(claim) => claims::decide(fep, books, now, stream, *claim, only(CLAIMS, rows)?),
             Self::Deposit(deposit) => admin::book_deposit(books, now, stream, deposit, only(DEPOSITS, rows)?),
+            Self::Bond(bond) => bonds::book(books, now, stream, bond, only(BONDS, rows)?),
             Self::Receipts => admin::receipts(books, rows).map(Step::Answer),
             Self::Payouts => admin::payouts(rows).map(Step::Answer),
         }

@@ -36,10 +36,12 @@ pub(super) const UNCLAIMED: Table = Table::live("unclaimed");
 pub(super) const JOURNAL: Table = Table::history("journal");
 /// By authorization, which follows from gateway and request: each request once for ever.
 pub(super) const REQUESTS: Table = Table::history("requests");
-/// How each hold ended, by authorization.
+/// How each hold ended, by authorization; and each attempt that a gateway's bond paid for, by authorization and attempt.
 pub(super) const RESOLUTIONS: Table = Table::history("resolutions");
 /// By number.
 pub(super) const RECEIPTS: Table = Table::history("receipts");
+/// By the operator's reference.
+pub(super) const BONDS: Table = Table::history("bonds");
 /// By the operator's reference.
 pub(super) const DEPOSITS: Table = Table::history("deposits");
 /// By provider and claim.
@@ -63,6 +65,7 @@ pub(super) const ALL: &[Table] = &[
     RESOLUTIONS,
     RECEIPTS,
     DEPOSITS,
+    BONDS,
     CLAIMS,
     RAIL,
     PAYOUTS,
@@ -99,6 +102,8 @@ pub(super) struct CountersRow {
     pub(super) journal: u64,
     pub(super) receipts: u64,
     pub(super) payouts: u64,
+    /// How long this portal was up in all its lives, in milliseconds.
+    pub(super) uptime_ms: u64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -142,6 +147,14 @@ pub(super) struct HoldRow {
     pub(super) authorization: Signed,
     /// In the order of the authorization's attempts.
     pub(super) offers: Vec<Offer>,
+    /// By the portal's uptime in all its lives, in milliseconds.
+    pub(super) expires_ms: u64,
+    /// The user has the money back, or what was left of it: the gateway's bond answers for what is open.
+    pub(super) returned: bool,
+    /// Attempts that are paid, or released by their providers.
+    pub(super) closed: Vec<u8>,
+    /// The gateway's report, while it decides nothing yet.
+    pub(super) report: Option<Signed>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -164,7 +177,7 @@ pub(super) struct ResolutionRow {
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Outcome {
-    Captured { attempt: u8, receipt: Signed },
+    Captured { attempt: u8, provider: NodeId, receipt: Signed },
     Released,
     Expired,
 }
@@ -202,6 +215,10 @@ pub(super) enum Kind {
     Release,
     Expiry,
     Payout,
+    /// A gateway's bond is paid in, or out.
+    Bond,
+    /// A gateway's bond pays for an attempt.
+    BondCapture,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -216,6 +233,16 @@ pub(super) struct DepositRow {
     pub(super) amount: Micros,
     /// The user's available balance right after it: repeating the call gives the same answer.
     pub(super) balance: Micros,
+    pub(super) at_ms: u64,
+}
+
+/// A payment into a gateway's bond, or out of it.
+#[derive(Serialize, Deserialize)]
+pub(super) struct BondRow {
+    pub(super) gateway: NodeId,
+    pub(super) amount: Micros,
+    /// The bond right after it.
+    pub(super) bond: Micros,
     pub(super) at_ms: u64,
 }
 

@@ -1,11 +1,20 @@
-//! `POST /v1/usage`: ends a hold, by paying for what was delivered or by giving all of it back.
+//! `POST /v1/usage` and `POST /v1/statements`: what was delivered, by the gateway's word and by the provider's.
 //!
-//! The first report settles. Repeating it gives the same receipt, whatever the repetition counts.
+//! ```text
+//!   report with statement ---------------------------> settled
+//!   report without one  --recorded--> statement comes -> settled;  hold lapses -> settled by the report
+//!   statement with ack  ------------------------------> settled
+//!   report that nobody delivered: each attempt that its provider has not released is the gateway's bond's to answer for
+//! ```
+//!
+//! The first settlement takes the charge out of the hold and returns the rest. A further attempt that the gateway has
+//! acknowledged all the same is paid from its bond. Repeating a call gives the same receipt.
 
-use alloc::vec::Vec;
+use alloc::{boxed::Box, vec::Vec};
 
 use crate::economics::{self, Bill, Counts};
 use crate::identity::NodeId;
+use crate::limits::ATTEMPTS;
 use crate::machine::StreamId;
 use crate::money::Micros;
 use crate::mutants::{Mutant, mutant};
@@ -13,101 +22,261 @@ use crate::store::{Range, Row, Write};
 use crate::time::Now;
 use crate::wire::cbor::Blob;
 use crate::wire::ids::{AuthId, ReceiptId};
-use crate::wire::object;
-use crate::wire::portal::{Receipt, UsageReport, key_id};
+use crate::wire::object::{self, Sealed};
+use crate::wire::portal::{AttemptRelease, Receipt, StreamAck, UsageReport, UsageStatement, key_id};
 
-use super::accounts::UserId;
 use super::answer::{Answer, Refused, Step, Stepped};
 use super::books::{Books, Fep};
-use super::holds::{self, End, Hold};
+use super::holds::{self, Caller, Ended, Hold};
 use super::ledger::{self, Account, Entry};
 use super::look::Look;
 use super::rows::{HOLDS, Kind, Outcome, RESOLUTIONS, ResolutionRow, Signed, auth_key};
+use super::settlement::Words;
 use super::writer::{Commit, Then};
 
-pub(super) fn handle(fep: &Fep, books: &mut Books, now: Now, stream: StreamId, body: &[u8]) -> Stepped {
+/// A gateway's report.
+pub(super) fn report(fep: &Fep, books: &mut Books, now: Now, stream: StreamId, body: &[u8]) -> Stepped {
     let sealed = object::open::<UsageReport>(fep.network, None, body)?;
-    let (gateway, report) = (NodeId(sealed.signer), sealed.content);
+    let (gateway, report) = (NodeId(sealed.signer), &sealed.content);
     fep.must_be_us(report.fep_id)?;
     books.accounts.enrolled(gateway)?;
-    let (auth_id, attempt) = (report.auth_id, report.attempt);
-    if books.holds.is_opening(auth_id) {
-        return Err(Refused::unavailable("the hold is still being written; report again"));
-    }
-    if let Some(ending) = books.holds.await_end(auth_id, gateway, attempt, stream) {
-        return ending;
-    }
-    let Some(hold) = books.holds.open(auth_id) else {
-        let range = Range::exactly(RESOLUTIONS, &auth_key(auth_id));
-        return Ok(Step::Look(range, Look::Resolution { gateway, attempt }));
+    let caller = Caller::Gateway { gateway, attempt: report.attempt };
+    let (auth_id, free) = (report.auth_id, books.free_bond(gateway));
+    let hold = match begin(books, auth_id, caller, stream) {
+        Ok(hold) => hold,
+        Err(step) => return *step,
     };
     if hold.authorization.content.gateway != gateway {
         return Err(holds::not_its_gateway());
     }
-    let commit = match attempt {
-        Some(attempt) => {
-            let settlement = settle(fep, books, now, hold, attempt, &report)?;
-            capture(fep, books, settlement, stream)?
+    if hold.returned {
+        return Ok(look(auth_id, caller));
+    }
+    let mut closed = released(fep, hold, &report.releases)?;
+    if let Some(attempt) = report.attempt {
+        hold.provider(attempt)?;
+        let Some(statement) = &report.statement else {
+            return record(books, auth_id, &closed, sealed, stream);
+        };
+        let (statement, ack) = said(fep, hold, attempt, &statement.0)?;
+        let words = Words { accepted: Some(report.accepted), statement: Some(&statement), ack: ack.as_ref() };
+        // What its provider has released is not owed for.
+        let open = hold.is_open(attempt) && !closed.contains(&attempt);
+        let settled = words.settled(&hold.authorization.content).filter(|_| open);
+        if let Some(counts) = settled {
+            let receipt = issue(fep, books, now, auth_id, attempt, &words, counts)?;
+            let deed = Deed { auth_id, closed, now };
+            return capture(fep, books, &deed, receipt, alloc::vec![stream]).map(Step::Commit);
         }
-        None => give_back(books, now, auth_id, End::Released, alloc::vec![stream])?,
+        closed.push(attempt);
+    }
+    if !hold.can_return(&closed, free) {
+        // Until its providers have had the time to show otherwise.
+        return record(books, auth_id, &closed, sealed, stream);
+    }
+    let deed = Deed { auth_id, closed, now };
+    give_back(books, &deed, Ended::Released, alloc::vec![stream]).map(Step::Commit)
+}
+
+/// A provider's statement.
+pub(super) fn statement(fep: &Fep, books: &mut Books, now: Now, stream: StreamId, body: &[u8]) -> Stepped {
+    let sealed = object::open::<UsageStatement>(fep.network, None, body)?;
+    let (provider, statement) = (NodeId(sealed.signer), &sealed.content);
+    fep.must_be_us(statement.fep_id)?;
+    let (auth_id, attempt) = (statement.auth_id, statement.attempt);
+    let caller = Caller::Provider { provider, attempt };
+    let hold = match begin(books, auth_id, caller, stream) {
+        Ok(hold) => hold,
+        Err(step) => return *step,
     };
-    Ok(Step::Commit(commit))
-}
-
-/// Returns a hold whose life is over.
-pub(super) fn expire(books: &mut Books, now: Now, auth_id: AuthId) -> Result<Commit, Refused> {
-    give_back(books, now, auth_id, End::Expired, Vec::new())
-}
-
-/// A report for a hold that is long resolved: what the store remembers of it.
-pub(super) fn remembered(
-    gateway: NodeId,
-    attempt: Option<u8>,
-    resolution: Option<ResolutionRow>,
-) -> Result<Answer, Refused> {
-    let resolution = resolution.ok_or_else(no_such_hold)?;
-    if resolution.gateway != gateway {
-        return Err(holds::not_its_gateway());
+    if hold.provider(attempt)? != provider {
+        return Err(Refused::not_paired("the attempt is another provider's"));
     }
-    match resolution.outcome {
-        Outcome::Captured { attempt: captured, receipt } if attempt == Some(captured) => {
-            Ok(Answer::Object(Blob(receipt.0)))
+    if !hold.is_open(attempt) {
+        return Ok(look(auth_id, caller));
+    }
+    let (statement, ack) = said(fep, hold, attempt, body)?;
+    let accepted = hold.reported(attempt);
+    let words = Words { accepted, statement: Some(&statement), ack: ack.as_ref() };
+    let (from_bond, waiting) = (hold.returned, alloc::vec![stream]);
+    match words.settled(&hold.authorization.content) {
+        Some(counts) => {
+            let receipt = issue(fep, books, now, auth_id, attempt, &words, counts)?;
+            let deed = Deed { auth_id, closed: Vec::new(), now };
+            match from_bond {
+                false => capture(fep, books, &deed, receipt, waiting).map(Step::Commit),
+                true => capture_from_bond(fep, books, &deed, receipt, waiting).map(Step::Commit),
+            }
         }
-        Outcome::Released if attempt.is_none() => Ok(Answer::NoContent),
-        Outcome::Captured { .. } | Outcome::Released | Outcome::Expired => Err(holds::resolved()),
+        // It has heard both, or says itself that there was nothing.
+        None if accepted.is_some() || statement.says_nothing_is_owed() => {
+            release(books, now, auth_id, attempt, waiting).map(Step::Commit)
+        }
+        None => Err(Refused::unavailable(
+            "nothing of it is acknowledged: it is settled when its gateway reports, or its hold lapses; ask again",
+        )),
     }
 }
 
-/// What a report comes to.
-struct Settlement {
-    user: UserId,
-    hold: Micros,
-    receipt: Receipt,
-    bill: Bill,
+/// Ends a hold whose life is over.
+pub(super) fn expire(fep: &Fep, books: &mut Books, now: Now, auth_id: AuthId) -> Result<Commit, Refused> {
+    let hold = books.holds.open(auth_id).ok_or_else(no_such_hold)?;
+    let by_report = hold.last_report().filter(|(attempt, _)| !hold.returned && hold.is_open(*attempt));
+    let settled = by_report.and_then(|(attempt, accepted)| {
+        let words = Words { accepted: Some(accepted), statement: None, ack: None };
+        words.settled(&hold.authorization.content).map(|counts| (attempt, words, counts))
+    });
+    let everything = hold.attempts().filter(|attempt| hold.is_open(*attempt)).collect();
+    if let Some((attempt, words, counts)) = settled {
+        let receipt = issue(fep, books, now, auth_id, attempt, &words, counts)?;
+        let deed = Deed { auth_id, closed: everything, now };
+        return capture(fep, books, &deed, receipt, Vec::new());
+    }
+    let returned = hold.returned;
+    let deed = Deed { auth_id, closed: everything, now };
+    if returned {
+        // Its user has long had the rest: only the gateway's bond is free again.
+        let gone = books.holds.end(auth_id, Ended::Expired, &deed.closed, true, Vec::new());
+        let batch = alloc::vec![gone];
+        let told = alloc::format!("{auth_id} has lapsed");
+        return Ok(Commit { batch, then: Then::Resolved(auth_id, Answer::NoContent), told });
+    }
+    give_back(books, &deed, Ended::Expired, Vec::new())
 }
 
-fn settle(
+/// A call for a hold that is long resolved: what the store remembers of it.
+pub(super) fn remembered(caller: Caller, resolutions: Vec<ResolutionRow>) -> Result<Answer, Refused> {
+    let Some(first) = resolutions.first() else { return Err(no_such_hold()) };
+    let gateway = first.gateway;
+    let captured = |wanted: u8| {
+        resolutions.iter().find_map(|resolution| match &resolution.outcome {
+            Outcome::Captured { attempt, provider, receipt } if *attempt == wanted => {
+                Some((*provider, Blob(receipt.0.clone())))
+            }
+            Outcome::Captured { .. } | Outcome::Released | Outcome::Expired => None,
+        })
+    };
+    let released = matches!(first.outcome, Outcome::Released);
+    match caller {
+        Caller::Gateway { gateway: by, .. } if by != gateway => Err(holds::not_its_gateway()),
+        Caller::Gateway { attempt, .. } => match attempt.and_then(captured) {
+            Some((_, receipt)) => Ok(Answer::Object(receipt)),
+            None if released => Ok(Answer::NoContent),
+            None => Err(holds::resolved()),
+        },
+        Caller::Provider { provider, attempt } => match captured(attempt) {
+            Some((of, receipt)) if of == provider => Ok(Answer::Object(receipt)),
+            Some(_) => Err(Refused::not_paired("the attempt is another provider's")),
+            None if released => Ok(Answer::NoContent),
+            None => Err(holds::resolved()),
+        },
+    }
+}
+
+/// What a call brings about.
+struct Deed {
+    auth_id: AuthId,
+    /// Attempts for which nothing can be owed any more.
+    closed: Vec<u8>,
+    now: Now,
+}
+
+/// The hold, if it stands and nobody else is at it.
+fn begin(
+    books: &mut Books,
+    auth_id: AuthId,
+    caller: Caller,
+    stream: StreamId,
+) -> Result<&Hold, Box<Stepped>> {
+    if books.holds.is_opening(auth_id) {
+        return Err(Box::new(Err(Refused::unavailable("the hold is still being written; report again"))));
+    }
+    if let Some(ending) = books.holds.await_end(auth_id, caller, stream) {
+        return Err(Box::new(ending));
+    }
+    books.holds.open(auth_id).ok_or_else(|| Box::new(Ok(look(auth_id, caller))))
+}
+
+fn look(auth_id: AuthId, caller: Caller) -> Step {
+    // Behind the hold's own end stand those of attempts that its gateway's bond paid for.
+    let from = auth_key(auth_id);
+    let to = alloc::format!("{from}0");
+    Step::Look(Range { table: RESOLUTIONS, from, to, limit: 8 }, Look::Resolution(caller))
+}
+
+/// The attempts that their providers have released.
+fn released(fep: &Fep, hold: &Hold, releases: &[Blob]) -> Result<Vec<u8>, Refused> {
+    if releases.len() > ATTEMPTS {
+        return Err(Refused::bad_request(alloc::format!("a report has at most {ATTEMPTS} releases")));
+    }
+    let mut released = Vec::new();
+    for bytes in releases {
+        let sealed = object::open::<AttemptRelease>(fep.network, None, &bytes.0)?;
+        let AttemptRelease { auth_id, attempt } = sealed.content;
+        if auth_id != hold.authorization.content.auth_id || hold.provider(attempt)? != NodeId(sealed.signer) {
+            return Err(Refused::bad_request("a release is of another attempt"));
+        }
+        released.push(attempt);
+    }
+    Ok(released)
+}
+
+/// A provider's statement, checked, with the acknowledgement that it shows.
+fn said(
+    fep: &Fep,
+    hold: &Hold,
+    attempt: u8,
+    bytes: &[u8],
+) -> Result<(UsageStatement, Option<StreamAck>), Refused> {
+    let provider = hold.provider(attempt)?;
+    let statement = object::open::<UsageStatement>(fep.network, Some(provider.0), bytes)?.content;
+    let authorization = &hold.authorization.content;
+    if (statement.auth_id, statement.attempt) != (authorization.auth_id, attempt) {
+        return Err(Refused::bad_request("the statement is of another attempt"));
+    }
+    let ack = statement.ack.as_ref().map(|ack| {
+        let ack = object::open::<StreamAck>(fep.network, Some(authorization.gateway.0), &ack.0)?.content;
+        match (ack.auth_id, ack.attempt) == (authorization.auth_id, attempt) {
+            true => Ok(ack),
+            false => Err(Refused::bad_request("the acknowledgement is of another attempt")),
+        }
+    });
+    Ok((statement, ack.transpose()?))
+}
+
+/// Keeps a gateway's word until more is known.
+fn record(
+    books: &mut Books,
+    auth_id: AuthId,
+    released: &[u8],
+    report: Sealed<UsageReport>,
+    stream: StreamId,
+) -> Stepped {
+    let hold = books.holds.record(auth_id, released, report).ok_or_else(no_such_hold)?;
+    let batch = alloc::vec![Write::Put(HOLDS, hold.row())];
+    let told = alloc::format!("noted what its gateway says of {auth_id}");
+    Ok(Step::Commit(Commit { batch, then: Then::Answer(stream, Answer::Noted), told }))
+}
+
+fn issue(
     fep: &Fep,
     books: &Books,
     now: Now,
-    hold: &Hold,
+    auth_id: AuthId,
     attempt: u8,
-    report: &UsageReport,
-) -> Result<Settlement, Refused> {
+    words: &Words<'_>,
+    settled: Counts,
+) -> Result<(Receipt, Bill), Refused> {
+    let hold = books.holds.open(auth_id).ok_or_else(no_such_hold)?;
     let authorization = &hold.authorization.content;
     let at = usize::from(attempt);
     let (Some(named), Some(offer)) = (authorization.attempts.get(at), hold.offers.get(at)) else {
-        return Err(Refused::bad_request("the authorization has no such attempt"));
+        return Err(holds::no_such_attempt());
     };
-    // Neither side's word is taken beyond the other's, nor beyond the job's bounds.
-    let agreed = Counts {
-        cached: report.accepted.cached.min(report.stated.cached),
-        ..report.accepted.bounded_by(report.stated.input, report.stated.output)
-    };
-    let settled = agreed.bounded_by(authorization.input_bound, authorization.max_output);
     let bill = economics::bill(&offer.price, &authorization.fees, &settled)
         .filter(|bill| bill.charge <= named.max_charge && named.max_charge <= authorization.hold)
         .ok_or_else(|| Refused::bad_request("what was used costs more than was authorized"))?;
+    let acked = words.ack.map(|ack| ack.counts);
     let receipt = Receipt {
         receipt_id: ReceiptId::of(fep.fep_id, authorization.auth_id, attempt),
         fep_id: fep.fep_id,
@@ -117,8 +286,8 @@ fn settle(
         attempt,
         offer_hash: named.offer_hash,
         settled,
-        accepted: report.accepted,
-        stated: report.stated,
+        accepted: words.accepted.or(acked).unwrap_or_default(),
+        stated: words.statement.map(|statement| statement.counts).unwrap_or_default(),
         billing_currency: authorization.currency.clone(),
         charge: bill.charge,
         payout_to: offer.payout.clone(),
@@ -131,77 +300,132 @@ fn settle(
         sequence: books.receipts.next_sequence(named.provider),
         request_id: authorization.request_id,
     };
-    Ok(Settlement { user: hold.user, hold: authorization.hold, receipt, bill })
+    Ok((receipt, bill))
 }
 
+/// Pays an attempt out of the hold, and returns the rest.
 fn capture(
     fep: &Fep,
     books: &mut Books,
-    settlement: Settlement,
-    stream: StreamId,
+    deed: &Deed,
+    (receipt, bill): (Receipt, Bill),
+    waiting: Vec<StreamId>,
 ) -> Result<Commit, Refused> {
-    let Settlement { user, hold, receipt, bill } = settlement;
-    let Receipt { auth_id, attempt, provider_node_id: provider, gateway_node_id: gateway, .. } = receipt;
-    let rest = Micros(hold.0.saturating_sub(bill.charge.0));
+    let hold = books.holds.open(deed.auth_id).ok_or_else(no_such_hold)?;
+    let (user, held) = (hold.user, hold.amount());
+    let rest = Micros(held.0.saturating_sub(bill.charge.0));
     let rest_to = if mutant(Mutant::RemainderKept) { Account::Fees } else { Account::User(user) };
-    let entry = Entry {
-        kind: Kind::Capture,
-        reference: auth_key(auth_id),
-        at_ms: receipt.issued_ms,
-        postings: alloc::vec![
-            (Account::Held(user), ledger::negated(hold)),
-            (Account::Provider(provider), bill.payout),
-            (Account::Gateway(gateway), bill.gateway_fee),
-            (Account::Fees, bill.fep_fee),
-            (Account::Rounding, bill.rounding),
-            (rest_to, rest),
-        ],
+    let from = (Account::Held(user), ledger::negated(held));
+    let told = alloc::format!("{user} pays {}", bill.charge);
+    let mut postings = shares(&receipt, &bill);
+    postings.extend([from, (rest_to, rest)]);
+    pay(fep, books, deed, receipt, Kind::Capture, postings, told, waiting)
+}
+
+/// Pays an attempt that its gateway had declared void.
+fn capture_from_bond(
+    fep: &Fep,
+    books: &mut Books,
+    deed: &Deed,
+    (receipt, bill): (Receipt, Bill),
+    waiting: Vec<StreamId>,
+) -> Result<Commit, Refused> {
+    let gateway = receipt.gateway_node_id;
+    let told = alloc::format!("the bond of gateway {gateway} pays {}", bill.charge);
+    let mut postings = shares(&receipt, &bill);
+    postings.push((Account::Bond(gateway), ledger::negated(bill.charge)));
+    pay(fep, books, deed, receipt, Kind::BondCapture, postings, told, waiting)
+}
+
+fn shares(receipt: &Receipt, bill: &Bill) -> Vec<(Account, Micros)> {
+    alloc::vec![
+        (Account::Provider(receipt.provider_node_id), bill.payout),
+        (Account::Gateway(receipt.gateway_node_id), bill.gateway_fee),
+        (Account::Fees, bill.fep_fee),
+        (Account::Rounding, bill.rounding),
+    ]
+}
+
+#[expect(clippy::too_many_arguments, reason = "what two kinds of capture have in common")]
+fn pay(
+    fep: &Fep,
+    books: &mut Books,
+    deed: &Deed,
+    receipt: Receipt,
+    kind: Kind,
+    postings: Vec<(Account, Micros)>,
+    told: alloc::string::String,
+    waiting: Vec<StreamId>,
+) -> Result<Commit, Refused> {
+    let Receipt { auth_id, attempt, provider_node_id: provider, gateway_node_id: gateway, .. } = receipt;
+    let at_ms = receipt.issued_ms;
+    let key = match kind {
+        Kind::BondCapture => alloc::format!("{}/{attempt}", auth_key(auth_id)),
+        _ => auth_key(auth_id),
     };
-    let mut batch = post(books, entry)?;
+    let mut batch = post(books, Entry { kind, reference: key.clone(), at_ms, postings })?;
     let receipt = object::seal(&fep.identity, fep.network.id, receipt);
-    let outcome = Outcome::Captured { attempt, receipt: Signed(receipt.bytes.0.clone()) };
+    let outcome = Outcome::Captured { attempt, provider, receipt: Signed(receipt.bytes.0.clone()) };
     batch.extend(books.receipts.add(&receipt));
-    batch.extend(resolve(auth_id, gateway, outcome, receipt.content.issued_ms));
-    books.holds.end(auth_id, End::Captured { attempt }, alloc::vec![stream]);
+    batch.push(resolve(key, gateway, outcome, at_ms));
+    let closed: Vec<u8> = deed.closed.iter().copied().chain([attempt]).collect();
+    batch.push(books.holds.end(auth_id, Ended::Captured { attempt }, &closed, true, waiting));
     let told = alloc::format!(
-        "settled {auth_id}: {user} pays {}, provider {provider} gets {}, receipt {}",
-        bill.charge,
-        bill.payout,
+        "settled {auth_id}: {told}, provider {provider} gets {}, receipt {}",
+        receipt.content.payout,
         receipt.content.receipt_id
     );
     Ok(Commit { batch, then: Then::Resolved(auth_id, Answer::Object(receipt.bytes)), told })
 }
 
-fn give_back(
+/// Nothing is owed for an attempt, by its provider's own word. If it was the last one, nothing is for any.
+fn release(
     books: &mut Books,
     now: Now,
     auth_id: AuthId,
-    end: End,
+    attempt: u8,
     waiting: Vec<StreamId>,
 ) -> Result<Commit, Refused> {
     let hold = books.holds.open(auth_id).ok_or_else(no_such_hold)?;
+    // Its gateway may have said before that nobody delivered: now its bond may do for what is left.
+    let free = books.free_bond(hold.authorization.content.gateway);
+    let given_up = hold.is_given_up() && hold.can_return(&[attempt], free);
+    if !hold.returned && (given_up || hold.attempts_open_but(&[attempt]) == 0) {
+        let deed = Deed { auth_id, closed: alloc::vec![attempt], now };
+        return give_back(books, &deed, Ended::Released, waiting);
+    }
+    let row = books.holds.end(auth_id, Ended::Closed, &[attempt], false, waiting);
+    let told = alloc::format!("nothing is owed for attempt {attempt} of {auth_id}");
+    Ok(Commit { batch: alloc::vec![row], then: Then::Resolved(auth_id, Answer::NoContent), told })
+}
+
+fn give_back(
+    books: &mut Books,
+    deed: &Deed,
+    ended: Ended,
+    waiting: Vec<StreamId>,
+) -> Result<Commit, Refused> {
+    let auth_id = deed.auth_id;
+    let hold = books.holds.open(auth_id).ok_or_else(no_such_hold)?;
     let (user, amount, gateway) = (hold.user, hold.amount(), hold.authorization.content.gateway);
-    let (kind, outcome, why) = match end {
-        End::Expired => (Kind::Expiry, Outcome::Expired, "expired"),
-        End::Released | End::Captured { .. } => (Kind::Release, Outcome::Released, "released"),
+    let (kind, outcome, why) = match ended {
+        Ended::Expired => (Kind::Expiry, Outcome::Expired, "expired"),
+        Ended::Released | Ended::Closed | Ended::Captured { .. } => {
+            (Kind::Release, Outcome::Released, "released")
+        }
     };
-    let entry = Entry {
-        kind,
-        reference: auth_key(auth_id),
-        at_ms: now.wall.0,
-        postings: ledger::release(user, amount),
-    };
-    let mut batch = post(books, entry)?;
-    batch.extend(resolve(auth_id, gateway, outcome, now.wall.0));
-    books.holds.end(auth_id, end, waiting);
+    let at_ms = deed.now.wall.0;
+    let postings = ledger::release(user, amount);
+    let mut batch = post(books, Entry { kind, reference: auth_key(auth_id), at_ms, postings })?;
+    batch.push(resolve(auth_key(auth_id), gateway, outcome, at_ms));
+    batch.push(books.holds.end(auth_id, ended, &deed.closed, true, waiting));
     let told = alloc::format!("{why} {auth_id}: {amount} returns to {user}");
     Ok(Commit { batch, then: Then::Resolved(auth_id, Answer::NoContent), told })
 }
 
-/// The store refuses a second resolution of the same hold (I2).
-fn resolve(auth_id: AuthId, gateway: NodeId, outcome: Outcome, at_ms: u64) -> [Write; 2] {
-    let row = ResolutionRow { gateway, outcome, at_ms };
-    [Write::Delete(HOLDS, auth_key(auth_id)), Write::Insert(RESOLUTIONS, Row::json(auth_key(auth_id), &row))]
+/// The store refuses a second resolution of the same hold (I2), and of the same attempt (I3).
+fn resolve(key: alloc::string::String, gateway: NodeId, outcome: Outcome, at_ms: u64) -> Write {
+    Write::Insert(RESOLUTIONS, Row::json(key, &ResolutionRow { gateway, outcome, at_ms }))
 }
 
 fn post(books: &mut Books, entry: Entry) -> Result<Vec<Write>, Refused> {

@@ -25,8 +25,9 @@ pub(super) enum Then {
     Answer(StreamId, Answer),
     /// A hold stands: whoever waits for it gets its authorization.
     Opened(AuthId),
-    /// A hold is gone: whoever waits for that gets this.
+    /// A hold, or an attempt of it, is gone: whoever waits for that gets this.
     Resolved(AuthId, Answer),
+    Nothing,
 }
 
 /// What became of a batch.

@@ -3,16 +3,20 @@
 //! A runtime's own `usage` is believed as soon as it comes. Until then a chunk that carries text counts as one token of
 //! output, and input counts as nothing: nobody counted it, so nobody is billed for it. A runtime that never reports
 //! usage is therefore paid for its output alone.
+//!
+//! A gateway accepts at most a token for each byte of text, so no more are stated: tokens that no text came for (a model's
+//! hidden thoughts, half a character) are nobody's to pay.
 
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::economics::Counts;
-use crate::openai::answer::TEXT_FIELDS;
+use crate::openai::answer::text_bytes;
 
 #[derive(Debug, Default)]
 pub struct Meter {
     counts: Counts,
+    text_bytes: usize,
     finished: bool,
 }
 
@@ -30,7 +34,8 @@ struct PromptDetails {
 
 impl Meter {
     pub fn counts(&self) -> Counts {
-        self.counts
+        let most = u32::try_from(self.text_bytes).unwrap_or(u32::MAX);
+        Counts { output: self.counts.output.min(most), ..self.counts }
     }
 
     /// A `finish_reason` has been seen: what may still come is usage.
@@ -42,8 +47,10 @@ impl Meter {
     pub fn read(&mut self, chunk: &Value) {
         for choice in chunk.get("choices").and_then(Value::as_array).into_iter().flatten() {
             self.finished |= choice.get("finish_reason").is_some_and(Value::is_string);
-            if choice.get("delta").is_some_and(carries_text) {
+            let text = choice.get("delta").map_or(0, text_bytes);
+            if text > 0 {
                 self.counts.output = self.counts.output.saturating_add(1);
+                self.text_bytes += text;
             }
         }
         if let Some(usage) = chunk.get("usage").and_then(|usage| Usage::deserialize(usage).ok()) {
@@ -62,16 +69,6 @@ impl Meter {
             output: usage.completion_tokens.map_or(output, tokens),
         };
     }
-}
-
-/// Whether a chunk's delta holds any of what a model says: answer, reasoning, refusal, a call's name or arguments.
-fn carries_text(delta: &Value) -> bool {
-    let is_text = |text: Option<&Value>| text.and_then(Value::as_str).is_some_and(|text| !text.is_empty());
-    let mut calls = delta.get("tool_calls").and_then(Value::as_array).into_iter().flatten();
-    TEXT_FIELDS.iter().any(|field| is_text(delta.get(field)))
-        || calls.any(|call| {
-            is_text(call.pointer("/function/name")) || is_text(call.pointer("/function/arguments"))
-        })
 }
 
 #[cfg(test)]
@@ -122,7 +119,7 @@ mod tests {
         }
         let details = json!({"cached_tokens": 9});
         meter.read(&json!({"usage": {"prompt_tokens": 4, "completion_tokens": u64::MAX, "prompt_tokens_details": details}}));
-        assert_eq!(meter.counts(), Counts { input: 4, cached: 4, output: u32::MAX });
+        assert_eq!(meter.counts(), Counts { input: 4, cached: 4, output: 1 });
     }
 
     #[test]

@@ -1,11 +1,14 @@
 //! Is this job paid for, by somebody we trust, at a price that is ours? Asked before any work.
 
+use alloc::boxed::Box;
+
 use super::offers::Known;
-use super::rows::{AuthKey, AuthorizationRow};
+use super::rows::AuthorizationRow;
 use super::{Provider, rows};
 use crate::economics::dearest;
 use crate::identity::NodeId;
-use crate::limits::{JOB_TOTAL, SETTLE_MARGIN};
+use crate::limits::{JOB_TOTAL, SETTLE_MARGIN, UNACKED_INPUT};
+use crate::money::Micros;
 use crate::mutants::{Mutant, mutant};
 use crate::node::cx::Cx;
 use crate::openai::request::JobBody;
@@ -24,32 +27,30 @@ pub(super) struct Admitted {
     pub(super) body: JobBody,
 }
 
-impl Admitted {
-    pub(super) fn key(&self) -> AuthKey {
-        (self.row.auth.auth_id, self.row.attempt)
-    }
+/// A job that may not.
+pub(super) struct Declined {
+    pub(super) refusal: Refusal,
+    /// Where it is paid for, and could be shown again: that nothing will be owed for it is to be stored, and signed for.
+    pub(super) row: Option<Box<AuthorizationRow>>,
 }
 
-fn no(code: RefusalCode, message: &str) -> Refusal {
-    Refusal { code, message: message.into() }
+fn no(code: RefusalCode, message: &str) -> Declined {
+    Declined { refusal: Refusal { code, message: message.into() }, row: None }
 }
 
 impl Provider {
-    /// The cheap questions first; signatures only for who passes them.
+    /// First whether it is paid for: then whether it is taken on.
     pub(super) fn admit(
         &self,
         cx: &Cx<'_>,
         gateway: NodeId,
         request: &ProxyRequest,
         body: &[u8],
-    ) -> Result<Admitted, Refusal> {
-        use RefusalCode::{BadAuthorization, BadRequest, Busy, ModelNotAvailable, NotTrusted, OfferChanged};
+    ) -> Result<Admitted, Declined> {
+        use RefusalCode::{BadAuthorization, ModelNotAvailable, NotTrusted, OfferChanged};
         // Whether an authorization is still good can't be told.
         if cx.clock_is_wrong() {
             return Err(no(ModelNotAvailable, "this provider's clock is wrong"));
-        }
-        if cx.me.leaves {
-            return Err(no(ModelNotAvailable, "this provider is being shut down"));
         }
         if !self.feps.contains(&request.fep_id) {
             return Err(no(NotTrusted, "this provider does not work for that FEP"));
@@ -57,12 +58,6 @@ impl Provider {
         let Some(known) = self.offers.get(request.offer_hash, cx.now.wall) else {
             return Err(no(OfferChanged, "the offer is not one of this provider's any more"));
         };
-        match self.sockets.has_room(&known.ep, &known.model) {
-            None => return Err(no(ModelNotAvailable, "the model does not run here now")),
-            Some(false) => return Err(no(Busy, "all slots of the model are taken")),
-            Some(true) => {}
-        }
-        let body = JobBody::parse(body).map_err(|what| no(BadRequest, what))?;
         let auth = open::<JobAuthorization>(cx.me.network, Some(request.fep_id.0), &request.authorization.0);
         let auth =
             auth.map_err(|_| no(BadAuthorization, "the authorization's signature does not hold"))?.content;
@@ -82,31 +77,68 @@ impl Provider {
         if cx.now.wall + JOB_TOTAL + SETTLE_MARGIN > expires {
             return Err(no(BadAuthorization, "the authorization has not enough time left"));
         }
-        let offer = &known.offer.content;
-        if body.max_output > auth.max_output.min(offer.max_output) || body.input_bound > auth.input_bound {
-            return Err(no(BadAuthorization, "the request is larger than what was authorised"));
-        }
-        let most = dearest(&offer.price, &auth.fees, body.input_bound, body.max_output);
-        if most.is_none_or(|bill| bill.payout > attempt.max_payout) {
-            return Err(no(BadAuthorization, "the authorization covers less than the request may cost"));
-        }
         if self.receipts.has_used((auth.auth_id, request.attempt)) && !mutant(Mutant::AuthorizationReplayed) {
             return Err(no(BadAuthorization, "the authorization was used before"));
         }
-        let owed = self.receipts.exposures().get(&request.fep_id).copied().unwrap_or_default().total();
-        let too_much = owed.checked_add(attempt.max_payout).is_none_or(|owed| owed > self.config.exposure);
-        if too_much && !mutant(Mutant::ExposureUnbounded) {
-            return Err(no(NotTrusted, "that FEP owes this provider as much as it may"));
-        }
-        let row = rows::AuthorizationRow {
+        let max_payout = attempt.max_payout;
+        let row = AuthorizationRow {
             attempt: request.attempt,
-            offer: offer.clone(),
+            offer: known.offer.content.clone(),
             offer_hash: request.offer_hash,
             stated: None,
+            statement: None,
+            ack: None,
             receipt: rows::Owed::Awaited,
             keep_until_ms: (cx.now.wall + AWAIT_RECEIPT).0.max(expires.0),
             auth,
         };
-        Ok(Admitted { row, known: known.clone(), body })
+        match self.takes_on(cx, known, &row, max_payout, body) {
+            Ok(body) => Ok(Admitted { row, known: known.clone(), body }),
+            Err((code, message)) => Err(Declined {
+                refusal: Refusal { code, message: message.into() },
+                row: Some(Box::new(AuthorizationRow { receipt: rows::Owed::Nothing, ..row })),
+            }),
+        }
+    }
+
+    /// A job that is paid for: can it be run, is it what was paid for, and may it be owed for?
+    fn takes_on(
+        &self,
+        cx: &Cx<'_>,
+        known: &Known,
+        row: &AuthorizationRow,
+        max_payout: Micros,
+        body: &[u8],
+    ) -> Result<JobBody, (RefusalCode, &'static str)> {
+        use RefusalCode::{BadAuthorization, BadRequest, Busy, ModelNotAvailable, NotTrusted};
+        if cx.me.leaves {
+            return Err((ModelNotAvailable, "this provider is being shut down"));
+        }
+        match self.sockets.has_room(&known.ep, &known.model) {
+            None => return Err((ModelNotAvailable, "the model does not run here now")),
+            Some(false) => return Err((Busy, "all slots of the model are taken")),
+            Some(true) => {}
+        }
+        let body = JobBody::parse(body).map_err(|what| (BadRequest, what))?;
+        let (auth, offer) = (&row.auth, &row.offer);
+        if body.max_output > auth.max_output.min(offer.max_output) || body.input_bound > auth.input_bound {
+            return Err((BadAuthorization, "the request is larger than what was authorised"));
+        }
+        let most = dearest(&offer.price, &auth.fees, body.input_bound, body.max_output);
+        if most.is_none_or(|bill| bill.payout > max_payout) {
+            return Err((BadAuthorization, "the authorization covers less than the request may cost"));
+        }
+        let owed = self.receipts.exposures().get(&auth.fep_id).copied().unwrap_or_default().total();
+        let too_much = owed.checked_add(max_payout).is_none_or(|owed| owed > self.config.exposure);
+        if too_much && !mutant(Mutant::ExposureUnbounded) {
+            return Err((NotTrusted, "that FEP owes this provider as much as it may"));
+        }
+        // One job is always taken on, however large: it may be the first of many.
+        let unacked = self.unacked_input(cx, &auth.gateway);
+        let too_much = unacked > 0 && unacked + u64::from(auth.input_bound) > UNACKED_INPUT;
+        if too_much && !mutant(Mutant::UnackedUnbounded) {
+            return Err((NotTrusted, "that gateway has acknowledged too little of what was done for it"));
+        }
+        Ok(body)
     }
 }

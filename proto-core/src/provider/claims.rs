@@ -257,7 +257,7 @@ impl Claims {
                 row.state = ClaimState::Paid;
                 self.decided(cx, receipts, claim, |_| Line::Paid);
             }
-            Answer::Silent => self.again(cx.now.mono, claim),
+            Answer::Silent | Answer::Noted | Answer::Nothing => self.again(cx.now.mono, claim),
             Answer::Refused(refusal) => {
                 // Nothing was said of its lines: they may be claimed anew.
                 cx.warn(alloc::format!("claim {claim} was refused by its FEP: {:?}", refusal.code));

@@ -1,100 +1,49 @@
-//! One job at a provider: heard, recorded, run on a Portman, stated, settled.
+//! One job at a provider, from its request to its receipt; while it runs: running.rs.
 
 use alloc::{
     collections::{BTreeMap, BTreeSet, VecDeque},
-    string::String,
     string::ToString,
     vec::Vec,
 };
 
-use super::admit::Admitted;
+use super::admit::{Admitted, Declined};
 use super::receipts::From;
-use super::sockets::Start;
+use super::running::Running;
 use super::{Provider, rows};
-use crate::economics::Counts;
-use crate::flow::Relay;
 use crate::identity::NodeId;
 use crate::labnet::conduct::{Deed, Offence};
 use crate::labnet::conversation::Conversation;
 use crate::limits::{
-    BODY_FRAME, CONTROL_FRAME, FIRST_CHUNK, GATEWAY_STALL, HTTP_BODY, JOB_TOTAL, JOBS_HEARD_OF_ONE,
-    MARK_CHUNKS, MARK_EVERY, PROVIDER_JOBS, SETTLE_MARGIN, STREAM_WINDOW,
+    BODY_FRAME, CONTROL_FRAME, FIRST_CHUNK, HTTP_BODY, JOBS_HEARD_OF_ONE, PROVIDER_JOBS, SETTLE_MARGIN,
 };
-use crate::machine::{Completion, LinkId, ResetCode, StreamId};
-use crate::mutants::{Mutant, mutant};
+use crate::machine::{Completion, ResetCode, StreamId};
 use crate::node::cx::Cx;
-use crate::time::Time;
-use crate::wire::cbor::{self, Blob};
+use crate::wire::cbor;
 use crate::wire::envelope::Kind;
-use crate::wire::mesh::{
-    Chunk, ProxyEnd, ProxyError, ProxyMark, ProxyRequest, Refusal, RefusalCode, Transcript,
-};
-use crate::wire::portman::{Fault, FromPortman, ToPortman};
+use crate::wire::mesh::{ProxyEnd, ProxyError, ProxyRequest, Refusal, RefusalCode};
+use crate::wire::portal::AttemptRelease;
 
 pub(super) struct Job {
-    conversation: Conversation,
-    state: State,
+    pub(super) conversation: Conversation,
+    pub(super) state: State,
+    /// The gateway wants no more: it has ended its direction, but hears how this ends.
+    pub(super) cancelled: bool,
 }
 
-enum State {
+pub(super) enum State {
     Hearing {
         request: Option<ProxyRequest>,
         body: Vec<u8>,
     },
     /// The authorization is on its way to the disk.
     Recording(alloc::boxed::Box<Admitted>),
+    /// That it is declined is on its way to the disk; then it is said.
+    Declining(ProxyError),
     Running(alloc::boxed::Box<Running>),
     /// The statement is on its way to the disk; then it is sent.
     Stating(ProxyEnd),
     /// The statement was sent: the receipt is to come on this stream.
     Awaiting,
-}
-
-struct Running {
-    row: rows::AuthorizationRow,
-    model: String,
-    portman: (LinkId, u64),
-    transcript: Transcript,
-    /// How many chunks were there when the transcript was last signed, and when that was.
-    marked: Option<(u64, Time)>,
-    counts: Counts,
-    relay: Relay,
-    /// Bytes of chunks that the Portman may still send.
-    credit: usize,
-    /// When its total time is over.
-    ends: Time,
-    /// When the gateway last took something, or was first sent something to take.
-    taken: Time,
-}
-
-impl Running {
-    /// When it is cut off, if nothing happens before: it holds a slot that others would pay for.
-    fn deadline(&self) -> (Time, &'static str) {
-        let stalled = self.taken + GATEWAY_STALL;
-        match self.relay.is_drained() || self.ends < stalled {
-            true => (self.ends, "a job's total time"),
-            false => (stalled, "a gateway to take what waits for it"),
-        }
-    }
-
-    /// The transcript so far, when it is time to sign it. Asked with each chunk: while none flows there is nothing to sign.
-    fn mark(&mut self, now: Time) -> Option<ProxyMark> {
-        let chunks = self.transcript.chunks();
-        if let Some((marked, at)) = self.marked
-            && chunks - marked < MARK_CHUNKS
-            && now - at < MARK_EVERY
-        {
-            return None;
-        }
-        self.marked = Some((chunks, now));
-        Some(ProxyMark {
-            request_id: self.row.auth.request_id,
-            attempt: self.row.attempt,
-            counts: self.counts,
-            chunks,
-            transcript: self.transcript.hash(),
-        })
-    }
 }
 
 /// A body is there twice where it comes as one frame.
@@ -109,7 +58,11 @@ impl Job {
         match &self.state {
             State::Hearing { request: None, .. } => CONTROL_FRAME,
             State::Hearing { request: Some(request), .. } => CONTROL_FRAME + weight_of_body(request.body_len),
-            State::Recording(_) | State::Running(_) | State::Stating(_) | State::Awaiting => 0,
+            State::Recording(_)
+            | State::Declining(_)
+            | State::Running(_)
+            | State::Stating(_)
+            | State::Awaiting => 0,
         }
     }
 
@@ -120,7 +73,11 @@ impl Job {
             State::Hearing { request: Some(request), body } => {
                 (request.body_len as usize).saturating_sub(body.len()) + CONTROL_FRAME
             }
-            State::Recording(_) | State::Running(_) | State::Stating(_) | State::Awaiting => CONTROL_FRAME,
+            State::Recording(_)
+            | State::Declining(_)
+            | State::Running(_)
+            | State::Stating(_)
+            | State::Awaiting => CONTROL_FRAME,
         };
         self.conversation.buffered() > most
     }
@@ -139,7 +96,7 @@ impl Provider {
         }
         let state = State::Hearing { request: None, body: Vec::new() };
         let conversation = Conversation::new(cx.me.node_id, stream, gateway);
-        self.jobs.insert(stream, Job { conversation, state });
+        self.jobs.insert(stream, Job { conversation, state, cancelled: false });
         self.due.set(stream, cx.now.mono + FIRST_CHUNK, "a gateway's request");
     }
 
@@ -232,6 +189,9 @@ impl Provider {
                 }
                 body.extend_from_slice(&payload);
             }
+            (State::Running(_), Kind::StreamAck) => return self.acknowledged(cx, stream, &payload),
+            // It was on its way when the end was.
+            (State::Stating(_) | State::Awaiting, Kind::StreamAck) => return Ok(()),
             (State::Awaiting, Kind::ReceiptDelivery) => {
                 let gateway = job.conversation.peer;
                 let known = self.receipt(cx, From::Job { stream, gateway }, &payload);
@@ -271,26 +231,48 @@ impl Provider {
     fn offered(&mut self, cx: &mut Cx<'_>, stream: StreamId, request: &ProxyRequest, body: &[u8]) {
         let Some(job) = self.jobs.get(&stream) else { return };
         let gateway = job.conversation.peer;
-        match self.admit(cx, gateway, request, body) {
-            Err(refusal) => {
-                cx.info(alloc::format!("req_{}: refused: {}", request.request_id, refusal.message));
-                self.decline(cx, stream, request, refusal);
+        let admitted = self.admit(cx, gateway, request, body);
+        if let Err(Declined { refusal, .. }) = &admitted {
+            cx.info(alloc::format!("req_{}: refused: {}", request.request_id, refusal.message));
+        }
+        let (row, state) = match admitted {
+            Err(Declined { refusal, row: None }) => return self.decline(cx, stream, request, refusal),
+            Err(Declined { refusal, row: Some(row) }) => {
+                let error = declined(cx, &row, refusal);
+                (*row, State::Declining(error))
             }
-            Ok(admitted) => {
-                self.receipts.used(&admitted.row);
-                let op = cx.store([rows::put_authorization(&admitted.row)].into());
-                self.storing.insert(op, stream);
-                if let Some(job) = self.jobs.get_mut(&stream) {
-                    job.state = State::Recording(alloc::boxed::Box::new(admitted));
-                }
-            }
+            Ok(admitted) => (admitted.row.clone(), State::Recording(alloc::boxed::Box::new(admitted))),
+        };
+        let used = self.receipts.used(&row);
+        let op = cx.store([used].into());
+        self.storing.insert(op, stream);
+        if let Some(job) = self.jobs.get_mut(&stream) {
+            job.state = state;
         }
     }
 
+    /// Declines what was not paid for, or not to us.
     fn decline(&mut self, cx: &mut Cx<'_>, stream: StreamId, request: &ProxyRequest, refusal: Refusal) {
+        let (request_id, attempt) = (request.request_id, request.attempt);
+        self.say_declined(cx, stream, &ProxyError { request_id, attempt, refusal, release: None });
+    }
+
+    /// Declines what was: nothing will be owed for it, and our signature says so.
+    pub(super) fn release(
+        &mut self,
+        cx: &mut Cx<'_>,
+        stream: StreamId,
+        row: &rows::AuthorizationRow,
+        refusal: Refusal,
+    ) {
+        self.receipts.unused(cx, row.key());
+        let error = declined(cx, row, refusal);
+        self.say_declined(cx, stream, &error);
+    }
+
+    fn say_declined(&mut self, cx: &mut Cx<'_>, stream: StreamId, error: &ProxyError) {
         let Some(mut job) = self.drop_job(stream) else { return };
-        let error = ProxyError { request_id: request.request_id, attempt: request.attempt, refusal };
-        job.conversation.say(cx, Kind::ProxyError, &cbor::encode(&error));
+        job.conversation.say(cx, Kind::ProxyError, &cbor::encode(error));
         cx.finish(stream);
     }
 
@@ -302,9 +284,18 @@ impl Provider {
         let Some(job) = self.jobs.get_mut(&stream) else { return };
         let empty = State::Hearing { request: None, body: Vec::new() };
         match core::mem::replace(&mut job.state, empty) {
+            State::Recording(admitted) if job.cancelled => {
+                let message = "its gateway wants it no more".to_string();
+                self.release(cx, stream, &admitted.row, Refusal { code: RefusalCode::Cancelled, message });
+            }
             State::Recording(admitted) => self.run(cx, stream, *admitted),
+            State::Declining(error) => self.say_declined(cx, stream, &error),
             State::Stating(end) => {
-                job.conversation.say(cx, Kind::ProxyEnd, &cbor::encode(&end));
+                job.conversation.say_light(cx, Kind::ProxyEnd, &cbor::encode(&end));
+                if job.cancelled {
+                    self.drop_job(stream);
+                    return cx.finish(stream);
+                }
                 job.state = State::Awaiting;
                 self.due.set(stream, cx.now.mono + SETTLE_MARGIN, "a receipt on the job's stream");
             }
@@ -312,168 +303,21 @@ impl Provider {
         }
     }
 
-    fn run(&mut self, cx: &mut Cx<'_>, stream: StreamId, admitted: Admitted) {
-        let key = admitted.key();
-        let Admitted { row, known, body } = admitted;
-        // It may have been lost, or filled up, while the disk was written.
-        let started = match self.sockets.start(cx, &known.ep, &known.model, body.body, STREAM_WINDOW) {
-            Start::Started(link, job) => Ok((link, job)),
-            Start::NoModel => Err((RefusalCode::ModelNotAvailable, "the model does not run here now")),
-            Start::NoSlot => Err((RefusalCode::Busy, "all slots of the model are taken")),
-        };
-        let portman = match started {
-            Ok(portman) => portman,
-            Err((code, message)) => {
-                self.receipts.unused(cx, key);
-                return self.refuse_late(cx, stream, &row, Refusal { code, message: message.to_string() });
-            }
-        };
-        cx.info(alloc::format!("req_{}: running on {}", row.auth.request_id, row.offer.slug));
-        self.running.insert(portman, stream);
-        let (transcript, counts, relay) = (Transcript::default(), Counts::default(), Relay::default());
-        if let Some(job) = self.jobs.get_mut(&stream) {
-            let credit = STREAM_WINDOW as usize;
-            let model = known.model;
-            let (ends, taken, marked) = (cx.now.mono + JOB_TOTAL, cx.now.mono, None);
-            let running =
-                Running { row, model, portman, transcript, marked, counts, relay, credit, ends, taken };
-            let (at, what) = running.deadline();
-            self.due.set(stream, at, what);
-            job.state = State::Running(alloc::boxed::Box::new(running));
-        }
-    }
-
-    /// A Portman spoke. True: the models served have changed.
-    pub(super) fn portman_says(&mut self, cx: &mut Cx<'_>, link: LinkId, message: FromPortman) -> bool {
-        match message {
-            FromPortman::Hello { models } => return self.sockets.hello(cx, link, models),
-            FromPortman::Chunk { job, data, counts } => {
-                if let Some(stream) = self.running.get(&(link, job)).copied() {
-                    self.chunk(cx, stream, data, counts);
-                }
-            }
-            FromPortman::Done { job, counts } => {
-                if let Some(stream) = self.running.get(&(link, job)).copied() {
-                    self.ran(cx, stream, Some(counts), None);
-                }
-            }
-            FromPortman::Failed { job, fault, message } => {
-                if let Some(stream) = self.running.get(&(link, job)).copied() {
-                    let code = match fault {
-                        Fault::BadRequest => RefusalCode::BadRequest,
-                        Fault::ModelNotAvailable => RefusalCode::ModelNotAvailable,
-                        Fault::Busy => RefusalCode::Busy,
-                        Fault::RuntimeFailed => RefusalCode::RuntimeFailed,
-                    };
-                    let message = message.chars().take(256).collect();
-                    self.ran(cx, stream, None, Some(Refusal { code, message }));
-                }
-            }
-        }
-        false
-    }
-
-    pub(super) fn portman_failed(&mut self, cx: &mut Cx<'_>, stream: StreamId, why: &str) {
-        let refusal = Refusal { code: RefusalCode::RuntimeFailed, message: why.to_string() };
-        self.ran(cx, stream, None, Some(refusal));
-    }
-
-    fn chunk(&mut self, cx: &mut Cx<'_>, stream: StreamId, data: String, counts: Counts) {
-        let Some(job) = self.jobs.get_mut(&stream) else { return };
-        let State::Running(running) = &mut job.state else { return };
-        let source = data.len();
-        let Some(credit) = running.credit.checked_sub(source) else {
-            let (link, job) = running.portman;
-            self.sockets.say(cx, link, &ToPortman::Cancel { job });
-            return self.portman_failed(cx, stream, "its Portman sent more than it was granted");
-        };
-        (running.credit, running.counts) = (credit, counts);
-        let payload = cbor::encode(&Chunk { counts, data: Blob(data.into_bytes()) });
-        running.transcript.add(&payload);
-        let mut sink = job.conversation.say_light(cx, Kind::Chunk, &payload);
-        if let Some(mark) = running.mark(cx.now.mono) {
-            sink += job.conversation.say(cx, Kind::ProxyMark, &cbor::encode(&mark));
-        }
-        let was_drained = running.relay.is_drained();
-        // Never zero: a frame has a header, so its credit comes when the gateway has taken it.
-        running.relay.forwarded(source, sink);
-        if was_drained {
-            running.taken = cx.now.mono;
-            let (at, what) = running.deadline();
-            self.due.set(stream, at, what);
-        }
-    }
-
-    pub(super) fn job_credit(&mut self, cx: &mut Cx<'_>, stream: StreamId, bytes: usize) {
-        let Some(job) = self.jobs.get_mut(&stream) else { return };
-        let State::Running(running) = &mut job.state else { return };
-        let grant = running.relay.taken(bytes);
-        running.taken = cx.now.mono;
-        running.credit += grant;
-        if let Ok(bytes @ 1..) = u32::try_from(grant) {
-            let (link, job) = running.portman;
-            if !mutant(Mutant::CreditLost) {
-                self.sockets.say(cx, link, &ToPortman::Credit { job, bytes });
-            }
-        }
-    }
-
-    /// The Portman is done with the job, well or not: state what was delivered.
-    fn ran(&mut self, cx: &mut Cx<'_>, stream: StreamId, counts: Option<Counts>, failed: Option<Refusal>) {
-        let Some(job) = self.jobs.get_mut(&stream) else { return };
-        let State::Running(running) = &mut job.state else { return };
-        let (link, number) = running.portman;
-        self.running.remove(&(link, number));
-        self.sockets.free(link, &running.model);
-        let counts = counts.unwrap_or(running.counts);
-        let mut row = running.row.clone();
-        if let (Some(refusal), 0) = (&failed, running.transcript.chunks()) {
-            // Nothing was sent: declined, and nothing is owed.
-            let (key, refusal) = ((row.auth.auth_id, row.attempt), refusal.clone());
-            self.receipts.unused(cx, key);
-            return self.refuse_late(cx, stream, &row, refusal);
-        }
-        let end = ProxyEnd {
-            request_id: row.auth.request_id,
-            attempt: row.attempt,
-            counts,
-            chunks: running.transcript.chunks(),
-            transcript: running.transcript.hash(),
-            broken: failed,
-        };
-        row.stated = Some(counts);
-        self.receipts.used(&row);
-        if mutant(Mutant::EndBeforeStated) {
-            job.conversation.say(cx, Kind::ProxyEnd, &cbor::encode(&end));
-            job.state = State::Awaiting;
-        } else {
-            job.state = State::Stating(end);
-        }
-        let op = cx.store([rows::put_authorization(&row)].into());
-        self.storing.insert(op, stream);
-    }
-
-    fn refuse_late(
-        &mut self,
-        cx: &mut Cx<'_>,
-        stream: StreamId,
-        row: &rows::AuthorizationRow,
-        refusal: Refusal,
-    ) {
-        let Some(mut job) = self.drop_job(stream) else { return };
-        let error = ProxyError { request_id: row.auth.request_id, attempt: row.attempt, refusal };
-        job.conversation.say(cx, Kind::ProxyError, &cbor::encode(&error));
-        cx.finish(stream);
-    }
-
     /// The gateway ended its direction: after the receipt that is the end; before, it wants no more.
     pub(super) fn job_finished(&mut self, cx: &mut Cx<'_>, stream: StreamId) {
-        if self.jobs.get(&stream).is_some_and(|job| matches!(job.state, State::Awaiting)) {
-            self.drop_job(stream);
-            cx.finish(stream);
-        } else {
-            cx.reset(stream, ResetCode::Cancelled);
-            self.job_cut(cx, stream);
+        let Some(job) = self.jobs.get_mut(&stream) else { return };
+        job.cancelled = true;
+        match job.state {
+            State::Awaiting => {
+                self.drop_job(stream);
+                cx.finish(stream);
+            }
+            State::Hearing { .. } => {
+                self.drop_job(stream);
+                cx.reset(stream, ResetCode::Cancelled);
+            }
+            State::Running(_) => self.cancelled(cx, stream),
+            State::Recording(_) | State::Declining(_) | State::Stating(_) => {}
         }
     }
 
@@ -481,22 +325,9 @@ impl Provider {
     pub(super) fn job_cut(&mut self, cx: &mut Cx<'_>, stream: StreamId) {
         let Some(job) = self.drop_job(stream) else { return };
         match job.state {
-            State::Running(running) => {
-                let (link, number) = running.portman;
-                self.running.remove(&(link, number));
-                if !mutant(Mutant::RuntimeNotCancelled) {
-                    self.sockets.say(cx, link, &ToPortman::Cancel { job: number });
-                }
-                if !mutant(Mutant::SlotLeaked) {
-                    self.sockets.free(link, &running.model);
-                }
-                let row = rows::AuthorizationRow { stated: Some(running.counts), ..running.row };
-                cx.info(alloc::format!("req_{}: cut off by its gateway", row.auth.request_id));
-                self.receipts.used(&row);
-                cx.store([rows::put_authorization(&row)].into());
-            }
-            State::Recording(admitted) => self.receipts.unused(cx, admitted.key()),
-            State::Hearing { .. } | State::Stating(_) | State::Awaiting => {}
+            State::Running(running) => self.cut_off(cx, *running),
+            State::Recording(admitted) => self.receipts.unused(cx, admitted.row.key()),
+            State::Hearing { .. } | State::Declining(_) | State::Stating(_) | State::Awaiting => {}
         }
     }
 
@@ -529,8 +360,14 @@ impl Provider {
         self.job_cut(cx, stream);
     }
 
-    fn drop_job(&mut self, stream: StreamId) -> Option<Job> {
+    pub(super) fn drop_job(&mut self, stream: StreamId) -> Option<Job> {
         self.due.clear(stream);
         self.jobs.remove(&stream)
     }
+}
+
+fn declined(cx: &Cx<'_>, row: &rows::AuthorizationRow, refusal: Refusal) -> ProxyError {
+    let (auth_id, attempt) = row.key();
+    let release = cx.me.seal(AttemptRelease { auth_id, attempt });
+    ProxyError { request_id: row.auth.request_id, attempt, refusal, release: Some(release.bytes) }
 }

@@ -26,14 +26,20 @@ const SWEEP: Span = Span::from_secs(60);
 /// The way a receipt came, and its acknowledgement goes.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum From {
-    Job { stream: StreamId, gateway: NodeId },
+    Job {
+        stream: StreamId,
+        gateway: NodeId,
+    },
     Control(NodeId),
+    /// As the answer to a statement.
+    Fep,
 }
 
 impl From {
-    pub(super) const fn gateway(self) -> NodeId {
+    pub(super) const fn gateway(self) -> Option<NodeId> {
         match self {
-            Self::Job { gateway, .. } | Self::Control(gateway) => gateway,
+            Self::Job { gateway, .. } | Self::Control(gateway) => Some(gateway),
+            Self::Fep => None,
         }
     }
 }
@@ -63,7 +69,7 @@ impl Receipts {
         let (mut used, mut open) = (BTreeMap::new(), BTreeMap::new());
         for stored in snapshot.of(AUTHORIZATIONS) {
             let row: AuthorizationRow = stored.parse(AUTHORIZATIONS)?;
-            used.insert((row.auth.auth_id, row.attempt), row);
+            used.insert(row.key(), row);
         }
         for stored in snapshot.of(RECEIPTS_OPEN) {
             let row: ReceiptRow = stored.parse(RECEIPTS_OPEN)?;
@@ -86,6 +92,11 @@ impl Receipts {
         self.used.values().filter(|row| row.receipt == Owed::Awaited)
     }
 
+    /// An attempt whose receipt has not come.
+    pub(super) fn awaits(&self, key: AuthKey) -> Option<&AuthorizationRow> {
+        self.used.get(&key).filter(|row| row.receipt == Owed::Awaited)
+    }
+
     /// For people: unclaimed, in a claim, paid since the start, and jobs whose receipt is missing.
     pub(crate) fn counts(&self) -> (usize, usize, u64, usize) {
         let in_state = |state| self.open.values().filter(|row| row.state == state).count();
@@ -106,14 +117,22 @@ impl Receipts {
         self.used.contains_key(&key)
     }
 
-    /// Remembers an attempt, or what is new about it. The caller stores the row.
-    pub(super) fn used(&mut self, row: &AuthorizationRow) {
-        self.used.insert((row.auth.auth_id, row.attempt), row.clone());
+    /// Remembers an attempt, or what is new about it, and gives the write that says so. A receipt may have come for it while it
+    /// still ran here: that stands.
+    pub(super) fn used(&mut self, row: &AuthorizationRow) -> Write {
+        let receipt = match self.used.get(&row.key()).map(|known| known.receipt) {
+            Some(Owed::Stored) => Owed::Stored,
+            Some(Owed::Awaited | Owed::Nothing) | None => row.receipt,
+        };
+        let row = AuthorizationRow { receipt, ..row.clone() };
+        let write = put_authorization(&row);
+        self.used.insert(row.key(), row);
+        write
     }
 
     /// The attempt came to nothing. It stays used for as long as it could be shown again, but no receipt is awaited.
     pub(super) fn unused(&mut self, cx: &mut Cx<'_>, key: AuthKey) {
-        if let Some(row) = self.used.get_mut(&key) {
+        if let Some(row) = self.used.get_mut(&key).filter(|row| row.receipt == Owed::Awaited) {
             row.receipt = Owed::Nothing;
             cx.store([put_authorization(row)].into());
             self.sweep.set((), cx.now.mono + SWEEP, "sweep lapsed authorizations");

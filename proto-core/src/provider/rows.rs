@@ -6,8 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::economics::Counts;
 use crate::identity::{FepId, NodeId};
+use crate::limits::{REDELIVER_FIRST, STATE_AFTER};
 use crate::money::{Currency, Micros};
 use crate::store::{Row, Table, Write};
+use crate::time::Span;
+use crate::wire::cbor::Blob;
 use crate::wire::ids::{AuthId, ClaimId, PayoutId, ReceiptId};
 use crate::wire::ids::{Hash, RequestId};
 use crate::wire::portal::{JobAuthorization, Offer, Receipt, Verdict};
@@ -37,11 +40,31 @@ pub(super) struct AuthorizationRow {
     pub(super) attempt: u8,
     pub(super) offer: Offer,
     pub(super) offer_hash: Hash,
-    /// What we delivered, once the job is over.
+    /// What we delivered, once the job is over; and our signed statement of it, hex.
     pub(super) stated: Option<Counts>,
+    pub(super) statement: Option<String>,
+    /// The gateway's signed acknowledgement, hex: not every one, but enough of them.
+    pub(super) ack: Option<String>,
     pub(super) receipt: Owed,
     /// Kept that long, in Unix milliseconds: until it can't be used again, and longer while its receipt is missing.
     pub(super) keep_until_ms: u64,
+}
+
+impl AuthorizationRow {
+    pub(super) const fn key(&self) -> AuthKey {
+        (self.auth.auth_id, self.attempt)
+    }
+
+    /// How long after its restart a provider shows the FEP what it knows of this. Where it knows nothing, the FEP has the
+    /// gateway's word, or waits for it: there is nothing to lose by asking soon.
+    pub(super) const fn shown_after_crash(&self) -> Span {
+        if self.statement.is_some() || self.ack.is_some() { STATE_AFTER } else { REDELIVER_FIRST }
+    }
+
+    /// As it is once that is stated.
+    pub(super) fn stating(&self, counts: Counts, statement: &Blob) -> Self {
+        Self { stated: Some(counts), statement: Some(hex::encode(&statement.0)), ..self.clone() }
+    }
 }
 
 /// What is owed for an attempt.
@@ -63,7 +86,7 @@ pub(super) fn auth_key((auth, attempt): AuthKey) -> String {
 }
 
 pub(super) fn put_authorization(row: &AuthorizationRow) -> Write {
-    Write::Put(AUTHORIZATIONS, Row::json(auth_key((row.auth.auth_id, row.attempt)), row))
+    Write::Put(AUTHORIZATIONS, Row::json(auth_key(row.key()), row))
 }
 
 /// A receipt as it is kept: readable fields for people, and the signed bytes that prove them.

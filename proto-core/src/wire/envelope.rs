@@ -10,7 +10,7 @@
 //!
 //! A *signed* frame is evidence: it can be kept and forwarded verbatim. A *light* frame (a piece of a body, a chunk of
 //! tokens) has no signature: it is authentic by the TLS channel, and covered by the transcript hash or body hash in a
-//! signed frame of its stream.
+//! signed frame of its stream, or holds a signed object.
 
 use alloc::vec::Vec;
 
@@ -49,7 +49,6 @@ pub enum Kind {
     Distances = 11,
     Invite = 12,
     ProxyRequest = 16,
-    ProxyEnd = 17,
     ProxyError = 18,
     ReceiptDelivery = 19,
     ReceiptAck = 20,
@@ -58,6 +57,8 @@ pub enum Kind {
     Market = 23,
     Body = 0x8001,
     Chunk = 0x8002,
+    StreamAck = 0x8003,
+    ProxyEnd = 0x8004,
 }
 
 impl Kind {
@@ -76,7 +77,6 @@ impl Kind {
             11 => Self::Distances,
             12 => Self::Invite,
             16 => Self::ProxyRequest,
-            17 => Self::ProxyEnd,
             18 => Self::ProxyError,
             19 => Self::ReceiptDelivery,
             20 => Self::ReceiptAck,
@@ -85,6 +85,8 @@ impl Kind {
             23 => Self::Market,
             0x8001 => Self::Body,
             0x8002 => Self::Chunk,
+            0x8003 => Self::StreamAck,
+            0x8004 => Self::ProxyEnd,
             _ => return None,
         })
     }

@@ -4,9 +4,9 @@
 //! there is to say about them, receipts and their acknowledgements. A **job stream** is opened by the gateway:
 //!
 //! ```text
-//! gateway  ProxyRequest Body*                                       ReceiptDelivery
+//! gateway  ProxyRequest Body*                    StreamAck*         ReceiptDelivery
 //! provider                     ProxyError
-//! provider                     (Chunk+ ProxyMark)* ProxyEnd                                      ReceiptAck
+//! provider                     (Chunk+ ProxyMark)*         ProxyEnd                              ReceiptAck
 //! ```
 
 use alloc::{string::String, vec::Vec};
@@ -410,24 +410,24 @@ pub struct ProxyMark {
     pub transcript: Hash,
 }
 
-/// Signed end of a stream of chunks: the provider's statement of what it delivered.
+/// Light: the gateway has taken so much of the stream.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Taken {
+    /// A signed [`StreamAck`](super::portal::StreamAck).
+    #[n(0)]
+    pub ack: Blob,
+}
+
+/// Light: the end of a stream of chunks.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct ProxyEnd {
+    /// A signed [`UsageStatement`](super::portal::UsageStatement): what was delivered.
     #[n(0)]
-    pub request_id: RequestId,
+    pub statement: Blob,
+    /// Why the provider ended the stream before its natural end, if it did.
     #[n(1)]
-    pub attempt: u8,
-    /// Final counts.
-    #[n(2)]
-    pub counts: Counts,
-    #[n(3)]
-    pub chunks: u64,
-    /// BLAKE3 over the payloads of all `Chunk` frames, each behind its length (u32, big-endian).
-    #[n(4)]
-    pub transcript: Hash,
-    /// Why the stream ended before its natural end, if it did.
-    #[n(5)]
     pub broken: Option<Refusal>,
 }
 
@@ -441,6 +441,9 @@ pub struct ProxyError {
     pub attempt: u8,
     #[n(2)]
     pub refusal: Refusal,
+    /// A signed [`AttemptRelease`](super::portal::AttemptRelease), where the job was paid for.
+    #[n(3)]
+    pub release: Option<Blob>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -477,6 +480,9 @@ pub enum RefusalCode {
     /// The runtime or Portman failed.
     #[n(6)]
     RuntimeFailed,
+    /// The gateway wanted no more before anything was delivered.
+    #[n(7)]
+    Cancelled,
 }
 
 /// The FEP's receipt, on the job stream or later on the control stream.
@@ -498,7 +504,8 @@ pub struct ReceiptAck {
     pub refused: Option<String>,
 }
 
-/// The running hash behind [`ProxyMark::transcript`] and [`ProxyEnd::transcript`].
+/// The running hash behind [`ProxyMark::transcript`] and a usage statement's: BLAKE3 over the payloads of all `Chunk`
+/// frames, each behind its length (u32, big-endian).
 #[derive(Clone, Debug, Default)]
 pub struct Transcript {
     hasher: blake3::Hasher,

@@ -3,7 +3,8 @@
 //! | call | body | answer 200 |
 //! |---|---|---|
 //! | `POST /v1/authorize` | [`AuthorizeRequest`] by the gateway | [`JobAuthorization`] |
-//! | `POST /v1/usage` | [`UsageReport`] by the gateway | [`Receipt`], or 204 when nothing was delivered |
+//! | `POST /v1/usage` | [`UsageReport`] by the gateway | [`Receipt`]; 202 until the provider's word comes; 204 when nothing is owed |
+//! | `POST /v1/statements` | [`UsageStatement`] by the provider | [`Receipt`], or 204 when nothing is owed |
 //! | `POST /v1/claims` | [`Claim`] by the provider | [`ClaimDecision`] |
 //! | `GET /v1/descriptor` | | JSON [`Descriptor`] |
 //! | `GET /v1/health` | | JSON `{"ok": true}` |
@@ -81,6 +82,9 @@ pub struct AuthorizeRequest {
     /// Signed [`Offer`]s, best first, at most three.
     #[n(7)]
     pub offers: Vec<Blob>,
+    /// As in [`JobAuthorization::streamed`].
+    #[n(8)]
+    pub streamed: bool,
 }
 
 /// The FEP's promise to pay for one job, given before the work. Signed by the FEP.
@@ -117,6 +121,10 @@ pub struct JobAuthorization {
     /// Which of the FEP's keys signed this.
     #[n(12)]
     pub key_id: Hash,
+    /// The user sees the answer while it is made: one that its provider breaks off is owed for as far as it came. Of others
+    /// nothing is.
+    #[n(13)]
+    pub streamed: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
@@ -133,7 +141,84 @@ pub struct Attempt {
     pub max_payout: Micros,
 }
 
-/// What was delivered, by the gateway's accepted running count. Signed by the gateway.
+/// How much of an attempt's stream the gateway has taken: what is owed for, whatever comes. Signed by the gateway.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct StreamAck {
+    #[n(0)]
+    pub auth_id: AuthId,
+    #[n(1)]
+    pub attempt: u8,
+    /// Since the stream began. The output rises from one acknowledgement to the next.
+    #[n(2)]
+    pub counts: Counts,
+}
+
+/// What was delivered in an attempt, once that is over. Signed by the provider, once.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct UsageStatement {
+    #[n(0)]
+    pub fep_id: FepId,
+    #[n(1)]
+    pub auth_id: AuthId,
+    #[n(2)]
+    pub attempt: u8,
+    #[n(3)]
+    pub counts: Counts,
+    #[n(4)]
+    pub end: End,
+    /// The gateway's last signed [`StreamAck`], if one came.
+    #[n(5)]
+    pub ack: Option<Blob>,
+    #[n(6)]
+    pub chunks: u64,
+    /// The [`Transcript`](super::mesh::Transcript) over them.
+    #[n(7)]
+    pub transcript: Hash,
+    #[n(8)]
+    pub stated_ms: u64,
+}
+
+impl UsageStatement {
+    /// The provider's own word that it delivered nothing, or that it has forgotten what and shows all that it was paid for.
+    pub(crate) const fn says_nothing_is_owed(&self) -> bool {
+        match self.end {
+            End::Complete => false,
+            End::Cancelled | End::Broken => self.counts.output == 0,
+            End::Forgotten => self.ack.is_some(),
+        }
+    }
+}
+
+/// How an attempt's stream ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum End {
+    #[n(0)]
+    Complete,
+    /// The gateway wanted no more, or was lost.
+    #[n(1)]
+    Cancelled,
+    /// The provider or its runtime failed.
+    #[n(2)]
+    Broken,
+    /// The provider crashed meanwhile and knows of no more than the acknowledgement that it shows.
+    #[n(3)]
+    Forgotten,
+}
+
+/// Nothing is owed for an attempt, nor ever will be. Signed by the provider.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct AttemptRelease {
+    #[n(0)]
+    pub auth_id: AuthId,
+    #[n(1)]
+    pub attempt: u8,
+}
+
+/// What was delivered, by the gateway's own word: its last acknowledgement. Signed by the gateway.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct UsageReport {
@@ -141,21 +226,18 @@ pub struct UsageReport {
     pub fep_id: FepId,
     #[n(1)]
     pub auth_id: AuthId,
-    /// The attempt that delivered; `None` if none did, which frees the hold.
+    /// The attempt that delivered; `None` if none did. The others have not, says the gateway, and answers for it with its bond.
     #[n(2)]
     pub attempt: Option<u8>,
-    /// What the gateway accepted: settled by it.
     #[n(3)]
     pub accepted: Counts,
-    /// What the provider last stated.
+    /// That attempt's signed [`UsageStatement`]. Without it nothing is settled until the provider sends it, or the hold lapses.
     #[n(4)]
-    pub stated: Counts,
-    /// Whether the stream came to its natural end.
+    pub statement: Option<Blob>,
+    /// Signed [`AttemptRelease`]s of providers.
     #[n(5)]
-    pub complete: bool,
+    pub releases: Vec<Blob>,
     #[n(6)]
-    pub transcript: Hash,
-    #[n(7)]
     pub ended_ms: u64,
 }
 
@@ -349,6 +431,15 @@ impl Object for Claim {
 }
 impl Object for ClaimDecision {
     const KIND: u16 = 7;
+}
+impl Object for StreamAck {
+    const KIND: u16 = 9;
+}
+impl Object for UsageStatement {
+    const KIND: u16 = 10;
+}
+impl Object for AttemptRelease {
+    const KIND: u16 = 11;
 }
 
 /// What a gateway sends in place of an API key. A FEP stores a hash of this again, so that neither the wire nor a stolen

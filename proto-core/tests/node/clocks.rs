@@ -133,7 +133,7 @@ fn a_crowd_of_strangers_has_no_voice_until_one_of_them_was_of_use() {
     rig.ask(&prompt(true));
     let mut job = server.job(&mut rig);
     job.text(&mut rig, counts(5, 3), "hello");
-    job.end(&mut rig, &mut server, counts(5, 3));
+    job.end(&mut rig, counts(5, 3));
     let receipt = job.receipt(&mut rig).expect("a receipt");
     server.say(&mut rig, job.stream, Kind::ReceiptAck, &ack(&receipt));
     server.greet(&mut rig);

@@ -62,7 +62,7 @@ fn a_job_that_could_take_what_a_fep_owes_too_far_is_refused_until_less_is_owed()
     // Delivered, it owes what was delivered and not the most any more.
     shop.portman.text(&mut shop.rig, 1, "seven tokens", counts(10, 7));
     shop.portman.say(&mut shop.rig, &FromPortman::Done { job: 1, counts: counts(10, 7) });
-    let receipt = order.receipt(&shop.rig, counts(10, 7));
+    let receipt = order.receipt(counts(10, 7));
     assert_eq!((shop.owed("in_flight"), shop.owed("stated")), (0, receipt.payout.0));
     let (_, second, refused) = shop.asks(3);
     assert_eq!(refused, None);
@@ -85,7 +85,7 @@ fn what_was_earned_is_summed_by_day_model_and_fep_and_is_not_lost() {
         let job = u64::from(number);
         shop.portman.text(&mut shop.rig, job, "seven tokens", counts(10, 7));
         shop.portman.say(&mut shop.rig, &FromPortman::Done { job, counts: counts(10, 7) });
-        let receipt = order.receipt(&shop.rig, counts(10, 7));
+        let receipt = order.receipt(counts(10, 7));
         if number == 3 {
             shop.rig.fep.says = Some(("/v1/claims", 503, Vec::new()));
         }
@@ -120,7 +120,7 @@ fn what_was_earned_in_two_currencies_on_one_day_is_not_summed() {
         let (order, stream, _) = shop.asks(number);
         shop.portman.text(&mut shop.rig, 1, "seven tokens", counts(10, 7));
         shop.portman.say(&mut shop.rig, &FromPortman::Done { job: 1, counts: counts(10, 7) });
-        let receipt = order.receipt(&shop.rig, counts(10, 7));
+        let receipt = order.receipt(counts(10, 7));
         shop.receives(stream, &receipt);
     }
     let shown = shop.rig.admin("/earnings?by=day");
@@ -136,7 +136,7 @@ fn what_a_fep_does_not_pay_stays_owed_across_restarts() {
     let (order, stream, _) = shop.asks(1);
     shop.portman.text(&mut shop.rig, 1, "much", counts(1_000, 100));
     shop.portman.say(&mut shop.rig, &FromPortman::Done { job: 1, counts: counts(1_000, 100) });
-    let receipt = order.receipt(&shop.rig, counts(1_000, 100));
+    let receipt = order.receipt(counts(1_000, 100));
     shop.rig.fep.says = Some(("/v1/claims", 503, Vec::new()));
     shop.receives(stream, &receipt);
     shop.rig.pass(Span::from_secs(11));

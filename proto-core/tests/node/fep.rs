@@ -1,13 +1,13 @@
 //! A Front-End Portal by hand: it grants, settles and pays everything, unless a test twists what it says.
 
-use labman_proto_core::economics::{Fees, bill, dearest};
+use labman_proto_core::economics::{Counts, Fees, bill, dearest};
 use labman_proto_core::identity::NodeId;
 use labman_proto_core::time::Now;
 use labman_proto_core::wire::ids::{AuthId, Hash, PayoutId, ReceiptId};
 use labman_proto_core::wire::object::{self, Sealed};
 use labman_proto_core::wire::portal::{
     Attempt, AuthorizeRequest, Claim, ClaimDecision, Descriptor, JobAuthorization, Offer, Payout, Receipt,
-    RejectedLine, UsageReport, Verdict, key_id,
+    RejectedLine, UsageReport, UsageStatement, Verdict, key_id,
 };
 
 use super::rig::{FEP, identity, net, seal};
@@ -29,6 +29,7 @@ pub(crate) struct Fep {
     /// Who signs, if not the FEP.
     pub(crate) signer: Option<u8>,
     pub(crate) reports: Vec<UsageReport>,
+    pub(crate) statements: Vec<UsageStatement>,
     pub(crate) claims: Vec<Claim>,
     /// How often each path was called.
     pub(crate) calls: Vec<String>,
@@ -45,6 +46,10 @@ impl Fep {
         self.calls.push(path.into());
         if path == "/v1/usage" {
             self.reports.push(object::open::<UsageReport>(net(), None, body).expect("a report").content);
+        }
+        if path == "/v1/statements" {
+            let said = object::open::<UsageStatement>(net(), None, body).expect("a statement");
+            self.statements.push(said.content);
         }
         if self.silent.contains(&path) {
             return None;
@@ -80,12 +85,18 @@ impl Fep {
             "/v1/usage" => {
                 let report = self.reports.last().unwrap();
                 let Some(attempt) = report.attempt else { return Some((204, Vec::new())) };
+                if report.statement.is_none() {
+                    return Some((202, Vec::new()));
+                }
                 let known = self.auths.iter().find(|(auth, _)| auth.auth_id == report.auth_id);
                 let (auth, offers) = known.expect("a hold");
                 let named = &auth.attempts[usize::from(attempt)];
                 let offer = offers.iter().find(|offer| offer.hash == named.offer_hash.0).unwrap();
-                seal(signer, receipt(auth, &offer.content, attempt, report))
+                let stated = stated(report).unwrap_or_default();
+                seal(signer, receipt(auth, &offer.content, attempt, report.accepted, stated))
             }
+            // What it says to it a test must know.
+            "/v1/statements" => return None,
             "/v1/claims" => {
                 let claim = object::open::<Claim>(net(), None, body).expect("a claim");
                 self.claims.push(claim.content.clone());
@@ -138,11 +149,24 @@ pub(crate) fn authorization(
         max_output: asked.max_output,
         attempts,
         key_id: key_id(&fep_id.0),
+        streamed: asked.streamed,
     }
 }
 
-pub(crate) fn receipt(auth: &JobAuthorization, offer: &Offer, attempt: u8, report: &UsageReport) -> Receipt {
-    let bill = bill(&offer.price, &auth.fees, &report.accepted).unwrap();
+/// What the provider states in a report's statement.
+pub(crate) fn stated(report: &UsageReport) -> Option<Counts> {
+    let statement = object::open::<UsageStatement>(net(), None, &report.statement.as_ref()?.0);
+    Some(statement.expect("a statement").content.counts)
+}
+
+pub(crate) fn receipt(
+    auth: &JobAuthorization,
+    offer: &Offer,
+    attempt: u8,
+    settled: Counts,
+    stated: Counts,
+) -> Receipt {
+    let bill = bill(&offer.price, &auth.fees, &settled).unwrap();
     let named = &auth.attempts[usize::from(attempt)];
     Receipt {
         receipt_id: ReceiptId::of(auth.fep_id, auth.auth_id, attempt),
@@ -152,16 +176,16 @@ pub(crate) fn receipt(auth: &JobAuthorization, offer: &Offer, attempt: u8, repor
         auth_id: auth.auth_id,
         attempt,
         offer_hash: named.offer_hash,
-        settled: report.accepted,
-        accepted: report.accepted,
-        stated: report.stated,
+        settled,
+        accepted: settled,
+        stated,
         billing_currency: auth.currency.clone(),
         charge: bill.charge,
         payout_to: offer.payout.clone(),
         payout: bill.payout,
         rate: (1, 1),
         authorized_ms: auth.issued_ms,
-        issued_ms: report.ended_ms,
+        issued_ms: auth.issued_ms + 1_000,
         key_id: auth.key_id,
         sequence: 1,
         request_id: auth.request_id,

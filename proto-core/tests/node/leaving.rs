@@ -45,7 +45,7 @@ fn a_provider_takes_no_more_work_and_leaves_when_its_jobs_are_paid() {
     shop.portman.text(&mut shop.rig, job, "the whole answer", counts(3, 4));
     shop.portman.say(&mut shop.rig, &FromPortman::Done { job, counts: counts(3, 4) });
     assert!(end(&super::peer::frames(&shop.rig.hear(stream))).is_some());
-    let receipt = order.receipt(&shop.rig, counts(3, 4));
+    let receipt = order.receipt(counts(3, 4));
     shop.gateway.say(&mut shop.rig, stream, Kind::ReceiptDelivery, &delivery(FEP, &receipt));
     assert_eq!(acks(&super::peer::frames(&shop.rig.hear(stream))), [None]);
     assert!(!shop.rig.has_left(), "the gateway has not finished the job's stream");
@@ -65,7 +65,7 @@ fn a_gateway_refuses_new_requests_and_answers_those_it_has() {
     assert_eq!(rig.status(second), Some(503));
     assert!(rig.text(second).contains("shut down"), "{}", rig.text(second));
     job.text(&mut rig, counts(5, 3), "hello");
-    job.end(&mut rig, &mut provider, counts(5, 3));
+    job.end(&mut rig, counts(5, 3));
     let receipt = job.receipt(&mut rig).expect("a receipt");
     provider.say(&mut rig, job.stream, Kind::ReceiptAck, &ack(&receipt));
     assert!(rig.text(first).ends_with("data: [DONE]\n\n"), "{}", rig.text(first));

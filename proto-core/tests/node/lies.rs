@@ -5,11 +5,12 @@ use labman_proto_core::machine::{ResetCode, StreamId};
 use labman_proto_core::time::Span;
 use labman_proto_core::wire::cbor;
 use labman_proto_core::wire::envelope::{Kind, light};
-use labman_proto_core::wire::ids::{Hash, RequestId};
-use labman_proto_core::wire::mesh::{ProxyEnd, Refusal, RefusalCode};
-use labman_proto_core::wire::portal::UsageReport;
+use labman_proto_core::wire::ids::{AuthId, Hash};
+use labman_proto_core::wire::mesh::{Refusal, RefusalCode};
+use labman_proto_core::wire::portal::{End, UsageReport, UsageStatement};
 use serde_json::{Value, json};
 
+use super::fep;
 use super::peer::{Peer, Served, content, counts, offer};
 use super::rig::{OTHER, PEER, Rig, seal};
 
@@ -51,50 +52,63 @@ fn tokens_are_settled_as_far_as_text_came_and_no_further_than_was_asked() {
         (&"x".repeat(500), counts(10, 400), counts(10, 100)),
         ("", counts(10, 50), counts(10, 0)),
     ] {
-        let (mut rig, mut peer, mut job, user) = running();
+        let (mut rig, _peer, mut job, user) = running();
         job.text(&mut rig, stated, text);
-        job.end(&mut rig, &mut peer, stated);
+        job.end(&mut rig, stated);
         assert!(rig.text(user).ends_with("data: [DONE]\n\n"));
         let report = report(&rig);
-        assert_eq!((report.accepted, report.stated, report.complete), (accepted, stated, true));
+        assert_eq!((report.accepted, fep::stated(report)), (accepted, Some(stated)));
     }
 }
 
 #[test]
 fn input_is_settled_no_higher_than_its_bound() {
-    let (mut rig, mut peer, mut job, _) = running();
+    let (mut rig, _peer, mut job, _) = running();
     let stated = labman_proto_core::economics::Counts { input: u32::MAX, cached: u32::MAX, output: 1 };
     job.text(&mut rig, stated, "x");
-    job.end(&mut rig, &mut peer, stated);
+    job.end(&mut rig, stated);
     let accepted = report(&rig).accepted;
     assert!(accepted.input < 500 && accepted.cached <= accepted.input, "{accepted:?}");
 }
 
 #[test]
 fn an_end_that_does_not_hold_breaks_off_and_settles_what_came() {
-    type Twist = fn(&mut ProxyEnd);
-    let cases: [(&str, Twist); 5] = [
-        ("another transcript", |end| end.transcript = Hash([1; 32])),
-        ("more chunks", |end| end.chunks += 1),
-        ("another request", |end| end.request_id = RequestId([1; 16])),
-        ("another attempt", |end| end.attempt = 1),
-        ("said to be broken", |end| {
+    type Twist = fn(&mut UsageStatement, &mut Option<Refusal>);
+    let cases: [(&str, Twist); 6] = [
+        ("another transcript", |said, _| said.transcript = Hash([1; 32])),
+        ("more chunks", |said, _| said.chunks += 1),
+        ("another authorization", |said, _| said.auth_id = AuthId([1; 16])),
+        ("another attempt", |said, _| said.attempt = 1),
+        ("cancelled by nobody", |said, _| said.end = End::Cancelled),
+        ("broken and whole", |_, broken| {
             let message = "the cable".into();
-            end.broken = Some(Refusal { code: RefusalCode::RuntimeFailed, message });
+            *broken = Some(Refusal { code: RefusalCode::RuntimeFailed, message });
         }),
     ];
     for (what, twist) in cases {
-        let (mut rig, mut peer, mut job, user) = running();
+        let (mut rig, peer, mut job, user) = running();
         job.text(&mut rig, counts(10, 3), "three tokens");
-        let mut end = job.proxy_end(counts(10, 3));
-        twist(&mut end);
-        peer.say(&mut rig, job.stream, Kind::ProxyEnd, &cbor::encode(&end));
+        let (mut said, mut broken) = (job.statement(counts(10, 3), End::Complete), None);
+        twist(&mut said, &mut broken);
+        let frame = job.end_frame(said, broken);
+        rig.deliver(job.stream, &frame);
         assert!(broke_off(&rig, user), "{what}: {}", rig.text(user));
         let report = report(&rig);
-        assert_eq!((report.accepted, report.complete), (counts(10, 3), false), "{what}");
+        assert_eq!((report.accepted, &report.statement), (counts(10, 3), &None), "{what}");
         assert_eq!(rig.reset_of(job.stream), Some(ResetCode::Cancelled), "{what}");
         assert!(rig.is_up(peer.link), "{what}");
     }
+}
+
+#[test]
+fn an_answer_that_its_provider_says_to_be_broken_is_reported_with_its_statement() {
+    let (mut rig, _, mut job, user) = running();
+    job.text(&mut rig, counts(10, 3), "three tokens");
+    let broken = Refusal { code: RefusalCode::RuntimeFailed, message: "the cable".into() };
+    let frame = job.end_frame(job.statement(counts(10, 3), End::Broken), Some(broken));
+    rig.deliver(job.stream, &frame);
+    assert!(broke_off(&rig, user));
+    assert_eq!((report(&rig).accepted, fep::stated(report(&rig))), (counts(10, 3), Some(counts(10, 3))));
 }
 
 #[test]
@@ -134,7 +148,7 @@ fn whatever_breaks_the_stream_after_its_first_byte_is_told_and_settled() {
 }
 
 #[test]
-fn a_user_without_a_stream_does_not_pay_for_half_an_answer() {
+fn half_an_answer_is_reported_though_its_user_got_none_of_it() {
     let mut rig = Rig::gateway();
     let peer = Peer::serving(&mut rig, PEER, SLUG);
     let user = rig.ask(&prompt(false));
@@ -142,14 +156,18 @@ fn a_user_without_a_stream_does_not_pay_for_half_an_answer() {
     job.text(&mut rig, counts(10, 3), "three tokens");
     rig.reset(job.stream, ResetCode::Internal);
     assert_eq!(rig.status(user), Some(502));
-    assert_eq!(report(&rig).attempt, None);
+    assert_eq!(
+        (report(&rig).attempt, report(&rig).accepted),
+        (Some(0), counts(10, 3)),
+        "it was acknowledged"
+    );
 }
 
 #[test]
 fn chunks_after_the_end_change_nothing() {
-    let (mut rig, mut peer, mut job, user) = running();
+    let (mut rig, peer, mut job, user) = running();
     job.text(&mut rig, counts(10, 3), "three tokens");
-    let end = peer.frame(Kind::ProxyEnd, &cbor::encode(&job.proxy_end(counts(10, 3))));
+    let end = job.end_frame(job.statement(counts(10, 3), End::Complete), None);
     let after = job.chunk_frame(counts(10, 90), &content("and much much more"));
     rig.fep.silent = vec!["/v1/usage"];
     rig.deliver(job.stream, &[end, after.clone()].concat());
@@ -166,10 +184,10 @@ fn chunks_after_the_end_change_nothing() {
 
 #[test]
 fn a_provider_that_ends_its_side_early_leaves_no_half_open_stream() {
-    let (mut rig, mut peer, mut job, _) = running();
+    let (mut rig, _peer, mut job, _) = running();
     job.text(&mut rig, counts(10, 3), "three tokens");
     rig.fep.silent = vec!["/v1/usage"];
-    job.end(&mut rig, &mut peer, counts(10, 3));
+    job.end(&mut rig, counts(10, 3));
     rig.finish(job.stream);
     assert!(rig.wires[&job.stream].is_gone());
 }
@@ -177,7 +195,7 @@ fn a_provider_that_ends_its_side_early_leaves_no_half_open_stream() {
 #[test]
 fn a_provider_that_says_nothing_is_left_for_the_next_one_and_the_last_is_waited_for() {
     let mut rig = Rig::gateway();
-    let mut peers = [Peer::serving(&mut rig, PEER, SLUG), Peer::serving(&mut rig, OTHER, SLUG)];
+    let peers = [Peer::serving(&mut rig, PEER, SLUG), Peer::serving(&mut rig, OTHER, SLUG)];
     let user = rig.ask(&prompt(true));
     let at = peers.iter().position(|peer| rig.opened.iter().any(|(_, link)| *link == peer.link)).unwrap();
     let silent = peers[at].job(&mut rig);
@@ -189,7 +207,7 @@ fn a_provider_that_says_nothing_is_left_for_the_next_one_and_the_last_is_waited_
     rig.pass(FIRST_CHUNK);
     assert_eq!(rig.reset_of(last.stream), None);
     last.text(&mut rig, counts(10, 2), "late");
-    last.end(&mut rig, &mut peers[1 - at], counts(10, 2));
+    last.end(&mut rig, counts(10, 2));
     assert!(rig.text(user).ends_with("data: [DONE]\n\n"));
     assert_eq!(report(&rig).attempt, Some(1));
     assert_eq!(rig.wires[&user].head.as_ref().unwrap().header("x-labman-attempts"), Some("2"));
@@ -235,13 +253,13 @@ fn a_job_ends_after_its_total_time_whatever_keeps_it_going() {
 
 #[test]
 fn what_a_later_provider_says_does_not_use_up_its_credit() {
-    let (mut rig, mut peer, mut job, user) = running();
+    let (mut rig, _peer, mut job, user) = running();
     let unknown = [&[0, 0, 0x40, 0, 1, 0xff, 0xff][..], &[7; 0x4000 - 3]].concat();
     for _ in 0..40 {
         rig.deliver(job.stream, &unknown);
     }
     job.text(&mut rig, counts(10, 2), "heard");
-    job.end(&mut rig, &mut peer, counts(10, 2));
+    job.end(&mut rig, counts(10, 2));
     assert_eq!(rig.waiting(job.stream), 0);
     assert!(rig.text(user).contains("heard"));
 }

@@ -4,6 +4,7 @@ use labman_proto_core::limits::SETTLE_MARGIN;
 use labman_proto_core::wire::cbor;
 use labman_proto_core::wire::envelope::Kind;
 use labman_proto_core::wire::mesh::{ReceiptAck, Refusal, RefusalCode};
+use labman_proto_core::wire::portal::End;
 use labman_proto_core::wire::portman::{Fault, FromPortman, ToPortman};
 use serde_json::{Value, json};
 
@@ -93,17 +94,17 @@ fn a_provider_s_words_are_not_logged() {
         assert!(rig.text(user).contains(CANARY));
         is_silent(&rig, &format!("a refusal: {code:?}"));
     }
-    let (mut rig, mut peer, mut job, user) = running();
+    let (mut rig, _peer, mut job, user) = running();
     job.text(&mut rig, counts(10, 3), CANARY);
-    let mut end = job.proxy_end(counts(10, 3));
-    end.broken = Some(Refusal { code: RefusalCode::RuntimeFailed, message: CANARY.into() });
-    peer.say(&mut rig, job.stream, Kind::ProxyEnd, &cbor::encode(&end));
+    let broken = Refusal { code: RefusalCode::RuntimeFailed, message: CANARY.into() };
+    let frame = job.end_frame(job.statement(counts(10, 3), End::Broken), Some(broken));
+    rig.deliver(job.stream, &frame);
     assert!(rig.text(user).contains("in the middle"));
     is_silent(&rig, "an end that is said to be broken");
 
     let (mut rig, mut peer, mut job, _) = running();
     job.text(&mut rig, counts(10, 3), CANARY);
-    job.end(&mut rig, &mut peer, counts(10, 3));
+    job.end(&mut rig, counts(10, 3));
     let receipt = job.receipt(&mut rig).expect("a receipt");
     let refused = ReceiptAck { receipt_id: receipt.receipt_id, refused: Some(CANARY.into()) };
     peer.say(&mut rig, job.stream, Kind::ReceiptAck, &cbor::encode(&refused));

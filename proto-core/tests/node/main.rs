@@ -16,6 +16,7 @@ mod portman;
 
 mod rig;
 
+mod acks;
 mod both;
 mod invites;
 mod jobs;

@@ -12,13 +12,13 @@ use labman_proto_core::wire::portman::FromPortman;
 use super::jobs::{Shop, shop};
 use super::lies::running;
 use super::peer::{Served, content, counts, frames};
-use super::rig::Rig;
+use super::rig::{PEER, Rig};
 
 /// The gateway gave the job up, and reports what it had accepted by then.
 fn is_broken_off(what: &str, rig: &Rig, job: &Served, output: u32) {
     assert_eq!(rig.reset_of(job.stream), Some(ResetCode::Cancelled), "{what}");
     let [report] = &rig.fep.reports[..] else { panic!("{what}: {} reports", rig.fep.reports.len()) };
-    assert_eq!((report.accepted, report.complete), (counts(10, output), false), "{what}");
+    assert_eq!((report.accepted, &report.statement), (counts(10, output), &None), "{what}");
 }
 
 #[test]
@@ -58,7 +58,7 @@ fn the_first_chunk_is_signed_for_before_the_second_comes() {
 
 #[test]
 fn no_more_chunks_are_taken_than_may_be_unsigned() {
-    let (mut rig, mut peer, mut job, user) = running();
+    let (mut rig, _peer, mut job, user) = running();
     job.text(&mut rig, counts(10, 1), ".");
     for number in 0..MARK_CHUNKS as u32 {
         let chunk = job.bare_chunk(counts(10, 2 + number), &content("."));
@@ -67,7 +67,7 @@ fn no_more_chunks_are_taken_than_may_be_unsigned() {
     }
     // An end signs for them, too.
     let all = 1 + MARK_CHUNKS as u32;
-    job.end(&mut rig, &mut peer, counts(10, all));
+    job.end(&mut rig, counts(10, all));
     assert!(rig.text(user).ends_with("data: [DONE]\n\n"));
 
     let (mut rig, _, mut job, _) = running();
@@ -114,7 +114,8 @@ fn marked(
 #[test]
 fn a_provider_signs_for_the_first_chunk_at_once_and_for_others_in_time() {
     let mut shop = shop();
-    let stream = shop.order(1).place(&mut shop.rig, &mut shop.gateway);
+    let order = shop.order(1);
+    let stream = order.place(&mut shop.rig, &mut shop.gateway);
     let job = shop.portman.started(&mut shop.rig)[0];
     let (mut transcript, mut said) = (Transcript::default(), 0);
     let mut chunks = |shop: &mut Shop, number: u64| {
@@ -123,6 +124,8 @@ fn a_provider_signs_for_the_first_chunk_at_once_and_for_others_in_time() {
             let data = content("x").to_string();
             let chunk = FromPortman::Chunk { job, data, counts: counts(10, said) };
             shop.portman.say(&mut shop.rig, &chunk);
+            let ack = order.ack(PEER, counts(10, said));
+            shop.rig.deliver(stream, &ack);
         }
         marked(shop, stream, &mut transcript)
     };

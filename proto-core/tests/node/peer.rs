@@ -10,11 +10,13 @@ use labman_proto_core::time::Wall;
 use labman_proto_core::wire::cbor::{self, Blob};
 use labman_proto_core::wire::envelope::{Frame, FrameReader, Header, Kind, SignedFrame, light};
 use labman_proto_core::wire::mesh::{
-    Announce, CapabilityRecord, Chunk, Digest, Features, Hello, Hosted, ProxyEnd, ProxyMark, ProxyRequest,
-    ReceiptAck, ReceiptDelivery, Refusal, Transcript, Want,
+    Announce, CapabilityRecord, Chunk, Digest, Features, Hello, Hosted, ProxyEnd, ProxyError, ProxyMark,
+    ProxyRequest, ReceiptAck, ReceiptDelivery, Refusal, Taken, Transcript, Want,
 };
 use labman_proto_core::wire::object;
-use labman_proto_core::wire::portal::{Offer, Receipt};
+use labman_proto_core::wire::portal::{
+    AttemptRelease, End, JobAuthorization, Offer, Receipt, StreamAck, UsageStatement,
+};
 use labman_proto_core::wire::topic::Topics;
 use serde_json::{Value, json};
 
@@ -284,26 +286,58 @@ impl Served {
         self.chunk(rig, counts, &content(text));
     }
 
-    pub(crate) fn proxy_end(&self, counts: Counts) -> ProxyEnd {
-        ProxyEnd {
-            request_id: self.request.request_id,
+    pub(crate) fn auth(&self) -> JobAuthorization {
+        object::open(net(), None, &self.request.authorization.0).unwrap().content
+    }
+
+    pub(crate) fn statement(&self, counts: Counts, end: End) -> UsageStatement {
+        UsageStatement {
+            fep_id: self.request.fep_id,
+            auth_id: self.auth().auth_id,
             attempt: self.request.attempt,
             counts,
+            end,
+            ack: None,
             chunks: self.transcript.chunks(),
             transcript: self.transcript.hash(),
-            broken: None,
+            stated_ms: 0,
         }
     }
 
-    pub(crate) fn end(&self, rig: &mut Rig, peer: &mut Peer, counts: Counts) {
-        let end = self.proxy_end(counts);
-        peer.say(rig, self.stream, Kind::ProxyEnd, &cbor::encode(&end));
+    pub(crate) fn end_frame(&self, statement: UsageStatement, broken: Option<Refusal>) -> Vec<u8> {
+        let statement = Blob(seal(self.number, statement));
+        light(Kind::ProxyEnd, &cbor::encode(&ProxyEnd { statement, broken }))
+    }
+
+    pub(crate) fn end(&self, rig: &mut Rig, counts: Counts) {
+        self.end_as(rig, counts, End::Complete);
+    }
+
+    pub(crate) fn end_as(&self, rig: &mut Rig, counts: Counts, end: End) {
+        let frame = self.end_frame(self.statement(counts, end), None);
+        rig.deliver(self.stream, &frame);
+    }
+
+    /// What the gateway has acknowledged since last asked.
+    pub(crate) fn acks(&self, rig: &mut Rig) -> Vec<StreamAck> {
+        let heard = frames(&rig.hear(self.stream));
+        let acks = heard.iter().filter(|(kind, _)| *kind == Kind::StreamAck);
+        let taken = acks.map(|(_, payload)| cbor::decode::<Taken>(payload).unwrap().ack);
+        taken.map(|ack| object::open(net(), None, &ack.0).unwrap().content).collect()
+    }
+
+    /// A refusal that nothing will be owed after.
+    pub(crate) fn release(&self, rig: &mut Rig, peer: &mut Peer, refusal: Refusal) {
+        let (request_id, attempt) = (self.request.request_id, self.request.attempt);
+        let release = seal(self.number, AttemptRelease { auth_id: self.auth().auth_id, attempt });
+        let error = ProxyError { request_id, attempt, refusal, release: Some(Blob(release)) };
+        peer.say(rig, self.stream, Kind::ProxyError, &cbor::encode(&error));
+        rig.finish(self.stream);
     }
 
     pub(crate) fn refuse(&self, rig: &mut Rig, peer: &mut Peer, refusal: Refusal) {
-        use labman_proto_core::wire::mesh::ProxyError;
         let (request_id, attempt) = (self.request.request_id, self.request.attempt);
-        let error = ProxyError { request_id, attempt, refusal };
+        let error = ProxyError { request_id, attempt, refusal, release: None };
         peer.say(rig, self.stream, Kind::ProxyError, &cbor::encode(&error));
         rig.finish(self.stream);
     }

@@ -6,11 +6,12 @@ use labman_proto_core::wire::cbor::{self, Blob};
 use labman_proto_core::wire::envelope::{Kind, light};
 use labman_proto_core::wire::ids::{Hash, RequestId};
 use labman_proto_core::wire::mesh::{
-    CapabilityRecord, ProxyEnd, ProxyError, ProxyRequest, ReceiptAck, ReceiptDelivery, RefusalCode,
+    CapabilityRecord, ProxyEnd, ProxyError, ProxyRequest, ReceiptAck, ReceiptDelivery, Refusal, RefusalCode,
+    Taken,
 };
 use labman_proto_core::wire::object::{self, Sealed};
 use labman_proto_core::wire::portal::{
-    AuthorizeRequest, JobAuthorization, Offer, Receipt, UsageReport, key_digest,
+    AttemptRelease, AuthorizeRequest, JobAuthorization, Offer, Receipt, StreamAck, UsageStatement, key_digest,
 };
 use labman_proto_core::wire::portman::{FromPortman, Model, ToPortman};
 use serde_json::{Value, json};
@@ -110,6 +111,7 @@ impl Order {
             max_output: 100,
             ttl_s: 780,
             offers: Vec::new(),
+            streamed: true,
         };
         let offers = std::slice::from_ref(offer);
         let auth = fep::authorization(rig.now, node(gateway), &asked, offers);
@@ -147,18 +149,14 @@ impl Order {
     }
 
     /// The FEP's receipt for it.
-    pub(crate) fn receipt(&self, rig: &Rig, settled: Counts) -> Receipt {
-        let report = UsageReport {
-            fep_id: self.auth.fep_id,
-            auth_id: self.auth.auth_id,
-            attempt: Some(self.request.attempt),
-            accepted: settled,
-            stated: settled,
-            complete: true,
-            transcript: Hash([0; 32]),
-            ended_ms: rig.now.wall.0,
-        };
-        fep::receipt(&self.auth, &self.offer, self.request.attempt, &report)
+    pub(crate) fn receipt(&self, settled: Counts) -> Receipt {
+        fep::receipt(&self.auth, &self.offer, self.request.attempt, settled, settled)
+    }
+
+    /// The gateway's acknowledgement of so much.
+    pub(crate) fn ack(&self, gateway: u8, counts: Counts) -> Vec<u8> {
+        let ack = StreamAck { auth_id: self.auth.auth_id, attempt: self.request.attempt, counts };
+        light(Kind::StreamAck, &cbor::encode(&Taken { ack: Blob(seal(gateway, ack)) }))
     }
 }
 
@@ -166,16 +164,24 @@ pub(crate) fn delivery(signer: u8, receipt: &Receipt) -> Vec<u8> {
     cbor::encode(&ReceiptDelivery { receipt: Blob(seal(signer, receipt.clone())) })
 }
 
-/// The provider's refusal on this stream.
-pub(crate) fn refusal(rig: &mut Rig, stream: StreamId) -> Option<RefusalCode> {
+/// The provider's refusal on this stream, and whether it says that nothing will be owed.
+pub(crate) fn declined(rig: &mut Rig, stream: StreamId) -> Option<(RefusalCode, bool)> {
     let heard = frames(&rig.hear(stream));
     let error = heard.iter().find(|(kind, _)| *kind == Kind::ProxyError)?;
-    Some(cbor::decode::<ProxyError>(&error.1).unwrap().refusal.code)
+    let error = cbor::decode::<ProxyError>(&error.1).unwrap();
+    let release = error.release.map(|it| object::open::<AttemptRelease>(net(), None, &it.0).unwrap().content);
+    assert!(release.as_ref().is_none_or(|release| release.attempt == error.attempt));
+    Some((error.refusal.code, release.is_some()))
 }
 
-pub(crate) fn end(heard: &[(Kind, Vec<u8>)]) -> Option<ProxyEnd> {
+pub(crate) fn refusal(rig: &mut Rig, stream: StreamId) -> Option<RefusalCode> {
+    declined(rig, stream).map(|(code, _)| code)
+}
+
+pub(crate) fn end(heard: &[(Kind, Vec<u8>)]) -> Option<(UsageStatement, Option<Refusal>)> {
     let end = heard.iter().find(|(kind, _)| *kind == Kind::ProxyEnd)?;
-    Some(cbor::decode(&end.1).unwrap())
+    let end: ProxyEnd = cbor::decode(&end.1).unwrap();
+    Some((object::open(net(), None, &end.statement.0).unwrap().content, end.broken))
 }
 
 /// Acknowledgements: `None` where the receipt was taken, the reason where it was refused.

@@ -40,7 +40,7 @@ impl Shop {
 fn a_receipt_that_is_not_for_what_was_delivered_is_refused_and_not_kept() {
     type Twist = fn(&mut Receipt);
     let (mut shop, order, stream) = delivered();
-    let good = order.receipt(&shop.rig, counts(10, 7));
+    let good = order.receipt(counts(10, 7));
     let cases: [(&str, Twist); 17] = [
         ("another provider", |r| r.provider_node_id = node(OTHER)),
         ("another gateway", |r| r.gateway_node_id = node(OTHER)),
@@ -67,7 +67,7 @@ fn a_receipt_that_is_not_for_what_was_delivered_is_refused_and_not_kept() {
         assert!(matches!(acks[..], [Some(_)]), "{what}: {acks:?}");
     }
     // Settled above what was authorised, and with the right amounts for it.
-    let acks = shop.deliver(stream, FEP, &order.receipt(&shop.rig, counts(10, 101)));
+    let acks = shop.deliver(stream, FEP, &order.receipt(counts(10, 101)));
     assert!(matches!(acks[..], [Some(_)]), "{acks:?}");
     for signer in [STRANGER, PEER] {
         let acks = shop.deliver(stream, signer, &good);
@@ -81,7 +81,7 @@ fn a_receipt_that_is_not_for_what_was_delivered_is_refused_and_not_kept() {
 #[test]
 fn a_receipt_is_acknowledged_once_it_is_durable_and_kept_once() {
     let (mut shop, order, stream) = delivered();
-    let receipt = order.receipt(&shop.rig, counts(10, 7));
+    let receipt = order.receipt(counts(10, 7));
     shop.rig.store_held = true;
     assert_eq!(shop.deliver(stream, FEP, &receipt), []);
     assert_eq!(shop.deliver(stream, FEP, &receipt), []);
@@ -98,7 +98,7 @@ fn a_receipt_is_acknowledged_once_it_is_durable_and_kept_once() {
 #[test]
 fn a_receipt_that_can_t_be_written_is_not_acknowledged() {
     let (mut shop, order, stream) = delivered();
-    let receipt = order.receipt(&shop.rig, counts(10, 7));
+    let receipt = order.receipt(counts(10, 7));
     shop.rig.disk.full = true;
     assert_eq!(shop.deliver(stream, FEP, &receipt), []);
     assert!(shop.rig.stopped());
@@ -116,7 +116,7 @@ fn a_receipt_that_can_t_be_written_is_not_acknowledged() {
 fn a_receipt_finds_its_way_after_the_job_s_stream_was_lost() {
     let (mut shop, order, stream) = delivered();
     shop.rig.reset(stream, ResetCode::Unreachable);
-    let receipt = order.receipt(&shop.rig, counts(10, 7));
+    let receipt = order.receipt(counts(10, 7));
     let control = shop.gateway.control;
     assert_eq!(shop.deliver(control, FEP, &receipt), [None]);
     assert_eq!(shop.deliver(control, FEP, &receipt), [None]);
@@ -126,7 +126,7 @@ fn a_receipt_finds_its_way_after_the_job_s_stream_was_lost() {
 #[test]
 fn a_receipt_whose_stream_is_lost_while_it_is_written_is_acknowledged_on_the_link() {
     let (mut shop, order, stream) = delivered();
-    let receipt = order.receipt(&shop.rig, counts(10, 7));
+    let receipt = order.receipt(counts(10, 7));
     shop.rig.store_held = true;
     shop.deliver(stream, FEP, &receipt);
     shop.rig.reset(stream, ResetCode::Unreachable);
@@ -142,7 +142,7 @@ fn a_receipt_for_a_job_that_came_to_nothing_is_not_said_to_be_kept() {
     let failed = FromPortman::Failed { job: 1, fault: Fault::RuntimeFailed, message: "no".into() };
     shop.portman.say(&mut shop.rig, &failed);
     let control = shop.gateway.control;
-    let receipt = order.receipt(&shop.rig, counts(10, 7));
+    let receipt = order.receipt(counts(10, 7));
     let acks = shop.deliver(control, FEP, &receipt);
     assert!(!acks.contains(&None) || shop.receipts() == 1, "acknowledged, and not kept");
 }
@@ -150,7 +150,7 @@ fn a_receipt_for_a_job_that_came_to_nothing_is_not_said_to_be_kept() {
 #[test]
 fn a_receipt_is_claimed_once_and_paid() {
     let (mut shop, order, stream) = delivered();
-    let receipt = order.receipt(&shop.rig, counts(10, 7));
+    let receipt = order.receipt(counts(10, 7));
     shop.deliver(stream, FEP, &receipt);
     shop.rig.pass(Span::from_secs(60));
     assert_eq!(shop.rig.fep.claims.len(), 1);
@@ -166,7 +166,7 @@ fn a_receipt_is_claimed_once_and_paid() {
 #[test]
 fn an_error_page_is_no_decision_on_a_claim() {
     let (mut shop, order, stream) = delivered();
-    let receipt = order.receipt(&shop.rig, counts(10, 7));
+    let receipt = order.receipt(counts(10, 7));
     shop.deliver(stream, FEP, &receipt);
     shop.rig.fep.says = Some(("/v1/claims", 404, b"<html>not found</html>".to_vec()));
     shop.rig.pass(Span::from_secs(60));
@@ -179,7 +179,7 @@ fn an_error_page_is_no_decision_on_a_claim() {
 #[test]
 fn a_claim_decided_by_somebody_else_is_not_decided() {
     let (mut shop, order, stream) = delivered();
-    let receipt = order.receipt(&shop.rig, counts(10, 7));
+    let receipt = order.receipt(counts(10, 7));
     shop.deliver(stream, FEP, &receipt);
     shop.rig.fep.signer = Some(STRANGER);
     shop.rig.pass(Span::from_secs(60));
@@ -196,7 +196,7 @@ fn a_claim_decided_by_somebody_else_is_not_decided() {
 #[test]
 fn a_payout_that_is_not_the_sum_of_its_lines_pays_none_of_them() {
     let (mut shop, order, stream) = delivered();
-    let receipt = order.receipt(&shop.rig, counts(10, 7));
+    let receipt = order.receipt(counts(10, 7));
     shop.deliver(stream, FEP, &receipt);
     shop.rig.fep.decision = Some(|decision| {
         let payout = decision.payout.as_mut().unwrap();
@@ -210,7 +210,7 @@ fn a_payout_that_is_not_the_sum_of_its_lines_pays_none_of_them() {
 #[test]
 fn a_claim_rejected_without_a_word_on_its_lines_leaves_them_to_be_claimed_again() {
     let (mut shop, order, stream) = delivered();
-    let receipt = order.receipt(&shop.rig, counts(10, 7));
+    let receipt = order.receipt(counts(10, 7));
     shop.deliver(stream, FEP, &receipt);
     shop.rig.fep.decision = Some(|decision| {
         decision.verdict = Verdict::Rejected;
@@ -230,7 +230,7 @@ fn a_list_of_receipts_says_how_many_it_leaves_out_and_since_when_one_is_missing(
     let answer = shop.rig.admin("/receipts?limit=1");
     assert_eq!((answer["awaited"].as_u64(), answer["more"].as_u64()), (Some(1), Some(0)));
     assert!(answer["awaited_for_ms"].as_u64().is_some_and(|ms| ms >= 90_000), "{answer}");
-    let receipt = order.receipt(&shop.rig, counts(10, 7));
+    let receipt = order.receipt(counts(10, 7));
     shop.deliver(stream, FEP, &receipt);
 
     let order = shop.order(2);
@@ -238,7 +238,7 @@ fn a_list_of_receipts_says_how_many_it_leaves_out_and_since_when_one_is_missing(
     shop.portman.text(&mut shop.rig, 2, "seven tokens", counts(10, 7));
     shop.portman.say(&mut shop.rig, &FromPortman::Done { job: 2, counts: counts(10, 7) });
     shop.rig.hear(stream);
-    let receipt = order.receipt(&shop.rig, counts(10, 7));
+    let receipt = order.receipt(counts(10, 7));
     shop.deliver(stream, FEP, &receipt);
     let answer = shop.rig.admin("/receipts?limit=1");
     assert_eq!((answer["awaited"].as_u64(), answer["more"].as_u64()), (Some(0), Some(1)), "{answer}");

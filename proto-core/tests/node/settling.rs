@@ -16,10 +16,10 @@ use super::rig::{OTHER, PEER, Rig, STRANGER};
 
 /// Delivered and answered, three tokens of it.
 fn answered(silent: &'static str) -> (Rig, Peer, Served, StreamId) {
-    let (mut rig, mut peer, mut job, user) = running();
+    let (mut rig, peer, mut job, user) = running();
     rig.fep.silent = vec![silent];
     job.text(&mut rig, counts(10, 3), "three tokens");
-    job.end(&mut rig, &mut peer, counts(10, 3));
+    job.end(&mut rig, counts(10, 3));
     (rig, peer, job, user)
 }
 
@@ -51,10 +51,10 @@ fn a_report_is_repeated_until_it_is_answered_across_restarts() {
 
 #[test]
 fn a_report_that_was_not_written_is_not_sent() {
-    let (mut rig, mut peer, mut job, _) = running();
+    let (mut rig, _peer, mut job, _) = running();
     job.text(&mut rig, counts(10, 3), "three tokens");
     rig.store_held = true;
-    job.end(&mut rig, &mut peer, counts(10, 3));
+    job.end(&mut rig, counts(10, 3));
     assert!(rig.fep.reports.is_empty());
     rig.release_store();
     assert_eq!(rig.fep.reports.len(), 1);
@@ -136,8 +136,7 @@ fn a_receipt_that_the_fep_did_not_sign_is_asked_for_again() {
 
 #[test]
 fn neither_an_error_page_nor_an_empty_answer_settles_what_was_delivered() {
-    for (status, body) in [(404, b"<html>".to_vec()), (429, Vec::new()), (200, Vec::new()), (204, Vec::new())]
-    {
+    for (status, body) in [(404, b"<html>".to_vec()), (429, Vec::new()), (200, Vec::new())] {
         let (mut rig, peer, job, _) = answered("/v1/usage");
         rig.fep.silent.clear();
         rig.fep.says = Some(("/v1/usage", status, body));
@@ -200,7 +199,7 @@ fn a_hold_made_after_the_gateway_gave_up_is_given_back() {
     assert_eq!(unsettled(&rig), 0);
     let reports = &rig.fep.reports;
     assert!(reports.len() > before && reports.windows(2).all(|pair| pair[0] == pair[1]));
-    assert_eq!((reports[0].attempt, reports[0].complete), (None, false));
+    assert_eq!((reports[0].attempt, &reports[0].statement), (None, &None));
     let asked = reports.len();
     rig.pass(Span::from_secs(600));
     assert_eq!(rig.fep.reports.len(), asked);

@@ -1,13 +1,17 @@
 //! A gateway's users: who leaves, who never reads, who sends too much, who comes while others are there.
 
-use labman_proto_core::limits::{BODY_FRAME, HTTP_BODY, JOB_TOTAL, READER_STALL, STREAM_WINDOW};
+use labman_proto_core::limits::{
+    BODY_FRAME, CANCEL_WITHIN, HTTP_BODY, JOB_TOTAL, READER_STALL, STREAM_WINDOW,
+};
 use labman_proto_core::machine::{ResetCode, StreamId};
 use labman_proto_core::time::Span;
-use labman_proto_core::wire::cbor;
 use labman_proto_core::wire::envelope::Kind;
 use labman_proto_core::wire::ids::Hash;
+use labman_proto_core::wire::mesh::{Refusal, RefusalCode};
+use labman_proto_core::wire::portal::End;
 use serde_json::{Value, json};
 
+use super::fep;
 use super::lies::{SLUG, prompt, running};
 use super::peer::{Peer, ack, content, counts};
 use super::rig::{OTHER, PEER, Rig, STRANGER, node};
@@ -27,18 +31,32 @@ fn a_user_who_leaves_stops_the_provider_and_pays_for_what_came() {
     let (mut rig, _, mut job, user) = running();
     job.text(&mut rig, counts(10, 3), "three tokens");
     rig.reset(user, ResetCode::Cancelled);
+    assert!(rig.wires[&job.stream].finished, "the provider is told");
+    assert!(rig.fep.reports.is_empty(), "it has the last word");
+    job.text(&mut rig, counts(10, 4), " and one that was on its way");
+    job.end_as(&mut rig, counts(10, 4), End::Cancelled);
+    let report = &rig.fep.reports[0];
+    assert_eq!((report.accepted, fep::stated(report)), (counts(10, 3), Some(counts(10, 4))));
+}
+
+#[test]
+fn a_provider_that_does_not_hear_that_its_user_left_is_not_waited_for() {
+    let (mut rig, _, mut job, user) = running();
+    job.text(&mut rig, counts(10, 3), "three tokens");
+    rig.reset(user, ResetCode::Cancelled);
+    rig.pass(CANCEL_WITHIN);
     assert_eq!(rig.reset_of(job.stream), Some(ResetCode::Cancelled));
     let report = &rig.fep.reports[0];
-    assert_eq!((report.accepted, report.complete), (counts(10, 3), false));
+    assert_eq!((report.attempt, report.accepted, &report.statement), (Some(0), counts(10, 3), &None));
 }
 
 #[test]
 fn a_user_who_leaves_before_anything_came_frees_the_hold() {
     // While the provider is asked.
-    let (mut rig, _, job, user) = running();
+    let (mut rig, mut peer, job, user) = running();
     rig.reset(user, ResetCode::Cancelled);
-    assert_eq!(rig.reset_of(job.stream), Some(ResetCode::Cancelled));
-    assert_eq!(rig.fep.reports[0].attempt, None);
+    job.release(&mut rig, &mut peer, Refusal { code: RefusalCode::Cancelled, message: String::new() });
+    assert_eq!((rig.fep.reports[0].attempt, rig.fep.reports[0].releases.len()), (None, 1));
     assert!(rig.disk.rows("gateway_jobs").is_empty());
 
     // While the request is recorded, and so before the FEP is asked.
@@ -65,14 +83,16 @@ fn who_never_reads_holds_one_window_and_is_cancelled() {
     assert!(rig.delivered(job.stream) <= STREAM_WINDOW as usize + 1_200);
     rig.pass(READER_STALL);
     assert_eq!(rig.reset_of(user), Some(ResetCode::Cancelled));
+    assert!(rig.wires[&job.stream].finished);
+    rig.pass(CANCEL_WITHIN);
     assert_eq!(rig.reset_of(job.stream), Some(ResetCode::Cancelled));
-    assert!(!rig.fep.reports[0].complete);
+    assert_eq!(rig.fep.reports[0].statement, None);
 }
 
 #[test]
 fn who_reads_slowly_gets_all_and_at_most_a_window_and_a_frame_is_in_flight() {
     for size in [1, 997, 30_000, 100_000, 200_000] {
-        let (mut rig, mut peer, mut job, user) = running();
+        let (mut rig, _peer, mut job, user) = running();
         rig.wires.get_mut(&user).unwrap().reads = false;
         let many = 400_000 / size.max(400);
         let mut sent = 0;
@@ -82,7 +102,7 @@ fn who_reads_slowly_gets_all_and_at_most_a_window_and_a_frame_is_in_flight() {
             assert!(frame.len() < BODY_FRAME);
             rig.deliver(job.stream, &frame);
         }
-        job.end(&mut rig, &mut peer, counts(10, 1));
+        job.end(&mut rig, counts(10, 1));
         let frame = sent / many;
         while rig.wires[&user].untaken > 0 {
             let taken = rig.wires[&user].heard.len() - rig.wires[&user].untaken;
@@ -240,8 +260,7 @@ fn jobs_at_once_give_each_user_exactly_its_own_text() {
                     bytes.extend(job.chunk_frame(counts(10, 5), &content(&word)));
                     text.push_str(&word);
                 }
-                let end = job.proxy_end(counts(10, 5));
-                bytes.extend(peer.frame(Kind::ProxyEnd, &cbor::encode(&end)));
+                bytes.extend(job.end_frame(job.statement(counts(10, 5), End::Complete), None));
                 let mut pieces = std::collections::VecDeque::new();
                 while !bytes.is_empty() {
                     let cut = bytes.len().min(1 + rig.draw(20_000) as usize);

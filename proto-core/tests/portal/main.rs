@@ -8,6 +8,7 @@ mod refusals;
 mod rig;
 #[path = "../rig/store.rs"]
 mod store;
+mod words;
 
 use labman_proto_core::money::Micros;
 use labman_proto_core::wire::portal::Verdict;

@@ -19,8 +19,8 @@ use labman_proto_core::wire::ids::{AuthId, ClaimId, ReceiptId};
 use labman_proto_core::wire::ids::{Hash, RequestId};
 use labman_proto_core::wire::object::{self, Object};
 use labman_proto_core::wire::portal::{
-    AuthorizeRequest, Claim, ClaimDecision, JobAuthorization, Offer, PayoutTo, Receipt, UsageReport,
-    key_digest,
+    AttemptRelease, AuthorizeRequest, Claim, ClaimDecision, End, JobAuthorization, Offer, PayoutTo, Receipt,
+    StreamAck, UsageReport, UsageStatement, key_digest,
 };
 use serde_json::{Value, json};
 
@@ -84,11 +84,12 @@ pub(crate) struct Job {
     pub(crate) input_bound: u32,
     pub(crate) max_output: u32,
     pub(crate) ttl_s: u32,
+    pub(crate) streamed: bool,
 }
 
 pub(crate) fn job(number: u8, key: &str) -> Job {
     let offers = vec![seal(PROVIDER, offer())];
-    Job { number, key: key.into(), offers, input_bound: 100, max_output: 100, ttl_s: 720 }
+    Job { number, key: key.into(), offers, input_bound: 100, max_output: 100, ttl_s: 720, streamed: true }
 }
 
 /// 2 micros for an input token, 5 for an output token: at the job's bounds 700, and with 5 % fees 735.
@@ -116,16 +117,51 @@ pub(crate) fn counts(input: u32, output: u32) -> Counts {
     Counts { input, cached: 0, output }
 }
 
+/// A gateway's report of a whole answer, with the statement of its provider, who says the same.
 pub(crate) fn report(auth_id: AuthId, attempt: Option<u8>, counts: Counts) -> UsageReport {
+    let statement = attempt.map(|attempt| {
+        let said = statement(auth_id, attempt, counts, End::Complete, None);
+        Blob(seal(PROVIDER.wrapping_add(attempt), said))
+    });
+    UsageReport { statement, ..bare_report(auth_id, attempt, counts) }
+}
+
+/// What a gateway says without its provider.
+pub(crate) fn bare_report(auth_id: AuthId, attempt: Option<u8>, counts: Counts) -> UsageReport {
     UsageReport {
         fep_id: identity(PORTAL).fep_id(),
         auth_id,
         attempt,
         accepted: counts,
-        stated: counts,
-        complete: true,
-        transcript: Hash([0; 32]),
+        statement: None,
+        releases: Vec::new(),
         ended_ms: 0,
+    }
+}
+
+pub(crate) fn release(auth_id: AuthId, attempt: u8) -> Blob {
+    Blob(seal(PROVIDER + attempt, AttemptRelease { auth_id, attempt }))
+}
+
+/// With the gateway's acknowledgement of so much output, if there is one.
+pub(crate) fn statement(
+    auth_id: AuthId,
+    attempt: u8,
+    counts: Counts,
+    end: End,
+    acked: Option<u32>,
+) -> UsageStatement {
+    let ack = |output| StreamAck { auth_id, attempt, counts: Counts { output, ..counts } };
+    UsageStatement {
+        fep_id: identity(PORTAL).fep_id(),
+        auth_id,
+        attempt,
+        counts,
+        end,
+        ack: acked.map(|output| Blob(seal(GATEWAY, ack(output)))),
+        chunks: 1,
+        transcript: Hash([0; 32]),
+        stated_ms: 0,
     }
 }
 
@@ -155,6 +191,8 @@ pub(crate) struct Rig {
     replies: BTreeMap<StreamId, Reply>,
     finished: Vec<StreamId>,
     credit: BTreeMap<StreamId, usize>,
+    /// Of the first attempt of each authorization.
+    providers: BTreeMap<AuthId, NodeId>,
 }
 
 pub(crate) fn config(currency: &str) -> Config {
@@ -183,6 +221,7 @@ impl Rig {
             replies: BTreeMap::new(),
             finished: Vec::new(),
             credit: BTreeMap::new(),
+            providers: BTreeMap::new(),
         }
     }
 
@@ -190,8 +229,22 @@ impl Rig {
     pub(crate) fn with_user(balance: &str) -> (Self, String) {
         let mut rig = Self::empty();
         rig.admin("POST", "/gateways", json!({ "node_id": node(GATEWAY), "name": "gateway" }));
+        rig.bond("1", "first bond");
         let key = rig.user("ann", balance);
         (rig, key)
+    }
+
+    /// Pays into the gateway's bond, or out of it.
+    pub(crate) fn bond(&mut self, amount: &str, reference: &str) -> Reply {
+        let body = json!({ "gateway": node(GATEWAY), "amount": amount, "reference": reference });
+        self.admin("POST", "/bonds", body)
+    }
+
+    /// Of the gateway's bond: all, and what is locked, in micros.
+    pub(crate) fn bonded(&mut self) -> (i64, i64) {
+        let gateways = self.admin("GET", "/gateways", Value::Null).json();
+        let micros = |of: &str| gateways["gateways"][0][of].as_str().unwrap().parse::<Micros>().unwrap().0;
+        (micros("bond"), micros("locked"))
     }
 
     /// Adds a user, pays in, and makes a key.
@@ -223,15 +276,26 @@ impl Rig {
     }
 
     pub(crate) fn authorized(&mut self, job: &Job) -> JobAuthorization {
-        self.authorize(job).object()
+        let authorization: JobAuthorization = self.authorize(job).object();
+        self.providers.insert(authorization.auth_id, authorization.attempts[0].provider);
+        authorization
     }
 
     pub(crate) fn usage(&mut self, report: UsageReport) -> Reply {
         self.post("/v1/usage", &seal(GATEWAY, report))
     }
 
+    pub(crate) fn states(&mut self, provider: u8, statement: UsageStatement) -> Reply {
+        self.post("/v1/statements", &seal(provider, statement))
+    }
+
     pub(crate) fn settled(&mut self, auth_id: AuthId, counts: Counts) -> Receipt {
-        self.usage(report(auth_id, Some(0), counts)).object()
+        let provider = [PROVIDER, OTHER_PROVIDER, STRANGER].into_iter();
+        let provider = provider.map(|number| (node(number), number)).collect::<BTreeMap<_, _>>();
+        let provider = self.providers.get(&auth_id).map_or(PROVIDER, |node| provider[node]);
+        let said = Blob(seal(provider, statement(auth_id, 0, counts, End::Complete, None)));
+        let report = UsageReport { statement: Some(said), ..bare_report(auth_id, Some(0), counts) };
+        self.usage(report).object()
     }
 
     pub(crate) fn claim(&mut self, provider: u8, claim: Claim) -> Reply {
@@ -260,6 +324,7 @@ impl Rig {
             max_output: job.max_output,
             ttl_s: job.ttl_s,
             offers: job.offers.iter().cloned().map(Blob).collect(),
+            streamed: job.streamed,
         }
     }
 

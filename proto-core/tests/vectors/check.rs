@@ -10,11 +10,12 @@ use labman_proto_core::wire::ids::{AuthId, ClaimId, PayoutId, ReceiptId, Request
 use labman_proto_core::wire::mesh::{
     Announce, CapabilityRecord, Chunk, Departure, Digest, Distances, Hello, Invitation, Invite, Load, Market,
     PeerRecord, ProxyEnd, ProxyError, ProxyMark, ProxyRequest, Prune, ReceiptAck, ReceiptDelivery, Shuffle,
-    Suspicion, Transcript, Want,
+    Suspicion, Taken, Transcript, Want,
 };
 use labman_proto_core::wire::object::{self, BadObject, Object};
 use labman_proto_core::wire::portal::{
-    AuthorizeRequest, Claim, ClaimDecision, JobAuthorization, Offer, Receipt, UsageReport, key_digest, key_id,
+    AttemptRelease, AuthorizeRequest, Claim, ClaimDecision, JobAuthorization, Offer, Receipt, StreamAck,
+    UsageReport, UsageStatement, key_digest, key_id,
 };
 use labman_proto_core::wire::topic::Topic;
 use minicbor::data::Type;
@@ -90,13 +91,14 @@ fn fields(kind: Kind, payload: &[u8]) -> Result<Value, Rule> {
         Kind::Suspicion => again::<Suspicion>(payload),
         Kind::ProxyRequest => again::<ProxyRequest>(payload),
         Kind::ProxyMark => again::<ProxyMark>(payload),
-        Kind::ProxyEnd => again::<ProxyEnd>(payload),
         Kind::ProxyError => again::<ProxyError>(payload),
         Kind::ReceiptDelivery => again::<ReceiptDelivery>(payload),
         Kind::ReceiptAck => again::<ReceiptAck>(payload),
         Kind::Load => again::<Load>(payload),
         Kind::Market => again::<Market>(payload),
         Kind::Chunk => again::<Chunk>(payload),
+        Kind::StreamAck => again::<Taken>(payload),
+        Kind::ProxyEnd => again::<ProxyEnd>(payload),
         Kind::Body => Ok(bytes(payload)),
     }
 }
@@ -112,6 +114,9 @@ fn object(vector: &Vector) -> Result<Value, Rule> {
         "Claim" => opened::<Claim>(vector),
         "ClaimDecision" => opened::<ClaimDecision>(vector),
         "Invitation" => opened::<Invitation>(vector),
+        "StreamAck" => opened::<StreamAck>(vector),
+        "UsageStatement" => opened::<UsageStatement>(vector),
+        "AttemptRelease" => opened::<AttemptRelease>(vector),
         other => panic!("{}: nobody knows {other}", vector.name),
     }
 }

@@ -9,13 +9,13 @@ use labman_proto_core::wire::ids::{AuthId, ClaimId, Hash, PayoutId, ReceiptId, R
 use labman_proto_core::wire::mesh::{
     Announce, Busy, CapabilityRecord, Chunk, Departure, Digest, Distance, Distances, Features, Hello, Hosted,
     Invitation, Invite, Key, Load, Mark, Market, PeerRecord, ProxyEnd, ProxyError, ProxyMark, ProxyRequest,
-    Prune, ReceiptAck, ReceiptDelivery, Refusal, RefusalCode, Shuffle, Suspicion, Transcript, Version, Want,
-    Wanted,
+    Prune, ReceiptAck, ReceiptDelivery, Refusal, RefusalCode, Shuffle, Suspicion, Taken, Transcript, Version,
+    Want, Wanted,
 };
 use labman_proto_core::wire::object::{self, Object, Sealed};
 use labman_proto_core::wire::portal::{
-    Attempt, AuthorizeRequest, Claim, ClaimDecision, JobAuthorization, Offer, Payout, PayoutTo, Receipt,
-    RejectedLine, UsageReport, Verdict, key_digest, key_id,
+    Attempt, AttemptRelease, AuthorizeRequest, Claim, ClaimDecision, End, JobAuthorization, Offer, Payout,
+    PayoutTo, Receipt, RejectedLine, StreamAck, UsageReport, UsageStatement, Verdict, key_digest, key_id,
 };
 use labman_proto_core::wire::topic::{Topic, Topics};
 
@@ -34,7 +34,7 @@ pub(crate) struct Message {
 }
 
 /// Of every kind but `Body`, whose payload is no CBOR.
-pub(crate) const MESSAGES: [Message; 21] = [
+pub(crate) const MESSAGES: [Message; 22] = [
     Message { kind: Kind::Hello, payload: || cbor::encode(&hello()), optional: &[2] },
     Message { kind: Kind::PeerRecord, payload: || cbor::encode(&peer_record()), optional: &[3, 6] },
     Message { kind: Kind::CapabilityRecord, payload: || cbor::encode(&capability_record()), optional: &[2] },
@@ -49,13 +49,14 @@ pub(crate) const MESSAGES: [Message; 21] = [
     Message { kind: Kind::Shuffle, payload: || cbor::encode(&shuffle()), optional: &[2] },
     Message { kind: Kind::ProxyRequest, payload: || cbor::encode(&proxy_request()), optional: &[] },
     Message { kind: Kind::ProxyMark, payload: || cbor::encode(&proxy_mark()), optional: &[] },
-    Message { kind: Kind::ProxyEnd, payload: || cbor::encode(&proxy_end()), optional: &[5] },
-    Message { kind: Kind::ProxyError, payload: || cbor::encode(&proxy_error()), optional: &[] },
+    Message { kind: Kind::ProxyError, payload: || cbor::encode(&proxy_error()), optional: &[3] },
     Message { kind: Kind::ReceiptDelivery, payload: || cbor::encode(&receipt_delivery()), optional: &[] },
     Message { kind: Kind::ReceiptAck, payload: || cbor::encode(&receipt_ack()), optional: &[1] },
     Message { kind: Kind::Load, payload: || cbor::encode(&load()), optional: &[] },
     Message { kind: Kind::Market, payload: || cbor::encode(&market()), optional: &[] },
     Message { kind: Kind::Chunk, payload: || cbor::encode(&chunk()), optional: &[] },
+    Message { kind: Kind::StreamAck, payload: || cbor::encode(&taken()), optional: &[] },
+    Message { kind: Kind::ProxyEnd, payload: || cbor::encode(&proxy_end()), optional: &[1] },
 ];
 
 pub(crate) struct Paper {
@@ -67,7 +68,7 @@ pub(crate) struct Paper {
     pub(crate) optional: &'static [u64],
 }
 
-pub(crate) const OBJECTS: [Paper; 8] = [
+pub(crate) const OBJECTS: [Paper; 11] = [
     Paper { name: "Offer", kind: 1, signer: PROVIDER, payload: || cbor::encode(&offer()), optional: &[] },
     Paper {
         name: "AuthorizeRequest",
@@ -88,7 +89,7 @@ pub(crate) const OBJECTS: [Paper; 8] = [
         kind: 4,
         signer: GATEWAY,
         payload: || cbor::encode(&usage_report()),
-        optional: &[2],
+        optional: &[2, 4],
     },
     Paper { name: "Receipt", kind: 5, signer: FEP, payload: || cbor::encode(&receipt()), optional: &[] },
     Paper { name: "Claim", kind: 6, signer: PROVIDER, payload: || cbor::encode(&claim()), optional: &[] },
@@ -104,6 +105,27 @@ pub(crate) const OBJECTS: [Paper; 8] = [
         kind: 8,
         signer: GATEWAY,
         payload: || cbor::encode(&invitation()),
+        optional: &[],
+    },
+    Paper {
+        name: "StreamAck",
+        kind: 9,
+        signer: GATEWAY,
+        payload: || cbor::encode(&stream_ack()),
+        optional: &[],
+    },
+    Paper {
+        name: "UsageStatement",
+        kind: 10,
+        signer: PROVIDER,
+        payload: || cbor::encode(&usage_statement()),
+        optional: &[5],
+    },
+    Paper {
+        name: "AttemptRelease",
+        kind: 11,
+        signer: PROVIDER,
+        payload: || cbor::encode(&attempt_release()),
         optional: &[],
     },
 ];
@@ -266,16 +288,12 @@ pub(crate) fn proxy_mark() -> ProxyMark {
     }
 }
 
+pub(crate) fn taken() -> Taken {
+    Taken { ack: seal(GATEWAY, stream_ack()).bytes }
+}
+
 pub(crate) fn proxy_end() -> ProxyEnd {
-    let transcript = transcript();
-    ProxyEnd {
-        request_id: REQUEST,
-        attempt: 0,
-        counts: counts(),
-        chunks: transcript.chunks(),
-        transcript: transcript.hash(),
-        broken: None,
-    }
+    ProxyEnd { statement: seal(PROVIDER, usage_statement()).bytes, broken: None }
 }
 
 pub(crate) fn refusal() -> Refusal {
@@ -284,7 +302,14 @@ pub(crate) fn refusal() -> Refusal {
 
 pub(crate) fn proxy_error() -> ProxyError {
     let refusal = Refusal { code: RefusalCode::Busy, message: "all slots of the model are taken".into() };
-    ProxyError { request_id: REQUEST, attempt: 1, refusal }
+    // Of the attempt that the release is of.
+    let attempt = attempt_release().attempt;
+    ProxyError {
+        request_id: REQUEST,
+        attempt,
+        refusal,
+        release: Some(seal(PROVIDER, attempt_release()).bytes),
+    }
 }
 
 pub(crate) fn receipt_delivery() -> ReceiptDelivery {
@@ -334,6 +359,7 @@ pub(crate) fn authorize_request() -> AuthorizeRequest {
         max_output: 64,
         ttl_s: 960,
         offers: vec![seal(PROVIDER, offer()).bytes],
+        streamed: true,
     }
 }
 
@@ -362,7 +388,33 @@ pub(crate) fn job_authorization() -> JobAuthorization {
         max_output: 64,
         attempts: vec![attempt(PROVIDER, Hash(seal(PROVIDER, offer()).hash)), attempt(OTHER, Hash([7; 32]))],
         key_id: key_id(&node(FEP).0),
+        streamed: true,
     }
+}
+
+/// Not the last one: more was taken after it.
+pub(crate) fn stream_ack() -> StreamAck {
+    StreamAck { auth_id: auth_id(), attempt: 0, counts: Counts { output: 32, ..counts() } }
+}
+
+/// A token more than the gateway accepted.
+pub(crate) fn usage_statement() -> UsageStatement {
+    let transcript = transcript();
+    UsageStatement {
+        fep_id: identity(FEP).fep_id(),
+        auth_id: auth_id(),
+        attempt: 0,
+        counts: Counts { output: 65, ..counts() },
+        end: End::Complete,
+        ack: Some(seal(GATEWAY, stream_ack()).bytes),
+        chunks: transcript.chunks(),
+        transcript: transcript.hash(),
+        stated_ms: WALL + 3_900,
+    }
+}
+
+pub(crate) fn attempt_release() -> AttemptRelease {
+    AttemptRelease { auth_id: auth_id(), attempt: 1 }
 }
 
 pub(crate) fn usage_report() -> UsageReport {
@@ -371,9 +423,8 @@ pub(crate) fn usage_report() -> UsageReport {
         auth_id: auth_id(),
         attempt: Some(0),
         accepted: counts(),
-        stated: Counts { output: 65, ..counts() },
-        complete: true,
-        transcript: transcript().hash(),
+        statement: Some(seal(PROVIDER, usage_statement()).bytes),
+        releases: vec![seal(OTHER, attempt_release()).bytes],
         ended_ms: WALL + 4_000,
     }
 }

@@ -64,12 +64,9 @@ impl Strategy for LyingGateway {
             0 => report.accepted.output /= 2,
             1 => report.attempt = None,
             2 => {
-                let more = |counts: Counts| Counts {
-                    input: counts.input.saturating_mul(100),
-                    output: counts.output.saturating_add(1_000_000),
-                    ..counts
-                };
-                (report.accepted, report.stated) = (more(report.accepted), more(report.stated));
+                let Counts { input, output, .. } = &mut report.accepted;
+                (*input, *output) = (input.saturating_mul(100), output.saturating_add(1_000_000));
+                report.statement = report.statement.filter(|_| hand.once_in(2));
             }
             3 => report.attempt = Some(report.attempt.map_or(0, |attempt| attempt.wrapping_add(1))),
             _ => return Fate::Sent,
@@ -139,9 +136,8 @@ fn early_report(hand: &Hand, auth: &JobAuthorization) -> Vec<u8> {
         auth_id: auth.auth_id,
         attempt: Some(0),
         accepted: counts,
-        stated: counts,
-        complete: true,
-        transcript: Hash([0; 32]),
+        statement: None,
+        releases: Vec::new(),
         ended_ms: hand.now.wall.0,
     };
     object::seal(&hand.party.identity, hand.party.network.id, report).bytes.0

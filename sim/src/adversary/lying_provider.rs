@@ -14,7 +14,7 @@ use labman_proto_core::wire::envelope::Kind;
 use labman_proto_core::wire::ids::{ClaimId, ReceiptId};
 use labman_proto_core::wire::mesh::{Chunk, ProxyEnd, ProxyMark, ReceiptAck, ReceiptDelivery, Transcript};
 use labman_proto_core::wire::object;
-use labman_proto_core::wire::portal::{Claim, Receipt};
+use labman_proto_core::wire::portal::{Claim, Receipt, UsageStatement};
 use serde_json::{Value, json};
 
 use super::craft::{self, Said};
@@ -119,7 +119,8 @@ impl LyingProvider {
             transcript: Transcript::default(),
         });
         match job.lie {
-            Lie::Counts => chunk.counts = inflated(chunk.counts),
+            // What is acknowledged must be what its core has sent: it lies at the end.
+            Lie::Counts => {}
             Lie::Text => alter(&mut chunk, |data| data["choices"][0]["delta"]["content"] = json!("lies, ")),
             Lie::Model => alter(&mut chunk, |data| data["model"] = json!("a far larger model")),
             Lie::None => {}
@@ -136,9 +137,8 @@ impl LyingProvider {
         let (Some(job), Ok(mark)) = (self.jobs.get(&stream), cbor::decode::<ProxyMark>(&said.payload)) else {
             return hand.pass(stream, said);
         };
-        let counts = if matches!(job.lie, Lie::Counts) { inflated(mark.counts) } else { mark.counts };
         let (chunks, transcript) = (job.transcript.chunks(), job.transcript.hash());
-        hand.say(stream, said.kind, &cbor::encode(&ProxyMark { counts, chunks, transcript, ..mark }));
+        hand.say(stream, said.kind, &cbor::encode(&ProxyMark { chunks, transcript, ..mark }));
     }
 
     fn end(&mut self, hand: &mut Hand, stream: StreamId, said: &Said) {
@@ -146,9 +146,22 @@ impl LyingProvider {
         else {
             return hand.pass(stream, said);
         };
-        let counts = if matches!(job.lie, Lie::Counts) { inflated(end.counts) } else { end.counts };
+        let network = hand.party.network;
+        let Ok(stated) = object::open::<UsageStatement>(network, None, &end.statement.0) else {
+            return hand.pass(stream, said);
+        };
+        let stated = stated.content;
+        let counts = match job.lie {
+            Lie::Counts => {
+                hand.fired();
+                inflated(stated.counts)
+            }
+            Lie::Text | Lie::Model | Lie::None => stated.counts,
+        };
         let (chunks, transcript) = (job.transcript.chunks(), job.transcript.hash());
-        hand.say(stream, said.kind, &cbor::encode(&ProxyEnd { counts, chunks, transcript, ..end }));
+        let stated = UsageStatement { counts, chunks, transcript, ..stated };
+        let statement = object::seal(&hand.party.identity, network.id, stated).bytes;
+        hand.send(stream, craft::light(said.kind, &cbor::encode(&ProxyEnd { statement, ..end })));
     }
 }
 

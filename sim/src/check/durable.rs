@@ -26,15 +26,17 @@ pub(super) fn check(disk: &Disk, paper: &Paper, bytes: &[u8]) -> Option<String> 
             let there = disk.row(RECEIPTS_OPEN, &id).is_some() || paid();
             (!there).then(|| format!("acknowledged receipt {id}"))
         }
-        Paper::End(end) => {
-            let request = end.request_id.to_string();
-            let stated = |row: &Value| {
-                row["auth"]["request_id"] == *request
-                    && row["attempt"] == end.attempt
-                    && !row["stated"].is_null()
-            };
-            let there = disk.rows(AUTHORIZATIONS).any(|(_, row)| json(row).is_some_and(|row| stated(&row)));
-            (!there).then(|| format!("ended req_{request} without having stated it"))
+        Paper::Stated(said) => {
+            let key = format!("{}:{}", said.auth_id, said.attempt);
+            let row = disk.row(AUTHORIZATIONS, &key).and_then(json);
+            let there = row.is_some_and(|row| !row["statement"].is_null());
+            (!there).then(|| format!("stated what was delivered of {key}"))
+        }
+        Paper::Released(said) => {
+            let key = format!("{}:{}", said.auth_id, said.attempt);
+            disk.row(AUTHORIZATIONS, &key)
+                .is_none()
+                .then(|| format!("released {key}, which may be used yet,"))
         }
         Paper::Delivered(receipt) => {
             let id = receipt.request_id.to_string();
@@ -57,8 +59,10 @@ pub(super) fn check(disk: &Disk, paper: &Paper, bytes: &[u8]) -> Option<String> 
             (!disk.rows(GATEWAY_JOBS).any(|(_, row)| there(row))).then(|| "reported usage".into())
         }
         Paper::Issued(receipt) => {
-            let row = disk.row(RESOLUTIONS, &receipt.auth_id.to_string());
-            let there = row.is_some_and(|row| holds(row, &hex::encode(bytes)));
+            let (auth_id, signed) = (receipt.auth_id.to_string(), hex::encode(bytes));
+            let from_bond = format!("{auth_id}/{}", receipt.attempt);
+            let row = |key: &str| disk.row(RESOLUTIONS, key).is_some_and(|row| holds(row, &signed));
+            let there = row(&auth_id) || row(&from_bond);
             (!there).then(|| format!("issued receipt {}", receipt.receipt_id))
         }
         Paper::Claimed(claim) => {

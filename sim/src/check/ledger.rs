@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use labman_proto_core::economics::{Counts, Fees, Price};
 use labman_proto_core::identity::NodeId;
-use labman_proto_core::limits::STREAM_WINDOW;
+use labman_proto_core::limits::{STREAM_WINDOW, UNACKED};
 use labman_proto_core::money::Micros;
 use labman_proto_core::wire::ids::ReceiptId;
 use labman_proto_core::wire::portal::Receipt;
@@ -64,6 +64,9 @@ pub struct Asked {
     pub request_id: Option<String>,
     pub completed: bool,
     pub refused: bool,
+    /// Its user asked for no stream, and was told that it failed in the middle: what its gateway had taken by then is owed
+    /// for.
+    pub failed_unseen: bool,
     pub completion_tokens: Option<u64>,
     /// `None`: somebody dishonest may have made it, and may have given it away.
     pub text: Option<Text>,
@@ -97,6 +100,8 @@ pub struct Books {
     pub ledger: Ledger,
     /// What users have paid in, by account.
     pub deposits: BTreeMap<String, Micros>,
+    /// What gateways have paid in as their bonds, all together.
+    pub bonds: Micros,
     pub asked: Vec<Asked>,
     pub fees: Fees,
     /// Every receipt the FEP issued.
@@ -162,7 +167,9 @@ fn check_jobs(books: &Books, by_request: &ByRequest<'_>, found: &mut Vec<String>
                 found.push(format!("job {job} was served for free"))
             }
             [] => {}
-            [_, ..] if asked.refused => found.push(format!("job {job} was refused and charged")),
+            [_, ..] if asked.refused && !asked.failed_unseen => {
+                found.push(format!("job {job} was refused and charged"))
+            }
             [receipt] => check_settled(asked, u64::from(receipt.settled.output), found),
             [_, _, ..] => found.push(format!("job {job} has {} receipts", own.len())),
         }
@@ -177,9 +184,11 @@ const ON_THE_WAY: u64 = 2 * STREAM_WINDOW as u64 / 100;
 /// A user pays for what was delivered: all that they read, and at most what can have been on the way besides.
 fn check_settled(asked: &Asked, paid: u64, found: &mut Vec<String>) {
     let (job, read) = (&asked.job, asked.text.map(|text| text.read));
+    // Where the FEP hears of it from the provider alone, it settles what was acknowledged.
+    let unacked = u64::from(UNACKED);
     if asked.completed {
         let got = asked.completion_tokens.or(read);
-        if got.is_some_and(|got| got != paid) {
+        if got.is_some_and(|got| !(got.saturating_sub(unacked)..=got).contains(&paid)) {
             found.push(format!("job {job} got {got:?} tokens, its receipt says {paid}"));
         }
         return;
@@ -187,7 +196,7 @@ fn check_settled(asked: &Asked, paid: u64, found: &mut Vec<String>) {
     let Some(text) = asked.text else { return };
     let on_the_way = if text.to_its_end { 0 } else { ON_THE_WAY };
     let most = (text.read + on_the_way).min(text.produced);
-    if !(text.read..=most).contains(&paid) {
+    if !(text.read.saturating_sub(unacked)..=most).contains(&paid) {
         let read = text.read;
         found.push(format!("job {job} got {read} tokens and no more than {most}, its receipt says {paid}"));
     }
@@ -215,11 +224,13 @@ fn check_users(books: &Books, by_request: &ByRequest<'_>, found: &mut Vec<String
             found.push(format!("{user} paid in {paid_in}, has {left}, was charged {charged} micro-units"));
         }
     }
-    let deposits = sum(books.deposits.values().copied());
-    let left = balance(books, "user:") + balance(books, "held:");
+    let deposits = sum(books.deposits.values().copied()) + i128::from(books.bonds.0);
+    let left = balance(books, "user:") + balance(books, "held:") + balance(books, "bond:");
     let charged = sum(books.issued.iter().map(|receipt| receipt.charge));
     if deposits - left != charged {
-        found.push(format!("users paid in {deposits}, have {left}, were charged {charged} micro-units"));
+        found.push(format!(
+            "users and gateways paid in {deposits}, have {left}, were charged {charged} micro-units"
+        ));
     }
     if books.at_rest && !books.doubt.fep {
         let held = sum(held_for_nothing(&books.ledger, &books.doubt.holds));

@@ -10,10 +10,11 @@ use labman_proto_core::machine::Output;
 use labman_proto_core::wire::cbor;
 use labman_proto_core::wire::envelope::{Header, Kind, SignedFrame};
 use labman_proto_core::wire::ids::ReceiptId;
-use labman_proto_core::wire::mesh::{ProxyEnd, ReceiptAck, ReceiptDelivery};
+use labman_proto_core::wire::mesh::{ProxyEnd, ProxyError, ReceiptAck, ReceiptDelivery};
 use labman_proto_core::wire::object::{Object, open};
 use labman_proto_core::wire::portal::{
-    AuthorizeRequest, Claim, ClaimDecision, JobAuthorization, Receipt, UsageReport,
+    AttemptRelease, AuthorizeRequest, Claim, ClaimDecision, JobAuthorization, Receipt, UsageReport,
+    UsageStatement,
 };
 
 use super::{durable, once::Once};
@@ -26,7 +27,10 @@ pub(super) enum Paper {
     Record(Header),
     /// A provider has that receipt for good.
     Acknowledged(ReceiptId),
-    End(ProxyEnd),
+    /// What a provider delivered, wherever it says so.
+    Stated(UsageStatement),
+    /// A provider will never be owed anything for that attempt.
+    Released(AttemptRelease),
     Delivered(Receipt),
     Asked(AuthorizeRequest),
     Authorized(JobAuthorization),
@@ -59,7 +63,10 @@ impl Notary {
     fn read(&self, bytes: &[u8]) -> Option<Paper> {
         match bytes {
             [1, high, low, ..] => self.object(u16::from_be_bytes([*high, *low]), bytes),
-            // A light frame binds nobody.
+            // A light frame binds nobody, but for what is signed in it.
+            [_, _, _, _, 1, 0x80, 0x04, end @ ..] => {
+                self.object(UsageStatement::KIND, &cbor::decode::<ProxyEnd>(end).ok()?.statement.0)
+            }
             [0, _, _, _, 1, 0, _, ..] => self.frame(SignedFrame::parse(bytes.to_vec()).ok()?),
             _ => None,
         }
@@ -77,7 +84,9 @@ impl Notary {
                 let ack: ReceiptAck = cbor::decode(payload).ok()?;
                 ack.refused.is_none().then_some(Paper::Acknowledged(ack.receipt_id))
             }
-            Kind::ProxyEnd => cbor::decode(payload).ok().map(Paper::End),
+            Kind::ProxyError => {
+                self.object(AttemptRelease::KIND, &cbor::decode::<ProxyError>(payload).ok()?.release?.0)
+            }
             Kind::ReceiptDelivery => {
                 let delivery: ReceiptDelivery = cbor::decode(payload).ok()?;
                 let receipt = open::<Receipt>(self.network, Some(self.fep.0), &delivery.receipt.0);
@@ -96,7 +105,8 @@ impl Notary {
             | Kind::Distances
             | Kind::Invite
             | Kind::ProxyRequest
-            | Kind::ProxyError
+            | Kind::ProxyEnd
+            | Kind::StreamAck
             | Kind::ProxyMark
             | Kind::Load
             | Kind::Market
@@ -113,6 +123,10 @@ impl Notary {
                 open(self.network, fep, bytes).ok().map(|it| Paper::Authorized(it.content))
             }
             UsageReport::KIND => open::<UsageReport>(self.network, None, bytes).ok().map(|_| Paper::Reported),
+            UsageStatement::KIND => open(self.network, None, bytes).ok().map(|it| Paper::Stated(it.content)),
+            AttemptRelease::KIND => {
+                open(self.network, None, bytes).ok().map(|it| Paper::Released(it.content))
+            }
             Receipt::KIND => open(self.network, fep, bytes).ok().map(|it| Paper::Issued(it.content)),
             Claim::KIND => open(self.network, None, bytes).ok().map(|it| Paper::Claimed(it.content)),
             ClaimDecision::KIND => open(self.network, fep, bytes).ok().map(|it| Paper::Decided(it.content)),
@@ -128,7 +142,7 @@ impl Witness for Notary {
             return None;
         }
         let paper = self.read(bytes)?;
-        let again = || self.once.check(host, &paper, bytes);
+        let again = || self.once.check(&paper, bytes);
         durable::check(disk, &paper, bytes).or_else(again)
     }
 }

@@ -1,10 +1,11 @@
 //! No two papers in one place: a record's (sender, kind, incarnation, seq) names one frame for ever, a receipt id one
-//! receipt, and a provider ends an attempt once.
+//! receipt, and a provider states of an attempt once what it delivered, and does not if it released it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use labman_proto_core::identity::NodeId;
-use labman_proto_core::wire::ids::{ReceiptId, RequestId};
+use labman_proto_core::wire::cbor;
+use labman_proto_core::wire::ids::{AuthId, ReceiptId};
 
 use super::notary::Paper;
 
@@ -13,11 +14,12 @@ use super::notary::Paper;
 pub(super) struct Once {
     records: BTreeMap<(NodeId, u16, u64, u64), [u8; 32]>,
     receipts: BTreeMap<ReceiptId, [u8; 32]>,
-    ends: BTreeMap<(String, RequestId, u8), u64>,
+    stated: BTreeMap<(AuthId, u8), [u8; 32]>,
+    released: BTreeSet<(AuthId, u8)>,
 }
 
 impl Once {
-    pub(super) fn check(&mut self, host: &str, paper: &Paper, bytes: &[u8]) -> Option<String> {
+    pub(super) fn check(&mut self, paper: &Paper, bytes: &[u8]) -> Option<String> {
         let hash = || *blake3::hash(bytes).as_bytes();
         match paper {
             Paper::Record(header) => {
@@ -31,11 +33,23 @@ impl Once {
                 let differs = *self.receipts.entry(id).or_insert_with(hash) != hash();
                 differs.then(|| format!("I3: two receipts are both {id}"))
             }
-            Paper::End(end) => {
-                let ends = self.ends.entry((host.into(), end.request_id, end.attempt)).or_default();
-                *ends += 1;
-                let id = end.request_id;
-                (*ends > 1).then(|| format!("ended req_{id}, attempt {}, a second time", end.attempt))
+            Paper::Stated(said) => {
+                let key = (said.auth_id, said.attempt);
+                // The same one may stand in an end and be shown to the FEP.
+                let hash = *blake3::hash(&cbor::encode(said)).as_bytes();
+                let differs = *self.stated.entry(key).or_insert(hash) != hash;
+                let released = self.released.contains(&key) && said.counts.output > 0;
+                let (auth_id, attempt) = key;
+                (differs || released)
+                    .then(|| format!("stated {auth_id}:{attempt} twice, or after its release"))
+            }
+            Paper::Released(said) => {
+                let key = (said.auth_id, said.attempt);
+                self.released.insert(key);
+                let (auth_id, attempt) = key;
+                self.stated
+                    .contains_key(&key)
+                    .then(|| format!("released {auth_id}:{attempt}, which it has stated"))
             }
             Paper::Acknowledged(_)
             | Paper::Delivered(_)

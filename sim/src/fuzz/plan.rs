@@ -23,8 +23,8 @@ const HEALED_AT: Span = Span::from_secs(13 * 60);
 const PROBED_FROM: Span = Span::from_secs(14 * 60 + 30);
 /// What the longest of them may take: one ends before the next begins, or it could find all slots taken.
 const LONG_PROBE: Span = Span::from_secs(100);
-/// Longer than a record lives: one that nobody renews has expired by the end.
-const DURATION: Span = Span::from_secs(31 * 60);
+/// Longer than a record lives: one that nobody renews has expired by the end. Long enough, too, that the last hold has.
+const DURATION: Span = Span::from_secs(36 * 60);
 
 const MODELS: [&str; 4] = ["lantern", "harbour-7b", "tide", "gull:8b-q4"];
 
@@ -112,7 +112,9 @@ fn latency(draws: &mut Stream) -> LatencyTable {
 
 fn fep(draws: &mut Stream) -> Fep {
     let fees = Fees { fep_bps: draws.below(500) as u32, gateway_bps: draws.below(1_000) as u32 };
-    Fep { name: "fep".into(), currency: crate::scenario::default_currency(), fees, strategy: None }
+    // Some gateways have nothing to answer with, or too little.
+    let bond = Micros([0, 5_000, 1_000_000, 100_000_000][draws.below(4) as usize]);
+    Fep { name: "fep".into(), currency: crate::scenario::default_currency(), fees, bond, strategy: None }
 }
 
 fn gateway(number: usize, draws: &mut Stream) -> Gateway {

@@ -1,5 +1,6 @@
 //! Reading everybody's books over their admin surfaces, for the checkers.
 
+use labman_proto_core::money::Micros;
 use labman_proto_core::time::{Span, Time};
 use labman_proto_core::toy;
 use labman_proto_core::wire::portal::Receipt;
@@ -48,9 +49,11 @@ impl Run<'_> {
         let deposits = self.scenario.users.iter().map(deposit).collect();
         let asked = self.jobs.iter().map(|job| self.asked(job)).collect();
         let fees = self.scenario.fep.fees;
+        let bonds = Micros(self.scenario.fep.bond.0 * self.scenario.gateways.len() as i64);
         let books = Books {
             ledger,
             deposits,
+            bonds,
             asked,
             fees,
             issued,
@@ -100,6 +103,7 @@ impl Run<'_> {
             request_id,
             completed: facts.ending() == Ending::Completed,
             refused: facts.ending() == Ending::Refused,
+            failed_unseen: facts.http_status == 502 && job.planned.body["stream"] != true,
             completion_tokens: facts.completion_tokens,
             text: text_of(job, &facts.text),
             gateway_forgot: !self.rests(&job.planned.gateway) || self.gateway_forgot(job),
@@ -174,6 +178,8 @@ fn text_of(job: &Job, text: &str) -> Option<Text> {
         length
     });
     let read = ends.take_while(|end| *end <= text.len()).count() as u64;
-    let to_its_end = matches!(&job.state, JobState::Ended(answer) if !answer.broken);
+    // Without a stream an error answer says nothing of how much was delivered to the gateway, and is paid.
+    let streamed = job.planned.body["stream"] == true;
+    let to_its_end = streamed && matches!(&job.state, JobState::Ended(answer) if !answer.broken);
     Some(Text { read, to_its_end, produced: produced.tokens.len() as u64 })
 }

@@ -70,6 +70,12 @@ impl Run<'_> {
         for gateway in &self.scenario.gateways {
             let body = json!({ "node_id": self.cast.node_id(&gateway.name), "name": gateway.name });
             self.ask(fep, "POST", "/gateways", Some(&body))?;
+            if self.scenario.fep.bond.0 > 0 {
+                let (bond, reference) = (self.scenario.fep.bond, format!("bond of {}", gateway.name));
+                let node_id = self.cast.node_id(&gateway.name);
+                let body = json!({ "gateway": node_id, "amount": bond.to_string(), "reference": reference });
+                self.ask(fep, "POST", "/bonds", Some(&body))?;
+            }
         }
         Ok(())
     }

@@ -22,9 +22,15 @@ fn strange_neighbours(status: &Value, core: &BTreeMap<String, String>) -> Vec<St
     strange.filter_map(|node_id| core.get(node_id).cloned()).collect()
 }
 
-/// A hold that nobody reports returns within this; then nothing is left for money to wait for.
-const HOLDS_LAPSE: Span =
-    Span(limits::JOB_TOTAL.0 + limits::SETTLE_MARGIN.0 + 2 * limits::CLOCK_SKEW.0 + limits::HOLD_GRACE.0);
+/// A hold that nobody reports, or only a gateway whose bond does not answer for it, returns within this; then nothing is left
+/// for money to wait for. (Of a FEP's life that ends in a crash the last seconds may not be written down.)
+const HOLDS_LAPSE: Span = Span(
+    limits::JOB_TOTAL.0
+        + limits::SETTLE_MARGIN.0
+        + 2 * limits::CLOCK_SKEW.0
+        + limits::HOLD_GRACE.0
+        + limits::UPTIME_EVERY.0,
+);
 
 impl Run<'_> {
     /// Every gateway of the core must know what of its families the core serves, and what its neighbours there say of
@@ -68,7 +74,8 @@ impl Run<'_> {
                 self.findings.push(format!("job {name} was asked after all had healed, and got {what}"));
             }
         }
-        if self.scenario.duration >= core.from + HOLDS_LAPSE && !self.settled {
+        let last = self.last_job_ended.max(self.started + core.from);
+        if self.world.now() >= last + HOLDS_LAPSE && !self.settled {
             let whose = self.restless.as_deref().unwrap_or("a job has not ended");
             self.findings.push(format!("the money has not come to rest since all was healed: {whose}"));
         }

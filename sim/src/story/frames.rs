@@ -6,7 +6,7 @@ use labman_proto_core::wire::envelope::{Frame, Kind, OVERHEAD};
 use labman_proto_core::wire::mesh::{
     About, Announce, CapabilityRecord, Chunk, Distance, Distances, Hello, Invite, Key, Load, Market,
     PeerRecord, ProxyEnd, ProxyError, ProxyMark, ProxyRequest, ReceiptAck, ReceiptDelivery, Refusal, Shuffle,
-    Suspicion, Want,
+    Suspicion, Taken, Want,
 };
 
 use super::line::{Part, clip};
@@ -112,20 +112,18 @@ fn told(kind: Kind, frame: &Frame, payload: &[u8], names: &mut Names) -> Option<
         Kind::ProxyEnd => {
             let end: ProxyEnd = cbor::decode(payload).ok()?;
             let broken = end.broken.map(|refusal| format!(", broken: {}", why(&refusal)));
-            let text = format!(
-                "req_{}, attempt {}, {} chunks, {}{}",
-                end.request_id,
-                end.attempt,
-                end.chunks,
-                tokens(end.counts),
-                broken.unwrap_or_default()
-            );
-            (names.request(end.request_id), text)
+            let part = objects::part(&end.statement.0, names)?;
+            (part.about, part.text + &broken.unwrap_or_default())
+        }
+        Kind::StreamAck => {
+            let part = objects::part(&cbor::decode::<Taken>(payload).ok()?.ack.0, names)?;
+            (part.about, part.text)
         }
         Kind::ProxyError => {
             let error: ProxyError = cbor::decode(payload).ok()?;
             let (id, refusal) = (error.request_id, why(&error.refusal));
-            (names.request(id), format!("req_{id}, attempt {}, {refusal}", error.attempt))
+            let released = if error.release.is_some() { ", released" } else { "" };
+            (names.request(id), format!("req_{id}, attempt {}, {refusal}{released}", error.attempt))
         }
         Kind::ReceiptDelivery => {
             let receipt = cbor::decode::<ReceiptDelivery>(payload).ok()?.receipt;

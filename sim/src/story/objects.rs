@@ -7,7 +7,8 @@ use labman_proto_core::wire::cbor;
 use labman_proto_core::wire::mesh::Invitation;
 use labman_proto_core::wire::object::Object;
 use labman_proto_core::wire::portal::{
-    AuthorizeRequest, Claim, ClaimDecision, JobAuthorization, Offer, Receipt, UsageReport,
+    AttemptRelease, AuthorizeRequest, Claim, ClaimDecision, JobAuthorization, Offer, Receipt, StreamAck,
+    UsageReport, UsageStatement,
 };
 
 use super::frames::tokens;
@@ -50,11 +51,34 @@ pub(super) fn part(bytes: &[u8], names: &mut Names) -> Option<Part> {
                 Some(attempt) => format!(
                     "attempt {attempt}, {}{}",
                     tokens(usage.accepted),
-                    if usage.complete { "" } else { ", incomplete" }
+                    if usage.statement.is_some() { "" } else { ", not stated" }
                 ),
-                None => "nothing delivered".into(),
+                None => format!("nothing delivered, {} released", usage.releases.len()),
             };
             Part::new("UsageReport", about, format!("authorization {}, {delivered}", usage.auth_id))
+        }
+        StreamAck::KIND => {
+            let ack: StreamAck = cbor::decode(payload).ok()?;
+            let about = names.about(&ack.auth_id.to_string()).into_iter().collect();
+            let text =
+                format!("authorization {}, attempt {}, {}", ack.auth_id, ack.attempt, tokens(ack.counts));
+            Part::new("StreamAck", about, text)
+        }
+        UsageStatement::KIND => {
+            let said: UsageStatement = cbor::decode(payload).ok()?;
+            let about = names.about(&said.auth_id.to_string()).into_iter().collect();
+            let (counts, end) = (tokens(said.counts), said.end);
+            let text = format!(
+                "authorization {}, attempt {}, {end:?}, {} chunks, {counts}",
+                said.auth_id, said.attempt, said.chunks
+            );
+            Part::new("UsageStatement", about, text)
+        }
+        AttemptRelease::KIND => {
+            let release: AttemptRelease = cbor::decode(payload).ok()?;
+            let about = names.about(&release.auth_id.to_string()).into_iter().collect();
+            let text = format!("authorization {}, attempt {}", release.auth_id, release.attempt);
+            Part::new("AttemptRelease", about, text)
         }
         Receipt::KIND => {
             let receipt: Receipt = cbor::decode(payload).ok()?;

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::{Command, GatewayCommand, KeyCommand, UserCommand};
-use crate::admin::Admin;
+use crate::admin::{Admin, AdminError};
 use crate::config;
 use crate::daemon::{DataDir, Fep};
 use crate::init::fresh_token;
@@ -66,8 +66,15 @@ impl Operator {
             Command::Key(KeyCommand::Add { user }) => {
                 admin.post("/keys", &json!({ "user": self.user_id(user).await? })).await
             }
-            Command::Gateway(GatewayCommand::Add { node_id, name }) => {
-                admin.post("/gateways", &json!({ "node_id": node_id, "name": name })).await
+            Command::Gateway(GatewayCommand::Add { node_id, name, bond }) => {
+                let added = admin.post("/gateways", &json!({ "node_id": node_id, "name": name })).await;
+                match (bond, added) {
+                    (Some(amount), Ok(_)) => self.pay_bond(node_id, amount, None).await,
+                    (_, added) => added,
+                }
+            }
+            Command::Gateway(GatewayCommand::Bond { node_id, amount, reference }) => {
+                self.pay_bond(node_id, amount, reference.clone()).await
             }
             Command::Gateway(GatewayCommand::List) => admin.get("/gateways").await,
             Command::Deposit { user, amount, reference } => {
@@ -81,6 +88,17 @@ impl Operator {
             Command::Init { .. } | Command::Id => Ok(Value::Null),
         };
         answer.map_err(|why| why.to_string())
+    }
+
+    async fn pay_bond(
+        &self,
+        node_id: &str,
+        amount: &str,
+        reference: Option<String>,
+    ) -> Result<Value, AdminError> {
+        let reference = reference.unwrap_or_else(|| format!("bond {}", fresh_token()));
+        let paid = json!({ "gateway": node_id, "amount": amount, "reference": reference });
+        self.admin.post("/bonds", &paid).await
     }
 
     /// The id of a user who is named by name or by id.
@@ -119,7 +137,15 @@ fn for_eyes(command: &Command, answer: &Value) -> String {
             "API key of {user:?}, shown only this once:\n{}",
             answer["api_key"].as_str().unwrap_or_default()
         ),
-        Command::Gateway(GatewayCommand::Add { node_id, .. }) => format!("Gateway {node_id} is enrolled."),
+        Command::Gateway(GatewayCommand::Add { node_id, bond: Some(_), .. }) => {
+            format!("Gateway {node_id} is enrolled; its bond is {}.", plain(&answer["bond"]))
+        }
+        Command::Gateway(GatewayCommand::Add { node_id, bond: None, .. }) => format!(
+            "Gateway {node_id} is enrolled. Without a bond it can try one provider only for each request:              labman-fep gateway bond {node_id} AMOUNT"
+        ),
+        Command::Gateway(GatewayCommand::Bond { amount, .. }) => {
+            format!("Paid {amount}; the bond is {}.", plain(&answer["bond"]))
+        }
         Command::Deposit { user, amount, .. } => {
             format!("Deposited {amount}; the balance of {user:?} is {}.", plain(&answer["balance"]))
         }

@@ -1,16 +1,15 @@
-//! What is said on job streams: requests, ends, refusals; bodies, and the counts that a gateway accepts.
+//! What is signed on job streams: requests, marks, refusals; bodies, and the counts that a gateway accepts.
 
 use labman_proto_core::economics::Counts;
 use labman_proto_core::wire::cbor;
 use labman_proto_core::wire::envelope::Kind;
-use labman_proto_core::wire::mesh::ProxyEnd;
 use serde_json::{Value, json};
 
 use super::{Sample, Suite, to_gateway};
 use crate::craft::{header, signed, with};
 use crate::format::File;
 use crate::keys::{GATEWAY, NETWORK, PROVIDER, node};
-use crate::samples::{MESSAGES, body, proxy_end, proxy_error, refusal};
+use crate::samples::{MESSAGES, body, proxy_error};
 
 const WHAT: &str = "directed";
 
@@ -29,7 +28,7 @@ pub(crate) fn make() -> File {
                 };
                 suite.message(WHAT, &to_provider(), &name, &Sample::from(message), header);
             }
-            Kind::ProxyMark | Kind::ProxyEnd | Kind::ProxyError => {
+            Kind::ProxyMark | Kind::ProxyError => {
                 let frame = |payload: &[u8]| signed(PROVIDER, header(message.kind as u16), payload);
                 suite.message(WHAT, &to_gateway(0), &name, &Sample::from(message), frame);
             }
@@ -37,15 +36,13 @@ pub(crate) fn make() -> File {
         }
     }
     let say = |kind: Kind, payload: &[u8]| signed(PROVIDER, header(kind as u16), payload);
-    let broken = cbor::encode(&ProxyEnd { broken: Some(refusal()), ..proxy_end() });
-    suite.good(WHAT, to_gateway(0), "ProxyEnd: it broke", say(Kind::ProxyEnd, &broken));
     let error = cbor::encode(&proxy_error());
     let with_code = |code: &[u8]| with(&error, 2, Some(&[&[0xa2, 0x00], code, &[0x01, 0x60]].concat()));
-    for code in 0..=6u8 {
+    for code in 0..=7u8 {
         let name = format!("ProxyError: code {code}");
         suite.good(WHAT, to_gateway(0), name, say(Kind::ProxyError, &with_code(&[code])));
     }
-    for (name, code) in [("7", &[7][..]), ("23", &[23]), ("256", &[0x19, 1, 0]), ("-1", &[0x20])] {
+    for (name, code) in [("8", &[8][..]), ("23", &[23]), ("256", &[0x19, 1, 0]), ("-1", &[0x20])] {
         suite.bad(
             "content",
             WHAT,
@@ -56,17 +53,6 @@ pub(crate) fn make() -> File {
     }
     let attempt = with(&error, 1, Some(&[0x19, 0x01, 0x00]));
     suite.bad("content", WHAT, to_gateway(0), "ProxyError: attempt 256", say(Kind::ProxyError, &attempt));
-    let counts =
-        with(&cbor::encode(&proxy_end()), 2, Some(&[0xa3, 0, 0, 1, 0, 2, 0x1b, 0, 0, 0, 1, 0, 0, 0, 0]));
-    suite.bad("content", WHAT, to_gateway(0), "ProxyEnd: a count of 2^32", say(Kind::ProxyEnd, &counts));
-    let short = with(&cbor::encode(&proxy_end()), 4, Some(&[&[0x58, 31][..], &[0; 31]].concat()));
-    suite.bad(
-        "content",
-        WHAT,
-        to_gateway(0),
-        "ProxyEnd: a transcript of 31 bytes",
-        say(Kind::ProxyEnd, &short),
-    );
     bodies(&mut suite);
     accepted(&mut suite);
     suite.0

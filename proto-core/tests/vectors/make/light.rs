@@ -1,13 +1,15 @@
-//! Light frames: pieces of bodies, chunks.
+//! Light frames: pieces of bodies, chunks, acknowledgements, ends.
 
 use labman_proto_core::limits::BODY_FRAME;
+use labman_proto_core::wire::cbor;
 use labman_proto_core::wire::envelope::{Kind, LIGHT_OVERHEAD, light};
+use labman_proto_core::wire::mesh::ProxyEnd;
 use serde_json::Value;
 
 use super::{Sample, Suite};
 use crate::craft::with;
 use crate::format::File;
-use crate::samples::{MESSAGES, body};
+use crate::samples::{MESSAGES, body, proxy_end, refusal};
 
 const WHAT: &str = "light";
 
@@ -15,6 +17,13 @@ pub(crate) fn make() -> File {
     let mut suite = Suite::new("Light frames: protocol.md, sections 3 and 8.");
     let chunk = MESSAGES.iter().find(|message| message.kind == Kind::Chunk).expect("it is there");
     suite.message(WHAT, &Value::Null, "Chunk", &Sample::from(chunk), |payload| light(Kind::Chunk, payload));
+    for message in MESSAGES.iter().filter(|message| matches!(message.kind, Kind::StreamAck | Kind::ProxyEnd))
+    {
+        let (name, kind) = (format!("{:?}", message.kind), message.kind);
+        suite.message(WHAT, &Value::Null, &name, &Sample::from(message), |payload| light(kind, payload));
+    }
+    let broken = cbor::encode(&ProxyEnd { broken: Some(refusal()), ..proxy_end() });
+    suite.good(WHAT, Value::Null, "ProxyEnd: it broke", light(Kind::ProxyEnd, &broken));
     let payload = (chunk.payload)();
     let text = with(&payload, 1, Some(b"\x62{}"));
     suite.bad("content", WHAT, Value::Null, "Chunk: text in place of bytes", light(Kind::Chunk, &text));

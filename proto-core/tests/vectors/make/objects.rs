@@ -8,7 +8,7 @@ use super::{Sample, Suite};
 use crate::craft::{bent_object, malleable, object_of, resigned, signature_of, with};
 use crate::format::File;
 use crate::keys::{FEP, GATEWAY, NETWORK, OTHER, PROVIDER, node};
-use crate::samples::{OBJECTS, Paper, claim_decision, offer, receipt, usage_report};
+use crate::samples::{OBJECTS, Paper, claim_decision, offer, receipt, usage_report, usage_statement};
 
 const WHAT: &str = "object";
 
@@ -35,7 +35,7 @@ pub(crate) fn make() -> File {
             format!("{name}: by another than it must be by"),
             &good,
         );
-        let as_next = kind % 8 + 1;
+        let as_next = kind % OBJECTS.len() as u16 + 1;
         let foreign = object_of(*signer, as_next, &payload());
         suite.bad(
             "object.foreign",
@@ -178,6 +178,20 @@ fn fields(suite: &mut Suite) {
     let report = cbor::encode(&usage_report());
     let attempt = object_of(GATEWAY, 4, &with(&report, 2, Some(&[0x19, 0x01, 0x00])));
     suite.bad("content", WHAT, expecting("UsageReport", None), "UsageReport: attempt 256", attempt);
-    let complete = object_of(GATEWAY, 4, &with(&report, 5, Some(&[0x01])));
-    suite.bad("content", WHAT, expecting("UsageReport", None), "UsageReport: complete is a number", complete);
+    let release = object_of(GATEWAY, 4, &with(&report, 5, Some(&[0x41, 0x00])));
+    suite.bad("content", WHAT, expecting("UsageReport", None), "UsageReport: releases are no list", release);
+    let none = object_of(GATEWAY, 4, &with(&report, 5, Some(&[0x80])));
+    suite.good(WHAT, expecting("UsageReport", None), "UsageReport: no releases", none);
+
+    let statement = cbor::encode(&usage_statement());
+    let stated = |key, value: &[u8]| object_of(PROVIDER, 10, &with(&statement, key, Some(value)));
+    let context = || expecting("UsageStatement", None);
+    suite.good(WHAT, context(), "UsageStatement: end 1, cancelled", stated(4, &[1]));
+    suite.good(WHAT, context(), "UsageStatement: end 2, broken", stated(4, &[2]));
+    suite.good(WHAT, context(), "UsageStatement: end 3, forgotten", stated(4, &[3]));
+    suite.bad("content", WHAT, context(), "UsageStatement: end 4", stated(4, &[4]));
+    let count = [0xa3, 0, 0, 1, 0, 2, 0x1b, 0, 0, 0, 1, 0, 0, 0, 0];
+    suite.bad("content", WHAT, context(), "UsageStatement: a count of 2^32", stated(3, &count));
+    let short = [&[0x58, 31][..], &[0; 31]].concat();
+    suite.bad("content", WHAT, context(), "UsageStatement: a transcript of 31 bytes", stated(7, &short));
 }

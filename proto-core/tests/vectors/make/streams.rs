@@ -126,10 +126,10 @@ pub(crate) fn make() -> File {
 
     let job = || of("job");
     let chunk = light(Kind::Chunk, &cbor::encode(&chunk()));
-    let end = |seq| say(Kind::ProxyEnd as u16, seq, &cbor::encode(&proxy_end()));
+    let end = light(Kind::ProxyEnd, &cbor::encode(&proxy_end()));
     let mark = |seq| say(Kind::ProxyMark as u16, seq, &cbor::encode(&proxy_mark()));
-    let marked = [chunk.clone(), mark(1), chunk.clone(), chunk.clone(), end(2)].concat();
-    suite.good(WHAT, job(), "a chunk, its mark, more chunks, and an end", marked);
+    let marked = [chunk.clone(), mark(1), chunk.clone(), mark(2), chunk.clone(), end.clone()].concat();
+    suite.good(WHAT, job(), "a chunk, its mark, more of both, and an end", marked);
     suite.good(
         WHAT,
         job(),
@@ -140,22 +140,22 @@ pub(crate) fn make() -> File {
         WHAT,
         job(),
         "signed frames of unknown kinds are passed over",
-        [unknown(1), chunk.clone(), end(2)].concat(),
+        [unknown(1), chunk.clone(), mark(2), end].concat(),
     );
     suite.bad(
         "frame.repeated",
         WHAT,
         job(),
-        "an end whose number an unknown kind took",
-        [unknown(1), end(1)].concat(),
+        "a mark whose number an unknown kind took",
+        [unknown(1), chunk.clone(), mark(1)].concat(),
     );
-    let mut bent = end(1);
+    let mut bent = mark(1);
     bent[150] ^= 1;
     suite.bad(
         "frame.signature",
         WHAT,
         job(),
-        "a chunk, and an end whose signature does not hold",
+        "a chunk, and a mark whose signature does not hold",
         [chunk, bent].concat(),
     );
     suite.0

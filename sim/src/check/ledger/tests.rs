@@ -69,6 +69,7 @@ fn asked(receipt: &Receipt) -> Asked {
         request_id: Some(receipt.request_id.to_string()),
         completed: true,
         refused: false,
+        failed_unseen: false,
         completion_tokens: Some(50),
         text: Some(Text { read: 50, to_its_end: true, produced: 50 }),
         gateway_forgot: false,
@@ -100,6 +101,7 @@ fn books() -> Books {
     Books {
         ledger: Ledger { balanced: true, accounts },
         deposits: BTreeMap::from([("u000001".into(), Micros(1_000))]),
+        bonds: Micros::ZERO,
         asked: vec![asked(&issued[0]), asked(&issued[1])],
         fees: FEES,
         issued,
@@ -127,10 +129,10 @@ fn every_way_of_cooking_the_books_is_found() {
         ("I1", account("fep:fees", 1)),
         ("I7", account("user:", -600)),
         ("u000001 paid in 1000, has 581", account("user:", 1)),
-        ("users paid in 1000", Box::new(|b| b.issued[0].charge.0 += 1)),
+        ("gateways paid in 1000", Box::new(|b| b.issued[0].charge.0 += 1)),
         ("for free", Box::new(|b| b.issued[0].request_id = RequestId([9; 16]))),
         ("refused and charged", Box::new(|b| (b.asked[0].completed, b.asked[0].refused) = (false, true))),
-        ("its receipt says 50", Box::new(|b| b.asked[0].completion_tokens = Some(51))),
+        ("its receipt says 50", Box::new(|b| b.asked[0].completion_tokens = Some(49))),
         ("has 2 receipts", Box::new(|b| b.issued[1].request_id = b.issued[0].request_id)),
         ("still held", account("held:", 5)),
         ("2 receipts, and 1 never came", Box::new(|b| drop(b.providers[0].held.pop()))),
@@ -181,10 +183,17 @@ fn who_leaves_pays_for_what_was_delivered() {
         check(&books)
     };
     let text = |read, to_its_end, produced| Some(Text { read, to_its_end, produced });
-    for right in [text(50, true, 50), text(50, true, 60), text(0, false, 50), text(40, false, 90), None] {
+    for right in [
+        text(50, true, 50),
+        text(50, true, 60),
+        text(50 + 64, true, 200),
+        text(0, false, 50),
+        text(40, false, 90),
+        None,
+    ] {
         assert_eq!(paid_for(right), Vec::<String>::new(), "{right:?}");
     }
-    for wrong in [text(51, true, 60), text(49, true, 60), text(0, true, 50), text(40, false, 49)] {
+    for wrong in [text(51 + 64, true, 200), text(49, true, 60), text(0, true, 50), text(40, false, 49)] {
         assert!(paid_for(wrong)[0].contains("its receipt says 50"), "{wrong:?}");
     }
     let mut books = books();

@@ -1,10 +1,15 @@
 //! Papers that may go out, and the same ones at the wrong moment.
 
+use labman_proto_core::economics::Counts;
 use labman_proto_core::identity::Identity;
 use labman_proto_core::machine::{OpId, StreamId};
 use labman_proto_core::store::{Row, Table, Write};
 use labman_proto_core::time::Wall;
+use labman_proto_core::wire::envelope::light;
+use labman_proto_core::wire::ids::AuthId;
 use labman_proto_core::wire::mesh::Transcript;
+use labman_proto_core::wire::object;
+use labman_proto_core::wire::portal::End;
 
 use super::*;
 use crate::disk::Request;
@@ -74,25 +79,34 @@ fn a_record_may_be_passed_on_but_not_differ_under_the_same_number() {
 }
 
 #[test]
-fn an_attempt_ends_once_and_only_as_it_was_stated() {
-    let end = ProxyEnd {
-        request_id: labman_proto_core::wire::ids::RequestId([4; 16]),
-        attempt: 0,
-        counts: Default::default(),
-        chunks: 0,
-        transcript: Transcript::default().hash(),
-        broken: None,
+fn an_attempt_is_stated_once_and_only_when_that_is_on_disk() {
+    let network = me().network("n");
+    let said = |output: u32| {
+        let counts = Counts { input: 1, cached: 0, output };
+        let said = UsageStatement {
+            fep_id: FepId([1; 32]),
+            auth_id: AuthId([4; 16]),
+            attempt: 0,
+            counts,
+            end: End::Complete,
+            ack: None,
+            chunks: 0,
+            transcript: Transcript::default().hash(),
+            stated_ms: 0,
+        };
+        let statement = object::seal(&me(), network.id, said).bytes;
+        let end = cbor::encode(&ProxyEnd { statement, broken: None });
+        Output::Send { stream: StreamId(1), bytes: light(Kind::ProxyEnd, &end) }
     };
-    let said = frame(Kind::ProxyEnd, Some(NodeId([2; 32])), 1, &cbor::encode(&end));
+    let key = format!("{}:0", AuthId([4; 16]));
     let row = |stated: &str| {
-        let id = end.request_id;
-        let row = format!(r#"{{"auth":{{"request_id":"{id}"}},"attempt":0,"stated":{stated}}}"#);
-        disk_with(Table::live("authorizations"), "a:0", &row)
+        disk_with(Table::live("authorizations"), &key, &format!(r#"{{"statement":{stated}}}"#))
     };
     let mut notary = notary();
-    let found = notary.saw("p", &row("null"), &said);
-    assert!(found.is_some_and(|found| found.contains("without having stated it")));
-    assert_eq!(notary.saw("p", &row("{}"), &said), None);
-    let found = notary.saw("p", &row("{}"), &said);
-    assert!(found.is_some_and(|found| found.contains("a second time")));
+    let found = notary.saw("p", &row("null"), &said(5));
+    assert!(found.is_some_and(|found| found.contains("stated what was delivered")));
+    assert_eq!(notary.saw("p", &row(r#""00""#), &said(5)), None);
+    assert_eq!(notary.saw("p", &row(r#""00""#), &said(5)), None, "the same again");
+    let found = notary.saw("p", &row(r#""00""#), &said(6));
+    assert!(found.is_some_and(|found| found.contains("twice")));
 }

@@ -1,0 +1,474 @@
+//! A job that runs on a Portman: its chunks go to the gateway only as far as the gateway acknowledges what it has taken.
+//!
+//! ```text
+//!   Portman --chunk--> waiting --at most 8, then 64 tokens beyond the last ack--> sent --StreamAck--> acked
+//! ```
+//!
+//! What is acknowledged will be paid, so what can be lost is what is sent and not acknowledged. The runtime goes on meanwhile:
+//! nobody should see a pause at the ninth token.
+
+use alloc::{collections::VecDeque, string::String, string::ToString, vec::Vec};
+
+use super::Provider;
+use super::admit::Admitted;
+use super::job::{Job, State};
+use super::rows::AuthorizationRow;
+use super::sockets::Start;
+use crate::economics::Counts;
+use crate::flow::Relay;
+use crate::identity::NodeId;
+use crate::labnet::conversation::Conversation;
+use crate::limits::{
+    ACK_STORED, ACK_WITHIN, FIRST_CHUNK, GATEWAY_STALL, JOB_TOTAL, MARK_CHUNKS, MARK_EVERY, SETTLE_MARGIN,
+    STATE_AFTER, STREAM_WINDOW, UNACKED, UNACKED_FIRST,
+};
+use crate::machine::{LinkId, StreamId};
+use crate::mutants::{Mutant, mutant};
+use crate::node::cx::Cx;
+use crate::time::Time;
+use crate::wire::cbor::{self, Blob};
+use crate::wire::envelope::Kind;
+use crate::wire::mesh::{Chunk, ProxyEnd, ProxyMark, Refusal, RefusalCode, Taken, Transcript};
+use crate::wire::object::open;
+use crate::wire::portal::{End, StreamAck, UsageStatement};
+use crate::wire::portman::{Fault, FromPortman, ToPortman};
+
+pub(super) struct Running {
+    pub(super) row: AuthorizationRow,
+    model: String,
+    portman: (LinkId, u64),
+    /// Output tokens of the request at most.
+    max_output: u32,
+    /// Chunks that the gateway may not be sent yet.
+    waiting: VecDeque<Waiting>,
+    /// The Portman is done; what waits is still to be sent.
+    over: Option<Over>,
+    transcript: Transcript,
+    /// How many chunks were there when the transcript was last signed, and when that was.
+    marked: Option<(u64, Time)>,
+    /// Of the last chunk that was sent; the most output that any was sent with; and as far as the gateway has taken it.
+    sent: Counts,
+    sent_output: u32,
+    acked: Counts,
+    ack: Option<Blob>,
+    /// Output of the last acknowledgement that is on disk.
+    stored: u32,
+    relay: Relay,
+    /// Bytes of chunks that the Portman may still send.
+    credit: usize,
+    began: Time,
+    /// When its total time is over.
+    ends: Time,
+    /// When the gateway last took something, or was first sent something to take.
+    taken: Time,
+    /// Since when something waits for an acknowledgement.
+    paused: Option<Time>,
+}
+
+struct Waiting {
+    payload: Vec<u8>,
+    counts: Counts,
+    /// Bytes that the Portman sent.
+    source: usize,
+}
+
+struct Over {
+    /// Where the runtime gave final ones.
+    counts: Option<Counts>,
+    failed: Option<Refusal>,
+}
+
+impl Running {
+    /// When it is cut off, if nothing happens before: it holds a slot that others would pay for.
+    pub(super) fn deadline(&self) -> (Time, &'static str) {
+        let stalled = (self.taken + GATEWAY_STALL, "a gateway to take what waits for it");
+        let paused = self.paused.map(|since| (since + ACK_WITHIN, "a gateway's acknowledgement"));
+        let due = match (self.relay.is_drained(), paused) {
+            (false, _) => Some(stalled),
+            (true, paused) => paused,
+        };
+        due.filter(|(at, _)| *at < self.ends).unwrap_or((self.ends, "a job's total time"))
+    }
+
+    /// Whether a chunk that brings the output to so much may be sent. One that is more than the window by itself goes when
+    /// all before it is acknowledged.
+    fn may_send(&self, output: u32) -> bool {
+        let window = if self.ack.is_some() { UNACKED } else { UNACKED_FIRST };
+        let acked = self.acked.output;
+        output <= acked.saturating_add(window) || self.sent_output <= acked || mutant(Mutant::NoWindow)
+    }
+
+    /// Sends what may be sent. True: the deadline may be sooner now.
+    fn send(&mut self, cx: &mut Cx<'_>, conversation: &mut Conversation) -> bool {
+        let was_drained = self.relay.is_drained();
+        while self.waiting.front().is_some_and(|next| self.may_send(next.counts.output))
+            && let Some(next) = self.waiting.pop_front()
+        {
+            self.transcript.add(&next.payload);
+            self.sent = next.counts;
+            self.sent_output = self.sent_output.max(next.counts.output);
+            let mut sink = conversation.say_light(cx, Kind::Chunk, &next.payload);
+            if let Some(mark) = self.mark(cx.now.mono) {
+                sink += conversation.say(cx, Kind::ProxyMark, &cbor::encode(&mark));
+            }
+            // Never zero: a frame has a header, so its credit comes when the gateway has taken it.
+            self.relay.forwarded(next.source, sink);
+        }
+        let fills = was_drained && !self.relay.is_drained();
+        if fills {
+            self.taken = cx.now.mono;
+        }
+        self.paused = match self.waiting.is_empty() {
+            true => None,
+            false => self.paused.or(Some(cx.now.mono)),
+        };
+        fills || self.paused.is_some()
+    }
+
+    /// Nothing of it is acknowledged yet.
+    pub(super) const fn is_unacked(&self) -> bool {
+        self.ack.is_none()
+    }
+
+    /// It ends with its prompt read for nothing, and not because we were slow.
+    fn is_gateway_s_loss(&self, now: Time) -> bool {
+        self.is_unacked() && (self.sent.output > 0 || now - self.began < FIRST_CHUNK)
+    }
+
+    /// The transcript so far, when it is time to sign it. Asked with each chunk: while none flows there is nothing to sign.
+    fn mark(&mut self, now: Time) -> Option<ProxyMark> {
+        let chunks = self.transcript.chunks();
+        if let Some((marked, at)) = self.marked
+            && chunks - marked < MARK_CHUNKS
+            && now - at < MARK_EVERY
+        {
+            return None;
+        }
+        self.marked = Some((chunks, now));
+        Some(ProxyMark {
+            request_id: self.row.auth.request_id,
+            attempt: self.row.attempt,
+            counts: self.sent,
+            chunks,
+            transcript: self.transcript.hash(),
+        })
+    }
+
+    /// Takes in an acknowledgement. True: it is time to store it.
+    fn acknowledge(&mut self, cx: &Cx<'_>, gateway: NodeId, payload: &[u8]) -> Result<bool, &'static str> {
+        let taken: Taken = cbor::decode(payload).map_err(|_| "a malformed acknowledgement")?;
+        let ack = open::<StreamAck>(cx.me.network, Some(gateway.0), &taken.ack.0)
+            .map_err(|_| "an acknowledgement whose signature does not hold")?
+            .content;
+        if (ack.auth_id, ack.attempt) != self.row.key() {
+            return Err("an acknowledgement of another job");
+        }
+        if ack.counts.output <= self.acked.output {
+            return Err("an acknowledgement of nothing new");
+        }
+        (self.acked, self.ack) = (ack.counts, Some(taken.ack));
+        self.paused = None;
+        let much = ack.counts.output - self.stored >= ACK_STORED;
+        if much {
+            self.stored = ack.counts.output;
+            self.row.ack = self.ack.as_ref().map(|ack| hex::encode(&ack.0));
+        }
+        Ok(much)
+    }
+
+    /// What is stated of it, when it ends now.
+    fn statement(&self, cx: &Cx<'_>, counts: Counts, end: End) -> Blob {
+        let statement = UsageStatement {
+            fep_id: self.row.auth.fep_id,
+            auth_id: self.row.auth.auth_id,
+            attempt: self.row.attempt,
+            counts,
+            end,
+            ack: self.ack.clone(),
+            chunks: self.transcript.chunks(),
+            transcript: self.transcript.hash(),
+            stated_ms: cx.now.wall.0,
+        };
+        cx.me.seal(statement).bytes
+    }
+
+    fn bounded(&self, counts: Counts) -> Counts {
+        counts.bounded_by(self.row.auth.input_bound, self.max_output.min(self.row.auth.max_output))
+    }
+}
+
+impl Provider {
+    pub(super) fn run(&mut self, cx: &mut Cx<'_>, stream: StreamId, admitted: Admitted) {
+        let Admitted { row, known, body } = admitted;
+        let max_output = body.max_output;
+        // It may have been lost, or filled up, while the disk was written.
+        let started = match self.sockets.start(cx, &known.ep, &known.model, body.body, STREAM_WINDOW) {
+            Start::Started(link, job) => Ok((link, job)),
+            Start::NoModel => Err((RefusalCode::ModelNotAvailable, "the model does not run here now")),
+            Start::NoSlot => Err((RefusalCode::Busy, "all slots of the model are taken")),
+        };
+        let portman = match started {
+            Ok(portman) => portman,
+            Err((code, message)) => {
+                return self.release(cx, stream, &row, Refusal { code, message: message.to_string() });
+            }
+        };
+        cx.info(alloc::format!("req_{}: running on {}", row.auth.request_id, row.offer.slug));
+        self.running.insert(portman, stream);
+        let running = Running {
+            row,
+            model: known.model,
+            portman,
+            max_output,
+            waiting: VecDeque::new(),
+            over: None,
+            transcript: Transcript::default(),
+            marked: None,
+            sent: Counts::default(),
+            sent_output: 0,
+            acked: Counts::default(),
+            ack: None,
+            stored: 0,
+            relay: Relay::default(),
+            credit: STREAM_WINDOW as usize,
+            began: cx.now.mono,
+            ends: cx.now.mono + JOB_TOTAL,
+            taken: cx.now.mono,
+            paused: None,
+        };
+        if let Some(job) = self.jobs.get_mut(&stream) {
+            let (at, what) = running.deadline();
+            self.due.set(stream, at, what);
+            job.state = State::Running(alloc::boxed::Box::new(running));
+        }
+    }
+
+    /// A Portman spoke. True: the models served have changed.
+    pub(super) fn portman_says(&mut self, cx: &mut Cx<'_>, link: LinkId, message: FromPortman) -> bool {
+        match message {
+            FromPortman::Hello { models } => return self.sockets.hello(cx, link, models),
+            FromPortman::Chunk { job, data, counts } => {
+                if let Some(stream) = self.running.get(&(link, job)).copied() {
+                    self.chunk(cx, stream, data, counts);
+                }
+            }
+            FromPortman::Done { job, counts } => {
+                if let Some(stream) = self.running.get(&(link, job)).copied() {
+                    self.ran(cx, stream, Some(counts), None);
+                }
+            }
+            FromPortman::Failed { job, fault, message } => {
+                if let Some(stream) = self.running.get(&(link, job)).copied() {
+                    let code = match fault {
+                        Fault::BadRequest => RefusalCode::BadRequest,
+                        Fault::ModelNotAvailable => RefusalCode::ModelNotAvailable,
+                        Fault::Busy => RefusalCode::Busy,
+                        Fault::RuntimeFailed => RefusalCode::RuntimeFailed,
+                    };
+                    let message = message.chars().take(256).collect();
+                    self.ran(cx, stream, None, Some(Refusal { code, message }));
+                }
+            }
+        }
+        false
+    }
+
+    pub(super) fn portman_failed(&mut self, cx: &mut Cx<'_>, stream: StreamId, why: &str) {
+        let refusal = Refusal { code: RefusalCode::RuntimeFailed, message: why.to_string() };
+        self.ran(cx, stream, None, Some(refusal));
+    }
+
+    fn chunk(&mut self, cx: &mut Cx<'_>, stream: StreamId, data: String, counts: Counts) {
+        let Some(Job { state: State::Running(running), .. }) = self.jobs.get_mut(&stream) else { return };
+        let source = data.len();
+        let Some(credit) = running.credit.checked_sub(source) else {
+            let (link, job) = running.portman;
+            self.sockets.say(cx, link, &ToPortman::Cancel { job });
+            return self.portman_failed(cx, stream, "its Portman sent more than it was granted");
+        };
+        running.credit = credit;
+        let counts = running.bounded(counts);
+        let payload = cbor::encode(&Chunk { counts, data: Blob(data.into_bytes()) });
+        running.waiting.push_back(Waiting { payload, counts, source });
+        self.send_on(cx, stream);
+    }
+
+    pub(super) fn acknowledged(
+        &mut self,
+        cx: &mut Cx<'_>,
+        stream: StreamId,
+        payload: &[u8],
+    ) -> Result<(), &'static str> {
+        let Some(Job { state: State::Running(running), conversation, .. }) = self.jobs.get_mut(&stream)
+        else {
+            return Ok(());
+        };
+        let first = running.is_unacked();
+        let much = running.acknowledge(cx, conversation.peer, payload)?;
+        if first {
+            self.unacked.made_good(&running.row.auth.gateway, running.row.auth.input_bound);
+        }
+        if much {
+            let used = self.receipts.used(&running.row);
+            cx.store([used].into());
+        }
+        self.send_on(cx, stream);
+        Ok(())
+    }
+
+    /// The gateway may have been let go on: sends what waits, and the end behind it.
+    fn send_on(&mut self, cx: &mut Cx<'_>, stream: StreamId) {
+        let Some(Job { state: State::Running(running), conversation, .. }) = self.jobs.get_mut(&stream)
+        else {
+            return;
+        };
+        if running.send(cx, conversation) {
+            let (at, what) = running.deadline();
+            self.due.set(stream, at, what);
+        }
+        if running.waiting.is_empty()
+            && let Some(over) = running.over.take()
+        {
+            self.ended(cx, stream, over);
+        }
+    }
+
+    pub(super) fn job_credit(&mut self, cx: &mut Cx<'_>, stream: StreamId, bytes: usize) {
+        let Some(Job { state: State::Running(running), .. }) = self.jobs.get_mut(&stream) else { return };
+        let grant = running.relay.taken(bytes);
+        running.taken = cx.now.mono;
+        // Who has taken all has the time from here on to acknowledge it.
+        if running.paused.is_some() {
+            running.paused = Some(cx.now.mono);
+            let (at, what) = running.deadline();
+            self.due.set(stream, at, what);
+        }
+        running.credit += grant;
+        if let Ok(bytes @ 1..) = u32::try_from(grant) {
+            let (link, job) = running.portman;
+            if !mutant(Mutant::CreditLost) {
+                self.sockets.say(cx, link, &ToPortman::Credit { job, bytes });
+            }
+        }
+    }
+
+    /// The Portman is done with the job, well or not.
+    fn ran(&mut self, cx: &mut Cx<'_>, stream: StreamId, counts: Option<Counts>, failed: Option<Refusal>) {
+        let Some(Job { state: State::Running(running), .. }) = self.jobs.get_mut(&stream) else { return };
+        let (link, number) = running.portman;
+        self.running.remove(&(link, number));
+        self.sockets.free(link, &running.model);
+        running.over = Some(Over { counts, failed });
+        self.send_on(cx, stream);
+    }
+
+    /// All is sent: state what was delivered.
+    fn ended(&mut self, cx: &mut Cx<'_>, stream: StreamId, over: Over) {
+        let Some(Job { state: State::Running(running), .. }) = self.jobs.get_mut(&stream) else { return };
+        match over.failed {
+            Some(refusal) if running.transcript.chunks() == 0 => {
+                let row = running.row.clone();
+                self.release(cx, stream, &row, refusal);
+            }
+            Some(refusal) => {
+                let counts = running.sent;
+                self.state(cx, stream, counts, End::Broken, Some(refusal));
+            }
+            None => {
+                let counts = running.bounded(over.counts.unwrap_or(running.sent));
+                self.state(cx, stream, counts, End::Complete, None);
+            }
+        }
+    }
+
+    /// The gateway wants no more.
+    pub(super) fn cancelled(&mut self, cx: &mut Cx<'_>, stream: StreamId) {
+        let Some(Job { state: State::Running(running), .. }) = self.jobs.get_mut(&stream) else { return };
+        running.waiting.clear();
+        let (row, counts, portman) = (running.row.clone(), running.sent, running.portman);
+        cx.info(alloc::format!("req_{}: cancelled by its gateway", row.auth.request_id));
+        let model = running.model.clone();
+        if running.is_gateway_s_loss(cx.now.mono) {
+            self.unacked.lost(row.auth.gateway, row.auth.input_bound, cx.now.mono);
+        }
+        self.stop(cx, portman, &model);
+        if counts.output == 0 {
+            let message = "its gateway wants it no more".to_string();
+            return self.release(cx, stream, &row, Refusal { code: RefusalCode::Cancelled, message });
+        }
+        self.state(cx, stream, counts, End::Cancelled, None);
+    }
+
+    /// Stores the statement, which is then sent.
+    fn state(
+        &mut self,
+        cx: &mut Cx<'_>,
+        stream: StreamId,
+        counts: Counts,
+        end: End,
+        broken: Option<Refusal>,
+    ) {
+        let Some(job) = self.jobs.get_mut(&stream) else { return };
+        let State::Running(running) = &mut job.state else { return };
+        let statement = running.statement(cx, counts, end);
+        let row = running.row.stating(counts, &statement);
+        let said = ProxyEnd { statement, broken };
+        if mutant(Mutant::EndBeforeStated) {
+            job.conversation.say_light(cx, Kind::ProxyEnd, &cbor::encode(&said));
+            job.state = State::Awaiting;
+        } else {
+            job.state = State::Stating(said);
+        }
+        let used = self.receipts.used(&row);
+        self.statements.show(row.key(), cx.now.mono + SETTLE_MARGIN);
+        let op = cx.store([used].into());
+        self.statements.storing(op, row.key());
+        self.storing.insert(op, stream);
+    }
+
+    /// The stream of a job that runs is gone.
+    pub(super) fn cut_off(&mut self, cx: &mut Cx<'_>, running: Running) {
+        self.stop(cx, running.portman, &running.model);
+        let row = &running.row;
+        cx.info(alloc::format!("req_{}: cut off by its gateway", row.auth.request_id));
+        if running.is_gateway_s_loss(cx.now.mono) {
+            self.unacked.lost(row.auth.gateway, row.auth.input_bound, cx.now.mono);
+        }
+        if running.sent.output == 0 {
+            return self.receipts.unused(cx, row.key());
+        }
+        let statement = running.statement(cx, running.sent, End::Cancelled);
+        let row = row.stating(running.sent, &statement);
+        let used = self.receipts.used(&row);
+        self.statements.show(row.key(), cx.now.mono + STATE_AFTER);
+        let op = cx.store([used].into());
+        self.statements.storing(op, row.key());
+    }
+
+    /// Stops the work of a job that nobody wants any more.
+    fn stop(&mut self, cx: &mut Cx<'_>, portman: (LinkId, u64), model: &str) {
+        // It may be done with it already.
+        if self.running.remove(&portman).is_none() {
+            return;
+        }
+        let (link, job) = portman;
+        if !mutant(Mutant::RuntimeNotCancelled) {
+            self.sockets.say(cx, link, &ToPortman::Cancel { job });
+        }
+        if !mutant(Mutant::SlotLeaked) {
+            self.sockets.free(link, model);
+        }
+    }
+}
+
+impl Provider {
+    /// Input that was taken on for a gateway, or lost to it, and nothing of it acknowledged, in tokens.
+    pub(super) fn unacked_input(&self, cx: &Cx<'_>, gateway: &NodeId) -> u64 {
+        let running = self.jobs.values().filter_map(|job| match &job.state {
+            State::Running(running) if running.is_unacked() => Some(&running.row.auth),
+            _ => None,
+        });
+        let theirs = running.filter(|auth| auth.gateway == *gateway);
+        theirs.map(|auth| u64::from(auth.input_bound)).sum::<u64>() + self.unacked.of(gateway, cx.now.mono)
+    }
+}
