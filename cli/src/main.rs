@@ -2,6 +2,7 @@
 //!
 //! One file a command; none of them decides anything.
 
+mod audit;
 mod claims;
 mod earnings;
 mod exposure;
@@ -59,6 +60,8 @@ enum Command {
         #[arg(long, value_enum, default_value_t = earnings::By::Day)]
         by: earnings::By,
     },
+    /// Judge a provider's books from its store alone, whether or not it runs
+    Audit(audit::Audit),
 }
 
 fn main() -> ExitCode {
@@ -67,13 +70,6 @@ fn main() -> ExitCode {
 
 impl Cli {
     async fn run(self) -> Result<(), String> {
-        let socket = match &self.socket {
-            Some(socket) => socket.clone(),
-            None => config::labmand::Labmand::read_data_dir(&self.config)
-                .map_err(|why| format!("{why}; or name the admin socket with --socket"))?
-                .join("admin.sock"),
-        };
-        let admin = Admin::at(&socket);
         let (path, show): (String, fn(&serde_json::Value) -> String) = match self.command {
             Command::Status => ("/status".to_string(), status::for_eyes),
             Command::Market => ("/market".to_string(), market::for_eyes),
@@ -81,7 +77,15 @@ impl Cli {
             Command::Claims { limit } => (format!("/claims?limit={limit}"), claims::for_eyes),
             Command::Exposure => ("/exposure".to_string(), exposure::for_eyes),
             Command::Earnings { by } => (by.path().to_string(), earnings::for_eyes),
+            Command::Audit(audit) => return audit.run(&self.config, self.json),
         };
+        let socket = match &self.socket {
+            Some(socket) => socket.clone(),
+            None => config::labmand::Labmand::read_data_dir(&self.config)
+                .map_err(|why| format!("{why}; or name the admin socket with --socket"))?
+                .join("admin.sock"),
+        };
+        let admin = Admin::at(&socket);
         let answer = admin.get(&path).await.map_err(|why| with_next_step(&why))?;
         let text = if self.json { format!("{answer:#}") } else { show(&answer) };
         // Whoever closes the pipe has read enough.

@@ -19,7 +19,7 @@ pub(crate) fn fresh_seed() -> Seed {
 
 /// Reads a node's secret key, 64 hex digits in a file that only its owner may read; makes a new one if there is none.
 pub fn load_or_create_key(path: &Path) -> Result<Zeroizing<[u8; 32]>, KeyError> {
-    match load(path) {
+    match load_key(path) {
         Err(KeyError::Io { error, .. }) if error.kind() == io::ErrorKind::NotFound => create(path),
         found => found,
     }
@@ -33,7 +33,8 @@ pub(crate) fn private_dir(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
-fn load(path: &Path) -> Result<Zeroizing<[u8; 32]>, KeyError> {
+/// Reads a node's secret key, which must be there.
+pub fn load_key(path: &Path) -> Result<Zeroizing<[u8; 32]>, KeyError> {
     let failed = |error| KeyError::Io { path: path.into(), error };
     let malformed = || KeyError::Malformed { path: path.into() };
     let mut file = File::open(path).map_err(failed)?;
@@ -74,7 +75,7 @@ fn create(path: &Path) -> Result<Zeroizing<[u8; 32]>, KeyError> {
                 .map_err(failed)?;
             Ok(secret)
         }
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => load(path),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => load_key(path),
         Err(error) => Err(failed(error)),
     }
 }

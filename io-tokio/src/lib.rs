@@ -37,6 +37,7 @@ pub use clock::now_wall;
 pub use config::{Heartbeat, HttpLimits, IoConfig, MeshConfig, StoreConfig};
 pub use error::{KeyError, StartError};
 pub use journal::Journal;
-pub use keys::load_or_create_key;
+pub use keys::{load_key, load_or_create_key};
+pub use store::StoreReader;
 pub use supervisor::{Running, start};
 pub use zeroize::Zeroizing;

@@ -4,6 +4,7 @@
 //! it in one process. What is absent: every decision (in `labman-proto-core`) and every effect (in `labman-io-tokio`).
 
 pub mod admin;
+pub mod audit;
 pub mod commands;
 pub mod config;
 pub mod daemon;

@@ -97,6 +97,11 @@ impl Network {
         Self { id: NetId::of(name), verify: verify_strict }
     }
 
+    /// The one of that id, whatever its name.
+    pub(crate) fn known_by(id: NetId, verify: Verify) -> Self {
+        Self { id, verify }
+    }
+
     pub(crate) fn verify(&self, signer: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> bool {
         (self.verify)(signer, message, signature)
     }

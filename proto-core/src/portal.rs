@@ -18,6 +18,7 @@ mod accounts;
 mod admin;
 mod answer;
 mod api;
+pub(crate) mod audit;
 mod authorize;
 mod bonds;
 mod books;

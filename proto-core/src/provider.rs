@@ -9,6 +9,7 @@
 //! ```
 
 mod admit;
+pub(crate) mod audit;
 mod claims;
 mod earnings;
 mod exposure;

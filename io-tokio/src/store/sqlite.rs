@@ -17,7 +17,7 @@ const APPLICATION_ID: i64 = 0x6c61_626d;
 /// The layout below. A file with a later one was written by a newer labman.
 const LAYOUT: i64 = 1;
 /// A person's query may hold a read lock for a moment.
-const BUSY: Duration = Duration::from_secs(5);
+pub(super) const BUSY: Duration = Duration::from_secs(5);
 
 pub(super) struct Sqlite {
     connection: Connection,
@@ -119,7 +119,7 @@ fn apply(savepoint: &Savepoint<'_>, change: &Write) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn check_layout(connection: &Connection, path: &Path) -> Result<(), StartError> {
+pub(super) fn check_layout(connection: &Connection, path: &Path) -> Result<(), StartError> {
     let failed = |error: rusqlite::Error| match error.sqlite_error_code() {
         Some(ErrorCode::NotADatabase) => StartError::StoreForeign { path: path.into() },
         _ => StartError::Store { path: path.into(), what: error.to_string() },
@@ -155,7 +155,7 @@ fn prepare(connection: &Connection, tables: &[Table]) -> rusqlite::Result<()> {
     connection.execute_batch(&setup)
 }
 
-fn row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
+pub(super) fn row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
     Ok(Row { key: row.get(0)?, value: row.get::<_, String>(1)?.into_bytes() })
 }
 

@@ -9,7 +9,7 @@ use clap::{Parser, Subcommand};
 use super::{in_order, until_stopped, write_config};
 use crate::daemon::{DataDir, Fep};
 use crate::signals::Shutdown;
-use crate::{config, init};
+use crate::{audit, config, init};
 use operator::Operator;
 
 /// A Front-End Portal: user accounts, balances, receipts and payouts, over mock rails
@@ -69,7 +69,20 @@ enum Command {
         reference: Option<String>,
     },
     /// Every account's balance, and whether they sum to zero
-    Ledger,
+    Ledger {
+        #[command(subcommand)]
+        command: Option<LedgerCommand>,
+    },
+}
+
+#[derive(Subcommand, Debug)]
+enum LedgerCommand {
+    /// Judge the books from the ledger's file alone, whether or not the FEP runs
+    Check {
+        /// The FEP's data directory, instead of the one its config names
+        #[arg(long, value_name = "DIR")]
+        data_dir: Option<PathBuf>,
+    },
 }
 
 #[derive(Subcommand, Debug)]
@@ -138,6 +151,15 @@ impl Cli {
             Command::Id => {
                 println!("{}", fep_id(&self.config)?);
                 Ok(())
+            }
+            Command::Ledger { command: Some(LedgerCommand::Check { data_dir }) } => {
+                let data_dir = match data_dir {
+                    Some(data_dir) => data_dir,
+                    None => config::fep::Fep::read(&self.config)
+                        .map_err(|why| format!("{why}; or name the data directory with --data-dir"))?
+                        .data_dir,
+                };
+                audit::show(&audit::fep(&data_dir)?, self.json)
             }
             operators => {
                 let operator = Operator::reach(&self.config, self.socket.as_deref()).await?;

@@ -84,7 +84,7 @@ impl Operator {
                     .post("/deposits", &json!({ "user": user, "amount": amount, "reference": reference }))
                     .await
             }
-            Command::Ledger => admin.get("/ledger").await,
+            Command::Ledger { .. } => admin.get("/ledger").await,
             Command::Init { .. } | Command::Id => Ok(Value::Null),
         };
         answer.map_err(|why| why.to_string())
@@ -149,7 +149,7 @@ fn for_eyes(command: &Command, answer: &Value) -> String {
         Command::Deposit { user, amount, .. } => {
             format!("Deposited {amount}; the balance of {user:?} is {}.", plain(&answer["balance"]))
         }
-        Command::Ledger => ledger(answer),
+        Command::Ledger { .. } => ledger(answer),
         Command::User(UserCommand::List) | Command::Gateway(GatewayCommand::List) => list(answer),
         Command::Init { .. } | Command::Id => String::new(),
     }

@@ -1,0 +1,138 @@
+//! Books judged from their rows alone: what an operator's check, the simulator and the tests of crashes ask of a store, whether
+//! or not its daemon runs.
+//!
+//! ```text
+//!   Reader (a store as it was at one moment) --rows, table by table--> fep | provider | between --> Report
+//! ```
+//!
+//! An audit walks each table once and looks single rows of others up. It holds what live tables hold, which are small by
+//! design, and sums by account, provider and claim; of history it holds nothing. It decides nothing and repairs nothing.
+//!
+//! Absent: what only time can tell (whether money that is on its way arrives), and prices of jobs that the FEP has settled:
+//! it keeps no offers, so that a bill is worked out again where the provider still has one.
+
+mod between;
+mod numbers;
+mod report;
+
+use alloc::format;
+use alloc::string::ToString;
+
+use serde::de::DeserializeOwned;
+
+pub use between::{Books, between};
+pub(crate) use numbers::Numbers;
+pub(crate) use report::Tally;
+pub use report::{Finding, Invariant, Report, Sheet};
+
+pub use crate::portal::audit::audit as fep;
+pub use crate::provider::audit::audit as provider;
+
+use crate::identity::{NetId, Network, Verify};
+use crate::store::{Row, Table};
+use crate::wire::object::{self, BadObject, Object, Sealed};
+
+/// A store that is only read, all of it as it was at one moment.
+pub trait Reader {
+    type Error;
+
+    /// Each row of a table, in key order. A table that is not there has none.
+    fn each(
+        &self,
+        table: Table,
+        see: &mut dyn FnMut(Row) -> Result<(), Self::Error>,
+    ) -> Result<(), Self::Error>;
+
+    fn get(&self, table: Table, key: &str) -> Result<Option<Row>, Self::Error>;
+}
+
+/// Where an audit works: the store, how its signatures are checked, and what was found so far.
+pub(crate) struct Desk<'a, R: Reader> {
+    store: &'a R,
+    verify: Verify,
+    pub(crate) report: Report,
+}
+
+impl<'a, R: Reader> Desk<'a, R> {
+    pub(crate) fn new(store: &'a R, verify: Verify) -> Self {
+        Self { store, verify, report: Report::default() }
+    }
+
+    /// Each row of the table that can be read; one that can't is a finding.
+    pub(crate) fn each<T: DeserializeOwned>(
+        &mut self,
+        table: Table,
+        mut see: impl FnMut(&mut Self, &str, T) -> Result<(), R::Error>,
+    ) -> Result<(), R::Error> {
+        let store = self.store;
+        store.each(table, &mut |row| match self.parsed(table, &row) {
+            Some(parsed) => see(self, &row.key, parsed),
+            None => Ok(()),
+        })
+    }
+
+    /// The rows as they are: what reads them says itself which it can't.
+    pub(crate) fn rows(&self, table: Table, mut see: impl FnMut(Row)) -> Result<(), R::Error> {
+        self.store.each(table, &mut |row| {
+            see(row);
+            Ok(())
+        })
+    }
+
+    pub(crate) fn get<T: DeserializeOwned>(
+        &mut self,
+        table: Table,
+        key: &str,
+    ) -> Result<Option<T>, R::Error> {
+        let row = self.store.get(table, key)?;
+        Ok(row.and_then(|row| self.parsed(table, &row)))
+    }
+
+    pub(crate) fn has(&self, table: Table, key: &str) -> Result<bool, R::Error> {
+        Ok(self.store.get(table, key)?.is_some())
+    }
+
+    fn parsed<T: DeserializeOwned>(&mut self, table: Table, row: &Row) -> Option<T> {
+        let parsed = row.parse(table);
+        let what = || parsed.as_ref().err().map(|bad| bad.what.clone()).unwrap_or_default();
+        self.report.must(Invariant::Rows, parsed.is_ok(), place(table, &row.key), what);
+        parsed.ok()
+    }
+
+    /// A signed paper of a row, if its signature holds; if not, that is a finding.
+    pub(crate) fn paper<T: Object>(
+        &mut self,
+        table: Table,
+        key: &str,
+        signer: Option<[u8; 32]>,
+        bytes: &[u8],
+    ) -> Option<Sealed<T>> {
+        let opened = open(self.verify, signer, bytes);
+        let what = || opened.as_ref().err().map(ToString::to_string).unwrap_or_default();
+        self.report.must(Invariant::Rows, opened.is_ok(), place(table, key), what);
+        opened.ok()
+    }
+
+    /// The same where its signature is checked elsewhere.
+    pub(crate) fn checked_paper<T: Object>(&self, bytes: &[u8]) -> Option<Sealed<T>> {
+        open(|_, _, _| true, None, bytes).ok()
+    }
+}
+
+/// How a finding names a row.
+pub(crate) fn place(table: Table, key: &str) -> impl Fn() -> alloc::string::String {
+    move || format!("{} {key}", table.name)
+}
+
+/// A store does not say which network it is of: its papers do.
+fn open<T: Object>(
+    verify: Verify,
+    signer: Option<[u8; 32]>,
+    bytes: &[u8],
+) -> Result<Sealed<T>, BadObject> {
+    let net_id = bytes.get(NET_ID).and_then(|id| id.try_into().ok()).ok_or(BadObject::Length)?;
+    object::open(Network::known_by(NetId(net_id), verify), signer, bytes)
+}
+
+/// Where a signed object has its network's id.
+const NET_ID: core::ops::Range<usize> = 3..11;

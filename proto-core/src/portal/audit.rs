@@ -1,0 +1,46 @@
+//! A FEP's books, judged from its rows: see [`crate::audit`].
+//!
+//! Whoever adds a kind of entry or of account is led here by the compiler, and says what such an entry must agree with.
+
+pub(crate) mod issued;
+mod jobs;
+mod ledger;
+mod payouts;
+
+use crate::audit::{Desk, Reader, Report};
+use crate::identity::Verify;
+use crate::money::{Currency, Micros};
+
+use super::rows::{COUNTERS, COUNTERS_KEY, CountersRow};
+
+/// I1, I2, I3, I7 and I8 of a FEP's store.
+///
+/// # Errors
+///
+/// The store can't be read; a row of it that can't is a finding.
+pub fn audit<R: Reader>(store: &R, verify: Verify) -> Result<Report, R::Error> {
+    let mut desk = Desk::new(store, verify);
+    // A FEP that never wrote has no counters, and nothing to count.
+    let last = desk.get(COUNTERS, COUNTERS_KEY)?.unwrap_or(CountersRow {
+        currency: nothing_yet(),
+        users: 0,
+        journal: 0,
+        receipts: 0,
+        payouts: 0,
+    });
+    let mut booked = ledger::check(&mut desk, &last)?;
+    let issued = jobs::check(&mut desk, &mut booked, &last)?;
+    payouts::check(&mut desk, &booked, &issued, &last)?;
+    Ok(desk.report)
+}
+
+/// ISO 4217's code for no currency.
+fn nothing_yet() -> Currency {
+    let code = "XXX".parse();
+    debug_assert!(code.is_ok(), "three capital letters are a code");
+    code.unwrap_or_else(|_| unreachable!())
+}
+
+fn wide(amount: Micros) -> i128 {
+    i128::from(amount.0)
+}

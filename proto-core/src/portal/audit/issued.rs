@@ -1,0 +1,71 @@
+//! What a FEP's rows say of one provider: for the look at both parties' books together.
+
+use alloc::string::ToString;
+use alloc::vec::Vec;
+
+use crate::audit::{Desk, Reader};
+use crate::identity::NodeId;
+use crate::portal::rows::{
+    CLAIMS, ClaimRow, Outcome, PROVIDERS, ProviderRow, RAIL, PayoutRow, RECEIPTS, RESOLUTIONS, ReceiptRow,
+    ResolutionRow, UNCLAIMED, auth_key, claim_key,
+};
+use crate::wire::ids::{ClaimId, ReceiptId};
+use crate::wire::portal::Receipt;
+
+/// The number of the provider's last receipt.
+pub(crate) fn last_sequence<R: Reader>(desk: &mut Desk<'_, R>, provider: NodeId) -> Result<u64, R::Error> {
+    let row: Option<ProviderRow> = desk.get(PROVIDERS, &provider.to_string())?;
+    Ok(row.map_or(0, |row| row.sequence))
+}
+
+/// Each of the provider's receipts, in the order of their numbers.
+pub(crate) fn each_receipt<R: Reader>(
+    desk: &mut Desk<'_, R>,
+    provider: NodeId,
+    mut see: impl FnMut(&mut Desk<'_, R>, &Receipt) -> Result<(), R::Error>,
+) -> Result<(), R::Error> {
+    desk.each(RECEIPTS, |desk, _, row: ReceiptRow| {
+        if row.receipt.provider_node_id == provider { see(desk, &row.receipt) } else { Ok(()) }
+    })
+}
+
+/// Was its hold captured for these very bytes?
+pub(crate) fn has_issued<R: Reader>(
+    desk: &mut Desk<'_, R>,
+    receipt: &Receipt,
+    signed: &[u8],
+) -> Result<bool, R::Error> {
+    let row: Option<ResolutionRow> = desk.get(RESOLUTIONS, &auth_key(receipt.auth_id))?;
+    Ok(row.is_some_and(|row| match row.outcome {
+        Outcome::Captured { receipt, .. } => receipt.0 == signed,
+        Outcome::Released | Outcome::Expired => false,
+    }))
+}
+
+pub(crate) fn is_unclaimed<R: Reader>(desk: &Desk<'_, R>, receipt: ReceiptId) -> Result<bool, R::Error> {
+    desk.has(UNCLAIMED, &receipt.to_string())
+}
+
+/// The signed decision on a claim.
+pub(crate) fn decision<R: Reader>(
+    desk: &mut Desk<'_, R>,
+    provider: NodeId,
+    claim: ClaimId,
+) -> Result<Option<Vec<u8>>, R::Error> {
+    let row: Option<ClaimRow> = desk.get(CLAIMS, &claim_key(provider, claim))?;
+    Ok(row.map(|row| row.decision.0))
+}
+
+/// Each claim that the provider was paid for.
+pub(crate) fn each_paid_claim<R: Reader>(
+    desk: &mut Desk<'_, R>,
+    provider: NodeId,
+    mut see: impl FnMut(&mut Desk<'_, R>, ClaimId),
+) -> Result<(), R::Error> {
+    desk.each(RAIL, |desk, _, row: PayoutRow| {
+        if row.provider == provider {
+            see(desk, row.claim_id);
+        }
+        Ok(())
+    })
+}

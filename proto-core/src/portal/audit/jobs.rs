@@ -1,0 +1,262 @@
+//! Holds and how they ended, the receipts that came of them, and what users were charged.
+
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    format,
+    string::{String, ToString},
+};
+
+use crate::audit::{Desk, Invariant, Reader, Tally, place};
+use crate::economics;
+use crate::identity::NodeId;
+use crate::money::Micros;
+use crate::portal::accounts::UserId;
+use crate::portal::rows::{
+    CountersRow, DEPOSITS, DepositRow, HOLDS, HoldRow, Outcome, PROVIDERS, ProviderRow, RECEIPTS, REQUESTS,
+    RESOLUTIONS, ReceiptRow, RequestRow, ResolutionRow, UNCLAIMED, UnclaimedRow, auth_key, numbered,
+};
+use crate::wire::ids::ReceiptId;
+use crate::wire::portal::{JobAuthorization, Receipt};
+
+use super::ledger::Booked;
+use super::wide;
+
+/// What each provider was issued.
+#[derive(Default)]
+pub(super) struct Issued {
+    /// Receipts that are not unclaimed any more.
+    pub(super) paid: BTreeMap<NodeId, Tally>,
+}
+
+pub(super) fn check<R: Reader>(
+    desk: &mut Desk<'_, R>,
+    booked: &mut Booked,
+    last: &CountersRow,
+) -> Result<Issued, R::Error> {
+    let open = check_holds(desk, booked)?;
+    check_requests(desk, booked, &open)?;
+    let captured = check_resolutions(desk, booked)?;
+    let (issued, charged) = check_receipts(desk, captured, last)?;
+    check_users(desk, booked, charged)?;
+    Ok(issued)
+}
+
+/// Open holds are those that the journal left open (I2), and as large as the dearest attempt (I8).
+fn check_holds<R: Reader>(
+    desk: &mut Desk<'_, R>,
+    booked: &mut Booked,
+) -> Result<BTreeSet<String>, R::Error> {
+    let mut open = BTreeSet::new();
+    desk.each(HOLDS, |desk, key, hold: HoldRow| {
+        open.insert(key.into());
+        let Some(auth) = desk.paper::<JobAuthorization>(HOLDS, key, None, &hold.authorization.0) else {
+            return Ok(());
+        };
+        let auth = auth.content;
+        let named = (hold.user, wide(auth.hold));
+        let in_journal = booked.open.remove(key).map_or(auth.hold == Micros::ZERO, |held| held == named);
+        let what = || format!("{} is held of {}, which the journal does not say", auth.hold, hold.user);
+        desk.report.must(Invariant::I2, in_journal, place(HOLDS, key), what);
+        let own_key = key == auth_key(auth.auth_id);
+        desk.report.must(Invariant::I2, own_key, place(HOLDS, key), || "is another hold's".into());
+        let what = || "is not what its attempts' offers, bounds and fees come to".into();
+        desk.report.must(Invariant::I8, is_dearest(&auth, &hold), place(HOLDS, key), what);
+        Ok(())
+    })?;
+    for (key, (user, held)) in &booked.open {
+        let what = || format!("the journal holds {held} micro-units of {user} for it, and no hold is open");
+        desk.report.must(Invariant::I2, false, place(HOLDS, key), what);
+    }
+    Ok(open)
+}
+
+fn is_dearest(auth: &JobAuthorization, hold: &HoldRow) -> bool {
+    let attempts = auth.attempts.iter().zip(&hold.offers);
+    let each = attempts.into_iter().all(|(attempt, offer)| {
+        let most = economics::dearest(&offer.price, &auth.fees, auth.input_bound, auth.max_output);
+        most.is_some_and(|most| (most.charge, most.payout) == (attempt.max_charge, attempt.max_payout))
+    });
+    let most = auth.attempts.iter().map(|attempt| attempt.max_charge).max().unwrap_or_default();
+    each && auth.attempts.len() == hold.offers.len() && most == auth.hold
+}
+
+/// Each request is open or resolved, never both (I2).
+fn check_requests<R: Reader>(
+    desk: &mut Desk<'_, R>,
+    booked: &Booked,
+    open: &BTreeSet<String>,
+) -> Result<(), R::Error> {
+    let mut asked = Tally::default();
+    let mut unasked = open.clone();
+    desk.each(REQUESTS, |desk, key, request: RequestRow| {
+        if request.hold != Micros::ZERO {
+            asked.add(wide(request.hold));
+        }
+        unasked.remove(key);
+        let (is_open, is_resolved) = (open.contains(key), desk.has(RESOLUTIONS, key)?);
+        let what = || match is_open {
+            true => "is open and resolved".into(),
+            false => "is neither open nor resolved".into(),
+        };
+        desk.report.must(Invariant::I2, is_open != is_resolved, place(REQUESTS, key), what);
+        Ok(())
+    })?;
+    for key in &unasked {
+        desk.report.must(Invariant::I2, false, place(HOLDS, key), || "was never asked for".into());
+    }
+    let place = || REQUESTS.name.into();
+    let what = || format!("{asked} were asked for, the journal has {}", booked.holds);
+    desk.report.must(Invariant::I2, asked == booked.holds, place, what);
+    Ok(())
+}
+
+/// Each end is of a hold that was asked for; how many were captured.
+fn check_resolutions<R: Reader>(desk: &mut Desk<'_, R>, booked: &Booked) -> Result<u64, R::Error> {
+    let mut captured = 0u64;
+    let (mut charged, mut returned) = (Tally::default(), Tally::default());
+    desk.each(RESOLUTIONS, |desk, key, resolution: ResolutionRow| {
+        let request: Option<RequestRow> = desk.get(REQUESTS, key)?;
+        let hold = request.as_ref().map(|request| wide(request.hold));
+        let its_own = request.is_some_and(|request| request.gateway == resolution.gateway);
+        let what = || "no such request of that gateway".into();
+        desk.report.must(Invariant::I2, its_own, place(RESOLUTIONS, key), what);
+        match resolution.outcome {
+            Outcome::Captured { attempt, receipt } => {
+                captured += 1;
+                let receipt = desk.checked_paper::<Receipt>(&receipt.0).map(|sealed| sealed.content);
+                let its_own =
+                    receipt.as_ref().is_some_and(|r| auth_key(r.auth_id) == key && r.attempt == attempt);
+                let what = || "is captured for another hold's receipt".into();
+                desk.report.must(Invariant::I3, its_own, place(RESOLUTIONS, key), what);
+                let charge = receipt.map_or(0, |receipt| wide(receipt.charge));
+                let covered = hold.is_some_and(|hold| (0..=hold).contains(&charge));
+                let what = || format!("{charge} micro-units were taken out of a hold of {hold:?}");
+                desk.report.must(Invariant::I8, covered, place(RESOLUTIONS, key), what);
+                // An entry that moves nothing is not written.
+                if hold != Some(0) {
+                    charged.add(charge);
+                }
+            }
+            Outcome::Released | Outcome::Expired => {
+                if let Some(hold) = hold.filter(|hold| *hold != 0) {
+                    returned.add(hold);
+                }
+            }
+        }
+        Ok(())
+    })?;
+    for (what, rows, journal) in
+        [("captured", charged, booked.captures), ("given back", returned, booked.returns)]
+    {
+        let what = || format!("{rows} were {what}, the journal has {journal}");
+        desk.report.must(Invariant::I2, rows == journal, || RESOLUTIONS.name.into(), what);
+    }
+    Ok(captured)
+}
+
+/// Each capture has one receipt, numbered without a gap, for its provider and of all; it is unclaimed, or was paid.
+fn check_receipts<R: Reader>(
+    desk: &mut Desk<'_, R>,
+    captured: u64,
+    last: &CountersRow,
+) -> Result<(Issued, BTreeMap<UserId, i128>), R::Error> {
+    let mut unclaimed: BTreeMap<ReceiptId, UnclaimedRow> = BTreeMap::new();
+    desk.each(UNCLAIMED, |desk, key, row: UnclaimedRow| {
+        let its_own = key == row.receipt_id.to_string();
+        desk.report.must(Invariant::I3, its_own, place(UNCLAIMED, key), || "is another receipt's".into());
+        unclaimed.insert(row.receipt_id, row);
+        Ok(())
+    })?;
+    let mut sequences: BTreeMap<NodeId, u64> = BTreeMap::new();
+    let (mut issued, mut charged) = (Issued::default(), BTreeMap::<UserId, i128>::new());
+    let mut number = 0u64;
+    desk.each(RECEIPTS, |desk, key, ReceiptRow { receipt, signed }: ReceiptRow| {
+        number += 1;
+        let next = numbered(number);
+        desk.report.must(Invariant::I3, key == next, place(RECEIPTS, key), || format!("{next} was next"));
+        number = key.parse().unwrap_or(number);
+
+        let sequence = sequences.entry(receipt.provider_node_id).or_default();
+        *sequence += 1;
+        let (next, provider) = (*sequence, receipt.provider_node_id);
+        let what = || format!("is number {} of {provider}, {next} was next", receipt.sequence);
+        desk.report.must(Invariant::I3, receipt.sequence == next, place(RECEIPTS, key), what);
+
+        let paper = desk.paper::<Receipt>(RECEIPTS, key, Some(receipt.fep_id.0), &signed.0);
+        let resolution: Option<ResolutionRow> = desk.get(RESOLUTIONS, &auth_key(receipt.auth_id))?;
+        let captured = resolution.is_some_and(|resolution| match resolution.outcome {
+            Outcome::Captured { receipt, .. } => receipt == signed,
+            Outcome::Released | Outcome::Expired => false,
+        });
+        let derived = receipt.receipt_id == ReceiptId::of(receipt.fep_id, receipt.auth_id, receipt.attempt);
+        let once = captured && derived && paper.is_some_and(|paper| paper.content == receipt);
+        let what = || format!("is not what the hold {} was captured for", receipt.auth_id);
+        desk.report.must(Invariant::I3, once, place(RECEIPTS, key), what);
+
+        let agreed = receipt.accepted.bounded_by(receipt.stated.input, receipt.stated.output);
+        let within = receipt.settled.bounded_by(agreed.input, agreed.output) == receipt.settled;
+        let priced = within && Micros::ZERO <= receipt.payout && receipt.payout <= receipt.charge;
+        let what = || format!("charges {} and pays {} for more than was agreed", receipt.charge, receipt.payout);
+        desk.report.must(Invariant::I8, priced, place(RECEIPTS, key), what);
+
+        match unclaimed.remove(&receipt.receipt_id) {
+            Some(row) => {
+                let same = (row.provider, row.payout, &row.payout_to)
+                    == (receipt.provider_node_id, receipt.payout, &receipt.payout_to);
+                let what = || "waits to be claimed for something else".into();
+                desk.report.must(Invariant::I3, same, place(RECEIPTS, key), what);
+            }
+            None => issued.paid.entry(receipt.provider_node_id).or_default().add(wide(receipt.payout)),
+        }
+        if let Some(request) = desk.get::<RequestRow>(REQUESTS, &auth_key(receipt.auth_id))? {
+            *charged.entry(request.user).or_default() += wide(receipt.charge);
+        }
+        Ok(())
+    })?;
+    for id in unclaimed.keys() {
+        let what = || "is to be claimed, and was never issued".into();
+        desk.report.must(Invariant::I3, false, place(UNCLAIMED, &id.to_string()), what);
+    }
+    let what = || format!("{number} were issued, {captured} captured, the last is {}", last.receipts);
+    let agrees = (number, number) == (captured, last.receipts);
+    desk.report.must(Invariant::I3, agrees, || RECEIPTS.name.into(), what);
+    desk.each(PROVIDERS, |desk, key, row: ProviderRow| {
+        let sequence = sequences.remove(&row.node_id).unwrap_or_default();
+        let what = || format!("was issued {sequence} receipts, and is said to have {}", row.sequence);
+        desk.report.must(Invariant::I3, sequence == row.sequence, place(PROVIDERS, key), what);
+        Ok(())
+    })?;
+    for (provider, sequence) in sequences {
+        let what = || format!("is not there, and was issued {sequence} receipts");
+        desk.report.must(Invariant::I3, false, place(PROVIDERS, &provider.to_string()), what);
+    }
+    Ok((issued, charged))
+}
+
+/// A user has what they paid in, less what their receipts charged.
+fn check_users<R: Reader>(
+    desk: &mut Desk<'_, R>,
+    booked: &Booked,
+    charged: BTreeMap<UserId, i128>,
+) -> Result<(), R::Error> {
+    let mut left: BTreeMap<UserId, i128> = BTreeMap::new();
+    let mut deposits = Tally::default();
+    desk.each(DEPOSITS, |_, _, row: DepositRow| {
+        deposits.add(wide(row.amount));
+        *left.entry(row.user).or_default() += wide(row.amount);
+        Ok(())
+    })?;
+    let what = || format!("{deposits} are there, the journal has {}", booked.deposits);
+    desk.report.must(Invariant::I1, deposits == booked.deposits, || DEPOSITS.name.into(), what);
+    for (user, charge) in charged {
+        *left.entry(user).or_default() -= charge;
+    }
+    let users: BTreeSet<UserId> = left.keys().chain(booked.users.keys()).copied().collect();
+    for user in users {
+        let of = |all: &BTreeMap<UserId, i128>| all.get(&user).copied().unwrap_or_default();
+        let (ought, has) = (of(&left), of(&booked.users));
+        let what = || format!("paid in and was charged so that {ought} micro-units are left, and has {has}");
+        desk.report.must(Invariant::I1, ought == has, || format!("user:{user}"), what);
+    }
+    Ok(())
+}

@@ -1,0 +1,204 @@
+//! The journal, entry by entry, and the balances that follow from it.
+
+use alloc::{collections::BTreeMap, format, string::String, string::ToString};
+
+use crate::audit::{Desk, Invariant, Reader, Sheet, Tally, place};
+use crate::money::{Currency, Micros};
+use crate::portal::accounts::UserId;
+use crate::portal::ledger::Account;
+use crate::portal::rows::{
+    BALANCES, BalanceRow, CountersRow, DEPOSITS, DepositRow, JOURNAL, JournalRow, Kind, Outcome, PayoutRow,
+    RAIL, REQUESTS, RESOLUTIONS, RequestRow, ResolutionRow, numbered,
+};
+use crate::wire::portal::Receipt;
+
+use super::wide;
+
+/// What the journal says was moved.
+#[derive(Default)]
+pub(super) struct Booked {
+    /// By authorization; those that no later entry ends.
+    pub(super) open: BTreeMap<String, (UserId, i128)>,
+    /// What each user has, held or not.
+    pub(super) users: BTreeMap<UserId, i128>,
+    pub(super) deposits: Tally,
+    pub(super) holds: Tally,
+    /// By what was taken out of the hold.
+    pub(super) captures: Tally,
+    pub(super) returns: Tally,
+    pub(super) payouts: Tally,
+}
+
+type Balances = BTreeMap<Currency, BTreeMap<Account, i128>>;
+
+pub(super) fn check<R: Reader>(desk: &mut Desk<'_, R>, last: &CountersRow) -> Result<Booked, R::Error> {
+    let (mut booked, mut balances) = (Booked::default(), Balances::new());
+    let end = numbered(last.journal);
+    desk.each(JOURNAL, |desk, key, entry: JournalRow| {
+        let known = key <= end.as_str();
+        desk.report.must(Invariant::I1, known, place(JOURNAL, key), || "is beyond the last number".into());
+        post(desk, key, &entry, &mut balances);
+        agree(desk, key, &entry, &mut booked)
+    })?;
+    check_balances(desk, &last.currency, balances.get(&last.currency))?;
+    for (currency, accounts) in balances {
+        for (account, balance) in &accounts {
+            if let Some(user) = owner(*account) {
+                *booked.users.entry(user).or_default() += *balance;
+            }
+        }
+        // What is held and spent again leaves an account of nothing.
+        let lines = accounts.into_iter().filter(|(_, balance)| *balance != 0);
+        let lines = lines.map(|(account, balance)| (account.to_string(), balance));
+        let sheet = Sheet { currency, lines: lines.collect() };
+        let (sum, currency) = (sheet.sum(), sheet.currency.clone());
+        let what = || format!("all accounts sum to {sum} micro-units");
+        desk.report.must(Invariant::I1, sum == 0, || format!("accounts in {currency}"), what);
+        desk.report.sheets.push(sheet);
+    }
+    Ok(booked)
+}
+
+/// An entry sums to zero, and overdraws nobody at the moment when it is made.
+fn post<R: Reader>(desk: &mut Desk<'_, R>, key: &str, entry: &JournalRow, balances: &mut Balances) {
+    let sum: i128 = entry.postings.iter().map(|posting| wide(posting.amount)).sum();
+    let what = || format!("its postings sum to {sum} micro-units");
+    desk.report.must(Invariant::I1, sum == 0, place(JOURNAL, key), what);
+    let accounts = balances.entry(entry.currency.clone()).or_default();
+    for posting in &entry.postings {
+        *accounts.entry(posting.account).or_default() += wide(posting.amount);
+    }
+    for account in entry.postings.iter().map(|posting| posting.account) {
+        let balance = accounts.get(&account).copied().unwrap_or_default();
+        let covered = balance >= 0 || account == Account::Deposits;
+        let what = || format!("brings {account} to {balance} micro-units");
+        desk.report.must(Invariant::I7, covered, place(JOURNAL, key), what);
+    }
+}
+
+/// An entry agrees with the row that says why it was made.
+fn agree<R: Reader>(
+    desk: &mut Desk<'_, R>,
+    key: &str,
+    entry: &JournalRow,
+    booked: &mut Booked,
+) -> Result<(), R::Error> {
+    let reference = entry.reference.as_str();
+    let moved = |account: Account| -> i128 {
+        let own = entry.postings.iter().filter(|posting| posting.account == account);
+        own.map(|posting| wide(posting.amount)).sum()
+    };
+    let (invariant, agrees) = match entry.kind {
+        Kind::Deposit => {
+            let amount = -moved(Account::Deposits);
+            booked.deposits.add(amount);
+            let row: Option<DepositRow> = desk.get(DEPOSITS, reference)?;
+            let same = |row: DepositRow| wide(row.amount) == amount && moved(Account::User(row.user)) == amount;
+            (Invariant::I1, row.is_some_and(same))
+        }
+        Kind::Hold => {
+            let row: Option<RequestRow> = desk.get(REQUESTS, reference)?;
+            let held = row.map(|row| (row.user, wide(row.hold)));
+            let same = held.is_some_and(|(user, held)| moved(Account::Held(user)) == held);
+            let new = held.is_some_and(|held| booked.open.insert(reference.into(), held).is_none());
+            booked.holds.add(held.map_or(0, |(_, held)| held));
+            (Invariant::I2, same && new)
+        }
+        Kind::Capture => {
+            let ended = ends_a_hold(entry, booked);
+            let row: Option<ResolutionRow> = desk.get(RESOLUTIONS, reference)?;
+            let receipt = row.and_then(|row| match row.outcome {
+                Outcome::Captured { receipt, .. } => desk.checked_paper::<Receipt>(&receipt.0),
+                Outcome::Released | Outcome::Expired => None,
+            });
+            let charged: i128 = -entry.postings.iter().filter_map(users_part).sum::<i128>();
+            booked.captures.add(charged);
+            let same = receipt.is_some_and(|receipt| {
+                let receipt = receipt.content;
+                charged == wide(receipt.charge)
+                    && moved(Account::Provider(receipt.provider_node_id)) == wide(receipt.payout)
+                    && moved(Account::Rounding) >= 0
+                    && moved(Account::Fees) >= 0
+            });
+            desk.report.must(Invariant::I8, same, place(JOURNAL, key), || {
+                format!("moves other amounts than the receipt of {reference} says")
+            });
+            (Invariant::I2, ended)
+        }
+        Kind::Release | Kind::Expiry => {
+            let ended = ends_a_hold(entry, booked);
+            let given_back = entry.postings.iter().filter_map(users_part).sum::<i128>() == 0;
+            booked.returns.add(entry.postings.iter().map(|posting| wide(posting.amount)).filter(|n| *n > 0).sum());
+            let row: Option<ResolutionRow> = desk.get(RESOLUTIONS, reference)?;
+            let same = row.is_some_and(|row| match row.outcome {
+                Outcome::Released => entry.kind == Kind::Release,
+                Outcome::Expired => entry.kind == Kind::Expiry,
+                Outcome::Captured { .. } => false,
+            });
+            (Invariant::I2, ended && given_back && same)
+        }
+        Kind::Payout => {
+            let amount = moved(Account::Payouts);
+            booked.payouts.add(amount);
+            let row: Option<PayoutRow> = desk.get(RAIL, reference)?;
+            let same = |row: PayoutRow| {
+                wide(row.payout.amount) == amount && moved(Account::Provider(row.provider)) == -amount
+            };
+            (Invariant::I3, row.is_some_and(same))
+        }
+    };
+    let what = || format!("a {:?} for {reference}, which has no row that says the same", entry.kind);
+    desk.report.must(invariant, agrees, place(JOURNAL, key), what);
+    Ok(())
+}
+
+/// The hold was open, and all of it is taken.
+fn ends_a_hold(entry: &JournalRow, booked: &mut Booked) -> bool {
+    let Some((user, held)) = booked.open.remove(&entry.reference) else { return false };
+    let taken = entry.postings.iter().filter(|posting| posting.account == Account::Held(user));
+    taken.map(|posting| wide(posting.amount)).sum::<i128>() == -held
+}
+
+fn users_part(posting: &crate::portal::rows::PostingRow) -> Option<i128> {
+    owner(posting.account).map(|_| wide(posting.amount))
+}
+
+/// The user whose money it is.
+fn owner(account: Account) -> Option<UserId> {
+    match account {
+        Account::User(user) | Account::Held(user) => Some(user),
+        Account::Provider(_)
+        | Account::Gateway(_)
+        | Account::Fees
+        | Account::Rounding
+        | Account::Deposits
+        | Account::Payouts => None,
+    }
+}
+
+/// The stored balances are the journal's sums; a user's has what is held in it.
+fn check_balances<R: Reader>(
+    desk: &mut Desk<'_, R>,
+    currency: &Currency,
+    journal: Option<&BTreeMap<Account, i128>>,
+) -> Result<(), R::Error> {
+    let mut sums: BTreeMap<Account, i128> = BTreeMap::new();
+    for (account, balance) in journal.into_iter().flatten() {
+        *sums.entry(owner(*account).map_or(*account, Account::User)).or_default() += *balance;
+    }
+    desk.each(BALANCES, |desk, key, BalanceRow { account, balance }: BalanceRow| {
+        let sum = sums.remove(&account).unwrap_or_default();
+        let same = sum == wide(balance) && key == account.to_string();
+        let what = || format!("stands at {balance} {currency}, the journal comes to {sum} micro-units");
+        desk.report.must(Invariant::I1, same, place(BALANCES, key), what);
+        let covered = balance >= Micros::ZERO || account == Account::Deposits;
+        desk.report.must(Invariant::I7, covered, place(BALANCES, key), || format!("stands at {balance}"));
+        Ok(())
+    })?;
+    for (account, sum) in sums {
+        let place = || format!("{} {account}", BALANCES.name);
+        let what = || format!("is not there, the journal comes to {sum} micro-units");
+        desk.report.must(Invariant::I1, sum == 0, place, what);
+    }
+    Ok(())
+}

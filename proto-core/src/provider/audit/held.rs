@@ -1,0 +1,53 @@
+//! What a provider's rows say of its receipts and claims: for the look at both parties' books together.
+
+use alloc::vec::Vec;
+
+use crate::audit::{Desk, Reader};
+use crate::identity::FepId;
+use crate::provider::rows::{
+    CLAIMS, CLAIMS_OPEN, ClaimRow, RECEIPTS_OPEN, RECEIPTS_PAID, ReceiptRow, ReceiptState,
+};
+use crate::wire::ids::ClaimId;
+use crate::wire::portal::Receipt;
+
+/// One receipt, as it is held.
+pub(crate) struct Held<'a> {
+    pub(crate) receipt: &'a Receipt,
+    pub(crate) signed: Vec<u8>,
+    pub(crate) is_paid: bool,
+}
+
+/// Each receipt by that FEP.
+pub(crate) fn each_receipt<R: Reader>(
+    desk: &mut Desk<'_, R>,
+    fep_id: FepId,
+    mut see: impl FnMut(&Held<'_>) -> Result<(), R::Error>,
+) -> Result<(), R::Error> {
+    for table in [RECEIPTS_OPEN, RECEIPTS_PAID] {
+        desk.each(table, |_, _, row: ReceiptRow| {
+            if row.receipt.fep_id != fep_id {
+                return Ok(());
+            }
+            let signed = hex::decode(&row.signed).unwrap_or_default();
+            see(&Held { receipt: &row.receipt, signed, is_paid: row.state == ReceiptState::Paid })
+        })?;
+    }
+    Ok(())
+}
+
+/// Each claim at that FEP, with the decision that came, if one did.
+pub(crate) fn each_claim<R: Reader>(
+    desk: &mut Desk<'_, R>,
+    fep_id: FepId,
+    mut see: impl FnMut(ClaimId, Option<Vec<u8>>) -> Result<(), R::Error>,
+) -> Result<(), R::Error> {
+    for table in [CLAIMS_OPEN, CLAIMS] {
+        desk.each(table, |_, _, row: ClaimRow| {
+            if row.fep_id != fep_id {
+                return Ok(());
+            }
+            see(row.claim_id, row.decision.and_then(|decision| hex::decode(decision).ok()))
+        })?;
+    }
+    Ok(())
+}
