@@ -26,6 +26,7 @@ pub fn between(provider_dir: &Path, fep_dir: &Path, gateway_dirs: &[PathBuf]) ->
     let issued = open(fep_dir, "counters", "a FEP")?;
     let gateways = gateway_dirs.iter().map(|dir| open(dir, "gateway_jobs", "a gateway"));
     let gateways = gateways.collect::<Result<Vec<_>, _>>()?;
+    let gateways: Vec<_> = gateways.iter().collect();
     let provider = open(provider_dir, "receipts_open", "a provider")?;
     let decided = open(fep_dir, "counters", "a FEP")?;
     let books = Books { issued: &issued, gateways: &gateways, provider: &provider, decided: &decided };
@@ -70,7 +71,8 @@ fn told(why: StoreError) -> String {
 
 fn as_value(report: &Report) -> Value {
     let sheets = report.sheets.iter().map(|sheet| {
-        let lines = sheet.lines.iter().map(|(name, amount)| json!({ "name": name, "amount": decimal(*amount) }));
+        let lines =
+            sheet.lines.iter().map(|(name, amount)| json!({ "name": name, "amount": decimal(*amount) }));
         json!({ "currency": sheet.currency, "lines": lines.collect::<Vec<_>>(), "sum": decimal(sheet.sum()) })
     });
     let verdicts = report.verdicts().map(|(invariant, looked, broken)| {

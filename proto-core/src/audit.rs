@@ -125,11 +125,7 @@ pub(crate) fn place(table: Table, key: &str) -> impl Fn() -> alloc::string::Stri
 }
 
 /// A store does not say which network it is of: its papers do.
-fn open<T: Object>(
-    verify: Verify,
-    signer: Option<[u8; 32]>,
-    bytes: &[u8],
-) -> Result<Sealed<T>, BadObject> {
+fn open<T: Object>(verify: Verify, signer: Option<[u8; 32]>, bytes: &[u8]) -> Result<Sealed<T>, BadObject> {
     let net_id = bytes.get(NET_ID).and_then(|id| id.try_into().ok()).ok_or(BadObject::Length)?;
     object::open(Network::known_by(NetId(net_id), verify), signer, bytes)
 }

@@ -9,4 +9,5 @@ pub mod liveness;
 pub mod notary;
 mod once;
 pub mod price;
+pub mod rows;
 pub mod safety;

@@ -35,7 +35,8 @@ impl StoreReader {
     pub fn has(&self, table: &str) -> Result<bool, StoreError> {
         let sql = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = ?1";
         let mut select = self.connection.prepare_cached(sql).map_err(|error| self.failed(error))?;
-        let count: i64 = select.query_row(params![table], |row| row.get(0)).map_err(|error| self.failed(error))?;
+        let count: i64 =
+            select.query_row(params![table], |row| row.get(0)).map_err(|error| self.failed(error))?;
         Ok(count > 0)
     }
 

@@ -155,9 +155,11 @@ impl Cli {
             Command::Ledger { command: Some(LedgerCommand::Check { data_dir }) } => {
                 let data_dir = match data_dir {
                     Some(data_dir) => data_dir,
-                    None => config::fep::Fep::read(&self.config)
-                        .map_err(|why| format!("{why}; or name the data directory with --data-dir"))?
-                        .data_dir,
+                    None => {
+                        config::fep::Fep::read(&self.config)
+                            .map_err(|why| format!("{why}; or name the data directory with --data-dir"))?
+                            .data_dir
+                    }
                 };
                 audit::show(&audit::fep(&data_dir)?, self.json)
             }

@@ -19,7 +19,7 @@ use super::{Desk, Invariant, Numbers, Reader, Report, Sheet, Tally};
 pub struct Books<'a, R> {
     pub issued: &'a R,
     /// All gateways that may bring this provider receipts. Without any, nothing is said of what has not come.
-    pub gateways: &'a [R],
+    pub gateways: &'a [&'a R],
     pub provider: &'a R,
     /// The FEP's again.
     pub decided: &'a R,
@@ -69,7 +69,8 @@ pub fn between<R: Reader>(
         on_its_way.add(payout);
         if !books.gateways.is_empty() {
             let delivered = is_delivering(books.gateways, receipt.request_id)?;
-            let what = || format!("number {} was issued, no gateway brings it, it never came", receipt.sequence);
+            let what =
+                || format!("number {} was issued, no gateway brings it, it never came", receipt.sequence);
             report.must(Invariant::I6, delivered, || format!("receipt {}", receipt.receipt_id), what);
         }
         Ok(())
@@ -99,7 +100,7 @@ pub fn between<R: Reader>(
 }
 
 /// Is the job's row still there? It goes when the receipt is acknowledged.
-fn is_delivering<R: Reader>(gateways: &[R], request: RequestId) -> Result<bool, R::Error> {
+fn is_delivering<R: Reader>(gateways: &[&R], request: RequestId) -> Result<bool, R::Error> {
     for gateway in gateways {
         if gateway.get(gateway::TABLE, &format!("{request}"))?.is_some() {
             return Ok(true);

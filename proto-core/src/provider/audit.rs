@@ -12,8 +12,8 @@ use alloc::{
 use super::earnings::By;
 use super::receipts::Receipts;
 use super::rows::{
-    AUTHORIZATIONS, AuthorizationRow, CLAIMS, CLAIMS_OPEN, ClaimRow, ClaimState, EARNINGS, Owed, RECEIPTS_OPEN,
-    RECEIPTS_PAID, ReceiptRow, ReceiptState,
+    AUTHORIZATIONS, AuthorizationRow, CLAIMS, CLAIMS_OPEN, ClaimRow, ClaimState, EARNINGS, Owed,
+    RECEIPTS_OPEN, RECEIPTS_PAID, ReceiptRow, ReceiptState,
 };
 use serde::Deserialize;
 
@@ -144,7 +144,8 @@ impl Books {
             let what = || format!("is {:?}", row.state);
             desk.report.must(Invariant::I4, fits, place(RECEIPTS_PAID, key), what);
             let left = !desk.has(RECEIPTS_OPEN, &id)?;
-            desk.report.must(Invariant::I4, left, place(RECEIPTS_PAID, key), || "waits to be paid, too".into());
+            desk.report
+                .must(Invariant::I4, left, place(RECEIPTS_PAID, key), || "waits to be paid, too".into());
             let claim = row.claim_id.unwrap_or(ClaimId([0; 16]));
             self.paid.entry(claim).or_default().add(i128::from(row.receipt.payout.0));
             self.count(desk, RECEIPTS_PAID, key, &row, Some(State::Paid));
@@ -238,8 +239,11 @@ impl Books {
         }
         match Receipts::new(&snapshot) {
             Ok(receipts) => {
-                for (fep_id, exposure) in receipts.exposures() {
-                    let total = exposure.total();
+                let exposures = receipts.exposures();
+                let feps: BTreeSet<_> = exposures.keys().chain(self.numbers.keys()).collect();
+                for fep_id in feps {
+                    // One that owes nothing is left out there.
+                    let total = exposures.get(fep_id).map_or(Micros::ZERO, |exposure| exposure.total());
                     let what = || format!("owes {total}, and may owe {limit}");
                     desk.report.must(Invariant::I5, total <= limit, || format!("FEP {fep_id}"), what);
                 }
@@ -251,7 +255,9 @@ impl Books {
                     let same = earned == shown;
                     let what = || {
                         let Earned { receipts, earned, paid } = earned;
-                        format!("{receipts} receipts come to {earned}, {paid} of it paid; its sums say otherwise")
+                        format!(
+                            "{receipts} receipts come to {earned}, {paid} of it paid; its sums say otherwise"
+                        )
                     };
                     let place = || format!("{} of {} in {}", EARNINGS.name, fep.0, fep.1);
                     desk.report.must(Invariant::I4, same, place, what);

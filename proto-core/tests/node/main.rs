@@ -1,6 +1,7 @@
 //! A node among others that lie, break the protocol, fall silent or vanish. Every other party is played by hand, byte
 //! for byte, with keys of its own.
 
+mod audit;
 mod clocks;
 mod conduct;
 mod exposure;
@@ -29,4 +30,6 @@ mod receipts;
 mod settling;
 #[path = "../rig/store.rs"]
 mod store;
+#[path = "../rig/twists.rs"]
+mod twists;
 mod users;

@@ -288,6 +288,7 @@ proptest! {
             world.act(act);
             world.check();
         }
+        prop_assert!(super::audit::judged(&world.rig).holds());
         let before = world.rig.accounts();
         world.rig.crash();
         prop_assert_eq!(world.rig.accounts(), before);

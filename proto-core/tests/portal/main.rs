@@ -1,5 +1,6 @@
 //! A portal's life in stories, then its invariants under whatever happens.
 
+mod audit;
 mod claims;
 mod crashes;
 mod holds;
@@ -9,6 +10,8 @@ mod rig;
 #[path = "../rig/store.rs"]
 mod store;
 mod words;
+#[path = "../rig/twists.rs"]
+mod twists;
 
 use labman_proto_core::money::Micros;
 use labman_proto_core::wire::portal::Verdict;

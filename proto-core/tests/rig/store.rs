@@ -1,7 +1,9 @@
 //! A disk in memory for tests of machines: what a driver's store does, and what can go wrong with it.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 
+use labman_proto_core::audit::Reader;
 use labman_proto_core::machine::{Completion, Op};
 use labman_proto_core::store::{Range, Row, Snapshot, StoreError, Table, Write};
 
@@ -68,5 +70,23 @@ impl Disk {
         let rows = self.tables.iter().filter(|(t, _)| t.name == table).flat_map(|(_, rows)| rows);
         rows.map(|(key, value)| (key.clone(), serde_json::from_slice(value).expect("a row is JSON")))
             .collect()
+    }
+}
+
+impl Reader for Disk {
+    type Error = Infallible;
+
+    fn each(
+        &self,
+        table: Table,
+        see: &mut dyn FnMut(Row) -> Result<(), Infallible>,
+    ) -> Result<(), Infallible> {
+        let rows = self.tables.get(&table).into_iter().flatten();
+        rows.map(|(key, value)| Row { key: key.clone(), value: value.clone() }).try_for_each(see)
+    }
+
+    fn get(&self, table: Table, key: &str) -> Result<Option<Row>, Infallible> {
+        let value = self.tables.get(&table).and_then(|rows| rows.get(key));
+        Ok(value.map(|value| Row { key: key.into(), value: value.clone() }))
     }
 }

@@ -54,6 +54,7 @@ impl Run<'_> {
             self.check_served(&core);
         }
         self.check_disks();
+        self.check_rows();
         report.currency = Some(self.scenario.fep.currency.clone());
         let old = self.world.exchanges_older_than(limits::JOB_TOTAL + DEADLINE_GRACE);
         let open = old.into_iter().filter(|(parties, since)| !self.are_apart(*parties, *since));

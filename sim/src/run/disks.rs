@@ -1,10 +1,15 @@
 //! Disks against what their machines say of them: a row that nobody looks after is somebody's money, and lies there for ever.
 
+use labman_proto_core::identity::{Verify, verify_strict};
 use labman_proto_core::store::Table;
 use labman_proto_core::time::Span;
 use serde_json::Value;
 
 use super::Run;
+use crate::check::rows;
+use crate::disk::Disk;
+use crate::scenario::Scheme;
+use crate::tag;
 
 pub(super) const GATEWAY_JOBS: Table = Table::live("gateway_jobs");
 /// Time for rows to go that were being deleted.
@@ -19,6 +24,36 @@ impl Run<'_> {
         self.nap(A_WHILE);
         let found = self.forgotten();
         self.findings.extend(found);
+    }
+
+    /// What an operator's audit would say of the files, but of those that somebody dishonest wrote, or that forgot.
+    pub(super) fn check_rows(&mut self) {
+        let verify: Verify = match self.scenario.scheme {
+            Scheme::Ed25519 => verify_strict,
+            Scheme::Tag => tag::verify,
+        };
+        let fep_name = self.scenario.fep.name.as_str();
+        let Some(fep) = self.sound_disk(fep_name) else { return };
+        let mut found = rows::check_fep(fep, verify);
+        // Without all gateways nobody can say what is on its way.
+        let gateways: Vec<&Disk> =
+            self.scenario.gateways.iter().filter_map(|gateway| self.sound_disk(&gateway.name)).collect();
+        let gateways = if gateways.len() == self.scenario.gateways.len() { gateways } else { Vec::new() };
+        for provider in &self.scenario.providers {
+            let Some(disk) = self.sound_disk(&provider.name) else { continue };
+            let ids = (self.cast.fep_id(), self.cast.node_id(&provider.name));
+            let of_it = rows::check_provider(disk, fep, &gateways, ids, verify, provider.exposure);
+            found.extend(of_it.into_iter().map(|what| format!("{}: {what}", provider.name)));
+        }
+        self.findings.extend(found);
+    }
+
+    fn sound_disk(&self, name: &str) -> Option<&Disk> {
+        if !self.scenario.is_honest(name) || self.scenario.forgets(name) {
+            return None;
+        }
+        let disk = self.world.disk(*self.hosts.get(name)?);
+        (!disk.is_torn()).then_some(disk)
     }
 
     fn forgotten(&mut self) -> Vec<String> {

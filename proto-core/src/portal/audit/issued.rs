@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use crate::audit::{Desk, Reader};
 use crate::identity::NodeId;
 use crate::portal::rows::{
-    CLAIMS, ClaimRow, Outcome, PROVIDERS, ProviderRow, RAIL, PayoutRow, RECEIPTS, RESOLUTIONS, ReceiptRow,
+    CLAIMS, ClaimRow, Outcome, PROVIDERS, PayoutRow, ProviderRow, RAIL, RECEIPTS, RESOLUTIONS, ReceiptRow,
     ResolutionRow, UNCLAIMED, auth_key, claim_key,
 };
 use crate::wire::ids::{ClaimId, ReceiptId};

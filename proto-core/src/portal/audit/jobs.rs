@@ -13,7 +13,7 @@ use crate::money::Micros;
 use crate::portal::accounts::UserId;
 use crate::portal::rows::{
     CountersRow, DEPOSITS, DepositRow, HOLDS, HoldRow, Outcome, PROVIDERS, ProviderRow, RECEIPTS, REQUESTS,
-    RESOLUTIONS, ReceiptRow, RequestRow, ResolutionRow, UNCLAIMED, UnclaimedRow, auth_key, numbered,
+    RESOLUTIONS, ReceiptRow, RequestRow, ResolutionRow, UNCLAIMED, USERS, UnclaimedRow, auth_key, numbered,
 };
 use crate::wire::ids::ReceiptId;
 use crate::wire::portal::{JobAuthorization, Receipt};
@@ -42,10 +42,7 @@ pub(super) fn check<R: Reader>(
 }
 
 /// Open holds are those that the journal left open (I2), and as large as the dearest attempt (I8).
-fn check_holds<R: Reader>(
-    desk: &mut Desk<'_, R>,
-    booked: &mut Booked,
-) -> Result<BTreeSet<String>, R::Error> {
+fn check_holds<R: Reader>(desk: &mut Desk<'_, R>, booked: &mut Booked) -> Result<BTreeSet<String>, R::Error> {
     let mut open = BTreeSet::new();
     desk.each(HOLDS, |desk, key, hold: HoldRow| {
         open.insert(key.into());
@@ -57,8 +54,11 @@ fn check_holds<R: Reader>(
         let in_journal = booked.open.remove(key).map_or(auth.hold == Micros::ZERO, |held| held == named);
         let what = || format!("{} is held of {}, which the journal does not say", auth.hold, hold.user);
         desk.report.must(Invariant::I2, in_journal, place(HOLDS, key), what);
-        let own_key = key == auth_key(auth.auth_id);
-        desk.report.must(Invariant::I2, own_key, place(HOLDS, key), || "is another hold's".into());
+        let request: Option<RequestRow> = desk.get(REQUESTS, key)?;
+        let asked = request.map(|request| (request.gateway, request.request_id, request.hold));
+        let same = asked == Some((auth.gateway, auth.request_id, auth.hold)) && key == auth_key(auth.auth_id);
+        let what = || "is not what was asked for".into();
+        desk.report.must(Invariant::I2, same, place(HOLDS, key), what);
         let what = || "is not what its attempts' offers, bounds and fees come to".into();
         desk.report.must(Invariant::I8, is_dearest(&auth, &hold), place(HOLDS, key), what);
         Ok(())
@@ -93,6 +93,9 @@ fn check_requests<R: Reader>(
             asked.add(wide(request.hold));
         }
         unasked.remove(key);
+        let known = desk.has(USERS, &request.user.to_string())?;
+        let what = || format!("was asked for by {}, whom nobody knows", request.user);
+        desk.report.must(Invariant::I2, known, place(REQUESTS, key), what);
         let (is_open, is_resolved) = (open.contains(key), desk.has(RESOLUTIONS, key)?);
         let what = || match is_open {
             true => "is open and resolved".into(),
@@ -196,7 +199,8 @@ fn check_receipts<R: Reader>(
         let agreed = receipt.accepted.bounded_by(receipt.stated.input, receipt.stated.output);
         let within = receipt.settled.bounded_by(agreed.input, agreed.output) == receipt.settled;
         let priced = within && Micros::ZERO <= receipt.payout && receipt.payout <= receipt.charge;
-        let what = || format!("charges {} and pays {} for more than was agreed", receipt.charge, receipt.payout);
+        let what =
+            || format!("charges {} and pays {} for more than was agreed", receipt.charge, receipt.payout);
         desk.report.must(Invariant::I8, priced, place(RECEIPTS, key), what);
 
         match unclaimed.remove(&receipt.receipt_id) {

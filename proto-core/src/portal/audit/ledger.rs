@@ -93,7 +93,8 @@ fn agree<R: Reader>(
             let amount = -moved(Account::Deposits);
             booked.deposits.add(amount);
             let row: Option<DepositRow> = desk.get(DEPOSITS, reference)?;
-            let same = |row: DepositRow| wide(row.amount) == amount && moved(Account::User(row.user)) == amount;
+            let same =
+                |row: DepositRow| wide(row.amount) == amount && moved(Account::User(row.user)) == amount;
             (Invariant::I1, row.is_some_and(same))
         }
         Kind::Hold => {
@@ -128,7 +129,9 @@ fn agree<R: Reader>(
         Kind::Release | Kind::Expiry => {
             let ended = ends_a_hold(entry, booked);
             let given_back = entry.postings.iter().filter_map(users_part).sum::<i128>() == 0;
-            booked.returns.add(entry.postings.iter().map(|posting| wide(posting.amount)).filter(|n| *n > 0).sum());
+            booked
+                .returns
+                .add(entry.postings.iter().map(|posting| wide(posting.amount)).filter(|n| *n > 0).sum());
             let row: Option<ResolutionRow> = desk.get(RESOLUTIONS, reference)?;
             let same = row.is_some_and(|row| match row.outcome {
                 Outcome::Released => entry.kind == Kind::Release,

@@ -4,9 +4,7 @@ use alloc::{collections::BTreeMap, format, string::ToString};
 
 use crate::audit::{Desk, Invariant, Reader, Tally, place};
 use crate::identity::NodeId;
-use crate::portal::rows::{
-    CLAIMS, ClaimRow, CountersRow, PAYOUTS, PayoutRow, RAIL, claim_key, numbered,
-};
+use crate::portal::rows::{CLAIMS, ClaimRow, CountersRow, PAYOUTS, PayoutRow, RAIL, claim_key, numbered};
 use crate::wire::ids::PayoutId;
 use crate::wire::portal::{ClaimDecision, Payout, Verdict};
 
@@ -90,8 +88,10 @@ fn check_numbers<R: Reader>(desk: &mut Desk<'_, R>, rail: u64, last: &CountersRo
     desk.each(PAYOUTS, |desk, key, row: PayoutRow| {
         number += 1;
         let rail: Option<PayoutRow> = desk.get(RAIL, &row.payout.payout_id.to_string())?;
-        let same = rail.is_some_and(|rail| rail.payout == row.payout) && key == numbered(number);
-        desk.report.must(Invariant::I3, same, place(PAYOUTS, key), || "is not on the rail, or not next".into());
+        let of = |row: &PayoutRow| (row.payout.clone(), row.provider, row.claim_id, row.receipts);
+        let same = rail.is_some_and(|rail| of(&rail) == of(&row)) && key == numbered(number);
+        desk.report
+            .must(Invariant::I3, same, place(PAYOUTS, key), || "is not on the rail, or not next".into());
         Ok(())
     })?;
     let what = || format!("{number} are numbered, {rail} were paid, the last is {}", last.payouts);

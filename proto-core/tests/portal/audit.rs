@@ -1,0 +1,208 @@
+//! An audit of a FEP's rows finds whatever is wrong with them, and nothing where nothing is.
+
+use labman_proto_core::audit::{self, Invariant, Report};
+use labman_proto_core::identity::verify_strict;
+use labman_proto_core::portal::Portal;
+use labman_proto_core::store::{Row, Table, Write};
+use labman_proto_core::time::Span;
+use serde_json::{Value, json};
+
+use super::rig::*;
+use super::store::Disk;
+use super::twists;
+
+pub(super) fn judged(rig: &Rig) -> Report {
+    judge(&rig.disk)
+}
+
+fn judge(disk: &Disk) -> Report {
+    let Ok(report) = audit::fep(disk, verify_strict);
+    report
+}
+
+/// Books with something of everything: two users, a hold that is open, one captured and paid, one captured and unclaimed,
+/// one released, one expired, a job for nothing.
+fn rich() -> Disk {
+    let (mut rig, ann) = Rig::with_user("1");
+    let bob = rig.user("bob", "2.5");
+    let expiring = Job { ttl_s: 1, ..job(1, &ann) };
+    rig.authorized(&expiring);
+    rig.pass(Span::from_secs(120));
+    let paid = rig.authorized(&job(2, &ann)).auth_id;
+    let paid = rig.settled(paid, counts(10, 7));
+    rig.decided(PROVIDER, claim(1, paid.payout.0, vec![paid.receipt_id]));
+    let unclaimed = rig.authorized(&job(3, &bob)).auth_id;
+    rig.settled(unclaimed, counts(20, 9));
+    let released = rig.authorized(&job(4, &bob)).auth_id;
+    assert_eq!(rig.usage(report(released, None, counts(0, 0))).status, 204);
+    let mut gift = offer();
+    gift.price = Default::default();
+    let free = rig.authorized(&Job { offers: vec![seal(OTHER_PROVIDER, gift)], ..job(5, &bob) });
+    rig.settled(free.auth_id, counts(3, 3));
+    rig.authorized(&job(6, &ann));
+    rig.disk
+}
+
+fn table(name: &str) -> Table {
+    *Portal::TABLES.iter().find(|table| table.name == name).unwrap()
+}
+
+#[test]
+fn books_with_something_of_everything_hold_and_their_accounts_are_shown() {
+    let report = judge(&rich());
+    assert!(report.holds(), "{:#?}", report.findings);
+    let [sheet] = &report.sheets[..] else { panic!("{:?}", report.sheets) };
+    assert_eq!((sheet.currency.as_str(), sheet.sum()), ("XTS", 0));
+    let held = sheet.lines.iter().find(|(name, _)| name == "held:u000001");
+    assert_eq!(held.map(|(_, amount)| *amount), Some(735));
+    for invariant in [Invariant::I1, Invariant::I2, Invariant::I3, Invariant::I7, Invariant::I8] {
+        assert!(report.verdicts().any(|(looked_at, looked, _)| looked_at == invariant && looked > 0));
+    }
+}
+
+#[test]
+fn an_empty_store_has_nothing_wrong_with_it() {
+    assert!(judge(&Disk::default()).holds());
+    assert!(judged(&Rig::empty()).holds());
+}
+
+/// What tells no money: when things were said, what tells a repeated call from another, the last number given (some are
+/// missing), and what of an offer decides no price.
+const UNJUDGED: &[&str] = &[
+    "/at_ms/",
+    "/created_ms/",
+    "/digest/",
+    "requests/issued_ms/",
+    "requests/request_id/",
+    "deposits/balance/",
+    "counters/journal/",
+    "counters/users/",
+    "/offers/0/context_length/",
+    "/offers/0/max_output/",
+    "/offers/0/payout/",
+    "/offers/0/slug/",
+    "/offers/0/valid_until_ms/",
+    "/cached_per_mtok/",
+];
+
+#[test]
+fn whatever_row_is_gone_or_has_another_value_is_found() {
+    let disk = rich();
+    let tables: Vec<Table> = Portal::TABLES
+        .iter()
+        .copied()
+        .filter(|table| !["users", "api_keys", "gateways"].contains(&table.name))
+        .collect();
+    let twisted = twists::all(&disk, &tables, UNJUDGED);
+    assert!(twisted.len() > 300, "{}", twisted.len());
+    let unfound: Vec<_> =
+        twisted.into_iter().filter(|(_, disk)| judge(disk).holds()).map(|(what, _)| what).collect();
+    assert!(unfound.is_empty(), "{unfound:#?}");
+}
+
+/// Changes the first row of that table.
+fn with(name: &str, change: impl FnOnce(&mut Value)) -> Disk {
+    let mut disk = rich();
+    let (key, mut row) = disk.rows(name).remove(0);
+    change(&mut row);
+    disk.apply(&[Write::Put(table(name), Row::json(key, &row))]).unwrap();
+    disk
+}
+
+/// A further row in a table.
+fn also(name: &str, key: &str, row: &Value) -> Disk {
+    let mut disk = rich();
+    disk.apply(&[Write::Insert(table(name), Row::json(key, row))]).unwrap();
+    disk
+}
+
+#[test]
+fn each_invariant_is_found_broken_where_it_is() {
+    let first = |name: &str| rich().rows(name).remove(0);
+    let last = |name: &str| rich().rows(name).pop().unwrap();
+    let of = |name: &str, key: &str| Row::json(key, &rich().rows(name).remove(0).1).key;
+    let cases: [(&str, Invariant, &str, Disk); 10] = [
+        ("a row is no JSON", Invariant::Rows, "journal", {
+            let mut disk = rich();
+            let row = Row { key: first("journal").0, value: b"{".to_vec() };
+            disk.apply(&[Write::Put(table("journal"), row)]).unwrap();
+            disk
+        }),
+        (
+            "an entry makes money",
+            Invariant::I1,
+            "journal",
+            with("journal", |entry| {
+                entry["postings"][1]["amount"] = json!(2_000_000);
+            }),
+        ),
+        (
+            "a balance is not the journal's",
+            Invariant::I1,
+            "balances",
+            with("balances", |row| {
+                row["balance"] = json!(7);
+            }),
+        ),
+        (
+            "an entry overdraws a user",
+            Invariant::I7,
+            "journal",
+            with("journal", |entry| {
+                for posting in entry["postings"].as_array_mut().unwrap() {
+                    posting["amount"] = json!(-posting["amount"].as_i64().unwrap());
+                }
+            }),
+        ),
+        ("a hold is open and resolved", Invariant::I2, "requests", {
+            let open = first("holds").0;
+            also("resolutions", &open, &last("resolutions").1)
+        }),
+        ("a resolved hold is open again", Invariant::I2, "holds", {
+            let mut disk = rich();
+            let resolved = first("resolutions").0;
+            let hold = first("holds").1;
+            disk.apply(&[Write::Insert(table("holds"), Row::json(resolved, &hold))]).unwrap();
+            disk
+        }),
+        ("a receipt is issued twice", Invariant::I3, "receipts", {
+            also("receipts", &format!("{:020}", 4), &last("receipts").1)
+        }),
+        ("a receipt that was paid can be claimed again", Invariant::I3, "provider", {
+            let receipt = &first("receipts").1["receipt"];
+            let row = json!({
+                "receipt_id": receipt["receipt_id"], "provider": receipt["provider_node_id"],
+                "payout": receipt["payout"], "payout_to": receipt["payout_to"],
+            });
+            also("unclaimed", receipt["receipt_id"].as_str().unwrap(), &row)
+        }),
+        ("a payout is on the rail twice", Invariant::I3, "rail", {
+            also("rail", &of("rail", "00000000000000000000000000000000"), &first("rail").1)
+        }),
+        (
+            "a hold is not the dearest outcome",
+            Invariant::I8,
+            "holds",
+            with("holds", |hold| {
+                hold["offers"][0]["price"]["output_per_mtok"] = json!(5_000_001);
+            }),
+        ),
+    ];
+    for (what, invariant, place, disk) in cases {
+        let report = judge(&disk);
+        let there =
+            |finding: &audit::Finding| finding.invariant == invariant && finding.place.starts_with(place);
+        assert!(report.findings.iter().any(there), "{what}: {:#?}", report.findings);
+    }
+}
+
+#[test]
+fn a_forged_signature_is_found() {
+    let disk = with("receipts", |row| {
+        let mut signed = row["signed"].as_str().unwrap().to_string();
+        let last = if signed.ends_with('0') { "1" } else { "0" };
+        signed.replace_range(signed.len() - 1.., last);
+        row["signed"] = json!(signed);
+    });
+    assert!(judge(&disk).has_broken(Invariant::Rows));
+}
