@@ -39,10 +39,10 @@ class Books:
     def under_way(self):
         """What keeps money from being at rest, in words; nothing if it is."""
         jobs = rows(self.gateway, "gateway_jobs").values()
-        # Without a provider nothing is owed: that row only waits until no late answer can make a hold of it.
-        settling = [row for row in jobs if row["state"] != "asked" and row["provider"]]
+        # Ended without a provider, nothing is owed: that row only waits until no late answer can make a hold of it.
+        settling = [row for row in jobs if row["state"] == "asked" or row["provider"]]
         if settling:
-            return f"{len(settling)} jobs are being settled"
+            return f"{len(settling)} jobs run or are being settled"
         for provider in self.providers:
             # A receipt for nothing can't be claimed alone.
             waiting = [row for row in rows(provider, "receipts_open").values() if row["receipt"]["payout"]]

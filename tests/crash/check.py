@@ -45,10 +45,7 @@ class Crashes:
         at, away = chance.uniform(0.1, 2.0), chance.choice([0.0, 0.0, chance.uniform(0.0, 1.5)])
         self.serves()
         wait_until(time.monotonic() + at)
-        for name in victims:
-            self.gateway_deaths += name == "gateway"
-            self.mesh.daemons[name].end(signal.SIGKILL)
-        wrong = self.judge()
+        wrong = self.kill(victims)
         wait_until(time.monotonic() + away)
         again = chance.random() < 0.2
         if again:
@@ -56,21 +53,27 @@ class Crashes:
             for name in victims:
                 self.mesh.daemons[name].start()
             wait_until(time.monotonic() + chance.uniform(0.0, 0.3))
-            for name in victims:
-                self.mesh.daemons[name].end(signal.SIGKILL)
-            wrong += self.judge()
+            wrong += self.kill(victims)
         for name in victims:
             self.revive(name)
         whole, lost = self.load.counts()
         issued, held = self.books.receipts()
         verdict = "all hold" if not wrong else "BROKEN"
+        killed = f"{'twice ' if again else ''}{', '.join(victims)}"
         print(
-            f"round {number:3}  killed {'twice ' if again else ''}{', '.join(victims):28} after {at:.2f} s for {away:.2f} s  "
+            f"round {number:3}  killed {killed:34} after {at:.2f} s for {away:.2f} s  "
             f"answers {whole} whole {lost} not  receipts {issued} issued {held} held  {verdict}  "
             f"{time.monotonic() - began:.1f} s",
             flush=True,
         )
         return wrong
+
+    def kill(self, victims):
+        for name in victims:
+            self.mesh.daemons[name].end(signal.SIGKILL)
+            # Only now: who asks of the next life asks nobody yet.
+            self.gateway_deaths += name == "gateway"
+        return self.judge()
 
     def serves(self):
         """Work is done: by everybody who was away, too, since users choose by chance."""

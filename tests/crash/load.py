@@ -7,7 +7,7 @@ import threading
 import time
 
 # A user who was refused asks again after this.
-PAUSE_S = 0.05
+PAUSE_S = 0.2
 TIMEOUT_S = 30
 
 

@@ -1,5 +1,6 @@
 //! A store that is only looked at: all of it as it was at one moment, whether or not its daemon runs.
 
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use labman_proto_core::audit::Reader;
@@ -15,12 +16,22 @@ pub struct StoreReader {
 }
 
 impl StoreReader {
-    /// Nothing is written but SQLite's own `-shm` beside the file, which it needs to share one with a writer.
+    /// Nothing is written but what SQLite needs beside a file that a writer may have open: `-shm`, and an empty `-wal`.
     pub fn open(path: &Path) -> Result<Self, StartError> {
+        Self::begin(path, "mode=ro").or_else(|why| {
+            // Where not even those can be made, and none is there, nobody has it open: it is as good as carved in stone.
+            let wal = PathBuf::from(format!("{}-wal", path.display()));
+            if path.exists() && !wal.exists() { Self::begin(path, "immutable=1") } else { Err(why) }
+        })
+    }
+
+    fn begin(path: &Path, how: &str) -> Result<Self, StartError> {
         let failed =
             |error: rusqlite::Error| StartError::Store { path: path.into(), what: error.to_string() };
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX
+            | OpenFlags::SQLITE_OPEN_URI;
+        let connection = Connection::open_with_flags(uri(path, how), flags).map_err(failed)?;
         connection.busy_timeout(BUSY).map_err(failed)?;
         // The first read of a transaction is the moment that all its reads are of.
         connection.execute_batch("BEGIN").map_err(failed)?;
@@ -72,4 +83,16 @@ impl Reader for StoreReader {
         let mut select = self.connection.prepare_cached(&sql).map_err(|error| self.failed(error))?;
         select.query_row(params![key], row).optional().map_err(|error| self.failed(error))
     }
+}
+
+/// As SQLite reads file names with options: what means something in a URI is written as its number.
+fn uri(path: &Path, how: &str) -> String {
+    let mut uri = String::from("file:");
+    for byte in path.as_os_str().as_bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' => uri.push(char::from(*byte)),
+            other => uri.push_str(&format!("%{other:02x}")),
+        }
+    }
+    uri + "?" + how
 }
