@@ -4,7 +4,8 @@ mod support;
 
 use std::path::Path;
 
-use labman_io_tokio::{IoConfig, StartError, StoreConfig};
+use labman_io_tokio::{IoConfig, StartError, StoreConfig, StoreReader};
+use labman_proto_core::audit::Reader;
 use labman_proto_core::machine::{Completion, Outbox};
 use labman_proto_core::store::{Range, Row, Snapshot, StoreError, Table, Write};
 use support::{Script, Seen, Witness, within, witness};
@@ -162,4 +163,53 @@ async fn only_the_owner_may_read_the_file() {
     let running = idle(&path).await.unwrap();
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     within(running.stop()).await;
+}
+
+fn read(reader: &StoreReader, table: Table) -> Vec<Row> {
+    let mut rows = Vec::new();
+    reader
+        .each(table, &mut |row| {
+            rows.push(row);
+            Ok(())
+        })
+        .unwrap();
+    rows
+}
+
+#[tokio::test]
+async fn a_reader_sees_one_moment_whether_or_not_the_store_is_in_use() {
+    let dir = tempfile::tempdir().unwrap();
+    // A name that means something else where SQLite is told it with options.
+    let path = dir.path().join("50% of what? #1 & more/store.sqlite");
+    let puts = |keys: &'static [&'static str]| {
+        move |out: &mut Outbox| {
+            for key in keys {
+                out.store(vec![Write::Put(ENTRIES, row(key, "{}"))]);
+            }
+        }
+    };
+    session(&path, puts(&["a", "b", "c"])).await;
+    let reader = StoreReader::open(&path).unwrap();
+    assert_eq!(read(&reader, ENTRIES).len(), 3);
+    let (_, snapshot) = session(&path, puts(&["d", "e", "f"])).await;
+    assert!(snapshot.rows.is_empty());
+    assert_eq!(reader.get(ENTRIES, "d"), Ok(None), "it came later");
+    assert_eq!(reader.get(ENTRIES, "a"), Ok(Some(row("a", "{}"))));
+
+    let running = idle(&path).await.unwrap();
+    let reader = StoreReader::open(&path).unwrap();
+    assert_eq!(read(&reader, ENTRIES).len(), 6);
+    assert_eq!(read(&reader, Table::history("photos")), []);
+    assert!(reader.has("entries") && !reader.has("photos"));
+    within(running.stop()).await;
+}
+
+#[test]
+fn a_reader_makes_no_store_and_takes_no_other_file_for_one() {
+    let dir = tempfile::tempdir().unwrap();
+    assert!(StoreReader::open(&dir.path().join("nothing")).is_err());
+    assert!(std::fs::read_dir(dir.path()).unwrap().next().is_none());
+    let foreign = dir.path().join("foreign");
+    rusqlite::Connection::open(&foreign).unwrap().execute_batch("CREATE TABLE photos (x)").unwrap();
+    assert!(matches!(StoreReader::open(&foreign), Err(StartError::StoreForeign { .. })));
 }

@@ -54,7 +54,7 @@ fn open(data_dir: &Path, table: &str, whose: &str) -> Result<StoreReader, String
         return Err(format!("there is no {}: name the data directory of {whose}", path.display()));
     }
     let store = StoreReader::open(&path).map_err(|why| why.to_string())?;
-    match store.has(table).map_err(told)? {
+    match store.has(table) {
         true => Ok(store),
         false => Err(format!("{} is not the store of {whose}: name its data directory", path.display())),
     }

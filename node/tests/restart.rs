@@ -6,11 +6,14 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use labman_node::admin::Admin;
+use labman_node::audit;
 use labman_node::daemon::Toy;
 use labman_node::init;
 use labman_node::mesh::{PortmanPlan, Runtime};
 use labman_node::openai::Client;
+use labman_proto_core::audit::Report;
 use labman_proto_core::identity::NodeId;
+use labman_proto_core::limits::EXPOSURE;
 use serde_json::{Value, json};
 use support::{Process, complete, eventually};
 
@@ -150,6 +153,14 @@ async fn daemons_that_are_killed_and_started_again_have_lost_nothing() {
     let (accounts, ids) = (users(&dir).await, hosts.ids().map(str::to_string));
 
     hosts.kill();
+    let data = |host: &str| dir.join(host).join("data");
+    for report in [
+        audit::fep(&data("fep")),
+        audit::provider(&data("provider"), EXPOSURE),
+        audit::between(&data("provider"), &data("fep"), &[data("gateway")]),
+    ] {
+        assert!(report.as_ref().is_ok_and(Report::holds), "{report:#?}");
+    }
     let hosts = Hosts::start(&dir, &toy).await;
 
     assert_eq!(hosts.ids().map(str::to_string), ids, "keys are kept");

@@ -1,5 +1,6 @@
 //! A store that is only looked at: all of it as it was at one moment, whether or not its daemon runs.
 
+use std::collections::BTreeSet;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -13,6 +14,7 @@ use crate::error::StartError;
 pub struct StoreReader {
     connection: Connection,
     path: PathBuf,
+    tables: BTreeSet<String>,
 }
 
 impl StoreReader {
@@ -35,19 +37,16 @@ impl StoreReader {
         // The first read of a transaction is the moment that all its reads are of.
         connection.execute_batch("BEGIN").map_err(failed)?;
         check_layout(&connection, path)?;
-        Ok(Self { connection, path: path.into() })
+        let tables = tables(&connection).map_err(failed)?;
+        Ok(Self { connection, path: path.into(), tables })
     }
 
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    pub fn has(&self, table: &str) -> Result<bool, StoreError> {
-        let sql = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = ?1";
-        let mut select = self.connection.prepare_cached(sql).map_err(|error| self.failed(error))?;
-        let count: i64 =
-            select.query_row(params![table], |row| row.get(0)).map_err(|error| self.failed(error))?;
-        Ok(count > 0)
+    pub fn has(&self, table: &str) -> bool {
+        self.tables.contains(table)
     }
 
     fn failed(&self, error: rusqlite::Error) -> StoreError {
@@ -63,7 +62,7 @@ impl Reader for StoreReader {
         table: Table,
         see: &mut dyn FnMut(Row) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
-        if !self.has(table.name)? {
+        if !self.has(table.name) {
             return Ok(());
         }
         let sql = format!("SELECT key, value FROM \"{}\" ORDER BY key", table.name);
@@ -75,13 +74,18 @@ impl Reader for StoreReader {
     }
 
     fn get(&self, table: Table, key: &str) -> Result<Option<Row>, StoreError> {
-        if !self.has(table.name)? {
+        if !self.has(table.name) {
             return Ok(None);
         }
         let sql = format!("SELECT key, value FROM \"{}\" WHERE key = ?1", table.name);
         let mut select = self.connection.prepare_cached(&sql).map_err(|error| self.failed(error))?;
         select.query_row(params![key], row).optional().map_err(|error| self.failed(error))
     }
+}
+
+fn tables(connection: &Connection) -> rusqlite::Result<BTreeSet<String>> {
+    let mut select = connection.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'")?;
+    select.query_map([], |row| row.get(0))?.collect()
 }
 
 /// As SQLite reads file names with options: what means something in a URI is written as its number.

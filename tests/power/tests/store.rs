@@ -1,6 +1,5 @@
 //! The store alone: what it said is stored is there, whichever write was the last.
 
-#[allow(dead_code, unreachable_pub)]
 #[path = "../../../io-tokio/tests/support/mod.rs"]
 mod support;
 
