@@ -14,7 +14,7 @@ import traceback
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
 from books import Books, change, rows  # noqa: E402
 from load import Load, wait_until  # noqa: E402
-from mesh import PATIENCE_S, Mesh, eventually  # noqa: E402
+from mesh import Mesh, eventually  # noqa: E402
 
 AT_ONCE = 8
 # Who is killed, how often, of a hundred times.
