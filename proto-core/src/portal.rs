@@ -25,7 +25,9 @@ mod exchanges;
 mod holds;
 mod ledger;
 mod look;
+mod openapi;
 mod receipts;
+mod routes;
 mod rows;
 mod usage;
 mod writer;
@@ -36,7 +38,6 @@ use alloc::{
     vec::Vec,
 };
 
-use crate::http::Surface;
 use crate::identity::Identity;
 use crate::machine::{Completion, Input, Level, LinkId, Machine, OpId, Outbox, Output, StreamId};
 use crate::mutants::{Mutant, mutant};
@@ -49,6 +50,7 @@ use books::{Books, Fep};
 use config::Config;
 use exchanges::{Call, Exchanges};
 use look::Look;
+use routes::Cx;
 use writer::{Commit, Then, Writer, Written};
 
 const ROOM: &str = "portal";
@@ -151,11 +153,12 @@ impl Portal {
         if self.stopped.is_some() {
             return self.answer(stream, unavailable().answer());
         }
-        let stepped = match call.surface {
-            Surface::Public => api::handle(&self.fep, &mut self.books, now, stream, call),
-            Surface::Admin => admin::handle(&self.fep, &mut self.books, &mut self.random, now, stream, call),
-        };
+        let stepped = routes::find(call).and_then(|route| (route.run)(&mut self.cx(now, stream), call));
         self.step(stream, stepped);
+    }
+
+    fn cx(&mut self, now: Now, stream: StreamId) -> Cx<'_> {
+        Cx { fep: &self.fep, books: &mut self.books, random: &mut self.random, now, stream }
     }
 
     fn step(&mut self, stream: StreamId, stepped: Stepped) {
@@ -178,7 +181,7 @@ impl Portal {
         let Some((stream, look)) = self.looking.remove(&op) else { return };
         let stepped = match page {
             Ok(_) if self.stopped.is_some() => Err(unavailable()),
-            Ok(rows) => look.found(&self.fep, &mut self.books, now, stream, &rows),
+            Ok(rows) => look.found(&mut self.cx(now, stream), &rows),
             Err(error) => {
                 self.out.event(Level::Error, ROOM, alloc::format!("{error}"));
                 Err(unavailable())

@@ -1,14 +1,6 @@
 //! The operator's surface: JSON over HTTP.
 //!
-//! | call | body | answer |
-//! |---|---|---|
-//! | `POST /users` | `{"name"}` | `{"user"}` |
-//! | `POST /keys` | `{"user"}` | `{"api_key"}`, shown this once |
-//! | `POST /deposits` | `{"user", "amount", "reference"}` | `{"user", "balance"}`; a reference is booked once |
-//! | `POST /gateways` | `{"node_id", "name"}` | the same; again: renames |
-//! | `GET /users`, `/gateways` | | `{"users": [...]}`, `{"gateways": [...]}` |
-//! | `GET /ledger` | | `{"balanced", "currency", "accounts": [...], "entries"}` |
-//! | `GET /receipts?limit=N&skip=N`, `/payouts?limit=N&skip=N` | | `{"receipts": [...]}`, `{"payouts": [...]}`, newest first, but for the `skip` newest |
+//! [`ROUTES`] is the list of its calls; `GET /openapi.json` gives it to others.
 //!
 //! Amounts and balances are decimal text, such as `"12.500000"`; receipts and payouts are the signed objects' own fields, in
 //! micro-units.
@@ -21,6 +13,7 @@ use alloc::{
 
 use serde::{Deserialize, Serialize};
 
+use crate::http::Surface;
 use crate::identity::NodeId;
 use crate::limits::{PORTAL_LIST, PORTAL_TEXT};
 use crate::machine::StreamId;
@@ -33,36 +26,115 @@ use crate::wire::portal::Receipt;
 use super::accounts::UserId;
 use super::answer::{Answer, Refused, Step, Stepped};
 use super::books::{Books, Fep};
-use super::exchanges::Call;
 use super::ledger::{self, Account, Entry};
 use super::look::{self, Look};
+use super::openapi;
+use super::routes::{Field, Gives, Is, PAGE, Route, Takes, field};
 use super::rows::{DEPOSITS, DepositRow, Kind, PAYOUTS, PayoutRow, RECEIPTS, ReceiptRow, numbered};
 use super::writer::{Commit, Then};
 
-pub(super) fn handle(
-    fep: &Fep,
-    books: &mut Books,
-    random: &mut Stream,
-    now: Now,
-    stream: StreamId,
-    call: &Call,
-) -> Stepped {
-    let (path, query) = call.head.path.split_once('?').unwrap_or((&call.head.path, ""));
-    match (call.head.method.as_str(), path) {
-        ("POST", "/users") => add_user(books, now, stream, parse(&call.body)?),
-        ("POST", "/keys") => add_key(books, random, now, stream, parse(&call.body)?),
-        ("POST", "/deposits") => deposit(books, parse(&call.body)?),
-        ("POST", "/gateways") => add_gateway(books, now, stream, parse(&call.body)?),
-        ("GET", "/users") => Ok(Step::Answer(users(books))),
-        ("GET", "/gateways") => Ok(Step::Answer(gateways(books))),
-        ("GET", "/ledger") => Ok(Step::Answer(check_ledger(fep, books))),
-        ("GET", "/receipts") => {
-            Ok(Step::Look(newest(RECEIPTS, books.receipts.last(), query)?, Look::Receipts))
-        }
-        ("GET", "/payouts") => Ok(Step::Look(newest(PAYOUTS, books.payouts, query)?, Look::Payouts)),
-        (method, path) => Err(Refused::not_found(alloc::format!("there is no {method} {path} here"))),
-    }
-}
+const USER: Field = field("user", Is::UserId, "the user's id");
+
+pub(super) const ROUTES: &[Route] = &[
+    Route {
+        method: "POST",
+        path: "/users",
+        about: "Opens an account",
+        takes: Takes::Json(&[field("name", Is::Text, "what people call its user")]),
+        gives: Gives::Json(&[USER]),
+        run: |cx, call| add_user(cx.books, cx.now, cx.stream, parse(&call.body)?),
+    },
+    Route {
+        method: "GET",
+        path: "/users",
+        about: "Lists the users, with what each can spend and what is held of it",
+        takes: Takes::Nothing,
+        gives: Gives::Json(&[field("users", Is::List, "user, name, balance, held")]),
+        run: |cx, _| Ok(Step::Answer(users(cx.books))),
+    },
+    Route {
+        method: "POST",
+        path: "/keys",
+        about: "Makes an API key",
+        takes: Takes::Json(&[USER]),
+        gives: Gives::Json(&[field("api_key", Is::Text, "shown this once")]),
+        run: |cx, call| add_key(cx.books, cx.random, cx.now, cx.stream, parse(&call.body)?),
+    },
+    Route {
+        method: "POST",
+        path: "/deposits",
+        about: "Credits a user with what came over a rail; a reference is booked once",
+        takes: Takes::Json(&[
+            USER,
+            field("amount", Is::Amount, "above zero"),
+            field("reference", Is::Text, "names what came"),
+        ]),
+        gives: Gives::Json(&[USER, field("balance", Is::Amount, "what the user could spend right after it")]),
+        run: |cx, call| deposit(cx.books, parse(&call.body)?),
+    },
+    Route {
+        method: "POST",
+        path: "/gateways",
+        about: "Enrols a gateway, or renames it",
+        takes: Takes::Json(GATEWAY),
+        gives: Gives::Json(GATEWAY),
+        run: |cx, call| add_gateway(cx.books, cx.now, cx.stream, parse(&call.body)?),
+    },
+    Route {
+        method: "GET",
+        path: "/gateways",
+        about: "Lists the gateways",
+        takes: Takes::Nothing,
+        gives: Gives::Json(&[field("gateways", Is::List, "node_id, name")]),
+        run: |cx, _| Ok(Step::Answer(gateways(cx.books))),
+    },
+    Route {
+        method: "GET",
+        path: "/ledger",
+        about: "Every account's balance, and whether they sum to zero and agree with what is held",
+        takes: Takes::Nothing,
+        gives: Gives::Json(&[
+            field("balanced", Is::Flag, "false: stop this FEP"),
+            field("currency", Is::Text, "of all accounts"),
+            field("accounts", Is::List, "account, balance"),
+            field("entries", Is::Count64, "of the journal"),
+        ]),
+        run: |cx, _| Ok(Step::Answer(check_ledger(cx.fep, cx.books))),
+    },
+    Route {
+        method: "GET",
+        path: "/receipts",
+        about: "Lists receipts as they were signed, in micro-units",
+        takes: Takes::Query(PAGE),
+        gives: Gives::Json(&[field("receipts", Is::List, "the receipt's fields, and state")]),
+        run: |cx, call| {
+            Ok(Step::Look(newest(RECEIPTS, cx.books.receipts.last(), call.query())?, Look::Receipts))
+        },
+    },
+    Route {
+        method: "GET",
+        path: "/payouts",
+        about: "Lists what providers were paid, in micro-units",
+        takes: Takes::Query(PAGE),
+        gives: Gives::Json(&[field(
+            "payouts",
+            Is::List,
+            "the payout's fields, provider, claim_id, receipts, at_ms",
+        )]),
+        run: |cx, call| Ok(Step::Look(newest(PAYOUTS, cx.books.payouts, call.query())?, Look::Payouts)),
+    },
+    Route {
+        method: "GET",
+        path: "/openapi.json",
+        about: "This document",
+        takes: Takes::Nothing,
+        gives: Gives::Document,
+        run: |_, _| Ok(Step::Answer(Answer::ok(&openapi::document(Surface::Admin)))),
+    },
+];
+
+const GATEWAY: &[Field] =
+    &[field("node_id", Is::NodeId, "its id"), field("name", Is::Text, "what people call it")];
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -282,7 +354,11 @@ fn newest(table: Table, last: u64, query: &str) -> Result<Range, Refused> {
 }
 
 fn number(query: &str, name: &str) -> Result<Option<u32>, Refused> {
-    let given = query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
-    let number = given.map(str::parse::<u32>).transpose();
+    let number = value(query, name).map(str::parse::<u32>).transpose();
     number.map_err(|_| Refused::bad_request(alloc::format!("{name} must be a number")))
+}
+
+/// As it was written: none of our parameters needs an escape.
+fn value<'a>(query: &'a str, name: &str) -> Option<&'a str> {
+    query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
 }

@@ -3,15 +3,13 @@
 use alloc::{boxed::Box, string::ToString, vec::Vec};
 
 use crate::identity::NodeId;
-use crate::machine::StreamId;
 use crate::store::{Row, Table};
-use crate::time::Now;
 use crate::wire::object::Sealed;
 use crate::wire::portal::Claim;
 
 use super::admin::{self, Deposit};
 use super::answer::{Refused, Step, Stepped};
-use super::books::{Books, Fep};
+use super::routes::Cx;
 use super::rows::{CLAIMS, DEPOSITS, RESOLUTIONS};
 use super::{claims, usage};
 
@@ -39,21 +37,17 @@ impl Look {
         }
     }
 
-    pub(super) fn found(
-        self,
-        fep: &Fep,
-        books: &mut Books,
-        now: Now,
-        stream: StreamId,
-        rows: &[Row],
-    ) -> Stepped {
+    pub(super) fn found(self, cx: &mut Cx<'_>, rows: &[Row]) -> Stepped {
+        let Cx { fep, now, stream, .. } = *cx;
         match self {
             Self::Resolution { gateway, attempt } => {
                 usage::remembered(gateway, attempt, only(RESOLUTIONS, rows)?).map(Step::Answer)
             }
-            Self::Claim(claim) => claims::decide(fep, books, now, stream, *claim, only(CLAIMS, rows)?),
-            Self::Deposit(deposit) => admin::book_deposit(books, now, stream, deposit, only(DEPOSITS, rows)?),
-            Self::Receipts => admin::receipts(books, rows).map(Step::Answer),
+            Self::Claim(claim) => claims::decide(fep, cx.books, now, stream, *claim, only(CLAIMS, rows)?),
+            Self::Deposit(deposit) => {
+                admin::book_deposit(cx.books, now, stream, deposit, only(DEPOSITS, rows)?)
+            }
+            Self::Receipts => admin::receipts(cx.books, rows).map(Step::Answer),
             Self::Payouts => admin::payouts(rows).map(Step::Answer),
         }
     }

@@ -4,6 +4,7 @@ mod claims;
 mod crashes;
 mod holds;
 mod invariants;
+mod openapi;
 mod refusals;
 mod rig;
 #[path = "../rig/store.rs"]
