@@ -1,16 +1,18 @@
 //! A Front-End Portal: users, keys, balances, holds, receipts, claims and payouts, on a double-entry ledger.
 //!
 //! ```text
-//!   HTTP --> exchanges --> api ----> authorize, usage, claims --+--> books (accounts, ledger, holds, receipts)
-//!                     \--> admin                                |
-//!                                   look <---- store reads <----+----> writer ----> store
+//!   HTTP --> exchanges --> routes --> authorize, usage, claims, --+--> books (accounts, ledger, holds, receipts, accepted
+//!                          (api,      admin, statements,          |           claims, transfers)
+//!                           admin)    withdrawals                 |
+//!                                     look <---- store reads <----+----> writer ----> store
+//!                          payouts, withdrawals --> transfers <--> rails
 //! ```
 //!
 //! A room decides on the books, which move at once; its rows go to the [`writer`]; the answer leaves once they are durable.
 //! So two concurrent calls can't spend the same money, and nobody hears of what a crash could undo.
 //!
-//! Absent: acknowledgements, statements, releases, bonds and disputes; rails other than the mock; exchange rates (billing and
-//! payout currency are one); dated signing keys; withdrawals.
+//! Absent: acknowledgements, statements of usage, releases, bonds and disputes; rails other than mock ones; exchange rates
+//! (billing and payout currency are one); dated signing keys.
 
 pub mod config;
 
@@ -22,14 +24,20 @@ mod authorize;
 mod books;
 mod claims;
 mod exchanges;
+mod faults;
 mod holds;
 mod ledger;
 mod look;
 mod openapi;
+mod payouts;
+mod rails;
 mod receipts;
 mod routes;
 mod rows;
+mod sending;
+mod transfers;
 mod usage;
+mod withdrawals;
 mod writer;
 
 use alloc::{
@@ -50,7 +58,9 @@ use books::{Books, Fep};
 use config::Config;
 use exchanges::{Call, Exchanges};
 use look::Look;
+use rails::{Heard, Rails};
 use routes::Cx;
+use transfers::Due;
 use writer::{Commit, Then, Writer, Written};
 
 const ROOM: &str = "portal";
@@ -63,6 +73,7 @@ pub struct Portal {
     exchanges: Exchanges,
     writer: Writer,
     looking: BTreeMap<OpId, (StreamId, Look)>,
+    rails: Rails,
     one_at_a_time: OneAtATime,
     out: Outbox,
     stopped: Option<String>,
@@ -81,6 +92,7 @@ impl Portal {
         let fep = Fep::new(config, identity);
         let books = Books::load(&fep, snapshot, now)?;
         Ok(Self {
+            rails: Rails::new(&fep.config.rails),
             fep,
             books,
             random: seed.stream("keys"),
@@ -96,26 +108,16 @@ impl Portal {
 
 impl Machine for Portal {
     fn handle(&mut self, now: Now, input: Input<'_>) {
-        match input {
-            Input::Request { stream, surface, head } => {
-                self.exchanges.begin(stream, surface, head, &mut self.out);
-            }
-            Input::Bytes { stream, bytes } => self.exchanges.bytes(stream, bytes, &mut self.out),
-            Input::Finished { stream } => {
-                if let Some(call) = self.exchanges.finished(stream) {
-                    self.called(now, stream, &call);
-                }
-            }
-            Input::Reset { stream, code: _ } => self.exchanges.reset(stream),
-            Input::Done(op, Completion::Stored(result)) => self.stored(op, result),
-            Input::Done(op, Completion::Page(page)) => self.read(now, op, page),
-            // A portal asks nobody, so nobody answers it; it sends whole bodies, so credit tells it nothing.
-            Input::Done(_, Completion::Dialled(_)) | Input::Response { .. } | Input::Credit { .. } => {}
-            Input::LinkUp { link, peer: _ } | Input::Opened { link, stream: _ } => self.no_links(link),
-            // It only ever answers: what is under way is brought to its end anyway.
-            Input::LinkDown { .. } | Input::Leave => {}
+        let heard = match &input {
+            Input::Request { .. } => Heard::NotMine,
+            input => self.rails.hear(input, &mut self.out),
+        };
+        match (heard, input) {
+            (Heard::Waiting, _) => {}
+            (Heard::Became(transfer, outcome), _) => self.heard(now, transfer, outcome),
+            (Heard::NotMine, input) => self.take(now, input),
         }
-        self.write();
+        self.write(now);
     }
 
     fn handle_timeout(&mut self, now: Now) {
@@ -128,7 +130,20 @@ impl Machine for Portal {
                 Err(_) => self.stop(alloc::format!("hold {auth_id} is not covered by its account")),
             }
         }
-        self.write();
+        while self.stopped.is_none()
+            && let Some(due) = self.books.transfers.due(now.mono)
+        {
+            match due {
+                Due::Send(transfer) => self.send(transfer),
+                Due::Ask(transfer) => self.ask(now, transfer),
+            }
+        }
+        while self.stopped.is_none()
+            && let Some(commit) = payouts::due(&self.fep, &mut self.books, now)
+        {
+            self.commit(commit);
+        }
+        self.write(now);
     }
 
     fn poll_output(&mut self) -> Option<Output> {
@@ -136,7 +151,8 @@ impl Machine for Portal {
     }
 
     fn poll_timeout(&self) -> Option<Wake> {
-        self.books.holds.wake().filter(|_| self.stopped.is_none())
+        let money = Wake::earliest(self.books.transfers.wake(), self.books.accepted.wake());
+        Wake::earliest(self.books.holds.wake(), money).filter(|_| self.stopped.is_none())
     }
 
     fn stopped(&self) -> Option<&str> {
@@ -149,11 +165,33 @@ impl Machine for Portal {
 }
 
 impl Portal {
-    fn called(&mut self, now: Now, stream: StreamId, call: &Call) {
+    fn take(&mut self, now: Now, input: Input<'_>) {
+        match input {
+            Input::Request { stream, surface, head } => {
+                self.exchanges.begin(stream, surface, head, &mut self.out);
+            }
+            Input::Bytes { stream, bytes } => self.exchanges.bytes(stream, bytes, &mut self.out),
+            Input::Finished { stream } => {
+                if let Some(call) = self.exchanges.finished(stream) {
+                    self.called(now, stream, call);
+                }
+            }
+            Input::Reset { stream, code: _ } => self.exchanges.reset(stream),
+            Input::Done(op, Completion::Stored(result)) => self.stored(now, op, result),
+            Input::Done(op, Completion::Page(page)) => self.read(now, op, page),
+            // A portal asks nobody, so nobody answers it; it sends whole bodies, so credit tells it nothing.
+            Input::Done(_, Completion::Dialled(_)) | Input::Response { .. } | Input::Credit { .. } => {}
+            Input::LinkUp { link, peer: _ } | Input::Opened { link, stream: _ } => self.no_links(link),
+            // It only ever answers: what is under way is brought to its end anyway.
+            Input::LinkDown { .. } | Input::Leave => {}
+        }
+    }
+
+    fn called(&mut self, now: Now, stream: StreamId, call: Call) {
         if self.stopped.is_some() {
             return self.answer(stream, unavailable().answer());
         }
-        let stepped = routes::find(call).and_then(|route| (route.run)(&mut self.cx(now, stream), call));
+        let stepped = routes::find(&call).and_then(|route| (route.run)(&mut self.cx(now, stream), &call));
         self.step(stream, stepped);
     }
 
@@ -195,27 +233,29 @@ impl Portal {
         self.writer.push(commit);
     }
 
-    fn write(&mut self) {
+    fn write(&mut self, now: Now) {
         if self.stopped.is_none() {
             self.writer.start(&mut self.out);
             if mutant(Mutant::AnswerBeforeDurable)
                 && let Some(op) = self.writer.at_store()
             {
-                self.stored(op, Ok(()));
+                self.stored(now, op, Ok(()));
             }
         }
     }
 
-    fn stored(&mut self, op: OpId, result: Result<(), StoreError>) {
+    fn stored(&mut self, now: Now, op: OpId, result: Result<(), StoreError>) {
         match self.writer.done(op, result) {
-            Some(Written::Durable(commits)) => commits.into_iter().for_each(|commit| self.durable(commit)),
+            Some(Written::Durable(commits)) => {
+                commits.into_iter().for_each(|commit| self.durable(now, commit))
+            }
             Some(Written::Refused(commit)) => self.refused(commit),
             Some(Written::Again) | None => {}
             Some(Written::Failed(why)) => self.stop(why),
         }
     }
 
-    fn durable(&mut self, commit: Commit) {
+    fn durable(&mut self, now: Now, commit: Commit) {
         self.out.event(Level::Info, ROOM, commit.told);
         match commit.then {
             Then::Answer(stream, answer) => self.answer(stream, answer),
@@ -227,6 +267,20 @@ impl Portal {
                 let waiting = self.books.holds.ended(auth_id);
                 self.answer_all(waiting, &answer);
             }
+            Then::Scheduled { transfer, answer } => {
+                if let Some((stream, answer)) = answer {
+                    self.answer(stream, answer);
+                }
+                self.send(transfer);
+            }
+            Then::Sent(transfer) => self.ask(now, transfer),
+            Then::Paid(decisions) => {
+                for (claim, answer) in decisions {
+                    if let Some(stream) = self.books.accepted.paid(claim) {
+                        self.answer(stream, answer);
+                    }
+                }
+            }
         }
     }
 
@@ -234,7 +288,11 @@ impl Portal {
     fn refused(&mut self, commit: Commit) {
         let taken_back = match commit.then {
             Then::Opened(auth_id) => self.books.holds.refused(auth_id),
-            Then::Answer(..) | Then::Resolved(..) => None,
+            Then::Answer(..)
+            | Then::Resolved(..)
+            | Then::Scheduled { .. }
+            | Then::Sent(_)
+            | Then::Paid(_) => None,
         };
         let undone = taken_back
             .map(|(hold, waiting)| (self.books.ledger.take_back(hold.user, hold.amount()), waiting));
@@ -254,11 +312,16 @@ impl Portal {
         self.stopped = Some(why);
         for commit in self.writer.give_up() {
             let waiting = match commit.then {
-                Then::Answer(stream, _) => alloc::vec![stream],
+                Then::Answer(stream, _) | Then::Scheduled { answer: Some((stream, _)), .. } => {
+                    alloc::vec![stream]
+                }
+                Then::Scheduled { answer: None, .. } | Then::Sent(_) | Then::Paid(_) => Vec::new(),
                 Then::Opened(auth_id) | Then::Resolved(auth_id, _) => self.books.holds.waiting(auth_id),
             };
             self.answer_all(waiting, &unavailable().answer());
         }
+        let waiting = self.books.accepted.stop_waiting();
+        self.answer_all(waiting, &unavailable().answer());
     }
 
     fn answer_all(&mut self, waiting: Vec<StreamId>, answer: &Answer) {
@@ -284,7 +347,7 @@ fn unavailable() -> Refused {
 #[derive(Default)]
 struct OneAtATime {
     ids: BTreeSet<(Table, String)>,
-    streams: BTreeMap<StreamId, (Table, String)>,
+    streams: BTreeMap<StreamId, Vec<(Table, String)>>,
 }
 
 impl OneAtATime {
@@ -292,13 +355,13 @@ impl OneAtATime {
         let id = (table, String::from(id));
         let free = self.ids.insert(id.clone());
         if free {
-            self.streams.insert(stream, id);
+            self.streams.entry(stream).or_default().push(id);
         }
         free
     }
 
     fn end(&mut self, stream: StreamId) {
-        if let Some(id) = self.streams.remove(&stream) {
+        for id in self.streams.remove(&stream).unwrap_or_default() {
             self.ids.remove(&id);
         }
     }

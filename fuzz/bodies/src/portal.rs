@@ -27,6 +27,7 @@ pub(crate) fn portal_config() -> config::Config {
         network: NETWORK.into(),
         currency: "XTS".parse().expect("a currency"),
         fees: Fees { fep_bps: 100, gateway_bps: 400 },
+        rails: config::Rails::default(),
     }
 }
 
@@ -140,6 +141,13 @@ impl World {
                     "/payouts?limit=9",
                     "/ledger",
                     "/receipts?limit=99999999999999999999",
+                    "/withdrawals",
+                    "/rails/faults",
+                    "/rails",
+                    "/payouts/open?skip=1",
+                    "/transfers?limit=9",
+                    "/transfers/open",
+                    "/openapi.json",
                 ]);
                 let method = *feed.one(&["GET", "POST"]);
                 let stream = self.begin(Surface::Admin, method, path, feed.bytes());

@@ -28,10 +28,13 @@ use super::answer::{Answer, Refused, Step, Stepped};
 use super::books::{Books, Fep};
 use super::ledger::{self, Account, Entry};
 use super::look::{self, Look};
-use super::openapi;
+use super::rails::operator;
 use super::routes::{Field, Gives, Is, PAGE, Route, Takes, field};
-use super::rows::{DEPOSITS, DepositRow, Kind, PAYOUTS, PayoutRow, RECEIPTS, ReceiptRow, numbered};
+use super::rows::{
+    DEPOSITS, DepositRow, Kind, PAYOUTS, PayoutRow, Purpose, RECEIPTS, ReceiptRow, TRANSFERS_ENDED, numbered,
+};
 use super::writer::{Commit, Then};
+use super::{openapi, withdrawals};
 
 const USER: Field = field("user", Is::UserId, "the user's id");
 
@@ -74,6 +77,23 @@ pub(super) const ROUTES: &[Route] = &[
     },
     Route {
         method: "POST",
+        path: "/withdrawals",
+        about: "Sends a user's money back over a rail; a reference is used once",
+        takes: Takes::Json(&[
+            USER,
+            field("amount", Is::Amount, "at least the rail's least payout"),
+            field("to", Is::Text, "an address of a rail that is offered"),
+            field("reference", Is::Text, "names the withdrawal"),
+        ]),
+        gives: Gives::Json(&[
+            USER,
+            field("balance", Is::Amount, "what the user could spend right after it"),
+            field("transfer", Is::Count64, "that brings it"),
+        ]),
+        run: |cx, call| withdrawals::handle(cx.fep, cx.books, &call.body),
+    },
+    Route {
+        method: "POST",
         path: "/gateways",
         about: "Enrols a gateway, or renames it",
         takes: Takes::Json(GATEWAY),
@@ -91,7 +111,7 @@ pub(super) const ROUTES: &[Route] = &[
     Route {
         method: "GET",
         path: "/ledger",
-        about: "Every account's balance, and whether they sum to zero and agree with what is held",
+        about: "Every account's balance, and whether they sum to zero and agree with what is held and on its way",
         takes: Takes::Nothing,
         gives: Gives::Json(&[
             field("balanced", Is::Flag, "false: stop this FEP"),
@@ -125,6 +145,64 @@ pub(super) const ROUTES: &[Route] = &[
     },
     Route {
         method: "GET",
+        path: "/payouts/open",
+        about: "Lists claims that are accepted and not paid, in micro-units; transfer is null for what is carried over",
+        takes: Takes::Query(PAGE),
+        gives: Gives::Json(&[field(
+            "open",
+            Is::List,
+            "claim_id, provider, to, amount, receipts, at_ms, transfer",
+        )]),
+        run: |cx, call| operator::open_payouts(cx.books, call.query()).map(Step::Answer),
+    },
+    Route {
+        method: "GET",
+        path: "/transfers",
+        about: "Lists transfers that ended, in micro-units; the open ones' numbers are missing",
+        takes: Takes::Query(PAGE),
+        gives: Gives::Json(&[field(
+            "transfers",
+            Is::List,
+            "transfer, rail, key, to, amount, purpose, ended",
+        )]),
+        run: |cx, call| {
+            let range = newest(TRANSFERS_ENDED, cx.books.transfers.last(), call.query())?;
+            Ok(Step::Look(range, Look::Transfers))
+        },
+    },
+    Route {
+        method: "GET",
+        path: "/transfers/open",
+        about: "Lists transfers that are scheduled or sent, in micro-units",
+        takes: Takes::Query(PAGE),
+        gives: Gives::Json(&[field(
+            "transfers",
+            Is::List,
+            "transfer, rail, key, to, amount, purpose, state",
+        )]),
+        run: |cx, call| operator::open_transfers(cx.books, call.query()).map(Step::Answer),
+    },
+    Route {
+        method: "GET",
+        path: "/rails",
+        about: "Lists the rails that are offered, and the trouble that was ordered",
+        takes: Takes::Nothing,
+        gives: Gives::Json(&[
+            field("rails", Is::List, "rail, least_payout"),
+            field("faults", Is::List, "rail, fault, times"),
+        ]),
+        run: |cx, _| Ok(Step::Answer(operator::rails(cx.fep, cx.books))),
+    },
+    Route {
+        method: "POST",
+        path: "/rails/faults",
+        about: "Orders trouble with a mock rail: it befalls the next transfers over it",
+        takes: Takes::Json(FAULT),
+        gives: Gives::Json(FAULT),
+        run: |cx, call| operator::order_fault(cx.books, cx.stream, parse(&call.body)?),
+    },
+    Route {
+        method: "GET",
         path: "/openapi.json",
         about: "This document",
         takes: Takes::Nothing,
@@ -135,6 +213,16 @@ pub(super) const ROUTES: &[Route] = &[
 
 const GATEWAY: &[Field] =
     &[field("node_id", Is::NodeId, "its id"), field("name", Is::Text, "what people call it")];
+
+const FAULT: &[Field] = &[
+    field("rail", Is::OneOf(&["test", "mock-crypto", "mock-fiat"]), "the rail"),
+    field(
+        "fault",
+        Is::OneOf(&["failed", "answer_lost", "ask_lost"]),
+        "it fails for good; it is made and nobody hears; it is never heard of",
+    ),
+    field("times", Is::Count, "how many transfers; 0: none, and what was ordered before is off"),
+];
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -263,7 +351,8 @@ fn gateways(books: &Books) -> Answer {
     Answer::ok(&serde_json::json!({ "gateways": gateways }))
 }
 
-/// Balanced: all accounts sum to zero (I1), and what is held is what the open holds say.
+/// Balanced: all accounts sum to zero (I1), what is held is what the open holds say, what leaves is what the open withdrawals
+/// say, and no provider's accepted claims come to more than it is owed.
 fn check_ledger(fep: &Fep, books: &Books) -> Answer {
     #[derive(Serialize)]
     struct Line {
@@ -283,7 +372,8 @@ fn check_ledger(fep: &Fep, books: &Books) -> Answer {
             _ => None,
         })
         .collect();
-    let balanced = books.ledger.sums_to_zero() && open == held;
+    let balanced =
+        books.ledger.sums_to_zero() && open == held && leaves_as_it_says(books) && owes_what_it_says(books);
     let lines: Vec<_> = books
         .ledger
         .balances()
@@ -295,6 +385,34 @@ fn check_ledger(fep: &Fep, books: &Books) -> Answer {
         "accounts": lines,
         "entries": books.ledger.last(),
     }))
+}
+
+fn leaves_as_it_says(books: &Books) -> bool {
+    let mut open: BTreeMap<UserId, i128> = BTreeMap::new();
+    for transfer in books.transfers.iter() {
+        match transfer.purpose {
+            Purpose::Withdrawal { user, .. } => {
+                *open.entry(user).or_default() += i128::from(transfer.amount.0)
+            }
+            Purpose::Payout { .. } => {}
+        }
+    }
+    let mut leaving = books.ledger.balances().filter_map(|(account, balance)| match account {
+        Account::Leaving(user) => Some((user, i128::from(balance.0))),
+        _ => None,
+    });
+    let agrees = leaving.all(|(user, balance)| open.remove(&user).unwrap_or_default() == balance);
+    agrees && open.is_empty()
+}
+
+fn owes_what_it_says(books: &Books) -> bool {
+    let mut accepted: BTreeMap<NodeId, i128> = BTreeMap::new();
+    for claim in books.accepted.iter() {
+        *accepted.entry(claim.provider).or_default() += i128::from(claim.amount.0);
+    }
+    accepted
+        .into_iter()
+        .all(|(provider, sum)| sum <= i128::from(books.ledger.balance(Account::Provider(provider)).0))
 }
 
 /// The newest receipts, from their rows in rising order.
@@ -324,19 +442,19 @@ pub(super) fn payouts(rows: &[Row]) -> Result<Answer, Refused> {
     Ok(Answer::ok(&serde_json::json!({ "payouts": payouts })))
 }
 
-fn commit(stream: StreamId, batch: Vec<Write>, answer: Answer, told: String) -> Stepped {
+pub(super) fn commit(stream: StreamId, batch: Vec<Write>, answer: Answer, told: String) -> Stepped {
     Ok(Step::Commit(Commit { batch, then: Then::Answer(stream, answer), told }))
 }
 
-fn parse<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, Refused> {
+pub(super) fn parse<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, Refused> {
     serde_json::from_slice(body).map_err(|error| Refused::bad_request(error_text(error)))
 }
 
-fn error_text(error: impl core::fmt::Display) -> String {
+pub(super) fn error_text(error: impl core::fmt::Display) -> String {
     alloc::format!("{error}")
 }
 
-fn must_be_text(what: &str, text: &str) -> Result<(), Refused> {
+pub(super) fn must_be_text(what: &str, text: &str) -> Result<(), Refused> {
     match (1..=PORTAL_TEXT).contains(&text.len()) && text.bytes().all(|b| (b' '..=b'~').contains(&b)) {
         true => Ok(()),
         false => {
@@ -353,12 +471,18 @@ fn newest(table: Table, last: u64, query: &str) -> Result<Range, Refused> {
     Ok(Range { table, from, to: numbered(last + 1), limit })
 }
 
+/// How many lines to pass over, and how many to give.
+pub(super) fn page(query: &str) -> Result<(usize, usize), Refused> {
+    let limit = number(query, "limit")?.unwrap_or(PORTAL_LIST).min(PORTAL_LIST);
+    Ok((number(query, "skip")?.unwrap_or(0) as usize, limit as usize))
+}
+
 fn number(query: &str, name: &str) -> Result<Option<u32>, Refused> {
     let number = value(query, name).map(str::parse::<u32>).transpose();
     number.map_err(|_| Refused::bad_request(alloc::format!("{name} must be a number")))
 }
 
 /// As it was written: none of our parameters needs an escape.
-fn value<'a>(query: &'a str, name: &str) -> Option<&'a str> {
+pub(super) fn value<'a>(query: &'a str, name: &str) -> Option<&'a str> {
     query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
 }

@@ -1,10 +1,16 @@
 //! The public surface: the calls of [`wire::portal`](crate::wire::portal).
 
+use alloc::collections::BTreeMap;
+
+use serde::Serialize;
+
 use crate::http::Surface;
+use crate::money::Micros;
 use crate::wire::portal::Descriptor;
 
 use super::answer::{Answer, Step};
 use super::books::Fep;
+use super::config::RailName;
 use super::routes::{Gives, Is, Route, Takes, field};
 use super::{authorize, claims, openapi, usage};
 
@@ -28,7 +34,7 @@ pub(super) const ROUTES: &[Route] = &[
     Route {
         method: "POST",
         path: "/v1/claims",
-        about: "A provider claims what its receipts say",
+        about: "A provider claims what its receipts say; 503 until the money has arrived, then the decision for ever",
         takes: Takes::Object("Claim"),
         gives: Gives::Object("ClaimDecision"),
         run: |cx, call| claims::handle(cx.fep, cx.books, cx.now, &call.body),
@@ -36,7 +42,7 @@ pub(super) const ROUTES: &[Route] = &[
     Route {
         method: "GET",
         path: "/v1/descriptor",
-        about: "Who this FEP is, and what it takes",
+        about: "Who this FEP is, and what it takes and pays",
         takes: Takes::Nothing,
         gives: Gives::Json(&[
             field("fep_id", Is::NodeId, "its id"),
@@ -44,8 +50,9 @@ pub(super) const ROUTES: &[Route] = &[
             field("currency", Is::Text, "what users are billed and providers paid in"),
             field("fees", Is::Map, "fep_bps, gateway_bps"),
             field("rails", Is::Texts, "by which providers are paid"),
+            field("least_payouts", Is::Map, "by rail, in micro-units"),
         ]),
-        run: |cx, _| Ok(Step::Answer(Answer::ok(&descriptor(cx.fep)))),
+        run: |cx, _| Ok(Step::Answer(Answer::ok(&Described::of(cx.fep)))),
     },
     Route {
         method: "GET",
@@ -65,12 +72,26 @@ pub(super) const ROUTES: &[Route] = &[
     },
 ];
 
-fn descriptor(fep: &Fep) -> Descriptor {
-    Descriptor {
-        fep_id: fep.fep_id,
-        network: fep.config.network.clone(),
-        currency: fep.config.currency.clone(),
-        fees: fep.config.fees,
-        rails: alloc::vec!["mock".into()],
+#[derive(Serialize)]
+struct Described {
+    #[serde(flatten)]
+    descriptor: Descriptor,
+    least_payouts: BTreeMap<RailName, Micros>,
+}
+
+impl Described {
+    fn of(fep: &Fep) -> Self {
+        let rails = &fep.config.rails.0;
+        let descriptor = Descriptor {
+            fep_id: fep.fep_id,
+            network: fep.config.network.clone(),
+            currency: fep.config.currency.clone(),
+            fees: fep.config.fees,
+            rails: rails.iter().map(|terms| terms.rail.as_str().into()).collect(),
+        };
+        Self {
+            descriptor,
+            least_payouts: rails.iter().map(|terms| (terms.rail, terms.least_payout)).collect(),
+        }
     }
 }

@@ -7,10 +7,13 @@ use crate::time::Now;
 use super::accounts::Accounts;
 use super::answer::Refused;
 use super::config::Config;
+use super::faults::Faults;
 use super::holds::Holds;
 use super::ledger::Ledger;
+use super::payouts::Accepted;
 use super::receipts::Receipts;
 use super::rows::{COUNTERS, COUNTERS_KEY, CountersRow, HOLDS};
+use super::transfers::Transfers;
 
 pub(super) struct Fep {
     pub(super) config: Config,
@@ -44,13 +47,22 @@ pub(super) struct Books {
     pub(super) receipts: Receipts,
     /// The number of the last payout.
     pub(super) payouts: u64,
+    pub(super) accepted: Accepted,
+    pub(super) transfers: Transfers,
+    pub(super) faults: Faults,
 }
 
 impl Books {
     pub(super) fn load(fep: &Fep, snapshot: &Snapshot, now: Now) -> Result<Self, BadRow> {
         let currency = fep.config.currency.clone();
-        let mut last =
-            CountersRow { currency: currency.clone(), users: 0, journal: 0, receipts: 0, payouts: 0 };
+        let mut last = CountersRow {
+            currency: currency.clone(),
+            users: 0,
+            journal: 0,
+            receipts: 0,
+            payouts: 0,
+            transfers: 0,
+        };
         for row in snapshot.of(COUNTERS) {
             last = row.parse(COUNTERS)?;
             if last.currency != currency {
@@ -73,6 +85,9 @@ impl Books {
             holds,
             receipts: Receipts::load(snapshot, last.receipts)?,
             payouts: last.payouts,
+            accepted: Accepted::load(snapshot, now.mono)?,
+            transfers: Transfers::load(snapshot, last.transfers, now.mono)?,
+            faults: Faults::load(snapshot)?,
         })
     }
 
@@ -84,6 +99,7 @@ impl Books {
             journal: self.ledger.last(),
             receipts: self.receipts.last(),
             payouts: self.payouts,
+            transfers: self.transfers.last(),
         };
         Write::Put(COUNTERS, Row::json(COUNTERS_KEY, &row))
     }

@@ -9,8 +9,10 @@ use crate::wire::portal::Claim;
 
 use super::admin::{self, Deposit};
 use super::answer::{Refused, Step, Stepped};
+use super::rails::operator;
 use super::routes::Cx;
-use super::rows::{CLAIMS, DEPOSITS, RESOLUTIONS};
+use super::rows::{CLAIMS, DEPOSITS, RESOLUTIONS, WITHDRAWALS};
+use super::withdrawals::{self, Withdrawal};
 use super::{claims, usage};
 
 /// What a call is about, while the store is read for it.
@@ -24,16 +26,19 @@ pub(super) enum Look {
     Claim(Box<Sealed<Claim>>),
     /// Was this reference booked?
     Deposit(Deposit),
+    /// Was this reference used?
+    Withdrawal(Withdrawal),
     Receipts,
     Payouts,
+    Transfers,
 }
 
 impl Look {
     /// Does something follow that may be done once only?
     pub(super) fn decides(&self) -> bool {
         match self {
-            Self::Claim(_) | Self::Deposit(_) => true,
-            Self::Resolution { .. } | Self::Receipts | Self::Payouts => false,
+            Self::Claim(_) | Self::Deposit(_) | Self::Withdrawal(_) => true,
+            Self::Resolution { .. } | Self::Receipts | Self::Payouts | Self::Transfers => false,
         }
     }
 
@@ -47,8 +52,12 @@ impl Look {
             Self::Deposit(deposit) => {
                 admin::book_deposit(cx.books, now, stream, deposit, only(DEPOSITS, rows)?)
             }
+            Self::Withdrawal(withdrawal) => {
+                withdrawals::decide(fep, cx.books, now, stream, withdrawal, only(WITHDRAWALS, rows)?)
+            }
             Self::Receipts => admin::receipts(cx.books, rows).map(Step::Answer),
             Self::Payouts => admin::payouts(rows).map(Step::Answer),
+            Self::Transfers => operator::transfers(rows).map(Step::Answer),
         }
     }
 }

@@ -106,6 +106,7 @@ fn schema(is: Is) -> Value {
         Is::Count => json!({ "type": "integer", "minimum": 0, "maximum": u32::MAX }),
         Is::Count64 => json!({ "type": "integer", "minimum": 0 }),
         Is::Flag => json!({ "type": "boolean" }),
+        Is::OneOf(names) => json!({ "type": "string", "enum": names }),
         Is::List => json!({ "type": "array", "items": { "type": "object" } }),
         Is::Texts => json!({ "type": "array", "items": { "type": "string" } }),
         Is::Map => json!({ "type": "object" }),

@@ -66,6 +66,7 @@ pub(super) enum Is {
     /// One that may pass 32 bits.
     Count64,
     Flag,
+    OneOf(&'static [&'static str]),
     /// Of objects, whose fields `about` names.
     List,
     Texts,

@@ -12,6 +12,8 @@ use crate::store::{StoreError, Write};
 use crate::wire::ids::AuthId;
 
 use super::answer::Answer;
+use super::payouts::Decisions;
+use super::transfers::TransferId;
 
 /// One operation's writes, and what follows once they are durable.
 pub(super) struct Commit {
@@ -27,6 +29,15 @@ pub(super) enum Then {
     Opened(AuthId),
     /// A hold is gone: whoever waits for that gets this.
     Resolved(AuthId, Answer),
+    /// A transfer may be sent.
+    Scheduled {
+        transfer: TransferId,
+        answer: Option<(StreamId, Answer)>,
+    },
+    /// A rail may be asked.
+    Sent(TransferId),
+    /// Claims are decided: whoever waits for them gets that.
+    Paid(Decisions),
 }
 
 /// What became of a batch.

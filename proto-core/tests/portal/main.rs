@@ -5,10 +5,12 @@ mod crashes;
 mod holds;
 mod invariants;
 mod openapi;
+mod payouts;
 mod refusals;
 mod rig;
 #[path = "../rig/store.rs"]
 mod store;
+mod withdrawals;
 
 use labman_proto_core::money::Micros;
 use labman_proto_core::wire::portal::Verdict;
