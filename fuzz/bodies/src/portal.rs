@@ -141,6 +141,8 @@ impl World {
                     "/payouts?limit=9",
                     "/ledger",
                     "/receipts?limit=99999999999999999999",
+                    "/keys?user=u000001",
+                    "/keys/state",
                     "/withdrawals",
                     "/rails/faults",
                     "/rails",

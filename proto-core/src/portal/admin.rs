@@ -31,7 +31,8 @@ use super::look::{self, Look};
 use super::rails::operator;
 use super::routes::{Field, Gives, Is, PAGE, Route, Takes, field};
 use super::rows::{
-    DEPOSITS, DepositRow, Kind, PAYOUTS, PayoutRow, Purpose, RECEIPTS, ReceiptRow, TRANSFERS_ENDED, numbered,
+    DEPOSITS, DepositRow, KeyState, Kind, PAYOUTS, PayoutRow, Purpose, RECEIPTS, ReceiptRow, TRANSFERS_ENDED,
+    numbered,
 };
 use super::writer::{Commit, Then};
 use super::{openapi, withdrawals};
@@ -60,8 +61,38 @@ pub(super) const ROUTES: &[Route] = &[
         path: "/keys",
         about: "Makes an API key",
         takes: Takes::Json(&[USER]),
-        gives: Gives::Json(&[field("api_key", Is::Text, "shown this once")]),
+        gives: Gives::Secret(
+            &[
+                field("api_key", Is::Text, "shown this once"),
+                field("key", Is::Text, "what it is called here"),
+            ],
+            "api_key",
+        ),
         run: |cx, call| add_key(cx.books, cx.random, cx.now, cx.stream, parse(&call.body)?),
+    },
+    Route {
+        method: "GET",
+        path: "/keys",
+        about: "Lists API keys, by what they are called here",
+        takes: Takes::Query(&[USER, PAGE[0], PAGE[1]]),
+        gives: Gives::Json(&[field("keys", Is::List, "key, user, created_ms, state")]),
+        run: |cx, call| keys(cx.books, call.query()).map(Step::Answer),
+    },
+    Route {
+        method: "POST",
+        path: "/keys/state",
+        about: "Freezes an API key, thaws it, or revokes it for good; what was authorized under it stands",
+        takes: Takes::Json(&[
+            field("key", Is::Text, "what the list calls it"),
+            field("state", Is::OneOf(&["active", "frozen", "revoked"]), "from now on"),
+        ]),
+        gives: Gives::Json(&[
+            field("key", Is::Text, "the same"),
+            USER,
+            field("created_ms", Is::Count64, "Unix milliseconds"),
+            field("state", Is::Text, "the same"),
+        ]),
+        run: |cx, call| set_key(cx.books, cx.stream, parse(&call.body)?),
     },
     Route {
         method: "POST",
@@ -268,9 +299,30 @@ fn add_user(books: &mut Books, now: Now, stream: StreamId, body: AddUser) -> Ste
 
 fn add_key(books: &mut Books, random: &mut Stream, now: Now, stream: StreamId, body: AddKey) -> Stepped {
     let user = body.user.parse()?;
-    let (api_key, write) = books.accounts.add_key(user, random, now.wall.0)?;
-    let answer = Answer::ok(&serde_json::json!({ "api_key": api_key }));
+    let (api_key, line, write) = books.accounts.add_key(user, random, now.wall.0)?;
+    let answer = Answer::ok(&serde_json::json!({ "api_key": api_key, "key": line.key }));
     commit(stream, alloc::vec![write], answer, alloc::format!("an API key was made for {user}"))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SetKey {
+    key: String,
+    state: KeyState,
+}
+
+fn keys(books: &Books, query: &str) -> Result<Answer, Refused> {
+    let user = value(query, "user").map(str::parse).transpose()?;
+    let user = user.map(|user| books.accounts.known(user)).transpose()?;
+    let (skip, limit) = page(query)?;
+    let keys: Vec<_> = books.accounts.keys(user).skip(skip).take(limit).collect();
+    Ok(Answer::ok(&serde_json::json!({ "keys": keys })))
+}
+
+fn set_key(books: &mut Books, stream: StreamId, body: SetKey) -> Stepped {
+    let (line, write) = books.accounts.set_key(&body.key, body.state)?;
+    let told = alloc::format!("API key {} of {} is {:?} now", line.key, line.user, line.state);
+    commit(stream, alloc::vec![write], Answer::ok(&line), told)
 }
 
 fn add_gateway(books: &mut Books, now: Now, stream: StreamId, body: AddGateway) -> Stepped {

@@ -75,6 +75,13 @@ fn responses(gives: &Gives) -> Value {
     let mut responses = json!({ "default": refused });
     responses["200"] = match gives {
         Gives::Json(fields) => json_of(object(fields, true)),
+        Gives::Secret(fields, once) => {
+            let mut given = object(fields, true);
+            if let Some(required) = given["required"].as_array_mut() {
+                required.retain(|name| name != once);
+            }
+            json_of(given)
+        }
         Gives::Object(name) | Gives::ObjectOrNothing(name) => object_of(name),
         Gives::Document => json_of(json!({ "type": "object" })),
     };

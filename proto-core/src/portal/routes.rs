@@ -41,6 +41,8 @@ pub(super) enum Takes {
 
 pub(super) enum Gives {
     Json(&'static [Field]),
+    /// Likewise, with a field that is shown this once, and no more where the call is repeated under its idempotency key.
+    Secret(&'static [Field], &'static str),
     Object(&'static str),
     /// An object, or 204 where there is nothing to say.
     ObjectOrNothing(&'static str),

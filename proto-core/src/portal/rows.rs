@@ -132,6 +132,19 @@ pub(super) struct ApiKeyRow {
     pub(super) hash: Hash,
     pub(super) user: UserId,
     pub(super) created_ms: u64,
+    #[serde(default)]
+    pub(super) state: KeyState,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum KeyState {
+    #[default]
+    Active,
+    /// Nothing is authorized under it until it is active again.
+    Frozen,
+    /// Never again.
+    Revoked,
 }
 
 #[derive(Serialize, Deserialize)]

@@ -46,6 +46,9 @@ enum Act {
         fault: usize,
         times: u8,
     },
+    Freeze {
+        state: bool,
+    },
     Pass {
         seconds: u64,
     },
@@ -68,6 +71,7 @@ fn act() -> impl Strategy<Value = Act> {
         2 => (0u8..8, 1u32..1_500, 0usize..4)
             .prop_map(|(reference, micros, to)| Act::Withdraw { reference, micros, to }),
         2 => (0usize..3, 0usize..3, 0u8..3).prop_map(|(rail, fault, times)| Act::Trouble { rail, fault, times }),
+        1 => any::<bool>().prop_map(|state| Act::Freeze { state }),
         1 => (1u64..900).prop_map(|seconds| Act::Pass { seconds }),
         1 => (numbers(), 0u8..12).prop_map(|(numbers, steps)| Act::Crash { numbers, steps }),
     ]
@@ -139,7 +143,7 @@ impl World {
                     let reply = self.rig.reply(stream).expect("an answer");
                     match reply.status {
                         200 => self.remember(reply.object()),
-                        status => assert!([402, 409].contains(&status), "{:?}", reply.refusal()),
+                        status => assert!([401, 402, 409].contains(&status), "{:?}", reply.refusal()),
                     }
                 }
             }
@@ -157,6 +161,14 @@ impl World {
                 let fault = ["failed", "answer_lost", "ask_lost"][fault];
                 let order = json!({ "rail": rail, "fault": fault, "times": times });
                 assert_eq!(self.rig.admin("POST", "/rails/faults", order).status, 200);
+            }
+            Act::Freeze { state } => {
+                let key = self.rig.admin("GET", "/keys", Value::Null).json()["keys"][0]["key"].clone();
+                let state = if state { "frozen" } else { "active" };
+                assert_eq!(
+                    self.rig.admin("POST", "/keys/state", json!({ "key": key, "state": state })).status,
+                    200
+                );
             }
             Act::Pass { seconds } => self.rig.pass(Span::from_secs(seconds)),
             Act::Crash { numbers, steps } => {

@@ -4,6 +4,7 @@ mod claims;
 mod crashes;
 mod holds;
 mod invariants;
+mod keys;
 mod openapi;
 mod payouts;
 mod refusals;

@@ -28,10 +28,11 @@ fn names(object: &Value) -> Vec<String> {
 }
 
 /// A body for each of the operator's calls that is taken.
-fn body(path: &str) -> Value {
+fn body(path: &str, key: &Value) -> Value {
     match path {
         "/users" => json!({ "name": "bob" }),
         "/keys" => json!({ "user": "u000001" }),
+        "/keys/state" => json!({ "key": key, "state": "frozen" }),
         "/deposits" => json!({ "user": "u000001", "amount": "1", "reference": "r" }),
         "/withdrawals" => json!({ "user": "u000001", "amount": "1", "to": "address", "reference": "r" }),
         "/gateways" => json!({ "node_id": node(STRANGER), "name": "g" }),
@@ -43,11 +44,12 @@ fn body(path: &str) -> Value {
 #[test]
 fn the_operator_s_calls_take_and_give_what_the_document_says() {
     let (mut rig, _) = Rig::with_user("10");
+    let key = rig.admin("GET", "/keys", Value::Null).json()["keys"][0]["key"].clone();
     let document = document(&mut rig, Surface::Admin);
     let operations = operations(&document);
     assert!(operations.len() > 15);
     for (method, path, operation) in operations {
-        let sent = if method == "POST" { body(&path) } else { Value::Null };
+        let sent = if method == "POST" { body(&path, &key) } else { Value::Null };
         let reply = rig.admin(&method, &path, sent.clone());
         assert_eq!(reply.status, 200, "{method} {path}: {}", String::from_utf8_lossy(&reply.body));
         if path != "/openapi.json" {
