@@ -149,6 +149,8 @@ impl World {
                     "/payouts/open?skip=1",
                     "/transfers?limit=9",
                     "/transfers/open",
+                    "/statement?user=u000001&month=1970-01",
+                    "/statement?user=u000001&next=1.2.3",
                     "/openapi.json",
                 ]);
                 let method = *feed.one(&["GET", "POST"]);

@@ -35,7 +35,7 @@ use super::rows::{
     numbered,
 };
 use super::writer::{Commit, Then};
-use super::{openapi, withdrawals};
+use super::{openapi, statements, withdrawals};
 
 const USER: Field = field("user", Is::UserId, "the user's id");
 
@@ -151,6 +151,26 @@ pub(super) const ROUTES: &[Route] = &[
             field("entries", Is::Count64, "of the journal"),
         ]),
         run: |cx, _| Ok(Step::Answer(check_ledger(cx.fep, cx.books))),
+    },
+    Route {
+        method: "GET",
+        path: "/statement",
+        about: "What moved on one account, from the journal, page by page; opening and closing are whole once next is null",
+        takes: Takes::Query(&[
+            USER,
+            field("provider", Is::NodeId, "instead: a provider's account"),
+            field("gateway", Is::NodeId, "instead: a gateway's account"),
+            field("month", Is::Month, "of UTC, such as 2026-11; all time where it is left out"),
+            field("next", Is::Text, "as the page before gave it"),
+        ]),
+        gives: Gives::Json(&[
+            field("account", Is::Text, "as the ledger calls it"),
+            field("movements", Is::List, "entry, at, kind, reference, amount"),
+            field("opening", Is::Amount, "before the month"),
+            field("closing", Is::Amount, "after the movements so far"),
+            field("next", Is::MaybeText, "for the next page"),
+        ]),
+        run: |cx, call| statements::handle(cx.books, call.query()),
     },
     Route {
         method: "GET",

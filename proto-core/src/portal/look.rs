@@ -12,6 +12,7 @@ use super::answer::{Refused, Step, Stepped};
 use super::rails::operator;
 use super::routes::Cx;
 use super::rows::{CLAIMS, DEPOSITS, RESOLUTIONS, WITHDRAWALS};
+use super::statements::{self, Statement};
 use super::withdrawals::{self, Withdrawal};
 use super::{claims, usage};
 
@@ -28,6 +29,7 @@ pub(super) enum Look {
     Deposit(Deposit),
     /// Was this reference used?
     Withdrawal(Withdrawal),
+    Statement(Statement),
     Receipts,
     Payouts,
     Transfers,
@@ -38,7 +40,11 @@ impl Look {
     pub(super) fn decides(&self) -> bool {
         match self {
             Self::Claim(_) | Self::Deposit(_) | Self::Withdrawal(_) => true,
-            Self::Resolution { .. } | Self::Receipts | Self::Payouts | Self::Transfers => false,
+            Self::Resolution { .. }
+            | Self::Statement(_)
+            | Self::Receipts
+            | Self::Payouts
+            | Self::Transfers => false,
         }
     }
 
@@ -55,6 +61,7 @@ impl Look {
             Self::Withdrawal(withdrawal) => {
                 withdrawals::decide(fep, cx.books, now, stream, withdrawal, only(WITHDRAWALS, rows)?)
             }
+            Self::Statement(statement) => statements::page(statement, rows).map(Step::Answer),
             Self::Receipts => admin::receipts(cx.books, rows).map(Step::Answer),
             Self::Payouts => admin::payouts(rows).map(Step::Answer),
             Self::Transfers => operator::transfers(rows).map(Step::Answer),

@@ -113,10 +113,12 @@ fn schema(is: Is) -> Value {
         Is::Count => json!({ "type": "integer", "minimum": 0, "maximum": u32::MAX }),
         Is::Count64 => json!({ "type": "integer", "minimum": 0 }),
         Is::Flag => json!({ "type": "boolean" }),
+        Is::Month => json!({ "type": "string", "pattern": "^[0-9]{4}-(0[1-9]|1[0-2])$" }),
         Is::OneOf(names) => json!({ "type": "string", "enum": names }),
         Is::List => json!({ "type": "array", "items": { "type": "object" } }),
         Is::Texts => json!({ "type": "array", "items": { "type": "string" } }),
         Is::Map => json!({ "type": "object" }),
+        Is::MaybeText => json!({ "type": ["string", "null"] }),
     }
 }
 

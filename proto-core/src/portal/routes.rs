@@ -68,11 +68,14 @@ pub(super) enum Is {
     /// One that may pass 32 bits.
     Count64,
     Flag,
+    Month,
     OneOf(&'static [&'static str]),
     /// Of objects, whose fields `about` names.
     List,
     Texts,
     Map,
+    /// Text, or null.
+    MaybeText,
 }
 
 pub(super) const fn field(name: &'static str, is: Is, about: &'static str) -> Field {

@@ -9,6 +9,7 @@ mod openapi;
 mod payouts;
 mod refusals;
 mod rig;
+mod statements;
 #[path = "../rig/store.rs"]
 mod store;
 mod withdrawals;
