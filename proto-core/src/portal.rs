@@ -19,6 +19,7 @@ pub mod config;
 mod accounts;
 mod admin;
 mod answer;
+mod answered;
 mod api;
 mod authorize;
 mod books;
@@ -52,16 +53,18 @@ use crate::identity::Identity;
 use crate::machine::{Completion, Input, Level, LinkId, Machine, OpId, Outbox, Output, StreamId};
 use crate::mutants::{Mutant, mutant};
 use crate::rng::{Seed, Stream};
-use crate::store::{BadRow, Row, Snapshot, StoreError, Table};
+use crate::store::{BadRow, Range, Row, Snapshot, StoreError, Table};
 use crate::time::{Now, Wake};
 
 use answer::{Answer, Refused, Step, Stepped};
+use answered::Keyed;
 use books::{Books, Fep};
 use config::Config;
 use exchanges::{Call, Exchanges};
 use look::Look;
 use rails::{Heard, Rails};
 use routes::Cx;
+use rows::ANSWERED;
 use transfers::Due;
 use writer::{Commit, Then, Writer, Written};
 
@@ -75,6 +78,8 @@ pub struct Portal {
     exchanges: Exchanges,
     writer: Writer,
     looking: BTreeMap<OpId, (StreamId, Look)>,
+    /// Calls under an idempotency key that are not answered yet.
+    keyed: BTreeMap<StreamId, Keyed>,
     rails: Rails,
     one_at_a_time: OneAtATime,
     out: Outbox,
@@ -95,6 +100,7 @@ impl Portal {
         let books = Books::load(&fep, snapshot, now)?;
         Ok(Self {
             rails: Rails::new(&fep.config.rails),
+            keyed: BTreeMap::new(),
             fep,
             books,
             random: seed.stream("keys"),
@@ -127,7 +133,7 @@ impl Machine for Portal {
             && let Some(auth_id) = self.books.holds.expired(now.mono)
         {
             match usage::expire(&mut self.books, now, auth_id) {
-                Ok(commit) => self.commit(commit),
+                Ok(commit) => self.commit(now, commit),
                 // The ledger holds less than the hold says: nothing may be decided on such books.
                 Err(_) => self.stop(alloc::format!("hold {auth_id} is not covered by its account")),
             }
@@ -136,14 +142,14 @@ impl Machine for Portal {
             && let Some(due) = self.books.transfers.due(now.mono)
         {
             match due {
-                Due::Send(transfer) => self.send(transfer),
+                Due::Send(transfer) => self.send(now, transfer),
                 Due::Ask(transfer) => self.ask(now, transfer),
             }
         }
         while self.stopped.is_none()
             && let Some(commit) = payouts::due(&self.fep, &mut self.books, now)
         {
-            self.commit(commit);
+            self.commit(now, commit);
         }
         self.write(now);
     }
@@ -193,18 +199,35 @@ impl Portal {
         if self.stopped.is_some() {
             return self.answer(stream, unavailable().answer());
         }
-        let stepped = routes::find(&call).and_then(|route| (route.run)(&mut self.cx(now, stream), &call));
-        self.step(stream, stepped);
+        let stepped = self.run(now, stream, call);
+        self.step(now, stream, stepped);
+    }
+
+    fn run(&mut self, now: Now, stream: StreamId, call: Call) -> Stepped {
+        let route = routes::find(&call)?;
+        match answered::keyed(&call)? {
+            Some(keyed) => {
+                let range = Range::exactly(ANSWERED, &keyed.row);
+                self.keyed.insert(stream, keyed);
+                Ok(Step::Look(range, Look::Answered(call.into())))
+            }
+            None => (route.run)(&mut self.cx(now, stream), &call),
+        }
     }
 
     fn cx(&mut self, now: Now, stream: StreamId) -> Cx<'_> {
         Cx { fep: &self.fep, books: &mut self.books, random: &mut self.random, now, stream }
     }
 
-    fn step(&mut self, stream: StreamId, stepped: Stepped) {
+    fn step(&mut self, now: Now, stream: StreamId, stepped: Stepped) {
         match stepped {
-            Ok(Step::Answer(answer)) => self.answer(stream, answer),
-            Ok(Step::Commit(commit)) => self.commit(commit),
+            // What decided nothing new is kept under its key all the same.
+            Ok(Step::Answer(answer)) if self.keyed.contains_key(&stream) => {
+                let told = "a call under an idempotency key was answered".into();
+                self.commit(now, Commit { batch: Vec::new(), then: Then::Answer(stream, answer), told });
+            }
+            Ok(Step::Answer(answer) | Step::Again(answer)) => self.answer(stream, answer),
+            Ok(Step::Commit(commit)) => self.commit(now, commit),
             Ok(Step::Look(range, look)) => {
                 if look.decides() && !self.one_at_a_time.begin(stream, range.table, &range.from) {
                     let refused = Refused::unavailable("the same call is being decided; ask again");
@@ -227,10 +250,16 @@ impl Portal {
                 Err(unavailable())
             }
         };
-        self.step(stream, stepped);
+        self.step(now, stream, stepped);
     }
 
-    fn commit(&mut self, mut commit: Commit) {
+    fn commit(&mut self, now: Now, mut commit: Commit) {
+        if let Then::Answer(stream, answer) | Then::Scheduled { answer: Some((stream, answer)), .. } =
+            &commit.then
+        {
+            let keyed = self.keyed.remove(stream);
+            commit.batch.extend(keyed.and_then(|keyed| answered::remember(&keyed, answer, now)));
+        }
         commit.batch.push(self.books.counters(&self.fep));
         self.writer.push(commit);
     }
@@ -273,7 +302,7 @@ impl Portal {
                 if let Some((stream, answer)) = answer {
                     self.answer(stream, answer);
                 }
-                self.send(transfer);
+                self.send(now, transfer);
             }
             Then::Sent(transfer) => self.ask(now, transfer),
             Then::Paid(decisions) => {
@@ -332,6 +361,7 @@ impl Portal {
 
     fn answer(&mut self, stream: StreamId, answer: Answer) {
         self.one_at_a_time.end(stream);
+        self.keyed.remove(&stream);
         self.exchanges.answer(stream, answer, &mut self.out);
     }
 

@@ -9,12 +9,13 @@ use crate::wire::portal::Claim;
 
 use super::admin::{self, Deposit};
 use super::answer::{Refused, Step, Stepped};
+use super::exchanges::Call;
 use super::rails::operator;
-use super::routes::Cx;
-use super::rows::{CLAIMS, DEPOSITS, RESOLUTIONS, WITHDRAWALS};
+use super::routes::{self, Cx};
+use super::rows::{ANSWERED, CLAIMS, DEPOSITS, RESOLUTIONS, WITHDRAWALS};
 use super::statements::{self, Statement};
 use super::withdrawals::{self, Withdrawal};
-use super::{claims, usage};
+use super::{answered, claims, usage};
 
 /// What a call is about, while the store is read for it.
 pub(super) enum Look {
@@ -29,6 +30,8 @@ pub(super) enum Look {
     Deposit(Deposit),
     /// Was this reference used?
     Withdrawal(Withdrawal),
+    /// Was this answered under its idempotency key?
+    Answered(Box<Call>),
     Statement(Statement),
     Receipts,
     Payouts,
@@ -39,7 +42,7 @@ impl Look {
     /// Does something follow that may be done once only?
     pub(super) fn decides(&self) -> bool {
         match self {
-            Self::Claim(_) | Self::Deposit(_) | Self::Withdrawal(_) => true,
+            Self::Claim(_) | Self::Deposit(_) | Self::Withdrawal(_) | Self::Answered(_) => true,
             Self::Resolution { .. }
             | Self::Statement(_)
             | Self::Receipts
@@ -61,6 +64,10 @@ impl Look {
             Self::Withdrawal(withdrawal) => {
                 withdrawals::decide(fep, cx.books, now, stream, withdrawal, only(WITHDRAWALS, rows)?)
             }
+            Self::Answered(call) => match only(ANSWERED, rows)? {
+                Some(before) => answered::again(&call.body, before),
+                None => (routes::find(&call)?.run)(cx, &call),
+            },
             Self::Statement(statement) => statements::page(statement, rows).map(Step::Answer),
             Self::Receipts => admin::receipts(cx.books, rows).map(Step::Answer),
             Self::Payouts => admin::payouts(rows).map(Step::Answer),

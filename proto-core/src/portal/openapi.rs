@@ -21,7 +21,7 @@ pub(super) fn document(surface: Surface) -> Value {
     let mut paths: Map<String, Value> = Map::new();
     for route in routes::of(surface) {
         let path = paths.entry(route.path).or_insert_with(|| json!({}));
-        path[route.method.to_ascii_lowercase()] = operation(route);
+        path[route.method.to_ascii_lowercase()] = operation(surface, route);
     }
     json!({
         "openapi": "3.1.0",
@@ -31,10 +31,10 @@ pub(super) fn document(surface: Surface) -> Value {
     })
 }
 
-fn operation(route: &Route) -> Value {
+fn operation(surface: Surface, route: &Route) -> Value {
     let mut operation = json!({
         "summary": route.about,
-        "parameters": parameters(route),
+        "parameters": parameters(surface, route),
         "responses": responses(&route.gives),
     });
     match route.takes {
@@ -51,7 +51,7 @@ fn operation(route: &Route) -> Value {
     operation
 }
 
-fn parameters(route: &Route) -> Value {
+fn parameters(surface: Surface, route: &Route) -> Value {
     let mut parameters = Value::Array(alloc::vec::Vec::new());
     let mut add = |place: &str, name: &str, about: &str, schema: Value| {
         if let Value::Array(all) = &mut parameters {
@@ -60,6 +60,11 @@ fn parameters(route: &Route) -> Value {
     };
     if let Takes::Query(fields) = route.takes {
         fields.iter().for_each(|field| add("query", field.name, field.about, schema(field.is)));
+    }
+    if surface == Surface::Admin && route.method == "POST" {
+        let about =
+            "The same key and body again: the stored answer. Another body: 409. Refusals are not stored.";
+        add("header", "Idempotency-Key", about, schema(Is::Text));
     }
     parameters
 }

@@ -60,6 +60,8 @@ pub(super) const TRANSFERS_ENDED: Table = Table::history("transfers_ended");
 pub(super) const WITHDRAWALS: Table = Table::history("withdrawals");
 /// By rail: trouble that the operator ordered.
 pub(super) const FAULTS: Table = Table::live("faults");
+/// Answers to calls with an `Idempotency-Key`, by operation and key.
+pub(super) const ANSWERED: Table = Table::history("answered");
 
 pub(super) const ALL: &[Table] = &[
     COUNTERS,
@@ -83,6 +85,7 @@ pub(super) const ALL: &[Table] = &[
     TRANSFERS_ENDED,
     WITHDRAWALS,
     FAULTS,
+    ANSWERED,
 ];
 
 pub(super) const COUNTERS_KEY: &str = "all";
@@ -372,6 +375,15 @@ pub(super) struct FaultRow {
     pub(super) fault: Fault,
     /// So often still.
     pub(super) times: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct AnsweredRow {
+    /// Of the body that was answered.
+    pub(super) digest: Hash,
+    /// Its body.
+    pub(super) answer: String,
+    pub(super) at_ms: u64,
 }
 
 /// The key of a resolved or requested authorization.

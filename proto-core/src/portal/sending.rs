@@ -12,13 +12,13 @@ use super::{Portal, ROOM, payouts, withdrawals};
 
 impl Portal {
     /// The rail is asked once it is durable that it may have been.
-    pub(super) fn send(&mut self, transfer: TransferId) {
+    pub(super) fn send(&mut self, now: Now, transfer: TransferId) {
         let Some(rail) = self.books.transfers.get(transfer).map(|row| row.rail) else { return };
         let (fault, spent) = self.books.faults.strike(rail).unzip();
         let Some(sent) = self.books.transfers.send(transfer, fault) else { return };
         let batch = core::iter::once(sent).chain(spent).collect();
         let told = alloc::format!("transfer {transfer} is sent over {rail}");
-        self.commit(Commit { batch, then: Then::Sent(transfer), told });
+        self.commit(now, Commit { batch, then: Then::Sent(transfer), told });
     }
 
     pub(super) fn ask(&mut self, now: Now, transfer: TransferId) {
@@ -68,7 +68,7 @@ impl Portal {
         match commit {
             Ok(mut commit) => {
                 commit.batch.extend(writes);
-                self.commit(commit);
+                self.commit(now, commit);
             }
             // The ledger holds less than is owed or on its way: nothing may be decided on such books.
             Err(_) => self.stop(alloc::format!("transfer {transfer} is not covered by its account")),

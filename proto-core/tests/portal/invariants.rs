@@ -41,6 +41,11 @@ enum Act {
         micros: u32,
         to: usize,
     },
+    /// The operator's call under an idempotency key: the same again, or another.
+    Keyed {
+        key: u8,
+        micros: u32,
+    },
     Trouble {
         rail: usize,
         fault: usize,
@@ -70,6 +75,7 @@ fn act() -> impl Strategy<Value = Act> {
             .prop_map(|(by, number, lines, wrong)| Act::Claim { by, number, lines, wrong }),
         2 => (0u8..8, 1u32..1_500, 0usize..4)
             .prop_map(|(reference, micros, to)| Act::Withdraw { reference, micros, to }),
+        1 => (0u8..4, 1u32..3).prop_map(|(key, micros)| Act::Keyed { key, micros }),
         2 => (0usize..3, 0usize..3, 0u8..3).prop_map(|(rail, fault, times)| Act::Trouble { rail, fault, times }),
         1 => any::<bool>().prop_map(|state| Act::Freeze { state }),
         1 => (1u64..900).prop_map(|seconds| Act::Pass { seconds }),
@@ -100,6 +106,8 @@ struct World {
     crashes: u8,
     /// Told to ask again.
     waiting: BTreeMap<(bool, u8), Claim>,
+    /// Bodies and answers, by idempotency key.
+    keyed: BTreeMap<u8, (Value, Reply)>,
 }
 
 impl World {
@@ -114,6 +122,7 @@ impl World {
             decisions: BTreeMap::new(),
             crashes: 0,
             waiting: BTreeMap::new(),
+            keyed: BTreeMap::new(),
         }
     }
 
@@ -155,6 +164,17 @@ impl World {
                 let body = json!({ "user": "u000001", "amount": amount, "to": ADDRESSES[to], "reference": reference });
                 let reply = self.rig.admin("POST", "/withdrawals", body);
                 assert!([200, 400, 402, 409].contains(&reply.status));
+            }
+            Act::Keyed { key, micros } => {
+                let amount = labman_proto_core::money::Micros(i64::from(micros)).to_string();
+                let body =
+                    json!({ "user": "u000001", "amount": amount, "reference": format!("under {key}") });
+                let reply = self.rig.keyed("/deposits", &key.to_string(), body.clone());
+                match self.keyed.get(&key) {
+                    Some((before, answer)) if *before == body => assert_eq!(reply, *answer),
+                    Some(_) => assert_eq!(reply.status, 409),
+                    None => drop(self.keyed.insert(key, (body, reply))),
+                }
             }
             Act::Trouble { rail, fault, times } => {
                 let rail = ["test", "mock-fiat", "mock-crypto"][rail];

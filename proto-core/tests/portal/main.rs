@@ -1,5 +1,6 @@
 //! A portal's life in stories, then its invariants under whatever happens.
 
+mod answered;
 mod claims;
 mod crashes;
 mod holds;

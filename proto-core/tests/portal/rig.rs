@@ -225,6 +225,14 @@ impl Rig {
         self.call(Surface::Admin, method, path, &body)
     }
 
+    /// The operator's call under an idempotency key.
+    pub(crate) fn keyed(&mut self, path: &str, key: &str, body: Value) -> Reply {
+        let head = RequestHead::new("POST", path).with("idempotency-key", key);
+        let stream = self.begin_with(Surface::Admin, head, body.to_string().as_bytes());
+        self.run();
+        self.reply(stream).expect("an answer")
+    }
+
     pub(crate) fn call(&mut self, surface: Surface, method: &str, path: &str, body: &[u8]) -> Reply {
         let stream = self.begin(surface, method, path, body);
         self.run();
