@@ -32,12 +32,26 @@ pub async fn call(
     path: &str,
     body: Option<Vec<u8>>,
 ) -> Result<(u16, Vec<u8>), AdminError> {
+    call_with(socket, method, path, &[], body).await
+}
+
+/// Likewise, with these headers.
+pub async fn call_with(
+    socket: &Path,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: Option<Vec<u8>>,
+) -> Result<(u16, Vec<u8>), AdminError> {
     let stream = UnixStream::connect(socket).await.map_err(|error| unreachable(socket, error))?;
     let broke_off = |error| AdminError::BrokeOff { socket: socket.into(), error };
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(broke_off)?;
     let mut request = Request::builder().method(method).uri(path).header(HOST, "admin");
     if body.is_some() {
         request = request.header(CONTENT_TYPE, "application/json");
+    }
+    for (name, value) in headers {
+        request = request.header(*name, *value);
     }
     let request = request
         .body(Full::new(Bytes::from(body.unwrap_or_default())))

@@ -16,7 +16,12 @@ const SECRET: [u8; 32] = [7; 32];
 
 fn config() -> portal::config::Config {
     let currency = "XTS".parse().unwrap();
-    portal::config::Config { network: "lives".into(), currency, fees: Default::default() }
+    portal::config::Config {
+        network: "lives".into(),
+        currency,
+        fees: Default::default(),
+        rails: Default::default(),
+    }
 }
 
 fn header() -> Header {

@@ -8,6 +8,8 @@ use serde_json::Value;
 #[derive(Clone, Debug)]
 pub struct Admin {
     socket: PathBuf,
+    /// Under which calls that change something are made.
+    idempotency_key: Option<String>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -23,7 +25,12 @@ pub enum AdminError {
 
 impl Admin {
     pub fn at(socket: &Path) -> Self {
-        Self { socket: socket.to_path_buf() }
+        Self { socket: socket.to_path_buf(), idempotency_key: None }
+    }
+
+    /// So that a call whose answer was lost can be made again.
+    pub fn under_key(self, idempotency_key: Option<String>) -> Self {
+        Self { idempotency_key, ..self }
     }
 
     pub async fn get(&self, path: &str) -> Result<Value, AdminError> {
@@ -35,9 +42,12 @@ impl Admin {
     }
 
     async fn call(&self, method: &str, path: &str, body: Option<Vec<u8>>) -> Result<Value, AdminError> {
-        let (status, answer) = labman_io_tokio::admin_client::call(&self.socket, method, path, body)
-            .await
-            .map_err(AdminError::Unreachable)?;
+        let key = self.idempotency_key.as_deref().filter(|_| method == "POST");
+        let headers: Vec<_> = key.map(|key| ("idempotency-key", key)).into_iter().collect();
+        let (status, answer) =
+            labman_io_tokio::admin_client::call_with(&self.socket, method, path, &headers, body)
+                .await
+                .map_err(AdminError::Unreachable)?;
         let answer: Value = serde_json::from_slice(&answer)
             .map_err(|_| AdminError::Garbled { socket: self.socket.clone(), status })?;
         if (200..300).contains(&status) {

@@ -126,6 +126,11 @@ fn a_bad_currency_id_or_address_says_how_to_write_it() {
         .is_told("bootstrap.node_id", &["not an id", "labmand id"]);
     Mistake::in_example("provider", "addr =", "addr = \"203.0.113.7\"")
         .is_told("bootstrap.addr", &["host:port"]);
+    Mistake::in_example("fep", "name =", "name = \"paypal\"").is_told("rail.name", &["mock-fiat"]);
+    Mistake::in_example("fep", "least_payout =", "least_payout = 1")
+        .is_told("rail.least_payout", &["an amount such as \"0.50\" in quotes"]);
+    let twice = "least_payout = \"0\"\n[[rail]]\nname = \"test\"";
+    Mistake::in_example("fep", "least_payout =", twice).error_says(&["remove one of its entries"]);
     Mistake::in_example("fep", "listen =", "listen = \"everywhere\"").is_told("listen", &["ip:port"]);
     Mistake::in_example("provider", "claim_every =", "claim_every = \"soon\"")
         .is_told("provider.claim_every", &["such as 500ms, 30s"]);

@@ -268,6 +268,18 @@ pub const PORTAL_PROVIDERS: usize = 64 * 1024;
 pub const PORTAL_HOLDS: usize = 64 * 1024;
 /// Receipts that nobody has claimed yet, open holds included. A further authorization is answered 503.
 pub const PORTAL_UNCLAIMED: usize = 256 * 1024;
+/// Claims that are accepted and not paid yet. A further one is answered 503.
+pub const PORTAL_ACCEPTED: usize = 16 * 1024;
+/// Claims of one provider that wait for more to be owed to one address. A further one that does not make it enough is
+/// answered 400, and its receipts can be claimed together with others.
+pub const PORTAL_CARRIED: usize = 64;
+/// Transfers on their way out. A further claim or withdrawal is answered 503.
+pub const PORTAL_TRANSFERS: usize = 16 * 1024;
+/// Until a rail is asked again what became of a transfer: doubling, up to.
+pub const RAIL_FIRST: Span = Span::from_secs(1);
+pub const RAIL_LAST: Span = Span::from_secs(300);
+/// After a rail's final failure, until the payout is scheduled anew.
+pub const PAYOUT_ANEW: Span = Span::from_secs(600);
 /// Operations written to the store together. The rest waits for the next batch.
 pub const PORTAL_GROUP: usize = 64;
 /// Lines of one listing. A larger `limit` counts as this.

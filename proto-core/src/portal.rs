@@ -1,37 +1,49 @@
 //! A Front-End Portal: users, keys, balances, holds, receipts, claims and payouts, on a double-entry ledger.
 //!
 //! ```text
-//!   HTTP --> exchanges --> api ----> authorize, usage, claims --+--> books (accounts, ledger, holds, receipts)
-//!                     \--> admin                                |
-//!                                   look <---- store reads <----+----> writer ----> store
+//!   HTTP --> exchanges --> routes --> authorize, usage, claims, --+--> books (accounts, ledger, holds, receipts, accepted
+//!                          (api,      admin, statements,          |           claims, transfers)
+//!                           admin)    withdrawals                 |
+//!                                     look <---- store reads <----+----> writer ----> store
+//!                          payouts, withdrawals --> transfers <--> rails
 //! ```
 //!
 //! A room decides on the books, which move at once; its rows go to the [`writer`]; the answer leaves once they are durable.
 //! So two concurrent calls can't spend the same money, and nobody hears of what a crash could undo.
 //!
-//! Absent: disputes; rails other than the mock; exchange rates (billing and payout currency are one); dated signing keys;
-//! withdrawals.
+//! Absent: disputes; rails other than mock ones; exchange rates (billing and payout currency are one); dated signing keys.
 
 pub mod config;
 
 mod accounts;
 mod admin;
 mod answer;
+mod answered;
 mod api;
 pub(crate) mod audit;
 mod authorize;
 mod bonds;
 mod books;
+mod civil;
 mod claims;
 mod exchanges;
+mod faults;
 mod holds;
 mod ledger;
 mod look;
+mod openapi;
+mod payouts;
+mod rails;
 mod receipts;
+mod routes;
 mod rows;
+mod sending;
 mod settlement;
+mod statements;
+mod transfers;
 mod uptime;
 mod usage;
+mod withdrawals;
 mod writer;
 
 use alloc::{
@@ -40,19 +52,23 @@ use alloc::{
     vec::Vec,
 };
 
-use crate::http::Surface;
 use crate::identity::Identity;
 use crate::machine::{Completion, Input, Level, LinkId, Machine, OpId, Outbox, Output, StreamId};
 use crate::mutants::{Mutant, mutant};
 use crate::rng::{Seed, Stream};
-use crate::store::{BadRow, Row, Snapshot, StoreError, Table};
+use crate::store::{BadRow, Range, Row, Snapshot, StoreError, Table};
 use crate::time::{Now, Wake};
 
 use answer::{Answer, Refused, Step, Stepped};
+use answered::Keyed;
 use books::{Books, Fep};
 use config::Config;
 use exchanges::{Call, Exchanges};
 use look::Look;
+use rails::{Heard, Rails};
+use routes::Cx;
+use rows::ANSWERED;
+use transfers::Due;
 use writer::{Commit, Then, Writer, Written};
 
 const ROOM: &str = "portal";
@@ -65,6 +81,9 @@ pub struct Portal {
     exchanges: Exchanges,
     writer: Writer,
     looking: BTreeMap<OpId, (StreamId, Look)>,
+    /// Calls under an idempotency key that are not answered yet.
+    keyed: BTreeMap<StreamId, Keyed>,
+    rails: Rails,
     one_at_a_time: OneAtATime,
     out: Outbox,
     stopped: Option<String>,
@@ -83,6 +102,8 @@ impl Portal {
         let fep = Fep::new(config, identity);
         let books = Books::load(&fep, snapshot, now)?;
         Ok(Self {
+            rails: Rails::new(&fep.config.rails),
+            keyed: BTreeMap::new(),
             fep,
             books,
             random: seed.stream("keys"),
@@ -98,26 +119,16 @@ impl Portal {
 
 impl Machine for Portal {
     fn handle(&mut self, now: Now, input: Input<'_>) {
-        match input {
-            Input::Request { stream, surface, head } => {
-                self.exchanges.begin(stream, surface, head, &mut self.out);
-            }
-            Input::Bytes { stream, bytes } => self.exchanges.bytes(stream, bytes, &mut self.out),
-            Input::Finished { stream } => {
-                if let Some(call) = self.exchanges.finished(stream) {
-                    self.called(now, stream, &call);
-                }
-            }
-            Input::Reset { stream, code: _ } => self.exchanges.reset(stream),
-            Input::Done(op, Completion::Stored(result)) => self.stored(op, result),
-            Input::Done(op, Completion::Page(page)) => self.read(now, op, page),
-            // A portal asks nobody, so nobody answers it; it sends whole bodies, so credit tells it nothing.
-            Input::Done(_, Completion::Dialled(_)) | Input::Response { .. } | Input::Credit { .. } => {}
-            Input::LinkUp { link, peer: _ } | Input::Opened { link, stream: _ } => self.no_links(link),
-            // It only ever answers: what is under way is brought to its end anyway.
-            Input::LinkDown { .. } | Input::Leave => {}
+        let heard = match &input {
+            Input::Request { .. } => Heard::NotMine,
+            input => self.rails.hear(input, &mut self.out),
+        };
+        match (heard, input) {
+            (Heard::Waiting, _) => {}
+            (Heard::Became(transfer, outcome), _) => self.heard(now, transfer, outcome),
+            (Heard::NotMine, input) => self.take(now, input),
         }
-        self.write();
+        self.write(now);
     }
 
     fn handle_timeout(&mut self, now: Now) {
@@ -134,7 +145,20 @@ impl Machine for Portal {
                 Err(_) => self.stop(alloc::format!("hold {auth_id} is not covered by its account")),
             }
         }
-        self.write();
+        while self.stopped.is_none()
+            && let Some(due) = self.books.transfers.due(now.mono)
+        {
+            match due {
+                Due::Send(transfer) => self.send(now, transfer),
+                Due::Ask(transfer) => self.ask(now, transfer),
+            }
+        }
+        while self.stopped.is_none()
+            && let Some(commit) = payouts::due(&self.fep, &mut self.books, now)
+        {
+            self.commit(now, commit);
+        }
+        self.write(now);
     }
 
     fn poll_output(&mut self) -> Option<Output> {
@@ -142,7 +166,9 @@ impl Machine for Portal {
     }
 
     fn poll_timeout(&self) -> Option<Wake> {
-        Wake::earliest(self.books.holds.wake(), self.uptime_due()).filter(|_| self.stopped.is_none())
+        let money = Wake::earliest(self.books.transfers.wake(), self.books.accepted.wake());
+        let wake = Wake::earliest(self.books.holds.wake(), self.uptime_due());
+        Wake::earliest(wake, money).filter(|_| self.stopped.is_none())
     }
 
     fn stopped(&self) -> Option<&str> {
@@ -155,14 +181,33 @@ impl Machine for Portal {
 }
 
 impl Portal {
-    fn called(&mut self, now: Now, stream: StreamId, call: &Call) {
+    fn take(&mut self, now: Now, input: Input<'_>) {
+        match input {
+            Input::Request { stream, surface, head } => {
+                self.exchanges.begin(stream, surface, head, &mut self.out);
+            }
+            Input::Bytes { stream, bytes } => self.exchanges.bytes(stream, bytes, &mut self.out),
+            Input::Finished { stream } => {
+                if let Some(call) = self.exchanges.finished(stream) {
+                    self.called(now, stream, call);
+                }
+            }
+            Input::Reset { stream, code: _ } => self.exchanges.reset(stream),
+            Input::Done(op, Completion::Stored(result)) => self.stored(now, op, result),
+            Input::Done(op, Completion::Page(page)) => self.read(now, op, page),
+            // A portal asks nobody, so nobody answers it; it sends whole bodies, so credit tells it nothing.
+            Input::Done(_, Completion::Dialled(_)) | Input::Response { .. } | Input::Credit { .. } => {}
+            Input::LinkUp { link, peer: _ } | Input::Opened { link, stream: _ } => self.no_links(link),
+            // It only ever answers: what is under way is brought to its end anyway.
+            Input::LinkDown { .. } | Input::Leave => {}
+        }
+    }
+
+    fn called(&mut self, now: Now, stream: StreamId, call: Call) {
         if self.stopped.is_some() {
             return self.answer(stream, unavailable().answer());
         }
-        let stepped = match call.surface {
-            Surface::Public => api::handle(&self.fep, &mut self.books, now, stream, call),
-            Surface::Admin => admin::handle(&self.fep, &mut self.books, &mut self.random, now, stream, call),
-        };
+        let stepped = self.run(now, stream, call);
         self.step(now, stream, stepped);
     }
 
@@ -172,9 +217,30 @@ impl Portal {
         open.then(|| Wake { at: self.books.uptime.due(), why: "write down how long this portal is up" })
     }
 
+    fn run(&mut self, now: Now, stream: StreamId, call: Call) -> Stepped {
+        let route = routes::find(&call)?;
+        match answered::keyed(&call)? {
+            Some(keyed) => {
+                let range = Range::exactly(ANSWERED, &keyed.row);
+                self.keyed.insert(stream, keyed);
+                Ok(Step::Look(range, Look::Answered(call.into())))
+            }
+            None => (route.run)(&mut self.cx(now, stream), &call),
+        }
+    }
+
+    fn cx(&mut self, now: Now, stream: StreamId) -> Cx<'_> {
+        Cx { fep: &self.fep, books: &mut self.books, random: &mut self.random, now, stream }
+    }
+
     fn step(&mut self, now: Now, stream: StreamId, stepped: Stepped) {
         match stepped {
-            Ok(Step::Answer(answer)) => self.answer(stream, answer),
+            // What decided nothing new is kept under its key all the same.
+            Ok(Step::Answer(answer)) if self.keyed.contains_key(&stream) => {
+                let told = "a call under an idempotency key was answered".into();
+                self.commit(now, Commit { batch: Vec::new(), then: Then::Answer(stream, answer), told });
+            }
+            Ok(Step::Answer(answer) | Step::Again(answer)) => self.answer(stream, answer),
             Ok(Step::Commit(commit)) => self.commit(now, commit),
             Ok(Step::Look(range, look)) => {
                 if look.decides() && !self.one_at_a_time.begin(stream, range.table, &range.from) {
@@ -192,7 +258,7 @@ impl Portal {
         let Some((stream, look)) = self.looking.remove(&op) else { return };
         let stepped = match page {
             Ok(_) if self.stopped.is_some() => Err(unavailable()),
-            Ok(rows) => look.found(&self.fep, &mut self.books, now, stream, &rows),
+            Ok(rows) => look.found(&mut self.cx(now, stream), &rows),
             Err(error) => {
                 self.out.event(Level::Error, ROOM, alloc::format!("{error}"));
                 Err(unavailable())
@@ -202,31 +268,39 @@ impl Portal {
     }
 
     fn commit(&mut self, now: Now, mut commit: Commit) {
+        if let Then::Answer(stream, answer) | Then::Scheduled { answer: Some((stream, answer)), .. } =
+            &commit.then
+        {
+            let keyed = self.keyed.remove(stream);
+            commit.batch.extend(keyed.and_then(|keyed| answered::remember(&keyed, answer, now)));
+        }
         commit.batch.push(self.books.counters(&self.fep, now));
         self.writer.push(commit);
     }
 
-    fn write(&mut self) {
+    fn write(&mut self, now: Now) {
         if self.stopped.is_none() {
             self.writer.start(&mut self.out);
             if mutant(Mutant::AnswerBeforeDurable)
                 && let Some(op) = self.writer.at_store()
             {
-                self.stored(op, Ok(()));
+                self.stored(now, op, Ok(()));
             }
         }
     }
 
-    fn stored(&mut self, op: OpId, result: Result<(), StoreError>) {
+    fn stored(&mut self, now: Now, op: OpId, result: Result<(), StoreError>) {
         match self.writer.done(op, result) {
-            Some(Written::Durable(commits)) => commits.into_iter().for_each(|commit| self.durable(commit)),
+            Some(Written::Durable(commits)) => {
+                commits.into_iter().for_each(|commit| self.durable(now, commit))
+            }
             Some(Written::Refused(commit)) => self.refused(commit),
             Some(Written::Again) | None => {}
             Some(Written::Failed(why)) => self.stop(why),
         }
     }
 
-    fn durable(&mut self, commit: Commit) {
+    fn durable(&mut self, now: Now, commit: Commit) {
         let level = if matches!(commit.then, Then::Nothing) { Level::Debug } else { Level::Info };
         self.out.event(level, ROOM, commit.told);
         match commit.then {
@@ -240,6 +314,20 @@ impl Portal {
                 let waiting = self.books.holds.ended(auth_id);
                 self.answer_all(waiting, &answer);
             }
+            Then::Scheduled { transfer, answer } => {
+                if let Some((stream, answer)) = answer {
+                    self.answer(stream, answer);
+                }
+                self.send(now, transfer);
+            }
+            Then::Sent(transfer) => self.ask(now, transfer),
+            Then::Paid(decisions) => {
+                for (claim, answer) in decisions {
+                    if let Some(stream) = self.books.accepted.paid(claim) {
+                        self.answer(stream, answer);
+                    }
+                }
+            }
         }
     }
 
@@ -247,7 +335,12 @@ impl Portal {
     fn refused(&mut self, commit: Commit) {
         let taken_back = match commit.then {
             Then::Opened(auth_id) => self.books.holds.refused(auth_id),
-            Then::Answer(..) | Then::Resolved(..) | Then::Nothing => None,
+            Then::Nothing
+            | Then::Answer(..)
+            | Then::Resolved(..)
+            | Then::Scheduled { .. }
+            | Then::Sent(_)
+            | Then::Paid(_) => None,
         };
         let undone = taken_back
             .map(|(hold, waiting)| (self.books.ledger.take_back(hold.user, hold.amount()), waiting));
@@ -268,11 +361,16 @@ impl Portal {
         for commit in self.writer.give_up() {
             let waiting = match commit.then {
                 Then::Nothing => Vec::new(),
-                Then::Answer(stream, _) => alloc::vec![stream],
+                Then::Answer(stream, _) | Then::Scheduled { answer: Some((stream, _)), .. } => {
+                    alloc::vec![stream]
+                }
+                Then::Scheduled { answer: None, .. } | Then::Sent(_) | Then::Paid(_) => Vec::new(),
                 Then::Opened(auth_id) | Then::Resolved(auth_id, _) => self.books.holds.waiting(auth_id),
             };
             self.answer_all(waiting, &unavailable().answer());
         }
+        let waiting = self.books.accepted.stop_waiting();
+        self.answer_all(waiting, &unavailable().answer());
     }
 
     fn answer_all(&mut self, waiting: Vec<StreamId>, answer: &Answer) {
@@ -281,6 +379,7 @@ impl Portal {
 
     fn answer(&mut self, stream: StreamId, answer: Answer) {
         self.one_at_a_time.end(stream);
+        self.keyed.remove(&stream);
         self.exchanges.answer(stream, answer, &mut self.out);
     }
 
@@ -298,7 +397,7 @@ fn unavailable() -> Refused {
 #[derive(Default)]
 struct OneAtATime {
     ids: BTreeSet<(Table, String)>,
-    streams: BTreeMap<StreamId, (Table, String)>,
+    streams: BTreeMap<StreamId, Vec<(Table, String)>>,
 }
 
 impl OneAtATime {
@@ -306,13 +405,13 @@ impl OneAtATime {
         let id = (table, String::from(id));
         let free = self.ids.insert(id.clone());
         if free {
-            self.streams.insert(stream, id);
+            self.streams.entry(stream).or_default().push(id);
         }
         free
     }
 
     fn end(&mut self, stream: StreamId) {
-        if let Some(id) = self.streams.remove(&stream) {
+        for id in self.streams.remove(&stream).unwrap_or_default() {
             self.ids.remove(&id);
         }
     }

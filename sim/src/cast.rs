@@ -122,6 +122,7 @@ impl Cast<'_> {
             network: self.scenario.network.clone(),
             currency: fep.currency.clone(),
             fees: fep.fees,
+            rails: portal::config::Rails::default(),
         };
         let identity = self.identity_of(&fep.name);
         let corrupt = self.corrupt(&fep.name, fep.strategy);

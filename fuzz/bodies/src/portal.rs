@@ -30,6 +30,7 @@ pub(crate) fn portal_config() -> config::Config {
         network: NETWORK.into(),
         currency: "XTS".parse().expect("a currency"),
         fees: Fees { fep_bps: 100, gateway_bps: 400 },
+        rails: config::Rails::default(),
     }
 }
 
@@ -152,6 +153,17 @@ impl World {
                     "/ledger",
                     "/receipts?limit=99999999999999999999",
                     "/bonds",
+                    "/keys?user=u000001",
+                    "/keys/state",
+                    "/withdrawals",
+                    "/rails/faults",
+                    "/rails",
+                    "/payouts/open?skip=1",
+                    "/transfers?limit=9",
+                    "/transfers/open",
+                    "/statement?user=u000001&month=1970-01",
+                    "/statement?user=u000001&next=1.2.3",
+                    "/openapi.json",
                 ]);
                 let method = *feed.one(&["GET", "POST"]);
                 let body = match path {

@@ -1,6 +1,8 @@
 //! The command line of `labman-fep`: the daemon, and its operator's commands.
 
+mod eyes;
 mod operator;
+mod statement;
 
 use std::path::PathBuf;
 
@@ -24,6 +26,9 @@ pub struct Cli {
     /// Print the answer as JSON
     #[arg(long, global = true)]
     json: bool,
+    /// For a command that changes something: the same key again gives the first answer and changes nothing more
+    #[arg(long, value_name = "KEY", global = true)]
+    idempotency_key: Option<String>,
     /// Record everything that is needed to replay this run; API keys and tokens are in it
     #[arg(long, value_name = "FILE")]
     journal: Option<PathBuf>,
@@ -68,6 +73,40 @@ enum Command {
         #[arg(long)]
         reference: Option<String>,
     },
+    /// Send a user's money back over a rail
+    Withdraw {
+        user: String,
+        /// In currency units, such as 12.5
+        amount: String,
+        /// An address of a rail that is offered
+        #[arg(long, value_name = "ADDRESS")]
+        to: String,
+        /// Says what it is; the same reference twice is one withdrawal (default: a fresh one)
+        #[arg(long)]
+        reference: Option<String>,
+    },
+    /// What moved on an account, and what it came to
+    #[command(subcommand)]
+    Statement(StatementCommand),
+    /// What providers were paid
+    Payouts {
+        /// Instead: claims that are accepted and not paid
+        #[arg(long)]
+        open: bool,
+        #[command(flatten)]
+        page: Page,
+    },
+    /// What was moved over rails, or failed
+    Transfers {
+        /// Instead: those that are scheduled or sent
+        #[arg(long)]
+        open: bool,
+        #[command(flatten)]
+        page: Page,
+    },
+    /// Rails, and trouble with them
+    #[command(subcommand)]
+    Rail(RailCommand),
     /// Every account's balance, and whether they sum to zero
     Ledger {
         #[command(subcommand)]
@@ -85,6 +124,58 @@ enum LedgerCommand {
     },
 }
 
+/// Which lines of a listing, the newest first
+#[derive(clap::Args, Debug)]
+struct Page {
+    #[arg(long, default_value_t = 100)]
+    limit: u32,
+    /// But for the newest so many
+    #[arg(long, default_value_t = 0)]
+    skip: u32,
+}
+
+#[derive(Subcommand, Debug)]
+enum StatementCommand {
+    User {
+        user: String,
+        #[command(flatten)]
+        month: Month,
+    },
+    /// By node id
+    Provider {
+        node_id: String,
+        #[command(flatten)]
+        month: Month,
+    },
+    /// By node id
+    Gateway {
+        node_id: String,
+        #[command(flatten)]
+        month: Month,
+    },
+}
+
+#[derive(clap::Args, Debug)]
+struct Month {
+    /// Of UTC; all time where it is left out
+    #[arg(long, value_name = "YYYY-MM")]
+    month: Option<String>,
+}
+
+#[derive(Subcommand, Debug)]
+enum RailCommand {
+    List,
+    /// Order trouble with a mock rail, for its next transfers
+    Fault {
+        rail: String,
+        /// failed: for good; answer_lost: made, and nobody hears; ask_lost: never heard of
+        fault: String,
+        /// 0: none, and what was ordered before is off
+        #[arg(long, default_value_t = 1)]
+        times: u32,
+    },
+}
+
 #[derive(Subcommand, Debug)]
 enum UserCommand {
     Add { name: String },
@@ -95,6 +186,18 @@ enum UserCommand {
 enum KeyCommand {
     /// Make an API key; it is shown this once
     Add { user: String },
+    /// A user's API keys, or all, by what they are called here
+    List {
+        user: Option<String>,
+        #[command(flatten)]
+        page: Page,
+    },
+    /// Let an API key spend nothing for now
+    Freeze { key: String },
+    /// Let a frozen API key spend again
+    Thaw { key: String },
+    /// Take an API key back for good
+    Revoke { key: String },
 }
 
 #[derive(Subcommand, Debug)]
@@ -164,7 +267,8 @@ impl Cli {
                 audit::show(&audit::fep(&data_dir)?, self.json)
             }
             operators => {
-                let operator = Operator::reach(&self.config, self.socket.as_deref()).await?;
+                let operator =
+                    Operator::reach(&self.config, self.socket.as_deref(), self.idempotency_key).await?;
                 let done = operator.run(operators, self.json).await;
                 operator.leave().await;
                 done

@@ -4,13 +4,14 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use labman_proto_core::economics::Fees;
-use labman_proto_core::money::Currency;
+use labman_proto_core::money::{Currency, Micros};
 use labman_proto_core::portal;
+use labman_proto_core::portal::config::{RailName, RailTerms, Rails};
 use serde::Deserialize;
 use toml::Spanned;
 
 use super::error::Source;
-use super::fields::Listen;
+use super::fields::{Amount, Listen};
 use super::{ConfigError, parse, read};
 
 /// What `labman-fep` runs with.
@@ -35,6 +36,17 @@ struct File {
     listen: Listen,
     currency: Currency,
     fees: Option<FeesField>,
+    /// The test rail where there is none.
+    #[serde(default)]
+    rail: Vec<RailField>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RailField {
+    name: Spanned<RailName>,
+    /// Nothing where absent.
+    least_payout: Option<Amount>,
 }
 
 #[derive(Deserialize)]
@@ -63,10 +75,29 @@ impl File {
         Ok(Fep {
             data_dir: source.resolve(&self.data_dir),
             listen: self.listen.0,
-            portal: portal::config::Config { network: self.network, currency: self.currency, fees },
+            portal: portal::config::Config {
+                network: self.network,
+                currency: self.currency,
+                fees,
+                rails: rails(self.rail, source)?,
+            },
             journal: None,
         })
     }
+}
+
+fn rails(fields: Vec<RailField>, source: &Source) -> Result<Rails, ConfigError> {
+    let mut rails: Vec<RailTerms> = Vec::new();
+    for RailField { name, least_payout } in fields {
+        let rail = *name.get_ref();
+        if rails.iter().any(|terms| terms.rail == rail) {
+            return Err(
+                source.fault(Some(name.span()), "this rail is there already; remove one of its entries")
+            );
+        }
+        rails.push(RailTerms { rail, least_payout: least_payout.map_or(Micros::ZERO, |least| least.0) });
+    }
+    Ok(if rails.is_empty() { Rails::default() } else { Rails(rails) })
 }
 
 impl FeesField {

@@ -109,6 +109,7 @@ impl Plan {
                 network: self.network.clone(),
                 currency: self.currency.clone(),
                 fees: self.fees,
+                rails: portal::config::Rails::default(),
             },
             journal: self.journal("fep"),
         }

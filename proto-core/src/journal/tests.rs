@@ -15,7 +15,12 @@ fn header(machine: Config) -> Header {
 
 fn a_portal() -> Config {
     let currency = "XTS".parse().unwrap();
-    Config::Portal(portal::config::Config { network: "n".into(), currency, fees: Default::default() })
+    Config::Portal(portal::config::Config {
+        network: "n".into(),
+        currency,
+        fees: Default::default(),
+        rails: Default::default(),
+    })
 }
 
 fn nows() -> impl Strategy<Value = Now> {

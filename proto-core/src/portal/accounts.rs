@@ -17,7 +17,7 @@ use crate::wire::ids::Hash;
 use crate::wire::portal::key_digest;
 
 use super::answer::Refused;
-use super::rows::{API_KEYS, ApiKeyRow, GATEWAYS, GatewayRow, USERS, UserRow};
+use super::rows::{API_KEYS, ApiKeyRow, GATEWAYS, GatewayRow, KeyState, USERS, UserRow};
 
 /// Shown as `u000001`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,8 +60,39 @@ pub(super) struct Accounts {
     users: BTreeMap<UserId, String>,
     last_user: u64,
     /// Found by a prefix of the hash; the whole hash is then compared in constant time.
-    keys: BTreeMap<u64, (blake3::Hash, UserId)>,
+    keys: BTreeMap<u64, Key>,
     gateways: BTreeMap<NodeId, String>,
+}
+
+/// An API key, which nobody here knows.
+struct Key {
+    hash: blake3::Hash,
+    user: UserId,
+    created_ms: u64,
+    state: KeyState,
+}
+
+/// What an operator sees of an API key.
+#[derive(Serialize)]
+pub(super) struct KeyLine {
+    /// The first 16 digits of the stored hash's hex: what the operator calls it.
+    pub(super) key: String,
+    pub(super) user: UserId,
+    pub(super) created_ms: u64,
+    pub(super) state: KeyState,
+}
+
+impl Key {
+    fn row(&self) -> Row {
+        let hash = Hash(*self.hash.as_bytes());
+        let row = ApiKeyRow { hash, user: self.user, created_ms: self.created_ms, state: self.state };
+        Row::json(alloc::format!("{hash}"), &row)
+    }
+
+    fn line(&self) -> KeyLine {
+        let Self { hash, user, created_ms, state } = self;
+        KeyLine { key: name(prefix(hash)), user: *user, created_ms: *created_ms, state: *state }
+    }
 }
 
 impl Accounts {
@@ -72,9 +103,9 @@ impl Accounts {
             accounts.users.insert(user, name);
         }
         for row in snapshot.of(API_KEYS) {
-            let ApiKeyRow { hash, user, .. } = row.parse(API_KEYS)?;
+            let ApiKeyRow { hash, user, created_ms, state } = row.parse(API_KEYS)?;
             let hash = blake3::Hash::from_bytes(hash.0);
-            accounts.keys.insert(prefix(&hash), (hash, user));
+            accounts.keys.insert(prefix(&hash), Key { hash, user, created_ms, state });
         }
         for row in snapshot.of(GATEWAYS) {
             let GatewayRow { node_id, name, .. } = row.parse(GATEWAYS)?;
@@ -114,8 +145,30 @@ impl Accounts {
     /// Whose API key has this digest?
     pub(super) fn owner(&self, digest: &Hash) -> Result<UserId, Refused> {
         let hash = stored_hash(digest);
-        let found = self.keys.get(&prefix(&hash)).filter(|(stored, _)| *stored == hash);
-        found.map(|(_, user)| *user).ok_or_else(|| Refused::invalid_api_key("no such API key"))
+        let found = self.keys.get(&prefix(&hash)).filter(|key| key.hash == hash);
+        match found.ok_or_else(|| Refused::invalid_api_key("no such API key"))? {
+            Key { state: KeyState::Active, user, .. } => Ok(*user),
+            Key { state: KeyState::Frozen, .. } => Err(Refused::invalid_api_key("this API key is frozen")),
+            Key { state: KeyState::Revoked, .. } => Err(Refused::invalid_api_key("this API key was revoked")),
+        }
+    }
+
+    /// The keys of one user, or of all.
+    pub(super) fn keys(&self, of: Option<UserId>) -> impl Iterator<Item = KeyLine> {
+        self.keys.values().filter(move |key| of.is_none_or(|user| key.user == user)).map(Key::line)
+    }
+
+    /// From now on; what was authorized before stands. Nothing brings a revoked key back.
+    pub(super) fn set_key(&mut self, key: &str, state: KeyState) -> Result<(KeyLine, Write), Refused> {
+        let at = u64::from_str_radix(key, 16).ok().filter(|at| name(*at) == key);
+        let found = at.and_then(|at| self.keys.get_mut(&at));
+        let key =
+            found.ok_or_else(|| Refused::not_found("there is no such API key; name it as the list does"))?;
+        if key.state == KeyState::Revoked && state != KeyState::Revoked {
+            return Err(Refused::conflict("this API key was revoked; make another"));
+        }
+        key.state = state;
+        Ok((key.line(), Write::Put(API_KEYS, key.row())))
     }
 
     pub(super) fn add_user(&mut self, name: String, at_ms: u64) -> Result<(UserId, Write), Refused> {
@@ -127,13 +180,13 @@ impl Accounts {
         Ok((user, Write::Insert(USERS, row)))
     }
 
-    /// A fresh API key; this is the only time that it is seen.
+    /// A fresh API key, and what it is called from now on; this is the only time that it is seen.
     pub(super) fn add_key(
         &mut self,
         user: UserId,
         random: &mut Stream,
         at_ms: u64,
-    ) -> Result<(String, Write), Refused> {
+    ) -> Result<(String, KeyLine, Write), Refused> {
         let user = self.known(user)?;
         bounded(self.keys.len(), PORTAL_KEYS, "API keys")?;
         // A machine restarted under the same seed draws the same keys again: those that are taken are passed over.
@@ -144,10 +197,10 @@ impl Accounts {
                 break (key, hash);
             }
         };
-        self.keys.insert(prefix(&hash), (hash, user));
-        let hash = Hash(*hash.as_bytes());
-        let row = Row::json(alloc::format!("{hash}"), &ApiKeyRow { hash, user, created_ms: at_ms });
-        Ok((key, Write::Insert(API_KEYS, row)))
+        let stored = Key { hash, user, created_ms: at_ms, state: KeyState::Active };
+        let (line, row) = (stored.line(), stored.row());
+        self.keys.insert(prefix(&hash), stored);
+        Ok((key, line, Write::Insert(API_KEYS, row)))
     }
 
     /// Enrols a gateway, or renames it.
@@ -173,6 +226,11 @@ fn stored_hash(digest: &Hash) -> blake3::Hash {
 fn prefix(hash: &blake3::Hash) -> u64 {
     let [a, b, c, d, e, f, g, h, ..] = *hash.as_bytes();
     u64::from_be_bytes([a, b, c, d, e, f, g, h])
+}
+
+/// What an operator calls a key.
+fn name(prefix: u64) -> String {
+    alloc::format!("{prefix:016x}")
 }
 
 fn bounded(there: usize, most: usize, what: &str) -> Result<(), Refused> {

@@ -1,15 +1,6 @@
 //! The operator's surface: JSON over HTTP.
 //!
-//! | call | body | answer |
-//! |---|---|---|
-//! | `POST /users` | `{"name"}` | `{"user"}` |
-//! | `POST /keys` | `{"user"}` | `{"api_key"}`, shown this once |
-//! | `POST /deposits` | `{"user", "amount", "reference"}` | `{"user", "balance"}`; a reference is booked once |
-//! | `POST /gateways` | `{"node_id", "name"}` | the same; again: renames |
-//! | `POST /bonds` | `{"gateway", "amount", "reference"}` | `{"gateway", "bond"}`; a negative amount is paid out |
-//! | `GET /users`, `/gateways` | | `{"users": [...]}`, `{"gateways": [...]}` |
-//! | `GET /ledger` | | `{"balanced", "currency", "accounts": [...], "entries"}` |
-//! | `GET /receipts?limit=N&skip=N`, `/payouts?limit=N&skip=N` | | `{"receipts": [...]}`, `{"payouts": [...]}`, newest first, but for the `skip` newest |
+//! [`ROUTES`] is the list of its calls; `GET /openapi.json` gives it to others.
 //!
 //! Amounts and balances are decimal text, such as `"12.500000"`; receipts and payouts are the signed objects' own fields, in
 //! micro-units.
@@ -22,6 +13,7 @@ use alloc::{
 
 use serde::{Deserialize, Serialize};
 
+use crate::http::Surface;
 use crate::identity::NodeId;
 use crate::limits::{PORTAL_LIST, PORTAL_TEXT};
 use crate::machine::StreamId;
@@ -35,41 +27,273 @@ use super::accounts::UserId;
 use super::answer::{Answer, Refused, Step, Stepped};
 use super::bonds;
 use super::books::{Books, Fep};
-use super::exchanges::Call;
 use super::ledger::{self, Account, Entry};
 use super::look::{self, Look};
-use super::rows::{DEPOSITS, DepositRow, Kind, PAYOUTS, PayoutRow, RECEIPTS, ReceiptRow, numbered};
+use super::rails::operator;
+use super::routes::{Field, Gives, Is, PAGE, Route, Takes, field};
+use super::rows::{
+    DEPOSITS, DepositRow, KeyState, Kind, PAYOUTS, PayoutRow, Purpose, RECEIPTS, ReceiptRow, TRANSFERS_ENDED,
+    numbered,
+};
 use super::writer::{Commit, Then};
+use super::{openapi, statements, withdrawals};
 
-pub(super) fn handle(
-    fep: &Fep,
-    books: &mut Books,
-    random: &mut Stream,
-    now: Now,
-    stream: StreamId,
-    call: &Call,
-) -> Stepped {
-    let (path, query) = call.head.path.split_once('?').unwrap_or((&call.head.path, ""));
-    match (call.head.method.as_str(), path) {
-        ("POST", "/users") => add_user(books, now, stream, parse(&call.body)?),
-        ("POST", "/keys") => add_key(books, random, now, stream, parse(&call.body)?),
-        ("POST", "/deposits") => deposit(books, parse(&call.body)?),
-        ("POST", "/gateways") => add_gateway(books, now, stream, parse(&call.body)?),
-        ("POST", "/bonds") => {
+const USER: Field = field("user", Is::UserId, "the user's id");
+
+pub(super) const ROUTES: &[Route] = &[
+    Route {
+        method: "POST",
+        path: "/users",
+        about: "Opens an account",
+        takes: Takes::Json(&[field("name", Is::Text, "what people call its user")]),
+        gives: Gives::Json(&[USER]),
+        run: |cx, call| add_user(cx.books, cx.now, cx.stream, parse(&call.body)?),
+    },
+    Route {
+        method: "GET",
+        path: "/users",
+        about: "Lists the users, with what each can spend and what is held of it",
+        takes: Takes::Nothing,
+        gives: Gives::Json(&[field("users", Is::List, "user, name, balance, held")]),
+        run: |cx, _| Ok(Step::Answer(users(cx.books))),
+    },
+    Route {
+        method: "POST",
+        path: "/keys",
+        about: "Makes an API key",
+        takes: Takes::Json(&[USER]),
+        gives: Gives::Secret(
+            &[
+                field("api_key", Is::Text, "shown this once"),
+                field("key", Is::Text, "what it is called here"),
+            ],
+            "api_key",
+        ),
+        run: |cx, call| add_key(cx.books, cx.random, cx.now, cx.stream, parse(&call.body)?),
+    },
+    Route {
+        method: "GET",
+        path: "/keys",
+        about: "Lists API keys, by what they are called here",
+        takes: Takes::Query(&[USER, PAGE[0], PAGE[1]]),
+        gives: Gives::Json(&[field("keys", Is::List, "key, user, created_ms, state")]),
+        run: |cx, call| keys(cx.books, call.query()).map(Step::Answer),
+    },
+    Route {
+        method: "POST",
+        path: "/keys/state",
+        about: "Freezes an API key, thaws it, or revokes it for good; what was authorized under it stands",
+        takes: Takes::Json(&[
+            field("key", Is::Text, "what the list calls it"),
+            field("state", Is::OneOf(&["active", "frozen", "revoked"]), "from now on"),
+        ]),
+        gives: Gives::Json(&[
+            field("key", Is::Text, "the same"),
+            USER,
+            field("created_ms", Is::Count64, "Unix milliseconds"),
+            field("state", Is::Text, "the same"),
+        ]),
+        run: |cx, call| set_key(cx.books, cx.stream, parse(&call.body)?),
+    },
+    Route {
+        method: "POST",
+        path: "/deposits",
+        about: "Credits a user with what came over a rail; a reference is booked once",
+        takes: Takes::Json(&[
+            USER,
+            field("amount", Is::Amount, "above zero"),
+            field("reference", Is::Text, "names what came"),
+        ]),
+        gives: Gives::Json(&[USER, field("balance", Is::Amount, "what the user could spend right after it")]),
+        run: |cx, call| deposit(cx.books, parse(&call.body)?),
+    },
+    Route {
+        method: "POST",
+        path: "/withdrawals",
+        about: "Sends a user's money back over a rail; a reference is used once",
+        takes: Takes::Json(&[
+            USER,
+            field("amount", Is::Amount, "at least the rail's least payout"),
+            field("to", Is::Text, "an address of a rail that is offered"),
+            field("reference", Is::Text, "names the withdrawal"),
+        ]),
+        gives: Gives::Json(&[
+            USER,
+            field("balance", Is::Amount, "what the user could spend right after it"),
+            field("transfer", Is::Count64, "that brings it"),
+        ]),
+        run: |cx, call| withdrawals::handle(cx.fep, cx.books, &call.body),
+    },
+    Route {
+        method: "POST",
+        path: "/gateways",
+        about: "Enrols a gateway, or renames it",
+        takes: Takes::Json(GATEWAY),
+        gives: Gives::Json(GATEWAY),
+        run: |cx, call| add_gateway(cx.books, cx.now, cx.stream, parse(&call.body)?),
+    },
+    Route {
+        method: "POST",
+        path: "/bonds",
+        about: "Pays into a gateway's bond, or out of it as far as it is free; a reference is booked once",
+        takes: Takes::Json(&[
+            field("gateway", Is::NodeId, "its id"),
+            field("amount", Is::Amount, "negative: paid out"),
+            field("reference", Is::Text, "names the payment"),
+        ]),
+        gives: Gives::Json(&[
+            field("gateway", Is::NodeId, "the same"),
+            field("bond", Is::Amount, "what it is right after it"),
+        ]),
+        run: |cx, call| {
             let body: bonds::PayBond = parse(&call.body)?;
             must_be_text("reference", &body.reference)?;
-            bonds::pay(books, body)
-        }
-        ("GET", "/users") => Ok(Step::Answer(users(books))),
-        ("GET", "/gateways") => Ok(Step::Answer(gateways(books))),
-        ("GET", "/ledger") => Ok(Step::Answer(check_ledger(fep, books))),
-        ("GET", "/receipts") => {
-            Ok(Step::Look(newest(RECEIPTS, books.receipts.last(), query)?, Look::Receipts))
-        }
-        ("GET", "/payouts") => Ok(Step::Look(newest(PAYOUTS, books.payouts, query)?, Look::Payouts)),
-        (method, path) => Err(Refused::not_found(alloc::format!("there is no {method} {path} here"))),
-    }
-}
+            bonds::pay(cx.books, body)
+        },
+    },
+    Route {
+        method: "GET",
+        path: "/gateways",
+        about: "Lists the gateways, with their bonds and what of them is locked",
+        takes: Takes::Nothing,
+        gives: Gives::Json(&[field("gateways", Is::List, "node_id, name, bond, locked")]),
+        run: |cx, _| Ok(Step::Answer(gateways(cx.books))),
+    },
+    Route {
+        method: "GET",
+        path: "/ledger",
+        about: "Every account's balance, and whether they sum to zero and agree with what is held and on its way",
+        takes: Takes::Nothing,
+        gives: Gives::Json(&[
+            field("balanced", Is::Flag, "false: stop this FEP"),
+            field("currency", Is::Text, "of all accounts"),
+            field("accounts", Is::List, "account, balance"),
+            field("entries", Is::Count64, "of the journal"),
+        ]),
+        run: |cx, _| Ok(Step::Answer(check_ledger(cx.fep, cx.books))),
+    },
+    Route {
+        method: "GET",
+        path: "/statement",
+        about: "What moved on one account, from the journal, page by page; opening and closing are whole once next is null",
+        takes: Takes::Query(&[
+            USER,
+            field("provider", Is::NodeId, "instead: a provider's account"),
+            field("gateway", Is::NodeId, "instead: a gateway's account"),
+            field("month", Is::Month, "of UTC, such as 2026-11; all time where it is left out"),
+            field("next", Is::Text, "as the page before gave it"),
+        ]),
+        gives: Gives::Json(&[
+            field("account", Is::Text, "as the ledger calls it"),
+            field("movements", Is::List, "entry, at, kind, reference, amount"),
+            field("opening", Is::Amount, "before the month"),
+            field("closing", Is::Amount, "after the movements so far"),
+            field("next", Is::MaybeText, "for the next page"),
+        ]),
+        run: |cx, call| statements::handle(cx.books, call.query()),
+    },
+    Route {
+        method: "GET",
+        path: "/receipts",
+        about: "Lists receipts as they were signed, in micro-units",
+        takes: Takes::Query(PAGE),
+        gives: Gives::Json(&[field("receipts", Is::List, "the receipt's fields, and state")]),
+        run: |cx, call| {
+            Ok(Step::Look(newest(RECEIPTS, cx.books.receipts.last(), call.query())?, Look::Receipts))
+        },
+    },
+    Route {
+        method: "GET",
+        path: "/payouts",
+        about: "Lists what providers were paid, in micro-units",
+        takes: Takes::Query(PAGE),
+        gives: Gives::Json(&[field(
+            "payouts",
+            Is::List,
+            "the payout's fields, provider, claim_id, receipts, at_ms",
+        )]),
+        run: |cx, call| Ok(Step::Look(newest(PAYOUTS, cx.books.payouts, call.query())?, Look::Payouts)),
+    },
+    Route {
+        method: "GET",
+        path: "/payouts/open",
+        about: "Lists claims that are accepted and not paid, in micro-units; transfer is null for what is carried over",
+        takes: Takes::Query(PAGE),
+        gives: Gives::Json(&[field(
+            "open",
+            Is::List,
+            "claim_id, provider, to, amount, receipts, at_ms, transfer",
+        )]),
+        run: |cx, call| operator::open_payouts(cx.books, call.query()).map(Step::Answer),
+    },
+    Route {
+        method: "GET",
+        path: "/transfers",
+        about: "Lists transfers that ended, in micro-units; the open ones' numbers are missing",
+        takes: Takes::Query(PAGE),
+        gives: Gives::Json(&[field(
+            "transfers",
+            Is::List,
+            "transfer, rail, key, to, amount, purpose, ended",
+        )]),
+        run: |cx, call| {
+            let range = newest(TRANSFERS_ENDED, cx.books.transfers.last(), call.query())?;
+            Ok(Step::Look(range, Look::Transfers))
+        },
+    },
+    Route {
+        method: "GET",
+        path: "/transfers/open",
+        about: "Lists transfers that are scheduled or sent, in micro-units",
+        takes: Takes::Query(PAGE),
+        gives: Gives::Json(&[field(
+            "transfers",
+            Is::List,
+            "transfer, rail, key, to, amount, purpose, state",
+        )]),
+        run: |cx, call| operator::open_transfers(cx.books, call.query()).map(Step::Answer),
+    },
+    Route {
+        method: "GET",
+        path: "/rails",
+        about: "Lists the rails that are offered, and the trouble that was ordered",
+        takes: Takes::Nothing,
+        gives: Gives::Json(&[
+            field("rails", Is::List, "rail, least_payout"),
+            field("faults", Is::List, "rail, fault, times"),
+        ]),
+        run: |cx, _| Ok(Step::Answer(operator::rails(cx.fep, cx.books))),
+    },
+    Route {
+        method: "POST",
+        path: "/rails/faults",
+        about: "Orders trouble with a mock rail: it befalls the next transfers over it",
+        takes: Takes::Json(FAULT),
+        gives: Gives::Json(FAULT),
+        run: |cx, call| operator::order_fault(cx.books, cx.stream, parse(&call.body)?),
+    },
+    Route {
+        method: "GET",
+        path: "/openapi.json",
+        about: "This document",
+        takes: Takes::Nothing,
+        gives: Gives::Document,
+        run: |_, _| Ok(Step::Answer(Answer::ok(&openapi::document(Surface::Admin)))),
+    },
+];
+
+const GATEWAY: &[Field] =
+    &[field("node_id", Is::NodeId, "its id"), field("name", Is::Text, "what people call it")];
+
+const FAULT: &[Field] = &[
+    field("rail", Is::OneOf(&["test", "mock-crypto", "mock-fiat"]), "the rail"),
+    field(
+        "fault",
+        Is::OneOf(&["failed", "answer_lost", "ask_lost"]),
+        "it fails for good; it is made and nobody hears; it is never heard of",
+    ),
+    field("times", Is::Count, "how many transfers; 0: none, and what was ordered before is off"),
+];
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -115,9 +339,30 @@ fn add_user(books: &mut Books, now: Now, stream: StreamId, body: AddUser) -> Ste
 
 fn add_key(books: &mut Books, random: &mut Stream, now: Now, stream: StreamId, body: AddKey) -> Stepped {
     let user = body.user.parse()?;
-    let (api_key, write) = books.accounts.add_key(user, random, now.wall.0)?;
-    let answer = Answer::ok(&serde_json::json!({ "api_key": api_key }));
+    let (api_key, line, write) = books.accounts.add_key(user, random, now.wall.0)?;
+    let answer = Answer::ok(&serde_json::json!({ "api_key": api_key, "key": line.key }));
     commit(stream, alloc::vec![write], answer, alloc::format!("an API key was made for {user}"))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SetKey {
+    key: String,
+    state: KeyState,
+}
+
+fn keys(books: &Books, query: &str) -> Result<Answer, Refused> {
+    let user = value(query, "user").map(str::parse).transpose()?;
+    let user = user.map(|user| books.accounts.known(user)).transpose()?;
+    let (skip, limit) = page(query)?;
+    let keys: Vec<_> = books.accounts.keys(user).skip(skip).take(limit).collect();
+    Ok(Answer::ok(&serde_json::json!({ "keys": keys })))
+}
+
+fn set_key(books: &mut Books, stream: StreamId, body: SetKey) -> Stepped {
+    let (line, write) = books.accounts.set_key(&body.key, body.state)?;
+    let told = alloc::format!("API key {} of {} is {:?} now", line.key, line.user, line.state);
+    commit(stream, alloc::vec![write], Answer::ok(&line), told)
 }
 
 fn add_gateway(books: &mut Books, now: Now, stream: StreamId, body: AddGateway) -> Stepped {
@@ -213,7 +458,8 @@ fn gateways(books: &Books) -> Answer {
     Answer::ok(&serde_json::json!({ "gateways": gateways }))
 }
 
-/// Balanced: all accounts sum to zero (I1), and what is held is what the open holds say.
+/// Balanced: all accounts sum to zero (I1), what is held is what the open holds say, what leaves is what the open withdrawals
+/// say, and no provider's accepted claims come to more than it is owed.
 fn check_ledger(fep: &Fep, books: &Books) -> Answer {
     #[derive(Serialize)]
     struct Line {
@@ -233,7 +479,8 @@ fn check_ledger(fep: &Fep, books: &Books) -> Answer {
             _ => None,
         })
         .collect();
-    let balanced = books.ledger.sums_to_zero() && open == held;
+    let balanced =
+        books.ledger.sums_to_zero() && open == held && leaves_as_it_says(books) && owes_what_it_says(books);
     let lines: Vec<_> = books
         .ledger
         .balances()
@@ -245,6 +492,34 @@ fn check_ledger(fep: &Fep, books: &Books) -> Answer {
         "accounts": lines,
         "entries": books.ledger.last(),
     }))
+}
+
+fn leaves_as_it_says(books: &Books) -> bool {
+    let mut open: BTreeMap<UserId, i128> = BTreeMap::new();
+    for transfer in books.transfers.iter() {
+        match transfer.purpose {
+            Purpose::Withdrawal { user, .. } => {
+                *open.entry(user).or_default() += i128::from(transfer.amount.0)
+            }
+            Purpose::Payout { .. } => {}
+        }
+    }
+    let mut leaving = books.ledger.balances().filter_map(|(account, balance)| match account {
+        Account::Leaving(user) => Some((user, i128::from(balance.0))),
+        _ => None,
+    });
+    let agrees = leaving.all(|(user, balance)| open.remove(&user).unwrap_or_default() == balance);
+    agrees && open.is_empty()
+}
+
+fn owes_what_it_says(books: &Books) -> bool {
+    let mut accepted: BTreeMap<NodeId, i128> = BTreeMap::new();
+    for claim in books.accepted.iter() {
+        *accepted.entry(claim.provider).or_default() += i128::from(claim.amount.0);
+    }
+    accepted
+        .into_iter()
+        .all(|(provider, sum)| sum <= i128::from(books.ledger.balance(Account::Provider(provider)).0))
 }
 
 /// The newest receipts, from their rows in rising order.
@@ -274,19 +549,19 @@ pub(super) fn payouts(rows: &[Row]) -> Result<Answer, Refused> {
     Ok(Answer::ok(&serde_json::json!({ "payouts": payouts })))
 }
 
-fn commit(stream: StreamId, batch: Vec<Write>, answer: Answer, told: String) -> Stepped {
+pub(super) fn commit(stream: StreamId, batch: Vec<Write>, answer: Answer, told: String) -> Stepped {
     Ok(Step::Commit(Commit { batch, then: Then::Answer(stream, answer), told }))
 }
 
-fn parse<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, Refused> {
+pub(super) fn parse<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, Refused> {
     serde_json::from_slice(body).map_err(|error| Refused::bad_request(error_text(error)))
 }
 
-fn error_text(error: impl core::fmt::Display) -> String {
+pub(super) fn error_text(error: impl core::fmt::Display) -> String {
     alloc::format!("{error}")
 }
 
-fn must_be_text(what: &str, text: &str) -> Result<(), Refused> {
+pub(super) fn must_be_text(what: &str, text: &str) -> Result<(), Refused> {
     match (1..=PORTAL_TEXT).contains(&text.len()) && text.bytes().all(|b| (b' '..=b'~').contains(&b)) {
         true => Ok(()),
         false => {
@@ -303,8 +578,18 @@ fn newest(table: Table, last: u64, query: &str) -> Result<Range, Refused> {
     Ok(Range { table, from, to: numbered(last + 1), limit })
 }
 
+/// How many lines to pass over, and how many to give.
+pub(super) fn page(query: &str) -> Result<(usize, usize), Refused> {
+    let limit = number(query, "limit")?.unwrap_or(PORTAL_LIST).min(PORTAL_LIST);
+    Ok((number(query, "skip")?.unwrap_or(0) as usize, limit as usize))
+}
+
 fn number(query: &str, name: &str) -> Result<Option<u32>, Refused> {
-    let given = query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
-    let number = given.map(str::parse::<u32>).transpose();
+    let number = value(query, name).map(str::parse::<u32>).transpose();
     number.map_err(|_| Refused::bad_request(alloc::format!("{name} must be a number")))
+}
+
+/// As it was written: none of our parameters needs an escape.
+pub(super) fn value<'a>(query: &'a str, name: &str) -> Option<&'a str> {
+    query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
 }

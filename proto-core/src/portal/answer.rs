@@ -15,6 +15,8 @@ use crate::store::Range;
 /// Where a call stands after a room has looked at it.
 pub(super) enum Step {
     Answer(Answer),
+    /// What was answered to an earlier call under the same idempotency key.
+    Again(Answer),
     /// Answered once this is durable.
     Commit(Commit),
     /// Decided once this was read.

@@ -1,33 +1,105 @@
 //! The public surface: the calls of [`wire::portal`](crate::wire::portal).
 
-use crate::machine::StreamId;
-use crate::time::Now;
+use alloc::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::http::Surface;
+use crate::money::Micros;
 use crate::wire::portal::Descriptor;
 
-use super::answer::{Answer, Refused, Step, Stepped};
-use super::books::{Books, Fep};
-use super::exchanges::Call;
-use super::{authorize, claims, usage};
+use super::answer::{Answer, Step};
+use super::books::Fep;
+use super::config::RailName;
+use super::routes::{Gives, Is, Route, Takes, field};
+use super::{authorize, claims, openapi, usage};
 
-pub(super) fn handle(fep: &Fep, books: &mut Books, now: Now, stream: StreamId, call: &Call) -> Stepped {
-    let path = call.head.path.split('?').next().unwrap_or_default();
-    match (call.head.method.as_str(), path) {
-        ("POST", "/v1/authorize") => authorize::handle(fep, books, now, stream, &call.body),
-        ("POST", "/v1/usage") => usage::report(fep, books, now, stream, &call.body),
-        ("POST", "/v1/statements") => usage::statement(fep, books, now, stream, &call.body),
-        ("POST", "/v1/claims") => claims::handle(fep, books, now, &call.body),
-        ("GET", "/v1/descriptor") => Ok(Step::Answer(Answer::ok(&descriptor(fep)))),
-        ("GET", "/v1/health") => Ok(Step::Answer(Answer::ok(&serde_json::json!({ "ok": true })))),
-        (method, path) => Err(Refused::not_found(alloc::format!("there is no {method} {path} here"))),
-    }
+pub(super) const ROUTES: &[Route] = &[
+    Route {
+        method: "POST",
+        path: "/v1/authorize",
+        about: "A gateway asks for money to be set aside for one job",
+        takes: Takes::Object("AuthorizeRequest"),
+        gives: Gives::Object("JobAuthorization"),
+        run: |cx, call| authorize::handle(cx.fep, cx.books, cx.now, cx.stream, &call.body),
+    },
+    Route {
+        method: "POST",
+        path: "/v1/usage",
+        about: "A gateway reports what was delivered, and gets the receipt; 202 until more is known; 204 if nothing is owed",
+        takes: Takes::Object("UsageReport"),
+        gives: Gives::ObjectOrNothing("Receipt"),
+        run: |cx, call| usage::report(cx.fep, cx.books, cx.now, cx.stream, &call.body),
+    },
+    Route {
+        method: "POST",
+        path: "/v1/statements",
+        about: "A provider states what it delivered, and gets the receipt; 503 while nothing of it is acknowledged",
+        takes: Takes::Object("UsageStatement"),
+        gives: Gives::ObjectOrNothing("Receipt"),
+        run: |cx, call| usage::statement(cx.fep, cx.books, cx.now, cx.stream, &call.body),
+    },
+    Route {
+        method: "POST",
+        path: "/v1/claims",
+        about: "A provider claims what its receipts say; 503 until the money has arrived, then the decision for ever",
+        takes: Takes::Object("Claim"),
+        gives: Gives::Object("ClaimDecision"),
+        run: |cx, call| claims::handle(cx.fep, cx.books, cx.now, &call.body),
+    },
+    Route {
+        method: "GET",
+        path: "/v1/descriptor",
+        about: "Who this FEP is, and what it takes and pays",
+        takes: Takes::Nothing,
+        gives: Gives::Json(&[
+            field("fep_id", Is::NodeId, "its id"),
+            field("network", Is::Text, "its network"),
+            field("currency", Is::Text, "what users are billed and providers paid in"),
+            field("fees", Is::Map, "fep_bps, gateway_bps"),
+            field("rails", Is::Texts, "by which providers are paid"),
+            field("least_payouts", Is::Map, "by rail, in micro-units"),
+        ]),
+        run: |cx, _| Ok(Step::Answer(Answer::ok(&Described::of(cx.fep)))),
+    },
+    Route {
+        method: "GET",
+        path: "/v1/health",
+        about: "Does it answer?",
+        takes: Takes::Nothing,
+        gives: Gives::Json(&[field("ok", Is::Flag, "true")]),
+        run: |_, _| Ok(Step::Answer(Answer::ok(&serde_json::json!({ "ok": true })))),
+    },
+    Route {
+        method: "GET",
+        path: "/openapi.json",
+        about: "This document",
+        takes: Takes::Nothing,
+        gives: Gives::Document,
+        run: |_, _| Ok(Step::Answer(Answer::ok(&openapi::document(Surface::Public)))),
+    },
+];
+
+#[derive(Serialize)]
+struct Described {
+    #[serde(flatten)]
+    descriptor: Descriptor,
+    least_payouts: BTreeMap<RailName, Micros>,
 }
 
-fn descriptor(fep: &Fep) -> Descriptor {
-    Descriptor {
-        fep_id: fep.fep_id,
-        network: fep.config.network.clone(),
-        currency: fep.config.currency.clone(),
-        fees: fep.config.fees,
-        rails: alloc::vec!["mock".into()],
+impl Described {
+    fn of(fep: &Fep) -> Self {
+        let rails = &fep.config.rails.0;
+        let descriptor = Descriptor {
+            fep_id: fep.fep_id,
+            network: fep.config.network.clone(),
+            currency: fep.config.currency.clone(),
+            fees: fep.config.fees,
+            rails: rails.iter().map(|terms| terms.rail.as_str().into()).collect(),
+        };
+        Self {
+            descriptor,
+            least_payouts: rails.iter().map(|terms| (terms.rail, terms.least_payout)).collect(),
+        }
     }
 }

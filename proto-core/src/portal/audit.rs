@@ -6,6 +6,7 @@ pub(crate) mod issued;
 mod jobs;
 mod ledger;
 mod payouts;
+mod transfers;
 
 use crate::audit::{Desk, Reader, Report};
 use crate::identity::Verify;
@@ -27,10 +28,13 @@ pub fn audit<R: Reader>(store: &R, verify: Verify) -> Result<Report, R::Error> {
         journal: 0,
         receipts: 0,
         payouts: 0,
+        uptime_ms: 0,
+        transfers: 0,
     });
     let mut booked = ledger::check(&mut desk, &last)?;
     let issued = jobs::check(&mut desk, &mut booked, &last)?;
     payouts::check(&mut desk, &booked, &issued, &last)?;
+    transfers::check(&mut desk, &booked)?;
     Ok(desk.report)
 }
 

@@ -4,9 +4,7 @@ use alloc::vec::Vec;
 
 use crate::economics;
 use crate::identity::NodeId;
-use crate::limits::{
-    ATTEMPTS, CLOCK_SKEW, HOLD_LIFE, PORTAL_HOLDS, PORTAL_PROVIDERS, PORTAL_TEXT, PORTAL_UNCLAIMED,
-};
+use crate::limits::{ATTEMPTS, CLOCK_SKEW, HOLD_LIFE, PORTAL_HOLDS, PORTAL_PROVIDERS, PORTAL_UNCLAIMED};
 use crate::machine::StreamId;
 use crate::money::Micros;
 use crate::mutants::{Mutant, mutant};
@@ -22,6 +20,7 @@ use super::answer::{Refused, Step, Stepped};
 use super::books::{Books, Fep};
 use super::holds::{self, Expires, Hold};
 use super::ledger::{self, Entry, Refusal};
+use super::rails::address;
 use super::rows::{HOLDS, Kind, REQUESTS, RequestRow, auth_key};
 use super::writer::{Commit, Then};
 
@@ -148,9 +147,8 @@ fn attempts(fep: &Fep, now: Now, request: &AuthorizeRequest) -> Result<(Vec<Atte
         if offer.payout.currency != fep.config.currency {
             return Err(bad(&alloc::format!("this portal pays in {} only", fep.config.currency)));
         }
-        if offer.payout.address.is_empty() || offer.payout.address.len() > PORTAL_TEXT {
-            return Err(bad(&alloc::format!("its payout address must have 1 to {PORTAL_TEXT} bytes")));
-        }
+        // What could not be paid in the end must not be worked for.
+        address::payable(&fep.config.rails, &offer.payout.address).map_err(|why| bad(&why))?;
         let most =
             economics::dearest(&offer.price, &fep.config.fees, request.input_bound, request.max_output)
                 .ok_or_else(|| bad("a price is negative, or the job too dear to be counted"))?;

@@ -8,10 +8,13 @@ use crate::time::Now;
 use super::accounts::Accounts;
 use super::answer::Refused;
 use super::config::Config;
+use super::faults::Faults;
 use super::holds::Holds;
 use super::ledger::{Account, Ledger};
+use super::payouts::Accepted;
 use super::receipts::Receipts;
 use super::rows::{COUNTERS, COUNTERS_KEY, CountersRow, HOLDS};
+use super::transfers::Transfers;
 use super::uptime::Uptime;
 
 pub(super) struct Fep {
@@ -47,6 +50,9 @@ pub(super) struct Books {
     /// The number of the last payout.
     pub(super) payouts: u64,
     pub(super) uptime: Uptime,
+    pub(super) accepted: Accepted,
+    pub(super) transfers: Transfers,
+    pub(super) faults: Faults,
 }
 
 impl Books {
@@ -59,6 +65,7 @@ impl Books {
             receipts: 0,
             payouts: 0,
             uptime_ms: 0,
+            transfers: 0,
         };
         for row in snapshot.of(COUNTERS) {
             last = row.parse(COUNTERS)?;
@@ -84,6 +91,9 @@ impl Books {
             receipts: Receipts::load(snapshot, last.receipts)?,
             payouts: last.payouts,
             uptime,
+            accepted: Accepted::load(snapshot, now.mono)?,
+            transfers: Transfers::load(snapshot, last.transfers, now.mono)?,
+            faults: Faults::load(snapshot)?,
         })
     }
 
@@ -103,6 +113,7 @@ impl Books {
             receipts: self.receipts.last(),
             payouts: self.payouts,
             uptime_ms: self.uptime.at_ms(now.mono),
+            transfers: self.transfers.last(),
         };
         Write::Put(COUNTERS, Row::json(COUNTERS_KEY, &row))
     }

@@ -1,8 +1,8 @@
 //! `POST /v1/claims`: pays a provider for receipts, each once (I3).
 //!
-//! The rail is a mock: it is a table of this store, so that claim, payout and ledger entry are one batch, and a payout can't
-//! be sent twice. Decisions are kept for providers who were ever issued a receipt; others only hear that their lines are
-//! refused.
+//! Here its lines are looked at. One that can be paid is closed in the batch that accepts the claim; [`payouts`] then sees to
+//! the money, and the decision is signed when it has arrived. Decisions are kept for providers who were ever issued a
+//! receipt; others only hear that their lines are refused.
 
 use alloc::{boxed::Box, vec::Vec};
 
@@ -15,16 +15,15 @@ use crate::mutants::{Mutant, mutant};
 use crate::store::{Range, Row, Write};
 use crate::time::Now;
 use crate::wire::cbor::{self, Blob};
-use crate::wire::ids::Hash;
-use crate::wire::ids::{PayoutId, ReceiptId};
+use crate::wire::ids::{ClaimId, Hash, ReceiptId};
 use crate::wire::object::{self, Sealed};
 use crate::wire::portal::{Claim, ClaimDecision, Payout, RejectedLine, Verdict};
 
 use super::answer::{Answer, Refused, Step, Stepped};
 use super::books::{Books, Fep};
-use super::ledger::{self, Account, Entry};
 use super::look::Look;
-use super::rows::{CLAIMS, ClaimRow, Kind, PAYOUTS, PayoutRow, RAIL, Signed, claim_key, numbered};
+use super::payouts;
+use super::rows::{AcceptedRow, CLAIMS, ClaimRow, LineFault, RejectedRow, Signed, claim_key};
 use super::writer::{Commit, Then};
 
 pub(super) fn handle(fep: &Fep, books: &Books, now: Now, body: &[u8]) -> Stepped {
@@ -33,9 +32,17 @@ pub(super) fn handle(fep: &Fep, books: &Books, now: Now, body: &[u8]) -> Stepped
     must_be_whole(&sealed.content)?;
     let provider = NodeId(sealed.signer);
     if !books.receipts.knows(provider) {
-        let rejected = sealed.content.receipts.iter().map(|line| unknown(*line)).collect();
-        let decision = decision(fep, now, &sealed.content, Verdict::Rejected, rejected, None);
+        let unknown = |line: &ReceiptId| RejectedRow { receipt_id: *line, fault: LineFault::Unknown };
+        let rejected: Vec<_> = sealed.content.receipts.iter().map(unknown).collect();
+        let decision = decision(fep, now, sealed.content.claim_id, Verdict::Rejected, &rejected, None);
         return Ok(Step::Answer(Answer::Object(decision.bytes)));
+    }
+    // One that is being paid is told from here: the store will know of it only then.
+    if let Some(accepted) = books.accepted.get((provider, sealed.content.claim_id)) {
+        return match accepted.digest == digest(&sealed.content) {
+            true => Err(payouts::not_yet(accepted.transfer)),
+            false => Err(used_otherwise()),
+        };
     }
     let range = Range::exactly(CLAIMS, &claim_key(provider, sealed.content.claim_id));
     Ok(Step::Look(range, Look::Claim(Box::new(sealed))))
@@ -55,51 +62,75 @@ pub(super) fn decide(
     if let Some(ClaimRow { digest: decided, decision, .. }) = before {
         return match decided == digest {
             true => Ok(Step::Answer(Answer::Object(Blob(decision.0)))),
-            false => Err(Refused::conflict("this claim id was used for another claim")),
+            false => Err(used_otherwise()),
         };
     }
     let Lines { accepted, sum, rejected } = sort(books, provider, &claim)?;
-    let verdict = match (accepted.is_empty(), rejected.is_empty()) {
-        (true, _) => Verdict::Rejected,
-        (false, true) => Verdict::Accepted,
-        (false, false) => Verdict::Partial,
-    };
+    if accepted.is_empty() {
+        return Ok(Step::Commit(reject(fep, now, stream, provider, &claim, digest, &rejected)));
+    }
     let first = accepted.first().and_then(|line| books.receipts.unclaimed(*line));
     let twice = first.map(|line| line.payout).filter(|_| mutant(Mutant::ClaimLineTwice));
-    let sum = sum.checked_add(twice.unwrap_or_default()).ok_or_else(wrong_total)?;
-    let paid = (!accepted.is_empty()).then(|| PayoutRow {
-        payout: payout(fep, provider, &claim, sum),
-        provider,
-        claim_id: claim.claim_id,
-        receipts: accepted.len() as u64,
-        at_ms: now.wall.0,
-    });
-    let mut batch = match &paid {
-        Some(paid) => pay(books, paid)?,
-        None => Vec::new(),
-    };
-    batch.extend(accepted.into_iter().map(|receipt_id| books.receipts.close(receipt_id)));
-    let payout = paid.as_ref().map(|paid| paid.payout.clone());
-    let decision = decision(fep, now, &claim, verdict, rejected, payout);
-    let row = ClaimRow {
+    let claimed = AcceptedRow {
         claim_id: claim.claim_id,
         provider,
         digest,
-        verdict,
-        decision: Signed(decision.bytes.0.clone()),
+        rejected,
+        to: claim.payout_to,
+        amount: sum.checked_add(twice.unwrap_or_default()).ok_or_else(wrong_total)?,
+        receipts: accepted.len() as u64,
+        at_ms: now.wall.0,
+        transfer: None,
     };
-    batch.push(Write::Insert(CLAIMS, Row::json(claim_key(provider, claim.claim_id), &row)));
-    let told = match paid {
-        Some(PayoutRow { payout, receipts, .. }) => alloc::format!(
-            "claim {} of {provider} paid: {} for {receipts} receipts, {}",
-            claim.claim_id,
-            payout.amount,
-            payout.rail_tx
-        ),
-        None => alloc::format!("claim {} of {provider} rejected: no line can be paid", claim.claim_id),
-    };
-    let then = Then::Answer(stream, Answer::Object(decision.bytes));
+    let told = alloc::format!(
+        "claim {} of {provider} accepted: {} for {} receipts",
+        claimed.claim_id,
+        claimed.amount,
+        claimed.receipts
+    );
+    let (mut batch, then) = payouts::accept(fep, books, now, stream, claimed)?;
+    batch.extend(accepted.into_iter().map(|receipt_id| books.receipts.close(receipt_id)));
     Ok(Step::Commit(Commit { batch, then, told }))
+}
+
+/// The decision of an accepted claim that is paid now: its row, and the answer from now on.
+pub(super) fn paid(fep: &Fep, now: Now, accepted: &AcceptedRow, payout: Payout) -> (Write, Answer) {
+    let verdict = if accepted.rejected.is_empty() { Verdict::Accepted } else { Verdict::Partial };
+    let AcceptedRow { claim_id, provider, digest, .. } = *accepted;
+    decided(fep, now, provider, claim_id, digest, verdict, &accepted.rejected, Some(payout))
+}
+
+/// No line can be paid.
+fn reject(
+    fep: &Fep,
+    now: Now,
+    stream: StreamId,
+    provider: NodeId,
+    claim: &Claim,
+    digest: Hash,
+    lines: &[RejectedRow],
+) -> Commit {
+    let (row, answer) = decided(fep, now, provider, claim.claim_id, digest, Verdict::Rejected, lines, None);
+    let told = alloc::format!("claim {} of {provider} rejected: no line can be paid", claim.claim_id);
+    Commit { batch: alloc::vec![row], then: Then::Answer(stream, answer), told }
+}
+
+#[expect(clippy::too_many_arguments, reason = "all that a decision says")]
+fn decided(
+    fep: &Fep,
+    now: Now,
+    provider: NodeId,
+    claim_id: ClaimId,
+    digest: Hash,
+    verdict: Verdict,
+    rejected: &[RejectedRow],
+    payout: Option<Payout>,
+) -> (Write, Answer) {
+    let decision = decision(fep, now, claim_id, verdict, rejected, payout);
+    let signed = Signed(decision.bytes.0.clone());
+    let row = ClaimRow { claim_id, provider, digest, verdict, decision: signed };
+    let row = Row::json(claim_key(provider, claim_id), &row);
+    (Write::Insert(CLAIMS, row), Answer::Object(decision.bytes))
 }
 
 /// Does the claim agree with itself?
@@ -127,7 +158,7 @@ struct Lines {
     accepted: Vec<ReceiptId>,
     /// Of the accepted lines' payouts.
     sum: Micros,
-    rejected: Vec<RejectedLine>,
+    rejected: Vec<RejectedRow>,
 }
 
 fn sort(books: &Books, provider: NodeId, claim: &Claim) -> Result<Lines, Refused> {
@@ -135,11 +166,10 @@ fn sort(books: &Books, provider: NodeId, claim: &Claim) -> Result<Lines, Refused
     for line in &claim.receipts {
         let unclaimed = books.receipts.unclaimed(*line).filter(|receipt| receipt.provider == provider);
         match unclaimed {
-            None => lines.rejected.push(unknown(*line)),
-            Some(receipt) if receipt.payout_to != claim.payout_to => lines.rejected.push(RejectedLine {
-                receipt_id: *line,
-                reason: "it is paid out to another address or in another currency".into(),
-            }),
+            None => lines.rejected.push(RejectedRow { receipt_id: *line, fault: LineFault::Unknown }),
+            Some(receipt) if receipt.payout_to != claim.payout_to => {
+                lines.rejected.push(RejectedRow { receipt_id: *line, fault: LineFault::Elsewhere });
+            }
             Some(receipt) => {
                 lines.sum = lines.sum.checked_add(receipt.payout).ok_or_else(wrong_total)?;
                 lines.accepted.push(*line);
@@ -154,49 +184,35 @@ fn sort(books: &Books, provider: NodeId, claim: &Claim) -> Result<Lines, Refused
     if agrees { Ok(lines) } else { Err(wrong_total()) }
 }
 
+fn used_otherwise() -> Refused {
+    Refused::conflict("this claim id was used for another claim")
+}
+
 fn wrong_total() -> Refused {
     Refused::bad_request("the claim's total is not the sum of its receipts' payouts")
 }
 
-fn unknown(receipt_id: ReceiptId) -> RejectedLine {
-    RejectedLine { receipt_id, reason: "no unclaimed receipt of this provider".into() }
-}
-
-fn payout(fep: &Fep, provider: NodeId, claim: &Claim, amount: Micros) -> Payout {
-    let payout_id = PayoutId::of(fep.fep_id, provider, claim.claim_id);
-    Payout { payout_id, to: claim.payout_to.clone(), amount, rail_tx: alloc::format!("mock-{payout_id}") }
-}
-
-/// Intent, execution and ledger entry in one: the mock rail executes what is written.
-fn pay(books: &mut Books, paid: &PayoutRow) -> Result<Vec<Write>, Refused> {
-    let Payout { payout_id, amount, .. } = paid.payout;
-    let entry = Entry {
-        kind: Kind::Payout,
-        reference: alloc::format!("{payout_id}"),
-        at_ms: paid.at_ms,
-        postings: ledger::transfer(Account::Provider(paid.provider), Account::Payouts, amount),
+fn line(RejectedRow { receipt_id, fault }: &RejectedRow) -> RejectedLine {
+    let reason = match fault {
+        LineFault::Unknown => "no unclaimed receipt of this provider",
+        LineFault::Elsewhere => "it is paid out to another address or in another currency",
     };
-    let posted = books.ledger.post(entry);
-    let mut batch = posted.map_err(|refusal| Refused::unavailable(alloc::format!("{refusal}")))?;
-    books.payouts += 1;
-    batch.push(Write::Insert(RAIL, Row::json(alloc::format!("{payout_id}"), paid)));
-    batch.push(Write::Insert(PAYOUTS, Row::json(numbered(books.payouts), paid)));
-    Ok(batch)
+    RejectedLine { receipt_id: *receipt_id, reason: reason.into() }
 }
 
 fn decision(
     fep: &Fep,
     now: Now,
-    claim: &Claim,
+    claim_id: ClaimId,
     verdict: Verdict,
-    rejected: Vec<RejectedLine>,
+    rejected: &[RejectedRow],
     payout: Option<Payout>,
 ) -> Sealed<ClaimDecision> {
     let decision = ClaimDecision {
-        claim_id: claim.claim_id,
+        claim_id,
         fep_id: fep.fep_id,
         verdict,
-        rejected,
+        rejected: rejected.iter().map(line).collect(),
         payout,
         decided_ms: now.wall.0,
     };

@@ -27,6 +27,16 @@ pub(super) struct Call {
     pub(super) body: Vec<u8>,
 }
 
+impl Call {
+    pub(super) fn path(&self) -> &str {
+        self.head.path.split('?').next().unwrap_or_default()
+    }
+
+    pub(super) fn query(&self) -> &str {
+        self.head.path.split_once('?').map_or("", |(_, query)| query)
+    }
+}
+
 impl Exchanges {
     pub(super) fn is_idle(&self) -> bool {
         self.under_way.is_empty()

@@ -1,7 +1,7 @@
 //! Double entry: every movement of money is a journal entry whose postings sum to zero.
 //!
-//! The portal owes what stands in `user`, `held`, `provider`, `gateway`, `bond` and `fep` accounts; the two `rail` accounts are the
-//! outside world, where deposits come from (so it falls) and payouts go to. Nothing but a deposit makes money, and only
+//! The portal owes what stands in `user`, `held`, `leaving`, `provider`, `gateway`, `bond` and `fep` accounts; the `rail` accounts are
+//! the outside world, where deposits come from (so it falls), and payouts and withdrawals go to. Nothing but a deposit makes money, and only
 //! `rail:deposits` may be negative.
 //!
 //! The journal is only ever appended to. The rows of `balances` are its sums, with one exception: what is held stays in its
@@ -36,6 +36,10 @@ pub(super) enum Account {
     Rounding,
     Deposits,
     Payouts,
+    /// What of a user's money is on its way to a rail.
+    Leaving(UserId),
+    /// What users have taken out.
+    Withdrawals,
 }
 
 impl fmt::Display for Account {
@@ -50,6 +54,8 @@ impl fmt::Display for Account {
             Self::Rounding => f.write_str("fep:rounding"),
             Self::Deposits => f.write_str("rail:deposits"),
             Self::Payouts => f.write_str("rail:payouts"),
+            Self::Leaving(user) => write!(f, "leaving:{user}"),
+            Self::Withdrawals => f.write_str("rail:withdrawals"),
         }
     }
 }
@@ -69,6 +75,8 @@ impl FromStr for Account {
             ("fep", "rounding") => Ok(Self::Rounding),
             ("rail", "deposits") => Ok(Self::Deposits),
             ("rail", "payouts") => Ok(Self::Payouts),
+            ("leaving", id) => id.parse().map(Self::Leaving).map_err(|_| ()),
+            ("rail", "withdrawals") => Ok(Self::Withdrawals),
             _ => Err(()),
         }
     }

@@ -2,19 +2,21 @@
 
 use alloc::{boxed::Box, string::ToString, vec::Vec};
 
-use crate::machine::StreamId;
 use crate::store::{Row, Table};
-use crate::time::Now;
 use crate::wire::object::Sealed;
 use crate::wire::portal::Claim;
 
 use super::admin::{self, Deposit};
 use super::answer::{Refused, Step, Stepped};
 use super::bonds::{self, Bond};
-use super::books::{Books, Fep};
+use super::exchanges::Call;
 use super::holds::Caller;
-use super::rows::{BONDS, CLAIMS, DEPOSITS, RESOLUTIONS};
-use super::{claims, usage};
+use super::rails::operator;
+use super::routes::{self, Cx};
+use super::rows::{ANSWERED, BONDS, CLAIMS, DEPOSITS, RESOLUTIONS, WITHDRAWALS};
+use super::statements::{self, Statement};
+use super::withdrawals::{self, Withdrawal};
+use super::{answered, claims, usage};
 
 /// What a call is about, while the store is read for it.
 pub(super) enum Look {
@@ -26,34 +28,49 @@ pub(super) enum Look {
     Deposit(Deposit),
     /// Was this reference booked?
     Bond(Bond),
+    /// Was this reference used?
+    Withdrawal(Withdrawal),
+    /// Was this answered under its idempotency key?
+    Answered(Box<Call>),
+    Statement(Statement),
     Receipts,
     Payouts,
+    Transfers,
 }
 
 impl Look {
     /// Does something follow that may be done once only?
     pub(super) fn decides(&self) -> bool {
         match self {
-            Self::Claim(_) | Self::Deposit(_) | Self::Bond(_) => true,
-            Self::Resolution(_) | Self::Receipts | Self::Payouts => false,
+            Self::Claim(_) | Self::Deposit(_) | Self::Bond(_) | Self::Withdrawal(_) | Self::Answered(_) => {
+                true
+            }
+            Self::Resolution(_) | Self::Statement(_) | Self::Receipts | Self::Payouts | Self::Transfers => {
+                false
+            }
         }
     }
 
-    pub(super) fn found(
-        self,
-        fep: &Fep,
-        books: &mut Books,
-        now: Now,
-        stream: StreamId,
-        rows: &[Row],
-    ) -> Stepped {
+    pub(super) fn found(self, cx: &mut Cx<'_>, rows: &[Row]) -> Stepped {
+        let Cx { fep, now, stream, .. } = *cx;
         match self {
             Self::Resolution(caller) => usage::remembered(caller, all(RESOLUTIONS, rows)?).map(Step::Answer),
-            Self::Claim(claim) => claims::decide(fep, books, now, stream, *claim, only(CLAIMS, rows)?),
-            Self::Deposit(deposit) => admin::book_deposit(books, now, stream, deposit, only(DEPOSITS, rows)?),
-            Self::Bond(bond) => bonds::book(books, now, stream, bond, only(BONDS, rows)?),
-            Self::Receipts => admin::receipts(books, rows).map(Step::Answer),
+            Self::Claim(claim) => claims::decide(fep, cx.books, now, stream, *claim, only(CLAIMS, rows)?),
+            Self::Deposit(deposit) => {
+                admin::book_deposit(cx.books, now, stream, deposit, only(DEPOSITS, rows)?)
+            }
+            Self::Bond(bond) => bonds::book(cx.books, now, stream, bond, only(BONDS, rows)?),
+            Self::Withdrawal(withdrawal) => {
+                withdrawals::decide(fep, cx.books, now, stream, withdrawal, only(WITHDRAWALS, rows)?)
+            }
+            Self::Answered(call) => match only(ANSWERED, rows)? {
+                Some(before) => answered::again(&call.body, before),
+                None => (routes::find(&call)?.run)(cx, &call),
+            },
+            Self::Statement(statement) => statements::page(statement, rows).map(Step::Answer),
+            Self::Receipts => admin::receipts(cx.books, rows).map(Step::Answer),
             Self::Payouts => admin::payouts(rows).map(Step::Answer),
+            Self::Transfers => operator::transfers(rows).map(Step::Answer),
         }
     }
 }

@@ -15,6 +15,8 @@ use crate::wire::ids::{Hash, RequestId};
 use crate::wire::portal::{Offer, Payout, PayoutTo, Receipt, Verdict};
 
 use super::accounts::UserId;
+use super::config::RailName;
+use super::faults::Fault;
 use super::ledger::Account;
 
 /// One row, [`COUNTERS_KEY`]: the currency, and the last of each number given.
@@ -46,10 +48,22 @@ pub(super) const BONDS: Table = Table::history("bonds");
 pub(super) const DEPOSITS: Table = Table::history("deposits");
 /// By provider and claim.
 pub(super) const CLAIMS: Table = Table::history("claims");
-/// The mock rail: what is written here is paid. By payout.
+/// The mock rails: what is written here is paid. By the transfer's key.
 pub(super) const RAIL: Table = Table::history("rail");
-/// The same payouts by number, for listing.
+/// What providers were paid, by number.
 pub(super) const PAYOUTS: Table = Table::history("payouts");
+/// By provider and claim: claims that are accepted and not paid yet.
+pub(super) const ACCEPTED: Table = Table::live("accepted");
+/// Money on its way out, by number.
+pub(super) const TRANSFERS: Table = Table::live("transfers");
+/// What became of it, by the same number.
+pub(super) const TRANSFERS_ENDED: Table = Table::history("transfers_ended");
+/// By the operator's reference.
+pub(super) const WITHDRAWALS: Table = Table::history("withdrawals");
+/// By rail: trouble that the operator ordered.
+pub(super) const FAULTS: Table = Table::live("faults");
+/// Answers to calls with an `Idempotency-Key`, by operation and key.
+pub(super) const ANSWERED: Table = Table::history("answered");
 
 pub(super) const ALL: &[Table] = &[
     COUNTERS,
@@ -69,6 +83,12 @@ pub(super) const ALL: &[Table] = &[
     CLAIMS,
     RAIL,
     PAYOUTS,
+    ACCEPTED,
+    TRANSFERS,
+    TRANSFERS_ENDED,
+    WITHDRAWALS,
+    FAULTS,
+    ANSWERED,
 ];
 
 pub(super) const COUNTERS_KEY: &str = "all";
@@ -104,6 +124,8 @@ pub(super) struct CountersRow {
     pub(super) payouts: u64,
     /// How long this portal was up in all its lives, in milliseconds.
     pub(super) uptime_ms: u64,
+    #[serde(default)]
+    pub(super) transfers: u64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -118,6 +140,19 @@ pub(super) struct ApiKeyRow {
     pub(super) hash: Hash,
     pub(super) user: UserId,
     pub(super) created_ms: u64,
+    #[serde(default)]
+    pub(super) state: KeyState,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum KeyState {
+    #[default]
+    Active,
+    /// Nothing is authorized under it until it is active again.
+    Frozen,
+    /// Never again.
+    Revoked,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -219,6 +254,12 @@ pub(super) enum Kind {
     Bond,
     /// A gateway's bond pays for an attempt.
     BondCapture,
+    /// A user's money sets out for a rail,
+    Withdrawal,
+    /// has arrived there,
+    Withdrawn,
+    /// or comes back, because it never will.
+    WithdrawalFailed,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -263,6 +304,112 @@ pub(super) struct PayoutRow {
     pub(super) provider: NodeId,
     pub(super) claim_id: ClaimId,
     pub(super) receipts: u64,
+    pub(super) at_ms: u64,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct AcceptedRow {
+    pub(super) claim_id: ClaimId,
+    pub(super) provider: NodeId,
+    /// Of what was claimed.
+    pub(super) digest: Hash,
+    pub(super) rejected: Vec<RejectedRow>,
+    pub(super) to: PayoutTo,
+    pub(super) amount: Micros,
+    pub(super) receipts: u64,
+    pub(super) at_ms: u64,
+    /// That brings the money. `None`: it is carried over.
+    pub(super) transfer: Option<u64>,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct RejectedRow {
+    pub(super) receipt_id: ReceiptId,
+    pub(super) fault: LineFault,
+}
+
+/// Why a claim's line can't be paid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum LineFault {
+    Unknown,
+    Elsewhere,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct TransferRow {
+    pub(super) transfer: u64,
+    pub(super) rail: RailName,
+    /// At the rail.
+    pub(super) key: String,
+    pub(super) to: String,
+    pub(super) currency: Currency,
+    pub(super) amount: Micros,
+    pub(super) purpose: Purpose,
+    pub(super) state: TransferState,
+    /// When it was scheduled.
+    pub(super) at_ms: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) ended: Option<Ended>,
+}
+
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Purpose {
+    Payout { provider: NodeId, claims: Vec<ClaimId> },
+    Withdrawal { user: UserId, reference: String },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum TransferState {
+    Scheduled,
+    /// The rail may have been asked.
+    Sent,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Ended {
+    Confirmed { tx: String, at_ms: u64 },
+    Failed { why: String, at_ms: u64 },
+}
+
+/// A mock rail's own: a transfer that it made.
+#[derive(Serialize, Deserialize)]
+pub(super) struct RailRow {
+    pub(super) rail: RailName,
+    pub(super) tx: String,
+    pub(super) address: String,
+    pub(super) currency: Currency,
+    pub(super) amount: Micros,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct WithdrawalRow {
+    pub(super) user: UserId,
+    pub(super) amount: Micros,
+    pub(super) to: String,
+    pub(super) transfer: u64,
+    /// The user's available balance right after it.
+    pub(super) balance: Micros,
+    pub(super) at_ms: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct FaultRow {
+    pub(super) rail: RailName,
+    pub(super) fault: Fault,
+    /// So often still.
+    pub(super) times: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct AnsweredRow {
+    /// Of the body that was answered.
+    pub(super) digest: Hash,
+    /// Its body.
+    pub(super) answer: String,
     pub(super) at_ms: u64,
 }
 

@@ -12,6 +12,8 @@ use crate::store::{StoreError, Write};
 use crate::wire::ids::AuthId;
 
 use super::answer::Answer;
+use super::payouts::Decisions;
+use super::transfers::TransferId;
 
 /// One operation's writes, and what follows once they are durable.
 pub(super) struct Commit {
@@ -28,6 +30,15 @@ pub(super) enum Then {
     /// A hold, or an attempt of it, is gone: whoever waits for that gets this.
     Resolved(AuthId, Answer),
     Nothing,
+    /// A transfer may be sent.
+    Scheduled {
+        transfer: TransferId,
+        answer: Option<(StreamId, Answer)>,
+    },
+    /// A rail may be asked.
+    Sent(TransferId),
+    /// Claims are decided: whoever waits for them gets that.
+    Paid(Decisions),
 }
 
 /// What became of a batch.

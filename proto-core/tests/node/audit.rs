@@ -32,7 +32,7 @@ fn works(shop: &mut Shop, number: u8, receipted: bool) {
     shop.portman.text(&mut shop.rig, job, "seven tokens", counts(10, 7));
     shop.portman.say(&mut shop.rig, &FromPortman::Done { job, counts: counts(10, 7) });
     if receipted {
-        let mut receipt = order.receipt(&shop.rig, counts(10, 7));
+        let mut receipt = order.receipt(counts(10, 7));
         receipt.sequence = number.into();
         shop.gateway.say(&mut shop.rig, stream, Kind::ReceiptDelivery, &delivery(FEP, &receipt));
     }

@@ -1,7 +1,10 @@
 //! Whatever a crash or a full disk interrupts, asking again comes to the same books.
 
+use labman_proto_core::time::Span;
 use labman_proto_core::wire::ids::AuthId;
 use labman_proto_core::wire::portal::{Receipt, Verdict};
+
+use serde_json::json;
 
 use super::rig::*;
 
@@ -12,34 +15,52 @@ struct Crash {
     applied: bool,
 }
 
-/// Posts, crashes if it is time, and asks again until answered, as gateways and providers do.
-fn persist(rig: &mut Rig, crash: &mut Option<Crash>, path: &str, body: &[u8]) -> Reply {
-    loop {
-        let stream = rig.begin_post(path, body);
-        loop {
-            if let Some(reply) = rig.reply(stream) {
-                return reply;
+/// Lets the store do one thing, or crashes if it is time. False: nothing was to be done.
+fn step(rig: &mut Rig, crash: &mut Option<Crash>) -> bool {
+    match crash {
+        Some(Crash { at: 0, applied }) => {
+            if *applied {
+                rig.step_unheard();
             }
-            match crash {
-                Some(Crash { at: 0, applied }) => {
-                    if *applied {
-                        rig.step_unheard();
-                    }
-                    *crash = None;
-                    rig.crash();
-                    break;
-                }
-                Some(Crash { at, .. }) => *at -= 1,
-                None => {}
-            }
-            assert!(rig.step(), "an answer comes in the end");
+            *crash = None;
+            rig.crash();
+            rig.doze(Span::from_secs(0));
+            true
         }
+        Some(Crash { at, .. }) => {
+            let stepped = rig.step();
+            *at -= u32::from(stepped);
+            stepped
+        }
+        None => rig.step(),
     }
 }
 
-/// A job settled, a job given up, both claimed and paid. Its receipt and its books.
-fn story(mut crash: Option<Crash>) -> (Receipt, std::collections::BTreeMap<String, i64>, Option<Crash>) {
+/// Posts, and asks again until answered, as gateways and providers do.
+fn persist(rig: &mut Rig, crash: &mut Option<Crash>, path: &str, body: &[u8]) -> Reply {
+    loop {
+        let before = *crash;
+        let stream = rig.begin_post(path, body);
+        while rig.reply(stream).is_none() && step(rig, crash) {}
+        match rig.reply(stream) {
+            Some(reply) if reply.status != 503 => return reply,
+            Some(_) => rig.doze(Span::from_secs(30)),
+            None => assert!(before.is_some() && crash.is_none(), "an answer comes in the end"),
+        }
+        while step(rig, crash) {}
+    }
+}
+
+/// A job settled, a job given up, both claimed and paid, with some trouble at the rail. Its receipt and its books.
+fn story(
+    trouble: Option<&str>,
+    mut crash: Option<Crash>,
+) -> (Receipt, std::collections::BTreeMap<String, i64>, Option<Crash>) {
     let (mut rig, key) = Rig::with_user("1");
+    if let Some(fault) = trouble {
+        let order = json!({ "rail": "test", "fault": fault, "times": 1 });
+        assert_eq!(rig.admin("POST", "/rails/faults", order).status, 200);
+    }
     for number in [1, 2] {
         let body = rig.authorize_body(&job(number, &key));
         assert_eq!(persist(&mut rig, &mut crash, "/v1/authorize", &body).status, 200);
@@ -64,20 +85,29 @@ fn story(mut crash: Option<Crash>) -> (Receipt, std::collections::BTreeMap<Strin
 
 #[test]
 fn a_crash_at_any_point_changes_nothing_in_the_end() {
-    let (receipt, books, _) = story(None);
-    let mut crashes = 0;
-    for applied in [false, true] {
-        for at in 0.. {
-            let (after, after_books, left) = story(Some(Crash { at, applied }));
-            assert_eq!((&after, &after_books), (&receipt, &books), "crash at {at}, applied: {applied}");
-            if left.is_some() {
-                break;
+    // Two authorizations, two reports; a claim that looks, is accepted, sent, asked of the rail, which looks and writes, and
+    // confirmed. Where that takes long, the claim is looked up once more; a lost answer has the rail look twice, and a failure
+    // is written down, and another transfer scheduled and sent.
+    let steps = [(None, 10), (Some("answer_lost"), 13), (Some("ask_lost"), 12), (Some("failed"), 33)];
+    for (trouble, steps) in steps {
+        let (receipt, books, _) = story(trouble, None);
+        let mut crashes = 0;
+        for applied in [false, true] {
+            for at in 0.. {
+                let (after, after_books, left) = story(trouble, Some(Crash { at, applied }));
+                assert_eq!(
+                    (&after, &after_books),
+                    (&receipt, &books),
+                    "{trouble:?}: crash at {at}, {applied}"
+                );
+                if left.is_some() {
+                    break;
+                }
+                crashes += 1;
             }
-            crashes += 1;
         }
+        assert_eq!(crashes, 2 * steps, "{trouble:?}");
     }
-    // Two authorizations, two reports, and a claim that looks before it writes.
-    assert_eq!(crashes, 2 * 6);
 }
 
 #[test]

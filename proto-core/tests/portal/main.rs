@@ -1,17 +1,23 @@
 //! A portal's life in stories, then its invariants under whatever happens.
 
+mod answered;
 mod audit;
 mod claims;
 mod crashes;
 mod holds;
 mod invariants;
+mod keys;
+mod openapi;
+mod payouts;
 mod refusals;
 mod rig;
+mod statements;
 #[path = "../rig/store.rs"]
 mod store;
-mod words;
 #[path = "../rig/twists.rs"]
 mod twists;
+mod withdrawals;
+mod words;
 
 use labman_proto_core::money::Micros;
 use labman_proto_core::wire::portal::Verdict;

@@ -10,7 +10,7 @@ use labman_proto_core::limits::STREAM_WINDOW;
 use labman_proto_core::machine::{Input, Machine, Op, OpId, Output, ResetCode, StreamId};
 use labman_proto_core::money::Micros;
 use labman_proto_core::portal::Portal;
-use labman_proto_core::portal::config::Config;
+use labman_proto_core::portal::config::{Config, RailName, RailTerms, Rails};
 use labman_proto_core::rng::Seed;
 use labman_proto_core::store::BadRow;
 use labman_proto_core::time::{Now, Span};
@@ -184,6 +184,7 @@ pub(crate) struct Rig {
     pub(crate) disk: Disk,
     pub(crate) now: Now,
     pub(crate) log: Vec<String>,
+    pub(crate) rails: Rails,
     portal: Portal,
     /// Asked for and not done yet.
     ops: VecDeque<(OpId, Op)>,
@@ -195,26 +196,35 @@ pub(crate) struct Rig {
     providers: BTreeMap<AuthId, NodeId>,
 }
 
-pub(crate) fn config(currency: &str) -> Config {
+fn start(disk: &Disk, now: Now, currency: &str, rails: &Rails) -> Result<Portal, BadRow> {
     let fees = Fees { fep_bps: 100, gateway_bps: 400 };
-    Config { network: "test".into(), currency: currency.parse().unwrap(), fees }
+    let currency = currency.parse().unwrap();
+    let config = Config { network: "test".into(), currency, fees, rails: rails.clone() };
+    Portal::new(config, identity(PORTAL), Seed::from_u64(1), &disk.snapshot(), now)
 }
 
-fn start(disk: &Disk, now: Now, currency: &str) -> Result<Portal, BadRow> {
-    Portal::new(config(currency), identity(PORTAL), Seed::from_u64(1), &disk.snapshot(), now)
+/// All of them, with the same least payout in micros.
+pub(crate) fn rails(least: i64) -> Rails {
+    Rails(RailName::ALL.map(|rail| RailTerms { rail, least_payout: Micros(least) }).to_vec())
 }
 
 impl Rig {
     /// An empty portal.
     pub(crate) fn empty() -> Self {
+        Self::over(Rails::default())
+    }
+
+    /// An empty portal that offers these rails.
+    pub(crate) fn over(rails: Rails) -> Self {
         let disk = Disk::default();
         let mut now = Now::default();
         now.wall.0 = 1_700_000_000_000;
-        let portal = start(&disk, now, "XTS").expect("an empty store is a good one");
+        let portal = start(&disk, now, "XTS", &rails).expect("an empty store is a good one");
         Self {
             disk,
             now,
             log: Vec::new(),
+            rails,
             portal,
             ops: VecDeque::new(),
             streams: 1,
@@ -227,7 +237,11 @@ impl Rig {
 
     /// A portal with its gateway, and one user with that balance; the user's API key.
     pub(crate) fn with_user(balance: &str) -> (Self, String) {
-        let mut rig = Self::empty();
+        Self::with_user_over(Rails::default(), balance)
+    }
+
+    pub(crate) fn with_user_over(rails: Rails, balance: &str) -> (Self, String) {
+        let mut rig = Self::over(rails);
         rig.admin("POST", "/gateways", json!({ "node_id": node(GATEWAY), "name": "gateway" }));
         rig.bond("1", "first bond");
         let key = rig.user("ann", balance);
@@ -262,6 +276,14 @@ impl Rig {
     pub(crate) fn admin(&mut self, method: &str, path: &str, body: Value) -> Reply {
         let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
         self.call(Surface::Admin, method, path, &body)
+    }
+
+    /// The operator's call under an idempotency key.
+    pub(crate) fn keyed(&mut self, path: &str, key: &str, body: Value) -> Reply {
+        let head = RequestHead::new("POST", path).with("idempotency-key", key);
+        let stream = self.begin_with(Surface::Admin, head, body.to_string().as_bytes());
+        self.run();
+        self.reply(stream).expect("an answer")
     }
 
     pub(crate) fn call(&mut self, surface: Surface, method: &str, path: &str, body: &[u8]) -> Reply {
@@ -361,6 +383,15 @@ impl Rig {
         self.advance(end - self.now.mono);
     }
 
+    /// Lets time pass, and the portal start what is due by then; the store does nothing yet.
+    pub(crate) fn doze(&mut self, span: Span) {
+        self.advance(span);
+        while self.portal.poll_timeout().is_some_and(|wake| wake.at <= self.now.mono) {
+            self.portal.handle_timeout(self.now);
+            self.drain();
+        }
+    }
+
     fn advance(&mut self, span: Span) {
         self.now.mono = self.now.mono + span;
         self.now.wall = self.now.wall + span;
@@ -370,11 +401,12 @@ impl Rig {
     pub(crate) fn crash(&mut self) {
         self.ops.clear();
         self.credit.clear();
-        self.portal = start(&self.disk, self.now, "XTS").expect("what the portal wrote it can read");
+        self.portal =
+            start(&self.disk, self.now, "XTS", &self.rails).expect("what the portal wrote it can read");
     }
 
     pub(crate) fn restart_in(&self, currency: &str) -> Option<BadRow> {
-        start(&self.disk, self.now, currency).err()
+        start(&self.disk, self.now, currency, &self.rails).err()
     }
 
     pub(crate) fn stopped(&self) -> bool {
@@ -385,10 +417,14 @@ impl Rig {
 
     /// Feeds a whole request, as far as the portal grants credit for it; the store does nothing yet.
     pub(crate) fn begin(&mut self, surface: Surface, method: &str, path: &str, body: &[u8]) -> StreamId {
+        self.begin_with(surface, RequestHead::new(method, path), body)
+    }
+
+    pub(crate) fn begin_with(&mut self, surface: Surface, head: RequestHead, body: &[u8]) -> StreamId {
         let stream = StreamId(self.streams);
         self.streams += 2;
         self.credit.insert(stream, STREAM_WINDOW as usize);
-        self.handle(Input::Request { stream, surface, head: RequestHead::new(method, path) });
+        self.handle(Input::Request { stream, surface, head });
         for chunk in body.chunks(16 * 1024) {
             if self.finished.contains(&stream) {
                 return stream;

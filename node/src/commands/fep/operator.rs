@@ -5,7 +5,10 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::{Command, GatewayCommand, KeyCommand, UserCommand};
+use super::eyes::{for_eyes, plain};
+use super::{
+    Command, GatewayCommand, KeyCommand, Page, RailCommand, StatementCommand, UserCommand, statement,
+};
 use crate::admin::{Admin, AdminError};
 use crate::config;
 use crate::daemon::{DataDir, Fep};
@@ -18,14 +21,18 @@ pub(super) struct Operator {
 }
 
 impl Operator {
-    pub(super) async fn reach(config: &Path, socket: Option<&Path>) -> Result<Self, String> {
+    pub(super) async fn reach(
+        config: &Path,
+        socket: Option<&Path>,
+        idempotency_key: Option<String>,
+    ) -> Result<Self, String> {
         if let Some(socket) = socket {
-            return Ok(Self { admin: Admin::at(socket), own: None });
+            return Ok(Self { admin: Admin::at(socket).under_key(idempotency_key), own: None });
         }
         let config = config::fep::Fep::read(config).map_err(|why| why.to_string())?;
         let running = DataDir::open(&config.data_dir).map_err(|why| why.to_string())?.admin();
         if std::os::unix::net::UnixStream::connect(&running).is_ok() {
-            return Ok(Self { admin: Admin::at(&running), own: None });
+            return Ok(Self { admin: Admin::at(&running).under_key(idempotency_key), own: None });
         }
         let directory = tempfile::Builder::new()
             .prefix("labman-fep-")
@@ -34,7 +41,7 @@ impl Operator {
         let fep = Fep::start_for_operator(config, directory.path().join("admin.sock"))
             .await
             .map_err(|why| why.to_string())?;
-        Ok(Self { admin: Admin::at(&fep.admin), own: Some((fep, directory)) })
+        Ok(Self { admin: Admin::at(&fep.admin).under_key(idempotency_key), own: Some((fep, directory)) })
     }
 
     pub(super) async fn leave(self) {
@@ -44,6 +51,9 @@ impl Operator {
     }
 
     pub(super) async fn run(&self, command: Command, as_json: bool) -> Result<(), String> {
+        if let Command::Statement(of) = &command {
+            return statement::print(&self.admin, &self.statement(of).await?, as_json).await;
+        }
         let answer = self.call(&command).await?;
         if as_json {
             println!("{answer:#}");
@@ -66,6 +76,16 @@ impl Operator {
             Command::Key(KeyCommand::Add { user }) => {
                 admin.post("/keys", &json!({ "user": self.user_id(user).await? })).await
             }
+            Command::Key(KeyCommand::List { user, page: Page { limit, skip } }) => {
+                let of = match user {
+                    Some(user) => format!("&user={}", plain(&self.user_id(user).await?)),
+                    None => String::new(),
+                };
+                admin.get(&format!("/keys?limit={limit}&skip={skip}{of}")).await
+            }
+            Command::Key(KeyCommand::Freeze { key }) => self.set_key(key, "frozen").await,
+            Command::Key(KeyCommand::Thaw { key }) => self.set_key(key, "active").await,
+            Command::Key(KeyCommand::Revoke { key }) => self.set_key(key, "revoked").await,
             Command::Gateway(GatewayCommand::Add { node_id, name, bond }) => {
                 let added = admin.post("/gateways", &json!({ "node_id": node_id, "name": name })).await;
                 match (bond, added) {
@@ -84,8 +104,20 @@ impl Operator {
                     .post("/deposits", &json!({ "user": user, "amount": amount, "reference": reference }))
                     .await
             }
+            Command::Withdraw { user, amount, to, reference } => {
+                let reference = reference.clone().unwrap_or_else(|| format!("withdrawal {}", fresh_token()));
+                let user = self.user_id(user).await?;
+                let body = json!({ "user": user, "amount": amount, "to": to, "reference": reference });
+                admin.post("/withdrawals", &body).await
+            }
+            Command::Payouts { open, page } => admin.get(&listing("/payouts", *open, page)).await,
+            Command::Transfers { open, page } => admin.get(&listing("/transfers", *open, page)).await,
+            Command::Rail(RailCommand::List) => admin.get("/rails").await,
+            Command::Rail(RailCommand::Fault { rail, fault, times }) => {
+                admin.post("/rails/faults", &json!({ "rail": rail, "fault": fault, "times": times })).await
+            }
             Command::Ledger { .. } => admin.get("/ledger").await,
-            Command::Init { .. } | Command::Id => Ok(Value::Null),
+            Command::Init { .. } | Command::Id | Command::Statement(_) => Ok(Value::Null),
         };
         answer.map_err(|why| why.to_string())
     }
@@ -99,6 +131,23 @@ impl Operator {
         let reference = reference.unwrap_or_else(|| format!("bond {}", fresh_token()));
         let paid = json!({ "gateway": node_id, "amount": amount, "reference": reference });
         self.admin.post("/bonds", &paid).await
+    }
+
+    async fn set_key(&self, key: &str, state: &str) -> Result<Value, AdminError> {
+        self.admin.post("/keys/state", &json!({ "key": key, "state": state })).await
+    }
+
+    /// The query of a statement's first page.
+    async fn statement(&self, of: &StatementCommand) -> Result<String, String> {
+        let (account, month) = match of {
+            StatementCommand::User { user, month } => {
+                (format!("user={}", plain(&self.user_id(user).await?)), month)
+            }
+            StatementCommand::Provider { node_id, month } => (format!("provider={node_id}"), month),
+            StatementCommand::Gateway { node_id, month } => (format!("gateway={node_id}"), month),
+        };
+        let month = month.month.as_ref().map(|month| format!("&month={month}")).unwrap_or_default();
+        Ok(account + &month)
     }
 
     /// The id of a user who is named by name or by id.
@@ -125,63 +174,7 @@ impl Operator {
     }
 }
 
-fn for_eyes(command: &Command, answer: &Value) -> String {
-    match command {
-        Command::User(UserCommand::Add { name }) => {
-            let id = plain(&answer["user"]);
-            format!(
-                "User {name:?} is {id}. Next: labman-fep key add {name}; labman-fep deposit {name} AMOUNT"
-            )
-        }
-        Command::Key(KeyCommand::Add { user }) => format!(
-            "API key of {user:?}, shown only this once:\n{}",
-            answer["api_key"].as_str().unwrap_or_default()
-        ),
-        Command::Gateway(GatewayCommand::Add { node_id, bond: Some(_), .. }) => {
-            format!("Gateway {node_id} is enrolled; its bond is {}.", plain(&answer["bond"]))
-        }
-        Command::Gateway(GatewayCommand::Add { node_id, bond: None, .. }) => format!(
-            "Gateway {node_id} is enrolled. Without a bond it can try one provider only for each request:              labman-fep gateway bond {node_id} AMOUNT"
-        ),
-        Command::Gateway(GatewayCommand::Bond { amount, .. }) => {
-            format!("Paid {amount}; the bond is {}.", plain(&answer["bond"]))
-        }
-        Command::Deposit { user, amount, .. } => {
-            format!("Deposited {amount}; the balance of {user:?} is {}.", plain(&answer["balance"]))
-        }
-        Command::Ledger { .. } => ledger(answer),
-        Command::User(UserCommand::List) | Command::Gateway(GatewayCommand::List) => list(answer),
-        Command::Init { .. } | Command::Id => String::new(),
-    }
-}
-
-fn ledger(answer: &Value) -> String {
-    let currency = answer["currency"].as_str().unwrap_or_default();
-    let accounts = answer["accounts"].as_array().cloned().unwrap_or_default();
-    let mut lines = vec![format!("{:<56}{:>16} {currency}", "account", "balance")];
-    for account in &accounts {
-        let name = account["account"].as_str().unwrap_or_default();
-        lines.push(format!("{name:<56}{:>16}", plain(&account["balance"])));
-    }
-    let verdict = match answer["balanced"].as_bool() {
-        Some(true) => "balanced: all accounts sum to zero",
-        _ => "NOT BALANCED: stop this FEP and look into its store before anything else",
-    };
-    lines.push(format!("{} entries; {verdict}", answer["entries"]));
-    lines.join("\n")
-}
-
-/// One line an object of the answer's only array.
-fn list(answer: &Value) -> String {
-    let items = answer.as_object().and_then(|object| object.values().find_map(Value::as_array));
-    let lines = items.into_iter().flatten().map(|item| {
-        let fields = item.as_object().into_iter().flatten();
-        fields.map(|(name, value)| format!("{name}: {}", plain(value))).collect::<Vec<_>>().join("   ")
-    });
-    let lines = lines.collect::<Vec<_>>();
-    if lines.is_empty() { "none yet".to_string() } else { lines.join("\n") }
-}
-
-fn plain(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_string)
+fn listing(path: &str, open: bool, Page { limit, skip }: &Page) -> String {
+    let open = if open { "/open" } else { "" };
+    format!("{path}{open}?limit={limit}&skip={skip}")
 }

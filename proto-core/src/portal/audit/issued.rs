@@ -6,11 +6,13 @@ use alloc::vec::Vec;
 use crate::audit::{Desk, Reader};
 use crate::identity::NodeId;
 use crate::portal::rows::{
-    CLAIMS, ClaimRow, Outcome, PROVIDERS, PayoutRow, ProviderRow, RAIL, RECEIPTS, RESOLUTIONS, ReceiptRow,
-    ResolutionRow, UNCLAIMED, auth_key, claim_key,
+    CLAIMS, ClaimRow, PAYOUTS, PROVIDERS, PayoutRow, ProviderRow, RECEIPTS, ReceiptRow, UNCLAIMED, auth_key,
+    claim_key,
 };
 use crate::wire::ids::{ClaimId, ReceiptId};
 use crate::wire::portal::Receipt;
+
+use super::jobs::{bond_key, is_captured};
 
 /// The number of the provider's last receipt.
 pub(crate) fn last_sequence<R: Reader>(desk: &mut Desk<'_, R>, provider: NodeId) -> Result<u64, R::Error> {
@@ -35,11 +37,8 @@ pub(crate) fn has_issued<R: Reader>(
     receipt: &Receipt,
     signed: &[u8],
 ) -> Result<bool, R::Error> {
-    let row: Option<ResolutionRow> = desk.get(RESOLUTIONS, &auth_key(receipt.auth_id))?;
-    Ok(row.is_some_and(|row| match row.outcome {
-        Outcome::Captured { receipt, .. } => receipt.0 == signed,
-        Outcome::Released | Outcome::Expired => false,
-    }))
+    Ok(is_captured(desk, &auth_key(receipt.auth_id), signed)?
+        || is_captured(desk, &bond_key(receipt), signed)?)
 }
 
 pub(crate) fn is_unclaimed<R: Reader>(desk: &Desk<'_, R>, receipt: ReceiptId) -> Result<bool, R::Error> {
@@ -62,7 +61,7 @@ pub(crate) fn each_paid_claim<R: Reader>(
     provider: NodeId,
     mut see: impl FnMut(&mut Desk<'_, R>, ClaimId),
 ) -> Result<(), R::Error> {
-    desk.each(RAIL, |desk, _, row: PayoutRow| {
+    desk.each(PAYOUTS, |desk, _, row: PayoutRow| {
         if row.provider == provider {
             see(desk, row.claim_id);
         }

@@ -7,13 +7,14 @@ use alloc::{
 };
 
 use crate::audit::{Desk, Invariant, Reader, Tally, place};
-use crate::economics;
+use crate::economics::{self, Counts};
 use crate::identity::NodeId;
 use crate::money::Micros;
 use crate::portal::accounts::UserId;
 use crate::portal::rows::{
-    CountersRow, DEPOSITS, DepositRow, HOLDS, HoldRow, Outcome, PROVIDERS, ProviderRow, RECEIPTS, REQUESTS,
-    RESOLUTIONS, ReceiptRow, RequestRow, ResolutionRow, UNCLAIMED, USERS, UnclaimedRow, auth_key, numbered,
+    BONDS, BondRow, CountersRow, DEPOSITS, DepositRow, HOLDS, HoldRow, Outcome, PROVIDERS, ProviderRow,
+    RECEIPTS, REQUESTS, RESOLUTIONS, ReceiptRow, RequestRow, ResolutionRow, UNCLAIMED, USERS, UnclaimedRow,
+    auth_key, numbered,
 };
 use crate::wire::ids::ReceiptId;
 use crate::wire::portal::{JobAuthorization, Receipt};
@@ -45,13 +46,20 @@ pub(super) fn check<R: Reader>(
 fn check_holds<R: Reader>(desk: &mut Desk<'_, R>, booked: &mut Booked) -> Result<BTreeSet<String>, R::Error> {
     let mut open = BTreeSet::new();
     desk.each(HOLDS, |desk, key, hold: HoldRow| {
-        open.insert(key.into());
+        if !hold.returned {
+            open.insert(key.into());
+        }
         let Some(auth) = desk.paper::<JobAuthorization>(HOLDS, key, None, &hold.authorization.0) else {
             return Ok(());
         };
         let auth = auth.content;
         let named = (hold.user, wide(auth.hold));
-        let in_journal = booked.open.remove(key).map_or(auth.hold == Micros::ZERO, |held| held == named);
+        let held = booked.open.remove(key);
+        // What its user has back, only the gateway's bond answers for.
+        let in_journal = match hold.returned {
+            true => held.is_none(),
+            false => held.map_or(auth.hold == Micros::ZERO, |held| held == named),
+        };
         let what = || format!("{} is held of {}, which the journal does not say", auth.hold, hold.user);
         desk.report.must(Invariant::I2, in_journal, place(HOLDS, key), what);
         let request: Option<RequestRow> = desk.get(REQUESTS, key)?;
@@ -116,19 +124,25 @@ fn check_requests<R: Reader>(
 /// Each end is of a hold that was asked for; how many were captured.
 fn check_resolutions<R: Reader>(desk: &mut Desk<'_, R>, booked: &Booked) -> Result<u64, R::Error> {
     let mut captured = 0u64;
-    let (mut charged, mut returned) = (Tally::default(), Tally::default());
+    let (mut charged, mut returned, mut bonds) = (Tally::default(), Tally::default(), Tally::default());
     desk.each(RESOLUTIONS, |desk, key, resolution: ResolutionRow| {
-        let request: Option<RequestRow> = desk.get(REQUESTS, key)?;
+        // Behind the hold's own end stand those of attempts that its gateway's bond paid for.
+        let (auth, of_bond) = match key.split_once('/') {
+            Some((auth, attempt)) => (auth, Some(attempt)),
+            None => (key, None),
+        };
+        let request: Option<RequestRow> = desk.get(REQUESTS, auth)?;
         let hold = request.as_ref().map(|request| wide(request.hold));
         let its_own = request.is_some_and(|request| request.gateway == resolution.gateway);
         let what = || "no such request of that gateway".into();
         desk.report.must(Invariant::I2, its_own, place(RESOLUTIONS, key), what);
         match resolution.outcome {
-            Outcome::Captured { attempt, receipt } => {
+            Outcome::Captured { attempt, provider, receipt } => {
                 captured += 1;
                 let receipt = desk.checked_paper::<Receipt>(&receipt.0).map(|sealed| sealed.content);
-                let its_own =
-                    receipt.as_ref().is_some_and(|r| auth_key(r.auth_id) == key && r.attempt == attempt);
+                let its_own = receipt.as_ref().is_some_and(|r| {
+                    (auth_key(r.auth_id).as_str(), r.attempt, r.provider_node_id) == (auth, attempt, provider)
+                }) && of_bond.is_none_or(|of| of == attempt.to_string());
                 let what = || "is captured for another hold's receipt".into();
                 desk.report.must(Invariant::I3, its_own, place(RESOLUTIONS, key), what);
                 let charge = receipt.map_or(0, |receipt| wide(receipt.charge));
@@ -136,11 +150,15 @@ fn check_resolutions<R: Reader>(desk: &mut Desk<'_, R>, booked: &Booked) -> Resu
                 let what = || format!("{charge} micro-units were taken out of a hold of {hold:?}");
                 desk.report.must(Invariant::I8, covered, place(RESOLUTIONS, key), what);
                 // An entry that moves nothing is not written.
-                if hold != Some(0) {
-                    charged.add(charge);
+                match of_bond {
+                    Some(_) if charge != 0 => bonds.add(charge),
+                    None if hold != Some(0) => charged.add(charge),
+                    Some(_) | None => {}
                 }
             }
             Outcome::Released | Outcome::Expired => {
+                let what = || "is an attempt's end, and not paid for".into();
+                desk.report.must(Invariant::I2, of_bond.is_none(), place(RESOLUTIONS, key), what);
                 if let Some(hold) = hold.filter(|hold| *hold != 0) {
                     returned.add(hold);
                 }
@@ -148,9 +166,11 @@ fn check_resolutions<R: Reader>(desk: &mut Desk<'_, R>, booked: &Booked) -> Resu
         }
         Ok(())
     })?;
-    for (what, rows, journal) in
-        [("captured", charged, booked.captures), ("given back", returned, booked.returns)]
-    {
+    for (what, rows, journal) in [
+        ("captured", charged, booked.captures),
+        ("given back", returned, booked.returns),
+        ("paid from bonds", bonds, booked.bond_captures),
+    ] {
         let what = || format!("{rows} were {what}, the journal has {journal}");
         desk.report.must(Invariant::I2, rows == journal, || RESOLUTIONS.name.into(), what);
     }
@@ -186,18 +206,16 @@ fn check_receipts<R: Reader>(
         desk.report.must(Invariant::I3, receipt.sequence == next, place(RECEIPTS, key), what);
 
         let paper = desk.paper::<Receipt>(RECEIPTS, key, Some(receipt.fep_id.0), &signed.0);
-        let resolution: Option<ResolutionRow> = desk.get(RESOLUTIONS, &auth_key(receipt.auth_id))?;
-        let captured = resolution.is_some_and(|resolution| match resolution.outcome {
-            Outcome::Captured { receipt, .. } => receipt == signed,
-            Outcome::Released | Outcome::Expired => false,
-        });
+        let from_hold = is_captured(desk, &auth_key(receipt.auth_id), &signed.0)?;
+        let captured = from_hold || is_captured(desk, &bond_key(&receipt), &signed.0)?;
         let derived = receipt.receipt_id == ReceiptId::of(receipt.fep_id, receipt.auth_id, receipt.attempt);
         let once = captured && derived && paper.is_some_and(|paper| paper.content == receipt);
         let what = || format!("is not what the hold {} was captured for", receipt.auth_id);
         desk.report.must(Invariant::I3, once, place(RECEIPTS, key), what);
 
-        let agreed = receipt.accepted.bounded_by(receipt.stated.input, receipt.stated.output);
-        let within = receipt.settled.bounded_by(agreed.input, agreed.output) == receipt.settled;
+        let said = |of: fn(Counts) -> u32| of(receipt.accepted).max(of(receipt.stated));
+        let (input, output) = (said(|counts| counts.input), said(|counts| counts.output));
+        let within = receipt.settled.bounded_by(input, output) == receipt.settled;
         let priced = within && Micros::ZERO <= receipt.payout && receipt.payout <= receipt.charge;
         let what =
             || format!("charges {} and pays {} for more than was agreed", receipt.charge, receipt.payout);
@@ -212,7 +230,9 @@ fn check_receipts<R: Reader>(
             }
             None => issued.paid.entry(receipt.provider_node_id).or_default().add(wide(receipt.payout)),
         }
-        if let Some(request) = desk.get::<RequestRow>(REQUESTS, &auth_key(receipt.auth_id))? {
+        if let Some(request) =
+            desk.get::<RequestRow>(REQUESTS, &auth_key(receipt.auth_id))?.filter(|_| from_hold)
+        {
             *charged.entry(request.user).or_default() += wide(receipt.charge);
         }
         Ok(())
@@ -237,6 +257,24 @@ fn check_receipts<R: Reader>(
     Ok((issued, charged))
 }
 
+/// Was that resolved by these very bytes?
+pub(super) fn is_captured<R: Reader>(
+    desk: &mut Desk<'_, R>,
+    key: &str,
+    signed: &[u8],
+) -> Result<bool, R::Error> {
+    let row: Option<ResolutionRow> = desk.get(RESOLUTIONS, key)?;
+    Ok(row.is_some_and(|row| match row.outcome {
+        Outcome::Captured { receipt, .. } => receipt.0 == signed,
+        Outcome::Released | Outcome::Expired => false,
+    }))
+}
+
+/// Where an attempt's end stands that a bond paid for.
+pub(super) fn bond_key(receipt: &Receipt) -> String {
+    format!("{}/{}", auth_key(receipt.auth_id), receipt.attempt)
+}
+
 /// A user has what they paid in, less what their receipts charged.
 fn check_users<R: Reader>(
     desk: &mut Desk<'_, R>,
@@ -252,9 +290,16 @@ fn check_users<R: Reader>(
     })?;
     let what = || format!("{deposits} are there, the journal has {}", booked.deposits);
     desk.report.must(Invariant::I1, deposits == booked.deposits, || DEPOSITS.name.into(), what);
-    for (user, charge) in charged {
+    for (user, charge) in charged.into_iter().chain(booked.withdrawn.clone()) {
         *left.entry(user).or_default() -= charge;
     }
+    let mut bonds = Tally::default();
+    desk.each(BONDS, |_, _, row: BondRow| {
+        bonds.add(wide(row.amount));
+        Ok(())
+    })?;
+    let what = || format!("{bonds} are there, the journal has {}", booked.bonds);
+    desk.report.must(Invariant::I1, bonds == booked.bonds, || BONDS.name.into(), what);
     let users: BTreeSet<UserId> = left.keys().chain(booked.users.keys()).copied().collect();
     for user in users {
         let of = |all: &BTreeMap<UserId, i128>| all.get(&user).copied().unwrap_or_default();

@@ -7,8 +7,9 @@ use crate::money::{Currency, Micros};
 use crate::portal::accounts::UserId;
 use crate::portal::ledger::Account;
 use crate::portal::rows::{
-    BALANCES, BalanceRow, CountersRow, DEPOSITS, DepositRow, JOURNAL, JournalRow, Kind, Outcome, PayoutRow,
-    RAIL, REQUESTS, RESOLUTIONS, RequestRow, ResolutionRow, numbered,
+    BALANCES, BONDS, BalanceRow, BondRow, CountersRow, DEPOSITS, DepositRow, Ended, JOURNAL, JournalRow,
+    Kind, Outcome, PAYOUTS, PayoutRow, REQUESTS, RESOLUTIONS, RequestRow, ResolutionRow, TRANSFERS_ENDED,
+    TransferRow, WITHDRAWALS, WithdrawalRow, numbered,
 };
 use crate::wire::portal::Receipt;
 
@@ -26,7 +27,15 @@ pub(super) struct Booked {
     /// By what was taken out of the hold.
     pub(super) captures: Tally,
     pub(super) returns: Tally,
+    pub(super) bonds: Tally,
+    pub(super) bond_captures: Tally,
     pub(super) payouts: Tally,
+    /// The number of the last payout that moved something.
+    last_payout: u64,
+    /// What each user has taken out, or is about to.
+    pub(super) withdrawn: BTreeMap<UserId, i128>,
+    /// Withdrawals on their way, by reference.
+    pub(super) leaving: BTreeMap<String, (UserId, i128)>,
 }
 
 type Balances = BTreeMap<Currency, BTreeMap<Account, i128>>;
@@ -114,17 +123,61 @@ fn agree<R: Reader>(
             });
             let charged: i128 = -entry.postings.iter().filter_map(users_part).sum::<i128>();
             booked.captures.add(charged);
-            let same = receipt.is_some_and(|receipt| {
-                let receipt = receipt.content;
-                charged == wide(receipt.charge)
-                    && moved(Account::Provider(receipt.provider_node_id)) == wide(receipt.payout)
-                    && moved(Account::Rounding) >= 0
-                    && moved(Account::Fees) >= 0
-            });
-            desk.report.must(Invariant::I8, same, place(JOURNAL, key), || {
-                format!("moves other amounts than the receipt of {reference} says")
-            });
+            must_pay(desk, key, entry, receipt.map(|receipt| receipt.content), charged);
             (Invariant::I2, ended)
+        }
+        Kind::BondCapture => {
+            let row: Option<ResolutionRow> = desk.get(RESOLUTIONS, reference)?;
+            let receipt = row.and_then(|row| match row.outcome {
+                Outcome::Captured { receipt, .. } => desk.checked_paper::<Receipt>(&receipt.0),
+                Outcome::Released | Outcome::Expired => None,
+            });
+            let receipt = receipt.map(|receipt| receipt.content);
+            let bond = receipt.as_ref().map(|receipt| Account::Bond(receipt.gateway_node_id));
+            let charged = bond.map_or(0, |bond| -moved(bond));
+            booked.bond_captures.add(charged);
+            let known = receipt.is_some();
+            must_pay(desk, key, entry, receipt, charged);
+            (Invariant::I2, known)
+        }
+        Kind::Bond => {
+            let amount = -moved(Account::Deposits);
+            booked.bonds.add(amount);
+            let row: Option<BondRow> = desk.get(BONDS, reference)?;
+            let same =
+                |row: BondRow| wide(row.amount) == amount && moved(Account::Bond(row.gateway)) == amount;
+            (Invariant::I1, row.is_some_and(same))
+        }
+        Kind::Withdrawal => {
+            let row: Option<WithdrawalRow> = desk.get(WITHDRAWALS, reference)?;
+            let same = row.is_some_and(|row| {
+                let amount = wide(row.amount);
+                *booked.withdrawn.entry(row.user).or_default() += amount;
+                let new = booked.leaving.insert(reference.into(), (row.user, amount)).is_none();
+                new && moved(Account::User(row.user)) == -amount
+                    && moved(Account::Leaving(row.user)) == amount
+            });
+            (Invariant::I1, same)
+        }
+        Kind::Withdrawn | Kind::WithdrawalFailed => {
+            let back = entry.kind == Kind::WithdrawalFailed;
+            let left = booked.leaving.remove(reference);
+            if let Some((user, amount)) = left.filter(|_| back) {
+                *booked.withdrawn.entry(user).or_default() -= amount;
+            }
+            let row: Option<WithdrawalRow> = desk.get(WITHDRAWALS, reference)?;
+            let number = row.map(|row| numbered(row.transfer)).unwrap_or_default();
+            let transfer: Option<TransferRow> = desk.get(TRANSFERS_ENDED, &number)?;
+            let as_it_ended = transfer.is_some_and(|transfer| match transfer.ended {
+                Some(Ended::Confirmed { .. }) => !back,
+                Some(Ended::Failed { .. }) => back,
+                None => false,
+            });
+            let all = left.is_some_and(|(user, amount)| {
+                let to = if back { Account::User(user) } else { Account::Withdrawals };
+                moved(Account::Leaving(user)) == -amount && moved(to) == amount
+            });
+            (Invariant::I3, as_it_ended && all)
         }
         Kind::Release | Kind::Expiry => {
             let ended = ends_a_hold(entry, booked);
@@ -143,16 +196,54 @@ fn agree<R: Reader>(
         Kind::Payout => {
             let amount = moved(Account::Payouts);
             booked.payouts.add(amount);
-            let row: Option<PayoutRow> = desk.get(RAIL, reference)?;
             let same = |row: PayoutRow| {
-                wide(row.payout.amount) == amount && moved(Account::Provider(row.provider)) == -amount
+                row.payout.payout_id.to_string() == reference
+                    && wide(row.payout.amount) == amount
+                    && moved(Account::Provider(row.provider)) == -amount
             };
-            (Invariant::I3, row.is_some_and(same))
+            (Invariant::I3, next_payout(desk, booked)?.is_some_and(same))
         }
     };
     let what = || format!("a {:?} for {reference}, which has no row that says the same", entry.kind);
     desk.report.must(invariant, agrees, place(JOURNAL, key), what);
     Ok(())
+}
+
+/// The entry moves what the receipt says.
+fn must_pay<R: Reader>(
+    desk: &mut Desk<'_, R>,
+    key: &str,
+    entry: &JournalRow,
+    receipt: Option<Receipt>,
+    charged: i128,
+) {
+    let moved = |account: Account| -> i128 {
+        let own = entry.postings.iter().filter(|posting| posting.account == account);
+        own.map(|posting| wide(posting.amount)).sum()
+    };
+    let same = receipt.is_some_and(|receipt| {
+        charged == wide(receipt.charge)
+            && moved(Account::Provider(receipt.provider_node_id)) == wide(receipt.payout)
+            && moved(Account::Rounding) >= 0
+            && moved(Account::Fees) >= 0
+    });
+    let reference = &entry.reference;
+    let what = || format!("moves other amounts than the receipt of {reference} says");
+    desk.report.must(Invariant::I8, same, place(JOURNAL, key), what);
+}
+
+/// Payouts are numbered as they are booked; one of nothing is booked nowhere.
+fn next_payout<R: Reader>(
+    desk: &mut Desk<'_, R>,
+    booked: &mut Booked,
+) -> Result<Option<PayoutRow>, R::Error> {
+    loop {
+        booked.last_payout += 1;
+        let row: Option<PayoutRow> = desk.get(PAYOUTS, &numbered(booked.last_payout))?;
+        if row.as_ref().is_none_or(|row| row.payout.amount != Micros::ZERO) {
+            return Ok(row);
+        }
+    }
 }
 
 /// The hold was open, and all of it is taken.
@@ -172,6 +263,9 @@ fn owner(account: Account) -> Option<UserId> {
         Account::User(user) | Account::Held(user) => Some(user),
         Account::Provider(_)
         | Account::Gateway(_)
+        | Account::Bond(_)
+        | Account::Leaving(_)
+        | Account::Withdrawals
         | Account::Fees
         | Account::Rounding
         | Account::Deposits

@@ -1,0 +1,93 @@
+//! The portal's answers, for people.
+
+use serde_json::Value;
+
+use super::{Command, GatewayCommand, KeyCommand, RailCommand, UserCommand};
+
+pub(super) fn for_eyes(command: &Command, answer: &Value) -> String {
+    match command {
+        Command::User(UserCommand::Add { name }) => {
+            let id = plain(&answer["user"]);
+            format!(
+                "User {name:?} is {id}. Next: labman-fep key add {name}; labman-fep deposit {name} AMOUNT"
+            )
+        }
+        Command::Key(KeyCommand::Add { user }) => {
+            let name = plain(&answer["key"]);
+            match answer["api_key"].as_str() {
+                Some(api_key) => format!("API key {name} of {user:?}, shown only this once:\n{api_key}"),
+                // Made by an earlier call under the same idempotency key.
+                None => format!(
+                    "API key {name} of {user:?} was shown when it was made. Lost: revoke it, add another."
+                ),
+            }
+        }
+        Command::Gateway(GatewayCommand::Add { node_id, bond: Some(_), .. }) => {
+            format!("Gateway {node_id} is enrolled; its bond is {}.", plain(&answer["bond"]))
+        }
+        Command::Gateway(GatewayCommand::Add { node_id, bond: None, .. }) => format!(
+            "Gateway {node_id} is enrolled. Without a bond it can try one provider only for each request: \
+             labman-fep gateway bond {node_id} AMOUNT"
+        ),
+        Command::Gateway(GatewayCommand::Bond { amount, .. }) => {
+            format!("Paid {amount}; the bond is {}.", plain(&answer["bond"]))
+        }
+        Command::Deposit { user, amount, .. } => {
+            format!("Deposited {amount}; the balance of {user:?} is {}.", plain(&answer["balance"]))
+        }
+        Command::Withdraw { user, amount, to, .. } => format!(
+            "{amount} of {user:?} are on their way to {to} as transfer {}; the balance is {}.",
+            answer["transfer"],
+            plain(&answer["balance"])
+        ),
+        Command::Key(KeyCommand::Freeze { key } | KeyCommand::Thaw { key } | KeyCommand::Revoke { key }) => {
+            format!("API key {key} is {} now.", plain(&answer["state"]))
+        }
+        Command::Rail(RailCommand::Fault { rail, fault, times }) => {
+            format!("The next {times} transfers over {rail} meet with: {fault}.")
+        }
+        Command::Rail(RailCommand::List) => {
+            format!("{}\ntrouble that was ordered: {}", list(&answer["rails"]), list(&answer["faults"]))
+        }
+        Command::Ledger { .. } => ledger(answer),
+        Command::User(UserCommand::List)
+        | Command::Gateway(GatewayCommand::List)
+        | Command::Key(KeyCommand::List { .. })
+        | Command::Payouts { .. }
+        | Command::Transfers { .. } => {
+            let items = answer.as_object().and_then(|object| object.values().find(|value| value.is_array()));
+            list(items.unwrap_or(&Value::Null))
+        }
+        Command::Init { .. } | Command::Id | Command::Statement(_) => String::new(),
+    }
+}
+
+fn ledger(answer: &Value) -> String {
+    let currency = answer["currency"].as_str().unwrap_or_default();
+    let accounts = answer["accounts"].as_array().cloned().unwrap_or_default();
+    let mut lines = vec![format!("{:<56}{:>16} {currency}", "account", "balance")];
+    for account in &accounts {
+        let name = account["account"].as_str().unwrap_or_default();
+        lines.push(format!("{name:<56}{:>16}", plain(&account["balance"])));
+    }
+    let verdict = match answer["balanced"].as_bool() {
+        Some(true) => "balanced: all accounts sum to zero",
+        _ => "NOT BALANCED: stop this FEP and look into its store before anything else",
+    };
+    lines.push(format!("{} entries; {verdict}", answer["entries"]));
+    lines.join("\n")
+}
+
+/// One line an object.
+fn list(items: &Value) -> String {
+    let lines = items.as_array().into_iter().flatten().map(|item| {
+        let fields = item.as_object().into_iter().flatten();
+        fields.map(|(name, value)| format!("{name}: {}", plain(value))).collect::<Vec<_>>().join("   ")
+    });
+    let lines = lines.collect::<Vec<_>>();
+    if lines.is_empty() { "none yet".to_string() } else { lines.join("\n") }
+}
+
+pub(super) fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_string)
+}
