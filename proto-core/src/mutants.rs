@@ -111,8 +111,6 @@ mutants! {
     ExposureUnbounded = "exposure-unbounded",
     /// a provider sends chunks however little of them is acknowledged
     NoWindow = "no-window",
-    /// a provider works for a gateway however much that has not acknowledged
-    UnackedUnbounded = "unacked-unbounded",
     /// a gateway acknowledges nothing of what it takes
     NeverAcks = "never-acks",
     /// a FEP settles less than was acknowledged, on the gateway's word

@@ -48,7 +48,7 @@ use crate::scenario::values;
 pub use byzantine::Byzantine;
 pub use desk::{Aim, Loner, Member};
 pub use draw::{Drawn, draw};
-pub use hand::Party;
+pub use hand::{Deeds, Party};
 
 /// An adversary without a daemon, as a scenario has it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 use labman_proto_core::identity::{FepId, Identity, Network, NodeId};
 use labman_proto_core::machine::{Input, Machine, Output};
@@ -14,7 +13,7 @@ use labman_proto_core::time::{Now, Wake};
 use labman_proto_core::toy::{self, Toy};
 use labman_proto_core::wire::portal::PayoutTo;
 
-use crate::adversary::{Adversary, Aim, Byzantine, Dishonest, Loner, Member, Party};
+use crate::adversary::{Adversary, Aim, Byzantine, Deeds, Dishonest, Loner, Member, Party};
 use crate::host::{Address, Build, Spec};
 use crate::net::geography::Place;
 use crate::operator::Operator;
@@ -251,7 +250,7 @@ impl Cast<'_> {
     ) -> impl Fn(Resident, &Seed, Now) -> Resident + Send + use<> {
         let (identity, new_key, fep_id) = (self.identity_of(name), self.new_key(), self.fep_id());
         let fep_url = format!("http://{}", self.scenario.fep.name);
-        let (network, deeds) = (self.scenario.network.clone(), Arc::new(AtomicU64::new(0)));
+        let (network, deeds) = (self.scenario.network.clone(), Arc::new(Deeds::default()));
         move |daemon, draws, now| {
             let Some(kind) = strategy else { return daemon };
             let identity = identity();

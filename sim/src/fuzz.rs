@@ -19,8 +19,9 @@ use crate::faults;
 use crate::marks::{Marks, SOMETIMES};
 use crate::report::Report;
 use crate::run::{Options, run_with};
+use crate::threats::THREATS;
 
-pub use plan::plan;
+pub use plan::{Profile, plan};
 
 /// What a search over seeds came to.
 #[derive(Debug, Default)]
@@ -35,6 +36,7 @@ pub struct Found {
 
 pub struct Search {
     pub seeds: Range<u64>,
+    pub profile: Profile,
     pub nodes: usize,
     pub threads: usize,
     /// No further seed is begun from then on.
@@ -55,9 +57,9 @@ impl Search {
                 if late {
                     return;
                 }
-                let mut report = run_seed(seed, self.nodes, Options::default());
+                let mut report = run_seed(self.profile, seed, self.nodes, Options::default());
                 if seed.is_multiple_of(TWICE) {
-                    run_again(&mut report, self.nodes);
+                    run_again(self.profile, &mut report, self.nodes);
                 }
                 progress(&report);
                 lock(&found).add(seed, report);
@@ -76,21 +78,25 @@ impl Search {
 const TWICE: u64 = 100;
 
 /// What does not repeat itself can't be believed.
-fn run_again(report: &mut Report, nodes: usize) {
-    let again = run_seed(report.seed, nodes, Options::default());
+fn run_again(profile: Profile, report: &mut Report, nodes: usize) {
+    let again = run_seed(profile, report.seed, nodes, Options::default());
     if again.trace_hash != report.trace_hash {
         report.failures.push("it came to something else when it was run again".into());
     }
 }
 
 /// Runs the world that a seed stands for.
-pub fn run_seed(seed: u64, nodes: usize, options: Options) -> Report {
-    run_with(&plan(seed, nodes), seed, options)
+pub fn run_seed(profile: Profile, seed: u64, nodes: usize, options: Options) -> Report {
+    run_with(&plan(profile, seed, nodes), seed, options)
 }
 
 impl Found {
     /// Faults that never bit, and what was never seen: nothing was proven about them.
-    pub fn never_fired(&self) -> Vec<&'static str> {
+    pub fn never_fired(&self, profile: Profile) -> Vec<&'static str> {
+        if profile == Profile::Money {
+            let never = THREATS.iter().filter(|(threat, _)| !self.marks.threats.contains_key(*threat));
+            return never.map(|(threat, _)| *threat).collect();
+        }
         let kinds = faults::KINDS.iter().chain(adversary::KINDS);
         let never_bit = kinds.filter(|kind| !self.marks.faults.contains_key(**kind));
         let never_seen = SOMETIMES.iter().filter(|what| !self.marks.sometimes.contains_key(**what));
@@ -118,7 +124,13 @@ mod tests {
 
     #[test]
     fn a_search_ends_where_seeds_end() {
-        let search = Search { seeds: u64::MAX - 1..u64::MAX, nodes: 2, threads: 2, until: None };
+        let search = Search {
+            seeds: u64::MAX - 1..u64::MAX,
+            profile: Profile::Everything,
+            nodes: 2,
+            threads: 2,
+            until: None,
+        };
         assert_eq!(search.run(&|_| {}).seeds, 1);
     }
 }

@@ -31,6 +31,7 @@ pub mod stats;
 pub mod story;
 pub mod sweep;
 pub mod tag;
+pub mod threats;
 pub mod trace;
 pub mod traffic;
 pub mod users;

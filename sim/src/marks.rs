@@ -24,6 +24,8 @@ pub const SOMETIMES: &[&str] = &[
 pub struct Marks {
     pub faults: BTreeMap<String, u64>,
     pub sometimes: BTreeMap<String, u64>,
+    /// Of [`THREATS`](crate::threats::THREATS).
+    pub threats: BTreeMap<String, u64>,
 }
 
 impl Marks {
@@ -44,6 +46,13 @@ impl Marks {
         }
     }
 
+    /// Somebody tried it.
+    pub fn tried(&mut self, threat: &str, times: u64) {
+        if times > 0 {
+            count(&mut self.threats, threat, times);
+        }
+    }
+
     /// Something happened that should, sometimes.
     pub fn note(&mut self, what: &str) {
         count(&mut self.sometimes, what, 1);
@@ -58,6 +67,9 @@ impl Marks {
     pub fn add(&mut self, others: &Self) {
         for (fault, times) in &others.faults {
             count(&mut self.faults, fault, *times);
+        }
+        for (threat, times) in &others.threats {
+            count(&mut self.threats, threat, *times);
         }
         for (what, times) in &others.sometimes {
             count(&mut self.sometimes, what, *times);

@@ -14,6 +14,7 @@ mod presence;
 mod rest;
 mod setup;
 mod siege;
+mod threats;
 mod trust;
 mod views;
 
@@ -470,7 +471,9 @@ impl<'a> Run<'a> {
 
     fn all_ended(&self) -> bool {
         let ended = |job: &Job| matches!(job.state, JobState::Ended(_));
-        self.jobs.iter().all(|job| ended(job) || !self.rests(&job.planned.gateway))
+        // Of a dishonest gateway's some never do.
+        let over = |job: &Job| self.world.now() >= self.started + job.planned.at + limits::JOB_TOTAL;
+        self.jobs.iter().all(|job| ended(job) || (over(job) && !self.rests(&job.planned.gateway)))
     }
 
     /// Lets time pass.

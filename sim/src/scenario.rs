@@ -126,6 +126,10 @@ pub struct Fep {
     /// What each gateway pays in when it is enrolled: it answers with it for attempts that it declares void.
     #[serde(default = "default_bond")]
     pub bond: Micros,
+    /// Of each trouble with its rail, how often it befalls it: a transfer is made and nobody hears of it, never heard of, or
+    /// fails for good.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub rail_faults: u32,
     /// How it is dishonest, if it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub strategy: Option<Dishonest>,
@@ -424,6 +428,10 @@ impl Default for LatencyTable {
 
 fn default_network() -> String {
     "sim".into()
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 pub(crate) fn default_bond() -> Micros {

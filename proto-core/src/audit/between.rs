@@ -68,9 +68,14 @@ pub fn between<R: Reader>(
         }
         on_its_way.add(payout);
         if !books.gateways.is_empty() {
-            let delivered = is_delivering(books.gateways, receipt.request_id)?;
-            let what =
-                || format!("number {} was issued, no gateway brings it, it never came", receipt.sequence);
+            let delivered = is_delivering(books.gateways, receipt.request_id)?
+                || held::awaits(&mut provider, (receipt.auth_id, receipt.attempt))?;
+            let what = || {
+                let number = receipt.sequence;
+                format!(
+                    "number {number} was issued, no gateway brings it, nor is it asked for, and it never came"
+                )
+            };
             report.must(Invariant::I6, delivered, || format!("receipt {}", receipt.receipt_id), what);
         }
         Ok(())

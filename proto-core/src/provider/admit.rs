@@ -136,7 +136,7 @@ impl Provider {
         // One job is always taken on, however large: it may be the first of many.
         let unacked = self.unacked_input(cx, &auth.gateway);
         let too_much = unacked > 0 && unacked + u64::from(auth.input_bound) > UNACKED_INPUT;
-        if too_much && !mutant(Mutant::UnackedUnbounded) {
+        if too_much {
             return Err((NotTrusted, "that gateway has acknowledged too little of what was done for it"));
         }
         Ok(body)

@@ -51,7 +51,12 @@ impl Byzantine {
 
     /// How often it was dishonest, over all its lives.
     pub fn deeds(&self) -> u64 {
-        self.hand.party.deeds.load(std::sync::atomic::Ordering::Relaxed)
+        self.hand.party.deeds.all()
+    }
+
+    /// What it tried with money.
+    pub fn threats(&self) -> std::collections::BTreeMap<&'static str, u64> {
+        self.hand.party.deeds.threats()
     }
 
     /// Takes what the daemon puts out, and hands it what it may hear, until neither has more.
@@ -140,10 +145,10 @@ impl Byzantine {
         let Some(lane) = self.hand.lanes.get_mut(&stream) else { return };
         let (way, secret) = (lane.way.clone(), lane.secret);
         self.hand.push(Output::Grant { stream, bytes: bytes.len() as u32 });
-        let (Some(peer), false) = (way.peer(), secret) else { return };
+        let Some(peer) = way.peer() else { return };
         let Some(lane) = self.hand.lanes.get_mut(&stream) else { return };
         if lane.raw {
-            return lane.inbox.extend_from_slice(bytes);
+            return lane.hear_raw(bytes);
         }
         lane.heard.push(bytes);
         while let Some(lane) = self.hand.lanes.get_mut(&stream) {
@@ -152,11 +157,13 @@ impl Byzantine {
                 Ok(None) => return,
                 Err(_) => {
                     lane.raw = true;
-                    return lane.inbox.extend_from_slice(bytes);
+                    return lane.hear_raw(bytes);
                 }
             };
             self.hand.remember(peer, &said);
+            // Of a stream of the strategy's own the daemon knows nothing.
             if self.strategy.hears(&mut self.hand, stream, &way, &said)
+                && !secret
                 && let Some(lane) = self.hand.lanes.get_mut(&stream)
             {
                 lane.inbox.extend_from_slice(&said.bytes);

@@ -1,8 +1,8 @@
 //! What a strategy can do: say things as the party whose key it holds, cut streams, open its own, and remember.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use labman_proto_core::http::RequestHead;
 use labman_proto_core::identity::{FepId, Identity, Network, NodeId};
@@ -31,7 +31,24 @@ pub struct Party {
     /// Makes any key but another party's.
     pub new_key: fn(&[u8; 32]) -> Identity,
     /// Counts its deeds, over all its lives.
-    pub deeds: Arc<AtomicU64>,
+    pub deeds: Arc<Deeds>,
+}
+
+/// What a party did, and under what name.
+#[derive(Debug, Default)]
+pub struct Deeds {
+    all: AtomicU64,
+    threats: Mutex<BTreeMap<&'static str, u64>>,
+}
+
+impl Deeds {
+    pub fn all(&self) -> u64 {
+        self.all.load(Ordering::Relaxed)
+    }
+
+    pub fn threats(&self) -> BTreeMap<&'static str, u64> {
+        self.threats.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 pub(super) struct Hand {
@@ -74,7 +91,14 @@ impl Hand {
 
     /// The strategy did something dishonest.
     pub(super) fn fired(&mut self) {
-        self.party.deeds.fetch_add(1, Ordering::Relaxed);
+        self.party.deeds.all.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// It did, and economics.md knows what: see [`THREATS`](crate::threats::THREATS).
+    pub(super) fn tried(&mut self, threat: &'static str) {
+        self.fired();
+        let threats = self.party.deeds.threats.lock();
+        *threats.unwrap_or_else(PoisonError::into_inner).entry(threat).or_default() += 1;
     }
 
     /// A key that nobody knows.

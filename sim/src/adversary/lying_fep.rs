@@ -17,6 +17,7 @@ use labman_proto_core::wire::portal::{ClaimDecision, JobAuthorization, Receipt, 
 use super::craft;
 use super::hand::Hand;
 use super::strategy::{Fate, Letter, Strategy};
+use crate::threats;
 
 #[derive(Default)]
 pub(super) struct LyingFep;
@@ -26,18 +27,33 @@ impl Strategy for LyingFep {
         if !hand.once_in(2) {
             return Fate::Sent;
         }
-        hand.fired();
+        let threat = match letter.path.as_str() {
+            "/v1/claims" => threats::FEP_CLAIMS,
+            _ if letter.status != 200 => threats::FEP_STALLS,
+            _ => threats::FEP_TERMS,
+        };
         let seal = |hand: &Hand, object| hand_seal(hand, object);
         let lie = match (letter.status, letter.path.as_str()) {
             (200, "/v1/authorize") => authorization(hand, &letter.body).map(|it| seal(hand, Paper::Auth(it))),
-            (200, "/v1/usage") => receipt(hand, &letter.body).map(|it| seal(hand, Paper::Receipt(it))),
+            (200, "/v1/usage" | "/v1/statements") => {
+                receipt(hand, &letter.body).map(|it| seal(hand, Paper::Receipt(it)))
+            }
             (200, "/v1/claims") => decision(hand, &letter.body).map(|it| seal(hand, Paper::Decision(it))),
             _ => None,
         };
         match (hand.draws.below(10), lie) {
-            (0..6, Some(lie)) => letter.body = lie,
-            (6, Some(_)) => craft::flip(&mut letter.body, &mut hand.draws),
-            _ => return hitch(hand, letter),
+            (0..6, Some(lie)) => {
+                hand.tried(threat);
+                letter.body = lie;
+            }
+            (6, Some(_)) => {
+                hand.fired();
+                craft::flip(&mut letter.body, &mut hand.draws);
+            }
+            _ => {
+                hand.tried(if threat == threats::FEP_CLAIMS { threat } else { threats::FEP_STALLS });
+                return hitch(hand, letter);
+            }
         }
         Fate::Sent
     }

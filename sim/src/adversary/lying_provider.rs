@@ -21,6 +21,7 @@ use super::craft::{self, Said};
 use super::hand::Hand;
 use super::lanes::Way;
 use super::strategy::{Fate, Letter, Strategy};
+use crate::threats;
 
 #[derive(Default)]
 pub(super) struct LyingProvider {
@@ -76,20 +77,20 @@ impl Strategy for LyingProvider {
         match hand.draws.below(5) {
             // Under two ids at once.
             0 | 1 => {
-                hand.fired();
+                hand.tried(threats::CLAIMS_WRONG);
                 let again = Claim { claim_id: ClaimId(hand.draws.bytes()), ..claim };
                 let again = seal(hand, again);
                 hand.post(&letter.path.clone(), again);
             }
             // Under one id, with another sum.
             2 => {
-                hand.fired();
+                hand.tried(threats::CLAIMS_WRONG);
                 let dearer = Claim { total: Micros(claim.total.0.saturating_mul(10)), ..claim };
                 let dearer = seal(hand, dearer);
                 hand.post(&letter.path.clone(), dearer);
             }
             3 => {
-                hand.fired();
+                hand.tried(threats::CLAIMS_WRONG);
                 let others = with_receipts_of_others(hand, claim);
                 letter.body = seal(hand, others);
             }
@@ -153,7 +154,7 @@ impl LyingProvider {
         let stated = stated.content;
         let counts = match job.lie {
             Lie::Counts => {
-                hand.fired();
+                hand.tried(threats::OVER_REPORTS);
                 inflated(stated.counts)
             }
             Lie::Text | Lie::Model | Lie::None => stated.counts,

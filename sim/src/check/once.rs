@@ -4,10 +4,23 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use labman_proto_core::identity::NodeId;
-use labman_proto_core::wire::cbor;
+use labman_proto_core::limits::{UNACKED, UNACKED_FIRST};
+use labman_proto_core::wire::cbor::{self, Blob};
 use labman_proto_core::wire::ids::{AuthId, ReceiptId};
 
+use labman_proto_core::wire::portal::StreamAck;
+
 use super::notary::Paper;
+
+/// Output tokens of an acknowledgement; its signature was looked at by whoever shows it.
+fn acked(ack: &Blob) -> Option<u32> {
+    let (signed, _) = ack.0.split_last_chunk::<SIGNATURE>()?;
+    cbor::decode::<StreamAck>(signed.get(HEADER..)?).ok().map(|ack| ack.counts.output)
+}
+
+/// Of a signed object, as protocol.md has it in section 4.
+const HEADER: usize = 47;
+const SIGNATURE: usize = 64;
 
 /// What was seen under each name, as a hash.
 #[derive(Default)]
@@ -16,6 +29,8 @@ pub(super) struct Once {
     receipts: BTreeMap<ReceiptId, [u8; 32]>,
     stated: BTreeMap<(AuthId, u8), [u8; 32]>,
     released: BTreeSet<(AuthId, u8)>,
+    /// Output tokens that the gateway has acknowledged, by attempt.
+    owed: BTreeMap<(AuthId, u8), u32>,
 }
 
 impl Once {
@@ -31,7 +46,12 @@ impl Once {
             Paper::Issued(receipt) => {
                 let id = receipt.receipt_id;
                 let differs = *self.receipts.entry(id).or_insert_with(hash) != hash();
-                differs.then(|| format!("I3: two receipts are both {id}"))
+                let owed = self.owed.get(&(receipt.auth_id, receipt.attempt)).copied().unwrap_or_default();
+                let paid = receipt.settled.output;
+                let short = || format!("{owed} tokens were acknowledged, and receipt {id} settles {paid}");
+                differs
+                    .then(|| format!("I3: two receipts are both {id}"))
+                    .or_else(|| (paid < owed).then(short))
             }
             Paper::Stated(said) => {
                 let key = (said.auth_id, said.attempt);
@@ -40,6 +60,16 @@ impl Once {
                 let differs = *self.stated.entry(key).or_insert(hash) != hash;
                 let released = self.released.contains(&key) && said.counts.output > 0;
                 let (auth_id, attempt) = key;
+                let acked = said.ack.as_ref().and_then(acked);
+                let window = if acked.is_some() { UNACKED } else { UNACKED_FIRST };
+                let acked = acked.unwrap_or_default();
+                self.owed.insert(key, acked.min(said.counts.output));
+                let (stated, lost) = (said.counts.output, said.counts.output.saturating_sub(acked));
+                if lost > window {
+                    return Some(format!(
+                        "sent {stated} tokens of {auth_id}:{attempt}, {acked} were acknowledged"
+                    ));
+                }
                 (differs || released)
                     .then(|| format!("stated {auth_id}:{attempt} twice, or after its release"))
             }

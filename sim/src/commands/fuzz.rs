@@ -3,7 +3,7 @@ use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use labman_sim::fuzz::{Found, Search, plan, run_seed};
+use labman_sim::fuzz::{Found, Profile, Search, plan, run_seed};
 use labman_sim::run::Options;
 use serde_json::json;
 
@@ -23,9 +23,12 @@ pub(super) struct Args {
     /// Begin no further seed after so long
     #[arg(long, value_parser = parse_minutes)]
     minutes: Option<f64>,
-    /// Labman nodes in each world
-    #[arg(long, default_value_t = 25, value_parser = clap::value_parser!(u16).range(2..=1000))]
-    nodes: u16,
+    /// What the worlds are to try
+    #[arg(long, value_enum, default_value_t = Profile::Everything)]
+    profile: Profile,
+    /// Labman nodes in each world; default: 25, or 12 in the profile `money`
+    #[arg(long, value_parser = clap::value_parser!(u16).range(2..=1000))]
+    nodes: Option<u16>,
     /// Threads; default: all processors
     #[arg(short)]
     jobs: Option<NonZero<usize>>,
@@ -49,9 +52,11 @@ fn parse_seeds(text: &str) -> Result<Range<u64>, String> {
 
 impl Args {
     pub(super) fn execute(self) -> Outcome {
+        let nodes = self.nodes.unwrap_or(self.profile.nodes());
+        let profile = self.profile;
         if self.plan {
             let first = self.seeds.map_or(0, |seeds| seeds.start);
-            print(&plan(first, usize::from(self.nodes)).to_toml()?);
+            print(&plan(profile, first, usize::from(nodes)).to_toml()?);
             return Ok(verdict(true));
         }
         let begun = Instant::now();
@@ -60,7 +65,8 @@ impl Args {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let search = Search {
             seeds,
-            nodes: usize::from(self.nodes),
+            profile,
+            nodes: usize::from(nodes),
             threads: self.jobs.map_or(processors, NonZero::get),
             until,
         };
@@ -73,20 +79,21 @@ impl Args {
         bar.finish_and_clear();
         let wall_seconds = begun.elapsed().as_secs_f64();
         for seed in found.failures.keys().take(SHOWN) {
-            show(*seed, search.nodes);
+            show(profile, *seed, search.nodes);
         }
         print(&if self.json { document(&found, wall_seconds) } else { page(&found, wall_seconds) });
         for (seed, failures) in &found.failures {
-            eprintln!("failed; again: labman-sim fuzz --seeds {seed}..{} --nodes {}", seed + 1, self.nodes);
+            let again = line(profile, *seed, nodes);
+            eprintln!("failed; again: {again}");
             if let Some(job) = failures.iter().find_map(|failure| job_in(failure)) {
-                eprintln!("  its way: {}", trace_line(*seed, self.nodes, job));
+                eprintln!("  its way: {}", trace_line(profile, *seed, nodes, job));
             }
         }
-        let never = found.never_fired();
+        let never = found.never_fired(profile);
         if !never.is_empty() {
             eprintln!("failed: this never happened, so run more seeds: {}", never.join(", "));
         }
-        Ok(verdict(found.failures.is_empty() && found.never_fired().is_empty()))
+        Ok(verdict(found.failures.is_empty() && never.is_empty()))
     }
 }
 
@@ -99,8 +106,8 @@ fn progress(seeds: Option<u64>) -> ProgressBar {
 }
 
 /// Runs a failing seed once more, to say what led there.
-fn show(seed: u64, nodes: usize) {
-    let report = run_seed(seed, nodes, Options { log: true });
+fn show(profile: Profile, seed: u64, nodes: usize) {
+    let report = run_seed(profile, seed, nodes, Options { log: true });
     eprintln!("seed {seed}:");
     let at = report.log.iter().position(|line| line.contains("FAIL")).unwrap_or(report.log.len());
     for line in &report.log[at.saturating_sub(LAST_EVENTS)..report.log.len().min(at + 1)] {
@@ -118,13 +125,18 @@ fn job_in(failure: &str) -> Option<&str> {
 }
 
 /// What shows a job's way in that world. The run fails, so what follows it must not depend on it.
-fn trace_line(seed: u64, nodes: u16, job: &str) -> String {
-    let job = quoted(job);
+fn trace_line(profile: Profile, seed: u64, nodes: u16, job: &str) -> String {
+    let (job, again) = (quoted(job), line(profile, seed, nodes));
     format!(
-        "labman-sim fuzz --seeds {seed}..{} --nodes {nodes} --plan > s.toml && labman-sim run s.toml --seed {seed} \
-         --trace s.jsonl; labman-sim trace s.jsonl --job {job}",
-        seed + 1
+        "{again} --plan > s.toml && labman-sim run s.toml --seed {seed} \
+         --trace s.jsonl; labman-sim trace s.jsonl --job {job}"
     )
+}
+
+/// What runs one seed.
+fn line(profile: Profile, seed: u64, nodes: u16) -> String {
+    let profile = if profile == Profile::Money { " --profile money" } else { "" };
+    format!("labman-sim fuzz{profile} --seeds {seed}..{} --nodes {nodes}", seed + 1)
 }
 
 fn document(found: &Found, wall_seconds: f64) -> String {
@@ -137,6 +149,7 @@ fn document(found: &Found, wall_seconds: f64) -> String {
         "events": found.events,
         "faults": found.marks.faults,
         "sometimes": found.marks.sometimes,
+        "threats": found.marks.threats,
     })
     .to_string()
 }
@@ -147,9 +160,10 @@ fn page(found: &Found, wall_seconds: f64) -> String {
         format!("{title}\n{}\n", lines.join("\n"))
     };
     format!(
-        "{}{}{} seeds, {} failed; {:.0} virtual hours and {} events in {wall_seconds:.0} s",
+        "{}{}{}{} seeds, {} failed; {:.0} virtual hours and {} events in {wall_seconds:.0} s",
         table("faults that bit", &found.marks.faults),
         table("what happened sometimes", &found.marks.sometimes),
+        table("what was tried with money", &found.marks.threats),
         found.seeds,
         found.failures.len(),
         hours(found),
@@ -178,7 +192,7 @@ mod tests {
         assert_eq!(job_in("job chat-3: the stream had no [DONE]"), Some("chat-3"));
         assert_eq!(job_in("job chat-3 was never answered"), Some("chat-3"));
         assert_eq!(job_in("portal at 12 ms: panicked: x"), None);
-        let line = trace_line(7, 25, "chat-3");
+        let line = trace_line(Profile::Everything, 7, 25, "chat-3");
         assert!(line.contains("--seeds 7..8 --nodes 25 --plan > s.toml"), "{line}");
         assert!(line.ends_with("labman-sim trace s.jsonl --job chat-3"), "{line}");
     }

@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use labman_sim::fuzz::plan;
+use labman_sim::fuzz::{Profile, plan};
 use labman_sim::shrink::{Failing, Shrinker};
 
 use super::mutants::Defect;
@@ -25,7 +25,7 @@ impl Args {
     pub(super) fn execute(self) -> Outcome {
         let Self { seed, nodes, out, defect } = self;
         let defect = defect.select();
-        let Some(failing) = Failing::of(plan(seed, usize::from(nodes)), seed) else {
+        let Some(failing) = Failing::of(plan(Profile::Everything, seed, usize::from(nodes)), seed) else {
             return Err(format!("seed {seed} with {nodes} nodes does not fail: nothing to shrink"));
         };
         eprintln!("it fails with: {}", failing.failure);

@@ -11,7 +11,7 @@ use std::ops::Range;
 
 use labman_proto_core::mutants::{Mutant, select};
 
-use super::{Search, plan};
+use super::{Profile, Search, plan};
 use crate::run::run;
 
 /// How often the dice are thrown again.
@@ -71,7 +71,7 @@ impl Hunt {
     }
 
     fn honest_failure(&self, seed: u64) -> Option<String> {
-        let world = plan(seed, self.nodes);
+        let world = plan(Profile::Everything, seed, self.nodes);
         (0..=THROWS).find_map(|throw| {
             let seed = seed ^ throw << 32;
             let failure = run(&world, seed).failures.into_iter().next()?;
@@ -81,6 +81,7 @@ impl Hunt {
 
     fn failing(&self, seeds: Range<u64>) -> BTreeMap<u64, Vec<String>> {
         let (nodes, threads) = (self.nodes, self.threads);
-        Search { seeds, nodes, threads, until: None }.run(&|_| {}).failures
+        let profile = Profile::Everything;
+        Search { seeds, profile, nodes, threads, until: None }.run(&|_| {}).failures
     }
 }

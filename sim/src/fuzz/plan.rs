@@ -28,8 +28,87 @@ const DURATION: Span = Span::from_secs(36 * 60);
 
 const MODELS: [&str; 4] = ["lantern", "harbour-7b", "tide", "gull:8b-q4"];
 
+/// What the worlds of a search are to try.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Profile {
+    /// All that can befall a mesh
+    #[default]
+    Everything,
+    /// What can be tried with money: small worlds, poor users, thin bonds, crashes, and somebody dishonest in most
+    Money,
+}
+
+impl Profile {
+    /// In each world, where nothing else is said.
+    pub const fn nodes(self) -> u16 {
+        match self {
+            Self::Everything => 25,
+            Self::Money => 12,
+        }
+    }
+}
+
 /// The scenario that this seed stands for, with so many nodes.
-pub fn plan(seed: u64, nodes: usize) -> Scenario {
+pub fn plan(profile: Profile, seed: u64, nodes: usize) -> Scenario {
+    match profile {
+        Profile::Everything => everything(seed, nodes, true),
+        Profile::Money => money(seed, nodes),
+    }
+}
+
+/// Kinds of fault and of dishonesty that have to do with money.
+const OF_MONEY: [&str; 9] = [
+    "crash",
+    "torn",
+    "disk-full",
+    "disk-fails",
+    "disk-slow",
+    "clock-jump",
+    "clock-freeze",
+    "partition",
+    "clog",
+];
+const LIARS: [&str; 6] =
+    ["lying-fep", "lying-gateway", "lying-provider", "replayer", "forger", "good-then-bad"];
+
+fn money(seed: u64, nodes: usize) -> Scenario {
+    let mut scenario =
+        Scenario { name: "money".into(), network: "money".into(), ..everything(seed, nodes, false) };
+    let mut draws = Seed::from_u64(seed).child("money").stream("draws");
+    scenario.adversaries.clear();
+    scenario.faults.retain(|fault| OF_MONEY.contains(&fault.inject.name()));
+    // More than one provider of each model, or nobody could be next.
+    for (number, provider) in scenario.providers.iter_mut().enumerate() {
+        for portman in &mut provider.portmans {
+            portman.model = MODELS[number % 2].into();
+        }
+    }
+    let rich = scenario.users.len() - 1;
+    for user in scenario.users.iter_mut().take(rich).skip(1) {
+        user.deposit = Micros([500, 3_000, 20_000, 1_000_000_000][draws.below(4) as usize]);
+    }
+    scenario.fep.rail_faults = if chance(&mut draws, 30) { 1 } else { 0 };
+    let probed = scenario.healed_at.is_some();
+    scenario.jobs = jobs(&scenario, &mut draws);
+    scenario.fep.strategy = None;
+    scenario.gateways.iter_mut().for_each(|gateway| gateway.strategy = None);
+    scenario.providers.iter_mut().for_each(|provider| provider.strategy = None);
+    if chance(&mut draws, 70) {
+        adversary::draw(&LIARS, &Stage::of(&scenario), TROUBLED, &mut draws).apply(&mut scenario);
+    }
+    // It takes few gateways to lose money by.
+    if scenario.fep.strategy.is_none() && chance(&mut draws, 40) {
+        let one = draws.below(scenario.gateways.len() as u64) as usize;
+        scenario.gateways[one].strategy = Some(adversary::Dishonest::LyingGateway);
+    }
+    if probed {
+        scenario.jobs.extend(probes(&scenario, &mut draws));
+    }
+    scenario
+}
+
+/// Sometimes with an attack on the mesh itself, if that may be.
+fn everything(seed: u64, nodes: usize, hostile: bool) -> Scenario {
     let seed = Seed::from_u64(seed).child("plan");
     let mut draws = seed.stream("cast");
     let gateways = 1 + draws.below((nodes as u64 / 5).max(1)) as usize;
@@ -56,8 +135,9 @@ pub fn plan(seed: u64, nodes: usize) -> Scenario {
     };
     let heals = draws.below(10) > 0;
     // Of a stream of its own: where the mesh is not attacked, all else is as it would be if it never were.
+    let may_be = hostile;
     let mut hostile = seed.stream("hostile mesh");
-    let attack = chance(&mut hostile, 15).then(|| Attack::draw(&mut hostile));
+    let attack = (chance(&mut hostile, 15) && may_be).then(|| Attack::draw(&mut hostile));
     if let Some(attack) = attack {
         attack.enlist(&mut scenario, &mut hostile);
     }
@@ -114,7 +194,8 @@ fn fep(draws: &mut Stream) -> Fep {
     let fees = Fees { fep_bps: draws.below(500) as u32, gateway_bps: draws.below(1_000) as u32 };
     // Some gateways have nothing to answer with, or too little.
     let bond = Micros([0, 5_000, 1_000_000, 100_000_000][draws.below(4) as usize]);
-    Fep { name: "fep".into(), currency: crate::scenario::default_currency(), fees, bond, strategy: None }
+    let currency = crate::scenario::default_currency();
+    Fep { name: "fep".into(), currency, fees, bond, rail_faults: 0, strategy: None }
 }
 
 fn gateway(number: usize, draws: &mut Stream) -> Gateway {

@@ -29,7 +29,12 @@ impl Run<'_> {
     pub(super) fn count_deeds(&mut self) {
         for host in self.hosts.values().copied().collect::<Vec<_>>() {
             let deeds = match self.world.machine(host) {
-                Some(Resident::Byzantine(one)) => (one.kind().name(), one.deeds()),
+                Some(Resident::Byzantine(one)) => {
+                    let (deeds, threats) = ((one.kind().name(), one.deeds()), one.threats());
+                    let marks = self.world.marks();
+                    threats.into_iter().for_each(|(threat, times)| marks.tried(threat, times));
+                    deeds
+                }
                 Some(Resident::Loner(one)) => (one.kind().name(), one.deeds()),
                 Some(_) | None => continue,
             };

@@ -64,6 +64,7 @@ impl Run<'_> {
         self.findings.extend(found);
         match self.books() {
             Ok(books) => {
+                self.count_threats(&books);
                 self.check_burdens();
                 let found = ledger::check(&books);
                 report.ledger_balanced = Some(ledger::check_ledger(&books.ledger).is_empty());

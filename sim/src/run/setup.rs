@@ -67,6 +67,12 @@ impl Run<'_> {
                 self.ask(fep, "POST", "/deposits", Some(&body))?;
             }
         }
+        for fault in ["answer_lost", "ask_lost", "failed"] {
+            if self.scenario.fep.rail_faults > 0 {
+                let body = json!({ "rail": "test", "fault": fault, "times": self.scenario.fep.rail_faults });
+                self.ask(fep, "POST", "/rails/faults", Some(&body))?;
+            }
+        }
         for gateway in &self.scenario.gateways {
             let body = json!({ "node_id": self.cast.node_id(&gateway.name), "name": gateway.name });
             self.ask(fep, "POST", "/gateways", Some(&body))?;

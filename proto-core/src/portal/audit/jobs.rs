@@ -11,10 +11,12 @@ use crate::economics::{self, Counts};
 use crate::identity::NodeId;
 use crate::money::Micros;
 use crate::portal::accounts::UserId;
+use crate::portal::holds;
+use crate::portal::ledger::Account;
 use crate::portal::rows::{
-    BONDS, BondRow, CountersRow, DEPOSITS, DepositRow, HOLDS, HoldRow, Outcome, PROVIDERS, ProviderRow,
-    RECEIPTS, REQUESTS, RESOLUTIONS, ReceiptRow, RequestRow, ResolutionRow, UNCLAIMED, USERS, UnclaimedRow,
-    auth_key, numbered,
+    BALANCES, BONDS, BalanceRow, BondRow, CountersRow, DEPOSITS, DepositRow, HOLDS, HoldRow, Outcome,
+    PROVIDERS, ProviderRow, RECEIPTS, REQUESTS, RESOLUTIONS, ReceiptRow, RequestRow, ResolutionRow,
+    UNCLAIMED, USERS, UnclaimedRow, auth_key, numbered,
 };
 use crate::wire::ids::ReceiptId;
 use crate::wire::portal::{JobAuthorization, Receipt};
@@ -45,6 +47,7 @@ pub(super) fn check<R: Reader>(
 /// Open holds are those that the journal left open (I2), and as large as the dearest attempt (I8).
 fn check_holds<R: Reader>(desk: &mut Desk<'_, R>, booked: &mut Booked) -> Result<BTreeSet<String>, R::Error> {
     let mut open = BTreeSet::new();
+    let mut locked: BTreeMap<NodeId, i128> = BTreeMap::new();
     desk.each(HOLDS, |desk, key, hold: HoldRow| {
         if !hold.returned {
             open.insert(key.into());
@@ -69,8 +72,18 @@ fn check_holds<R: Reader>(desk: &mut Desk<'_, R>, booked: &mut Booked) -> Result
         desk.report.must(Invariant::I2, same, place(HOLDS, key), what);
         let what = || "is not what its attempts' offers, bounds and fees come to".into();
         desk.report.must(Invariant::I8, is_dearest(&auth, &hold), place(HOLDS, key), what);
+        let named = (0u8..).zip(&auth.attempts).filter(|(attempt, _)| !hold.closed.contains(attempt));
+        let most = named.map(|(_, named)| named.max_charge);
+        *locked.entry(auth.gateway).or_default() += wide(holds::lock(most, hold.returned));
         Ok(())
     })?;
+    for (gateway, locked) in locked {
+        let account = Account::Bond(gateway).to_string();
+        let bond: Option<BalanceRow> = desk.get(BALANCES, &account)?;
+        let bond = bond.map_or(0, |row| wide(row.balance));
+        let what = || format!("is {bond} micro-units, and answers for {locked}");
+        desk.report.must(Invariant::I2, locked <= bond, || account.clone(), what);
+    }
     for (key, (user, held)) in &booked.open {
         let what = || format!("the journal holds {held} micro-units of {user} for it, and no hold is open");
         desk.report.must(Invariant::I2, false, place(HOLDS, key), what);

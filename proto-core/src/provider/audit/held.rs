@@ -5,7 +5,8 @@ use alloc::vec::Vec;
 use crate::audit::{Desk, Reader};
 use crate::identity::FepId;
 use crate::provider::rows::{
-    CLAIMS, CLAIMS_OPEN, ClaimRow, RECEIPTS_OPEN, RECEIPTS_PAID, ReceiptRow, ReceiptState,
+    AUTHORIZATIONS, AuthKey, AuthorizationRow, CLAIMS, CLAIMS_OPEN, ClaimRow, Owed, RECEIPTS_OPEN,
+    RECEIPTS_PAID, ReceiptRow, ReceiptState, auth_key,
 };
 use crate::wire::ids::ClaimId;
 use crate::wire::portal::Receipt;
@@ -33,6 +34,12 @@ pub(crate) fn each_receipt<R: Reader>(
         })?;
     }
     Ok(())
+}
+
+/// Will it ask for that attempt's receipt?
+pub(crate) fn awaits<R: Reader>(desk: &mut Desk<'_, R>, key: AuthKey) -> Result<bool, R::Error> {
+    let row: Option<AuthorizationRow> = desk.get(AUTHORIZATIONS, &auth_key(key))?;
+    Ok(row.is_some_and(|row| row.receipt == Owed::Awaited))
 }
 
 /// Each claim at that FEP, with the decision that came, if one did.
