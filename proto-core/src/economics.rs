@@ -109,6 +109,7 @@ pub fn dearest(price: &Price, fees: &Fees, input: u32, output: u32) -> Option<Bi
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::vec::Vec;
     use proptest::prelude::*;
 
     fn price() -> impl Strategy<Value = Price> {
@@ -136,6 +137,56 @@ mod tests {
         // 1.5 micros of base, 5 % fees: 1.575.
         assert_eq!((bill.charge, bill.payout), (Micros(2), Micros(1)));
         assert_eq!(bill.rounding, Micros(1));
+    }
+
+    /// Of the paragraph in economics.md that begins so: its numbers, in their order.
+    fn figures(beginning: &str) -> Vec<f64> {
+        let text = include_str!("../../economics.md");
+        let from = text.find(beginning).expect("the example is there");
+        let example = &text[from..];
+        let end = example.find("\n\n**The dearest").or_else(|| example.find("\n\n## ")).unwrap();
+        let number = |c: char| c.is_ascii_digit() || c == '.' || c == ',';
+        let words = example[..end].split(|c: char| !number(c)).map(|word| word.trim_matches(['.', ',']));
+        words.filter_map(|word| word.replace(',', "").parse().ok()).collect()
+    }
+
+    /// Micro-units per million tokens, of units per million tokens.
+    fn per_mtok(units: f64) -> Micros {
+        Micros((units * 1e6).round() as i64)
+    }
+
+    #[test]
+    fn the_examples_that_economics_md_works_by_hand_come_out() {
+        let said = figures("**By hand.** 0.50 XTS");
+        let [input, output, fep_bps, gateway_bps, tokens_in, tokens_out, ..] = said[..] else { panic!() };
+        let price =
+            Price { input_per_mtok: per_mtok(input), output_per_mtok: per_mtok(output), ..Price::default() };
+        let fees = Fees { fep_bps: fep_bps as u32, gateway_bps: gateway_bps as u32 };
+        let counts = Counts { input: tokens_in as u32, cached: 0, output: tokens_out as u32 };
+        let job = bill(&price, &fees, &counts).unwrap();
+        // The last number of each line of its table is what comes out.
+        let text = include_str!("../../economics.md");
+        let line = |name: &str| {
+            let (_, rest) = text.split_once(&alloc::format!("\n| {name} |")).expect(name);
+            let (_, bold) = rest.split_once("**").expect(name);
+            Micros(bold.split_once("**").expect(name).0.parse().expect(name))
+        };
+        let said = ["charge", "payout", "FEP's fee", "gateway's fee", "rounding"].map(line);
+        assert_eq!([job.charge, job.payout, job.fep_fee, job.gateway_fee, job.rounding], said);
+
+        let said = figures("**By hand.** `[{");
+        assert!(said.starts_with(&[35.0, 35.0, 64.0, 64.0, 163.0, 8.0]), "{said:?}");
+        let most = dearest(&price, &fees, 163, 8).unwrap();
+        let small = bill(&price, &fees, &Counts { input: 4, cached: 0, output: 8 }).unwrap();
+        for (what, amount) in [
+            ("the hold", most.charge),
+            ("the charge", small.charge),
+            ("the payout", small.payout),
+            ("the rounding", small.rounding),
+            ("what returns", Micros(most.charge.0 - small.charge.0)),
+        ] {
+            assert!(said.contains(&(amount.0 as f64)), "{what} is {amount:?}: {said:?}");
+        }
     }
 
     proptest! {
