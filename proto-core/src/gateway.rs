@@ -195,7 +195,7 @@ impl Gateway {
         if length.is_some_and(|length| length > HTTP_BODY) {
             return reply::error(cx, stream, id, &job::too_large());
         }
-        if self.jobs.len() + self.settle.len() >= GATEWAY_JOBS {
+        if self.jobs.len() + self.settle.reporting() >= GATEWAY_JOBS {
             let error =
                 ApiError::new(429, Some("rate_limit_exceeded"), "This gateway is full. Try again shortly.");
             return reply::error(cx, stream, id, &error.with_retry(Retry::After { seconds: 2 }));

@@ -121,6 +121,8 @@ pub const BODIES_OF_ALL: usize = 64 * HTTP_BODY;
 pub const EXPOSURE: Micros = Micros(10_000_000);
 /// Receipts in one claim. The rest waits for the next.
 pub const CLAIM_RECEIPTS: usize = 256;
+/// Claims made at once for one address. The rest waits for the next time.
+pub const CLAIMS_AT_ONCE: usize = 16;
 
 /// How long a gossiped record lives, and after what part of that its origin signs it anew.
 pub const RECORD_TTL: Span = Span::from_secs(30 * 60);
@@ -241,6 +243,8 @@ pub const FAREWELL: Span = Span::from_secs(1);
 /// How long after its end a gateway repeats a usage report or a receipt that was not acknowledged.
 pub const REDELIVER_FIRST: Span = Span::from_millis(500);
 pub const REDELIVER_LAST: Span = Span::from_secs(30);
+/// How long a gateway repeats a receipt that its provider does not acknowledge: that can ask the FEP for it.
+pub const REDELIVER_FOR: Span = Span::from_secs(3600);
 
 /// Input tokens a gateway accepts beyond one per byte of prompt, for the template around each message or tool, and once
 /// for each request.
@@ -268,6 +272,8 @@ pub const PORTAL_PROVIDERS: usize = 64 * 1024;
 pub const PORTAL_HOLDS: usize = 64 * 1024;
 /// Receipts that nobody has claimed yet, open holds included. A further authorization is answered 503.
 pub const PORTAL_UNCLAIMED: usize = 256 * 1024;
+/// Of these, of one provider. An authorization that names it is then answered 503.
+pub const PORTAL_UNCLAIMED_OF_ONE: usize = PORTAL_UNCLAIMED / 8;
 /// Claims that are accepted and not paid yet. A further one is answered 503.
 pub const PORTAL_ACCEPTED: usize = 16 * 1024;
 /// Claims of one provider that wait for more to be owed to one address. A further one that does not make it enough is

@@ -241,6 +241,9 @@ impl Provider {
         // The receipt is durable: only now is it acknowledged, where it came from.
         let Some((from, receipt_id)) = self.receipts.stored(op, completion) else { return Vec::new() };
         self.claims.look(cx.now.mono);
+        if let Some((gateway, input)) = self.receipts.input_of(receipt_id) {
+            self.unacked.made_good(&gateway, input);
+        }
         if let Some(gateway) = from.gateway() {
             cx.note(gateway, Deed::Worked);
         }
@@ -312,7 +315,7 @@ impl Provider {
             return self.statements.post(cx, key, &row.auth.fep_id, &statement);
         }
         let row = statement_after_crash(cx, row);
-        let used = self.receipts.used(&row);
+        let used = self.receipts.used(&row, cx.now.mono);
         let op = cx.store([used].into());
         self.statements.storing(op, key);
         self.statements.show(key, cx.now.mono);
@@ -331,9 +334,17 @@ impl Provider {
                 }
             },
             Answer::Nothing => self.nothing_owed(cx, key),
-            Answer::Refused(refusal) => {
+            Answer::Refused(refusal) if refusal.code.is_final() => {
                 cx.warn(alloc::format!("req_{request_id}: the FEP owes nothing for it: {}", refusal.message));
                 self.nothing_owed(cx, key);
+            }
+            // It is another FEP, or none, that speaks there now.
+            Answer::Refused(refusal) => {
+                cx.warn(alloc::format!(
+                    "req_{request_id}: the FEP does not take its statement: {}",
+                    refusal.message
+                ));
+                self.statements.again(key, cx.now.mono);
             }
         }
     }
@@ -396,7 +407,8 @@ fn statement_after_crash(cx: &Cx<'_>, row: &AuthorizationRow) -> AuthorizationRo
         transcript: Transcript::default().hash(),
         stated_ms: cx.now.wall.0,
     });
-    row.stating(counts, &statement.bytes)
+    // What it comes to is for the FEP to say: until then it may be all that was authorised.
+    AuthorizationRow { stated: None, ..row.stating(counts, &statement.bytes) }
 }
 
 fn taken(sockets: &Sockets, config: &config::Provider) -> Taken {

@@ -20,7 +20,7 @@ use crate::economics::Counts;
 use crate::identity::{FepId, NodeId};
 use crate::labnet::conduct::Deed;
 use crate::labnet::conversation::Conversation;
-use crate::limits::{CLOCK_SKEW, GATEWAY_UNSURE, REDELIVER_FIRST, REDELIVER_LAST};
+use crate::limits::{CLOCK_SKEW, GATEWAY_UNSURE, REDELIVER_FIRST, REDELIVER_FOR, REDELIVER_LAST};
 use crate::machine::{Completion, OpId, StreamId};
 use crate::mutants::{Mutant, mutant};
 use crate::node::cx::Cx;
@@ -99,6 +99,11 @@ impl Open {
         self.pause = self.pause.doubled().min(REDELIVER_LAST);
     }
 
+    /// Its provider can ask the FEP itself, and has had the time to.
+    fn is_old(&self, now: Wall) -> bool {
+        now > Wall(self.row.since_ms) + REDELIVER_FOR
+    }
+
     /// Whether a request for a hold that got no answer may still be taken by the FEP. By its clock, which may be behind
     /// ours as far as a request may be old.
     fn may_be_held_yet(&self, now: Wall) -> bool {
@@ -127,6 +132,11 @@ impl Settle {
 
     pub(super) fn len(&self) -> usize {
         self.open.len()
+    }
+
+    /// Jobs whose report the FEP has still to take. Those whose receipt a provider does not take keep nobody out.
+    pub(super) fn reporting(&self) -> usize {
+        self.open.values().filter(|open_job| open_job.row.state != JobState::Receipted).count()
     }
 
     pub(super) fn begin(&mut self, cx: &mut Cx<'_>, ended: Ended) {
@@ -211,10 +221,17 @@ impl Settle {
                 open_job.again(cx, id, &mut self.again);
             }
             // Its hold is gone, or never was.
-            Answer::Refused(_) if open_job.row.provider.is_none() => self.end(cx, id),
-            Answer::Refused(refusal) => {
+            Answer::Refused(refusal) if refusal.code.is_final() && open_job.row.provider.is_none() => {
+                self.end(cx, id);
+            }
+            Answer::Refused(refusal) if refusal.code.is_final() || open_job.is_old(cx.now.wall) => {
                 cx.warn(format!("req_{id}: the FEP refuses to settle it: {:?}", refusal.code));
                 self.end(cx, id);
+            }
+            // It is another FEP, or none, that speaks there now.
+            Answer::Refused(refusal) => {
+                cx.warn(format!("req_{id}: the FEP does not take its report: {:?}", refusal.code));
+                open_job.again(cx, id, &mut self.again);
             }
             // Nothing is owed; or the FEP has our word and waits for the provider's, which then gets its receipt there.
             Answer::Nothing | Answer::Noted => self.end(cx, id),
@@ -316,6 +333,11 @@ impl Settle {
             JobState::Ended => {
                 let report = open_job.row.report.as_ref().and_then(|report| hex::decode(report).ok());
                 (report.map(|report| (id, report)).into_iter().collect(), Vec::new())
+            }
+            JobState::Receipted if open_job.is_old(cx.now.wall) => {
+                cx.info(format!("req_{id}: its provider never took its receipt; it can ask the FEP for it"));
+                self.end(cx, id);
+                ToSend::default()
             }
             JobState::Receipted => {
                 self.again.set(id, cx.now.mono + open_job.pause, "deliver a receipt again");

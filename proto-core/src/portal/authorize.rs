@@ -4,7 +4,10 @@ use alloc::vec::Vec;
 
 use crate::economics;
 use crate::identity::NodeId;
-use crate::limits::{ATTEMPTS, CLOCK_SKEW, HOLD_LIFE, PORTAL_HOLDS, PORTAL_PROVIDERS, PORTAL_UNCLAIMED};
+use crate::limits::{
+    ATTEMPTS, CLOCK_SKEW, HOLD_LIFE, PORTAL_HOLDS, PORTAL_PROVIDERS, PORTAL_UNCLAIMED,
+    PORTAL_UNCLAIMED_OF_ONE,
+};
 use crate::machine::StreamId;
 use crate::money::Micros;
 use crate::mutants::{Mutant, mutant};
@@ -123,6 +126,12 @@ fn must_have_room(books: &Books, attempts: &[Attempt]) -> Result<(), Refused> {
     let new_provider = attempts.iter().any(|attempt| !books.receipts.knows(attempt.provider));
     if books.holds.len() >= PORTAL_HOLDS || books.holds.len() + books.receipts.len() >= PORTAL_UNCLAIMED {
         return Err(Refused::unavailable("too many jobs are open here; ask again"));
+    }
+    let slow = |attempt: &Attempt| books.receipts.unclaimed_of(attempt.provider) >= PORTAL_UNCLAIMED_OF_ONE;
+    if attempts.iter().any(slow) {
+        return Err(Refused::unavailable(
+            "a provider that is named has claimed too little of what it was issued",
+        ));
     }
     if new_provider && books.receipts.providers() >= PORTAL_PROVIDERS {
         return Err(Refused::unavailable("this portal takes no further provider"));

@@ -22,6 +22,8 @@ pub(super) struct Unclaimed {
 #[derive(Default)]
 pub(super) struct Receipts {
     unclaimed: BTreeMap<ReceiptId, Unclaimed>,
+    /// How many of them each provider has.
+    unclaimed_of: BTreeMap<NodeId, usize>,
     /// Each provider's last sequence number.
     providers: BTreeMap<NodeId, u64>,
     /// The number of the last receipt of all.
@@ -39,6 +41,7 @@ impl Receipts {
         for row in snapshot.of(UNCLAIMED) {
             let UnclaimedRow { receipt_id, provider, payout, payout_to } = row.parse(UNCLAIMED)?;
             receipts.unclaimed.insert(receipt_id, Unclaimed { provider, payout, payout_to });
+            *receipts.unclaimed_of.entry(provider).or_default() += 1;
         }
         Ok(receipts)
     }
@@ -50,6 +53,11 @@ impl Receipts {
     /// How many nobody has claimed.
     pub(super) fn len(&self) -> usize {
         self.unclaimed.len()
+    }
+
+    /// How many of that provider's.
+    pub(super) fn unclaimed_of(&self, provider: NodeId) -> usize {
+        self.unclaimed_of.get(&provider).copied().unwrap_or_default()
     }
 
     pub(super) fn providers(&self) -> usize {
@@ -76,6 +84,7 @@ impl Receipts {
         self.last += 1;
         self.providers.insert(provider, sequence);
         self.unclaimed.insert(receipt_id, Unclaimed { provider, payout, payout_to: payout_to.clone() });
+        *self.unclaimed_of.entry(provider).or_default() += 1;
         let unclaimed = UnclaimedRow { receipt_id, provider, payout, payout_to };
         let row = ReceiptRow { receipt: receipt.content.clone(), signed: Signed(receipt.bytes.0.clone()) };
         let counted = ProviderRow { node_id: provider, sequence };
@@ -88,7 +97,14 @@ impl Receipts {
 
     /// The receipt is paid.
     pub(super) fn close(&mut self, receipt_id: ReceiptId) -> Write {
-        self.unclaimed.remove(&receipt_id);
+        if let Some(Unclaimed { provider, .. }) = self.unclaimed.remove(&receipt_id)
+            && let Some(left) = self.unclaimed_of.get_mut(&provider)
+        {
+            *left -= 1;
+            if *left == 0 {
+                self.unclaimed_of.remove(&provider);
+            }
+        }
         Write::Delete(UNCLAIMED, alloc::format!("{receipt_id}"))
     }
 }

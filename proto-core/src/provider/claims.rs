@@ -14,7 +14,7 @@ use super::rows::{CLAIMS_OPEN, ClaimRow, ClaimState, ReceiptState, put_claim, pu
 use crate::economics::merkle;
 use crate::http::ResponseHead;
 use crate::identity::FepId;
-use crate::limits::{CLAIM_RECEIPTS, REDELIVER_FIRST, REDELIVER_LAST};
+use crate::limits::{CLAIM_RECEIPTS, CLAIMS_AT_ONCE, REDELIVER_FIRST, REDELIVER_LAST};
 use crate::machine::{Completion, OpId, StreamId};
 use crate::money::Micros;
 use crate::mutants::{Mutant, mutant};
@@ -162,7 +162,7 @@ impl Claims {
         Wake::earliest(self.due.next(), self.calls.poll_timeout())
     }
 
-    /// Claims what waits, in groups of one FEP and one address that reach the least payout.
+    /// Claims what waits for one FEP and one address, once that reaches the least payout.
     fn claim(&mut self, cx: &mut Cx<'_>, receipts: &mut Receipts) {
         let mut groups: BTreeMap<(FepId, PayoutTo), Vec<(ReceiptId, Micros)>> = BTreeMap::new();
         for row in receipts.claimable() {
@@ -170,14 +170,22 @@ impl Claims {
             groups.entry(key).or_default().push((row.receipt.receipt_id, row.receipt.payout));
         }
         let mut more = false;
-        for ((fep_id, payout_to), mut lines) in groups {
-            more |= lines.len() > CLAIM_RECEIPTS;
-            lines.truncate(CLAIM_RECEIPTS);
-            let total = lines.iter().try_fold(Micros::ZERO, |sum, (_, payout)| sum.checked_add(*payout));
+        let sum = |lines: &[(ReceiptId, Micros)]| {
+            lines.iter().try_fold(Micros::ZERO, |sum, (_, payout)| sum.checked_add(*payout))
+        };
+        for ((fep_id, payout_to), lines) in groups {
             let least = self.least.get(&payout_to).copied().unwrap_or_default();
-            let Some(total) = total.filter(|total| *total >= least && total.0 > 0) else { continue };
-            let ids: Vec<ReceiptId> = lines.into_iter().map(|(id, _)| id).collect();
-            self.make(cx, receipts, fep_id, payout_to, ids, total);
+            // All that waits together: one claim's lines may come to little. What is worth nothing is claimed to be done with.
+            let enough = sum(&lines).is_none_or(|total| total >= least || total == Micros::ZERO);
+            if !enough {
+                continue;
+            }
+            more |= lines.len() > CLAIMS_AT_ONCE * CLAIM_RECEIPTS;
+            for lines in lines.chunks(CLAIM_RECEIPTS).take(CLAIMS_AT_ONCE) {
+                let Some(total) = sum(lines) else { continue };
+                let ids: Vec<ReceiptId> = lines.iter().map(|(id, _)| *id).collect();
+                self.make(cx, receipts, fep_id, payout_to.clone(), ids, total);
+            }
         }
         if more {
             self.look(cx.now.mono);

@@ -243,7 +243,7 @@ impl Provider {
             }
             Ok(admitted) => (admitted.row.clone(), State::Recording(alloc::boxed::Box::new(admitted))),
         };
-        let used = self.receipts.used(&row);
+        let used = self.receipts.used(&row, cx.now.mono);
         let op = cx.store([used].into());
         self.storing.insert(op, stream);
         if let Some(job) = self.jobs.get_mut(&stream) {

@@ -119,7 +119,7 @@ impl Receipts {
 
     /// Remembers an attempt, or what is new about it, and gives the write that says so. A receipt may have come for it while it
     /// still ran here: that stands.
-    pub(super) fn used(&mut self, row: &AuthorizationRow) -> Write {
+    pub(super) fn used(&mut self, row: &AuthorizationRow, now: Time) -> Write {
         let receipt = match self.used.get(&row.key()).map(|known| known.receipt) {
             Some(Owed::Stored) => Owed::Stored,
             Some(Owed::Awaited | Owed::Nothing) | None => row.receipt,
@@ -127,7 +127,17 @@ impl Receipts {
         let row = AuthorizationRow { receipt, ..row.clone() };
         let write = put_authorization(&row);
         self.used.insert(row.key(), row);
+        if self.sweep.next().is_none() {
+            self.sweep.set((), now + SWEEP, "sweep lapsed authorizations");
+        }
         write
+    }
+
+    /// Of a receipt that is not paid: its gateway, and the bound of its job's input in tokens.
+    pub(super) fn input_of(&self, receipt_id: ReceiptId) -> Option<(NodeId, u32)> {
+        let receipt = &self.open.get(&receipt_id)?.receipt;
+        let used = self.used.get(&(receipt.auth_id, receipt.attempt))?;
+        Some((receipt.gateway_node_id, used.auth.input_bound))
     }
 
     /// The attempt came to nothing. It stays used for as long as it could be shown again, but no receipt is awaited.
@@ -147,6 +157,9 @@ impl Receipts {
         let id = receipt.content.receipt_id;
         if self.storing.values().any(|(_, storing)| *storing == id) {
             return Taken::Storing;
+        }
+        if self.open.contains_key(&id) {
+            return Taken::Known(id);
         }
         let key = (receipt.content.auth_id, receipt.content.attempt);
         let Some(used) = self.used.get_mut(&key) else {
@@ -206,6 +219,10 @@ impl Receipts {
     pub(super) fn handle_timeout(&mut self, cx: &mut Cx<'_>) {
         if self.sweep.expired(cx.now.mono).is_none() {
             return;
+        }
+        // What has lapsed can't be told then.
+        if cx.clock_is_wrong() {
+            return self.sweep.set((), cx.now.mono + SWEEP, "sweep lapsed authorizations");
         }
         let lapsed = |row: &AuthorizationRow| {
             let expires = Wall(row.auth.issued_ms) + Span::from_secs(u64::from(row.auth.ttl_s));

@@ -25,7 +25,7 @@ use crate::limits::{
 use crate::machine::{LinkId, StreamId};
 use crate::mutants::{Mutant, mutant};
 use crate::node::cx::Cx;
-use crate::time::Time;
+use crate::time::{Span, Time};
 use crate::wire::cbor::{self, Blob};
 use crate::wire::envelope::Kind;
 use crate::wire::mesh::{Chunk, ProxyEnd, ProxyMark, Refusal, RefusalCode, Taken, Transcript};
@@ -163,8 +163,8 @@ impl Running {
         if (ack.auth_id, ack.attempt) != self.row.key() {
             return Err("an acknowledgement of another job");
         }
-        if ack.counts.output <= self.acked.output {
-            return Err("an acknowledgement of nothing new");
+        if ack.counts.output <= self.acked.output || ack.counts.output > self.sent_output {
+            return Err("an acknowledgement of nothing new, or of what was not sent");
         }
         (self.acked, self.ack) = (ack.counts, Some(taken.ack));
         self.paused = None;
@@ -303,13 +303,8 @@ impl Provider {
         else {
             return Ok(());
         };
-        let first = running.is_unacked();
-        let much = running.acknowledge(cx, conversation.peer, payload)?;
-        if first {
-            self.unacked.made_good(&running.row.auth.gateway, running.row.auth.input_bound);
-        }
-        if much {
-            let used = self.receipts.used(&running.row);
+        if running.acknowledge(cx, conversation.peer, payload)? {
+            let used = self.receipts.used(&running.row, cx.now.mono);
             cx.store([used].into());
         }
         self.send_on(cx, stream);
@@ -388,10 +383,11 @@ impl Provider {
         let (row, counts, portman) = (running.row.clone(), running.sent, running.portman);
         cx.info(alloc::format!("req_{}: cancelled by its gateway", row.auth.request_id));
         let model = running.model.clone();
-        if running.is_gateway_s_loss(cx.now.mono) {
+        let lost = counts.output == 0 && running.is_gateway_s_loss(cx.now.mono);
+        self.stop(cx, portman, &model);
+        if lost {
             self.unacked.lost(row.auth.gateway, row.auth.input_bound, cx.now.mono);
         }
-        self.stop(cx, portman, &model);
         if counts.output == 0 {
             let message = "its gateway wants it no more".to_string();
             return self.release(cx, stream, &row, Refusal { code: RefusalCode::Cancelled, message });
@@ -410,6 +406,10 @@ impl Provider {
     ) {
         let Some(job) = self.jobs.get_mut(&stream) else { return };
         let State::Running(running) = &mut job.state else { return };
+        if running.is_gateway_s_loss(cx.now.mono) && end != End::Broken {
+            let auth = &running.row.auth;
+            self.unacked.lost(auth.gateway, auth.input_bound, cx.now.mono);
+        }
         let statement = running.statement(cx, counts, end);
         let row = running.row.stating(counts, &statement);
         let said = ProxyEnd { statement, broken };
@@ -419,8 +419,9 @@ impl Provider {
         } else {
             job.state = State::Stating(said);
         }
-        let used = self.receipts.used(&row);
-        self.statements.show(row.key(), cx.now.mono + SETTLE_MARGIN);
+        let used = self.receipts.used(&row, cx.now.mono);
+        // By then the gateway has reported, or will not; and no clock that is trusted is so wrong that the hold has lapsed.
+        self.statements.show(row.key(), cx.now.mono + Span(SETTLE_MARGIN.0 / 2));
         let op = cx.store([used].into());
         self.statements.storing(op, row.key());
         self.storing.insert(op, stream);
@@ -439,7 +440,7 @@ impl Provider {
         }
         let statement = running.statement(cx, running.sent, End::Cancelled);
         let row = row.stating(running.sent, &statement);
-        let used = self.receipts.used(&row);
+        let used = self.receipts.used(&row, cx.now.mono);
         self.statements.show(row.key(), cx.now.mono + STATE_AFTER);
         let op = cx.store([used].into());
         self.statements.storing(op, row.key());
@@ -465,6 +466,7 @@ impl Provider {
     /// Input that was taken on for a gateway, or lost to it, and nothing of it acknowledged, in tokens.
     pub(super) fn unacked_input(&self, cx: &Cx<'_>, gateway: &NodeId) -> u64 {
         let running = self.jobs.values().filter_map(|job| match &job.state {
+            State::Recording(admitted) => Some(&admitted.row.auth),
             State::Running(running) if running.is_unacked() => Some(&running.row.auth),
             _ => None,
         });

@@ -7,7 +7,7 @@ use crate::limits::UNACKED_INPUT_FORGIVEN;
 use crate::time::Time;
 
 /// Input of jobs that ended before any acknowledgement, in tokens, by gateway. It is forgotten after a while, and as far as
-/// other jobs are acknowledged: users leave, also those of honest gateways.
+/// other jobs come to their receipts: users leave, also those of honest gateways.
 #[derive(Default)]
 pub(super) struct Unacked {
     lost: BTreeMap<NodeId, VecDeque<(Time, u32)>>,
@@ -19,7 +19,7 @@ impl Unacked {
         self.lost.entry(gateway).or_default().push_back((now, input));
     }
 
-    /// A job of that gateway was acknowledged.
+    /// A job of that gateway came to its receipt.
     pub(super) fn made_good(&mut self, gateway: &NodeId, mut input: u32) {
         let Some(lost) = self.lost.get_mut(gateway) else { return };
         while let Some((_, oldest)) = lost.front_mut() {
@@ -53,7 +53,7 @@ mod tests {
     use crate::time::Span;
 
     #[test]
-    fn what_was_lost_is_forgotten_by_time_and_by_what_is_acknowledged() {
+    fn what_was_lost_is_forgotten_by_time_and_by_what_is_paid() {
         let (one, other) = (NodeId([1; 32]), NodeId([2; 32]));
         let mut unacked = Unacked::default();
         let begin = Time::ZERO + Span::from_secs(1);

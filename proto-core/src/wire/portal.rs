@@ -442,6 +442,21 @@ impl Object for AttemptRelease {
     const KIND: u16 = 11;
 }
 
+impl PortalErrorCode {
+    /// Of a call about something that the FEP knows, or knew: asking again changes nothing. Any other code may come of a FEP
+    /// that is set up wrong, or of another one at its address.
+    pub const fn is_final(self) -> bool {
+        match self {
+            Self::Conflict | Self::NotFound => true,
+            Self::InvalidApiKey
+            | Self::InsufficientQuota
+            | Self::NotPaired
+            | Self::BadRequest
+            | Self::Unavailable => false,
+        }
+    }
+}
+
 /// What a gateway sends in place of an API key. A FEP stores a hash of this again, so that neither the wire nor a stolen
 /// database holds anything a user could log in with.
 pub fn key_digest(api_key: &str) -> Hash {

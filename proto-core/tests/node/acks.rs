@@ -4,6 +4,7 @@ use labman_proto_core::limits::{
     ACK_EVERY, ACK_STORED, ACK_TOKENS, ACK_WITHIN, STATE_AFTER, UNACKED, UNACKED_FIRST, UNACKED_INPUT,
 };
 use labman_proto_core::machine::{ResetCode, StreamId};
+use labman_proto_core::money::Micros;
 use labman_proto_core::time::Span;
 use labman_proto_core::wire::cbor;
 use labman_proto_core::wire::envelope::Kind;
@@ -14,7 +15,7 @@ use labman_proto_core::wire::portman::FromPortman;
 use super::jobs::{Shop, shop};
 use super::lies::running;
 use super::peer::{Peer, content, counts, frames};
-use super::portman::{Order, Portman, declined, delivery, end, model, refusal};
+use super::portman::{Order, Portman, body, declined, delivery, end, model, refusal};
 use super::rig::{FEP, OTHER, PEER, Rig, seal};
 
 /// A job of that provider that runs, on its stream.
@@ -233,8 +234,13 @@ fn where_the_fep_owes_nothing_the_provider_waits_no_longer() {
 #[test]
 fn a_provider_that_crashes_shows_the_last_acknowledgement_that_it_had_stored() {
     let mut shop = shop();
-    let (order, stream, job) = at_work(&mut shop, 1);
     let most = ACK_STORED + 50;
+    let mut order = shop.order(1);
+    order.auth.max_output = 2 * most;
+    order.auth.attempts[0].max_payout = Micros(5_000_000);
+    order.set_body(&body(2 * most));
+    let stream = order.place(&mut shop.rig, &mut shop.gateway);
+    let job = shop.portman.started(&mut shop.rig)[0];
     for step in (1..=most).step_by(50) {
         make(&mut shop, job, step, step + 49);
         acknowledge(&mut shop, &order, stream, step.min(most));
