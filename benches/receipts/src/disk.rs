@@ -1,0 +1,77 @@
+//! A disk in memory, as the tests of the machines have one; theirs copies itself for each write, which many rows are too
+//! many for. It can keep what was asked of it.
+
+use std::collections::BTreeMap;
+
+use labman_proto_core::machine::{Completion, Op};
+use labman_proto_core::store::{Range, Row, Snapshot, StoreError, Table, Write};
+
+#[derive(Clone, Default)]
+pub(crate) struct Disk {
+    tables: BTreeMap<Table, BTreeMap<String, Vec<u8>>>,
+    /// Every batch since this was set.
+    pub(crate) kept: Option<Vec<Vec<Write>>>,
+}
+
+impl Disk {
+    /// Does what the operation asks. `None`: it is none of the store's.
+    pub(crate) fn run(&mut self, op: &Op) -> Option<Completion> {
+        match op {
+            Op::Store(batch) => {
+                if let Some(kept) = &mut self.kept {
+                    kept.push(batch.clone());
+                }
+                Some(Completion::Stored(self.apply(batch)))
+            }
+            Op::Read(range) => Some(Completion::Page(Ok(self.page(range)))),
+            Op::Dial(_) => None,
+        }
+    }
+
+    /// All of the batch, or nothing of it.
+    pub(crate) fn apply(&mut self, batch: &[Write]) -> Result<(), StoreError> {
+        let mut after: BTreeMap<(Table, &str), Option<&[u8]>> = BTreeMap::new();
+        for write in batch {
+            match write {
+                Write::Put(table, row) => after.insert((*table, &row.key), Some(&row.value)),
+                Write::Insert(table, row) => {
+                    let there = match after.get(&(*table, row.key.as_str())) {
+                        Some(changed) => changed.is_some(),
+                        None => self.tables.get(table).is_some_and(|rows| rows.contains_key(&row.key)),
+                    };
+                    if there {
+                        return Err(StoreError::Exists);
+                    }
+                    after.insert((*table, &row.key), Some(&row.value))
+                }
+                Write::Delete(table, key) => after.insert((*table, key), None),
+            };
+        }
+        for ((table, key), value) in after {
+            let rows = self.tables.entry(table).or_default();
+            match value {
+                Some(value) => rows.insert(key.into(), value.into()),
+                None => rows.remove(key),
+            };
+        }
+        Ok(())
+    }
+
+    fn page(&self, range: &Range) -> Vec<Row> {
+        let Some(rows) = self.tables.get(&range.table) else { return Vec::new() };
+        let rows = rows.range(range.from.clone()..range.to.clone()).take(range.limit as usize);
+        rows.map(|(key, value)| Row { key: key.clone(), value: value.clone() }).collect()
+    }
+
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        let rows = self.all().filter(|(table, _)| table.at_start);
+        Snapshot { rows: rows.collect() }
+    }
+
+    /// Every row of every table.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (Table, Row)> {
+        self.tables.iter().flat_map(|(table, rows)| {
+            rows.iter().map(|(key, value)| (*table, Row { key: key.clone(), value: value.clone() }))
+        })
+    }
+}

@@ -1,0 +1,195 @@
+//! A claim made, and one decided, where a million receipts are stored: how long from the process's start, and in how much
+//! memory. Each in a process of its own, so that memory is its own.
+
+use std::path::Path;
+
+use labman_proto_core::economics::Fees;
+use labman_proto_core::http::{RequestHead, Surface};
+use labman_proto_core::limits::CLAIM_RECEIPTS;
+use labman_proto_core::machine::{Input, Machine, Output, StreamId};
+use labman_proto_core::node::Node;
+use labman_proto_core::portal::Portal;
+use labman_proto_core::portal::config::{Config, Rails};
+use labman_proto_core::rng::Seed;
+use labman_proto_core::time::{Now, Span};
+use labman_proto_core::wire::ids::ReceiptId;
+use serde_json::{Value, json};
+
+use crate::mesh::rig as mesh;
+use crate::table::Line;
+use crate::till::rig::{self as till, PORTAL, PROVIDER};
+use crate::{Tried, child, fill, provider, runtime, watched};
+
+const MANY: u64 = 1_000_000;
+const FEW: u64 = 10_000;
+const OPEN: u64 = 100_000;
+/// Unclaimed beside the paid ones.
+const SOME: u64 = 1_000;
+const ANSWER: StreamId = StreamId(1);
+
+/// Which store: so many receipts that are done with, and so many that nobody has claimed.
+#[derive(Clone, Copy)]
+struct Held {
+    done: u64,
+    open: u64,
+}
+
+pub(crate) fn lines(disk: &Path) -> Tried<Vec<Line>> {
+    let provider = line(disk, "provider", "claim built at a provider of 1,000,000 receipts", "paid")?;
+    Ok(vec![provider, line(disk, "portal", "claim decided at a portal of 1,000,000 receipts", "issued")?])
+}
+
+fn line(disk: &Path, who: &str, what: &'static str, done: &str) -> Tried<Line> {
+    let few = run(disk, who, Held { done: FEW, open: SOME })?;
+    let many = run(disk, who, Held { done: MANY, open: SOME })?;
+    let open_few = run(disk, who, Held { done: 0, open: FEW })?;
+    let open_many = run(disk, who, Held { done: 0, open: OPEN })?;
+    let of = |figures: &Value, name: &str| figures[name].as_f64().unwrap_or_default();
+    let took_s = of(&many, "took_ms") / 1e3;
+    let grown = of(&many, "peak_kib") - of(&few, "peak_kib");
+    let mib = |figures: &Value, name: &str| of(figures, name) / 1024.0;
+    let each = |name: &str| (of(&open_many, name) - of(&open_few, name)) * 1024.0 / (OPEN - FEW) as f64;
+    Ok(Line {
+        what,
+        goal: "< 10 s, memory flat",
+        measured: format!("{took_s:.2} s, {:+.1} MiB", grown / 1024.0),
+        // What an allocator does with the same work twice is no growth.
+        met: took_s < 10.0 && grown < 2048.0,
+        notes: vec![
+            format!(
+                "{MANY} {done}, {SOME} unclaimed: {took_s:.2} s from opening the store, peak {:.1} MiB (of {FEW}: {:.2} s, \
+                 {:.1} MiB); the file has {:.0} MiB, {:.0} bytes a receipt",
+                mib(&many, "peak_kib"),
+                of(&few, "took_ms") / 1e3,
+                mib(&few, "peak_kib"),
+                mib(&many, "file_kib"),
+                (of(&many, "file_kib") - of(&few, "file_kib")) * 1024.0 / (MANY - FEW) as f64
+            ),
+            format!(
+                "unclaimed ones are in memory: {:.0} bytes a receipt, {:.0} at the peak, while it starts; {OPEN} of them: \
+                 {:.2} s, {:.0} MiB",
+                each("rss_kib"),
+                each("peak_kib"),
+                of(&open_many, "took_ms") / 1e3,
+                mib(&open_many, "peak_kib")
+            ),
+        ],
+        figures: json!({ "few": few, "many": many, "open_few": open_few, "open_many": open_many }),
+    })
+}
+
+fn run(disk: &Path, who: &str, held: Held) -> Tried<Value> {
+    let dir = tempfile::tempdir_in(disk)?;
+    let path = dir.path().join("store.sqlite");
+    let runtime = runtime()?;
+    match who {
+        "provider" => runtime.block_on(fill_provider(&path, held))?,
+        _ => runtime.block_on(fill_portal(&path, held))?,
+    }
+    // Else the first commit would wait for all that was filled in.
+    let filled = std::fs::File::open(&path)?;
+    filled.sync_all()?;
+    let file = filled.metadata()?.len() / 1024;
+    let mut figures = child(&[who.into(), path.into()])?;
+    figures["file_kib"] = file.into();
+    Ok(figures)
+}
+
+/// As a receipt's id is written.
+fn id(number: u64) -> String {
+    hex::encode(receipt_id(number).0)
+}
+
+fn receipt_id(number: u64) -> ReceiptId {
+    ReceiptId(u128::from(number).to_be_bytes())
+}
+
+async fn fill_provider(path: &Path, held: Held) -> Tried<()> {
+    let batch = provider::receipts(1).remove(0);
+    let row = batch.iter().find_map(|write| provider::put(write, "receipts_open")).ok_or("no receipt")?;
+    let open = String::from_utf8(row.value.clone())?;
+    let mut paid: Value = serde_json::from_str(&open)?;
+    paid["state"] = "paid".into();
+    paid["claim_id"] = "0".repeat(32).into();
+    let issued_ms = paid["receipt"]["issued_ms"].as_u64().ok_or("a receipt's time")?;
+    let paid = paid.to_string();
+    let mut store = fill::empty(path, Node::TABLES).await?;
+    let rows = (0..held.open).map(|number| (id(number), open.replace(&row.key, &id(number))));
+    fill::rows(&mut store, "receipts_open", rows)?;
+    let rows = (held.open..held.open + held.done).map(|number| {
+        let id = id(number);
+        (format!("{:020}-{id}", u64::MAX - issued_ms), paid.replace(&row.key, &id))
+    });
+    Ok(fill::rows(&mut store, "receipts_paid", rows)?)
+}
+
+async fn fill_portal(path: &Path, held: Held) -> Tried<()> {
+    let (rig, receipts) = crate::till::issued(1);
+    let real = hex::encode(receipts.first().ok_or("no receipt")?.id.0);
+    let mut store = fill::empty(path, Portal::TABLES).await?;
+    for (table, row) in rig.disk.all() {
+        let mut value: Value = serde_json::from_slice(&row.value)?;
+        match table.name {
+            "balances" if row.key.starts_with("provider:") => value["balance"] = 1_000_000_000_000_i64.into(),
+            "counters" => value["receipts"] = (held.open + held.done).into(),
+            _ => {}
+        }
+        fill::rows(&mut store, table.name, [(row.key.clone(), value.to_string())])?;
+        let text = value.to_string();
+        match table.name {
+            "unclaimed" => {
+                let rows = (0..held.open).map(|number| (id(number), text.replace(&real, &id(number))));
+                fill::rows(&mut store, table.name, rows)?;
+            }
+            "receipts" => {
+                let rows = (0..held.open + held.done)
+                    .map(|number| (format!("{:020}", number + 1), text.replace(&real, &id(number))));
+                fill::rows(&mut store, table.name, rows)?;
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// A node whose period is over at once makes its claim, stores it and turns to its FEP.
+pub(crate) fn provider(path: &Path) -> Tried<Value> {
+    let mut config = mesh::provider_config();
+    if let Some(provider) = &mut config.provider {
+        provider.claim_every = Span::from_millis(1);
+    }
+    let make = move |snapshot: &_, now| {
+        Node::new(config.clone(), mesh::identity(mesh::NODE), Seed::from_u64(1), snapshot, now)
+    };
+    let claims =
+        |output: &Output| matches!(output, Output::Request { head, .. } if head.path == "/v1/claims");
+    runtime()?.block_on(watched::watch(path, Node::TABLES, make, None, claims))
+}
+
+/// A portal that is shown a whole claim decides it.
+pub(crate) fn portal(path: &Path) -> Tried<Value> {
+    let make = |snapshot: &_, now| {
+        let fees = Fees { fep_bps: 100, gateway_bps: 400 };
+        let currency = till::payout_to("address").currency;
+        let config = Config { network: "test".into(), currency, fees, rails: Rails::default() };
+        Portal::new(config, till::identity(PORTAL), Seed::from_u64(1), snapshot, now)
+    };
+    let answered = |output: &Output| match output {
+        Output::Response { stream: ANSWER, head } => {
+            assert_eq!(head.status, 200, "the claim is decided");
+            true
+        }
+        _ => false,
+    };
+    runtime()?.block_on(watched::watch(path, Portal::TABLES, make, Some(claim), answered))
+}
+
+fn claim(portal: &mut Portal, now: Now) {
+    let ids = (0..CLAIM_RECEIPTS as u64).map(receipt_id).collect();
+    // 55 micros a receipt of 10 and 7 tokens.
+    let body = till::seal(PROVIDER, till::claim(1, 55 * CLAIM_RECEIPTS as i64, ids));
+    let head = RequestHead::new("POST", "/v1/claims");
+    portal.handle(now, Input::Request { stream: ANSWER, surface: Surface::Public, head });
+    portal.handle(now, Input::Bytes { stream: ANSWER, bytes: &body });
+    portal.handle(now, Input::Finished { stream: ANSWER });
+}
