@@ -81,7 +81,7 @@ class Mesh:
         self.pin("gateway", mesh, self.api)
 
         self.operator = (self.path("labman-fep"), "--json", "--config", fep_config)
-        self.ask_operator("gateway", "add", gateway_id)
+        self.ask_operator("gateway", "add", gateway_id, "--bond", "100")
         self.key = self.user("alice")
 
         for name in ("provider-1", "provider-2"):

@@ -93,9 +93,10 @@ impl Hold {
         Some((report.attempt?, report.accepted))
     }
 
-    /// The gateway said that nobody delivered.
-    pub(super) fn is_given_up(&self) -> bool {
-        self.report.as_ref().is_some_and(|report| report.content.attempt.is_none())
+    /// The gateway said that nobody delivered, or nobody but in an attempt for which nothing is owed after all.
+    pub(super) fn is_given_up_without(&self, closed: u8) -> bool {
+        let nothing = |of: u8| of == closed || !self.is_open(of);
+        self.report.as_ref().is_some_and(|report| report.content.attempt.is_none_or(nothing))
     }
 
     /// Of the gateway's bond: with what is held, as much as all open attempts could come to. While it is held, one of them

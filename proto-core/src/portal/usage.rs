@@ -387,9 +387,9 @@ fn release(
     waiting: Vec<StreamId>,
 ) -> Result<Commit, Refused> {
     let hold = books.holds.open(auth_id).ok_or_else(no_such_hold)?;
-    // Its gateway may have said before that nobody delivered: now its bond may do for what is left.
+    // Its gateway may have said before that nobody else delivered: now its bond may do for what is left.
     let free = books.free_bond(hold.authorization.content.gateway);
-    let given_up = hold.is_given_up() && hold.can_return(&[attempt], free);
+    let given_up = hold.is_given_up_without(attempt) && hold.can_return(&[attempt], free);
     if !hold.returned && (given_up || hold.attempts_open_but(&[attempt]) == 0) {
         let deed = Deed { auth_id, closed: alloc::vec![attempt], now };
         return give_back(books, &deed, Ended::Released, waiting);

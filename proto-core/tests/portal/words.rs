@@ -131,6 +131,16 @@ fn a_hold_goes_back_at_once_where_providers_have_released_it_or_the_bond_answers
 }
 
 #[test]
+fn an_answer_that_nobody_saw_frees_its_hold_once_its_provider_says_that_it_broke() {
+    let (mut rig, key) = Rig::with_user("1");
+    let auth_id = rig.authorized(&Job { streamed: false, ..for_two(1, &key) }).auth_id;
+    assert_eq!(rig.usage(bare_report(auth_id, Some(0), counts(10, 7))).status, 202);
+    let said = statement(auth_id, 0, counts(10, 0), End::Forgotten, None);
+    assert_eq!(rig.states(PROVIDER, said).status, 204);
+    assert_eq!((rig.balance("user:u000001"), rig.bonded()), (1_000_000, (1_000_000, 735)));
+}
+
+#[test]
 fn without_a_bond_a_hold_waits_for_its_provider_s_word_or_its_end() {
     let (mut rig, key) = Rig::with_user("1");
     assert_eq!(rig.bond("-1", "all of it").status, 200);

@@ -14,6 +14,15 @@ use labman_proto_core::mutants::{Mutant, select};
 use super::{Profile, Search, plan};
 use crate::run::run;
 
+/// Defects that take somebody who is after money: hunted in worlds of the profile `money`.
+const OF_MONEY: [Mutant; 5] = [
+    Mutant::AckIgnored,
+    Mutant::BondUnlocked,
+    Mutant::ReceiptNotRedelivered,
+    Mutant::SilenceCountsAsSettled,
+    Mutant::SilenceCountsAsPaid,
+];
+
 /// How often the dice are thrown again.
 const THROWS: u64 = 4;
 
@@ -23,7 +32,7 @@ pub struct Hunt {
     pub nodes: usize,
     pub threads: usize,
     /// What the honest core fails at in a seed's world, if it does. Asked of each seed once, whatever the mutants.
-    honest: BTreeMap<u64, Option<String>>,
+    honest: BTreeMap<(u64, bool), Option<String>>,
 }
 
 /// A mutant that was noticed.
@@ -40,15 +49,16 @@ impl Hunt {
 
     /// The first seed that shows this mutant; the same whatever runs beside it.
     pub fn hunt(&mut self, mutant: Mutant) -> Option<Caught> {
+        let money = OF_MONEY.contains(&mutant);
         let at_once = self.threads.max(1) as u64;
         let mut begin = 0;
         while begin < self.seeds {
             let end = self.seeds.min(begin + at_once);
             select(Some(mutant));
-            let failed = self.failing(begin..end);
+            let failed = self.failing(begin..end, money);
             select(None);
             for (seed, failures) in failed {
-                if self.is_honest(seed) {
+                if self.is_honest(seed, money) {
                     return Some(Caught { seed, failures });
                 }
             }
@@ -59,19 +69,20 @@ impl Hunt {
 
     /// Seeds that showed a defect and were left out, each with what the honest core fails at there.
     pub fn left_out(&self) -> impl Iterator<Item = (u64, &str)> {
-        self.honest.iter().filter_map(|(seed, failure)| Some((*seed, failure.as_deref()?)))
+        self.honest.iter().filter_map(|((seed, _), failure)| Some((*seed, failure.as_deref()?)))
     }
 
-    fn is_honest(&mut self, seed: u64) -> bool {
-        if !self.honest.contains_key(&seed) {
-            let failure = self.honest_failure(seed);
-            self.honest.insert(seed, failure);
+    fn is_honest(&mut self, seed: u64, money: bool) -> bool {
+        if !self.honest.contains_key(&(seed, money)) {
+            let failure = self.honest_failure(seed, money);
+            self.honest.insert((seed, money), failure);
         }
-        self.honest.get(&seed).is_some_and(Option::is_none)
+        self.honest.get(&(seed, money)).is_some_and(Option::is_none)
     }
 
-    fn honest_failure(&self, seed: u64) -> Option<String> {
-        let world = plan(Profile::Everything, seed, self.nodes);
+    fn honest_failure(&self, seed: u64, money: bool) -> Option<String> {
+        let (profile, nodes) = self.worlds(money);
+        let world = plan(profile, seed, nodes);
         (0..=THROWS).find_map(|throw| {
             let seed = seed ^ throw << 32;
             let failure = run(&world, seed).failures.into_iter().next()?;
@@ -79,9 +90,15 @@ impl Hunt {
         })
     }
 
-    fn failing(&self, seeds: Range<u64>) -> BTreeMap<u64, Vec<String>> {
-        let (nodes, threads) = (self.nodes, self.threads);
-        let profile = Profile::Everything;
-        Search { seeds, profile, nodes, threads, until: None }.run(&|_| {}).failures
+    fn failing(&self, seeds: Range<u64>, money: bool) -> BTreeMap<u64, Vec<String>> {
+        let (profile, nodes) = self.worlds(money);
+        Search { seeds, profile, nodes, threads: self.threads, until: None }.run(&|_| {}).failures
+    }
+
+    fn worlds(&self, money: bool) -> (Profile, usize) {
+        match money {
+            true => (Profile::Money, usize::from(Profile::Money.nodes())),
+            false => (Profile::Everything, self.nodes),
+        }
     }
 }
