@@ -74,6 +74,11 @@ impl FromStr for Micros {
 pub struct Currency(String);
 
 impl Currency {
+    /// `XXX`, ISO 4217's code for no currency: of a ledger that has not been opened.
+    pub fn none() -> Self {
+        Self("XXX".to_string())
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }
