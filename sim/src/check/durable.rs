@@ -26,7 +26,7 @@ pub(super) fn check(disk: &Disk, paper: &Paper, bytes: &[u8]) -> Option<String> 
             let there = disk.row(RECEIPTS_OPEN, &id).is_some() || paid();
             (!there).then(|| format!("acknowledged receipt {id}"))
         }
-        Paper::Stated(said) => {
+        Paper::Stated { said, .. } => {
             let key = format!("{}:{}", said.auth_id, said.attempt);
             let row = disk.row(AUTHORIZATIONS, &key).and_then(json);
             let there = row.is_some_and(|row| !row["statement"].is_null());

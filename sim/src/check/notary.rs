@@ -13,8 +13,8 @@ use labman_proto_core::wire::ids::ReceiptId;
 use labman_proto_core::wire::mesh::{ProxyEnd, ProxyError, ReceiptAck, ReceiptDelivery};
 use labman_proto_core::wire::object::{Object, open};
 use labman_proto_core::wire::portal::{
-    AttemptRelease, AuthorizeRequest, Claim, ClaimDecision, JobAuthorization, Receipt, UsageReport,
-    UsageStatement,
+    AttemptRelease, AuthorizeRequest, Claim, ClaimDecision, JobAuthorization, Receipt, StreamAck,
+    UsageReport, UsageStatement,
 };
 
 use super::{durable, once::Once};
@@ -27,8 +27,11 @@ pub(super) enum Paper {
     Record(Header),
     /// A provider has that receipt for good.
     Acknowledged(ReceiptId),
-    /// What a provider delivered, wherever it says so.
-    Stated(UsageStatement),
+    /// What a provider delivered, wherever it says so, and the output tokens of the acknowledgement that it shows.
+    Stated {
+        said: UsageStatement,
+        acked: Option<u32>,
+    },
     /// A provider will never be owed anything for that attempt.
     Released(AttemptRelease),
     Delivered(Receipt),
@@ -123,7 +126,11 @@ impl Notary {
                 open(self.network, fep, bytes).ok().map(|it| Paper::Authorized(it.content))
             }
             UsageReport::KIND => open::<UsageReport>(self.network, None, bytes).ok().map(|_| Paper::Reported),
-            UsageStatement::KIND => open(self.network, None, bytes).ok().map(|it| Paper::Stated(it.content)),
+            UsageStatement::KIND => {
+                let said = open::<UsageStatement>(self.network, None, bytes).ok()?.content;
+                let ack = said.ack.as_ref().and_then(|ack| open::<StreamAck>(self.network, None, &ack.0).ok());
+                Some(Paper::Stated { said, acked: ack.map(|ack| ack.content.counts.output) })
+            }
             AttemptRelease::KIND => {
                 open(self.network, None, bytes).ok().map(|it| Paper::Released(it.content))
             }

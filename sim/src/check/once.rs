@@ -5,22 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use labman_proto_core::identity::NodeId;
 use labman_proto_core::limits::{UNACKED, UNACKED_FIRST};
-use labman_proto_core::wire::cbor::{self, Blob};
+use labman_proto_core::wire::cbor;
 use labman_proto_core::wire::ids::{AuthId, ReceiptId};
 
-use labman_proto_core::wire::portal::StreamAck;
-
 use super::notary::Paper;
-
-/// Output tokens of an acknowledgement; its signature was looked at by whoever shows it.
-fn acked(ack: &Blob) -> Option<u32> {
-    let (signed, _) = ack.0.split_last_chunk::<SIGNATURE>()?;
-    cbor::decode::<StreamAck>(signed.get(HEADER..)?).ok().map(|ack| ack.counts.output)
-}
-
-/// Of a signed object, as protocol.md has it in section 4.
-const HEADER: usize = 47;
-const SIGNATURE: usize = 64;
 
 /// What was seen under each name, as a hash.
 #[derive(Default)]
@@ -53,14 +41,13 @@ impl Once {
                     .then(|| format!("I3: two receipts are both {id}"))
                     .or_else(|| (paid < owed).then(short))
             }
-            Paper::Stated(said) => {
+            Paper::Stated { said, acked } => {
                 let key = (said.auth_id, said.attempt);
                 // The same one may stand in an end and be shown to the FEP.
                 let hash = *blake3::hash(&cbor::encode(said)).as_bytes();
                 let differs = *self.stated.entry(key).or_insert(hash) != hash;
                 let released = self.released.contains(&key) && said.counts.output > 0;
                 let (auth_id, attempt) = key;
-                let acked = said.ack.as_ref().and_then(acked);
                 let window = if acked.is_some() { UNACKED } else { UNACKED_FIRST };
                 let acked = acked.unwrap_or_default();
                 self.owed.insert(key, acked.min(said.counts.output));
