@@ -107,8 +107,8 @@ fn money(seed: u64, nodes: usize) -> Scenario {
     scenario
 }
 
-/// Sometimes with an attack on the mesh itself, if that may be.
-fn everything(seed: u64, nodes: usize, hostile: bool) -> Scenario {
+/// Sometimes with an attack on the mesh itself, where that may be attacked.
+fn everything(seed: u64, nodes: usize, attackable: bool) -> Scenario {
     let seed = Seed::from_u64(seed).child("plan");
     let mut draws = seed.stream("cast");
     let gateways = 1 + draws.below((nodes as u64 / 5).max(1)) as usize;
@@ -135,9 +135,8 @@ fn everything(seed: u64, nodes: usize, hostile: bool) -> Scenario {
     };
     let heals = draws.below(10) > 0;
     // Of a stream of its own: where the mesh is not attacked, all else is as it would be if it never were.
-    let may_be = hostile;
     let mut hostile = seed.stream("hostile mesh");
-    let attack = (chance(&mut hostile, 15) && may_be).then(|| Attack::draw(&mut hostile));
+    let attack = (chance(&mut hostile, 15) && attackable).then(|| Attack::draw(&mut hostile));
     if let Some(attack) = attack {
         attack.enlist(&mut scenario, &mut hostile);
     }
