@@ -10,7 +10,7 @@
 //! The first settlement takes the charge out of the hold and returns the rest. A further attempt that the gateway has
 //! acknowledged all the same is paid from its bond. Repeating a call gives the same receipt.
 
-use alloc::{boxed::Box, vec::Vec};
+use alloc::vec::Vec;
 
 use crate::economics::{self, Bill, Counts};
 use crate::identity::NodeId;
@@ -42,9 +42,9 @@ pub(super) fn report(fep: &Fep, books: &mut Books, now: Now, stream: StreamId, b
     books.accounts.enrolled(gateway)?;
     let caller = Caller::Gateway { gateway, attempt: report.attempt };
     let (auth_id, free) = (report.auth_id, books.free_bond(gateway));
-    let hold = match begin(books, auth_id, caller, stream) {
-        Ok(hold) => hold,
-        Err(step) => return *step,
+    let hold = match begin(books, auth_id, caller, stream)? {
+        Begun::Open(hold) => hold,
+        Begun::Elsewhere(step) => return Ok(step),
     };
     if hold.authorization.content.gateway != gateway {
         return Err(holds::not_its_gateway());
@@ -85,9 +85,9 @@ pub(super) fn statement(fep: &Fep, books: &mut Books, now: Now, stream: StreamId
     fep.must_be_us(statement.fep_id)?;
     let (auth_id, attempt) = (statement.auth_id, statement.attempt);
     let caller = Caller::Provider { provider, attempt };
-    let hold = match begin(books, auth_id, caller, stream) {
-        Ok(hold) => hold,
-        Err(step) => return *step,
+    let hold = match begin(books, auth_id, caller, stream)? {
+        Begun::Open(hold) => hold,
+        Begun::Elsewhere(step) => return Ok(step),
     };
     if hold.provider(attempt)? != provider {
         return Err(Refused::not_paired("the attempt is another provider's"));
@@ -98,15 +98,12 @@ pub(super) fn statement(fep: &Fep, books: &mut Books, now: Now, stream: StreamId
     let (statement, ack) = said(fep, hold, attempt, body)?;
     let accepted = hold.reported(attempt);
     let words = Words { accepted, statement: Some(&statement), ack: ack.as_ref() };
-    let (from_bond, waiting) = (hold.returned, alloc::vec![stream]);
+    let waiting = alloc::vec![stream];
     match words.settled(&hold.authorization.content) {
         Some(counts) => {
             let receipt = issue(fep, books, now, auth_id, attempt, &words, counts)?;
             let deed = Deed { auth_id, closed: Vec::new(), now };
-            match from_bond {
-                false => capture(fep, books, &deed, receipt, waiting).map(Step::Commit),
-                true => capture_from_bond(fep, books, &deed, receipt, waiting).map(Step::Commit),
-            }
+            capture(fep, books, &deed, receipt, waiting).map(Step::Commit)
         }
         // It has heard both, or says itself that there was nothing.
         None if accepted.is_some() || statement.says_nothing_is_owed() => {
@@ -181,20 +178,22 @@ struct Deed {
     now: Now,
 }
 
-/// The hold, if it stands and nobody else is at it.
-fn begin(
-    books: &mut Books,
-    auth_id: AuthId,
-    caller: Caller,
-    stream: StreamId,
-) -> Result<&Hold, Box<Stepped>> {
+/// What a call about a hold finds.
+enum Begun<'a> {
+    /// It stands, and nobody else is at it.
+    Open(&'a Hold),
+    /// It ends just now, or has long ended: the answer follows from that.
+    Elsewhere(Step),
+}
+
+fn begin(books: &mut Books, auth_id: AuthId, caller: Caller, stream: StreamId) -> Result<Begun<'_>, Refused> {
     if books.holds.is_opening(auth_id) {
-        return Err(Box::new(Err(Refused::unavailable("the hold is still being written; report again"))));
+        return Err(Refused::unavailable("the hold is still being written; report again"));
     }
     if let Some(ending) = books.holds.await_end(auth_id, caller, stream) {
-        return Err(Box::new(ending));
+        return ending.map(Begun::Elsewhere);
     }
-    books.holds.open(auth_id).ok_or_else(|| Box::new(Ok(look(auth_id, caller))))
+    Ok(books.holds.open(auth_id).map_or_else(|| Begun::Elsewhere(look(auth_id, caller)), Begun::Open))
 }
 
 fn look(auth_id: AuthId, caller: Caller) -> Step {
@@ -303,7 +302,8 @@ fn issue(
     Ok((receipt, bill))
 }
 
-/// Pays an attempt out of the hold, and returns the rest.
+/// Pays an attempt: out of the hold, of which the rest returns to its user, or, where that is returned already because the
+/// gateway had declared the attempt void, from the gateway's bond.
 fn capture(
     fep: &Fep,
     books: &mut Books,
@@ -312,56 +312,24 @@ fn capture(
     waiting: Vec<StreamId>,
 ) -> Result<Commit, Refused> {
     let hold = books.holds.open(deed.auth_id).ok_or_else(no_such_hold)?;
-    let (user, held) = (hold.user, hold.amount());
-    let rest = Micros(held.0.saturating_sub(bill.charge.0));
-    let rest_to = if mutant(Mutant::RemainderKept) { Account::Fees } else { Account::User(user) };
-    let from = (Account::Held(user), ledger::negated(held));
-    let told = alloc::format!("{user} pays {}", bill.charge);
-    let mut postings = shares(&receipt, &bill);
-    postings.extend([from, (rest_to, rest)]);
-    pay(fep, books, deed, receipt, Kind::Capture, postings, told, waiting)
-}
-
-/// Pays an attempt that its gateway had declared void.
-fn capture_from_bond(
-    fep: &Fep,
-    books: &mut Books,
-    deed: &Deed,
-    (receipt, bill): (Receipt, Bill),
-    waiting: Vec<StreamId>,
-) -> Result<Commit, Refused> {
-    let gateway = receipt.gateway_node_id;
-    let told = alloc::format!("the bond of gateway {gateway} pays {}", bill.charge);
-    let mut postings = shares(&receipt, &bill);
-    postings.push((Account::Bond(gateway), ledger::negated(bill.charge)));
-    pay(fep, books, deed, receipt, Kind::BondCapture, postings, told, waiting)
-}
-
-fn shares(receipt: &Receipt, bill: &Bill) -> Vec<(Account, Micros)> {
-    alloc::vec![
-        (Account::Provider(receipt.provider_node_id), bill.payout),
-        (Account::Gateway(receipt.gateway_node_id), bill.gateway_fee),
-        (Account::Fees, bill.fep_fee),
-        (Account::Rounding, bill.rounding),
-    ]
-}
-
-#[expect(clippy::too_many_arguments, reason = "what two kinds of capture have in common")]
-fn pay(
-    fep: &Fep,
-    books: &mut Books,
-    deed: &Deed,
-    receipt: Receipt,
-    kind: Kind,
-    postings: Vec<(Account, Micros)>,
-    told: alloc::string::String,
-    waiting: Vec<StreamId>,
-) -> Result<Commit, Refused> {
     let Receipt { auth_id, attempt, provider_node_id: provider, gateway_node_id: gateway, .. } = receipt;
     let at_ms = receipt.issued_ms;
-    let key = match kind {
-        Kind::BondCapture => alloc::format!("{}/{attempt}", auth_key(auth_id)),
-        _ => auth_key(auth_id),
+    let mut postings = alloc::vec![
+        (Account::Provider(provider), bill.payout),
+        (Account::Gateway(gateway), bill.gateway_fee),
+        (Account::Fees, bill.fep_fee),
+        (Account::Rounding, bill.rounding),
+    ];
+    let (kind, key, payer) = if hold.returned {
+        postings.push((Account::Bond(gateway), ledger::negated(bill.charge)));
+        let payer = alloc::format!("the bond of gateway {gateway}");
+        (Kind::BondCapture, alloc::format!("{}/{attempt}", auth_key(auth_id)), payer)
+    } else {
+        let (user, held) = (hold.user, hold.amount());
+        let rest = Micros(held.0.saturating_sub(bill.charge.0));
+        let rest_to = if mutant(Mutant::RemainderKept) { Account::Fees } else { Account::User(user) };
+        postings.extend([(Account::Held(user), ledger::negated(held)), (rest_to, rest)]);
+        (Kind::Capture, auth_key(auth_id), alloc::format!("{user}"))
     };
     let mut batch = post(books, Entry { kind, reference: key.clone(), at_ms, postings })?;
     let receipt = object::seal(&fep.identity, fep.network.id, receipt);
@@ -371,7 +339,8 @@ fn pay(
     let closed: Vec<u8> = deed.closed.iter().copied().chain([attempt]).collect();
     batch.push(books.holds.end(auth_id, Ended::Captured { attempt }, &closed, true, waiting));
     let told = alloc::format!(
-        "settled {auth_id}: {told}, provider {provider} gets {}, receipt {}",
+        "settled {auth_id}: {payer} pays {}, provider {provider} gets {}, receipt {}",
+        bill.charge,
         receipt.content.payout,
         receipt.content.receipt_id
     );

@@ -128,7 +128,8 @@ impl Notary {
             UsageReport::KIND => open::<UsageReport>(self.network, None, bytes).ok().map(|_| Paper::Reported),
             UsageStatement::KIND => {
                 let said = open::<UsageStatement>(self.network, None, bytes).ok()?.content;
-                let ack = said.ack.as_ref().and_then(|ack| open::<StreamAck>(self.network, None, &ack.0).ok());
+                let ack =
+                    said.ack.as_ref().and_then(|ack| open::<StreamAck>(self.network, None, &ack.0).ok());
                 Some(Paper::Stated { said, acked: ack.map(|ack| ack.content.counts.output) })
             }
             AttemptRelease::KIND => {
