@@ -88,6 +88,11 @@ impl Hold {
         self.last_report().filter(|(of, _)| *of == attempt).map(|(_, accepted)| accepted)
     }
 
+    /// The gateway has spoken.
+    pub(super) const fn has_report(&self) -> bool {
+        self.report.is_some()
+    }
+
     pub(super) fn last_report(&self) -> Option<(u8, Counts)> {
         let report = &self.report.as_ref()?.content;
         Some((report.attempt?, report.accepted))

@@ -105,8 +105,9 @@ pub(super) fn statement(fep: &Fep, books: &mut Books, now: Now, stream: StreamId
             let deed = Deed { auth_id, closed: Vec::new(), now };
             capture(fep, books, &deed, receipt, waiting).map(Step::Commit)
         }
-        // It has heard both, or says itself that there was nothing.
-        None if accepted.is_some() || statement.says_nothing_is_owed() => {
+        // Both have spoken, of whichever attempt, or its provider says itself that there was nothing. It states once: no
+        // acknowledgement will be shown later.
+        None if hold.has_report() || statement.says_nothing_is_owed() => {
             release(books, now, auth_id, attempt, waiting).map(Step::Commit)
         }
         None => Err(Refused::unavailable(

@@ -163,6 +163,20 @@ fn without_a_bond_a_hold_waits_for_its_provider_s_word_or_its_end() {
 }
 
 #[test]
+fn a_provider_that_forgot_and_a_gateway_that_took_nothing_free_the_hold() {
+    let (mut rig, key) = Rig::with_user("1");
+    assert_eq!(rig.bond("-1", "all of it").status, 200);
+    let auth_id = rig.authorized(&job(1, &key)).auth_id;
+    let said = statement(auth_id, 0, counts(0, 0), End::Forgotten, None);
+    assert_eq!(rig.states(PROVIDER, said.clone()).refusal().0, 503, "the gateway may know more");
+    assert_eq!(rig.usage(bare_report(auth_id, None, counts(0, 0))).status, 202);
+    assert_eq!(rig.balance("held:u000001"), 735);
+    assert_eq!(rig.states(PROVIDER, said.clone()).status, 204);
+    assert_eq!((rig.balance("held:u000001"), rig.balance("user:u000001")), (0, 1_000_000));
+    assert_eq!(rig.states(PROVIDER, said).status, 204);
+}
+
+#[test]
 fn only_the_named_provider_states_and_releases() {
     let (mut rig, key) = Rig::with_user("1");
     let auth_id = rig.authorized(&for_two(1, &key)).auth_id;
