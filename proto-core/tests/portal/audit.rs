@@ -5,7 +5,7 @@ use labman_proto_core::identity::verify_strict;
 use labman_proto_core::portal::Portal;
 use labman_proto_core::store::{Row, Table, Write};
 use labman_proto_core::time::Span;
-use labman_proto_core::wire::portal::UsageReport;
+use labman_proto_core::wire::portal::{End, Receipt, UsageReport};
 use serde_json::{Value, json};
 
 use super::rig::*;
@@ -21,19 +21,18 @@ fn judge(disk: &Disk) -> Report {
     report
 }
 
-/// Books with something of everything: two users, a hold that is open, one captured and paid, one captured and unclaimed,
-/// one released, one expired, a job for nothing.
+/// Books with something of everything: two users; holds that are open, reported and waiting, captured and paid, captured and
+/// unclaimed, in a claim that a rail does not answer, returned with an attempt that the bond answers for, paid from the
+/// bond, released, expired; a job for nothing; withdrawals that have arrived, and have not.
 fn rich() -> Disk {
     let (mut rig, ann) = Rig::with_user("1");
     let bob = rig.user("bob", "2.5");
     let expiring = Job { ttl_s: 1, ..job(1, &ann) };
     rig.authorized(&expiring);
     rig.pass(Span::from_secs(120));
-    let paid = rig.authorized(&job(2, &ann)).auth_id;
-    let paid = rig.settled(paid, counts(10, 7));
+    let paid = earned(&mut rig, 2, &ann);
     rig.decided(PROVIDER, claim(1, paid.payout.0, vec![paid.receipt_id]));
-    let unclaimed = rig.authorized(&job(3, &bob)).auth_id;
-    rig.settled(unclaimed, counts(20, 9));
+    earned(&mut rig, 3, &bob);
     let released = rig.authorized(&job(4, &bob)).auth_id;
     let releases = vec![release(released, 0)];
     let nothing = UsageReport { releases, ..bare_report(released, None, counts(0, 0)) };
@@ -43,7 +42,36 @@ fn rich() -> Disk {
     let free = rig.authorized(&Job { offers: vec![seal(OTHER_PROVIDER, gift)], ..job(5, &bob) });
     rig.settled(free.auth_id, counts(3, 3));
     rig.authorized(&job(6, &ann));
+    let reported = rig.authorized(&job(7, &ann)).auth_id;
+    assert_eq!(rig.usage(bare_report(reported, Some(0), counts(10, 7))).status, 202);
+    let for_two = |number, key| Job {
+        offers: vec![seal(PROVIDER, offer()), seal(OTHER_PROVIDER, offer())],
+        ..job(number, key)
+    };
+    let answered_for = rig.authorized(&for_two(8, &bob)).auth_id;
+    rig.settled(answered_for, counts(10, 7));
+    let twice = rig.authorized(&for_two(9, &bob)).auth_id;
+    rig.settled(twice, counts(10, 7));
+    let said = statement(twice, 1, counts(10, 9), End::Cancelled, Some(4));
+    assert_eq!(rig.states(OTHER_PROVIDER, said).object::<Receipt>().attempt, 1);
+    withdraw(&mut rig, "0.1", "arrives");
+    let unanswered = earned(&mut rig, 10, &bob);
+    let fault = json!({ "rail": "test", "fault": "ask_lost", "times": 2 });
+    assert_eq!(rig.admin("POST", "/rails/faults", fault).status, 200);
+    assert_eq!(rig.claim(PROVIDER, claim(2, unanswered.payout.0, vec![unanswered.receipt_id])).status, 503);
+    withdraw(&mut rig, "0.2", "leaves");
+    assert_eq!(rig.balance("leaving:u000001"), 200_000);
     rig.disk
+}
+
+fn earned(rig: &mut Rig, number: u8, key: &str) -> Receipt {
+    let auth_id = rig.authorized(&job(number, key)).auth_id;
+    rig.settled(auth_id, counts(10, 7))
+}
+
+fn withdraw(rig: &mut Rig, amount: &str, reference: &str) {
+    let order = json!({ "user": "u000001", "amount": amount, "to": "address", "reference": reference });
+    assert_eq!(rig.admin("POST", "/withdrawals", order).status, 200);
 }
 
 fn table(name: &str) -> Table {
@@ -57,7 +85,7 @@ fn books_with_something_of_everything_hold_and_their_accounts_are_shown() {
     let [sheet] = &report.sheets[..] else { panic!("{:?}", report.sheets) };
     assert_eq!((sheet.currency.as_str(), sheet.sum()), ("XTS", 0));
     let held = sheet.lines.iter().find(|(name, _)| name == "held:u000001");
-    assert_eq!(held.map(|(_, amount)| *amount), Some(735));
+    assert_eq!(held.map(|(_, amount)| *amount), Some(1_470));
     for invariant in [Invariant::I1, Invariant::I2, Invariant::I3, Invariant::I7, Invariant::I8] {
         assert!(report.verdicts().any(|(looked_at, looked, _)| looked_at == invariant && looked > 0));
     }
@@ -70,7 +98,7 @@ fn an_empty_store_has_nothing_wrong_with_it() {
 }
 
 /// What tells no money: when things were said, what tells a repeated call from another, the last number given (some are
-/// missing), and what of an offer decides no price.
+/// missing), what of an offer decides no price, and what a rail was not asked for yet.
 const UNJUDGED: &[&str] = &[
     "/at_ms/",
     "/created_ms/",
@@ -78,6 +106,9 @@ const UNJUDGED: &[&str] = &[
     "requests/issued_ms/",
     "requests/request_id/",
     "deposits/balance/",
+    "withdrawals/balance/",
+    "transfers/key/",
+    "transfers/currency/",
     "bonds/bond/",
     "counters/transfers/",
     "counters/uptime_ms/",
@@ -85,10 +116,15 @@ const UNJUDGED: &[&str] = &[
     "counters/journal/",
     "counters/users/",
     "/offers/0/context_length/",
+    "/offers/1/context_length/",
     "/offers/0/max_output/",
+    "/offers/1/max_output/",
     "/offers/0/payout/",
+    "/offers/1/payout/",
     "/offers/0/slug/",
+    "/offers/1/slug/",
     "/offers/0/valid_until_ms/",
+    "/offers/1/valid_until_ms/",
     "/cached_per_mtok/",
 ];
 
@@ -102,8 +138,14 @@ fn whatever_row_is_gone_or_has_another_value_is_found() {
         .collect();
     let twisted = twists::all(&disk, &tables, UNJUDGED);
     assert!(twisted.len() > 300, "{}", twisted.len());
-    let unfound: Vec<_> =
-        twisted.into_iter().filter(|(_, disk)| judge(disk).holds()).map(|(what, _)| what).collect();
+    // What its user has back goes without a trace when it lapses.
+    let returned = disk.rows("holds").into_iter().filter(|(_, hold)| hold["returned"] == true);
+    let lapsed: Vec<_> = returned.map(|(key, _)| format!("holds {key} is gone")).collect();
+    let unfound: Vec<_> = twisted
+        .into_iter()
+        .filter(|(what, disk)| !lapsed.contains(what) && judge(disk).holds())
+        .map(|(what, _)| what)
+        .collect();
     assert!(unfound.is_empty(), "{unfound:#?}");
 }
 
@@ -173,7 +215,7 @@ fn each_invariant_is_found_broken_where_it_is() {
             disk
         }),
         ("a receipt is issued twice", Invariant::I3, "receipts", {
-            also("receipts", &format!("{:020}", 4), &last("receipts").1)
+            also("receipts", &format!("{:020}", 99), &last("receipts").1)
         }),
         ("a receipt that was paid can be claimed again", Invariant::I3, "provider", {
             let receipt = &first("receipts").1["receipt"];

@@ -19,7 +19,7 @@ use crate::portal::rows::{
     UNCLAIMED, USERS, UnclaimedRow, auth_key, numbered,
 };
 use crate::wire::ids::ReceiptId;
-use crate::wire::portal::{JobAuthorization, Receipt};
+use crate::wire::portal::{JobAuthorization, Receipt, UsageReport};
 
 use super::ledger::Booked;
 use super::wide;
@@ -66,12 +66,25 @@ fn check_holds<R: Reader>(desk: &mut Desk<'_, R>, booked: &mut Booked) -> Result
         let what = || format!("{} is held of {}, which the journal does not say", auth.hold, hold.user);
         desk.report.must(Invariant::I2, in_journal, place(HOLDS, key), what);
         let request: Option<RequestRow> = desk.get(REQUESTS, key)?;
-        let asked = request.map(|request| (request.gateway, request.request_id, request.hold));
-        let same = asked == Some((auth.gateway, auth.request_id, auth.hold)) && key == auth_key(auth.auth_id);
+        let asked = request.map(|request| (request.gateway, request.request_id, request.user, request.hold));
+        let same = asked == Some((auth.gateway, auth.request_id, hold.user, auth.hold))
+            && key == auth_key(auth.auth_id);
         let what = || "is not what was asked for".into();
         desk.report.must(Invariant::I2, same, place(HOLDS, key), what);
         let what = || "is not what its attempts' offers, bounds and fees come to".into();
         desk.report.must(Invariant::I8, is_dearest(&auth, &hold), place(HOLDS, key), what);
+        for (attempt, _) in (0u8..).zip(&auth.attempts) {
+            let closed = !is_paid(desk, key, attempt)? || hold.closed.contains(&attempt);
+            let what = || format!("is open for attempt {attempt}, which is paid");
+            desk.report.must(Invariant::I2, closed, place(HOLDS, key), what);
+        }
+        if let Some(report) = &hold.report
+            && let Some(report) = desk.paper::<UsageReport>(HOLDS, key, Some(auth.gateway.0), &report.0)
+        {
+            let its_own = report.content.auth_id == auth.auth_id;
+            let what = || "has its gateway's word of another".into();
+            desk.report.must(Invariant::I2, its_own, place(HOLDS, key), what);
+        }
         let named = (0u8..).zip(&auth.attempts).filter(|(attempt, _)| !hold.closed.contains(attempt));
         let most = named.map(|(_, named)| named.max_charge);
         *locked.entry(auth.gateway).or_default() += wide(holds::lock(most, hold.returned));
@@ -89,6 +102,14 @@ fn check_holds<R: Reader>(desk: &mut Desk<'_, R>, booked: &mut Booked) -> Result
         desk.report.must(Invariant::I2, false, place(HOLDS, key), what);
     }
     Ok(open)
+}
+
+/// By the hold, or by its gateway's bond.
+fn is_paid<R: Reader>(desk: &mut Desk<'_, R>, key: &str, attempt: u8) -> Result<bool, R::Error> {
+    let by_hold: Option<ResolutionRow> = desk.get(RESOLUTIONS, key)?;
+    let of_it =
+        |row: ResolutionRow| matches!(row.outcome, Outcome::Captured { attempt: of, .. } if of == attempt);
+    Ok(by_hold.is_some_and(of_it) || desk.has(RESOLUTIONS, &format!("{key}/{attempt}"))?)
 }
 
 fn is_dearest(auth: &JobAuthorization, hold: &HoldRow) -> bool {

@@ -6,7 +6,7 @@ use alloc::format;
 use crate::audit::{Desk, Invariant, Reader, Tally, place};
 use crate::identity::NodeId;
 use crate::portal::rows::{
-    ACCEPTED, AcceptedRow, CLAIMS, ClaimRow, CountersRow, PAYOUTS, PayoutRow, claim_key, numbered,
+    ACCEPTED, AcceptedRow, CLAIMS, ClaimRow, CountersRow, PAYOUTS, PayoutRow, TRANSFERS, claim_key, numbered,
 };
 use crate::wire::ids::PayoutId;
 use crate::wire::portal::{ClaimDecision, Payout, Verdict};
@@ -54,6 +54,11 @@ pub(super) fn check<R: Reader>(
     desk.each(ACCEPTED, |desk, key, row: AcceptedRow| {
         let new = !desk.has(CLAIMS, key)? && key == claim_key(row.provider, row.claim_id);
         desk.report.must(Invariant::I3, new, place(ACCEPTED, key), || "is paid already".into());
+        let brought = match row.transfer {
+            Some(transfer) => desk.has(TRANSFERS, &numbered(transfer))?,
+            None => true,
+        };
+        desk.report.must(Invariant::I3, brought, place(ACCEPTED, key), || "waits for no transfer".into());
         let own = closed.entry(row.provider).or_default();
         own.sum += wide(row.amount);
         own.count += row.receipts;

@@ -3,6 +3,7 @@
 use alloc::format;
 
 use crate::audit::{Desk, Invariant, Reader, place};
+use crate::portal::accounts::UserId;
 use crate::portal::rows::{
     ACCEPTED, AcceptedRow, CLAIMS, ClaimRow, Ended, Purpose, RAIL, RailRow, TRANSFERS, TRANSFERS_ENDED,
     TransferRow, WITHDRAWALS, WithdrawalRow, claim_key, numbered,
@@ -25,7 +26,10 @@ pub(super) fn check<R: Reader>(desk: &mut Desk<'_, R>, booked: &Booked) -> Resul
                 let mut sum = 0;
                 for claim in claims {
                     let accepted: Option<AcceptedRow> = desk.get(ACCEPTED, &claim_key(*provider, *claim))?;
-                    let own = accepted.filter(|accepted| accepted.transfer == Some(row.transfer));
+                    let own = accepted.filter(|accepted| {
+                        let to = (&accepted.to.address, &accepted.to.currency);
+                        accepted.transfer == Some(row.transfer) && to == (&row.to, &row.currency)
+                    });
                     sum += own.map_or(0, |accepted| wide(accepted.amount));
                 }
                 must_sum(desk, TRANSFERS.name, key, sum, wide(row.amount));
@@ -34,7 +38,7 @@ pub(super) fn check<R: Reader>(desk: &mut Desk<'_, R>, booked: &Booked) -> Resul
                 let left = leaving.remove(reference) == Some((*user, wide(row.amount)));
                 let what = || format!("takes out what {user} did not, or not so");
                 desk.report.must(Invariant::I3, left, place(TRANSFERS, key), what);
-                must_name(desk, TRANSFERS.name, key, reference, &row)?;
+                must_name(desk, TRANSFERS.name, key, (*user, reference), &row)?;
             }
         }
         Ok(())
@@ -66,8 +70,8 @@ pub(super) fn check<R: Reader>(desk: &mut Desk<'_, R>, booked: &Booked) -> Resul
                 }
                 must_sum(desk, TRANSFERS_ENDED.name, key, sum, wide(row.amount));
             }
-            (Purpose::Withdrawal { reference, .. }, _) => {
-                must_name(desk, TRANSFERS_ENDED.name, key, reference, &row)?;
+            (Purpose::Withdrawal { user, reference }, _) => {
+                must_name(desk, TRANSFERS_ENDED.name, key, (*user, reference), &row)?;
             }
             (Purpose::Payout { .. }, _) => {}
         }
@@ -106,12 +110,13 @@ fn must_name<R: Reader>(
     desk: &mut Desk<'_, R>,
     table: &str,
     key: &str,
-    reference: &str,
+    (user, reference): (UserId, &str),
     transfer: &TransferRow,
 ) -> Result<(), R::Error> {
     let row: Option<WithdrawalRow> = desk.get(WITHDRAWALS, reference)?;
     let same = row.is_some_and(|row| {
-        (row.transfer, row.amount, &row.to) == (transfer.transfer, transfer.amount, &transfer.to)
+        (row.user, row.transfer, row.amount, &row.to)
+            == (user, transfer.transfer, transfer.amount, &transfer.to)
     });
     let what = || "is of another withdrawal".into();
     desk.report.must(Invariant::I3, same, || format!("{table} {key}"), what);
