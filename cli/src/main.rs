@@ -4,6 +4,7 @@
 
 mod audit;
 mod claims;
+mod denials;
 mod earnings;
 mod exposure;
 mod market;
@@ -17,6 +18,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use labman_node::admin::{Admin, AdminError};
 use labman_node::{commands, config};
+use serde_json::Value;
 
 /// Asks a running labmand
 #[derive(Parser, Debug)]
@@ -55,6 +57,11 @@ enum Command {
     },
     /// What each FEP owes, or may come to owe, and the most that it may
     Exposure,
+    /// The FEPs and gateways that are not worked for, for a while, because they did not deliver
+    Denials {
+        #[command(subcommand)]
+        order: Option<DenialsOrder>,
+    },
     /// What was earned, and what of it was paid
     Earnings {
         #[arg(long, value_enum, default_value_t = earnings::By::Day)]
@@ -64,19 +71,40 @@ enum Command {
     Audit(audit::Audit),
 }
 
+#[derive(Subcommand, Debug)]
+enum DenialsOrder {
+    /// End denials before their time
+    Clear {
+        /// Only of FEPs and gateways whose id begins so
+        #[arg(long, value_name = "ID")]
+        id: Option<String>,
+    },
+}
+
+/// A call of the node, and how its answer is shown.
+enum Call {
+    Look(String, fn(&Value) -> String),
+    Order(String, fn(&Value) -> String),
+}
+
 fn main() -> ExitCode {
     commands::run(Cli::parse().run())
 }
 
 impl Cli {
     async fn run(self) -> Result<(), String> {
-        let (path, show): (String, fn(&serde_json::Value) -> String) = match self.command {
-            Command::Status => ("/status".to_string(), status::for_eyes),
-            Command::Market => ("/market".to_string(), market::for_eyes),
-            Command::Receipts { limit } => (format!("/receipts?limit={limit}"), receipts::for_eyes),
-            Command::Claims { limit } => (format!("/claims?limit={limit}"), claims::for_eyes),
-            Command::Exposure => ("/exposure".to_string(), exposure::for_eyes),
-            Command::Earnings { by } => (by.path().to_string(), earnings::for_eyes),
+        let call = match self.command {
+            Command::Status => Call::Look("/status".to_string(), status::for_eyes),
+            Command::Market => Call::Look("/market".to_string(), market::for_eyes),
+            Command::Receipts { limit } => Call::Look(format!("/receipts?limit={limit}"), receipts::for_eyes),
+            Command::Claims { limit } => Call::Look(format!("/claims?limit={limit}"), claims::for_eyes),
+            Command::Exposure => Call::Look("/exposure".to_string(), exposure::for_eyes),
+            Command::Denials { order: None } => Call::Look("/denials".to_string(), denials::for_eyes),
+            Command::Denials { order: Some(DenialsOrder::Clear { id }) } => {
+                let whose = id.map(|id| format!("?id={id}")).unwrap_or_default();
+                Call::Order(format!("/denials/clear{whose}"), denials::cleared)
+            }
+            Command::Earnings { by } => Call::Look(by.path().to_string(), earnings::for_eyes),
             Command::Audit(audit) => return audit.run(&self.config, self.json),
         };
         let socket = match &self.socket {
@@ -86,7 +114,11 @@ impl Cli {
                 .join("admin.sock"),
         };
         let admin = Admin::at(&socket);
-        let answer = admin.get(&path).await.map_err(|why| with_next_step(&why))?;
+        let (answer, show) = match &call {
+            Call::Look(path, show) => (admin.get(path).await, show),
+            Call::Order(path, show) => (admin.post(path, &Value::Null).await, show),
+        };
+        let answer = answer.map_err(|why| with_next_step(&why))?;
         let text = if self.json { format!("{answer:#}") } else { show(&answer) };
         // Whoever closes the pipe has read enough.
         let _ = std::io::Write::write_all(&mut std::io::stdout(), format!("{text}\n").as_bytes());

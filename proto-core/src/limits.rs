@@ -212,6 +212,15 @@ pub const ACK_STORED: u32 = 1024;
 /// refused. Each is forgiven after a while.
 pub const UNACKED_INPUT: u64 = 1 << 20;
 pub const UNACKED_INPUT_FORGIVEN: Span = Span::from_secs(3600);
+/// Times that a party does not deliver, each so long after the last, before a provider works for it no more; how long that
+/// lasts at first, and doubling up to the last; and how many parties are remembered. Then those whose denial ends first are not.
+pub const FAULTS: u32 = 3;
+pub const FAULT_EVERY: Span = Span::from_secs(60);
+pub const DENIAL_FIRST: Span = Span::from_secs(10 * 60);
+pub const DENIAL_LAST: Span = Span::from_secs(24 * 3600);
+pub const DENIALS: usize = 1024;
+/// How long a FEP may owe the receipt of acknowledged work. Then it withholds it.
+pub const WITHHELD_AFTER: Span = Span::from_secs(10 * 60);
 /// How long a gateway that wants no more waits for its provider's statement, or release.
 pub const CANCEL_WITHIN: Span = Span::from_secs(5);
 /// How long a provider whose job was cut off waits for its receipt before it shows the FEP its statement: the gateway's word

@@ -91,16 +91,17 @@ macro_rules! cx {
     };
 }
 
-// Behind the macro that it uses.
+// Behind the macro that they use.
 mod life;
+mod orders;
 
 use life::{LIFE, LifeRow};
 
 impl Node {
     /// Every table a node may have, whatever its roles.
     pub const TABLES: &'static [Table] = &{
-        let [a, b, c, d, e, f] = provider::tables();
-        [LIFE, labnet::ANCHORS, gateway::TABLE, a, b, c, d, e, f]
+        let [a, b, c, d, e, f, g] = provider::tables();
+        [LIFE, labnet::ANCHORS, gateway::TABLE, a, b, c, d, e, f, g]
     };
 
     /// # Errors
@@ -670,6 +671,9 @@ impl Node {
 
     fn admin_request(&mut self, now: Now, stream: StreamId, head: &crate::http::RequestHead) {
         self.owners.adopt(stream, Room::Admin, None);
+        if head.method == "POST" {
+            return self.order(now, stream, head);
+        }
         let (own, slots) = match &mut self.gateway {
             Some(gateway) => (gateway.demand().of_the_last_hour(now.mono), gateway.slots(self.gossip.view())),
             None => Default::default(),

@@ -38,7 +38,7 @@ mod receipts;
 mod routes;
 mod rows;
 mod sending;
-mod settlement;
+pub(crate) mod settlement;
 mod statements;
 mod transfers;
 mod uptime;

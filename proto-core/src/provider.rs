@@ -11,6 +11,7 @@
 mod admit;
 pub(crate) mod audit;
 mod claims;
+mod denials;
 mod earnings;
 mod exposure;
 mod job;
@@ -25,11 +26,12 @@ mod unacked;
 
 use alloc::{
     collections::{BTreeMap, BTreeSet},
-    string::ToString,
+    string::{String, ToString},
     vec::Vec,
 };
 
 use claims::Claims;
+use denials::{Denials, Fault, Party};
 pub(crate) use earnings::By;
 use job::Job;
 use load::{Taken, Teller};
@@ -46,13 +48,15 @@ use crate::gateway::Tell;
 use crate::http::ResponseHead;
 use crate::identity::{FepId, NodeId};
 use crate::labnet::conduct::Deed;
+use crate::limits::WITHHELD_AFTER;
 use crate::machine::{Completion, DownReason, LinkId, OpId, StreamId};
 use crate::node::config;
 use crate::node::cx::Cx;
 use crate::node::fep::Answer;
+use crate::portal::settlement::Words;
 use crate::rng::Stream;
 use crate::store::{BadRow, Snapshot};
-use crate::time::{Time, Wake};
+use crate::time::{Time, Wake, Wall};
 use crate::timers::Timers;
 use crate::wire::cbor::{self, Blob};
 use crate::wire::envelope::Kind;
@@ -75,6 +79,7 @@ pub(crate) struct Provider {
     receipts: Receipts,
     statements: Statements,
     unacked: Unacked,
+    denials: Denials,
     claims: Claims,
     /// When to sign the offers anew.
     refresh: Timers<()>,
@@ -105,6 +110,7 @@ impl Provider {
             receipts,
             statements,
             unacked: Unacked::default(),
+            denials: Denials::new(snapshot)?,
             claims: Claims::new(&config, feps, rng, snapshot, now)?,
             refresh: Timers::default(),
             teller: Teller::default(),
@@ -134,6 +140,16 @@ impl Provider {
         let owed = self.receipts.exposures();
         let of = |fep: &FepId| owed.get(fep).copied().unwrap_or_default().show(*fep, self.config.exposure);
         self.feps.iter().chain(owed.keys().filter(|fep| !self.feps.contains(fep))).map(of).collect()
+    }
+
+    /// For people: who is not worked for.
+    pub(crate) fn denials(&self, now: Wall) -> Vec<Value> {
+        self.denials.show(now)
+    }
+
+    /// Ends denials by the operator's word: of one, or of all.
+    pub(crate) fn clear_denials(&mut self, cx: &mut Cx<'_>, id: Option<&str>) -> Vec<String> {
+        self.denials.clear(cx, id)
     }
 
     pub(crate) fn jobs_under_way(&self) -> usize {
@@ -210,7 +226,9 @@ impl Provider {
             self.job_finished(cx, stream);
         } else if let Some((key, answer)) = self.statements.finished(cx, stream) {
             self.statement_answered(cx, key, answer);
-        } else if !self.claims.finished(cx, &mut self.receipts, stream) {
+        } else if self.claims.finished(cx, &mut self.receipts, stream) {
+            self.weigh_decisions(cx);
+        } else {
             self.sockets.ended(cx, stream);
         }
     }
@@ -241,8 +259,13 @@ impl Provider {
         // The receipt is durable: only now is it acknowledged, where it came from.
         let Some((from, receipt_id)) = self.receipts.stored(op, completion) else { return Vec::new() };
         self.claims.look(cx.now.mono);
-        if let Some((gateway, input)) = self.receipts.input_of(receipt_id) {
+        if let Some((fep, gateway, input)) = self.receipts.job_of(receipt_id) {
             self.unacked.made_good(&gateway, input);
+            self.denials.made_good(cx, Party::Fep(fep), Fault::Withheld);
+            match from.gateway() {
+                Some(_) => self.denials.made_good(cx, Party::Gateway(gateway), Fault::NoReceipts),
+                None => self.denials.fault(cx, Party::Gateway(gateway), Fault::NoReceipts),
+            }
         }
         if let Some(gateway) = from.gateway() {
             cx.note(gateway, Deed::Worked);
@@ -325,10 +348,16 @@ impl Provider {
         let Some(row) = self.receipts.awaits(key) else { return self.statements.settled(key) };
         let request_id = row.auth.request_id;
         match answer {
-            Answer::Silent | Answer::Noted => self.statements.again(key, cx.now.mono),
+            Answer::Silent | Answer::Noted => {
+                if self.statements.asked_in_vain(key, cx.now.mono) >= WITHHELD_AFTER && is_owed(cx, row) {
+                    self.denials.fault(cx, Party::Fep(row.auth.fep_id), Fault::Withheld);
+                }
+                self.statements.again(key, cx.now.mono);
+            }
             Answer::Given(bytes) => match self.receipts.take(cx, &self.feps, receipts::From::Fep, &bytes) {
                 receipts::Taken::Storing | receipts::Taken::Known(_) => self.statements.settled(key),
-                receipts::Taken::Refused(_, reason) => {
+                receipts::Taken::Refused(_, refused) => {
+                    let reason = self.weigh_refused(cx, refused);
                     cx.warn(alloc::format!("req_{request_id}: refused the FEP's receipt: {reason}"));
                     self.statements.again(key, cx.now.mono);
                 }
@@ -349,6 +378,24 @@ impl Provider {
         }
     }
 
+    /// A receipt that its FEP signed, and should not have, is held against that.
+    fn weigh_refused(&mut self, cx: &mut Cx<'_>, refused: receipts::Refused) -> &'static str {
+        if let Some(fep) = refused.signed_by {
+            self.denials.fault(cx, Party::Fep(fep), Fault::FalsePaper);
+        }
+        refused.reason
+    }
+
+    /// What FEPs decided of claims meanwhile.
+    fn weigh_decisions(&mut self, cx: &mut Cx<'_>) {
+        for (fep, paid) in self.claims.take_decided() {
+            match paid {
+                true => self.denials.made_good(cx, Party::Fep(fep), Fault::Unpaid),
+                false => self.denials.fault(cx, Party::Fep(fep), Fault::Unpaid),
+            }
+        }
+    }
+
     fn nothing_owed(&mut self, cx: &mut Cx<'_>, key: AuthKey) {
         self.statements.settled(key);
         self.receipts.unused(cx, key);
@@ -360,7 +407,8 @@ impl Provider {
         match self.receipts.take(cx, &self.feps, from, &delivery.receipt.0) {
             receipts::Taken::Storing => None,
             receipts::Taken::Known(receipt_id) => self.acknowledge(cx, from, receipt_id, None),
-            receipts::Taken::Refused(receipt_id, reason) => {
+            receipts::Taken::Refused(receipt_id, refused) => {
+                let reason = self.weigh_refused(cx, refused);
                 let by = from.gateway().map_or_else(|| "its FEP".into(), |gateway| gateway.to_string());
                 cx.warn(alloc::format!("refused a receipt from {by}: {reason}"));
                 self.acknowledge(cx, from, receipt_id?, Some(reason))
@@ -409,6 +457,18 @@ fn statement_after_crash(cx: &Cx<'_>, row: &AuthorizationRow) -> AuthorizationRo
     });
     // What it comes to is for the FEP to say: until then it may be all that was authorised.
     AuthorizationRow { stated: None, ..row.stating(counts, &statement.bytes) }
+}
+
+/// The FEP must settle it by the provider's word alone: its gateway has acknowledged some of it.
+fn is_owed(cx: &Cx<'_>, row: &AuthorizationRow) -> bool {
+    let statement = row.statement.as_ref().and_then(|statement| hex::decode(statement).ok());
+    let said = statement
+        .and_then(|bytes| open::<UsageStatement>(cx.me.network, Some(cx.me.node_id.0), &bytes).ok())
+        .map(|said| said.content);
+    let ack = said.as_ref().and_then(|said| said.ack.as_ref());
+    let ack = ack.and_then(|ack| open::<StreamAck>(cx.me.network, Some(row.auth.gateway.0), &ack.0).ok());
+    let words = Words { accepted: None, statement: said.as_ref(), ack: ack.as_ref().map(|ack| &ack.content) };
+    words.settled(&row.auth).is_some()
 }
 
 fn taken(sockets: &Sockets, config: &config::Provider) -> Taken {

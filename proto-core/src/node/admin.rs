@@ -97,6 +97,10 @@ impl Admin {
                 let exposures = status.provider.map(Provider::exposures).unwrap_or_default();
                 answer(cx, stream, 200, &json!({ "feps": exposures }));
             }
+            ("GET", "/denials") => {
+                let denials = status.provider.map(|provider| provider.denials(cx.now.wall));
+                answer(cx, stream, 200, &json!({ "denials": denials.unwrap_or_default() }));
+            }
             ("GET", "/earnings") => {
                 let by = query.split('&').find_map(|pair| pair.strip_prefix("by=")).unwrap_or("day");
                 let Some(by) = By::named(by) else {
@@ -111,7 +115,7 @@ impl Admin {
             ("GET", "/claims") => self.read(cx, stream, CLAIMS, limit),
             _ => {
                 let message = format!(
-                    "no {} {path} here: try GET /status, /market, /receipts, /claims, /exposure or /earnings",
+                    "no {} {path} here: try GET /status, /market, /receipts, /claims, /exposure, /denials or /earnings",
                     head.method
                 );
                 answer(cx, stream, 404, &json!({ "error": { "code": "not_found", "message": message } }));

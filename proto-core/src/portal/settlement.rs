@@ -5,12 +5,12 @@ use crate::mutants::{Mutant, mutant};
 use crate::wire::portal::{End, JobAuthorization, StreamAck, UsageStatement};
 
 /// Whose words a settlement rests on. At least one of them is there.
-pub(super) struct Words<'a> {
+pub(crate) struct Words<'a> {
     /// The gateway's last one.
-    pub(super) accepted: Option<Counts>,
-    pub(super) statement: Option<&'a UsageStatement>,
+    pub(crate) accepted: Option<Counts>,
+    pub(crate) statement: Option<&'a UsageStatement>,
     /// An earlier one of the gateway's, shown by the provider.
-    pub(super) ack: Option<&'a StreamAck>,
+    pub(crate) ack: Option<&'a StreamAck>,
 }
 
 impl Words<'_> {
@@ -18,7 +18,7 @@ impl Words<'_> {
     ///
     /// Output is what the gateway took: no less than it ever acknowledged, no more than its provider states. Input is the
     /// provider's word, within a bound that follows from the request's bytes: a gateway could not know better.
-    pub(super) fn settled(&self, auth: &JobAuthorization) -> Option<Counts> {
+    pub(crate) fn settled(&self, auth: &JobAuthorization) -> Option<Counts> {
         let acked = match self.ack {
             _ if mutant(Mutant::AckIgnored) && self.accepted.is_some() => Counts::default(),
             Some(ack) => ack.counts,

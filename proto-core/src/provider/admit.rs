@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 
 use super::offers::Known;
 use super::rows::AuthorizationRow;
-use super::{Provider, rows};
+use super::{Party, Provider, rows};
 use crate::economics::dearest;
 use crate::identity::NodeId;
 use crate::limits::{JOB_TOTAL, SETTLE_MARGIN, UNACKED_INPUT};
@@ -127,6 +127,12 @@ impl Provider {
         let most = dearest(&offer.price, &auth.fees, body.input_bound, body.max_output);
         if most.is_none_or(|bill| bill.payout > max_payout) {
             return Err((BadAuthorization, "the authorization covers less than the request may cost"));
+        }
+        if self.denials.denies(Party::Fep(auth.fep_id), cx.now.wall) {
+            return Err((NotTrusted, "that FEP did not deliver, and is not worked for now"));
+        }
+        if self.denials.denies(Party::Gateway(auth.gateway), cx.now.wall) {
+            return Err((NotTrusted, "that gateway did not deliver, and is not worked for now"));
         }
         let owed = self.receipts.exposures().get(&auth.fep_id).copied().unwrap_or_default().total();
         let too_much = owed.checked_add(max_payout).is_none_or(|owed| owed > self.config.exposure);

@@ -40,6 +40,8 @@ pub(crate) struct Claims {
     calls: FepCalls<ClaimId>,
     due: Timers<Due>,
     pause: Span,
+    /// Whether a FEP paid for all that a claim has, claim by claim, since somebody asked.
+    decided: Vec<(FepId, bool)>,
 }
 
 enum Stored {
@@ -81,6 +83,7 @@ impl Claims {
             calls: FepCalls::default(),
             due: Timers::default(),
             pause: REDELIVER_FIRST,
+            decided: Vec::new(),
         };
         for stored in snapshot.of(CLAIMS_OPEN) {
             let row: ClaimRow = stored.parse(CLAIMS_OPEN)?;
@@ -89,6 +92,10 @@ impl Claims {
         }
         claims.look(now);
         Ok(claims)
+    }
+
+    pub(super) fn take_decided(&mut self) -> Vec<(FepId, bool)> {
+        core::mem::take(&mut self.decided)
     }
 
     pub(crate) fn open(&self) -> impl Iterator<Item = &ClaimRow> {
@@ -295,6 +302,7 @@ impl Claims {
                 let paid =
                     row.paid == Some(Micros(owed.sum())) && decision.content.verdict != Verdict::Rejected;
                 row.state = if paid { ClaimState::Paid } else { ClaimState::Rejected };
+                self.decided.push((row.fep_id, paid && rejected.is_empty()));
                 if paid {
                     cx.info(alloc::format!(
                         "claim {claim}: paid {} {}",

@@ -50,7 +50,19 @@ pub(super) enum Taken {
     /// It was stored before: repeated receipts are acknowledged again.
     Known(ReceiptId),
     /// The id where it could be read.
-    Refused(Option<ReceiptId>, &'static str),
+    Refused(Option<ReceiptId>, Refused),
+}
+
+pub(super) struct Refused {
+    pub(super) reason: &'static str,
+    /// By whose signature, where that alone makes it wrong.
+    pub(super) signed_by: Option<FepId>,
+}
+
+impl core::convert::From<&'static str> for Refused {
+    fn from(reason: &'static str) -> Self {
+        Self { reason, signed_by: None }
+    }
 }
 
 pub(crate) struct Receipts {
@@ -133,11 +145,11 @@ impl Receipts {
         write
     }
 
-    /// Of a receipt that is not paid: its gateway, and the bound of its job's input in tokens.
-    pub(super) fn input_of(&self, receipt_id: ReceiptId) -> Option<(NodeId, u32)> {
+    /// Of a receipt that is not paid: its FEP, its gateway, and the bound of its job's input in tokens.
+    pub(super) fn job_of(&self, receipt_id: ReceiptId) -> Option<(FepId, NodeId, u32)> {
         let receipt = &self.open.get(&receipt_id)?.receipt;
         let used = self.used.get(&(receipt.auth_id, receipt.attempt))?;
-        Some((receipt.gateway_node_id, used.auth.input_bound))
+        Some((receipt.fep_id, receipt.gateway_node_id, used.auth.input_bound))
     }
 
     /// The attempt came to nothing. It stays used for as long as it could be shown again, but no receipt is awaited.
@@ -152,7 +164,7 @@ impl Receipts {
     pub(super) fn take(&mut self, cx: &mut Cx<'_>, feps: &[FepId], from: From, bytes: &[u8]) -> Taken {
         let receipt = match open::<Receipt>(cx.me.network, None, bytes) {
             Ok(receipt) => receipt,
-            Err(_) => return Taken::Refused(None, "its signature does not hold"),
+            Err(_) => return Taken::Refused(None, "its signature does not hold".into()),
         };
         let id = receipt.content.receipt_id;
         if self.storing.values().any(|(_, storing)| *storing == id) {
@@ -163,15 +175,15 @@ impl Receipts {
         }
         let key = (receipt.content.auth_id, receipt.content.attempt);
         let Some(used) = self.used.get_mut(&key) else {
-            return Taken::Refused(Some(id), "it is for no job of this provider");
+            return Taken::Refused(Some(id), "it is for no job of this provider".into());
         };
-        if let Err(reason) = check(cx, feps, used, &receipt) {
-            return Taken::Refused(Some(id), reason);
+        if let Err(refused) = check(cx, feps, used, &receipt) {
+            return Taken::Refused(Some(id), refused);
         }
         match used.receipt {
             Owed::Awaited => used.receipt = Owed::Stored,
             Owed::Stored => return Taken::Known(id),
-            Owed::Nothing => return Taken::Refused(Some(id), "nothing was delivered for it"),
+            Owed::Nothing => return Taken::Refused(Some(id), "nothing was delivered for it".into()),
         }
         if used.stated.is_some_and(|stated| stated.output > receipt.content.settled.output) {
             cx.warn(alloc::format!(
@@ -260,11 +272,16 @@ fn check(
     feps: &[FepId],
     used: &AuthorizationRow,
     receipt: &Sealed<Receipt>,
-) -> Result<(), &'static str> {
+) -> Result<(), Refused> {
     let says = &receipt.content;
     if receipt.signer != says.fep_id.0 || !feps.contains(&says.fep_id) || says.fep_id != used.auth.fep_id {
-        return Err("it is not by the FEP that authorised the job");
+        return Err("it is not by the FEP that authorised the job".into());
     }
+    follows(cx, used, says).map_err(|reason| Refused { reason, signed_by: Some(says.fep_id) })
+}
+
+/// What a FEP that is honest signs.
+fn follows(cx: &Cx<'_>, used: &AuthorizationRow, says: &Receipt) -> Result<(), &'static str> {
     if says.receipt_id != ReceiptId::of(says.fep_id, says.auth_id, says.attempt) {
         return Err("its id does not follow from what it is for");
     }

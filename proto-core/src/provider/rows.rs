@@ -4,6 +4,7 @@ use alloc::{format, string::String, string::ToString, vec::Vec};
 
 use serde::{Deserialize, Serialize};
 
+use super::denials;
 use crate::economics::Counts;
 use crate::identity::{FepId, NodeId};
 use crate::limits::{REDELIVER_FIRST, STATE_AFTER};
@@ -29,8 +30,8 @@ pub(crate) const CLAIMS: Table = Table::history("claims");
 /// What was earned, by day, FEP and model.
 pub(super) const EARNINGS: Table = Table::live("earnings");
 
-pub(crate) const fn tables() -> [Table; 6] {
-    [AUTHORIZATIONS, RECEIPTS_OPEN, RECEIPTS_PAID, CLAIMS_OPEN, CLAIMS, EARNINGS]
+pub(crate) const fn tables() -> [Table; 7] {
+    [AUTHORIZATIONS, RECEIPTS_OPEN, RECEIPTS_PAID, CLAIMS_OPEN, CLAIMS, EARNINGS, denials::TABLE]
 }
 
 /// An attempt that we took on: what its receipt will be checked against.

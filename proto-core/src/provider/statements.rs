@@ -20,6 +20,8 @@ pub(super) struct Statements {
     calls: FepCalls<AuthKey>,
     due: Timers<AuthKey>,
     pauses: BTreeMap<AuthKey, Span>,
+    /// When each was shown first in this life.
+    shown: BTreeMap<AuthKey, Time>,
     storing: BTreeMap<OpId, AuthKey>,
 }
 
@@ -51,6 +53,12 @@ impl Statements {
     pub(super) fn settled(&mut self, key: AuthKey) {
         self.due.clear(key);
         self.pauses.remove(&key);
+        self.shown.remove(&key);
+    }
+
+    /// For how long the FEP has been asked for its receipt.
+    pub(super) fn asked_in_vain(&self, key: AuthKey, now: Time) -> Span {
+        self.shown.get(&key).map_or(Span::default(), |since| now - *since)
     }
 
     /// The next that is to be shown now.
@@ -60,6 +68,7 @@ impl Statements {
 
     pub(super) fn post(&mut self, cx: &mut Cx<'_>, key: AuthKey, fep_id: &FepId, statement: &[u8]) {
         if let Some(url) = self.urls.get(fep_id) {
+            self.shown.entry(key).or_insert(cx.now.mono);
             self.calls.post(cx, key, url, "/v1/statements", statement);
         }
     }

@@ -4,6 +4,7 @@
 mod audit;
 mod clocks;
 mod conduct;
+mod denials;
 mod exposure;
 mod fep;
 mod feps;
