@@ -9,6 +9,7 @@
 //! ```
 
 mod attempt;
+mod courier;
 mod inviting;
 mod job;
 mod loads;
@@ -18,6 +19,7 @@ mod settle;
 
 use alloc::{collections::BTreeMap, string::String, string::ToString, vec::Vec};
 
+use courier::Courier;
 use inviting::Invited;
 use job::{Job, State};
 use loads::Loads;
@@ -44,6 +46,7 @@ use crate::timers::Timers;
 use crate::wire::cbor;
 use crate::wire::envelope::Kind;
 use crate::wire::ids::RequestId;
+use crate::wire::mesh::Errand;
 use crate::wire::portal::{Descriptor, key_digest};
 
 /// How often a FEP that did not tell who it is is asked again.
@@ -68,6 +71,8 @@ enum Purpose {
     Describe,
     Authorize(RequestId),
     Settle(RequestId),
+    /// For that node, under its number.
+    Errand(NodeId, u64),
 }
 
 pub(crate) struct Gateway {
@@ -87,6 +92,7 @@ pub(crate) struct Gateway {
     calls: FepCalls<Purpose>,
     due: Timers<Due>,
     settle: Settle,
+    courier: Courier,
     loads: Loads,
     demand: Demand,
     /// Providers that were asked to call and have not come; those that are to be asked now.
@@ -132,6 +138,7 @@ impl Gateway {
             calls: FepCalls::default(),
             due,
             settle: Settle::new(snapshot, now)?,
+            courier: Courier::default(),
             loads: Loads::default(),
             demand: Demand::default(),
             invited: BTreeMap::new(),
@@ -300,8 +307,24 @@ impl Gateway {
                 Ok(load) => self.loads.heard(mesh.gossip.view(), from, load),
                 Err(_) => cx.note(from, Deed::Offence(Offence::Malformed)),
             },
+            Kind::Errand => match cbor::decode(payload) {
+                Ok(errand) => self.carry(cx, from, &errand),
+                Err(_) => cx.note(from, Deed::Offence(Offence::Malformed)),
+            },
             _ => {}
         }
+    }
+
+    fn carry(&mut self, cx: &mut Cx<'_>, from: NodeId, errand: &Errand) {
+        if self.courier.takes(cx, self.fep_id, from, errand) {
+            let purpose = Purpose::Errand(from, errand.number);
+            self.calls.post(cx, purpose, &self.fep_url, errand.call.path(), &errand.object.0);
+        }
+    }
+
+    /// What was carried to the FEP for others, and its answers.
+    pub(crate) fn take_errands_done(&mut self) -> Vec<Tell> {
+        self.courier.take_done()
     }
 
     /// What users asked for.
@@ -352,9 +375,10 @@ impl Gateway {
             Purpose::Describe => self.described(cx, &answer),
             Purpose::Authorize(id) => self.authorized(cx, mesh, id, answer),
             Purpose::Settle(id) => self.settle.answered(cx, self.fep_id, id, answer),
+            Purpose::Errand(to, number) => self.courier.answered(to, number, answer),
         }
         // Users may be few: its operator is to see soon when it is back.
-        if cx.feps.is_silent(&self.fep_url) && !self.due.is_set(Due::Describe) {
+        if cx.feps.is_silent(self.fep_id) && !self.due.is_set(Due::Describe) {
             self.due.set(Due::Describe, cx.now.mono + DESCRIPTOR_RETRY, "ask the FEP whether it is back");
         }
     }

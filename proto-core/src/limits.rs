@@ -221,6 +221,11 @@ pub const DENIAL_LAST: Span = Span::from_secs(24 * 3600);
 pub const DENIALS: usize = 1024;
 /// How long a FEP may owe the receipt of acknowledged work. Then it withholds it.
 pub const WITHHELD_AFTER: Span = Span::from_secs(10 * 60);
+/// Calls of a FEP that a gateway carries for one provider at once, and for all. Further ones are dropped, and come again.
+pub const ERRANDS_OF_ONE: usize = 4;
+pub const ERRANDS: usize = 256;
+/// How long a provider waits for what it had carried before it has it carried again.
+pub const ERRAND_WITHIN: Span = Span::from_secs(15);
 /// How long a gateway that wants no more waits for its provider's statement, or release.
 pub const CANCEL_WITHIN: Span = Span::from_secs(5);
 /// How long a provider whose job was cut off waits for its receipt before it shows the FEP its statement: the gateway's word

@@ -92,6 +92,7 @@ macro_rules! cx {
 }
 
 // Behind the macro that they use.
+mod errands;
 mod life;
 mod orders;
 
@@ -440,6 +441,7 @@ impl Node {
         }
         self.tell_market(now);
         self.send_invites(now);
+        self.run_errands(now);
         self.pass_on_all(now);
         self.go_on_leaving(now);
     }

@@ -13,6 +13,7 @@ pub(crate) mod audit;
 mod claims;
 mod denials;
 mod earnings;
+mod errands;
 mod exposure;
 mod job;
 mod load;
@@ -33,6 +34,7 @@ use alloc::{
 use claims::Claims;
 use denials::{Denials, Fault, Party};
 pub(crate) use earnings::By;
+use errands::{Errands, For};
 use job::Job;
 use load::{Taken, Teller};
 use offers::Offers;
@@ -61,7 +63,9 @@ use crate::timers::Timers;
 use crate::wire::cbor::{self, Blob};
 use crate::wire::envelope::Kind;
 use crate::wire::ids::ReceiptId;
-use crate::wire::mesh::{CapabilityRecord, Hosted, Load, ReceiptAck, ReceiptDelivery, Transcript};
+use crate::wire::mesh::{
+    CapabilityRecord, Errand, ErrandDone, Hosted, Load, ReceiptAck, ReceiptDelivery, Transcript,
+};
 use crate::wire::object::{Sealed, open};
 use crate::wire::portal::{End, StreamAck, UsageStatement};
 use crate::wire::topic::{Topic, Topics};
@@ -80,6 +84,7 @@ pub(crate) struct Provider {
     statements: Statements,
     unacked: Unacked,
     denials: Denials,
+    errands: Errands,
     claims: Claims,
     /// When to sign the offers anew.
     refresh: Timers<()>,
@@ -111,6 +116,7 @@ impl Provider {
             statements,
             unacked: Unacked::default(),
             denials: Denials::new(snapshot)?,
+            errands: Errands::default(),
             claims: Claims::new(&config, feps, rng, snapshot, now)?,
             refresh: Timers::default(),
             teller: Teller::default(),
@@ -227,7 +233,7 @@ impl Provider {
         } else if let Some((key, answer)) = self.statements.finished(cx, stream) {
             self.statement_answered(cx, key, answer);
         } else if self.claims.finished(cx, &mut self.receipts, stream) {
-            self.weigh_decisions(cx);
+            self.claims_answered(cx);
         } else {
             self.sockets.ended(cx, stream);
         }
@@ -238,7 +244,9 @@ impl Provider {
             self.job_cut(cx, stream);
         } else if let Some((key, answer)) = self.statements.reset(cx, stream) {
             self.statement_answered(cx, key, answer);
-        } else if !self.claims.reset(cx, &mut self.receipts, stream) {
+        } else if self.claims.reset(cx, &mut self.receipts, stream) {
+            self.claims_answered(cx);
+        } else {
             self.sockets.ended(cx, stream);
         }
     }
@@ -281,10 +289,14 @@ impl Provider {
         kind: Kind,
         payload: &[u8],
     ) -> Option<Tell> {
-        if kind != Kind::ReceiptDelivery {
-            return None;
+        match kind {
+            Kind::ReceiptDelivery => self.receipt(cx, receipts::From::Control(from), payload),
+            Kind::ErrandDone => {
+                self.errand_done(cx, payload);
+                None
+            }
+            _ => None,
         }
-        self.receipt(cx, receipts::From::Control(from), payload)
     }
 
     pub(crate) fn handle_timeout(&mut self, cx: &mut Cx<'_>) {
@@ -299,6 +311,7 @@ impl Provider {
         }
         self.receipts.handle_timeout(cx);
         self.claims.handle_timeout(cx, &mut self.receipts);
+        self.claims_answered(cx);
     }
 
     /// True: the offers are to be signed anew.
@@ -334,7 +347,7 @@ impl Provider {
             // What is said must be on disk.
             return self.statements.again(key, cx.now.mono);
         }
-        if let Some(statement) = row.statement.as_ref().and_then(|statement| hex::decode(statement).ok()) {
+        if let Some(statement) = row.signed_statement() {
             return self.statements.post(cx, key, &row.auth.fep_id, &statement);
         }
         let row = statement_after_crash(cx, row);
@@ -351,6 +364,10 @@ impl Provider {
             Answer::Silent | Answer::Noted => {
                 if self.statements.asked_in_vain(key, cx.now.mono) >= WITHHELD_AFTER && is_owed(cx, row) {
                     self.denials.fault(cx, Party::Fep(row.auth.fep_id), Fault::Withheld);
+                }
+                if let Some(statement) = row.signed_statement().filter(|_| cx.feps.is_silent(row.auth.fep_id))
+                {
+                    self.errands.ask(cx.now.mono, For::Statement(key), row.auth.fep_id, statement);
                 }
                 self.statements.again(key, cx.now.mono);
             }
@@ -386,13 +403,35 @@ impl Provider {
         refused.reason
     }
 
-    /// What FEPs decided of claims meanwhile.
-    fn weigh_decisions(&mut self, cx: &mut Cx<'_>) {
+    /// What FEPs decided of claims meanwhile, and which they were not asked for.
+    fn claims_answered(&mut self, cx: &mut Cx<'_>) {
+        for (claim, fep_id, signed) in self.claims.take_unheard() {
+            if cx.feps.is_silent(fep_id) {
+                self.errands.ask(cx.now.mono, For::Claim(claim), fep_id, signed);
+            }
+        }
         for (fep, paid) in self.claims.take_decided() {
             match paid {
                 true => self.denials.made_good(cx, Party::Fep(fep), Fault::Unpaid),
                 false => self.denials.fault(cx, Party::Fep(fep), Fault::Unpaid),
             }
+        }
+    }
+
+    /// Calls for a gateway to carry.
+    pub(crate) fn take_errands(&mut self) -> Vec<Errand> {
+        self.errands.take_ready()
+    }
+
+    fn errand_done(&mut self, cx: &mut Cx<'_>, payload: &[u8]) {
+        let Ok(ErrandDone { number, object }) = cbor::decode(payload) else { return };
+        match self.errands.done(number) {
+            Some(For::Statement(key)) => self.statement_answered(cx, key, Answer::Given(object.0)),
+            Some(For::Claim(claim)) => {
+                self.claims.answered(cx, &mut self.receipts, claim, Answer::Given(object.0));
+                self.claims_answered(cx);
+            }
+            None => {}
         }
     }
 
@@ -461,8 +500,8 @@ fn statement_after_crash(cx: &Cx<'_>, row: &AuthorizationRow) -> AuthorizationRo
 
 /// The FEP must settle it by the provider's word alone: its gateway has acknowledged some of it.
 fn is_owed(cx: &Cx<'_>, row: &AuthorizationRow) -> bool {
-    let statement = row.statement.as_ref().and_then(|statement| hex::decode(statement).ok());
-    let said = statement
+    let said = row
+        .signed_statement()
         .and_then(|bytes| open::<UsageStatement>(cx.me.network, Some(cx.me.node_id.0), &bytes).ok())
         .map(|said| said.content);
     let ack = said.as_ref().and_then(|said| said.ack.as_ref());

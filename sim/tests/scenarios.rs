@@ -40,6 +40,15 @@ fn what_must_agree_between_drivers_does_not_depend_on_the_seed() {
 }
 
 #[test]
+fn a_provider_that_reaches_nobody_but_a_gateway_is_paid() {
+    for seed in 1..=8 {
+        let report = passed("no-way-to-the-fep.toml", seed);
+        assert!(!report.receipts.is_empty());
+        assert!(report.receipts.iter().all(|receipt| receipt.state == "paid"), "{report}");
+    }
+}
+
+#[test]
 fn a_provider_s_death_is_told_within_twenty_seconds_and_only_what_arrived_is_paid() {
     for seed in 1..=8 {
         let report = passed("provider-dies.toml", seed);

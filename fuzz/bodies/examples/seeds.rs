@@ -19,10 +19,10 @@ use labman_proto_core::wire::cbor::{Blob, encode};
 use labman_proto_core::wire::envelope::{Header, Kind, SignedFrame, light};
 use labman_proto_core::wire::ids::{AuthId, ClaimId, Hash, PayoutId, ReceiptId, RequestId};
 use labman_proto_core::wire::mesh::{
-    Announce, Busy, CapabilityRecord, Chunk, Departure, Digest, Distance, Distances, Features, Hello, Hosted,
-    Invitation, Invite, Key, Load, Mark, Market, PeerRecord, ProxyEnd, ProxyError, ProxyMark, ProxyRequest,
-    Prune, ReceiptAck, ReceiptDelivery, Refusal, RefusalCode, Shuffle, Suspicion, Taken, Version, Want,
-    Wanted,
+    Announce, Busy, CapabilityRecord, Chunk, Departure, Digest, Distance, Distances, Errand, ErrandDone,
+    Features, FepCall, Hello, Hosted, Invitation, Invite, Key, Load, Mark, Market, PeerRecord, ProxyEnd,
+    ProxyError, ProxyMark, ProxyRequest, Prune, ReceiptAck, ReceiptDelivery, Refusal, RefusalCode, Shuffle,
+    Suspicion, Taken, Version, Want, Wanted,
 };
 use labman_proto_core::wire::portal::{
     Attempt, AttemptRelease, AuthorizeRequest, Claim, ClaimDecision, End, JobAuthorization, Offer, Payout,
@@ -235,6 +235,13 @@ fn messages() -> Seeds {
             trees: vec![Distance { topic: Topic::of_family("toy"), root: node_id(3), links: 2, above: true }],
         }),
         encode(&Invite { hops: 12, invitation: Blob(objects()[7].clone()) }),
+        encode(&Errand {
+            number: 3,
+            fep_id: Identity::from_secret(&[1; 32]).fep_id(),
+            call: FepCall::Claim,
+            object: Blob(objects()[5].clone()),
+        }),
+        encode(&ErrandDone { number: 3, object: Blob(objects()[6].clone()) }),
         encode(&Taken { ack: Blob(objects()[8].clone()) }),
     ]
 }

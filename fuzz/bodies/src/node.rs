@@ -16,9 +16,10 @@ use labman_proto_core::wire::cbor::{Blob, decode, encode};
 use labman_proto_core::wire::envelope::{Header, Kind, SignedFrame, light};
 use labman_proto_core::wire::ids::{AuthId, Hash, ReceiptId, RequestId};
 use labman_proto_core::wire::mesh::{
-    Announce, CapabilityRecord, Chunk, Departure, Digest, Distance, Distances, Features, Hello, Hosted,
-    Invitation, Invite, Key, Mark, PeerRecord, ProxyEnd, ProxyError, ProxyMark, ProxyRequest, Prune,
-    ReceiptAck, ReceiptDelivery, Refusal, RefusalCode, Shuffle, Suspicion, Taken, Transcript, Version, Want,
+    Announce, CapabilityRecord, Chunk, Departure, Digest, Distance, Distances, Errand, ErrandDone, Features,
+    FepCall, Hello, Hosted, Invitation, Invite, Key, Mark, PeerRecord, ProxyEnd, ProxyError, ProxyMark,
+    ProxyRequest, Prune, ReceiptAck, ReceiptDelivery, Refusal, RefusalCode, Shuffle, Suspicion, Taken,
+    Transcript, Version, Want,
 };
 use labman_proto_core::wire::object::{self, Object};
 use labman_proto_core::wire::portal::{
@@ -324,7 +325,7 @@ impl World {
             let origin = identity(feed.u8() % 32).node_id();
             if feed.flag() { Key::suspicion(origin, origin) } else { Key::capability(origin) }
         };
-        let (kind, payload) = match feed.u8() % 19 {
+        let (kind, payload) = match feed.u8() % 21 {
             0 => {
                 let software = String::from_utf8_lossy(feed.bytes()).into_owned();
                 let features = Features(feed.u64());
@@ -419,6 +420,20 @@ impl World {
                 let receipt_id = self.auths.last().map(|auth| receipt(auth, 0, counts(feed)).receipt_id);
                 let receipt_id = receipt_id.unwrap_or(ReceiptId(feed.array()));
                 (Kind::ReceiptAck, encode(&ReceiptAck { receipt_id, refused: None }))
+            }
+            19 => {
+                let call = *feed.one(&[FepCall::Statement, FepCall::Claim]);
+                let statement = self.statement(feed, auth_id, attempt, stream);
+                let object = if feed.flag() { seal(peer, statement) } else { feed.bytes().to_vec() };
+                let fep_id = identity(FEP).fep_id();
+                let errand = Errand { number: feed.u64(), fep_id, call, object: Blob(object) };
+                (Kind::Errand, encode(&errand))
+            }
+            20 => {
+                let receipt = self.auths.last().map(|auth| receipt(auth, 0, counts(feed)));
+                let object = receipt.map_or_else(|| feed.bytes().to_vec(), |receipt| seal(FEP, receipt));
+                let number = u64::from(feed.u8() % 4);
+                (Kind::ErrandDone, encode(&ErrandDone { number, object: Blob(object) }))
             }
             11 => (Kind::ProxyRequest, self.job_for_us(feed, peer)),
             12 => (*feed.one(&KINDS), feed.bytes().to_vec()),
@@ -654,7 +669,7 @@ impl World {
     }
 }
 
-const KINDS: [Kind; 16] = [
+const KINDS: [Kind; 18] = [
     Kind::Hello,
     Kind::PeerRecord,
     Kind::CapabilityRecord,
@@ -671,6 +686,8 @@ const KINDS: [Kind; 16] = [
     Kind::Market,
     Kind::Distances,
     Kind::Invite,
+    Kind::Errand,
+    Kind::ErrandDone,
 ];
 
 /// The job request in what a node sent last, if there is one.

@@ -7,9 +7,9 @@ use labman_proto_core::time::Wall;
 use labman_proto_core::wire::cbor::{check, decode, encode};
 use labman_proto_core::wire::envelope::{BadFrame, Frame, FrameReader, Header, SignedFrame};
 use labman_proto_core::wire::mesh::{
-    Announce, CapabilityRecord, Chunk, Departure, Digest, Distances, Hello, Invitation, Invite, Load, Market,
-    PeerRecord, ProxyEnd, ProxyError, ProxyMark, ProxyRequest, Prune, ReceiptAck, ReceiptDelivery, Shuffle,
-    Suspicion, Taken, Want,
+    Announce, CapabilityRecord, Chunk, Departure, Digest, Distances, Errand, ErrandDone, Hello, Invitation,
+    Invite, Load, Market, PeerRecord, ProxyEnd, ProxyError, ProxyMark, ProxyRequest, Prune, ReceiptAck,
+    ReceiptDelivery, Shuffle, Suspicion, Taken, Want,
 };
 use labman_proto_core::wire::object::{self, Object};
 use labman_proto_core::wire::portal::{
@@ -129,7 +129,7 @@ pub fn mesh_message(bytes: &[u8]) {
     let mut feed = Feed::new(bytes);
     let kind = feed.u8();
     let payload = feed.rest();
-    match kind % 22 {
+    match kind % 24 {
         0 => again::<Hello>(payload),
         1 => again::<PeerRecord>(payload),
         2 => again::<CapabilityRecord>(payload),
@@ -151,6 +151,8 @@ pub fn mesh_message(bytes: &[u8]) {
         18 => again::<Market>(payload),
         19 => again::<Distances>(payload),
         20 => again::<Invite>(payload),
+        21 => again::<Errand>(payload),
+        22 => again::<ErrandDone>(payload),
         _ => again::<Taken>(payload),
     }
 }

@@ -78,8 +78,8 @@ impl Feps {
     }
 
     /// It did not answer when it was last called.
-    pub(crate) fn is_silent(&self, url: &str) -> bool {
-        self.known.iter().any(|fep| fep.url == url && matches!(fep.state, State::Silent(_)))
+    pub(crate) fn is_silent(&self, fep_id: FepId) -> bool {
+        self.known.iter().any(|fep| fep.fep_id == fep_id && matches!(fep.state, State::Silent(_)))
     }
 
     pub(super) fn show(&self, now: Time) -> Vec<Value> {

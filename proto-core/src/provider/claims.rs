@@ -42,6 +42,8 @@ pub(crate) struct Claims {
     pause: Span,
     /// Whether a FEP paid for all that a claim has, claim by claim, since somebody asked.
     decided: Vec<(FepId, bool)>,
+    /// Signed claims that their FEP did not answer, since somebody asked.
+    unheard: Vec<(ClaimId, FepId, Vec<u8>)>,
 }
 
 enum Stored {
@@ -84,6 +86,7 @@ impl Claims {
             due: Timers::default(),
             pause: REDELIVER_FIRST,
             decided: Vec::new(),
+            unheard: Vec::new(),
         };
         for stored in snapshot.of(CLAIMS_OPEN) {
             let row: ClaimRow = stored.parse(CLAIMS_OPEN)?;
@@ -96,6 +99,10 @@ impl Claims {
 
     pub(super) fn take_decided(&mut self) -> Vec<(FepId, bool)> {
         core::mem::take(&mut self.decided)
+    }
+
+    pub(super) fn take_unheard(&mut self) -> Vec<(ClaimId, FepId, Vec<u8>)> {
+        core::mem::take(&mut self.unheard)
     }
 
     pub(crate) fn open(&self) -> impl Iterator<Item = &ClaimRow> {
@@ -265,14 +272,23 @@ impl Claims {
         self.pause = self.pause.doubled().min(REDELIVER_LAST);
     }
 
-    fn answered(&mut self, cx: &mut Cx<'_>, receipts: &mut Receipts, claim: ClaimId, answer: Answer) {
+    pub(super) fn answered(
+        &mut self,
+        cx: &mut Cx<'_>,
+        receipts: &mut Receipts,
+        claim: ClaimId,
+        answer: Answer,
+    ) {
         let Some(row) = self.open.get_mut(&claim) else { return };
         match answer {
             Answer::Silent if mutant(Mutant::SilenceCountsAsPaid) => {
                 row.state = ClaimState::Paid;
                 self.decided(cx, receipts, claim, |_| Line::Paid);
             }
-            Answer::Silent | Answer::Noted | Answer::Nothing => self.again(cx.now.mono, claim),
+            Answer::Silent | Answer::Noted | Answer::Nothing => {
+                self.unheard.extend(hex::decode(&row.signed).ok().map(|signed| (claim, row.fep_id, signed)));
+                self.again(cx.now.mono, claim);
+            }
             Answer::Refused(refusal) => {
                 // Nothing was said of its lines: they may be claimed anew.
                 cx.warn(alloc::format!("claim {claim} was refused by its FEP: {:?}", refusal.code));

@@ -56,6 +56,10 @@ impl AuthorizationRow {
         (self.auth.auth_id, self.attempt)
     }
 
+    pub(super) fn signed_statement(&self) -> Option<Vec<u8>> {
+        hex::decode(self.statement.as_ref()?).ok()
+    }
+
     /// How long after its restart a provider shows the FEP what it knows of this. Where it knows nothing, the FEP has the
     /// gateway's word, or waits for it: there is nothing to lose by asking soon.
     pub(super) const fn shown_after_crash(&self) -> Span {

@@ -504,6 +504,52 @@ pub struct ReceiptAck {
     pub refused: Option<String>,
 }
 
+/// Carry this to a FEP: of a provider that does not reach it, to a gateway that does. On the control stream.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Errand {
+    /// The sender's, so that it knows the answer by it.
+    #[n(0)]
+    pub number: u64,
+    #[n(1)]
+    pub fep_id: FepId,
+    #[n(2)]
+    pub call: FepCall,
+    /// The call's body, signed by the sender.
+    #[n(3)]
+    pub object: Blob,
+}
+
+/// A call of a FEP that is carried: its answer is signed, so that nobody on the way can make one up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
+#[cbor(index_only)]
+pub enum FepCall {
+    #[n(0)]
+    Statement,
+    #[n(1)]
+    Claim,
+}
+
+impl FepCall {
+    pub const fn path(self) -> &'static str {
+        match self {
+            Self::Statement => "/v1/statements",
+            Self::Claim => "/v1/claims",
+        }
+    }
+}
+
+/// What the FEP answered to an errand, where that is signed. Nothing comes back of any other.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct ErrandDone {
+    #[n(0)]
+    pub number: u64,
+    /// A signed [`Receipt`](super::portal::Receipt) or [`ClaimDecision`](super::portal::ClaimDecision).
+    #[n(1)]
+    pub object: Blob,
+}
+
 /// The running hash behind [`ProxyMark::transcript`] and a usage statement's: BLAKE3 over the payloads of all `Chunk`
 /// frames, each behind its length (u32, big-endian).
 #[derive(Clone, Debug, Default)]

@@ -192,7 +192,7 @@ pub(crate) fn receipt(
     }
 }
 
-fn paid(claim: &Claim, provider: NodeId) -> ClaimDecision {
+pub(crate) fn paid(claim: &Claim, provider: NodeId) -> ClaimDecision {
     ClaimDecision {
         claim_id: claim.claim_id,
         fep_id: claim.fep_id,

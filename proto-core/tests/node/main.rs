@@ -5,6 +5,7 @@ mod audit;
 mod clocks;
 mod conduct;
 mod denials;
+mod errands;
 mod exposure;
 mod fep;
 mod feps;

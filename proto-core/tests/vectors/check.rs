@@ -8,9 +8,9 @@ use labman_proto_core::wire::cbor::{self, BadCbor};
 use labman_proto_core::wire::envelope::{BadFrame, Directed, Frame, FrameReader, Kind, SignedFrame};
 use labman_proto_core::wire::ids::{AuthId, ClaimId, PayoutId, ReceiptId, RequestId};
 use labman_proto_core::wire::mesh::{
-    Announce, CapabilityRecord, Chunk, Departure, Digest, Distances, Hello, Invitation, Invite, Load, Market,
-    PeerRecord, ProxyEnd, ProxyError, ProxyMark, ProxyRequest, Prune, ReceiptAck, ReceiptDelivery, Shuffle,
-    Suspicion, Taken, Transcript, Want,
+    Announce, CapabilityRecord, Chunk, Departure, Digest, Distances, Errand, ErrandDone, Hello, Invitation,
+    Invite, Load, Market, PeerRecord, ProxyEnd, ProxyError, ProxyMark, ProxyRequest, Prune, ReceiptAck,
+    ReceiptDelivery, Shuffle, Suspicion, Taken, Transcript, Want,
 };
 use labman_proto_core::wire::object::{self, BadObject, Object};
 use labman_proto_core::wire::portal::{
@@ -96,6 +96,8 @@ fn fields(kind: Kind, payload: &[u8]) -> Result<Value, Rule> {
         Kind::ReceiptAck => again::<ReceiptAck>(payload),
         Kind::Load => again::<Load>(payload),
         Kind::Market => again::<Market>(payload),
+        Kind::Errand => again::<Errand>(payload),
+        Kind::ErrandDone => again::<ErrandDone>(payload),
         Kind::Chunk => again::<Chunk>(payload),
         Kind::StreamAck => again::<Taken>(payload),
         Kind::ProxyEnd => again::<ProxyEnd>(payload),

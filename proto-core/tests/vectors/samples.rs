@@ -7,10 +7,10 @@ use labman_proto_core::wire::cbor::{self, Blob};
 use labman_proto_core::wire::envelope::Kind;
 use labman_proto_core::wire::ids::{AuthId, ClaimId, Hash, PayoutId, ReceiptId, RequestId};
 use labman_proto_core::wire::mesh::{
-    Announce, Busy, CapabilityRecord, Chunk, Departure, Digest, Distance, Distances, Features, Hello, Hosted,
-    Invitation, Invite, Key, Load, Mark, Market, PeerRecord, ProxyEnd, ProxyError, ProxyMark, ProxyRequest,
-    Prune, ReceiptAck, ReceiptDelivery, Refusal, RefusalCode, Shuffle, Suspicion, Taken, Transcript, Version,
-    Want, Wanted,
+    Announce, Busy, CapabilityRecord, Chunk, Departure, Digest, Distance, Distances, Errand, ErrandDone,
+    Features, FepCall, Hello, Hosted, Invitation, Invite, Key, Load, Mark, Market, PeerRecord, ProxyEnd,
+    ProxyError, ProxyMark, ProxyRequest, Prune, ReceiptAck, ReceiptDelivery, Refusal, RefusalCode, Shuffle,
+    Suspicion, Taken, Transcript, Version, Want, Wanted,
 };
 use labman_proto_core::wire::object::{self, Object, Sealed};
 use labman_proto_core::wire::portal::{
@@ -34,7 +34,7 @@ pub(crate) struct Message {
 }
 
 /// Of every kind but `Body`, whose payload is no CBOR.
-pub(crate) const MESSAGES: [Message; 22] = [
+pub(crate) const MESSAGES: [Message; 24] = [
     Message { kind: Kind::Hello, payload: || cbor::encode(&hello()), optional: &[2] },
     Message { kind: Kind::PeerRecord, payload: || cbor::encode(&peer_record()), optional: &[3, 6] },
     Message { kind: Kind::CapabilityRecord, payload: || cbor::encode(&capability_record()), optional: &[2] },
@@ -54,6 +54,8 @@ pub(crate) const MESSAGES: [Message; 22] = [
     Message { kind: Kind::ReceiptAck, payload: || cbor::encode(&receipt_ack()), optional: &[1] },
     Message { kind: Kind::Load, payload: || cbor::encode(&load()), optional: &[] },
     Message { kind: Kind::Market, payload: || cbor::encode(&market()), optional: &[] },
+    Message { kind: Kind::Errand, payload: || cbor::encode(&errand()), optional: &[] },
+    Message { kind: Kind::ErrandDone, payload: || cbor::encode(&errand_done()), optional: &[] },
     Message { kind: Kind::Chunk, payload: || cbor::encode(&chunk()), optional: &[] },
     Message { kind: Kind::StreamAck, payload: || cbor::encode(&taken()), optional: &[] },
     Message { kind: Kind::ProxyEnd, payload: || cbor::encode(&proxy_end()), optional: &[1] },
@@ -323,6 +325,15 @@ pub(crate) fn load() -> Load {
 pub(crate) fn market() -> Market {
     let wanted = Wanted { model: "lantern".into(), jobs: 40, unserved: 2, around: 500, slots: 12, taken: 11 };
     Market { wanted: vec![wanted] }
+}
+
+pub(crate) fn errand() -> Errand {
+    let fep_id = claim().fep_id;
+    Errand { number: 3, fep_id, call: FepCall::Claim, object: seal(PROVIDER, claim()).bytes }
+}
+
+pub(crate) fn errand_done() -> ErrandDone {
+    ErrandDone { number: 3, object: seal(FEP, claim_decision()).bytes }
 }
 
 pub(crate) fn receipt_ack() -> ReceiptAck {

@@ -3,14 +3,14 @@
 //!
 //! It sees what is sent, not what is signed: a FEP signs an authorization before its hold is durable, and keeps it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use labman_proto_core::identity::{FepId, Network, NodeId};
 use labman_proto_core::machine::Output;
 use labman_proto_core::wire::cbor;
 use labman_proto_core::wire::envelope::{Header, Kind, SignedFrame};
 use labman_proto_core::wire::ids::ReceiptId;
-use labman_proto_core::wire::mesh::{ProxyEnd, ProxyError, ReceiptAck, ReceiptDelivery};
+use labman_proto_core::wire::mesh::{Errand, FepCall, ProxyEnd, ProxyError, ReceiptAck, ReceiptDelivery};
 use labman_proto_core::wire::object::{Object, open};
 use labman_proto_core::wire::portal::{
     AttemptRelease, AuthorizeRequest, Claim, ClaimDecision, JobAuthorization, Receipt, StreamAck,
@@ -45,8 +45,9 @@ pub(super) enum Paper {
 
 /// Who is held to their papers. The others say what they like, or say again what they do not know they said.
 pub struct Watched {
-    /// Honest parties whose disks forget nothing.
-    pub hosts: BTreeSet<String>,
+    /// Honest parties whose disks forget nothing; under which id, where one is a node. What it carries for others binds
+    /// them and not it.
+    pub hosts: BTreeMap<String, Option<NodeId>>,
     /// Honest nodes that must never live one life twice: what they sign is passed on by others.
     pub nodes: BTreeSet<NodeId>,
 }
@@ -63,19 +64,19 @@ impl Notary {
         Self { network, fep, watched, once: Once::default() }
     }
 
-    fn read(&self, bytes: &[u8]) -> Option<Paper> {
+    fn read(&self, by: Option<[u8; 32]>, bytes: &[u8]) -> Option<Paper> {
         match bytes {
-            [1, high, low, ..] => self.object(u16::from_be_bytes([*high, *low]), bytes),
+            [1, high, low, ..] => self.object(by, u16::from_be_bytes([*high, *low]), bytes),
             // A light frame binds nobody, but for what is signed in it.
             [_, _, _, _, 1, 0x80, 0x04, end @ ..] => {
-                self.object(UsageStatement::KIND, &cbor::decode::<ProxyEnd>(end).ok()?.statement.0)
+                self.object(by, UsageStatement::KIND, &cbor::decode::<ProxyEnd>(end).ok()?.statement.0)
             }
-            [0, _, _, _, 1, 0, _, ..] => self.frame(SignedFrame::parse(bytes.to_vec()).ok()?),
+            [0, _, _, _, 1, 0, _, ..] => self.frame(by, SignedFrame::parse(bytes.to_vec()).ok()?),
             _ => None,
         }
     }
 
-    fn frame(&self, frame: SignedFrame) -> Option<Paper> {
+    fn frame(&self, by: Option<[u8; 32]>, frame: SignedFrame) -> Option<Paper> {
         let kind = Kind::from_u16(frame.header().kind)?;
         if let Kind::PeerRecord | Kind::CapabilityRecord | Kind::Departure | Kind::Suspicion = kind {
             let header = *frame.header();
@@ -88,12 +89,20 @@ impl Notary {
                 ack.refused.is_none().then_some(Paper::Acknowledged(ack.receipt_id))
             }
             Kind::ProxyError => {
-                self.object(AttemptRelease::KIND, &cbor::decode::<ProxyError>(payload).ok()?.release?.0)
+                self.object(by, AttemptRelease::KIND, &cbor::decode::<ProxyError>(payload).ok()?.release?.0)
             }
             Kind::ReceiptDelivery => {
                 let delivery: ReceiptDelivery = cbor::decode(payload).ok()?;
                 let receipt = open::<Receipt>(self.network, Some(self.fep.0), &delivery.receipt.0);
                 receipt.ok().map(|receipt| Paper::Delivered(receipt.content))
+            }
+            Kind::Errand => {
+                let errand: Errand = cbor::decode(payload).ok()?;
+                let kind = match errand.call {
+                    FepCall::Statement => UsageStatement::KIND,
+                    FepCall::Claim => Claim::KIND,
+                };
+                self.object(by, kind, &errand.object.0)
             }
             Kind::PeerRecord
             | Kind::CapabilityRecord
@@ -113,30 +122,29 @@ impl Notary {
             | Kind::ProxyMark
             | Kind::Load
             | Kind::Market
+            | Kind::ErrandDone
             | Kind::Body
             | Kind::Chunk => None,
         }
     }
 
-    fn object(&self, kind: u16, bytes: &[u8]) -> Option<Paper> {
+    fn object(&self, by: Option<[u8; 32]>, kind: u16, bytes: &[u8]) -> Option<Paper> {
         let fep = Some(self.fep.0);
         match kind {
-            AuthorizeRequest::KIND => open(self.network, None, bytes).ok().map(|it| Paper::Asked(it.content)),
+            AuthorizeRequest::KIND => open(self.network, by, bytes).ok().map(|it| Paper::Asked(it.content)),
             JobAuthorization::KIND => {
                 open(self.network, fep, bytes).ok().map(|it| Paper::Authorized(it.content))
             }
-            UsageReport::KIND => open::<UsageReport>(self.network, None, bytes).ok().map(|_| Paper::Reported),
+            UsageReport::KIND => open::<UsageReport>(self.network, by, bytes).ok().map(|_| Paper::Reported),
             UsageStatement::KIND => {
-                let said = open::<UsageStatement>(self.network, None, bytes).ok()?.content;
+                let said = open::<UsageStatement>(self.network, by, bytes).ok()?.content;
                 let ack =
                     said.ack.as_ref().and_then(|ack| open::<StreamAck>(self.network, None, &ack.0).ok());
                 Some(Paper::Stated { said, acked: ack.map(|ack| ack.content.counts.output) })
             }
-            AttemptRelease::KIND => {
-                open(self.network, None, bytes).ok().map(|it| Paper::Released(it.content))
-            }
+            AttemptRelease::KIND => open(self.network, by, bytes).ok().map(|it| Paper::Released(it.content)),
             Receipt::KIND => open(self.network, fep, bytes).ok().map(|it| Paper::Issued(it.content)),
-            Claim::KIND => open(self.network, None, bytes).ok().map(|it| Paper::Claimed(it.content)),
+            Claim::KIND => open(self.network, by, bytes).ok().map(|it| Paper::Claimed(it.content)),
             ClaimDecision::KIND => open(self.network, fep, bytes).ok().map(|it| Paper::Decided(it.content)),
             _ => None,
         }
@@ -146,10 +154,8 @@ impl Notary {
 impl Witness for Notary {
     fn saw(&mut self, host: &str, disk: &Disk, output: &Output) -> Option<String> {
         let Output::Send { bytes, .. } = output else { return None };
-        if !self.watched.hosts.contains(host) {
-            return None;
-        }
-        let paper = self.read(bytes)?;
+        let by = self.watched.hosts.get(host)?.map(|node_id| node_id.0);
+        let paper = self.read(by, bytes)?;
         let again = || self.once.check(&paper, bytes);
         durable::check(disk, &paper, bytes).or_else(again)
     }

@@ -1,8 +1,9 @@
 //! Setting a scenario up: the FEP first, then accounts, keys, deposits and gateways by its operator, then everybody else.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
+use labman_proto_core::identity::NodeId;
 use labman_proto_core::time::Span;
 use labman_proto_core::wire::topic::family;
 use serde_json::{Value, json};
@@ -42,8 +43,14 @@ impl Run<'_> {
         };
         let gateways = scenario.gateways.iter().map(|gateway| &gateway.name);
         let providers = scenario.providers.iter().map(|provider| &provider.name);
-        let nodes = gateways.chain(providers).filter(is_one).map(|name| self.cast.node_id(name));
-        Watched { hosts: scenario.hosts().filter(remembers).collect(), nodes: nodes.collect() }
+        let nodes: BTreeMap<&String, NodeId> =
+            gateways.chain(providers).map(|name| (name, self.cast.node_id(name))).collect();
+        let hosts = scenario.hosts().filter(remembers).map(|host| {
+            let node_id = nodes.get(&host).copied();
+            (host, node_id)
+        });
+        let one = nodes.iter().filter(|(name, _)| is_one(name)).map(|(_, node_id)| *node_id);
+        Watched { hosts: hosts.collect(), nodes: one.collect() }
     }
 
     fn add(&mut self, spec: Spec<Resident>) -> HostId {

@@ -4,9 +4,9 @@ use labman_proto_core::economics::Counts;
 use labman_proto_core::wire::cbor;
 use labman_proto_core::wire::envelope::{Frame, Kind, OVERHEAD};
 use labman_proto_core::wire::mesh::{
-    About, Announce, CapabilityRecord, Chunk, Distance, Distances, Hello, Invite, Key, Load, Market,
-    PeerRecord, ProxyEnd, ProxyError, ProxyMark, ProxyRequest, ReceiptAck, ReceiptDelivery, Refusal, Shuffle,
-    Suspicion, Taken, Want,
+    About, Announce, CapabilityRecord, Chunk, Distance, Distances, Errand, ErrandDone, Hello, Invite, Key,
+    Load, Market, PeerRecord, ProxyEnd, ProxyError, ProxyMark, ProxyRequest, ReceiptAck, ReceiptDelivery,
+    Refusal, Shuffle, Suspicion, Taken, Want,
 };
 
 use super::line::{Part, clip};
@@ -135,6 +135,15 @@ fn told(kind: Kind, frame: &Frame, payload: &[u8], names: &mut Names) -> Option<
             let id = ack.receipt_id.to_string();
             let refused = ack.refused.map(|why| format!(", refused: {}", clip(&why, SHOWN)));
             (names.about(&id).into_iter().collect(), format!("receipt {id}{}", refused.unwrap_or_default()))
+        }
+        Kind::Errand => {
+            let errand: Errand = cbor::decode(payload).ok()?;
+            let part = objects::part(&errand.object.0, names)?;
+            (part.about, format!("{}: {}", errand.call.path(), part.text))
+        }
+        Kind::ErrandDone => {
+            let part = objects::part(&cbor::decode::<ErrandDone>(payload).ok()?.object.0, names)?;
+            (part.about, part.text)
         }
         Kind::Body => (Vec::new(), format!("{} bytes", payload.len())),
         Kind::Chunk => {

@@ -11,7 +11,9 @@ use super::{Sample, Suite, to_gateway, to_gateway_first};
 use crate::craft::{header, signed, with};
 use crate::format::File;
 use crate::keys::{BRINGER, OTHER, PROVIDER, node};
-use crate::samples::{MESSAGES, announce, distances, hello, invite, mark, prune, receipt_ack, topics, want};
+use crate::samples::{
+    MESSAGES, announce, distances, errand, hello, invite, mark, prune, receipt_ack, topics, want,
+};
 
 const WHAT: &str = "directed";
 
@@ -29,6 +31,8 @@ pub(crate) fn make() -> File {
         Kind::ReceiptAck,
         Kind::Load,
         Kind::Market,
+        Kind::Errand,
+        Kind::ErrandDone,
     ];
     for message in MESSAGES.iter().filter(|message| kinds.contains(&message.kind)) {
         let context = if message.kind == Kind::Hello { to_gateway_first() } else { to_gateway(0) };
@@ -95,6 +99,14 @@ pub(crate) fn make() -> File {
     let say = |kind: Kind, payload: &[u8]| signed(PROVIDER, header(kind as u16), payload);
     let refused = with(&cbor::encode(&receipt_ack()), 1, Some(&cbor::encode(&"not for work of ours")));
     suite.good(WHAT, to_gateway(0), "ReceiptAck: refused for good", say(Kind::ReceiptAck, &refused));
+    let other = with(&cbor::encode(&errand()), 2, Some(&[2]));
+    suite.bad(
+        "content",
+        WHAT,
+        to_gateway(0),
+        "Errand: of a call that is not carried",
+        say(Kind::Errand, &other),
+    );
     let none = cbor::encode(&Announce { marks: Vec::new() });
     suite.good(WHAT, to_gateway(0), "Announce: of nothing", say(Kind::Announce, &none));
     let mut many = announce();

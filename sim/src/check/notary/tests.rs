@@ -20,8 +20,8 @@ fn me() -> Identity {
 }
 
 fn notary() -> Notary {
-    let watched =
-        Watched { hosts: ["p", "q"].map(str::to_owned).into(), nodes: BTreeSet::from([me().node_id()]) };
+    let hosts = ["p", "q"].map(|host| (host.to_owned(), Some(me().node_id())));
+    let watched = Watched { hosts: hosts.into(), nodes: BTreeSet::from([me().node_id()]) };
     Notary::new(me().network("n"), FepId([9; 32]), watched)
 }
 
