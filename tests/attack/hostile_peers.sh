@@ -10,23 +10,11 @@
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-root=$(cd "$here/../.." && pwd)
+. "$here/../lib/run.sh"
 target=${CARGO_TARGET_DIR:-$root/target}
-
-if [ -z "${LABMAN_BIN:-}" ]; then
-    echo "building the daemons (release)" >&2
-    (cd "$root" && cargo build --release --quiet -p labman-node)
-    LABMAN_BIN=$target/release
-fi
+binaries labman-node
 # The attacker is no part of what is shipped: it is built here in any case.
 (cd "$root" && cargo build --release --quiet -p labman-io-tokio --example hostile)
-
-if [ -n "${KEEP:-}" ]; then
-    mkdir -p "$KEEP"
-    work=$KEEP
-else
-    work=$(mktemp -d "${TMPDIR:-/tmp}/labman-attack-XXXXXX")
-    trap 'rm -rf "$work"' EXIT
-fi
+workplace attack
 # attack.py ends what it starts; its last line is this script's.
 python3 "$here/attack.py" --bin "$LABMAN_BIN" --hostile "$target/release/examples/hostile" --work "$work" "$@"

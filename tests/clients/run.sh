@@ -6,7 +6,7 @@
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-root=$(cd "$here/../.." && pwd)
+. "$here/../lib/run.sh"
 work=$(mktemp -d "${TMPDIR:-/tmp}/labman-clients-XXXXXX")
 demo=
 
@@ -18,22 +18,8 @@ finish() {
     rm -rf "$work"
 }
 trap finish EXIT
-
-if [ -z "${LABMAN_BIN:-}" ]; then
-    echo "building labmand and labman-fep (release)" >&2
-    (cd "$root" && cargo build --release --quiet -p labman-node)
-    LABMAN_BIN=${CARGO_TARGET_DIR:-$root/target}/release
-fi
-
-# One environment for all runs of these requirements.
-venv=${LABMAN_CLIENTS_VENV:-$root/target/clients-venv}
-if ! cmp -s "$here/requirements.txt" "$venv/installed.txt"; then
-    echo "installing the openai package into $venv" >&2
-    rm -rf "$venv"
-    python3 -m venv "$venv"
-    "$venv/bin/pip" install --quiet --disable-pip-version-check -r "$here/requirements.txt"
-    cp "$here/requirements.txt" "$venv/installed.txt"
-fi
+binaries labman-node
+environment "${LABMAN_CLIENTS_VENV:-$root/target/clients-venv}" "$here/requirements.txt"
 
 # Any free port; the demo says which one in its JSON document, once its own request is paid.
 "$LABMAN_BIN/labmand" demo --json --gateway-port 0 --data-dir "$work/mesh" >"$work/demo.json" 2>"$work/demo.log" &

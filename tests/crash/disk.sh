@@ -7,16 +7,10 @@
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-root=$(cd "$here/../.." && pwd)
+. "$here/../lib/run.sh"
+binaries labman-node labman-cli
 
-if [ -z "${LABMAN_BIN:-}" ]; then
-    echo "building the daemons (release)" >&2
-    (cd "$root" && cargo build --release --quiet -p labman-node -p labman-cli)
-    LABMAN_BIN=${CARGO_TARGET_DIR:-$root/target}/release
-fi
-
-work=$(mktemp -d "${TMPDIR:-/tmp}/labman-disk-XXXXXX")
-trap 'rm -rf "$work"' EXIT
+workplace disk
 # Who is not root is it in a user namespace.
 as_root=()
 [ "$(id -u)" -eq 0 ] || as_root=(--user --map-root-user)

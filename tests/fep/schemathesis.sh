@@ -8,7 +8,7 @@
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-root=$(cd "$here/../.." && pwd)
+. "$here/../lib/run.sh"
 work=$(mktemp -d "${TMPDIR:-/tmp}/labman-fep-XXXXXX")
 started=()
 
@@ -19,23 +19,9 @@ finish() {
     rm -rf "$work"
 }
 trap finish EXIT
-
-if [ -z "${LABMAN_BIN:-}" ]; then
-    echo "building labman-fep (release)" >&2
-    (cd "$root" && cargo build --release --quiet -p labman-node)
-    LABMAN_BIN=${CARGO_TARGET_DIR:-$root/target}/release
-fi
+binaries labman-node
 fep=$LABMAN_BIN/labman-fep
-
-# One environment for all runs of these requirements.
-venv=${LABMAN_SCHEMATHESIS_VENV:-$root/target/schemathesis-venv}
-if ! cmp -s "$here/requirements.txt" "$venv/installed.txt"; then
-    echo "installing schemathesis into $venv" >&2
-    rm -rf "$venv"
-    python3 -m venv "$venv"
-    "$venv/bin/pip" install --quiet --disable-pip-version-check -r "$here/requirements.txt"
-    cp "$here/requirements.txt" "$venv/installed.txt"
-fi
+environment "${LABMAN_SCHEMATHESIS_VENV:-$root/target/schemathesis-venv}" "$here/requirements.txt"
 
 # Waits for a line of a file, and prints what the pattern finds in it.
 says() {

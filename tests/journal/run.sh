@@ -8,20 +8,8 @@
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-root=$(cd "$here/../.." && pwd)
-
-if [ -z "${LABMAN_BIN:-}" ]; then
-    echo "building the daemons and the simulator (release)" >&2
-    (cd "$root" && cargo build --release --quiet -p labman-node -p labman-sim)
-    LABMAN_BIN=${CARGO_TARGET_DIR:-$root/target}/release
-fi
-
-if [ -n "${KEEP:-}" ]; then
-    mkdir -p "$KEEP"
-    work=$KEEP
-else
-    work=$(mktemp -d "${TMPDIR:-/tmp}/labman-journal-XXXXXX")
-    trap 'rm -rf "$work"' EXIT
-fi
+. "$here/../lib/run.sh"
+binaries labman-node labman-sim
+workplace journal
 # check.py ends what it starts; its last line is this script's.
 python3 "$here/check.py" --bin "$LABMAN_BIN" --work "$work"
