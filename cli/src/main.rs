@@ -120,8 +120,7 @@ impl Cli {
         };
         let answer = answer.map_err(|why| with_next_step(&why))?;
         let text = if self.json { format!("{answer:#}") } else { show(&answer) };
-        // Whoever closes the pipe has read enough.
-        let _ = std::io::Write::write_all(&mut std::io::stdout(), format!("{text}\n").as_bytes());
+        commands::say(text);
         Ok(())
     }
 }

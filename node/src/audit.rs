@@ -9,6 +9,8 @@ use labman_proto_core::money::Micros;
 use labman_proto_core::store::StoreError;
 use serde_json::{Value, json};
 
+use crate::commands::say;
+
 /// A FEP's books.
 pub fn fep(data_dir: &Path) -> Result<Report, String> {
     audit::fep(&open(data_dir, "counters", "a FEP")?, verify_strict).map_err(told)
@@ -36,8 +38,7 @@ pub fn between(provider_dir: &Path, fep_dir: &Path, gateway_dirs: &[PathBuf]) ->
 /// Prints a report; `Err` if the books do not hold.
 pub fn show(report: &Report, as_json: bool) -> Result<(), String> {
     let text = if as_json { format!("{:#}", as_value(report)) } else { for_eyes(report) };
-    // Whoever closes the pipe has read enough.
-    let _ = std::io::Write::write_all(&mut std::io::stdout(), format!("{text}\n").as_bytes());
+    say(text);
     match report.findings.first() {
         None => Ok(()),
         Some(first) => Err(format!(

@@ -5,6 +5,7 @@ pub mod labmand;
 pub mod portman;
 
 use std::fmt::Display;
+use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -22,6 +23,11 @@ pub fn run<E: Display>(command: impl Future<Output = Result<(), E>>) -> ExitCode
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => fail(&why),
     }
+}
+
+/// A command's answer. Whoever closes the pipe has read enough.
+pub fn say(text: impl Display) {
+    let _ = writeln!(std::io::stdout(), "{text}");
 }
 
 fn fail(why: &dyn Display) -> ExitCode {

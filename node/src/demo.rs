@@ -18,7 +18,7 @@ use crate::daemon::Failure;
 use crate::mesh::{Mesh, MeshError, Plan, PortmanPlan, ProviderPlan, Runtime, User};
 use crate::openai::{Client, Completion};
 use crate::signals::Shutdown;
-use crate::{config, logging};
+use crate::{commands, config, logging};
 
 #[derive(Args, Clone, Debug)]
 pub struct Options {
@@ -124,7 +124,7 @@ async fn tell(
     let outcome = Outcome::follow(mesh, completion).await?;
     story.money(mesh, &outcome);
     if options.json {
-        println!("{:#}", document(&outcome, &client, &user));
+        commands::say(format_args!("{:#}", document(&outcome, &client, &user)));
     }
     Ok((client, slugs))
 }

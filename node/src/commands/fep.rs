@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use super::{in_order, until_stopped, write_config};
+use super::{in_order, say, until_stopped, write_config};
 use crate::daemon::{DataDir, Fep};
 use crate::signals::Shutdown;
 use crate::{audit, config, init};
@@ -252,7 +252,7 @@ impl Cli {
                 Ok(())
             }
             Command::Id => {
-                println!("{}", fep_id(&self.config)?);
+                say(fep_id(&self.config)?);
                 Ok(())
             }
             Command::Ledger { command: Some(LedgerCommand::Check { data_dir }) } => {

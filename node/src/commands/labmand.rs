@@ -8,7 +8,7 @@ use labman_proto_core::identity::NodeId;
 use labman_proto_core::time::Span;
 use labman_proto_core::toy;
 
-use super::{in_order, until_stopped, write_config};
+use super::{in_order, say, until_stopped, write_config};
 use crate::daemon::{DataDir, Labmand, Toy};
 use crate::signals::Shutdown;
 use crate::{config, demo, init, logging};
@@ -115,7 +115,7 @@ impl Cli {
             Some(Command::Demo(options)) => demo::run(options).await.map_err(|why| why.to_string()),
             Some(Command::Init(options)) => options.run(),
             Some(Command::Id(at)) => {
-                println!("{}", node_id(&at.config)?);
+                say(node_id(&at.config)?);
                 Ok(())
             }
             Some(Command::Toy { listen }) => toy(listen).await,

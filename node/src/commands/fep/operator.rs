@@ -10,6 +10,7 @@ use super::{
     Command, GatewayCommand, KeyCommand, Page, RailCommand, StatementCommand, UserCommand, statement,
 };
 use crate::admin::{Admin, AdminError};
+use crate::commands::say;
 use crate::config;
 use crate::daemon::{DataDir, Fep};
 use crate::init::fresh_token;
@@ -56,9 +57,9 @@ impl Operator {
         }
         let answer = self.call(&command).await?;
         if as_json {
-            println!("{answer:#}");
+            say(format_args!("{answer:#}"));
         } else {
-            println!("{}", for_eyes(&command, &answer));
+            say(for_eyes(&command, &answer));
         }
         Ok(())
     }
