@@ -99,8 +99,8 @@ use life::{LIFE, LifeRow};
 impl Node {
     /// Every table a node may have, whatever its roles.
     pub const TABLES: &'static [Table] = &{
-        let [a, b, c, d, e, f] = provider::tables();
-        [LIFE, labnet::ANCHORS, gateway::TABLE, a, b, c, d, e, f]
+        let [a, b, c, d, e, f, g, h, i] = provider::TABLES;
+        [LIFE, labnet::ANCHORS, gateway::TABLE, a, b, c, d, e, f, g, h, i]
     };
 
     /// # Errors

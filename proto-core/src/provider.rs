@@ -11,16 +11,20 @@
 mod admit;
 pub(crate) mod audit;
 mod claims;
+mod drafts;
 mod earnings;
 mod exposure;
+mod forgotten;
 mod job;
 mod load;
 mod offers;
+mod pulls;
 mod receipts;
 mod rows;
 mod running;
 mod sockets;
 mod statements;
+mod sums;
 mod unacked;
 
 use alloc::{
@@ -34,9 +38,12 @@ pub(crate) use earnings::By;
 use job::Job;
 use load::{Taken, Teller};
 use offers::Offers;
-use receipts::Receipts;
+use pulls::Pulls;
+pub(crate) use receipts::{Open, Receipts};
 use rows::{AuthKey, AuthorizationRow};
-pub(crate) use rows::{CLAIMS, ClaimRow, RECEIPTS_PAID, ReceiptRow, show_claim, show_receipt, tables};
+pub(crate) use rows::{
+    CLAIMS, ClaimRow, RECEIPTS_OPEN, RECEIPTS_PAID, ReceiptRow, TABLES, show_claim, show_receipt,
+};
 use serde_json::Value;
 use sockets::Sockets;
 use statements::Statements;
@@ -59,7 +66,7 @@ use crate::wire::envelope::Kind;
 use crate::wire::ids::ReceiptId;
 use crate::wire::mesh::{CapabilityRecord, Hosted, Load, ReceiptAck, ReceiptDelivery, Transcript};
 use crate::wire::object::{Sealed, open};
-use crate::wire::portal::{End, StreamAck, UsageStatement};
+use crate::wire::portal::{End, IssuedReceipt, StreamAck, UsageStatement};
 use crate::wire::topic::{Topic, Topics};
 
 pub(crate) struct Provider {
@@ -76,6 +83,7 @@ pub(crate) struct Provider {
     statements: Statements,
     unacked: Unacked,
     claims: Claims,
+    pulls: Pulls,
     /// When to sign the offers anew.
     refresh: Timers<()>,
     teller: Teller,
@@ -106,6 +114,7 @@ impl Provider {
             statements,
             unacked: Unacked::default(),
             claims: Claims::new(&config, feps, rng, snapshot, now)?,
+            pulls: Pulls::new(feps, now),
             refresh: Timers::default(),
             teller: Teller::default(),
             config,
@@ -190,7 +199,10 @@ impl Provider {
             self.job_bytes(cx, stream, bytes);
             return false;
         }
-        if self.claims.bytes(cx, stream, bytes) || self.statements.bytes(cx, stream, bytes) {
+        if self.claims.bytes(cx, stream, bytes)
+            || self.statements.bytes(cx, stream, bytes)
+            || self.pulls.bytes(cx, stream, bytes)
+        {
             return false;
         }
         let mut changed = false;
@@ -203,6 +215,7 @@ impl Provider {
     pub(crate) fn response(&mut self, stream: StreamId, head: &ResponseHead) {
         self.claims.response(stream, head);
         self.statements.response(stream, head);
+        self.pulls.response(stream, head);
     }
 
     pub(crate) fn finished(&mut self, cx: &mut Cx<'_>, stream: StreamId) {
@@ -210,7 +223,9 @@ impl Provider {
             self.job_finished(cx, stream);
         } else if let Some((key, answer)) = self.statements.finished(cx, stream) {
             self.statement_answered(cx, key, answer);
-        } else if !self.claims.finished(cx, &mut self.receipts, stream) {
+        } else if let Some(issued) = self.pulls.finished(cx, stream) {
+            self.pulled(cx, issued);
+        } else if !self.claims.finished(cx, stream) {
             self.sockets.ended(cx, stream);
         }
     }
@@ -220,7 +235,9 @@ impl Provider {
             self.job_cut(cx, stream);
         } else if let Some((key, answer)) = self.statements.reset(cx, stream) {
             self.statement_answered(cx, key, answer);
-        } else if !self.claims.reset(cx, &mut self.receipts, stream) {
+        } else if let Some(issued) = self.pulls.reset(cx, stream) {
+            self.pulled(cx, issued);
+        } else if !self.claims.reset(cx, stream) {
             self.sockets.ended(cx, stream);
         }
     }
@@ -238,10 +255,20 @@ impl Provider {
         if self.claims.done(cx, &mut self.receipts, op, completion) {
             return Vec::new();
         }
+        if let Some((from, taken)) = self.receipts.found(cx, &self.config, op, completion) {
+            self.pulls.go_on(cx, &self.receipts);
+            return self.taken(cx, from, taken).into_iter().collect();
+        }
         // The receipt is durable: only now is it acknowledged, where it came from.
-        let Some((from, receipt_id)) = self.receipts.stored(op, completion) else { return Vec::new() };
+        let Some(receipts::Arriving { from, receipt_id, fep_id, input }) =
+            self.receipts.stored(op, completion)
+        else {
+            return Vec::new();
+        };
         self.claims.look(cx.now.mono);
-        if let Some((gateway, input)) = self.receipts.input_of(receipt_id) {
+        self.pulls.came(&self.receipts, fep_id, cx.now.mono);
+        self.pulls.go_on(cx, &self.receipts);
+        if let Some((gateway, input)) = input {
             self.unacked.made_good(&gateway, input);
         }
         if let Some(gateway) = from.gateway() {
@@ -275,7 +302,8 @@ impl Provider {
             self.statement_answered(cx, key, answer);
         }
         self.receipts.handle_timeout(cx);
-        self.claims.handle_timeout(cx, &mut self.receipts);
+        self.claims.handle_timeout(cx, &self.receipts);
+        self.pulls.handle_timeout(cx, &self.receipts);
     }
 
     /// True: the offers are to be signed anew.
@@ -301,6 +329,7 @@ impl Provider {
         let wake = Wake::earliest(wake, self.teller.poll_timeout());
         let wake = Wake::earliest(wake, self.receipts.poll_timeout());
         let wake = Wake::earliest(wake, self.statements.poll_timeout());
+        let wake = Wake::earliest(wake, self.pulls.poll_timeout());
         Wake::earliest(wake, self.claims.poll_timeout())
     }
 
@@ -357,7 +386,22 @@ impl Provider {
     /// A receipt was delivered: checks it and stores it, or says why not.
     fn receipt(&mut self, cx: &mut Cx<'_>, from: receipts::From, payload: &[u8]) -> Option<Tell> {
         let delivery: ReceiptDelivery = cbor::decode(payload).ok()?;
-        match self.receipts.take(cx, &self.feps, from, &delivery.receipt.0) {
+        let taken = self.receipts.take(cx, &self.feps, from, &delivery.receipt.0);
+        self.taken(cx, from, taken)
+    }
+
+    /// Receipts that were asked for by their numbers.
+    fn pulled(&mut self, cx: &mut Cx<'_>, issued: Vec<IssuedReceipt>) {
+        for IssuedReceipt { receipt, claim_id } in issued {
+            let from = receipts::From::Pulled(claim_id);
+            let taken = self.receipts.take(cx, &self.feps, from, &receipt.0);
+            self.taken(cx, from, taken);
+        }
+        self.pulls.go_on(cx, &self.receipts);
+    }
+
+    fn taken(&mut self, cx: &mut Cx<'_>, from: receipts::From, taken: receipts::Taken) -> Option<Tell> {
+        match taken {
             receipts::Taken::Storing => None,
             receipts::Taken::Known(receipt_id) => self.acknowledge(cx, from, receipt_id, None),
             receipts::Taken::Refused(receipt_id, reason) => {
@@ -385,7 +429,7 @@ impl Provider {
                 Some(Tell { to: gateway, kind: Kind::ReceiptAck, payload })
             }
             // Whoever asked it for the receipt has it.
-            receipts::From::Fep => None,
+            receipts::From::Fep | receipts::From::Pulled(_) => None,
         }
     }
 }

@@ -142,6 +142,11 @@ impl Disk {
         }
     }
 
+    /// An empty disk takes its place.
+    pub fn lose(&mut self) {
+        *self = Self { trouble: self.trouble, ..Self::default() };
+    }
+
     /// What a machine needs in memory at its start.
     pub fn snapshot(&self) -> Snapshot {
         let live = self.durable.iter().filter(|((table, _), _)| table.at_start);
