@@ -11,7 +11,7 @@ use labman_proto_core::journal::{Cause, Fault};
 use labman_proto_core::machine::{
     Completion, Event, Input, Level, LinkId, Machine, Op, OpId, Output, ResetCode, StreamId, Target,
 };
-use labman_proto_core::store::{Range, StoreError, Write};
+use labman_proto_core::store::{Keys, Range, StoreError, Write};
 use labman_proto_core::time::Wake;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, Interval, interval, sleep_until};
@@ -309,6 +309,7 @@ impl<M: Machine> Actor<M> {
             Output::Start(op, Op::Dial(target)) => self.dial(op, target),
             Output::Start(op, Op::Store(batch)) => self.store(op, batch),
             Output::Start(op, Op::Read(range)) => self.read(op, range),
+            Output::Start(op, Op::Find(keys)) => self.find(op, keys),
             Output::Event(event) => log(&self.effects.name, &event),
         }
     }
@@ -351,6 +352,13 @@ impl<M: Machine> Actor<M> {
     fn read(&mut self, op: OpId, range: Range) {
         match &self.effects.store {
             Some(store) => store.read(op, range, self.port.clone()),
+            None => self.answers.push_back(Happening::Done(op, Completion::Page(Err(no_store())))),
+        }
+    }
+
+    fn find(&mut self, op: OpId, keys: Keys) {
+        match &self.effects.store {
+            Some(store) => store.find(op, keys, self.port.clone()),
             None => self.answers.push_back(Happening::Done(op, Completion::Page(Err(no_store())))),
         }
     }

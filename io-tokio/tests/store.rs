@@ -7,7 +7,7 @@ use std::path::Path;
 use labman_io_tokio::{IoConfig, StartError, StoreConfig, StoreReader};
 use labman_proto_core::audit::Reader;
 use labman_proto_core::machine::{Completion, Outbox};
-use labman_proto_core::store::{Range, Row, Snapshot, StoreError, Table, Write};
+use labman_proto_core::store::{Keys, Range, Row, Snapshot, StoreError, Table, Write};
 use support::{Script, Seen, Witness, within, witness};
 
 const ACCOUNTS: Table = Table::live("accounts");
@@ -119,6 +119,20 @@ async fn rows_come_back_in_key_order_in_pages_and_deleted_ones_do_not() {
             Completion::Page(Ok(vec![row("c", "{}")]))
         ]
     );
+}
+
+#[tokio::test]
+async fn rows_are_found_by_their_keys_in_the_order_asked_for_and_see_the_writes_before() {
+    let dir = tempfile::tempdir().unwrap();
+    let keys = |keys: &[&str]| keys.iter().map(|key| (*key).into()).collect();
+    let (done, _) = session(&dir.path().join("s"), move |out| {
+        out.store(["a", "b", "c"].map(|key| Write::Put(ENTRIES, row(key, "{}"))).into());
+        out.find(Keys { table: ENTRIES, keys: keys(&["c", "nobody", "a"]) });
+        out.find(Keys { table: ACCOUNTS, keys: keys(&["a"]) });
+    })
+    .await;
+    let found = vec![row("c", "{}"), row("a", "{}")];
+    assert_eq!(done[1..], [Completion::Page(Ok(found)), Completion::Page(Ok(vec![]))]);
 }
 
 fn idle(path: &Path) -> impl Future<Output = Result<labman_io_tokio::Running, StartError>> + use<> {

@@ -12,7 +12,6 @@
 //! it keeps no offers, so that a bill is worked out again where the provider still has one.
 
 mod between;
-mod numbers;
 mod report;
 
 use alloc::format;
@@ -21,7 +20,6 @@ use alloc::string::ToString;
 use serde::de::DeserializeOwned;
 
 pub use between::{Books, between};
-pub(crate) use numbers::Numbers;
 pub(crate) use report::Tally;
 pub use report::{Finding, Invariant, Report, Sheet};
 

@@ -32,6 +32,7 @@ mod market;
 pub mod money;
 pub mod mutants;
 pub mod node;
+mod numbers;
 pub mod openai;
 pub mod portal;
 pub mod portman;

@@ -119,10 +119,19 @@ pub const BODIES_OF_ONE: usize = 8 * HTTP_BODY;
 pub const BODIES_OF_ALL: usize = 64 * HTTP_BODY;
 /// What a provider lets each FEP owe it, where its operator says nothing, in units of the FEP's currency.
 pub const EXPOSURE: Micros = Micros(10_000_000);
+/// Runs of a FEP's numbers that a provider remembers to have come. The highest are forgotten, and asked for again.
+pub const RECEIPT_RUNS: usize = 64;
+/// Receipts of jobs that are not remembered, while the store is asked for them. A further one is not heard.
+pub const RECEIPT_LOOKS: usize = 256;
+/// How long a receipt may be on its way that a later one has overtaken; how often a FEP is asked whether any never came.
+pub const PULL_GAP: Span = Span::from_secs(120);
+pub const PULL_EVERY: Span = Span::from_secs(600);
 /// Receipts in one claim. The rest waits for the next.
 pub const CLAIM_RECEIPTS: usize = 256;
 /// Claims made at once for one address. The rest waits for the next time.
 pub const CLAIMS_AT_ONCE: usize = 16;
+/// A provider's claims that a FEP has not decided. No further one is made until it decides one.
+pub const CLAIMS_OPEN: usize = 256;
 
 /// How long a gossiped record lives, and after what part of that its origin signs it anew.
 pub const RECORD_TTL: Span = Span::from_secs(30 * 60);
@@ -284,10 +293,9 @@ pub const PORTAL_GATEWAYS: usize = 4096;
 pub const PORTAL_PROVIDERS: usize = 64 * 1024;
 /// Holds that are open, or that their gateway's bond stands for. A further authorization is answered 503.
 pub const PORTAL_HOLDS: usize = 64 * 1024;
-/// Receipts that nobody has claimed yet, open holds included. A further authorization is answered 503.
-pub const PORTAL_UNCLAIMED: usize = 256 * 1024;
-/// Of these, of one provider. An authorization that names it is then answered 503.
-pub const PORTAL_UNCLAIMED_OF_ONE: usize = PORTAL_UNCLAIMED / 8;
+/// Receipts that a provider is shown in one answer. It asks for the rest. An answer must stay a
+/// [signed object](crate::wire::object::MOST).
+pub const PULL_RECEIPTS: usize = 32;
 /// Claims that are accepted and not paid yet. A further one is answered 503.
 pub const PORTAL_ACCEPTED: usize = 16 * 1024;
 /// Claims of one provider that wait for more to be owed to one address. A further one that does not make it enough is

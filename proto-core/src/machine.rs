@@ -26,7 +26,7 @@ use core::net::SocketAddr;
 
 use crate::http::{RequestHead, ResponseHead, Surface};
 use crate::identity::NodeId;
-use crate::store::{Range, Row, StoreError, Write};
+use crate::store::{Keys, Range, Row, StoreError, Write};
 use crate::time::{Now, Wake};
 
 /// A mesh connection or a Portman socket. Numbered by the driver.
@@ -156,6 +156,7 @@ pub enum Op {
     Dial(Target),
     Store(Vec<Write>),
     Read(Range),
+    Find(Keys),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -343,6 +344,10 @@ impl Outbox {
 
     pub fn read(&mut self, range: Range) -> OpId {
         self.start(Op::Read(range))
+    }
+
+    pub fn find(&mut self, keys: Keys) -> OpId {
+        self.start(Op::Find(keys))
     }
 
     pub fn event(&mut self, level: Level, room: &'static str, text: impl Into<String>) {

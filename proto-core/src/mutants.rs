@@ -57,6 +57,8 @@ mutants! {
     ChargeRoundedDown = "charge-rounded-down",
     /// a FEP that starts again skips a number of each provider's receipts
     SequenceSkipped = "sequence-skipped",
+    /// a provider never asks its FEP for the receipts whose numbers it misses
+    GapIgnored = "gap-ignored",
     /// a payout counts a claim's first line twice
     ClaimLineTwice = "claim-line-twice",
     /// a provider never looks for receipts to claim

@@ -101,8 +101,8 @@ use life::{LIFE, LifeRow};
 impl Node {
     /// Every table a node may have, whatever its roles.
     pub const TABLES: &'static [Table] = &{
-        let [a, b, c, d, e, f, g] = provider::tables();
-        [LIFE, labnet::ANCHORS, gateway::TABLE, a, b, c, d, e, f, g]
+        let [a, b, c, d, e, f, g, h, i, j] = provider::TABLES;
+        [LIFE, labnet::ANCHORS, gateway::TABLE, a, b, c, d, e, f, g, h, i, j]
     };
 
     /// # Errors

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   HTTP --> exchanges --> routes --> authorize, usage, claims, --+--> books (accounts, ledger, holds, receipts, accepted
-//!                          (api,      admin, statements,          |           claims, transfers)
+//!                          (api,      pulls, admin, statements,   |           claims, transfers)
 //!                           admin)    withdrawals                 |
 //!                                     look <---- store reads <----+----> writer ----> store
 //!                          payouts, withdrawals --> transfers <--> rails
@@ -33,6 +33,7 @@ mod ledger;
 mod look;
 mod openapi;
 mod payouts;
+mod pulls;
 mod rails;
 mod receipts;
 mod routes;
@@ -249,6 +250,9 @@ impl Portal {
                 }
                 self.looking.insert(self.out.read(range), (stream, look));
             }
+            Ok(Step::Find(keys, look)) => {
+                self.looking.insert(self.out.find(keys), (stream, look));
+            }
             Ok(Step::Wait) => {}
             Err(refused) => self.answer(stream, refused.answer()),
         }
@@ -301,6 +305,7 @@ impl Portal {
     }
 
     fn durable(&mut self, now: Now, commit: Commit) {
+        self.books.receipts.written(&commit.batch);
         let level = if matches!(commit.then, Then::Nothing) { Level::Debug } else { Level::Info };
         self.out.event(level, ROOM, commit.told);
         match commit.then {

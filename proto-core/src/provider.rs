@@ -12,17 +12,21 @@ mod admit;
 pub(crate) mod audit;
 mod claims;
 mod denials;
+mod drafts;
 mod earnings;
 mod errands;
 mod exposure;
+mod forgotten;
 mod job;
 mod load;
 mod offers;
+mod pulls;
 mod receipts;
 mod rows;
 mod running;
 mod sockets;
 mod statements;
+mod sums;
 mod unacked;
 
 use alloc::{
@@ -38,9 +42,12 @@ use errands::{Errands, For};
 use job::Job;
 use load::{Taken, Teller};
 use offers::Offers;
-use receipts::Receipts;
+use pulls::Pulls;
+pub(crate) use receipts::{Open, Receipts};
 use rows::{AuthKey, AuthorizationRow};
-pub(crate) use rows::{CLAIMS, ClaimRow, RECEIPTS_PAID, ReceiptRow, show_claim, show_receipt, tables};
+pub(crate) use rows::{
+    CLAIMS, ClaimRow, RECEIPTS_OPEN, RECEIPTS_PAID, ReceiptRow, TABLES, show_claim, show_receipt,
+};
 use serde_json::Value;
 use sockets::Sockets;
 use statements::Statements;
@@ -67,7 +74,7 @@ use crate::wire::mesh::{
     CapabilityRecord, Errand, ErrandDone, Hosted, Load, ReceiptAck, ReceiptDelivery, Transcript,
 };
 use crate::wire::object::{Sealed, open};
-use crate::wire::portal::{End, StreamAck, UsageStatement};
+use crate::wire::portal::{End, IssuedReceipt, StreamAck, UsageStatement};
 use crate::wire::topic::{Topic, Topics};
 
 pub(crate) struct Provider {
@@ -86,6 +93,7 @@ pub(crate) struct Provider {
     denials: Denials,
     errands: Errands,
     claims: Claims,
+    pulls: Pulls,
     /// When to sign the offers anew.
     refresh: Timers<()>,
     teller: Teller,
@@ -118,6 +126,7 @@ impl Provider {
             denials: Denials::new(snapshot)?,
             errands: Errands::default(),
             claims: Claims::new(&config, feps, rng, snapshot, now)?,
+            pulls: Pulls::new(feps, now),
             refresh: Timers::default(),
             teller: Teller::default(),
             config,
@@ -212,7 +221,10 @@ impl Provider {
             self.job_bytes(cx, stream, bytes);
             return false;
         }
-        if self.claims.bytes(cx, stream, bytes) || self.statements.bytes(cx, stream, bytes) {
+        if self.claims.bytes(cx, stream, bytes)
+            || self.statements.bytes(cx, stream, bytes)
+            || self.pulls.bytes(cx, stream, bytes)
+        {
             return false;
         }
         let mut changed = false;
@@ -225,6 +237,7 @@ impl Provider {
     pub(crate) fn response(&mut self, stream: StreamId, head: &ResponseHead) {
         self.claims.response(stream, head);
         self.statements.response(stream, head);
+        self.pulls.response(stream, head);
     }
 
     pub(crate) fn finished(&mut self, cx: &mut Cx<'_>, stream: StreamId) {
@@ -232,7 +245,9 @@ impl Provider {
             self.job_finished(cx, stream);
         } else if let Some((key, answer)) = self.statements.finished(cx, stream) {
             self.statement_answered(cx, key, answer);
-        } else if self.claims.finished(cx, &mut self.receipts, stream) {
+        } else if let Some(issued) = self.pulls.finished(cx, stream) {
+            self.pulled(cx, issued);
+        } else if self.claims.finished(cx, stream) {
             self.claims_answered(cx);
         } else {
             self.sockets.ended(cx, stream);
@@ -244,7 +259,9 @@ impl Provider {
             self.job_cut(cx, stream);
         } else if let Some((key, answer)) = self.statements.reset(cx, stream) {
             self.statement_answered(cx, key, answer);
-        } else if self.claims.reset(cx, &mut self.receipts, stream) {
+        } else if let Some(issued) = self.pulls.reset(cx, stream) {
+            self.pulled(cx, issued);
+        } else if self.claims.reset(cx, stream) {
             self.claims_answered(cx);
         } else {
             self.sockets.ended(cx, stream);
@@ -262,17 +279,32 @@ impl Provider {
             return Vec::new();
         }
         if self.claims.done(cx, &mut self.receipts, op, completion) {
+            self.claims_answered(cx);
             return Vec::new();
         }
+        if let Some((from, taken)) = self.receipts.found(cx, &self.config, op, completion) {
+            self.pulls.go_on(cx, &self.receipts);
+            return self.taken(cx, from, taken).into_iter().collect();
+        }
         // The receipt is durable: only now is it acknowledged, where it came from.
-        let Some((from, receipt_id)) = self.receipts.stored(op, completion) else { return Vec::new() };
+        let Some(receipts::Arriving { from, receipt_id, fep_id, input }) =
+            self.receipts.stored(op, completion)
+        else {
+            return Vec::new();
+        };
         self.claims.look(cx.now.mono);
-        if let Some((fep, gateway, input)) = self.receipts.job_of(receipt_id) {
+        self.pulls.came(&self.receipts, fep_id, cx.now.mono);
+        self.pulls.go_on(cx, &self.receipts);
+        if let Some((gateway, input)) = input {
             self.unacked.made_good(&gateway, input);
-            self.denials.made_good(cx, Party::Fep(fep), Fault::Withheld);
-            match from.gateway() {
-                Some(_) => self.denials.made_good(cx, Party::Gateway(gateway), Fault::NoReceipts),
-                None => self.denials.fault(cx, Party::Gateway(gateway), Fault::NoReceipts),
+            self.denials.made_good(cx, Party::Fep(fep_id), Fault::Withheld);
+            let gateway = Party::Gateway(gateway);
+            match from {
+                receipts::From::Job { .. } | receipts::From::Control(_) => {
+                    self.denials.made_good(cx, gateway, Fault::NoReceipts);
+                }
+                receipts::From::Fep => self.denials.fault(cx, gateway, Fault::NoReceipts),
+                receipts::From::Pulled(_) => {}
             }
         }
         if let Some(gateway) = from.gateway() {
@@ -310,8 +342,9 @@ impl Provider {
             self.statement_answered(cx, key, answer);
         }
         self.receipts.handle_timeout(cx);
-        self.claims.handle_timeout(cx, &mut self.receipts);
+        self.claims.handle_timeout(cx, &self.receipts);
         self.claims_answered(cx);
+        self.pulls.handle_timeout(cx, &self.receipts);
     }
 
     /// True: the offers are to be signed anew.
@@ -337,6 +370,7 @@ impl Provider {
         let wake = Wake::earliest(wake, self.teller.poll_timeout());
         let wake = Wake::earliest(wake, self.receipts.poll_timeout());
         let wake = Wake::earliest(wake, self.statements.poll_timeout());
+        let wake = Wake::earliest(wake, self.pulls.poll_timeout());
         Wake::earliest(wake, self.claims.poll_timeout())
     }
 
@@ -428,7 +462,7 @@ impl Provider {
         match self.errands.done(number) {
             Some(For::Statement(key)) => self.statement_answered(cx, key, Answer::Given(object.0)),
             Some(For::Claim(claim)) => {
-                self.claims.answered(cx, &mut self.receipts, claim, Answer::Given(object.0));
+                self.claims.answered(cx, claim, Answer::Given(object.0));
                 self.claims_answered(cx);
             }
             None => {}
@@ -443,7 +477,22 @@ impl Provider {
     /// A receipt was delivered: checks it and stores it, or says why not.
     fn receipt(&mut self, cx: &mut Cx<'_>, from: receipts::From, payload: &[u8]) -> Option<Tell> {
         let delivery: ReceiptDelivery = cbor::decode(payload).ok()?;
-        match self.receipts.take(cx, &self.feps, from, &delivery.receipt.0) {
+        let taken = self.receipts.take(cx, &self.feps, from, &delivery.receipt.0);
+        self.taken(cx, from, taken)
+    }
+
+    /// Receipts that were asked for by their numbers.
+    fn pulled(&mut self, cx: &mut Cx<'_>, issued: Vec<IssuedReceipt>) {
+        for IssuedReceipt { receipt, claim_id } in issued {
+            let from = receipts::From::Pulled(claim_id);
+            let taken = self.receipts.take(cx, &self.feps, from, &receipt.0);
+            self.taken(cx, from, taken);
+        }
+        self.pulls.go_on(cx, &self.receipts);
+    }
+
+    fn taken(&mut self, cx: &mut Cx<'_>, from: receipts::From, taken: receipts::Taken) -> Option<Tell> {
+        match taken {
             receipts::Taken::Storing => None,
             receipts::Taken::Known(receipt_id) => self.acknowledge(cx, from, receipt_id, None),
             receipts::Taken::Refused(receipt_id, refused) => {
@@ -472,7 +521,7 @@ impl Provider {
                 Some(Tell { to: gateway, kind: Kind::ReceiptAck, payload })
             }
             // Whoever asked it for the receipt has it.
-            receipts::From::Fep => None,
+            receipts::From::Fep | receipts::From::Pulled(_) => None,
         }
     }
 }

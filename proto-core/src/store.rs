@@ -1,4 +1,4 @@
-//! What a machine asks of a disk: atomic batches, paged range reads, and the rows it needs in memory at its start.
+//! What a machine asks of a disk: atomic batches, paged range reads, rows by their keys, and the rows it needs in memory at its start.
 //!
 //! Keys are short ASCII text that sorts in the order it is read back (numbers zero-padded, ids in hex); values are JSON
 //! objects, with signed bytes in hex inside them. So the real store is a SQLite file that a person can query.
@@ -55,6 +55,13 @@ impl Range {
         to.push('\0');
         Self { table, from: key.into(), to, limit: 1 }
     }
+}
+
+/// The rows under these keys that are there, in the order in which they are named. Whoever asks bounds how many.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Keys {
+    pub table: Table,
+    pub keys: Vec<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use labman_proto_core::identity::{FepId, Identity, Network, NodeId};
 use labman_proto_core::machine::{Input, Machine, Output};
+use labman_proto_core::money::Micros;
 use labman_proto_core::node::{self, Node};
 use labman_proto_core::portal::{self, Portal};
 use labman_proto_core::portman::{self, Portman};
@@ -324,6 +325,12 @@ impl Cast<'_> {
             payout: PayoutTo { currency, address },
             least_payout: portman.least_payout,
         }
+    }
+
+    /// Where a provider is paid, and what it wants at least there.
+    pub fn least_payouts(&self, provider: &scenario::Provider) -> BTreeMap<String, Micros> {
+        let attachments = provider.portmans.iter().map(|portman| self.attachment(provider, portman));
+        attachments.map(|portman| (portman.payout.address, portman.least_payout)).collect()
     }
 
     fn token(&self, provider: &scenario::Provider, portman: &scenario::Portman) -> String {

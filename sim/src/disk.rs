@@ -1,4 +1,4 @@
-//! A host's disk: the three calls of a store, each done after a while, and what a crash leaves of them.
+//! A host's disk: the calls of a store, each done after a while, and what a crash leaves of them.
 //!
 //! Operations are done one after the other, as one SQLite writer does them: a read sees every write that was asked for
 //! before it.
@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use labman_proto_core::machine::{Completion, OpId};
-use labman_proto_core::store::{Range, Row, Snapshot, StoreError, Table, Write};
+use labman_proto_core::store::{Keys, Range, Row, Snapshot, StoreError, Table, Write};
 
 #[derive(Debug, Default)]
 pub struct Disk {
@@ -28,6 +28,7 @@ type Rows = BTreeMap<Slot, Vec<u8>>;
 pub enum Request {
     Store(Vec<Write>),
     Read(Range),
+    Find(Keys),
 }
 
 /// What is wrong with a disk while it is wrong.
@@ -63,6 +64,7 @@ impl Disk {
                 false => self.apply(batch),
             }),
             Request::Read(range) => Completion::Page(Ok(self.read(&range))),
+            Request::Find(keys) => Completion::Page(Ok(self.find(keys))),
         };
         Some((op, completion))
     }
@@ -140,6 +142,11 @@ impl Disk {
         }
     }
 
+    /// An empty disk takes its place.
+    pub fn lose(&mut self) {
+        *self = Self { trouble: self.trouble, ..Self::default() };
+    }
+
     /// What a machine needs in memory at its start.
     pub fn snapshot(&self) -> Snapshot {
         let live = self.durable.iter().filter(|((table, _), _)| table.at_start);
@@ -211,6 +218,11 @@ impl Disk {
         let rows = self.durable.range(from..to).take(limit);
         rows.map(|((_, key), value)| Row { key: key.clone(), value: value.clone() }).collect()
     }
+
+    fn find(&self, Keys { table, keys }: Keys) -> Vec<Row> {
+        let row = |key: String| Some(Row { value: self.row(table, &key)?.to_vec(), key });
+        keys.into_iter().filter_map(row).collect()
+    }
 }
 
 #[cfg(test)]
@@ -263,6 +275,16 @@ mod tests {
         store(&mut disk, vec![Write::Put(PAST, row("p")), Write::Put(LIVE, row("l"))]);
         let rows = disk.snapshot().rows;
         assert_eq!(rows, [(LIVE, row("l"))]);
+    }
+
+    #[test]
+    fn rows_are_found_in_the_order_in_which_they_are_named() {
+        let mut disk = Disk::default();
+        store(&mut disk, ["a", "b", "c"].map(|key| Write::Put(PAST, row(key))).into());
+        let keys = ["c", "nobody", "a"].map(String::from).into();
+        disk.start(OpId(1), Request::Find(Keys { table: PAST, keys }));
+        let found = Completion::Page(Ok(vec![row("c"), row("a")]));
+        assert_eq!(disk.finish(), Some((OpId(1), found)));
     }
 
     #[test]

@@ -434,6 +434,7 @@ impl<M: Machine> World<M> {
             Output::Start(op, Op::Dial(target)) => self.dial(host, op, target),
             Output::Start(op, Op::Store(batch)) => self.disk_start(host, op, Request::Store(batch)),
             Output::Start(op, Op::Read(range)) => self.disk_start(host, op, Request::Read(range)),
+            Output::Start(op, Op::Find(keys)) => self.disk_start(host, op, Request::Find(keys)),
             Output::Event(event) => {
                 let level = match event.level {
                     Level::Debug => "debug",

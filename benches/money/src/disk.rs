@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use labman_proto_core::machine::{Completion, Op};
-use labman_proto_core::store::{Range, Row, Snapshot, StoreError, Table, Write};
+use labman_proto_core::store::{Keys, Range, Row, Snapshot, StoreError, Table, Write};
 
 #[derive(Clone, Default)]
 pub(crate) struct Disk {
@@ -24,6 +24,7 @@ impl Disk {
                 Some(Completion::Stored(self.apply(batch)))
             }
             Op::Read(range) => Some(Completion::Page(Ok(self.page(range)))),
+            Op::Find(keys) => Some(Completion::Page(Ok(self.find(keys)))),
             Op::Dial(_) => None,
         }
     }
@@ -61,6 +62,12 @@ impl Disk {
         let Some(rows) = self.tables.get(&range.table) else { return Vec::new() };
         let rows = rows.range(range.from.clone()..range.to.clone()).take(range.limit as usize);
         rows.map(|(key, value)| Row { key: key.clone(), value: value.clone() }).collect()
+    }
+
+    fn find(&self, keys: &Keys) -> Vec<Row> {
+        let rows = self.tables.get(&keys.table);
+        let found = |key: &String| rows?.get(key).map(|value| Row { key: key.clone(), value: value.clone() });
+        keys.keys.iter().filter_map(found).collect()
     }
 
     pub(crate) fn snapshot(&self) -> Snapshot {

@@ -10,7 +10,7 @@ use labman_proto_core::limits::{CONTROL_BACKLOG, STREAM_WINDOW};
 use labman_proto_core::machine::{
     Completion, DownReason, Input, LinkId, Machine, Op, OpId, Output, Peer, ResetCode, StreamId,
 };
-use labman_proto_core::store::{Range, Row, Snapshot, StoreError, Table, Write};
+use labman_proto_core::store::{Keys, Range, Row, Snapshot, StoreError, Table, Write};
 use labman_proto_core::time::{Now, Span, Time, Wall};
 
 /// Of one call.
@@ -166,9 +166,10 @@ impl<M: Machine> Driver<M> {
         let done = match &asked {
             Op::Dial(_) => return Some((op, asked)),
             Op::Store(_) if fails => Completion::Stored(Err(StoreError::Failed("full".into()))),
-            Op::Read(_) if fails => Completion::Page(Err(StoreError::Failed("torn".into()))),
+            Op::Read(_) | Op::Find(_) if fails => Completion::Page(Err(StoreError::Failed("torn".into()))),
             Op::Store(batch) => Completion::Stored(self.disk.apply(batch)),
             Op::Read(range) => Completion::Page(Ok(self.disk.page(range))),
+            Op::Find(keys) => Completion::Page(Ok(self.disk.find(keys))),
         };
         self.tell(Input::Done(op, done));
         None
@@ -332,6 +333,12 @@ impl Disk {
             }
         }
         Ok(())
+    }
+
+    fn find(&self, keys: &Keys) -> Vec<Row> {
+        let rows = self.tables.get(&keys.table);
+        let found = |key: &String| rows?.get(key).map(|value| Row { key: key.clone(), value: value.clone() });
+        keys.keys.iter().filter_map(found).collect()
     }
 
     fn page(&self, range: &Range) -> Vec<Row> {

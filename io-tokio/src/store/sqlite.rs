@@ -5,8 +5,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
-use labman_proto_core::store::{Range, Row, Snapshot, StoreError, Table, Write};
-use rusqlite::{Connection, ErrorCode, OpenFlags, Savepoint, Transaction, params};
+use labman_proto_core::store::{Keys, Range, Row, Snapshot, StoreError, Table, Write};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Savepoint, Transaction, params};
 
 use crate::error::StartError;
 use crate::keys::private_dir;
@@ -89,6 +89,13 @@ pub(super) fn read(transaction: &Transaction<'_>, range: &Range) -> Result<Vec<R
     let mut select = transaction.prepare_cached(&sql).map_err(failed)?;
     let rows = select.query_map(params![range.from, range.to, range.limit], row).map_err(failed)?;
     rows.collect::<rusqlite::Result<_>>().map_err(failed)
+}
+
+pub(super) fn find(transaction: &Transaction<'_>, keys: &Keys) -> Result<Vec<Row>, StoreError> {
+    let sql = format!("SELECT key, value FROM \"{}\" WHERE key = ?1", keys.table.name);
+    let mut select = transaction.prepare_cached(&sql).map_err(failed)?;
+    let found = keys.keys.iter().filter_map(|key| select.query_row([key], row).optional().transpose());
+    found.collect::<rusqlite::Result<_>>().map_err(failed)
 }
 
 fn apply(savepoint: &Savepoint<'_>, change: &Write) -> Result<(), StoreError> {

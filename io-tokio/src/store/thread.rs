@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::thread;
 
 use labman_proto_core::machine::{Completion, OpId};
-use labman_proto_core::store::{Range, Row, Snapshot, StoreError, Write};
+use labman_proto_core::store::{Keys, Range, Row, Snapshot, StoreError, Write};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::config::StoreConfig;
@@ -37,6 +37,7 @@ struct Operation {
 enum Work {
     Write(Vec<Write>),
     Read(Range),
+    Find(Keys),
 }
 
 /// A completion before its commit.
@@ -82,6 +83,10 @@ impl Store {
 
     pub(crate) fn read(&self, op: OpId, range: Range, port: Port) {
         self.order(Operation { op, work: Work::Read(range), port });
+    }
+
+    pub(crate) fn find(&self, op: OpId, keys: Keys, port: Port) {
+        self.order(Operation { op, work: Work::Find(keys), port });
     }
 
     /// After everything that was asked before.
@@ -131,6 +136,7 @@ fn carry_out(sqlite: &mut Sqlite, group: Vec<Operation>) {
         let outcomes = group.iter().map(|operation| match &operation.work {
             Work::Write(batch) => Outcome::Wrote(sqlite::write(transaction, batch)),
             Work::Read(range) => Outcome::Page(sqlite::read(transaction, range)),
+            Work::Find(keys) => Outcome::Page(sqlite::find(transaction, keys)),
         });
         outcomes.collect::<Vec<_>>()
     });
@@ -147,7 +153,7 @@ impl Work {
     fn failed(&self, error: StoreError) -> Completion {
         match self {
             Self::Write(_) => Completion::Stored(Err(error)),
-            Self::Read(_) => Completion::Page(Err(error)),
+            Self::Read(_) | Self::Find(_) => Completion::Page(Err(error)),
         }
     }
 }

@@ -9,11 +9,12 @@ use alloc::{collections::BTreeSet, format, string::String};
 
 use crate::gateway;
 use crate::identity::{FepId, NodeId, Verify};
+use crate::numbers::Numbers;
 use crate::portal::audit::issued;
 use crate::provider::audit::held;
 use crate::wire::ids::{ClaimId, RequestId};
 
-use super::{Desk, Invariant, Numbers, Reader, Report, Sheet, Tally};
+use super::{Desk, Invariant, Reader, Report, Sheet, Tally};
 
 /// Stores, opened one after the other.
 pub struct Books<'a, R> {
@@ -43,8 +44,10 @@ pub fn between<R: Reader>(
 
     let last = issued::last_sequence(&mut fep, provider_id)?;
     let (mut numbers, mut there) = (Numbers::default(), Tally::default());
+    let mut claims: BTreeSet<ClaimId> = BTreeSet::new();
     held::each_receipt(&mut provider, fep_id, |held| {
         let receipt = held.receipt;
+        claims.extend(held.claim);
         numbers.insert(receipt.sequence);
         if receipt.sequence <= last {
             there.add(i128::from(receipt.payout.0));
@@ -87,7 +90,6 @@ pub fn between<R: Reader>(
     let lines = lines.map(|(name, tally)| (String::from(name), tally.sum)).into();
     report.sheets.extend(currency.map(|currency| Sheet { currency, lines }));
 
-    let mut claims: BTreeSet<ClaimId> = BTreeSet::new();
     held::each_claim(&mut provider, fep_id, |claim, decision| {
         claims.insert(claim);
         if let Some(decision) = decision {

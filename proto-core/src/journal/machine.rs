@@ -9,7 +9,7 @@ use crate::identity::NodeId;
 use crate::machine::{
     Completion, DownReason, Input, Level, LinkId, Op, OpId, Output, Peer, ResetCode, StreamId, Target,
 };
-use crate::store::{Range, Row, Snapshot, StoreError, Write};
+use crate::store::{Keys, Range, Row, Snapshot, StoreError, Write};
 use crate::time::{Now, Time, Wall};
 
 /// Types that are one field.
@@ -80,6 +80,7 @@ fields!(Snapshot { rows });
 fields!(Outcome { signatures, fault, said });
 fields!(Said { outputs, hash });
 fields!(Range { table, from, to, limit });
+fields!(Keys { table, keys });
 
 variants!(Surface { 0 => Public, 1 => Admin });
 variants!(DownReason { 0 => Closed, 1 => TimedOut, 2 => Failed });
@@ -103,7 +104,7 @@ variants!(Cause<'a> { 0 => Made, 1 => Input(input), 2 => Timeout });
 variants!(Fault { 0 => Panicked(what), 1 => Stopped(what) });
 variants!(Target { 0 => Mesh { addr, node_id }, 1 => Labman { url, token } });
 variants!(Write { 0 => Put(table, row), 1 => Insert(table, row), 2 => Delete(table, key) });
-variants!(Op { 0 => Dial(target), 1 => Store(batch), 2 => Read(range) });
+variants!(Op { 0 => Dial(target), 1 => Store(batch), 2 => Read(range), 3 => Find(keys) });
 
 impl<'a> Code<'a> for ResetCode {
     fn put(&self, to: &mut Vec<u8>) {

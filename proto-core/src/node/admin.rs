@@ -2,6 +2,7 @@
 
 use alloc::{collections::BTreeMap, format, string::String, vec::Vec};
 
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::config::Config;
@@ -11,8 +12,11 @@ use crate::gossip::View;
 use crate::http::{RequestHead, ResponseHead};
 use crate::labnet::Labnet;
 use crate::machine::{Completion, OpId, StreamId};
-use crate::provider::{By, CLAIMS, ClaimRow, Provider, RECEIPTS_PAID, ReceiptRow, show_claim, show_receipt};
-use crate::store::{Range, Table};
+use crate::provider::{
+    By, CLAIMS, ClaimRow, Open, Provider, RECEIPTS_OPEN, RECEIPTS_PAID, ReceiptRow, Receipts, show_claim,
+    show_receipt,
+};
+use crate::store::{Range, Row, Table};
 use crate::time::{Time, Wall};
 
 /// Rows of history an answer holds at most.
@@ -26,8 +30,16 @@ pub(super) struct Admin {
 /// An answer that waits for a page of history.
 struct Reading {
     stream: StreamId,
-    table: Table,
     limit: usize,
+    what: What,
+}
+
+enum What {
+    /// Receipts that are not paid.
+    Open,
+    /// Those that are, behind these.
+    Paid(Vec<ReceiptRow>),
+    Claims,
 }
 
 /// The rooms, as far as they can be seen.
@@ -44,10 +56,11 @@ pub(super) struct Status<'a> {
     pub(super) market: Value,
 }
 
-/// Receipts and claims that are in memory because they are open.
+/// What is in memory because decisions need it.
 pub(super) struct Known {
-    receipts: Vec<Value>,
     claims: Vec<Value>,
+    /// Receipts that are not paid.
+    open: usize,
     /// Jobs whose receipt has not come yet, and since when the first of them.
     awaited: usize,
     awaited_since: Option<Wall>,
@@ -56,15 +69,15 @@ pub(super) struct Known {
 impl Known {
     pub(super) fn of(provider: &Option<Provider>) -> Self {
         let Some(provider) = provider else {
-            return Self { receipts: Vec::new(), claims: Vec::new(), awaited: 0, awaited_since: None };
+            return Self { claims: Vec::new(), open: 0, awaited: 0, awaited_since: None };
         };
-        let mut receipts: Vec<&ReceiptRow> = provider.receipts().open().collect();
-        receipts.sort_by_key(|row| core::cmp::Reverse(row.issued_ms()));
+        let receipts = provider.receipts();
+        let Open { unclaimed, in_claim, disputed } = receipts.open();
         Self {
-            receipts: receipts.into_iter().map(show_receipt).collect(),
             claims: provider.claims().open().map(show_claim).collect(),
-            awaited: provider.receipts().counts().3,
-            awaited_since: provider.receipts().awaited_since(),
+            open: usize::try_from(unclaimed + in_claim + disputed).unwrap_or(usize::MAX),
+            awaited: receipts.missing(),
+            awaited_since: receipts.awaited_since(),
         }
     }
 }
@@ -111,8 +124,8 @@ impl Admin {
                 let none = json!({ "earnings": [] });
                 answer(cx, stream, 200, &status.provider.map_or(none, |provider| provider.earnings(by)));
             }
-            ("GET", "/receipts") => self.read(cx, stream, RECEIPTS_PAID, limit),
-            ("GET", "/claims") => self.read(cx, stream, CLAIMS, limit),
+            ("GET", "/receipts") => self.read(cx, Reading { stream, limit, what: What::Open }),
+            ("GET", "/claims") => self.read(cx, Reading { stream, limit, what: What::Claims }),
             _ => {
                 let message = format!(
                     "no {} {path} here: try GET /status, /market, /receipts, /claims, /exposure, /denials or /earnings",
@@ -123,14 +136,18 @@ impl Admin {
         }
     }
 
-    fn read(&mut self, cx: &mut Cx<'_>, stream: StreamId, table: Table, limit: usize) {
-        let range = Range { table, from: String::new(), to: "~".into(), limit: MOST_ROWS as u32 };
-        let op = cx.read(range);
-        self.reading.insert(op, Reading { stream, table, limit });
+    fn read(&mut self, cx: &mut Cx<'_>, reading: Reading) {
+        let (table, limit) = match &reading.what {
+            What::Open => (RECEIPTS_OPEN, reading.limit),
+            What::Paid(_) => (RECEIPTS_PAID, MOST_ROWS),
+            What::Claims => (CLAIMS, MOST_ROWS),
+        };
+        let op = cx.read(Range { table, from: String::new(), to: "~".into(), limit: limit as u32 });
+        self.reading.insert(op, reading);
     }
 
     pub(super) fn done(&mut self, cx: &mut Cx<'_>, known: &Known, op: OpId, completion: Completion) {
-        let Some(Reading { stream, table, limit }) = self.reading.remove(&op) else { return };
+        let Some(Reading { stream, limit, what }) = self.reading.remove(&op) else { return };
         let rows = match completion {
             Completion::Page(Ok(rows)) => rows,
             Completion::Page(Err(error)) => {
@@ -139,18 +156,27 @@ impl Admin {
             }
             Completion::Dialled(_) | Completion::Stored(_) => return,
         };
-        let (name, open) =
-            if table == RECEIPTS_PAID { ("receipts", &known.receipts) } else { ("claims", &known.claims) };
-        let history = rows.iter().filter_map(|row| {
-            if table == RECEIPTS_PAID {
-                row.parse::<ReceiptRow>(table).ok().as_ref().map(show_receipt)
-            } else {
-                row.parse::<ClaimRow>(table).ok().as_ref().map(show_claim)
+        let (name, open, history) = match what {
+            What::Open => {
+                let open = parsed(RECEIPTS_OPEN, &rows);
+                return self.read(cx, Reading { stream, limit, what: What::Paid(open) });
             }
-        });
+            What::Paid(open) => {
+                let mut paid: Vec<ReceiptRow> = parsed(RECEIPTS_PAID, &rows);
+                // One that was paid between the two looks is seen in the first.
+                paid.retain(|row| !open.iter().any(|open| open.id() == row.id()));
+                let [open, paid] = [open, paid].map(|rows| rows.iter().map(show_receipt).collect::<Vec<_>>());
+                ("receipts", open, paid)
+            }
+            What::Claims => {
+                let history: Vec<ClaimRow> = parsed(CLAIMS, &rows);
+                ("claims", known.claims.clone(), history.iter().map(show_claim).collect())
+            }
+        };
+        let waiting = if name == "receipts" { known.open } else { open.len() };
         // Of what was read: a history may have more rows than that.
-        let more = (open.len() + rows.len()).saturating_sub(limit);
-        let all: Vec<Value> = open.iter().cloned().chain(history).take(limit).collect();
+        let more = (waiting + history.len()).saturating_sub(limit);
+        let all: Vec<Value> = open.into_iter().chain(history).take(limit).collect();
         let awaited_for = known.awaited_since.map(|since| cx.now.wall.0.saturating_sub(since.0));
         let body =
             json!({ name: all, "more": more, "awaited": known.awaited, "awaited_for_ms": awaited_for });
@@ -167,8 +193,9 @@ impl Admin {
             })
         });
         let (banned_nodes, banned_networks) = status.labnet.banned(cx.now.mono);
-        let (unclaimed, in_claim, paid, missing) =
-            status.provider.map(|provider| provider.receipts().counts()).unwrap_or_default();
+        let receipts = status.provider.map(Provider::receipts);
+        let Open { unclaimed, in_claim, .. } = receipts.map(Receipts::open).unwrap_or_default();
+        let (paid, missing) = (receipts.map_or(0, Receipts::paid), receipts.map_or(0, Receipts::missing));
         json!({
             "node_id": cx.me.node_id,
             "network": status.config.network,
@@ -191,6 +218,10 @@ impl Admin {
             "receipts": { "unclaimed": unclaimed, "in_claim": in_claim, "paid_since_start": paid },
         })
     }
+}
+
+fn parsed<T: DeserializeOwned>(table: Table, rows: &[Row]) -> Vec<T> {
+    rows.iter().filter_map(|row| row.parse(table).ok()).collect()
 }
 
 /// What it knows of others: as long as the mesh is large, so that who asks often asks for `/status?brief`.

@@ -15,7 +15,7 @@ use crate::node::config::Caps;
 use crate::node::feps::Feps;
 use crate::node::loopback::{Arrival, Loopback, SELF_LINK};
 use crate::node::peer_clocks::PeerClocks;
-use crate::store::{Range, Write};
+use crate::store::{Keys, Range, Write};
 use crate::time::{Now, Span, Time};
 use crate::wire::envelope::{Header, Kind, OVERHEAD, SignedFrame};
 use crate::wire::object::{Object, Sealed, seal};
@@ -227,6 +227,12 @@ impl Cx<'_> {
 
     pub(crate) fn read(&mut self, range: Range) -> OpId {
         let op = self.out.read(range);
+        self.owners.ops.insert(op, self.room);
+        op
+    }
+
+    pub(crate) fn find(&mut self, keys: Keys) -> OpId {
+        let op = self.out.find(keys);
         self.owners.ops.insert(op, self.room);
         op
     }

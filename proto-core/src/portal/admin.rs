@@ -5,7 +5,7 @@
 //! Amounts and balances are decimal text, such as `"12.500000"`; receipts and payouts are the signed objects' own fields, in
 //! micro-units.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::{
     string::{String, ToString},
     vec::Vec,
@@ -36,7 +36,7 @@ use super::rows::{
     numbered,
 };
 use super::writer::{Commit, Then};
-use super::{openapi, statements, withdrawals};
+use super::{openapi, receipts, statements, withdrawals};
 
 const USER: Field = field("user", Is::UserId, "the user's id");
 
@@ -522,24 +522,27 @@ fn owes_what_it_says(books: &Books) -> bool {
         .all(|(provider, sum)| sum <= i128::from(books.ledger.balance(Account::Provider(provider)).0))
 }
 
-/// The newest receipts, from their rows in rising order.
-pub(super) fn receipts(books: &Books, rows: &[Row]) -> Result<Answer, Refused> {
+/// The newest receipts, in rising order: which of them are unclaimed?
+pub(super) fn receipts(receipts: Vec<ReceiptRow>) -> Stepped {
+    let keys = receipts::unclaimed(receipts.iter().map(|row| row.receipt.receipt_id));
+    Ok(Step::Find(keys, Look::States(receipts)))
+}
+
+/// The newest first, given the rows of those that are unclaimed.
+pub(super) fn states(receipts: Vec<ReceiptRow>, unclaimed: &[Row]) -> Answer {
     #[derive(Serialize)]
     struct Line {
         state: &'static str,
         #[serde(flatten)]
         receipt: Receipt,
     }
-    let rows: Vec<ReceiptRow> = look::all(RECEIPTS, rows)?;
-    let lines: Vec<_> = rows
-        .into_iter()
-        .rev()
-        .map(|ReceiptRow { receipt, .. }| {
-            let unclaimed = books.receipts.unclaimed(receipt.receipt_id).is_some();
-            Line { state: if unclaimed { "unclaimed" } else { "paid" }, receipt }
-        })
-        .collect();
-    Ok(Answer::ok(&serde_json::json!({ "receipts": lines })))
+    let unclaimed: BTreeSet<&str> = unclaimed.iter().map(|row| row.key.as_str()).collect();
+    let line = |ReceiptRow { receipt, .. }| {
+        let waits = unclaimed.contains(receipt.receipt_id.to_string().as_str());
+        Line { state: if waits { "unclaimed" } else { "paid" }, receipt }
+    };
+    let lines: Vec<_> = receipts.into_iter().rev().map(line).collect();
+    Answer::ok(&serde_json::json!({ "receipts": lines }))
 }
 
 /// The newest payouts, from their rows in rising order.

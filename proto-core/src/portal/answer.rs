@@ -10,7 +10,7 @@ use crate::wire::portal::{OBJECT_TYPE, PortalError, PortalErrorBody, PortalError
 
 use super::look::Look;
 use super::writer::Commit;
-use crate::store::Range;
+use crate::store::{Keys, Range};
 
 /// Where a call stands after a room has looked at it.
 pub(super) enum Step {
@@ -21,6 +21,8 @@ pub(super) enum Step {
     Commit(Commit),
     /// Decided once this was read.
     Look(Range, Look),
+    /// Likewise, by keys.
+    Find(Keys, Look),
     /// Answered together with an earlier call for the same hold, which is being written.
     Wait,
 }

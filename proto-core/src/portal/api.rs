@@ -12,7 +12,7 @@ use super::answer::{Answer, Step};
 use super::books::Fep;
 use super::config::RailName;
 use super::routes::{Gives, Is, Route, Takes, field};
-use super::{authorize, claims, openapi, usage};
+use super::{authorize, claims, openapi, pulls, usage};
 
 pub(super) const ROUTES: &[Route] = &[
     Route {
@@ -38,6 +38,14 @@ pub(super) const ROUTES: &[Route] = &[
         takes: Takes::Object("UsageStatement"),
         gives: Gives::ObjectOrNothing("Receipt"),
         run: |cx, call| usage::statement(cx.fep, cx.books, cx.now, cx.stream, &call.body),
+    },
+    Route {
+        method: "POST",
+        path: "/v1/receipts",
+        about: "A provider asks for its receipts behind a number, and which of them were claimed",
+        takes: Takes::Object("ReceiptsRequest"),
+        gives: Gives::Object("IssuedReceipts"),
+        run: |cx, call| pulls::handle(cx.fep, cx.books, cx.now, &call.body),
     },
     Route {
         method: "POST",

@@ -4,10 +4,7 @@ use alloc::vec::Vec;
 
 use crate::economics;
 use crate::identity::NodeId;
-use crate::limits::{
-    ATTEMPTS, CLOCK_SKEW, HOLD_LIFE, PORTAL_HOLDS, PORTAL_PROVIDERS, PORTAL_UNCLAIMED,
-    PORTAL_UNCLAIMED_OF_ONE,
-};
+use crate::limits::{ATTEMPTS, CLOCK_SKEW, HOLD_LIFE, PORTAL_HOLDS, PORTAL_PROVIDERS};
 use crate::machine::StreamId;
 use crate::money::Micros;
 use crate::mutants::{Mutant, mutant};
@@ -93,7 +90,7 @@ fn digest(request: &AuthorizeRequest) -> Hash {
     Hash(*blake3::hash(&cbor::encode(&timeless)).as_bytes())
 }
 
-fn must_be_fresh(now: Now, issued_ms: u64) -> Result<(), Refused> {
+pub(super) fn must_be_fresh(now: Now, issued_ms: u64) -> Result<(), Refused> {
     let apart_ms = now.wall.0.abs_diff(issued_ms);
     if apart_ms <= CLOCK_SKEW.as_millis() {
         return Ok(());
@@ -121,17 +118,11 @@ fn covered(free: Micros, attempts: &[Attempt]) -> usize {
     (1..=attempts.len()).rev().find(within).unwrap_or_default()
 }
 
-/// Room for the hold, and for the receipt that may come of it: capturing must not fail for want of it.
+/// Room for the hold, and for its provider: capturing must not fail for want of it.
 fn must_have_room(books: &Books, attempts: &[Attempt]) -> Result<(), Refused> {
     let new_provider = attempts.iter().any(|attempt| !books.receipts.knows(attempt.provider));
-    if books.holds.len() >= PORTAL_HOLDS || books.holds.len() + books.receipts.len() >= PORTAL_UNCLAIMED {
+    if books.holds.len() >= PORTAL_HOLDS {
         return Err(Refused::unavailable("too many jobs are open here; ask again"));
-    }
-    let slow = |attempt: &Attempt| books.receipts.unclaimed_of(attempt.provider) >= PORTAL_UNCLAIMED_OF_ONE;
-    if attempts.iter().any(slow) {
-        return Err(Refused::unavailable(
-            "a provider that is named has claimed too little of what it was issued",
-        ));
     }
     if new_provider && books.receipts.providers() >= PORTAL_PROVIDERS {
         return Err(Refused::unavailable("this portal takes no further provider"));

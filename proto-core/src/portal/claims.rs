@@ -4,7 +4,7 @@
 //! the money, and the decision is signed when it has arrived. Decisions are kept for providers who were ever issued a
 //! receipt; others only hear that their lines are refused.
 
-use alloc::{boxed::Box, vec::Vec};
+use alloc::{boxed::Box, collections::BTreeMap, vec::Vec};
 
 use crate::economics::merkle;
 use crate::identity::NodeId;
@@ -22,9 +22,9 @@ use crate::wire::portal::{Claim, ClaimDecision, Payout, RejectedLine, Verdict};
 use super::answer::{Answer, Refused, Step, Stepped};
 use super::books::{Books, Fep};
 use super::look::Look;
-use super::payouts;
-use super::rows::{AcceptedRow, CLAIMS, ClaimRow, LineFault, RejectedRow, Signed, claim_key};
+use super::rows::{AcceptedRow, CLAIMS, ClaimRow, LineFault, RejectedRow, Signed, UnclaimedRow, claim_key};
 use super::writer::{Commit, Then};
+use super::{payouts, receipts};
 
 pub(super) fn handle(fep: &Fep, books: &Books, now: Now, body: &[u8]) -> Stepped {
     let sealed = object::open::<Claim>(fep.network, None, body)?;
@@ -48,35 +48,53 @@ pub(super) fn handle(fep: &Fep, books: &Books, now: Now, body: &[u8]) -> Stepped
     Ok(Step::Look(range, Look::Claim(Box::new(sealed))))
 }
 
-/// Decides, once the store has said whether it was decided before.
+/// A claim, and which of its lines were claimed before.
+pub(super) struct Lines {
+    claim: Sealed<Claim>,
+    closed: BTreeMap<ReceiptId, ClaimId>,
+}
+
+/// The claim is looked at, if the store does not say how it was decided before.
+pub(super) fn look(claim: Sealed<Claim>, before: Option<ClaimRow>) -> Stepped {
+    if let Some(ClaimRow { digest: decided, decision, .. }) = before {
+        return match decided == digest(&claim.content) {
+            true => Ok(Step::Answer(Answer::Object(Blob(decision.0)))),
+            false => Err(used_otherwise()),
+        };
+    }
+    let keys = receipts::closed(claim.content.receipts.iter().copied());
+    Ok(Step::Find(keys, Look::Closed(Box::new(claim))))
+}
+
+/// What can be claimed is looked at last: from then on the books know what is taken.
+pub(super) fn look_further(claim: Sealed<Claim>, closed: &[Row]) -> Stepped {
+    let keys = receipts::unclaimed(claim.content.receipts.iter().copied());
+    let closed = receipts::claims(NodeId(claim.signer), closed)?;
+    Ok(Step::Find(keys, Look::Lines(Box::new(Lines { claim, closed }))))
+}
+
+/// Decides, given those of its lines that are unclaimed.
 pub(super) fn decide(
     fep: &Fep,
     books: &mut Books,
     now: Now,
     stream: StreamId,
-    claim: Sealed<Claim>,
-    before: Option<ClaimRow>,
+    lines: &Lines,
+    unclaimed: &[UnclaimedRow],
 ) -> Stepped {
-    let (provider, claim) = (NodeId(claim.signer), claim.content);
-    let digest = digest(&claim);
-    if let Some(ClaimRow { digest: decided, decision, .. }) = before {
-        return match decided == digest {
-            true => Ok(Step::Answer(Answer::Object(Blob(decision.0)))),
-            false => Err(used_otherwise()),
-        };
-    }
-    let Lines { accepted, sum, rejected } = sort(books, provider, &claim)?;
-    if accepted.is_empty() {
-        return Ok(Step::Commit(reject(fep, now, stream, provider, &claim, digest, &rejected)));
-    }
-    let first = accepted.first().and_then(|line| books.receipts.unclaimed(*line));
-    let twice = first.map(|line| line.payout).filter(|_| mutant(Mutant::ClaimLineTwice));
+    let (provider, claim) = (NodeId(lines.claim.signer), &lines.claim.content);
+    let digest = digest(claim);
+    let Sorted { accepted, sum, rejected } = sort(books, lines, unclaimed)?;
+    let Some(first) = accepted.first() else {
+        return Ok(Step::Commit(reject(fep, now, stream, provider, claim, digest, &rejected)));
+    };
+    let twice = Some(first.payout).filter(|_| mutant(Mutant::ClaimLineTwice));
     let claimed = AcceptedRow {
         claim_id: claim.claim_id,
         provider,
         digest,
         rejected,
-        to: claim.payout_to,
+        to: claim.payout_to.clone(),
         amount: sum.checked_add(twice.unwrap_or_default()).ok_or_else(wrong_total)?,
         receipts: accepted.len() as u64,
         at_ms: now.wall.0,
@@ -89,7 +107,8 @@ pub(super) fn decide(
         claimed.receipts
     );
     let (mut batch, then) = payouts::accept(fep, books, now, stream, claimed)?;
-    batch.extend(accepted.into_iter().map(|receipt_id| books.receipts.close(receipt_id)));
+    let close = |line: &UnclaimedRow| books.receipts.close(line.receipt_id, provider, claim.claim_id);
+    batch.extend(accepted.into_iter().flat_map(close));
     Ok(Step::Commit(Commit { batch, then, told }))
 }
 
@@ -154,27 +173,31 @@ fn digest(claim: &Claim) -> Hash {
     Hash(*blake3::hash(&cbor::encode(&timeless)).as_bytes())
 }
 
-struct Lines {
-    accepted: Vec<ReceiptId>,
+struct Sorted<'a> {
+    accepted: Vec<&'a UnclaimedRow>,
     /// Of the accepted lines' payouts.
     sum: Micros,
     rejected: Vec<RejectedRow>,
 }
 
-fn sort(books: &Books, provider: NodeId, claim: &Claim) -> Result<Lines, Refused> {
-    let mut lines = Lines { accepted: Vec::new(), sum: Micros::ZERO, rejected: Vec::new() };
+fn sort<'a>(books: &Books, looked: &Lines, unclaimed: &'a [UnclaimedRow]) -> Result<Sorted<'a>, Refused> {
+    let (provider, claim) = (NodeId(looked.claim.signer), &looked.claim.content);
+    let unclaimed: BTreeMap<_, _> = unclaimed.iter().map(|row| (row.receipt_id, row)).collect();
+    let mut lines = Sorted { accepted: Vec::new(), sum: Micros::ZERO, rejected: Vec::new() };
     for line in &claim.receipts {
-        let unclaimed = books.receipts.unclaimed(*line).filter(|receipt| receipt.provider == provider);
-        match unclaimed {
-            None => lines.rejected.push(RejectedRow { receipt_id: *line, fault: LineFault::Unknown }),
-            Some(receipt) if receipt.payout_to != claim.payout_to => {
-                lines.rejected.push(RejectedRow { receipt_id: *line, fault: LineFault::Elsewhere });
+        let own = unclaimed.get(line).filter(|row| row.provider == provider);
+        let claimed = books.receipts.closing(*line).or_else(|| looked.closed.get(line).copied());
+        let fault = match (claimed, own) {
+            (None, Some(row)) if row.payout_to == claim.payout_to => {
+                lines.sum = lines.sum.checked_add(row.payout).ok_or_else(wrong_total)?;
+                lines.accepted.push(row);
+                continue;
             }
-            Some(receipt) => {
-                lines.sum = lines.sum.checked_add(receipt.payout).ok_or_else(wrong_total)?;
-                lines.accepted.push(*line);
-            }
-        }
+            (None, Some(_)) => LineFault::Elsewhere,
+            (Some(claim), _) => LineFault::Claimed(claim),
+            (None, None) => LineFault::Unknown,
+        };
+        lines.rejected.push(RejectedRow { receipt_id: *line, fault });
     }
     // What a refused line was thought to be worth is not known here: then the total can only be too small.
     let agrees = match lines.rejected.is_empty() {
@@ -194,10 +217,11 @@ fn wrong_total() -> Refused {
 
 fn line(RejectedRow { receipt_id, fault }: &RejectedRow) -> RejectedLine {
     let reason = match fault {
-        LineFault::Unknown => "no unclaimed receipt of this provider",
-        LineFault::Elsewhere => "it is paid out to another address or in another currency",
+        LineFault::Unknown => "no receipt of this provider".into(),
+        LineFault::Claimed(claim) => alloc::format!("already paid under claim {claim}"),
+        LineFault::Elsewhere => "it is paid out to another address or in another currency".into(),
     };
-    RejectedLine { receipt_id: *receipt_id, reason: reason.into() }
+    RejectedLine { receipt_id: *receipt_id, reason }
 }
 
 fn decision(

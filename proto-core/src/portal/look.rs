@@ -9,14 +9,18 @@ use crate::wire::portal::Claim;
 use super::admin::{self, Deposit};
 use super::answer::{Refused, Step, Stepped};
 use super::bonds::{self, Bond};
+use super::claims::Lines;
 use super::exchanges::Call;
 use super::holds::Caller;
+use super::pulls::Pull;
 use super::rails::operator;
 use super::routes::{self, Cx};
-use super::rows::{ANSWERED, BONDS, CLAIMS, DEPOSITS, RESOLUTIONS, WITHDRAWALS};
+use super::rows::{
+    ANSWERED, BONDS, CLAIMS, DEPOSITS, ISSUED, RECEIPTS, RESOLUTIONS, ReceiptRow, UNCLAIMED, WITHDRAWALS,
+};
 use super::statements::{self, Statement};
 use super::withdrawals::{self, Withdrawal};
-use super::{answered, claims, usage};
+use super::{answered, claims, pulls, usage};
 
 /// What a call is about, while the store is read for it.
 pub(super) enum Look {
@@ -24,6 +28,15 @@ pub(super) enum Look {
     Resolution(Caller),
     /// Was this claim decided?
     Claim(Box<Sealed<Claim>>),
+    /// Which of its lines were claimed before?
+    Closed(Box<Sealed<Claim>>),
+    /// Which of its lines can be claimed?
+    Lines(Box<Lines>),
+    /// Which receipts were issued under these numbers?
+    Numbers(Pull),
+    Issued(Pull),
+    /// Which of them were claimed?
+    Claimed(Pull, Vec<ReceiptRow>),
     /// Was this reference booked?
     Deposit(Deposit),
     /// Was this reference booked?
@@ -34,6 +47,8 @@ pub(super) enum Look {
     Answered(Box<Call>),
     Statement(Statement),
     Receipts,
+    /// Which of the receipts that were listed are unclaimed?
+    States(Vec<ReceiptRow>),
     Payouts,
     Transfers,
 }
@@ -45,9 +60,17 @@ impl Look {
             Self::Claim(_) | Self::Deposit(_) | Self::Bond(_) | Self::Withdrawal(_) | Self::Answered(_) => {
                 true
             }
-            Self::Resolution(_) | Self::Statement(_) | Self::Receipts | Self::Payouts | Self::Transfers => {
-                false
-            }
+            // What follows a look at a claim goes on under that one.
+            Self::Closed(_) | Self::Lines(_) => false,
+            Self::Resolution(_)
+            | Self::Statement(_)
+            | Self::Numbers(_)
+            | Self::Issued(_)
+            | Self::Claimed(..)
+            | Self::Receipts
+            | Self::States(_)
+            | Self::Payouts
+            | Self::Transfers => false,
         }
     }
 
@@ -55,7 +78,12 @@ impl Look {
         let Cx { fep, now, stream, .. } = *cx;
         match self {
             Self::Resolution(caller) => usage::remembered(caller, all(RESOLUTIONS, rows)?).map(Step::Answer),
-            Self::Claim(claim) => claims::decide(fep, cx.books, now, stream, *claim, only(CLAIMS, rows)?),
+            Self::Claim(claim) => claims::look(*claim, only(CLAIMS, rows)?),
+            Self::Closed(claim) => claims::look_further(*claim, rows),
+            Self::Lines(lines) => claims::decide(fep, cx.books, now, stream, &lines, &all(UNCLAIMED, rows)?),
+            Self::Numbers(pull) => Ok(pulls::numbered(pull, &all(ISSUED, rows)?)),
+            Self::Issued(pull) => Ok(pulls::issued(pull, all(RECEIPTS, rows)?)),
+            Self::Claimed(pull, receipts) => pulls::answer(fep, &pull, receipts, rows).map(Step::Answer),
             Self::Deposit(deposit) => {
                 admin::book_deposit(cx.books, now, stream, deposit, only(DEPOSITS, rows)?)
             }
@@ -68,7 +96,8 @@ impl Look {
                 None => (routes::find(&call)?.run)(cx, &call),
             },
             Self::Statement(statement) => statements::page(statement, rows).map(Step::Answer),
-            Self::Receipts => admin::receipts(cx.books, rows).map(Step::Answer),
+            Self::Receipts => admin::receipts(all(RECEIPTS, rows)?),
+            Self::States(receipts) => Ok(Step::Answer(admin::states(receipts, rows))),
             Self::Payouts => admin::payouts(rows).map(Step::Answer),
             Self::Transfers => operator::transfers(rows).map(Step::Answer),
         }
@@ -83,6 +112,6 @@ pub(super) fn all<T: serde::de::DeserializeOwned>(table: Table, rows: &[Row]) ->
     rows.iter().map(|row| parse(table, row)).collect()
 }
 
-fn parse<T: serde::de::DeserializeOwned>(table: Table, row: &Row) -> Result<T, Refused> {
+pub(super) fn parse<T: serde::de::DeserializeOwned>(table: Table, row: &Row) -> Result<T, Refused> {
     row.parse(table).map_err(|bad| Refused::unavailable(bad.to_string()))
 }

@@ -1,33 +1,39 @@
-//! What providers have earned: receipts are issued here, numbered for each provider, and wait to be claimed.
+//! What providers have earned: receipts are issued here, numbered for each provider, and wait in the store to be claimed.
+//!
+//! In memory is how many each provider was issued, and what is being closed: neither grows with the receipts.
 
 use alloc::collections::BTreeMap;
+use alloc::string::ToString;
 use alloc::vec::Vec;
 
 use crate::identity::NodeId;
-use crate::money::Micros;
 use crate::mutants::{Mutant, mutant};
-use crate::store::{BadRow, Row, Snapshot, Write};
-use crate::wire::ids::ReceiptId;
+use crate::store::{BadRow, Keys, Row, Snapshot, Write};
+use crate::wire::ids::{ClaimId, ReceiptId};
 use crate::wire::object::Sealed;
-use crate::wire::portal::{PayoutTo, Receipt};
+use crate::wire::portal::Receipt;
 
-use super::rows::{PROVIDERS, ProviderRow, RECEIPTS, ReceiptRow, Signed, UNCLAIMED, UnclaimedRow, numbered};
+use super::answer::Refused;
+use super::look;
+use super::rows::{
+    CLOSED, ClosedRow, ISSUED, IssuedRow, PROVIDERS, ProviderRow, RECEIPTS, ReceiptRow, Signed, UNCLAIMED,
+    UnclaimedRow, issued_key, numbered,
+};
 
-pub(super) struct Unclaimed {
-    pub(super) provider: NodeId,
-    pub(super) payout: Micros,
-    pub(super) payout_to: PayoutTo,
+/// The last sequence number of a provider, and the last that is durable.
+#[derive(Clone, Copy, Default)]
+struct Issued {
+    last: u64,
+    durable: u64,
 }
 
 #[derive(Default)]
 pub(super) struct Receipts {
-    unclaimed: BTreeMap<ReceiptId, Unclaimed>,
-    /// How many of them each provider has.
-    unclaimed_of: BTreeMap<NodeId, usize>,
-    /// Each provider's last sequence number.
-    providers: BTreeMap<NodeId, u64>,
+    providers: BTreeMap<NodeId, Issued>,
     /// The number of the last receipt of all.
     last: u64,
+    /// Closed by a claim, and not durably yet: who looks in the store may still find them unclaimed.
+    closing: BTreeMap<ReceiptId, ClaimId>,
 }
 
 impl Receipts {
@@ -36,28 +42,13 @@ impl Receipts {
         for row in snapshot.of(PROVIDERS) {
             let ProviderRow { node_id, sequence } = row.parse(PROVIDERS)?;
             let skipped = u64::from(mutant(Mutant::SequenceSkipped));
-            receipts.providers.insert(node_id, sequence + skipped);
-        }
-        for row in snapshot.of(UNCLAIMED) {
-            let UnclaimedRow { receipt_id, provider, payout, payout_to } = row.parse(UNCLAIMED)?;
-            receipts.unclaimed.insert(receipt_id, Unclaimed { provider, payout, payout_to });
-            *receipts.unclaimed_of.entry(provider).or_default() += 1;
+            receipts.providers.insert(node_id, Issued { last: sequence + skipped, durable: sequence });
         }
         Ok(receipts)
     }
 
     pub(super) fn last(&self) -> u64 {
         self.last
-    }
-
-    /// How many nobody has claimed.
-    pub(super) fn len(&self) -> usize {
-        self.unclaimed.len()
-    }
-
-    /// How many of that provider's.
-    pub(super) fn unclaimed_of(&self, provider: NodeId) -> usize {
-        self.unclaimed_of.get(&provider).copied().unwrap_or_default()
     }
 
     pub(super) fn providers(&self) -> usize {
@@ -69,12 +60,13 @@ impl Receipts {
         self.providers.contains_key(&provider)
     }
 
-    pub(super) fn unclaimed(&self, receipt_id: ReceiptId) -> Option<&Unclaimed> {
-        self.unclaimed.get(&receipt_id)
+    pub(super) fn next_sequence(&self, provider: NodeId) -> u64 {
+        self.providers.get(&provider).map_or(1, |issued| issued.last + 1)
     }
 
-    pub(super) fn next_sequence(&self, provider: NodeId) -> u64 {
-        self.providers.get(&provider).copied().unwrap_or_default() + 1
+    /// The sequence number of the provider's last receipt that nothing can undo; 0 where it has none.
+    pub(super) fn last_sequence(&self, provider: NodeId) -> u64 {
+        self.providers.get(&provider).map_or(0, |issued| issued.durable)
     }
 
     /// A receipt that was just signed, under its provider's next sequence number.
@@ -82,29 +74,70 @@ impl Receipts {
         let Receipt { receipt_id, provider_node_id: provider, sequence, payout, .. } = receipt.content;
         let payout_to = receipt.content.payout_to.clone();
         self.last += 1;
-        self.providers.insert(provider, sequence);
-        self.unclaimed.insert(receipt_id, Unclaimed { provider, payout, payout_to: payout_to.clone() });
-        *self.unclaimed_of.entry(provider).or_default() += 1;
+        self.providers.entry(provider).or_default().last = sequence;
         let unclaimed = UnclaimedRow { receipt_id, provider, payout, payout_to };
         let row = ReceiptRow { receipt: receipt.content.clone(), signed: Signed(receipt.bytes.0.clone()) };
         let counted = ProviderRow { node_id: provider, sequence };
+        let issued = IssuedRow { number: self.last };
         alloc::vec![
-            Write::Insert(UNCLAIMED, Row::json(alloc::format!("{receipt_id}"), &unclaimed)),
+            Write::Insert(UNCLAIMED, Row::json(receipt_id.to_string(), &unclaimed)),
             Write::Insert(RECEIPTS, Row::json(numbered(self.last), &row)),
-            Write::Put(PROVIDERS, Row::json(alloc::format!("{provider}"), &counted)),
+            Write::Insert(ISSUED, Row::json(issued_key(provider, sequence), &issued)),
+            Write::Put(PROVIDERS, Row::json(provider.to_string(), &counted)),
         ]
     }
 
-    /// The receipt is paid.
-    pub(super) fn close(&mut self, receipt_id: ReceiptId) -> Write {
-        if let Some(Unclaimed { provider, .. }) = self.unclaimed.remove(&receipt_id)
-            && let Some(left) = self.unclaimed_of.get_mut(&provider)
-        {
-            *left -= 1;
-            if *left == 0 {
-                self.unclaimed_of.remove(&provider);
+    /// The claim that is taking the receipt at this moment.
+    pub(super) fn closing(&self, receipt_id: ReceiptId) -> Option<ClaimId> {
+        self.closing.get(&receipt_id).copied()
+    }
+
+    /// A claim was accepted for the receipt. Should another have been, in spite of all, the store refuses it.
+    pub(super) fn close(&mut self, receipt_id: ReceiptId, provider: NodeId, claim_id: ClaimId) -> [Write; 2] {
+        self.closing.insert(receipt_id, claim_id);
+        let key = receipt_id.to_string();
+        let closed = ClosedRow { provider, claim_id };
+        [Write::Delete(UNCLAIMED, key.clone()), Write::Insert(CLOSED, Row::json(key, &closed))]
+    }
+
+    /// These writes are durable: whoever looks now finds what was issued and closed by them.
+    pub(super) fn written(&mut self, batch: &[Write]) {
+        for write in batch {
+            match write {
+                Write::Insert(CLOSED, row) => {
+                    if let Ok(receipt_id) = row.key.parse() {
+                        self.closing.remove(&receipt_id);
+                    }
+                }
+                Write::Put(PROVIDERS, row) => {
+                    if let Ok(ProviderRow { node_id, sequence }) = row.parse(PROVIDERS) {
+                        self.providers.entry(node_id).or_default().durable = sequence;
+                    }
+                }
+                Write::Put(..) | Write::Insert(..) | Write::Delete(..) => {}
             }
         }
-        Write::Delete(UNCLAIMED, alloc::format!("{receipt_id}"))
     }
+}
+
+/// Which of these receipts are unclaimed, as the store has it.
+pub(super) fn unclaimed(receipts: impl Iterator<Item = ReceiptId>) -> Keys {
+    Keys { table: UNCLAIMED, keys: receipts.map(|id| id.to_string()).collect() }
+}
+
+/// By which claims of that provider, from the rows that [`closed`] found.
+pub(super) fn claims(provider: NodeId, rows: &[Row]) -> Result<BTreeMap<ReceiptId, ClaimId>, Refused> {
+    let mut claims = BTreeMap::new();
+    for row in rows {
+        let closed: ClosedRow = look::parse(CLOSED, row)?;
+        if let Some(receipt_id) = row.key.parse().ok().filter(|_| closed.provider == provider) {
+            claims.insert(receipt_id, closed.claim_id);
+        }
+    }
+    Ok(claims)
+}
+
+/// Which of these receipts were claimed, as the store has it.
+pub(super) fn closed(receipts: impl Iterator<Item = ReceiptId>) -> Keys {
+    Keys { table: CLOSED, keys: receipts.map(|id| id.to_string()).collect() }
 }

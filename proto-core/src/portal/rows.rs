@@ -31,8 +31,6 @@ pub(super) const PROVIDERS: Table = Table::live("providers");
 pub(super) const BALANCES: Table = Table::live("balances");
 /// Open holds, by authorization.
 pub(super) const HOLDS: Table = Table::live("holds");
-/// Receipts nobody has claimed yet, by receipt.
-pub(super) const UNCLAIMED: Table = Table::live("unclaimed");
 
 /// Every entry of the ledger, by number. A number is missing where the store refused a repeated request.
 pub(super) const JOURNAL: Table = Table::history("journal");
@@ -42,6 +40,12 @@ pub(super) const REQUESTS: Table = Table::history("requests");
 pub(super) const RESOLUTIONS: Table = Table::history("resolutions");
 /// By number.
 pub(super) const RECEIPTS: Table = Table::history("receipts");
+/// Their numbers, by provider and its own sequence.
+pub(super) const ISSUED: Table = Table::history("issued");
+/// Receipts nobody has claimed yet, by receipt.
+pub(super) const UNCLAIMED: Table = Table::history("unclaimed");
+/// Those that a claim was accepted for, by receipt: no second claim may take one.
+pub(super) const CLOSED: Table = Table::history("closed");
 /// By the operator's reference.
 pub(super) const BONDS: Table = Table::history("bonds");
 /// By the operator's reference.
@@ -73,11 +77,13 @@ pub(super) const ALL: &[Table] = &[
     PROVIDERS,
     BALANCES,
     HOLDS,
-    UNCLAIMED,
     JOURNAL,
     REQUESTS,
     RESOLUTIONS,
     RECEIPTS,
+    ISSUED,
+    UNCLAIMED,
+    CLOSED,
     DEPOSITS,
     BONDS,
     CLAIMS,
@@ -226,6 +232,18 @@ pub(super) struct UnclaimedRow {
 }
 
 #[derive(Serialize, Deserialize)]
+pub(super) struct ClosedRow {
+    pub(super) provider: NodeId,
+    pub(super) claim_id: ClaimId,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct IssuedRow {
+    /// Of the receipt, among all.
+    pub(super) number: u64,
+}
+
+#[derive(Serialize, Deserialize)]
 pub(super) struct ReceiptRow {
     pub(super) receipt: Receipt,
     pub(super) signed: Signed,
@@ -333,6 +351,8 @@ pub(super) struct RejectedRow {
 #[serde(rename_all = "snake_case")]
 pub(super) enum LineFault {
     Unknown,
+    /// Under another claim.
+    Claimed(ClaimId),
     Elsewhere,
 }
 
@@ -416,6 +436,11 @@ pub(super) struct AnsweredRow {
 /// The key of a resolved or requested authorization.
 pub(super) fn auth_key(auth_id: AuthId) -> String {
     alloc::format!("{auth_id}")
+}
+
+/// A provider's receipt as it is numbered for it.
+pub(super) fn issued_key(provider: NodeId, sequence: u64) -> String {
+    alloc::format!("{provider}/{}", numbered(sequence))
 }
 
 pub(super) fn claim_key(provider: NodeId, claim_id: ClaimId) -> String {

@@ -1,6 +1,7 @@
 //! A provider's books, judged from its rows: see [`crate::audit`].
 
 pub(crate) mod held;
+mod waiting;
 
 use alloc::{
     collections::{BTreeMap, BTreeSet},
@@ -13,14 +14,16 @@ use super::earnings::By;
 use super::receipts::Receipts;
 use super::rows::{
     AUTHORIZATIONS, AuthorizationRow, CLAIMS, CLAIMS_OPEN, ClaimRow, ClaimState, EARNINGS, Owed,
-    RECEIPTS_OPEN, RECEIPTS_PAID, ReceiptRow, ReceiptState,
+    RECEIPTS_OPEN, RECEIPTS_PAID, RECEIPTS_SUMS, ReceiptRow, ReceiptState, receipt_key,
 };
 use serde::Deserialize;
+use waiting::Waiting;
 
-use crate::audit::{Desk, Invariant, Numbers, Reader, Report, Sheet, Tally, place};
+use crate::audit::{Desk, Invariant, Reader, Report, Sheet, Tally, place};
 use crate::economics::bill;
 use crate::identity::{FepId, Verify};
 use crate::money::{Currency, Micros};
+use crate::numbers::Numbers;
 use crate::store::{Snapshot, Table};
 use crate::wire::ids::{ClaimId, ReceiptId};
 use crate::wire::portal::Receipt;
@@ -53,6 +56,7 @@ struct Books {
     paid: BTreeMap<ClaimId, Tally>,
     disputed: BTreeMap<ClaimId, u64>,
     numbers: BTreeMap<FepId, Numbers>,
+    waits: Waiting,
     sums: BTreeMap<(Currency, State), i128>,
     earned: BTreeMap<(FepId, Currency), Earned>,
 }
@@ -110,7 +114,8 @@ impl Books {
         desk.each(CLAIMS_OPEN, |desk, key, row: ClaimRow| {
             let waits = row.state == ClaimState::Submitted && key == row.claim_id.to_string();
             desk.report.must(Invariant::I4, waits, place(CLAIMS_OPEN, key), || "is decided".into());
-            self.open.insert(row.claim_id, row.receipts.into_iter().collect());
+            let lines = row.lines.into_iter();
+            self.open.insert(row.claim_id, lines.map(|line| line.receipt_id).collect());
             Ok(())
         })
     }
@@ -132,25 +137,29 @@ impl Books {
                 }
                 ReceiptState::Paid => None,
             };
-            let fits = state.is_some() && key == id.to_string();
+            self.waits.add(desk, &row)?;
+            let fits = state.is_some() && key == receipt_key(&row.receipt) && !row.claimed_before;
             let what = || format!("is {:?}, and nothing says how it came to be", row.state);
             desk.report.must(Invariant::I4, fits, place(RECEIPTS_OPEN, key), what);
             self.count(desk, RECEIPTS_OPEN, key, &row, state);
             Ok(())
         })?;
         desk.each(RECEIPTS_PAID, |desk, key, row: ReceiptRow| {
-            let id = row.receipt.receipt_id.to_string();
-            let fits = row.state == ReceiptState::Paid && key.ends_with(&id);
+            let fits = row.state == ReceiptState::Paid && key == receipt_key(&row.receipt);
             let what = || format!("is {:?}", row.state);
             desk.report.must(Invariant::I4, fits, place(RECEIPTS_PAID, key), what);
-            let left = !desk.has(RECEIPTS_OPEN, &id)?;
+            let left = !desk.has(RECEIPTS_OPEN, key)?;
             desk.report
                 .must(Invariant::I4, left, place(RECEIPTS_PAID, key), || "waits to be paid, too".into());
-            let claim = row.claim_id.unwrap_or(ClaimId([0; 16]));
-            self.paid.entry(claim).or_default().add(i128::from(row.receipt.payout.0));
+            if !row.claimed_before {
+                let claim = row.claim_id.unwrap_or(ClaimId([0; 16]));
+                self.paid.entry(claim).or_default().add(i128::from(row.receipt.payout.0));
+            }
             self.count(desk, RECEIPTS_PAID, key, &row, Some(State::Paid));
             Ok(())
         })?;
+        self.waits.check(desk)?;
+        waiting::check_numbers(desk, &self.numbers)?;
         for id in self.stored.keys() {
             let what = || "was stored, and perhaps acknowledged, and is not there".into();
             desk.report.must(Invariant::I6, false, || format!("receipt {id}"), what);
@@ -234,7 +243,7 @@ impl Books {
     /// What people are shown of earnings is what the receipts come to (I4), and no FEP owes too much (I5).
     fn check_sums<R: Reader>(self, desk: &mut Desk<'_, R>, limit: Micros) -> Result<(), R::Error> {
         let mut snapshot = Snapshot::default();
-        for table in [AUTHORIZATIONS, RECEIPTS_OPEN, EARNINGS] {
+        for table in [AUTHORIZATIONS, RECEIPTS_SUMS, EARNINGS] {
             desk.rows(table, |row| snapshot.rows.push((table, row)))?;
         }
         match Receipts::new(&snapshot) {

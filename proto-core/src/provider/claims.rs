@@ -1,5 +1,6 @@
 //! Turns receipts into money: at a steady pace, for each FEP and payout address, a signed claim over the receipts that
-//! wait, sent to the FEP until it decides.
+//! wait, sent to the FEP until it decides. The receipts are on disk: they are read when a claim is made ([`drafts`](super::drafts)),
+//! and when one is decided.
 //!
 //! ```text
 //!   receipts: unclaimed --claim stored--> in_claim --decision--> paid | disputed (a rejected line)
@@ -7,14 +8,17 @@
 //!   claim:                submitted --decision stored--> paid | rejected
 //! ```
 
-use alloc::{collections::BTreeMap, string::String, vec::Vec};
+use alloc::{boxed::Box, collections::BTreeMap, string::String, vec::Vec};
 
+use super::drafts::{Draft, Drafts};
 use super::receipts::Receipts;
-use super::rows::{CLAIMS_OPEN, ClaimRow, ClaimState, ReceiptState, put_claim, put_receipt};
+use super::rows::{
+    CLAIMS_OPEN, ClaimRow, ClaimState, Line, RECEIPTS_OPEN, ReceiptRow, ReceiptState, put_claim, put_receipt,
+};
 use crate::economics::merkle;
 use crate::http::ResponseHead;
 use crate::identity::FepId;
-use crate::limits::{CLAIM_RECEIPTS, CLAIMS_AT_ONCE, REDELIVER_FIRST, REDELIVER_LAST};
+use crate::limits::{CLAIMS_OPEN as MOST_OPEN, REDELIVER_FIRST, REDELIVER_LAST};
 use crate::machine::{Completion, OpId, StreamId};
 use crate::money::Micros;
 use crate::mutants::{Mutant, mutant};
@@ -22,11 +26,11 @@ use crate::node::config;
 use crate::node::cx::Cx;
 use crate::node::fep::{Answer, FepCalls};
 use crate::rng::Stream;
-use crate::store::{BadRow, Snapshot};
+use crate::store::{BadRow, Keys, Row, Snapshot};
 use crate::time::{Span, Time, Wake};
 use crate::timers::Timers;
 use crate::wire::ids::{ClaimId, ReceiptId};
-use crate::wire::object::open;
+use crate::wire::object::{Sealed, open};
 use crate::wire::portal::{Claim, ClaimDecision, PayoutTo, Verdict};
 
 pub(crate) struct Claims {
@@ -36,7 +40,10 @@ pub(crate) struct Claims {
     least: BTreeMap<PayoutTo, Micros>,
     urls: BTreeMap<FepId, String>,
     open: BTreeMap<ClaimId, ClaimRow>,
+    drafts: Drafts,
     storing: BTreeMap<OpId, Stored>,
+    /// What was said of a claim, while its receipts are read.
+    deciding: BTreeMap<OpId, (ClaimId, Said)>,
     calls: FepCalls<ClaimId>,
     due: Timers<Due>,
     pause: Span,
@@ -51,9 +58,18 @@ enum Stored {
     Decided(ClaimId),
 }
 
+/// What a FEP says of a claim.
+enum Said {
+    /// Nothing of its lines: they may be claimed anew.
+    Refused,
+    Decided(Box<Sealed<ClaimDecision>>),
+    /// Nothing, which only a mutant takes for an answer.
+    Nothing,
+}
+
 /// What a decision means for one receipt of a claim.
 #[derive(Clone)]
-enum Line {
+enum Fate {
     Paid,
     Disputed(String),
     /// Undecided.
@@ -81,7 +97,9 @@ impl Claims {
             least: config.portmans.iter().map(|p| (p.payout.clone(), p.least_payout)).collect(),
             urls: feps.iter().map(|fep| (fep.fep_id, fep.url.clone())).collect(),
             open: BTreeMap::new(),
+            drafts: Drafts::default(),
             storing: BTreeMap::new(),
+            deciding: BTreeMap::new(),
             calls: FepCalls::default(),
             due: Timers::default(),
             pause: REDELIVER_FIRST,
@@ -126,15 +144,15 @@ impl Claims {
         self.calls.bytes(cx, stream, bytes)
     }
 
-    pub(super) fn finished(&mut self, cx: &mut Cx<'_>, receipts: &mut Receipts, stream: StreamId) -> bool {
+    pub(super) fn finished(&mut self, cx: &mut Cx<'_>, stream: StreamId) -> bool {
         let Some((claim, answer)) = self.calls.finished(cx, stream) else { return false };
-        self.answered(cx, receipts, claim, answer);
+        self.answered(cx, claim, answer);
         true
     }
 
-    pub(super) fn reset(&mut self, cx: &mut Cx<'_>, receipts: &mut Receipts, stream: StreamId) -> bool {
+    pub(super) fn reset(&mut self, cx: &mut Cx<'_>, stream: StreamId) -> bool {
         let Some((claim, answer)) = self.calls.reset(cx, stream) else { return false };
-        self.answered(cx, receipts, claim, answer);
+        self.answered(cx, claim, answer);
         true
     }
 
@@ -145,30 +163,54 @@ impl Claims {
         op: OpId,
         completion: &Completion,
     ) -> bool {
+        if let Some((claim, said)) = self.deciding.remove(&op) {
+            match completion {
+                Completion::Page(Ok(rows)) => self.decide(cx, receipts, claim, &said, rows),
+                // It says the same when it is asked again.
+                Completion::Page(Err(_)) | Completion::Stored(_) | Completion::Dialled(_) => {
+                    self.again(cx.now.mono, claim);
+                }
+            }
+            return true;
+        }
+        if let Some(draft) = self.drafts.read(cx, op, completion) {
+            match draft {
+                Draft::Reading => {}
+                Draft::Whole(rows) => self.make(cx, receipts, rows),
+                Draft::Nothing => self.draft(cx, receipts),
+            }
+            return true;
+        }
         let Some(stored) = self.storing.remove(&op) else { return false };
         if matches!(completion, Completion::Stored(Ok(()))) {
             match stored {
-                Stored::Submitted(claim) => self.submit(cx, claim),
+                Stored::Submitted(claim) => {
+                    self.submit(cx, claim);
+                    self.draft(cx, receipts);
+                }
                 Stored::Decided(claim) => {
                     self.open.remove(&claim);
-                    receipts.open.retain(|_, row| row.state != ReceiptState::Paid);
                 }
             }
         }
         true
     }
 
-    pub(super) fn handle_timeout(&mut self, cx: &mut Cx<'_>, receipts: &mut Receipts) {
+    pub(super) fn handle_timeout(&mut self, cx: &mut Cx<'_>, receipts: &Receipts) {
         while let Some(due) = self.due.expired(cx.now.mono) {
             match due {
                 // What waits can wait until the time is known.
                 Due::Look if cx.clock_is_wrong() => self.look(cx.now.mono),
-                Due::Look => self.claim(cx, receipts),
+                Due::Look => {
+                    // Where all that waits together is too little, one claim's lines are, too.
+                    self.drafts.begin(receipts.sums.due(&self.least));
+                    self.draft(cx, receipts);
+                }
                 Due::Submit(claim) => self.submit(cx, claim),
             }
         }
         for (claim, answer) in self.calls.handle_timeout(cx) {
-            self.answered(cx, receipts, claim, answer);
+            self.answered(cx, claim, answer);
         }
     }
 
@@ -176,63 +218,47 @@ impl Claims {
         Wake::earliest(self.due.next(), self.calls.poll_timeout())
     }
 
-    /// Claims what waits for one FEP and one address, once that reaches the least payout.
-    fn claim(&mut self, cx: &mut Cx<'_>, receipts: &mut Receipts) {
-        let mut groups: BTreeMap<(FepId, PayoutTo), Vec<(ReceiptId, Micros)>> = BTreeMap::new();
-        for row in receipts.claimable() {
-            let key = (row.receipt.fep_id, row.receipt.payout_to.clone());
-            groups.entry(key).or_default().push((row.receipt.receipt_id, row.receipt.payout));
-        }
-        let mut more = false;
-        let sum = |lines: &[(ReceiptId, Micros)]| {
-            lines.iter().try_fold(Micros::ZERO, |sum, (_, payout)| sum.checked_add(*payout))
-        };
-        for ((fep_id, payout_to), lines) in groups {
-            let least = self.least.get(&payout_to).copied().unwrap_or_default();
-            // All that waits together: one claim's lines may come to little. What is worth nothing is claimed to be done with.
-            let enough = sum(&lines).is_none_or(|total| total >= least || total == Micros::ZERO);
-            if !enough {
-                continue;
-            }
-            more |= lines.len() > CLAIMS_AT_ONCE * CLAIM_RECEIPTS;
-            for lines in lines.chunks(CLAIM_RECEIPTS).take(CLAIMS_AT_ONCE) {
-                let Some(total) = sum(lines) else { continue };
-                let ids: Vec<ReceiptId> = lines.iter().map(|(id, _)| *id).collect();
-                self.make(cx, receipts, fep_id, payout_to.clone(), ids, total);
-            }
-        }
-        if more {
+    /// Goes on to claim what waits, one claim after the other. What is left over is looked at again.
+    fn draft(&mut self, cx: &mut Cx<'_>, receipts: &Receipts) {
+        let open = &self.open;
+        let room = |fep_id| open.values().filter(|row| row.fep_id == fep_id).count() < MOST_OPEN;
+        if self.drafts.go_on(cx, &receipts.sums, room) {
             self.look(cx.now.mono);
         }
     }
 
-    fn make(
-        &mut self,
-        cx: &mut Cx<'_>,
-        receipts: &mut Receipts,
-        fep_id: FepId,
-        payout_to: PayoutTo,
-        ids: Vec<ReceiptId>,
-        total: Micros,
-    ) {
+    /// Claims these receipts, all of one FEP and one address.
+    fn make(&mut self, cx: &mut Cx<'_>, receipts: &mut Receipts, mut rows: Vec<ReceiptRow>) {
+        rows.sort_by_key(|row| row.receipt.receipt_id);
+        // Of papers that name one receipt twice the second waits for the next claim.
+        rows.dedup_by_key(|row| row.receipt.receipt_id);
+        let total = rows.iter().try_fold(Micros::ZERO, |sum, row| sum.checked_add(row.receipt.payout));
+        let (Some(first), Some(total)) = (rows.first(), total) else { return };
+        let group = first.group();
+        let (fep_id, payout_to) = group.clone();
         let claim_id = ClaimId(self.rng.bytes());
+        let ids: Vec<ReceiptId> = rows.iter().map(|row| row.receipt.receipt_id).collect();
         let leaves: Vec<[u8; 16]> = ids.iter().map(|id| id.0).collect();
         let claim = cx.me.seal(Claim {
             claim_id,
             fep_id,
             payout_to: payout_to.clone(),
             total,
-            receipts: ids.clone(),
+            receipts: ids,
             merkle_root: merkle::root(&leaves),
             issued_ms: cx.now.wall.0,
         });
+        let line = |row: &ReceiptRow| {
+            let (receipt_id, issued_ms) = (row.receipt.receipt_id, row.issued_ms());
+            Line { receipt_id, issued_ms }
+        };
         let row = ClaimRow {
             claim_id,
             state: ClaimState::Submitted,
             fep_id,
             currency: payout_to.currency,
             address: payout_to.address,
-            count: ids.len(),
+            count: rows.len(),
             total,
             issued_ms: cx.now.wall.0,
             verdict: None,
@@ -241,16 +267,15 @@ impl Claims {
             rail_tx: None,
             signed: hex::encode(&claim.bytes.0),
             decision: None,
-            receipts: ids,
+            lines: rows.iter().map(line).collect(),
         };
         let mut batch = put_claim(&row);
-        for id in &row.receipts {
-            if let Some(receipt) = receipts.open.get_mut(id) {
-                receipt.state = ReceiptState::InClaim;
-                receipt.claim_id = Some(claim_id);
-                batch.extend(put_receipt(receipt));
-            }
+        for mut receipt in rows {
+            (receipt.state, receipt.claim_id) = (ReceiptState::InClaim, Some(claim_id));
+            receipts.sums.changed(&receipt, Some(ReceiptState::Unclaimed));
+            batch.extend(put_receipt(&receipt, Some(ReceiptState::Unclaimed)));
         }
+        batch.push(receipts.sums.put(&group));
         self.open.insert(claim_id, row);
         let op = cx.store(batch);
         self.storing.insert(op, Stored::Submitted(claim_id));
@@ -272,28 +297,17 @@ impl Claims {
         self.pause = self.pause.doubled().min(REDELIVER_LAST);
     }
 
-    pub(super) fn answered(
-        &mut self,
-        cx: &mut Cx<'_>,
-        receipts: &mut Receipts,
-        claim: ClaimId,
-        answer: Answer,
-    ) {
-        let Some(row) = self.open.get_mut(&claim) else { return };
-        match answer {
-            Answer::Silent if mutant(Mutant::SilenceCountsAsPaid) => {
-                row.state = ClaimState::Paid;
-                self.decided(cx, receipts, claim, |_| Line::Paid);
-            }
+    pub(super) fn answered(&mut self, cx: &mut Cx<'_>, claim: ClaimId, answer: Answer) {
+        let Some(row) = self.open.get(&claim) else { return };
+        let said = match answer {
+            Answer::Silent if mutant(Mutant::SilenceCountsAsPaid) => Said::Nothing,
             Answer::Silent | Answer::Noted | Answer::Nothing => {
                 self.unheard.extend(hex::decode(&row.signed).ok().map(|signed| (claim, row.fep_id, signed)));
-                self.again(cx.now.mono, claim);
+                return self.again(cx.now.mono, claim);
             }
             Answer::Refused(refusal) => {
-                // Nothing was said of its lines: they may be claimed anew.
                 cx.warn(alloc::format!("claim {claim} was refused by its FEP: {:?}", refusal.code));
-                row.state = ClaimState::Rejected;
-                self.decided(cx, receipts, claim, |_| Line::Open);
+                Said::Refused
             }
             Answer::Given(bytes) => {
                 let decision = open::<ClaimDecision>(cx.me.network, Some(row.fep_id.0), &bytes);
@@ -303,6 +317,42 @@ impl Claims {
                     return self.again(cx.now.mono, claim);
                 };
                 self.pause = REDELIVER_FIRST;
+                Said::Decided(Box::new(decision))
+            }
+        };
+        let keys = row.lines.iter().map(Line::key).collect();
+        let op = cx.find(Keys { table: RECEIPTS_OPEN, keys });
+        self.deciding.insert(op, (claim, said));
+    }
+
+    /// What was said of a claim is written down, and what it means for each of its receipts.
+    fn decide(
+        &mut self,
+        cx: &mut Cx<'_>,
+        receipts: &mut Receipts,
+        claim: ClaimId,
+        said: &Said,
+        stored: &[Row],
+    ) {
+        let Some(row) = self.open.get_mut(&claim) else { return };
+        let rows = stored.iter().map(|stored| stored.parse::<ReceiptRow>(RECEIPTS_OPEN));
+        let rows: Vec<ReceiptRow> = match rows.collect() {
+            Ok(rows) => rows,
+            Err(bad) => {
+                cx.warn(alloc::format!("claim {claim} can't be decided: {bad}"));
+                return self.again(cx.now.mono, claim);
+            }
+        };
+        match said {
+            Said::Nothing => {
+                row.state = ClaimState::Paid;
+                self.decided(cx, receipts, claim, rows, |_| Fate::Paid);
+            }
+            Said::Refused => {
+                row.state = ClaimState::Rejected;
+                self.decided(cx, receipts, claim, rows, |_| Fate::Open);
+            }
+            Said::Decided(decision) => {
                 row.decision = Some(hex::encode(&decision.bytes.0));
                 row.verdict = Some(decision.content.verdict);
                 if let Some(payout) = &decision.content.payout {
@@ -310,13 +360,12 @@ impl Claims {
                     row.paid = Some(payout.amount);
                     row.rail_tx = Some(payout.rail_tx.chars().take(128).collect());
                 }
-                let rejected = decision.content.rejected;
+                let rejected = &decision.content.rejected;
                 let named = |id: &ReceiptId| rejected.iter().find(|line| line.receipt_id == *id);
-                let accepted = row.receipts.iter().filter(|id| named(id).is_none());
-                let owed =
-                    accepted.filter_map(|id| receipts.open.get(id)).map(|receipt| receipt.receipt.payout.0);
+                let mut accepted = rows.iter().filter(|row| named(&row.receipt.receipt_id).is_none());
+                let owed = accepted.try_fold(Micros::ZERO, |sum, row| sum.checked_add(row.receipt.payout));
                 let paid =
-                    row.paid == Some(Micros(owed.sum())) && decision.content.verdict != Verdict::Rejected;
+                    owed.is_some() && row.paid == owed && decision.content.verdict != Verdict::Rejected;
                 row.state = if paid { ClaimState::Paid } else { ClaimState::Rejected };
                 self.decided.push((row.fep_id, paid && rejected.is_empty()));
                 if paid {
@@ -328,50 +377,53 @@ impl Claims {
                 }
                 // A line is paid only by a payout that covers it, whatever the verdict says.
                 let unnamed = match row.paid {
-                    _ if paid => Line::Paid,
-                    Some(_) => Line::Disputed("the payout is not the sum of the lines it is for".into()),
-                    None => Line::Open,
+                    _ if paid => Fate::Paid,
+                    Some(_) => Fate::Disputed("the payout is not the sum of the lines it is for".into()),
+                    None => Fate::Open,
                 };
-                self.decided(cx, receipts, claim, |id| match named(id) {
-                    Some(line) => Line::Disputed(line.reason.chars().take(256).collect()),
+                self.decided(cx, receipts, claim, rows, |id| match named(id) {
+                    Some(line) => Fate::Disputed(line.reason.chars().take(256).collect()),
                     None => unnamed.clone(),
                 });
             }
         }
     }
 
-    /// Stores a decision, and what it means for each receipt.
     fn decided(
         &mut self,
         cx: &mut Cx<'_>,
         receipts: &mut Receipts,
         claim: ClaimId,
-        fate: impl Fn(&ReceiptId) -> Line,
+        rows: Vec<ReceiptRow>,
+        fate: impl Fn(&ReceiptId) -> Fate,
     ) {
         let Some(row) = self.open.get(&claim) else { return };
         let mut batch = put_claim(row);
-        for id in &row.receipts {
-            let Some(receipt) = receipts.open.get_mut(id) else { continue };
-            match fate(id) {
-                Line::Paid => {
+        let group = rows.first().map(ReceiptRow::group);
+        for mut receipt in rows {
+            let id = receipt.receipt.receipt_id;
+            match fate(&id) {
+                Fate::Paid => {
                     receipt.state = ReceiptState::Paid;
                     receipts.paid += 1;
-                    batch.push(receipts.earnings.paid(receipt));
+                    batch.push(receipts.earnings.paid(&receipt));
                 }
-                Line::Disputed(reason) => {
+                Fate::Disputed(reason) => {
                     cx.warn(alloc::format!(
                         "receipt {id} was not paid: `labman-cli receipts --json` has the FEP's reason"
                     ));
                     receipt.state = ReceiptState::Disputed;
                     receipt.rejected = Some(reason);
                 }
-                Line::Open => {
+                Fate::Open => {
                     receipt.state = ReceiptState::Unclaimed;
                     receipt.claim_id = None;
                 }
             }
-            batch.extend(put_receipt(receipt));
+            receipts.sums.changed(&receipt, Some(ReceiptState::InClaim));
+            batch.extend(put_receipt(&receipt, Some(ReceiptState::InClaim)));
         }
+        batch.extend(group.map(|group| receipts.sums.put(&group)));
         let op = cx.store(batch);
         self.storing.insert(op, Stored::Decided(claim));
         self.look(cx.now.mono);

@@ -6,7 +6,7 @@ use alloc::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::receipts::Receipts;
-use super::rows::{AuthorizationRow, Owed, ReceiptState};
+use super::rows::{AuthorizationRow, Owed};
 use crate::economics::bill;
 use crate::identity::FepId;
 use crate::money::Micros;
@@ -49,16 +49,11 @@ impl Receipts {
                 Earns::Stated(payout) => exposure.stated = saturating_add(exposure.stated, payout),
             }
         }
-        for row in self.open() {
-            let exposure = feps.entry(row.receipt.fep_id).or_default();
-            let part = match row.state {
-                ReceiptState::Unclaimed => &mut exposure.unclaimed,
-                ReceiptState::InClaim => &mut exposure.in_claim,
-                ReceiptState::Disputed => &mut exposure.disputed,
-                // On its way out of the open ones.
-                ReceiptState::Paid => continue,
-            };
-            *part = saturating_add(*part, row.receipt.payout);
+        for ((fep_id, _), open) in self.sums.iter() {
+            let exposure = feps.entry(*fep_id).or_default();
+            exposure.unclaimed = saturating_add(exposure.unclaimed, open.unclaimed.sum);
+            exposure.in_claim = saturating_add(exposure.in_claim, open.in_claim.sum);
+            exposure.disputed = saturating_add(exposure.disputed, open.disputed.sum);
         }
         feps
     }

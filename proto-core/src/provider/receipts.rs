@@ -1,22 +1,27 @@
 //! Authorizations that were used, and the receipts that came for them: each checked, in every economic field, against
-//! what was authorised and delivered, and stored before it is acknowledged.
+//! what was authorised and delivered, and stored before it is acknowledged. One of a job that is not remembered is looked up
+//! in the store ([`forgotten`](super::forgotten)): what is stored is not in memory.
 
 use alloc::{collections::BTreeMap, vec::Vec};
 
 use super::earnings::Earnings;
+use super::forgotten::Lookup;
 use super::rows::{
-    AUTHORIZATIONS, AuthKey, AuthorizationRow, Owed, RECEIPTS_OPEN, ReceiptRow, ReceiptState, auth_key,
-    put_authorization, put_receipt,
+    AUTHORIZATIONS, AuthKey, AuthorizationRow, NumbersRow, Owed, RECEIPT_NUMBERS, ReceiptRow, ReceiptState,
+    auth_key, put_authorization, put_receipt,
 };
+use super::sums::Sums;
 use crate::economics::bill;
 use crate::identity::{FepId, NodeId};
+use crate::limits::RECEIPT_RUNS;
 use crate::machine::{Completion, OpId, StreamId};
 use crate::mutants::{Mutant, mutant};
 use crate::node::cx::Cx;
-use crate::store::{BadRow, Snapshot, Write};
+use crate::numbers::Numbers;
+use crate::store::{BadRow, Row, Snapshot, Write};
 use crate::time::{Span, Time, Wake, Wall};
 use crate::timers::Timers;
-use crate::wire::ids::ReceiptId;
+use crate::wire::ids::{ClaimId, ReceiptId};
 use crate::wire::object::{Sealed, open};
 use crate::wire::portal::Receipt;
 
@@ -33,15 +38,34 @@ pub(super) enum From {
     Control(NodeId),
     /// As the answer to a statement.
     Fep,
+    /// Asked for by its number; the claim that took it, as its FEP says.
+    Pulled(Option<ClaimId>),
 }
 
 impl From {
     pub(super) const fn gateway(self) -> Option<NodeId> {
         match self {
             Self::Job { gateway, .. } | Self::Control(gateway) => Some(gateway),
-            Self::Fep => None,
+            Self::Fep | Self::Pulled(_) => None,
         }
     }
+}
+
+/// A receipt on its way to the disk.
+pub(super) struct Arriving {
+    pub(super) from: From,
+    pub(super) receipt_id: ReceiptId,
+    pub(super) fep_id: FepId,
+    /// Its gateway, and the bound of its job's input in tokens.
+    pub(super) input: Option<(NodeId, u32)>,
+}
+
+/// How many receipts there are in each state that is not the last.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Open {
+    pub(crate) unclaimed: u64,
+    pub(crate) in_claim: u64,
+    pub(crate) disputed: u64,
 }
 
 pub(super) enum Taken {
@@ -67,9 +91,10 @@ impl core::convert::From<&'static str> for Refused {
 
 pub(crate) struct Receipts {
     used: BTreeMap<AuthKey, AuthorizationRow>,
-    /// Not paid yet.
-    pub(super) open: BTreeMap<ReceiptId, ReceiptRow>,
-    storing: BTreeMap<OpId, (From, ReceiptId)>,
+    storing: BTreeMap<OpId, Arriving>,
+    pub(super) looking: BTreeMap<OpId, Lookup>,
+    pub(super) sums: Sums,
+    numbers: BTreeMap<FepId, Numbers>,
     /// Since this start.
     pub(super) paid: u64,
     pub(super) earnings: Earnings,
@@ -78,25 +103,29 @@ pub(crate) struct Receipts {
 
 impl Receipts {
     pub(super) fn new(snapshot: &Snapshot) -> Result<Self, BadRow> {
-        let (mut used, mut open) = (BTreeMap::new(), BTreeMap::new());
+        let (mut used, mut numbers) = (BTreeMap::new(), BTreeMap::new());
         for stored in snapshot.of(AUTHORIZATIONS) {
             let row: AuthorizationRow = stored.parse(AUTHORIZATIONS)?;
             used.insert(row.key(), row);
         }
-        for stored in snapshot.of(RECEIPTS_OPEN) {
-            let row: ReceiptRow = stored.parse(RECEIPTS_OPEN)?;
-            open.insert(row.receipt.receipt_id, row);
+        for stored in snapshot.of(RECEIPT_NUMBERS) {
+            let row: NumbersRow = stored.parse(RECEIPT_NUMBERS)?;
+            numbers.insert(row.fep_id, row.numbers);
         }
         let mut sweep = Timers::default();
         if !used.is_empty() {
             sweep.set((), Time::ZERO + SWEEP, "sweep lapsed authorizations");
         }
-        let earnings = Earnings::new(snapshot)?;
-        Ok(Self { used, open, storing: BTreeMap::new(), paid: 0, earnings, sweep })
-    }
-
-    pub(crate) fn open(&self) -> impl DoubleEndedIterator<Item = &ReceiptRow> {
-        self.open.values()
+        Ok(Self {
+            used,
+            storing: BTreeMap::new(),
+            looking: BTreeMap::new(),
+            sums: Sums::new(snapshot)?,
+            numbers,
+            paid: 0,
+            earnings: Earnings::new(snapshot)?,
+            sweep,
+        })
     }
 
     /// Attempts whose receipt has not come.
@@ -109,15 +138,37 @@ impl Receipts {
         self.used.get(&key).filter(|row| row.receipt == Owed::Awaited)
     }
 
-    /// For people: unclaimed, in a claim, paid since the start, and jobs whose receipt is missing.
-    pub(crate) fn counts(&self) -> (usize, usize, u64, usize) {
-        let in_state = |state| self.open.values().filter(|row| row.state == state).count();
-        (
-            in_state(ReceiptState::Unclaimed),
-            in_state(ReceiptState::InClaim),
-            self.paid,
-            self.awaited().count(),
-        )
+    /// For people: receipts that are open, by state.
+    pub(crate) fn open(&self) -> Open {
+        let mut all = Open::default();
+        for (_, open) in self.sums.iter() {
+            all.unclaimed += open.unclaimed.count;
+            all.in_claim += open.in_claim.count;
+            all.disputed += open.disputed.count;
+        }
+        all
+    }
+
+    /// For people: how many were paid since the start.
+    pub(crate) const fn paid(&self) -> u64 {
+        self.paid
+    }
+
+    /// For people: jobs whose receipt is missing.
+    pub(crate) fn missing(&self) -> usize {
+        self.awaited().count()
+    }
+
+    /// Which of a FEP's receipts have come.
+    pub(super) fn numbers(&self, fep_id: FepId) -> Numbers {
+        self.numbers.get(&fep_id).cloned().unwrap_or_default()
+    }
+
+    /// Receipts that were asked for by their numbers are looked up, or on their way to the disk.
+    pub(super) fn takes_pulled(&self) -> bool {
+        let from = self.looking.values().map(|look| look.from);
+        from.chain(self.storing.values().map(|arriving| arriving.from))
+            .any(|from| matches!(from, From::Pulled(_)))
     }
 
     /// When the oldest job was authorised whose receipt is missing.
@@ -145,13 +196,6 @@ impl Receipts {
         write
     }
 
-    /// Of a receipt that is not paid: its FEP, its gateway, and the bound of its job's input in tokens.
-    pub(super) fn job_of(&self, receipt_id: ReceiptId) -> Option<(FepId, NodeId, u32)> {
-        let receipt = &self.open.get(&receipt_id)?.receipt;
-        let used = self.used.get(&(receipt.auth_id, receipt.attempt))?;
-        Some((receipt.fep_id, receipt.gateway_node_id, used.auth.input_bound))
-    }
-
     /// The attempt came to nothing. It stays used for as long as it could be shown again, but no receipt is awaited.
     pub(super) fn unused(&mut self, cx: &mut Cx<'_>, key: AuthKey) {
         if let Some(row) = self.used.get_mut(&key).filter(|row| row.receipt == Owed::Awaited) {
@@ -167,22 +211,19 @@ impl Receipts {
             Err(_) => return Taken::Refused(None, "its signature does not hold".into()),
         };
         let id = receipt.content.receipt_id;
-        if self.storing.values().any(|(_, storing)| *storing == id) {
+        if self.is_on_its_way(id) {
             return Taken::Storing;
         }
-        if self.open.contains_key(&id) {
-            return Taken::Known(id);
-        }
         let key = (receipt.content.auth_id, receipt.content.attempt);
-        let Some(used) = self.used.get_mut(&key) else {
-            return Taken::Refused(Some(id), "it is for no job of this provider".into());
-        };
+        let Some(used) = self.used.get_mut(&key) else { return self.look_up(cx, feps, from, receipt) };
         if let Err(refused) = check(cx, feps, used, &receipt) {
             return Taken::Refused(Some(id), refused);
         }
         match used.receipt {
-            Owed::Awaited => used.receipt = Owed::Stored,
+            Owed::Awaited => {}
             Owed::Stored => return Taken::Known(id),
+            // What its FEP has signed, and says itself, is owed all the same.
+            Owed::Nothing if matches!(from, From::Pulled(_)) => {}
             Owed::Nothing => return Taken::Refused(Some(id), "nothing was delivered for it".into()),
         }
         if used.stated.is_some_and(|stated| stated.output > receipt.content.settled.output) {
@@ -199,32 +240,66 @@ impl Receipts {
             state: ReceiptState::Unclaimed,
             claim_id: None,
             rejected: None,
+            claimed_before: false,
         };
-        let mut batch = put_receipt(&row);
-        batch.push(put_authorization(used));
-        batch.push(self.earnings.earned(&row));
+        self.keep(cx, from, row)
+    }
+
+    /// Its way to the disk is not over.
+    fn is_on_its_way(&self, id: ReceiptId) -> bool {
+        self.storing.values().any(|arriving| arriving.receipt_id == id)
+            || self.looking.values().any(|look| look.receipt.content.receipt_id == id)
+    }
+
+    /// Stores a receipt that is new, with all that follows from it.
+    pub(super) fn keep(&mut self, cx: &mut Cx<'_>, from: From, row: ReceiptRow) -> Taken {
+        let Receipt { receipt_id, fep_id, auth_id, attempt, sequence, gateway_node_id, payout, .. } =
+            row.receipt;
+        let group = row.group();
+        if !self.sums.can_count(&group, payout) {
+            return Taken::Refused(
+                Some(receipt_id),
+                "with it, more would be owed than can be counted".into(),
+            );
+        }
+        let mut batch = put_receipt(&row, None);
+        let used = self.used.get_mut(&(auth_id, attempt));
+        let input = used.as_ref().map(|used| (gateway_node_id, used.auth.input_bound));
+        if let Some(used) = used {
+            used.receipt = Owed::Stored;
+            batch.push(put_authorization(used));
+            self.sweep.set((), cx.now.mono + SWEEP, "sweep lapsed authorizations");
+        }
+        self.sums.changed(&row, None);
+        batch.extend([self.sums.put(&group), self.has_come(fep_id, sequence), self.earnings.earned(&row)]);
+        if row.state == ReceiptState::Paid {
+            self.paid += 1;
+            batch.push(self.earnings.paid(&row));
+        }
         let op = cx.store(batch);
-        self.storing.insert(op, (from, id));
-        self.open.insert(id, row);
-        self.sweep.set((), cx.now.mono + SWEEP, "sweep lapsed authorizations");
+        self.storing.insert(op, Arriving { from, receipt_id, fep_id, input });
         if mutant(Mutant::AckBeforeStored) {
-            return Taken::Known(id);
+            return Taken::Known(receipt_id);
         }
         Taken::Storing
     }
 
-    /// A receipt's write is done: it may be acknowledged now.
-    pub(super) fn stored(&mut self, op: OpId, completion: &Completion) -> Option<(From, ReceiptId)> {
-        let stored = self.storing.remove(&op)?;
-        matches!(completion, Completion::Stored(Ok(()))).then_some(stored)
+    /// That number of the FEP's is not missing any more.
+    pub(super) fn has_come(&mut self, fep_id: FepId, sequence: u64) -> Write {
+        let numbers = self.numbers.entry(fep_id).or_default();
+        // They are counted from 1.
+        if sequence > 0 {
+            numbers.insert(sequence);
+        }
+        numbers.bound(RECEIPT_RUNS);
+        let row = NumbersRow { fep_id, numbers: numbers.clone() };
+        Write::Put(RECEIPT_NUMBERS, Row::json(alloc::format!("{fep_id}"), &row))
     }
 
-    /// Receipts that a claim may take: stored, and in no other claim.
-    pub(super) fn claimable(&self) -> impl Iterator<Item = &ReceiptRow> {
-        self.open.values().filter(|row| {
-            row.state == ReceiptState::Unclaimed
-                && !self.storing.values().any(|(_, storing)| *storing == row.receipt.receipt_id)
-        })
+    /// A receipt's write is done: it may be acknowledged now.
+    pub(super) fn stored(&mut self, op: OpId, completion: &Completion) -> Option<Arriving> {
+        let stored = self.storing.remove(&op)?;
+        matches!(completion, Completion::Stored(Ok(()))).then_some(stored)
     }
 
     /// Forgets attempts that can't be shown again, settled or given up.

@@ -9,19 +9,26 @@ use crate::economics::Counts;
 use crate::identity::{FepId, NodeId};
 use crate::limits::{REDELIVER_FIRST, STATE_AFTER};
 use crate::money::{Currency, Micros};
+use crate::numbers::Numbers;
 use crate::store::{Row, Table, Write};
 use crate::time::Span;
-use crate::wire::cbor::Blob;
+use crate::wire::cbor::{self, Blob};
 use crate::wire::ids::{AuthId, ClaimId, PayoutId, ReceiptId};
 use crate::wire::ids::{Hash, RequestId};
-use crate::wire::portal::{JobAuthorization, Offer, Receipt, Verdict};
+use crate::wire::portal::{JobAuthorization, Offer, PayoutTo, Receipt, Verdict};
 
 /// Authorizations that were used, until they lapse and their receipts have come.
 pub(super) const AUTHORIZATIONS: Table = Table::live("authorizations");
-/// Receipts that are not paid yet.
-pub(super) const RECEIPTS_OPEN: Table = Table::live("receipts_open");
+/// Receipts that are not paid yet, newest first.
+pub(crate) const RECEIPTS_OPEN: Table = Table::history("receipts_open");
 /// Receipts that are, newest first.
 pub(crate) const RECEIPTS_PAID: Table = Table::history("receipts_paid");
+/// The keys of those that no claim has taken, by FEP and payout address.
+pub(super) const RECEIPTS_UNCLAIMED: Table = Table::history("receipts_unclaimed");
+/// How many of the open ones there are in each state and what they come to, by FEP and payout address.
+pub(super) const RECEIPTS_SUMS: Table = Table::live("receipts_sums");
+/// Which of a FEP's numbers have come, by FEP.
+pub(super) const RECEIPT_NUMBERS: Table = Table::live("receipt_numbers");
 /// Claims without a decision.
 pub(super) const CLAIMS_OPEN: Table = Table::live("claims_open");
 /// Claims that are decided, newest first.
@@ -30,9 +37,18 @@ pub(crate) const CLAIMS: Table = Table::history("claims");
 /// What was earned, by day, FEP and model.
 pub(super) const EARNINGS: Table = Table::live("earnings");
 
-pub(crate) const fn tables() -> [Table; 7] {
-    [AUTHORIZATIONS, RECEIPTS_OPEN, RECEIPTS_PAID, CLAIMS_OPEN, CLAIMS, EARNINGS, denials::TABLE]
-}
+pub(crate) const TABLES: [Table; 10] = [
+    AUTHORIZATIONS,
+    RECEIPTS_OPEN,
+    RECEIPTS_PAID,
+    RECEIPTS_UNCLAIMED,
+    RECEIPTS_SUMS,
+    RECEIPT_NUMBERS,
+    CLAIMS_OPEN,
+    CLAIMS,
+    EARNINGS,
+    denials::TABLE,
+];
 
 /// An attempt that we took on: what its receipt will be checked against.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -104,14 +120,43 @@ pub(crate) struct ReceiptRow {
     pub(super) claim_id: Option<ClaimId>,
     /// Why the FEP would not pay it.
     pub(super) rejected: Option<String>,
+    /// That a claim took it is the FEP's word, who gave it again when that claim was forgotten here.
+    pub(super) claimed_before: bool,
     /// The FEP's signed bytes, hex.
     pub(super) signed: String,
 }
 
 impl ReceiptRow {
+    pub(crate) const fn id(&self) -> ReceiptId {
+        self.receipt.receipt_id
+    }
+
     pub(crate) const fn issued_ms(&self) -> u64 {
         self.receipt.issued_ms
     }
+
+    /// Whose money it is, and where to.
+    pub(super) fn group(&self) -> Group {
+        (self.receipt.fep_id, self.receipt.payout_to.clone())
+    }
+}
+
+/// Where a receipt is paid out, and by whom: what one claim may hold together.
+pub(super) type Group = (FepId, PayoutTo);
+
+pub(super) fn group_key((fep_id, payout_to): &Group) -> String {
+    // An address is any text; a key is short.
+    let address = Hash(*blake3::hash(&cbor::encode(payout_to)).as_bytes());
+    format!("{fep_id}/{address}")
+}
+
+/// Under which it lies in the tables that are read newest first.
+pub(super) fn receipt_key(receipt: &Receipt) -> String {
+    newest_first(receipt.issued_ms, &receipt.receipt_id.to_string())
+}
+
+pub(super) fn unclaimed_key(group: &Group, receipt: &str) -> String {
+    format!("{}/{receipt}", group_key(group))
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -123,17 +168,54 @@ pub(crate) enum ReceiptState {
     Disputed,
 }
 
-pub(super) fn put_receipt(row: &ReceiptRow) -> Vec<Write> {
-    let id = row.receipt.receipt_id;
+/// A receipt that is new, or was `before` in another state.
+pub(super) fn put_receipt(row: &ReceiptRow, before: Option<ReceiptState>) -> Vec<Write> {
+    let key = receipt_key(&row.receipt);
+    let unclaimed = unclaimed_key(&row.group(), &key);
+    let mut batch = Vec::new();
+    if before == Some(ReceiptState::Unclaimed) {
+        batch.push(Write::Delete(RECEIPTS_UNCLAIMED, unclaimed.clone()));
+    }
     match row.state {
-        ReceiptState::Unclaimed | ReceiptState::InClaim | ReceiptState::Disputed => {
-            [Write::Put(RECEIPTS_OPEN, Row::json(id.to_string(), row))].into()
+        ReceiptState::Unclaimed => {
+            let receipt_id = row.receipt.receipt_id;
+            batch.push(Write::Put(RECEIPTS_UNCLAIMED, Row::json(unclaimed, &UnclaimedRow { receipt_id })));
+            batch.push(Write::Put(RECEIPTS_OPEN, Row::json(key, row)));
+        }
+        ReceiptState::InClaim | ReceiptState::Disputed => {
+            batch.push(Write::Put(RECEIPTS_OPEN, Row::json(key, row)));
         }
         ReceiptState::Paid => {
-            let key = newest_first(row.receipt.issued_ms, &id.to_string());
-            [Write::Delete(RECEIPTS_OPEN, id.to_string()), Write::Put(RECEIPTS_PAID, Row::json(key, row))]
-                .into()
+            if before.is_some() {
+                batch.push(Write::Delete(RECEIPTS_OPEN, key.clone()));
+            }
+            batch.push(Write::Put(RECEIPTS_PAID, Row::json(key, row)));
         }
+    }
+    batch
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct UnclaimedRow {
+    pub(super) receipt_id: ReceiptId,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct NumbersRow {
+    pub(super) fep_id: FepId,
+    pub(super) numbers: Numbers,
+}
+
+/// A receipt of a claim: its key, in parts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(super) struct Line {
+    pub(super) receipt_id: ReceiptId,
+    pub(super) issued_ms: u64,
+}
+
+impl Line {
+    pub(super) fn key(&self) -> String {
+        newest_first(self.issued_ms, &self.receipt_id.to_string())
     }
 }
 
@@ -148,7 +230,7 @@ pub(crate) struct ClaimRow {
     pub(super) count: usize,
     pub(super) total: Micros,
     pub(super) issued_ms: u64,
-    pub(super) receipts: Vec<ReceiptId>,
+    pub(super) lines: Vec<Line>,
     pub(super) verdict: Option<Verdict>,
     pub(super) payout_id: Option<PayoutId>,
     pub(super) paid: Option<Micros>,
@@ -195,7 +277,7 @@ pub(crate) fn show_claim(row: &ClaimRow) -> serde_json::Value {
         "claim_id": row.claim_id, "state": row.state, "fep_id": row.fep_id, "currency": row.currency,
         "address": row.address, "count": row.count, "total": row.total, "issued_ms": row.issued_ms,
         "verdict": row.verdict, "payout_id": row.payout_id, "paid": row.paid, "rail_tx": row.rail_tx,
-        "receipts": row.receipts,
+        "receipts": row.lines.iter().map(|line| line.receipt_id).collect::<Vec<_>>(),
     })
 }
 

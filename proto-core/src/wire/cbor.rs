@@ -232,8 +232,16 @@ macro_rules! hex_id {
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 let text = <alloc::string::String as serde::Deserialize>::deserialize(deserializer)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+
+        impl core::str::FromStr for $name {
+            type Err = hex::FromHexError;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
                 let mut id = [0; $len];
-                hex::decode_to_slice(text, &mut id).map_err(serde::de::Error::custom)?;
+                hex::decode_to_slice(text, &mut id)?;
                 Ok(Self(id))
             }
         }

@@ -5,6 +5,7 @@
 //! | `POST /v1/authorize` | [`AuthorizeRequest`] by the gateway | [`JobAuthorization`] |
 //! | `POST /v1/usage` | [`UsageReport`] by the gateway | [`Receipt`]; 202 until the provider's word comes; 204 when nothing is owed |
 //! | `POST /v1/statements` | [`UsageStatement`] by the provider | [`Receipt`], or 204 when nothing is owed |
+//! | `POST /v1/receipts` | [`ReceiptsRequest`] by the provider | [`IssuedReceipts`] |
 //! | `POST /v1/claims` | [`Claim`] by the provider | [`ClaimDecision`] |
 //! | `GET /v1/descriptor` | | JSON [`Descriptor`] |
 //! | `GET /v1/health` | | JSON `{"ok": true}` |
@@ -292,6 +293,49 @@ pub struct Receipt {
     pub request_id: RequestId,
 }
 
+/// What was I issued behind that number? Signed by the provider.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct ReceiptsRequest {
+    #[n(0)]
+    pub fep_id: FepId,
+    /// A [`Receipt::sequence`]; 0 for all.
+    #[n(1)]
+    pub after: u64,
+    #[n(2)]
+    pub issued_ms: u64,
+}
+
+/// A provider's receipts, as they were signed. Signed by the FEP.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct IssuedReceipts {
+    #[n(0)]
+    pub fep_id: FepId,
+    #[n(1)]
+    pub provider: NodeId,
+    /// As it was asked for.
+    #[n(2)]
+    pub after: u64,
+    /// The number of the provider's last receipt; 0 where it has none.
+    #[n(3)]
+    pub last: u64,
+    /// The first behind `after`, in the order of their numbers, at most 32.
+    #[n(4)]
+    pub receipts: Vec<IssuedReceipt>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct IssuedReceipt {
+    /// A signed [`Receipt`].
+    #[n(0)]
+    pub receipt: Blob,
+    /// The claim that was accepted for it, where one was: it is paid, or its payout is on its way.
+    #[n(1)]
+    pub claim_id: Option<ClaimId>,
+}
+
 /// Pay these. Signed by the provider.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 #[cbor(map)]
@@ -440,6 +484,13 @@ impl Object for UsageStatement {
 }
 impl Object for AttemptRelease {
     const KIND: u16 = 11;
+}
+
+impl Object for ReceiptsRequest {
+    const KIND: u16 = 14;
+}
+impl Object for IssuedReceipts {
+    const KIND: u16 = 15;
 }
 
 impl PortalErrorCode {

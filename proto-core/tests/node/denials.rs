@@ -30,7 +30,7 @@ impl Shop {
         (order, stream)
     }
 
-    fn brings(&mut self, stream: StreamId, order: &Order, sequence: u64) {
+    fn brings_receipt(&mut self, stream: StreamId, order: &Order, sequence: u64) {
         let mut receipt = order.receipt(counts(10, 7));
         receipt.sequence = sequence;
         self.gateway.say(&mut self.rig, stream, Kind::ReceiptDelivery, &delivery(FEP, &receipt));
@@ -132,7 +132,7 @@ fn a_fep_that_rejects_claim_after_claim_is_not_worked_for() {
         assert!(shop.denied().is_empty(), "it paid the third");
         shop.rig.fep.rejects = rejects.then_some("no");
         let (order, stream) = shop.delivers(number);
-        shop.brings(stream, &order, number.into());
+        shop.brings_receipt(stream, &order, number.into());
         shop.rig.pass(APART);
     }
     assert_eq!(shop.denied(), [(fep(), "unpaid".to_string())]);
@@ -187,7 +187,7 @@ fn a_gateway_that_was_away_for_a_while_is_forgiven_with_the_first_receipt_that_i
         shop.asks_its_fep(number);
     }
     let (order, stream) = shop.delivers(3);
-    shop.brings(stream, &order, 3);
+    shop.brings_receipt(stream, &order, 3);
     for number in 4..=5 {
         shop.asks_its_fep(number);
     }

@@ -54,7 +54,7 @@ fn cut_off() -> Shop {
 }
 
 impl Shop {
-    fn finishes(&mut self, number: u8) -> Order {
+    fn ends_unreceipted(&mut self, number: u8) -> Order {
         let order = self.order(number);
         let stream = order.place(&mut self.rig, &mut self.gateway);
         let [job] = self.portman.started(&mut self.rig)[..] else { panic!("refused") };
@@ -78,7 +78,7 @@ impl Shop {
 #[test]
 fn a_provider_that_never_reaches_its_fep_has_receipt_and_payment_carried() {
     let mut shop = cut_off();
-    let order = shop.finishes(1);
+    let order = shop.ends_unreceipted(1);
     shop.rig.pass(SHOWN_AFTER);
     let carried = errands(&mut shop.rig, &shop.gateway);
     let [Errand { number, fep_id, call: FepCall::Statement, object }] = &carried[..] else {
@@ -104,7 +104,7 @@ fn a_provider_that_never_reaches_its_fep_has_receipt_and_payment_carried() {
 #[test]
 fn what_a_courier_makes_up_is_worth_nothing() {
     let mut shop = cut_off();
-    let order = shop.finishes(1);
+    let order = shop.ends_unreceipted(1);
     shop.rig.pass(SHOWN_AFTER);
     let number = errands(&mut shop.rig, &shop.gateway)[0].number;
     for forged in [seal(PEER, order.receipt(counts(10, 7))), vec![0; 200], Vec::new()] {
@@ -127,7 +127,7 @@ fn only_gateways_of_the_same_fep_are_asked_and_only_while_it_is_silent() {
     says(&mut shop.rig, &shop.gateway, PEER, 1, &PeerRecord { feps: Vec::new(), ..record(true) });
     let other = Peer::admitted(&mut shop.rig, OTHER);
     says(&mut shop.rig, &other, OTHER, 1, &record(false));
-    shop.finishes(1);
+    shop.ends_unreceipted(1);
     shop.rig.pass(SHOWN_AFTER);
     assert!(errands(&mut shop.rig, &shop.gateway).is_empty());
     assert!(errands(&mut shop.rig, &other).is_empty());

@@ -2,12 +2,15 @@
 
 use labman_proto_core::economics::{Counts, Fees, bill, dearest};
 use labman_proto_core::identity::NodeId;
+use labman_proto_core::limits::PULL_RECEIPTS;
 use labman_proto_core::time::Now;
-use labman_proto_core::wire::ids::{AuthId, Hash, PayoutId, ReceiptId};
+use labman_proto_core::wire::cbor::Blob;
+use labman_proto_core::wire::ids::{AuthId, ClaimId, Hash, PayoutId, ReceiptId};
 use labman_proto_core::wire::object::{self, Sealed};
 use labman_proto_core::wire::portal::{
-    Attempt, AuthorizeRequest, Claim, ClaimDecision, Descriptor, JobAuthorization, Offer, Payout, Receipt,
-    RejectedLine, UsageReport, UsageStatement, Verdict, key_id,
+    Attempt, AuthorizeRequest, Claim, ClaimDecision, Descriptor, IssuedReceipt, IssuedReceipts,
+    JobAuthorization, Offer, Payout, Receipt, ReceiptsRequest, RejectedLine, UsageReport, UsageStatement,
+    Verdict, key_id,
 };
 
 use super::rig::{FEP, identity, net, seal};
@@ -31,6 +34,8 @@ pub(crate) struct Fep {
     pub(crate) reports: Vec<UsageReport>,
     pub(crate) statements: Vec<UsageStatement>,
     pub(crate) claims: Vec<Claim>,
+    /// What it says that it has issued, and for which claims it has paid.
+    pub(crate) issued: Vec<(Receipt, Option<ClaimId>)>,
     /// How often each path was called.
     pub(crate) calls: Vec<String>,
     auths: Vec<(JobAuthorization, Vec<Sealed<Offer>>)>,
@@ -94,6 +99,18 @@ impl Fep {
                 let offer = offers.iter().find(|offer| offer.hash == named.offer_hash.0).unwrap();
                 let stated = stated(report).unwrap_or_default();
                 seal(signer, receipt(auth, &offer.content, attempt, report.accepted, stated))
+            }
+            "/v1/receipts" => {
+                let asked = object::open::<ReceiptsRequest>(net(), None, body).expect("a request");
+                let (provider, after) = (NodeId(asked.signer), asked.content.after);
+                let behind = self.issued.iter().filter(|(receipt, _)| receipt.sequence > after);
+                let receipts = behind.take(PULL_RECEIPTS).map(|(receipt, claim_id)| IssuedReceipt {
+                    receipt: Blob(seal(signer, receipt.clone())),
+                    claim_id: *claim_id,
+                });
+                let last = self.issued.last().map_or(0, |(receipt, _)| receipt.sequence);
+                let fep_id = identity(FEP).fep_id();
+                seal(signer, IssuedReceipts { fep_id, provider, after, last, receipts: receipts.collect() })
             }
             // What it says to it a test must know.
             "/v1/statements" => return None,

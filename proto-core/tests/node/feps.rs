@@ -4,12 +4,10 @@ use labman_proto_core::time::Span;
 use serde_json::Value;
 
 use super::lies::{SLUG, prompt};
-use super::peer::{Peer, counts};
-use super::portman::{Portman, model};
-use super::rig::{PEER, Rig, both_config, gateway_config, provider_config};
-use labman_proto_core::wire::portman::FromPortman;
+use super::peer::Peer;
+use super::rig::{PEER, Rig, gateway_config, provider_config};
 
-const ALL: [&str; 4] = ["/v1/descriptor", "/v1/authorize", "/v1/usage", "/v1/claims"];
+const ALL: [&str; 5] = ["/v1/descriptor", "/v1/authorize", "/v1/usage", "/v1/claims", "/v1/receipts"];
 
 fn told(rig: &Rig, words: &str) -> usize {
     rig.log.iter().filter(|line| line.contains("http://fep") && line.contains(words)).count()
@@ -55,18 +53,14 @@ fn a_fep_that_was_never_there_is_told_too() {
 }
 
 #[test]
-fn a_provider_learns_of_its_fep_with_its_first_claim() {
+fn a_provider_learns_soon_after_its_start_whether_its_fep_answers() {
     let mut rig = Rig::new(provider_config());
-    rig.pass(Span::from_secs(60));
     assert_eq!(state(&mut rig), "unknown");
-
-    let mut rig = Rig::new(both_config());
-    let portman = Portman::attach(&mut rig, vec![model("toy", 1)]);
-    rig.ask(&prompt(true));
-    portman.text(&mut rig, 1, "hello", counts(10, 2));
-    portman.say(&mut rig, &FromPortman::Done { job: 1, counts: counts(10, 2) });
+    rig.pass(Span::from_secs(1));
+    assert_eq!(state(&mut rig), "answering");
     rig.fep.silent = ALL.to_vec();
-    rig.pass(Span::from_secs(30));
+    rig.restart();
+    rig.pass(Span::from_secs(60));
     assert_eq!(told(&rig, "does not answer"), 1, "{:?}", rig.log);
 }
 

@@ -28,6 +28,7 @@ mod loads;
 mod logs;
 mod market;
 mod marks;
+mod pulls;
 mod receipts;
 mod settling;
 #[path = "../rig/store.rs"]

@@ -164,6 +164,26 @@ fn a_receipt_is_claimed_once_and_paid() {
 }
 
 #[test]
+fn a_receipt_that_comes_again_when_its_job_is_long_forgotten_is_acknowledged_and_kept_once() {
+    let (mut shop, order, stream) = delivered();
+    let receipt = order.receipt(counts(10, 7));
+    shop.deliver(stream, FEP, &receipt);
+    shop.rig.pass(Span::from_secs(3600));
+    assert_eq!(shop.rig.disk.rows("authorizations").len(), 0);
+    let mut gateway = Peer::admitted(&mut shop.rig, OTHER);
+    let control = gateway.control;
+    gateway.say(&mut shop.rig, control, Kind::ReceiptDelivery, &delivery(FEP, &receipt));
+    assert_eq!(acks(&gateway.hears(&mut shop.rig)), [None]);
+    // One that never came is a gateway's word for nothing.
+    let never = Receipt { auth_id: AuthId([9; 16]), ..receipt };
+    let never = Receipt { receipt_id: ReceiptId::of(never.fep_id, never.auth_id, never.attempt), ..never };
+    gateway.say(&mut shop.rig, control, Kind::ReceiptDelivery, &delivery(FEP, &never));
+    let refused = acks(&gateway.hears(&mut shop.rig));
+    assert!(matches!(&refused[..], [Some(why)] if why.contains("no job that is remembered")), "{refused:?}");
+    assert_eq!((shop.receipts(), shop.rig.disk.rows("receipts_paid").len()), (0, 1));
+}
+
+#[test]
 fn an_error_page_is_no_decision_on_a_claim() {
     let (mut shop, order, stream) = delivered();
     let receipt = order.receipt(counts(10, 7));

@@ -51,9 +51,18 @@ fn a_receipt_paid_under_one_claim_is_not_paid_under_another() {
     let decision = rig.decided(PROVIDER, claim(2, 14, receipts.clone()));
     assert_eq!(decision.verdict, Verdict::Partial);
     assert_eq!(decision.rejected.iter().map(|line| line.receipt_id).collect::<Vec<_>>(), receipts[..1]);
+    assert_eq!(decision.rejected[0].reason, format!("already paid under claim {}", "01".repeat(16)));
     assert_eq!(decision.payout.unwrap().amount, Micros(7));
     assert_eq!(rig.decided(PROVIDER, claim(3, 14, receipts)).verdict, Verdict::Rejected);
     assert_eq!(rig.balance("rail:payouts"), 14);
+}
+
+#[test]
+fn a_portal_holds_no_more_in_memory_however_many_receipts_wait_to_be_claimed() {
+    let (one, _) = with_receipts(&[PROVIDER]);
+    let (five, receipts) = with_receipts(&[PROVIDER; 5]);
+    assert_eq!(five.disk.rows("unclaimed").len(), receipts.len());
+    assert_eq!(five.disk.snapshot().rows.len(), one.disk.snapshot().rows.len());
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use labman_proto_core::http::Surface;
 use labman_proto_core::time::Span;
 use labman_proto_core::wire::ids::{AuthId, ReceiptId};
+use labman_proto_core::wire::object;
 use labman_proto_core::wire::portal::{Claim, ClaimDecision, End, JobAuthorization, Receipt, UsageReport};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -380,6 +381,30 @@ impl World {
             assert!(stands(&format!("provider:{}", node(provider))) >= 0);
         }
         assert!(carried.sum::<i64>() < 2 * LEAST, "only what is too little waits");
+        self.pull_everything();
+    }
+
+    /// A provider that has lost everything gets every receipt again, and hears which of them were claimed.
+    fn pull_everything(&mut self) {
+        let closed: BTreeSet<_> = self.rig.disk.rows("closed").into_iter().map(|(id, _)| id).collect();
+        let mut given = BTreeMap::new();
+        for provider in [PROVIDER, OTHER_PROVIDER] {
+            let pulled = self.rig.pulled(provider, 0);
+            assert_eq!(pulled.last, pulled.receipts.len() as u64, "few enough for one answer");
+            for (number, issued) in (1..).zip(pulled.receipts) {
+                let receipt: Receipt =
+                    object::open(net(), Some(identity(PORTAL).fep_id().0), &issued.receipt.0)
+                        .unwrap()
+                        .content;
+                assert_eq!((receipt.provider_node_id, receipt.sequence), (node(provider), number));
+                let is_closed = closed.contains(&receipt.receipt_id.to_string());
+                assert_eq!(issued.claim_id.is_some(), is_closed, "{receipt:?}");
+                given.insert(receipt.receipt_id, receipt);
+            }
+        }
+        for known in &self.receipts {
+            assert_eq!(given.get(&known.receipt_id), Some(known));
+        }
     }
 
     fn check(&mut self) {

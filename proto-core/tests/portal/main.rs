@@ -9,6 +9,7 @@ mod invariants;
 mod keys;
 mod openapi;
 mod payouts;
+mod pulls;
 mod refusals;
 mod rig;
 mod statements;

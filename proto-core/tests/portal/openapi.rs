@@ -92,6 +92,7 @@ fn the_public_document_names_every_public_call_and_no_other() {
             "POST /v1/claims",
             "GET /v1/descriptor",
             "GET /v1/health",
+            "POST /v1/receipts",
             "POST /v1/statements",
             "POST /v1/usage"
         ]

@@ -19,8 +19,8 @@ use labman_proto_core::wire::ids::{AuthId, ClaimId, ReceiptId};
 use labman_proto_core::wire::ids::{Hash, RequestId};
 use labman_proto_core::wire::object::{self, Object};
 use labman_proto_core::wire::portal::{
-    AttemptRelease, AuthorizeRequest, Claim, ClaimDecision, End, JobAuthorization, Offer, PayoutTo, Receipt,
-    StreamAck, UsageReport, UsageStatement, key_digest,
+    AttemptRelease, AuthorizeRequest, Claim, ClaimDecision, End, IssuedReceipts, JobAuthorization, Offer,
+    PayoutTo, Receipt, ReceiptsRequest, StreamAck, UsageReport, UsageStatement, key_digest,
 };
 use serde_json::{Value, json};
 
@@ -322,6 +322,12 @@ impl Rig {
 
     pub(crate) fn claim(&mut self, provider: u8, claim: Claim) -> Reply {
         self.post("/v1/claims", &seal(provider, claim))
+    }
+
+    /// What a provider hears that it was issued behind that number.
+    pub(crate) fn pulled(&mut self, provider: u8, after: u64) -> IssuedReceipts {
+        let asked = ReceiptsRequest { fep_id: identity(PORTAL).fep_id(), after, issued_ms: self.now.wall.0 };
+        self.post("/v1/receipts", &seal(provider, asked)).object()
     }
 
     pub(crate) fn decided(&mut self, provider: u8, claim: Claim) -> ClaimDecision {

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 
 use labman_proto_core::audit::Reader;
 use labman_proto_core::machine::{Completion, Op};
-use labman_proto_core::store::{Range, Row, Snapshot, StoreError, Table, Write};
+use labman_proto_core::store::{Keys, Range, Row, Snapshot, StoreError, Table, Write};
 
 #[derive(Clone, Default)]
 pub(crate) struct Disk {
@@ -20,6 +20,7 @@ impl Disk {
         match op {
             Op::Store(batch) => Some(Completion::Stored(self.apply(batch))),
             Op::Read(range) => Some(Completion::Page(Ok(self.page(range)))),
+            Op::Find(keys) => Some(Completion::Page(Ok(self.find(keys)))),
             Op::Dial(_) => None,
         }
     }
@@ -55,6 +56,12 @@ impl Disk {
             .take(range.limit as usize)
             .map(|(key, value)| Row { key: key.clone(), value: value.clone() })
             .collect()
+    }
+
+    pub(crate) fn find(&self, keys: &Keys) -> Vec<Row> {
+        let rows = self.tables.get(&keys.table);
+        let found = |key: &String| rows?.get(key).map(|value| Row { key: key.clone(), value: value.clone() });
+        keys.keys.iter().filter_map(found).collect()
     }
 
     pub(crate) fn snapshot(&self) -> Snapshot {

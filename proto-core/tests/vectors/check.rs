@@ -14,8 +14,8 @@ use labman_proto_core::wire::mesh::{
 };
 use labman_proto_core::wire::object::{self, BadObject, Object};
 use labman_proto_core::wire::portal::{
-    AttemptRelease, AuthorizeRequest, Claim, ClaimDecision, JobAuthorization, Offer, Receipt, StreamAck,
-    UsageReport, UsageStatement, key_digest, key_id,
+    AttemptRelease, AuthorizeRequest, Claim, ClaimDecision, IssuedReceipts, JobAuthorization, Offer, Receipt,
+    ReceiptsRequest, StreamAck, UsageReport, UsageStatement, key_digest, key_id,
 };
 use labman_proto_core::wire::topic::Topic;
 use minicbor::data::Type;
@@ -114,6 +114,8 @@ fn object(vector: &Vector) -> Result<Value, Rule> {
         "UsageReport" => opened::<UsageReport>(vector),
         "Receipt" => opened::<Receipt>(vector),
         "Claim" => opened::<Claim>(vector),
+        "ReceiptsRequest" => opened::<ReceiptsRequest>(vector),
+        "IssuedReceipts" => opened::<IssuedReceipts>(vector),
         "ClaimDecision" => opened::<ClaimDecision>(vector),
         "Invitation" => opened::<Invitation>(vector),
         "StreamAck" => opened::<StreamAck>(vector),

@@ -14,8 +14,9 @@ use labman_proto_core::wire::mesh::{
 };
 use labman_proto_core::wire::object::{self, Object, Sealed};
 use labman_proto_core::wire::portal::{
-    Attempt, AttemptRelease, AuthorizeRequest, Claim, ClaimDecision, End, JobAuthorization, Offer, Payout,
-    PayoutTo, Receipt, RejectedLine, StreamAck, UsageReport, UsageStatement, Verdict, key_digest, key_id,
+    Attempt, AttemptRelease, AuthorizeRequest, Claim, ClaimDecision, End, IssuedReceipt, IssuedReceipts,
+    JobAuthorization, Offer, Payout, PayoutTo, Receipt, ReceiptsRequest, RejectedLine, StreamAck,
+    UsageReport, UsageStatement, Verdict, key_digest, key_id,
 };
 use labman_proto_core::wire::topic::{Topic, Topics};
 
@@ -70,7 +71,7 @@ pub(crate) struct Paper {
     pub(crate) optional: &'static [u64],
 }
 
-pub(crate) const OBJECTS: [Paper; 11] = [
+pub(crate) const OBJECTS: [Paper; 13] = [
     Paper { name: "Offer", kind: 1, signer: PROVIDER, payload: || cbor::encode(&offer()), optional: &[] },
     Paper {
         name: "AuthorizeRequest",
@@ -128,6 +129,20 @@ pub(crate) const OBJECTS: [Paper; 11] = [
         kind: 11,
         signer: PROVIDER,
         payload: || cbor::encode(&attempt_release()),
+        optional: &[],
+    },
+    Paper {
+        name: "ReceiptsRequest",
+        kind: 14,
+        signer: PROVIDER,
+        payload: || cbor::encode(&receipts_request()),
+        optional: &[],
+    },
+    Paper {
+        name: "IssuedReceipts",
+        kind: 15,
+        signer: FEP,
+        payload: || cbor::encode(&issued_receipts()),
         optional: &[],
     },
 ];
@@ -462,6 +477,22 @@ pub(crate) fn receipt() -> Receipt {
         key_id: key_id(&node(FEP).0),
         sequence: 1,
         request_id: REQUEST,
+    }
+}
+
+pub(crate) fn receipts_request() -> ReceiptsRequest {
+    ReceiptsRequest { fep_id: identity(FEP).fep_id(), after: 0, issued_ms: WALL + 9_000 }
+}
+
+pub(crate) fn issued_receipts() -> IssuedReceipts {
+    let next = Receipt { sequence: 2, ..receipt() };
+    let issued = |receipt, claim_id| IssuedReceipt { receipt: seal(FEP, receipt).bytes, claim_id };
+    IssuedReceipts {
+        fep_id: identity(FEP).fep_id(),
+        provider: node(PROVIDER),
+        after: 0,
+        last: 3,
+        receipts: vec![issued(receipt(), Some(CLAIM)), issued(next, None)],
     }
 }
 

@@ -10,7 +10,7 @@ use crate::disk::Disk;
 
 const GATEWAY_JOBS: Table = Table::live("gateway_jobs");
 const AUTHORIZATIONS: Table = Table::live("authorizations");
-const RECEIPTS_OPEN: Table = Table::live("receipts_open");
+const RECEIPTS_OPEN: Table = Table::history("receipts_open");
 const RECEIPTS_PAID: Table = Table::history("receipts_paid");
 const CLAIMS_OPEN: Table = Table::live("claims_open");
 const HOLDS: Table = Table::live("holds");
@@ -22,8 +22,8 @@ pub(super) fn check(disk: &Disk, paper: &Paper, bytes: &[u8]) -> Option<String> 
         Paper::Record(_) => return None,
         Paper::Acknowledged(id) => {
             let id = id.to_string();
-            let paid = || disk.rows(RECEIPTS_PAID).any(|(key, _)| key.ends_with(&id));
-            let there = disk.row(RECEIPTS_OPEN, &id).is_some() || paid();
+            let within = |table| disk.rows(table).any(|(key, _)| key.ends_with(&id));
+            let there = within(RECEIPTS_OPEN) || within(RECEIPTS_PAID);
             (!there).then(|| format!("acknowledged receipt {id}"))
         }
         Paper::Stated { said, .. } => {

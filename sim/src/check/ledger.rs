@@ -32,6 +32,7 @@ pub struct Held {
     pub receipt_id: ReceiptId,
     pub state: String,
     pub slug: String,
+    pub address: String,
     pub counts: Counts,
     pub charge: Micros,
     pub payout: Micros,
@@ -93,6 +94,8 @@ pub struct Provider {
     pub prices: BTreeMap<String, Price>,
     /// Its disk has forgotten things that it had acknowledged, or it was not there to be told them.
     pub forgot: bool,
+    /// It was there to ask for what it had not, or what it had lost.
+    pub asks: bool,
 }
 
 /// Everybody's books: the FEP's at one moment, and the providers' before that, so that what they hold it had issued.
@@ -109,6 +112,8 @@ pub struct Books {
     pub providers: Vec<Provider>,
     /// Nothing is under way: what one side knows, the other knows too.
     pub at_rest: bool,
+    /// By the FEP's clock: what it issued before that every provider has asked for by now.
+    pub asked_for_by_ms: Option<u64>,
     pub doubt: Doubt,
 }
 
@@ -259,14 +264,14 @@ pub fn held_for_nothing<'a>(
     held.filter(|(user, held)| *held != Micros::ZERO && !but_for.contains(*user)).map(|(_, held)| held)
 }
 
-/// Whether a provider has receipts to claim: whatever its Portmans' receipts sum to, if that is a Portman's least payout.
+/// Whether a provider has receipts to claim: whatever the receipts of an address sum to, if that is its Portman's least payout.
 pub fn is_claim_due(held: &[Held], least_payouts: &BTreeMap<String, Micros>) -> bool {
     let mut waiting: BTreeMap<&str, i128> = BTreeMap::new();
     for held in held.iter().filter(|held| held.state == "unclaimed") {
-        *waiting.entry(&held.slug).or_default() += i128::from(held.payout.0);
+        *waiting.entry(&held.address).or_default() += i128::from(held.payout.0);
     }
-    let least = |slug: &str| least_payouts.get(slug).map_or(0, |least| i128::from(least.0));
-    waiting.into_iter().any(|(slug, waiting)| waiting > 0 && waiting >= least(slug))
+    let least = |address: &str| least_payouts.get(address).map_or(0, |least| i128::from(least.0));
+    waiting.into_iter().any(|(address, waiting)| waiting > 0 && waiting >= least(address))
 }
 
 /// Receipts by the request they are for.
@@ -335,17 +340,34 @@ fn check_provider(books: &Books, provider: &Provider, found: &mut Vec<String>) {
     if books.at_rest && !provider.forgot && !books.doubt.fep && lost > 0 {
         found.push(format!("{name} was issued {} receipts, and {lost} never came", issued.len()));
     }
+    let by_ms = books.asked_for_by_ms.filter(|_| provider.asks && !books.doubt.fep);
+    let never = missing().filter(|receipt| by_ms.is_some_and(|by_ms| receipt.issued_ms < by_ms));
+    let never: Vec<u64> = never.map(|receipt| receipt.sequence).collect();
+    if !never.is_empty() {
+        found.push(format!("I6: {name} has not asked for its receipts number {never:?}, which never came"));
+    }
     check_states(books, provider, sum(missing().map(|receipt| receipt.payout)), found);
 }
+
+/// The slug of a job that its provider does not remember.
+const FORGOTTEN: &str = "unknown";
 
 /// I8: the amount is a function of tokens, offer and fees.
 fn check_price(books: &Books, provider: &Provider, held: &Held, found: &mut Vec<String>) {
     let (name, id) = (&provider.name, held.receipt_id);
+    let owed = |price: &Price| price::owed(price, &books.fees, &held.counts);
+    let says = Some((held.charge, held.payout));
+    if held.slug == FORGOTTEN && provider.forgot {
+        if !provider.prices.values().any(|price| owed(price) == says) {
+            found.push(format!("I8: receipt {id:?} of {name} has none of its prices"));
+        }
+        return;
+    }
     let Some(price) = provider.prices.get(&held.slug) else {
         return found.push(format!("{name} was paid for {:?}, which it never offered", held.slug));
     };
-    let bill = price::owed(price, &books.fees, &held.counts);
-    if bill != Some((held.charge, held.payout)) {
+    let bill = owed(price);
+    if bill != says {
         let (charge, payout) = (held.charge, held.payout);
         found.push(format!(
             "I8: receipt {id:?} of {name} says {charge} and {payout}; its tokens come to {bill:?}"
@@ -367,7 +389,9 @@ fn check_states(books: &Books, provider: &Provider, never_came: i128, found: &mu
         found.push(format!("I4: {name} holds receipts in no known state"));
     }
     // What a FEP that lies authorises may be less than what it then settles.
-    if !books.doubt.fep && provider.owing.iter().any(|fep| fep.total > fep.limit) {
+    // Nor does one that forgot what it was owed.
+    let counts = !books.doubt.fep && !provider.forgot;
+    if counts && provider.owing.iter().any(|fep| fep.total > fep.limit) {
         found.push(format!("I5: {name} has let a FEP owe too much: {:?}", provider.owing));
     }
     if books.at_rest && !provider.forgot {

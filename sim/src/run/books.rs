@@ -1,5 +1,6 @@
 //! Reading everybody's books over their admin surfaces, for the checkers.
 
+use labman_proto_core::limits::PULL_EVERY;
 use labman_proto_core::money::Micros;
 use labman_proto_core::time::{Span, Time};
 use labman_proto_core::toy;
@@ -21,6 +22,8 @@ const READINGS: u32 = 10;
 /// Within this of a job's end its gateway has that on its disk; and so long after its disk was slow, or it stood still,
 /// what had to wait is there, too.
 const STORED_WITHIN: Span = Span::from_secs(5);
+/// A provider asks for what never came so often, once more if nobody answers, and has it then.
+const ASKS_WITHIN: Span = Span(PULL_EVERY.0 + 120_000_000_000);
 const BACKLOG: Span = Span::from_secs(120);
 
 #[derive(Deserialize)]
@@ -59,6 +62,7 @@ impl Run<'_> {
             issued,
             providers,
             at_rest: self.settled,
+            asked_for_by_ms: self.asked_for_by_ms(),
             doubt: Doubt::default(),
         };
         Ok(self.doubted(books))
@@ -160,7 +164,18 @@ impl Run<'_> {
         let (name, node_id) = (provider.name.clone(), self.cast.node_id(&provider.name));
         let forgot = self.scenario.forgets(&name) || !self.rests(&name);
         let Exposures { feps: owing } = self.get(&name, "/exposure")?;
-        Ok(Provider { name, node_id, held, states, owing, prices, forgot })
+        let asks = self.rests(&name);
+        Ok(Provider { name, node_id, held, states, owing, prices, forgot, asks })
+    }
+
+    /// Since all was healed there was time for every provider to ask.
+    fn asked_for_by_ms(&self) -> Option<u64> {
+        let healed = self.started + self.scenario.healed_at?;
+        if self.world.now() < healed + ASKS_WITHIN {
+            return None;
+        }
+        let fep = self.hosts.get(&self.scenario.fep.name)?;
+        self.world.host_now(*fep).wall.0.checked_sub(ASKS_WITHIN.as_millis())
     }
 
     pub(super) fn get<T: DeserializeOwned>(&mut self, host: &str, path: &str) -> Result<T, String> {

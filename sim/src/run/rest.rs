@@ -97,9 +97,9 @@ impl Run<'_> {
         if self.world.now() - self.last_job_ended < patience {
             return true;
         }
-        let least = provider.slugs().zip(provider.portmans.iter().map(|portman| portman.least_payout));
+        let least = self.cast.least_payouts(provider);
         let held = self.receipts_of(&provider.name);
-        held.is_ok_and(|(_, held)| ledger::is_claim_due(&held, &least.collect()))
+        held.is_ok_and(|(_, held)| ledger::is_claim_due(&held, &least))
     }
 
     /// Accounts of users who asked through such gateways.

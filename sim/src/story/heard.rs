@@ -105,7 +105,7 @@ impl Story {
                 self.teller(host).ops.insert(*id, about.clone());
                 let job = match op {
                     Op::Store(_) => self.job_of_call(host),
-                    Op::Dial(_) | Op::Read(_) => None,
+                    Op::Dial(_) | Op::Read(_) | Op::Find(_) => None,
                 };
                 Line { what: What::Start, about, job, ..line }.with(text)
             }
@@ -224,6 +224,7 @@ impl Story {
             }
             Op::Dial(Target::Labman { url, .. }) => format!("dials {url}"),
             Op::Read(range) => format!("reads {} from {:?}", range.table.name, range.from),
+            Op::Find(keys) => format!("looks {} keys up in {}", keys.keys.len(), keys.table.name),
             Op::Store(batch) => {
                 let rows: Vec<String> = batch.iter().take(ROWS).map(|write| self.row(write)).collect();
                 let more = batch.len().saturating_sub(ROWS);

@@ -14,9 +14,10 @@ use crate::portal::accounts::UserId;
 use crate::portal::holds;
 use crate::portal::ledger::Account;
 use crate::portal::rows::{
-    BALANCES, BONDS, BalanceRow, BondRow, CountersRow, DEPOSITS, DepositRow, HOLDS, HoldRow, Outcome,
-    PROVIDERS, ProviderRow, RECEIPTS, REQUESTS, RESOLUTIONS, ReceiptRow, RequestRow, ResolutionRow,
-    UNCLAIMED, USERS, UnclaimedRow, auth_key, numbered,
+    ACCEPTED, BALANCES, BONDS, BalanceRow, BondRow, CLAIMS, CLOSED, ClosedRow, CountersRow, DEPOSITS,
+    DepositRow, HOLDS, HoldRow, ISSUED, IssuedRow, Outcome, PROVIDERS, ProviderRow, RECEIPTS, REQUESTS,
+    RESOLUTIONS, ReceiptRow, RequestRow, ResolutionRow, UNCLAIMED, USERS, UnclaimedRow, auth_key, claim_key,
+    issued_key, numbered,
 };
 use crate::wire::ids::ReceiptId;
 use crate::wire::portal::{JobAuthorization, Receipt, UsageReport};
@@ -217,13 +218,7 @@ fn check_receipts<R: Reader>(
     captured: u64,
     last: &CountersRow,
 ) -> Result<(Issued, BTreeMap<UserId, i128>), R::Error> {
-    let mut unclaimed: BTreeMap<ReceiptId, UnclaimedRow> = BTreeMap::new();
-    desk.each(UNCLAIMED, |desk, key, row: UnclaimedRow| {
-        let its_own = key == row.receipt_id.to_string();
-        desk.report.must(Invariant::I3, its_own, place(UNCLAIMED, key), || "is another receipt's".into());
-        unclaimed.insert(row.receipt_id, row);
-        Ok(())
-    })?;
+    let (mut unclaimed, mut closed) = (0u64, 0u64);
     let mut sequences: BTreeMap<NodeId, u64> = BTreeMap::new();
     let (mut issued, mut charged) = (Issued::default(), BTreeMap::<UserId, i128>::new());
     let mut number = 0u64;
@@ -255,15 +250,30 @@ fn check_receipts<R: Reader>(
             || format!("charges {} and pays {} for more than was agreed", receipt.charge, receipt.payout);
         desk.report.must(Invariant::I8, priced, place(RECEIPTS, key), what);
 
-        match unclaimed.remove(&receipt.receipt_id) {
-            Some(row) => {
-                let same = (row.provider, row.payout, &row.payout_to)
-                    == (receipt.provider_node_id, receipt.payout, &receipt.payout_to);
-                let what = || "waits to be claimed for something else".into();
-                desk.report.must(Invariant::I3, same, place(RECEIPTS, key), what);
+        let numbered: Option<IssuedRow> = desk.get(ISSUED, &issued_key(provider, receipt.sequence))?;
+        let found = numbered.is_some_and(|row| row.number == number);
+        let what = || format!("is not found as number {} of {provider}", receipt.sequence);
+        desk.report.must(Invariant::I3, found, place(RECEIPTS, key), what);
+
+        let id = receipt.receipt_id.to_string();
+        let waits: Option<UnclaimedRow> = desk.get(UNCLAIMED, &id)?;
+        let taken: Option<ClosedRow> = desk.get(CLOSED, &id)?;
+        unclaimed += u64::from(waits.is_some());
+        closed += u64::from(taken.is_some());
+        let once = match (waits, taken) {
+            (Some(row), None) => {
+                let same = (receipt.receipt_id, provider, receipt.payout, &receipt.payout_to);
+                (row.receipt_id, row.provider, row.payout, &row.payout_to) == same
             }
-            None => issued.paid.entry(receipt.provider_node_id).or_default().add(wide(receipt.payout)),
-        }
+            (None, Some(row)) => {
+                issued.paid.entry(provider).or_default().add(wide(receipt.payout));
+                let claim = claim_key(provider, row.claim_id);
+                row.provider == provider && (desk.has(CLAIMS, &claim)? || desk.has(ACCEPTED, &claim)?)
+            }
+            (None, None) | (Some(_), Some(_)) => false,
+        };
+        let what = || "neither waits to be claimed as it says, nor was it claimed once".into();
+        desk.report.must(Invariant::I3, once, place(RECEIPTS, key), what);
         if let Some(request) =
             desk.get::<RequestRow>(REQUESTS, &auth_key(receipt.auth_id))?.filter(|_| from_hold)
         {
@@ -271,9 +281,11 @@ fn check_receipts<R: Reader>(
         }
         Ok(())
     })?;
-    for id in unclaimed.keys() {
-        let what = || "is to be claimed, and was never issued".into();
-        desk.report.must(Invariant::I3, false, place(UNCLAIMED, &id.to_string()), what);
+    for (table, known) in [(ISSUED, number), (UNCLAIMED, unclaimed), (CLOSED, closed)] {
+        let mut rows = 0u64;
+        desk.rows(table, |_| rows += 1)?;
+        let what = || format!("has {rows} rows, of which {known} are of receipts that were issued");
+        desk.report.must(Invariant::I3, rows == known, || table.name.into(), what);
     }
     let what = || format!("{number} were issued, {captured} captured, the last is {}", last.receipts);
     let agrees = (number, number) == (captured, last.receipts);

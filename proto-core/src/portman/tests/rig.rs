@@ -232,7 +232,7 @@ impl Rig {
                 Output::Close { reason, .. } => self.closed.push(reason),
                 Output::Start(op, Op::Dial(target)) => self.dials.push((op, target)),
                 Output::Event(event) => self.events.push(event),
-                Output::Start(_, Op::Store(_) | Op::Read(_)) | Output::Response { .. } => {
+                Output::Start(_, Op::Store(_) | Op::Read(_) | Op::Find(_)) | Output::Response { .. } => {
                     panic!("not a Portman's: {output:?}")
                 }
             }

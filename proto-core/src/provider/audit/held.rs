@@ -16,6 +16,8 @@ pub(crate) struct Held<'a> {
     pub(crate) receipt: &'a Receipt,
     pub(crate) signed: Vec<u8>,
     pub(crate) is_paid: bool,
+    /// That took it.
+    pub(crate) claim: Option<ClaimId>,
 }
 
 /// Each receipt by that FEP.
@@ -30,7 +32,12 @@ pub(crate) fn each_receipt<R: Reader>(
                 return Ok(());
             }
             let signed = hex::decode(&row.signed).unwrap_or_default();
-            see(&Held { receipt: &row.receipt, signed, is_paid: row.state == ReceiptState::Paid })
+            see(&Held {
+                receipt: &row.receipt,
+                signed,
+                is_paid: row.state == ReceiptState::Paid,
+                claim: row.claim_id,
+            })
         })?;
     }
     Ok(())

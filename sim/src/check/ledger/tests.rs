@@ -56,6 +56,7 @@ fn held(receipt: &Receipt, state: &str) -> Held {
         receipt_id: receipt.receipt_id,
         state: state.into(),
         slug: "acme:box:toy".into(),
+        address: "sim".into(),
         counts: receipt.settled,
         charge: receipt.charge,
         payout: receipt.payout,
@@ -97,6 +98,7 @@ fn books() -> Books {
         owing: vec![Owing { total: Micros(100), limit: Micros(100) }],
         prices: BTreeMap::from([("acme:box:toy".into(), PRICE)]),
         forgot: false,
+        asks: true,
     };
     Books {
         ledger: Ledger { balanced: true, accounts },
@@ -107,6 +109,7 @@ fn books() -> Books {
         issued,
         providers: vec![provider],
         at_rest: true,
+        asked_for_by_ms: None,
         doubt: Doubt::default(),
     }
 }
@@ -233,9 +236,38 @@ fn only_what_went_through_a_forgetful_gateway_is_forgiven() {
 }
 
 #[test]
+fn what_never_came_has_been_asked_for_whoever_kept_it_back_and_whoever_lost_it() {
+    let mut books = books();
+    books.providers[0].held.pop();
+    books.providers[0].states.unclaimed = 0;
+    books.providers[0].forgot = true;
+    books.doubt.gateways.insert(NodeId([2; 32]));
+    assert_eq!(check(&books), Vec::<String>::new());
+    books.asked_for_by_ms = Some(1);
+    assert_eq!(check(&books), ["I6: provider has not asked for its receipts number [2], which never came"]);
+    books.issued[1].issued_ms = 1;
+    assert_eq!(check(&books), Vec::<String>::new(), "there was not the time yet");
+    books.issued[1].issued_ms = 0;
+    books.providers[0].asks = false;
+    assert_eq!(check(&books), Vec::<String>::new());
+}
+
+#[test]
+fn a_forgotten_job_s_receipt_has_one_of_its_provider_s_prices() {
+    let mut books = books();
+    books.providers[0].held[1].slug = FORGOTTEN.into();
+    assert!(check(&books)[0].contains("which it never offered"));
+    books.providers[0].forgot = true;
+    assert_eq!(check(&books), Vec::<String>::new());
+    books.providers[0].prices.clear();
+    books.providers[0].held.remove(0);
+    assert!(check(&books).iter().any(|line| line.contains("none of its prices")));
+}
+
+#[test]
 fn receipts_wait_only_below_the_least_payout() {
-    let held = |slug: &str, payout| Held {
-        slug: slug.into(),
+    let held = |address: &str, payout| Held {
+        address: address.into(),
         payout: Micros(payout),
         ..held(&receipt(1), "unclaimed")
     };
