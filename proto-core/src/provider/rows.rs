@@ -4,7 +4,7 @@ use alloc::{format, string::String, string::ToString, vec::Vec};
 
 use serde::{Deserialize, Serialize};
 
-use crate::economics::Counts;
+use crate::economics::{Counts, Rate};
 use crate::identity::{FepId, NodeId};
 use crate::limits::{REDELIVER_FIRST, STATE_AFTER};
 use crate::money::{Currency, Micros};
@@ -53,6 +53,11 @@ pub(super) struct AuthorizationRow {
 impl AuthorizationRow {
     pub(super) const fn key(&self) -> AuthKey {
         (self.auth.auth_id, self.attempt)
+    }
+
+    /// At which it was authorized.
+    pub(super) fn rate(&self) -> Option<Rate> {
+        self.auth.attempts.get(usize::from(self.attempt)).map(|attempt| attempt.rate)
     }
 
     /// How long after its restart a provider shows the FEP what it knows of this. Where it knows nothing, the FEP has the
@@ -178,7 +183,7 @@ pub(crate) fn show_receipt(row: &ReceiptRow) -> serde_json::Value {
     let ids: (ReceiptId, FepId, NodeId, RequestId) = (receipt_id, fep_id, gateway_node_id, request_id);
     serde_json::json!({
         "receipt_id": ids.0, "state": row.state, "fep_id": ids.1, "gateway_node_id": ids.2, "request_id": ids.3,
-        "slug": row.slug, "counts": settled, "charge": row.receipt.charge, "payout": row.receipt.payout,
+        "slug": row.slug, "counts": settled, "charge": row.receipt.charge, "payout": row.receipt.payout, "rate": row.receipt.rate,
         "currency": payout_to.currency, "address": payout_to.address, "issued_ms": row.receipt.issued_ms,
         "sequence": row.receipt.sequence, "claim_id": row.claim_id, "rejected": row.rejected,
     })

@@ -4,6 +4,7 @@
 mod audit;
 mod clocks;
 mod conduct;
+mod exchange;
 mod exposure;
 mod fep;
 mod feps;

@@ -1,6 +1,9 @@
 //! Reading everybody's books over their admin surfaces, for the checkers.
 
-use labman_proto_core::money::Micros;
+use std::collections::{BTreeMap, BTreeSet};
+
+use labman_proto_core::economics::Rate;
+use labman_proto_core::money::{Currency, Micros};
 use labman_proto_core::time::{Span, Time};
 use labman_proto_core::toy;
 use labman_proto_core::wire::portal::Receipt;
@@ -49,6 +52,10 @@ impl Run<'_> {
         let deposits = self.scenario.users.iter().map(deposit).collect();
         let asked = self.jobs.iter().map(|job| self.asked(job)).collect();
         let fees = self.scenario.fep.fees;
+        let mut quoted: BTreeMap<Currency, BTreeSet<Rate>> = BTreeMap::new();
+        for quote in &self.scenario.fep.quotes {
+            quoted.entry(quote.currency.clone()).or_default().insert(quote.rate);
+        }
         let bonds = Micros(self.scenario.fep.bond.0 * self.scenario.gateways.len() as i64);
         let books = Books {
             ledger,
@@ -56,6 +63,7 @@ impl Run<'_> {
             bonds,
             asked,
             fees,
+            quoted,
             issued,
             providers,
             at_rest: self.settled,

@@ -25,7 +25,9 @@ pub(super) fn check<R: Reader>(desk: &mut Desk<'_, R>, booked: &Booked) -> Resul
                 let mut sum = 0;
                 for claim in claims {
                     let accepted: Option<AcceptedRow> = desk.get(ACCEPTED, &claim_key(*provider, *claim))?;
-                    let own = accepted.filter(|accepted| accepted.transfer == Some(row.transfer));
+                    let own = accepted.filter(|accepted| {
+                        accepted.transfer == Some(row.transfer) && accepted.to.currency == row.currency
+                    });
                     sum += own.map_or(0, |accepted| wide(accepted.amount));
                 }
                 must_sum(desk, TRANSFERS.name, key, sum, wide(row.amount));
@@ -61,7 +63,9 @@ pub(super) fn check<R: Reader>(desk: &mut Desk<'_, R>, booked: &Booked) -> Resul
                 for claim in claims {
                     let claim: Option<ClaimRow> = desk.get(CLAIMS, &claim_key(*provider, *claim))?;
                     let paid = claim.and_then(|row| desk.checked_paper::<ClaimDecision>(&row.decision.0));
-                    let payout = paid.and_then(|paid| paid.content.payout).filter(|paid| paid.rail_tx == *tx);
+                    let payout = paid.and_then(|paid| paid.content.payout);
+                    let payout =
+                        payout.filter(|paid| paid.rail_tx == *tx && paid.to.currency == row.currency);
                     sum += payout.map_or(0, |payout| wide(payout.amount));
                 }
                 must_sum(desk, TRANSFERS_ENDED.name, key, sum, wide(row.amount));
