@@ -2,16 +2,25 @@
 
 use serde_json::Value;
 
-use crate::table::{Table, amount, short};
+use crate::table::{Table, amount, short, text};
 
 pub(crate) fn for_eyes(answer: &Value) -> String {
-    let columns =
-        ["FEP", "in flight", "stated", "unclaimed", "in claim", "disputed", "owed in all", "may owe"];
+    let columns = [
+        "FEP",
+        "currency",
+        "in flight",
+        "stated",
+        "unclaimed",
+        "in claim",
+        "disputed",
+        "owed in all",
+        "may owe",
+    ];
     let mut table = Table::new(&columns);
     for fep in answer["feps"].as_array().into_iter().flatten() {
         let parts = ["in_flight", "stated", "unclaimed", "in_claim", "disputed", "total", "limit"];
         let amounts = parts.iter().map(|part| amount(&fep[*part]));
-        table.row(std::iter::once(short(&fep["fep_id"])).chain(amounts).collect());
+        table.row([short(&fep["fep_id"]), text(&fep["currency"])].into_iter().chain(amounts).collect());
     }
     match table.is_empty() {
         true => "This node is no provider: nobody owes it anything.".to_string(),
@@ -27,14 +36,14 @@ mod tests {
     #[test]
     fn each_fep_is_a_line_with_what_it_owes_and_may_owe() {
         let fep = json!({
-            "fep_id": "FepFepFepFep", "in_flight": 700, "stated": 0, "unclaimed": 121, "in_claim": 0, "disputed": 0,
+            "fep_id": "FepFepFepFep", "currency": "XTS", "in_flight": 700, "stated": 0, "unclaimed": 121, "in_claim": 0, "disputed": 0,
             "total": 821, "limit": 10_000_000,
         });
         let shown = for_eyes(&json!({ "feps": [fep] }));
         let line = shown.lines().nth(1).unwrap();
         let cells: Vec<&str> = line.split_whitespace().collect();
-        assert_eq!(cells[..4], ["FepFepFepF", "0.000700", "0.000000", "0.000121"], "{shown}");
-        assert_eq!(cells[6..], ["0.000821", "10.000000"], "{shown}");
+        assert_eq!(cells[..5], ["FepFepFepF", "XTS", "0.000700", "0.000000", "0.000121"], "{shown}");
+        assert_eq!(cells[7..], ["0.000821", "10.000000"], "{shown}");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use labman_io_tokio::{StoreReader, load_key};
 use labman_proto_core::audit::{self, Books, Report};
 use labman_proto_core::identity::{Identity, verify_strict};
-use labman_proto_core::money::Micros;
+use labman_proto_core::node::config::Exposure;
 use labman_proto_core::store::StoreError;
 use serde_json::{Value, json};
 
@@ -17,7 +17,7 @@ pub fn fep(data_dir: &Path) -> Result<Report, String> {
 }
 
 /// A provider's books: `exposure` is what each FEP may owe.
-pub fn provider(data_dir: &Path, exposure: Micros) -> Result<Report, String> {
+pub fn provider(data_dir: &Path, exposure: &Exposure) -> Result<Report, String> {
     audit::provider(&open(data_dir, "receipts_open", "a provider")?, verify_strict, exposure).map_err(told)
 }
 

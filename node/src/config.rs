@@ -15,6 +15,7 @@ use serde::de::DeserializeOwned;
 
 pub use error::ConfigError;
 use error::Source;
+pub(crate) use fields::Every;
 
 /// A runtime's URL on a command line, held to what the files may say.
 pub fn runtime_url(text: &str) -> Result<String, String> {

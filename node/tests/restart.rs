@@ -156,7 +156,7 @@ async fn daemons_that_are_killed_and_started_again_have_lost_nothing() {
     let data = |host: &str| dir.join(host).join("data");
     for report in [
         audit::fep(&data("fep")),
-        audit::provider(&data("provider"), EXPOSURE),
+        audit::provider(&data("provider"), &EXPOSURE.into()),
         audit::between(&data("provider"), &data("fep"), &[data("gateway")]),
     ] {
         assert!(report.as_ref().is_ok_and(Report::holds), "{report:#?}");

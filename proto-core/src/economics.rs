@@ -1,12 +1,15 @@
-//! What a job costs and pays: a function of counted tokens, the offer and the fees, computable by everyone (I8).
+//! What a job costs and pays: a function of counted tokens, the offer, the fees and the rate, computable by everyone (I8).
 
 pub mod merkle;
+mod rate;
 
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
 use crate::money::Micros;
 use crate::mutants::{Mutant, mutant};
+
+pub use rate::{BadRate, Rate};
 
 const PER_MTOK: u128 = 1_000_000;
 const BPS: u128 = 10_000;
@@ -57,42 +60,48 @@ pub struct Fees {
     pub gateway_bps: u32,
 }
 
-/// Where a job's charge goes: `charge = payout + fep_fee + gateway_fee + rounding`.
+/// Where a job's charge goes: `charge = exchanged + fep_fee + gateway_fee + rounding`. All but the payout in the billing
+/// currency.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Bill {
     /// What the user pays: rounded up.
     pub charge: Micros,
-    /// What the provider gets: rounded down.
+    /// What the provider gets, in its payout currency: rounded down.
     pub payout: Micros,
+    /// What the payout is worth at the rate: rounded up. In one currency it is the payout.
+    pub exchanged: Micros,
     pub fep_fee: Micros,
     pub gateway_fee: Micros,
-    /// What the two roundings leave, to an account of its own. Never negative.
+    /// What the roundings leave, to an account of its own. Never negative.
     pub rounding: Micros,
 }
 
-/// Billing and payout currency are the same, at a rate of 1. `None`: a negative price, or a sum beyond `i64`.
-pub fn bill(price: &Price, fees: &Fees, counts: &Counts) -> Option<Bill> {
+/// `None`: a negative price, or a sum beyond all bounds.
+pub fn bill(price: &Price, fees: &Fees, rate: Rate, counts: &Counts) -> Option<Bill> {
     let of = |micros: Micros, count: u128| u128::try_from(micros.0).ok()?.checked_mul(count);
     let fresh = counts.input.checked_sub(counts.cached)?;
-    // Millionths of a micro-unit.
+    // Millionths of a micro-unit of the payout currency.
     let base = of(price.input_per_mtok, u128::from(fresh))?
         .checked_add(of(price.cached_per_mtok, u128::from(counts.cached))?)?
         .checked_add(of(price.output_per_mtok, u128::from(counts.output))?)?
         .checked_add(of(price.per_request, PER_MTOK)?)?;
     let (fep_bps, gateway_bps) = (u128::from(fees.fep_bps), u128::from(fees.gateway_bps));
-    let part = |bps: u128| base.checked_mul(bps).map(|n| n / (PER_MTOK * BPS));
-    let dues = base.checked_mul(BPS + fep_bps + gateway_bps)?;
-    let charge = if mutant(Mutant::ChargeRoundedDown) {
-        dues / (PER_MTOK * BPS)
-    } else {
-        dues.div_ceil(PER_MTOK * BPS)
-    };
-    let (payout, fep_fee, gateway_fee) = (base / PER_MTOK, part(fep_bps)?, part(gateway_bps)?);
-    let rounding = charge.checked_sub(payout)?.checked_sub(fep_fee)?.checked_sub(gateway_fee)?;
+    // Over so many, in the billing currency.
+    let (base_in_billing, over) = rate.in_billing(base)?;
+    let over = over.checked_mul(PER_MTOK * BPS)?;
+    let part = |bps: u128| base_in_billing.checked_mul(bps)?.checked_div(over);
+    let dues = base_in_billing.checked_mul(BPS + fep_bps + gateway_bps)?;
+    let charge =
+        if mutant(Mutant::ChargeRoundedDown) { dues.checked_div(over)? } else { dues.div_ceil(over) };
+    let payout = base / PER_MTOK;
+    let (worth, of) = rate.in_billing(payout)?;
+    let (exchanged, fep_fee, gateway_fee) = (worth.div_ceil(of), part(fep_bps)?, part(gateway_bps)?);
+    let rounding = charge.checked_sub(exchanged)?.checked_sub(fep_fee)?.checked_sub(gateway_fee)?;
     let micros = |n: u128| i64::try_from(n).ok().map(Micros);
     Some(Bill {
         charge: micros(charge)?,
         payout: micros(payout)?,
+        exchanged: micros(exchanged)?,
         fep_fee: micros(fep_fee)?,
         gateway_fee: micros(gateway_fee)?,
         rounding: micros(rounding)?,
@@ -100,10 +109,16 @@ pub fn bill(price: &Price, fees: &Fees, counts: &Counts) -> Option<Bill> {
 }
 
 /// The dearest that a job within these bounds can become.
-pub fn dearest(price: &Price, fees: &Fees, input: u32, output: u32) -> Option<Bill> {
+pub fn dearest(price: &Price, fees: &Fees, rate: Rate, input: u32, output: u32) -> Option<Bill> {
     // A cached token may be priced above a fresh one: then all input counts as cached.
     let cached = if price.cached_per_mtok > price.input_per_mtok { input } else { 0 };
-    bill(price, fees, &Counts { input, cached, output })
+    bill(price, fees, rate, &Counts { input, cached, output })
+}
+
+/// What a payout is worth in the billing currency: what of a charge is exchanged for it.
+pub(crate) fn worth(payout: Micros, rate: Rate) -> Option<Micros> {
+    let (worth, over) = rate.in_billing(u128::try_from(payout.0).ok()?)?;
+    i64::try_from(worth.div_ceil(over)).ok().map(Micros)
 }
 
 #[cfg(test)]
@@ -129,11 +144,17 @@ mod tests {
         })
     }
 
+    /// Of currencies that are worth alike, and of such as are worth much more or less.
+    fn rate() -> impl Strategy<Value = Rate> {
+        let number = || prop_oneof![1u64..1_000, 1u64..=1_000_000_000_000];
+        (number(), number()).prop_map(|(payout, billing)| Rate::new(payout, billing).unwrap())
+    }
+
     #[test]
     fn the_user_pays_a_whole_micro_more_and_the_provider_gets_one_less() {
         let price = Price { output_per_mtok: Micros(500_000), ..Price::default() };
         let fees = Fees { fep_bps: 100, gateway_bps: 400 };
-        let bill = bill(&price, &fees, &Counts { input: 0, cached: 0, output: 3 }).unwrap();
+        let bill = bill(&price, &fees, Rate::ONE, &Counts { input: 0, cached: 0, output: 3 }).unwrap();
         // 1.5 micros of base, 5 % fees: 1.575.
         assert_eq!((bill.charge, bill.payout), (Micros(2), Micros(1)));
         assert_eq!(bill.rounding, Micros(1));
@@ -155,29 +176,33 @@ mod tests {
         Micros((units * 1e6).round() as i64)
     }
 
+    /// The last number of a line of an example's table is what comes out.
+    fn result(beginning: &str, line: &str) -> Micros {
+        let text = include_str!("../../economics.md");
+        let (_, example) = text.split_once(beginning).expect("the example is there");
+        let (_, rest) = example.split_once(&alloc::format!("\n| {line} |")).expect(line);
+        let (_, bold) = rest.split_once("**").expect(line);
+        Micros(bold.split_once("**").expect(line).0.parse().expect(line))
+    }
+
     #[test]
     fn the_examples_that_economics_md_works_by_hand_come_out() {
-        let said = figures("**By hand.** 0.50 XTS");
+        let example = "**By hand.** 0.50 XTS";
+        let said = figures(example);
         let [input, output, fep_bps, gateway_bps, tokens_in, tokens_out, ..] = said[..] else { panic!() };
         let price =
             Price { input_per_mtok: per_mtok(input), output_per_mtok: per_mtok(output), ..Price::default() };
         let fees = Fees { fep_bps: fep_bps as u32, gateway_bps: gateway_bps as u32 };
         let counts = Counts { input: tokens_in as u32, cached: 0, output: tokens_out as u32 };
-        let job = bill(&price, &fees, &counts).unwrap();
-        // The last number of each line of its table is what comes out.
-        let text = include_str!("../../economics.md");
-        let line = |name: &str| {
-            let (_, rest) = text.split_once(&alloc::format!("\n| {name} |")).expect(name);
-            let (_, bold) = rest.split_once("**").expect(name);
-            Micros(bold.split_once("**").expect(name).0.parse().expect(name))
-        };
-        let said = ["charge", "payout", "FEP's fee", "gateway's fee", "rounding"].map(line);
+        let job = bill(&price, &fees, Rate::ONE, &counts).unwrap();
+        let said = ["charge", "payout", "FEP's fee", "gateway's fee", "rounding"];
+        let said = said.map(|line| result(example, line));
         assert_eq!([job.charge, job.payout, job.fep_fee, job.gateway_fee, job.rounding], said);
 
         let said = figures("**By hand.** `[{");
         assert!(said.starts_with(&[35.0, 35.0, 64.0, 64.0, 163.0, 8.0]), "{said:?}");
-        let most = dearest(&price, &fees, 163, 8).unwrap();
-        let small = bill(&price, &fees, &Counts { input: 4, cached: 0, output: 8 }).unwrap();
+        let most = dearest(&price, &fees, Rate::ONE, 163, 8).unwrap();
+        let small = bill(&price, &fees, Rate::ONE, &Counts { input: 4, cached: 0, output: 8 }).unwrap();
         for (what, amount) in [
             ("the hold", most.charge),
             ("the charge", small.charge),
@@ -187,6 +212,16 @@ mod tests {
         ] {
             assert!(said.contains(&(amount.0 as f64)), "{what} is {amount:?}: {said:?}");
         }
+
+        let example = "**By hand.** The same job";
+        let [_, _, quote, payout, billing, ..] = figures(example)[..] else { panic!() };
+        let rate: Rate = alloc::format!("{quote}").parse().unwrap();
+        assert_eq!(<(u64, u64)>::from(rate), (payout as u64, billing as u64));
+        let job = bill(&price, &fees, rate, &counts).unwrap();
+        let said = ["charge", "payout", "exchanged", "FEP's fee", "gateway's fee", "rounding"];
+        let said = said.map(|line| result(example, line));
+        let worked = [job.charge, job.payout, job.exchanged, job.fep_fee, job.gateway_fee, job.rounding];
+        assert_eq!(worked, said);
     }
 
     proptest! {
@@ -194,18 +229,38 @@ mod tests {
         fn every_micro_of_the_charge_goes_somewhere(
             price in price(), counts in counts(), fep_bps in 0u32..5_000, gateway_bps in 0u32..5_000,
         ) {
-            let bill = bill(&price, &Fees { fep_bps, gateway_bps }, &counts).unwrap();
+            let bill = bill(&price, &Fees { fep_bps, gateway_bps }, Rate::ONE, &counts).unwrap();
             let parts = [bill.payout, bill.fep_fee, bill.gateway_fee, bill.rounding];
             prop_assert!(parts.iter().all(|part| part.0 >= 0));
             prop_assert_eq!(parts.iter().map(|part| part.0).sum::<i64>(), bill.charge.0);
-            prop_assert!(bill.rounding.0 <= 4);
+            prop_assert!(bill.rounding.0 <= 3);
+            prop_assert_eq!(bill.exchanged, bill.payout);
         }
 
         #[test]
-        fn no_job_within_its_bounds_costs_more_than_the_dearest(price in price(), counts in counts()) {
+        fn at_any_rate_every_micro_of_the_charge_goes_somewhere_and_the_payout_s_worth_is_covered(
+            price in price(), counts in counts(), rate in rate(), fep_bps in 0u32..5_000, gateway_bps in 0u32..5_000,
+        ) {
+            let Some(bill) = bill(&price, &Fees { fep_bps, gateway_bps }, rate, &counts) else { return Ok(()) };
+            let parts = [bill.exchanged, bill.fep_fee, bill.gateway_fee, bill.rounding];
+            prop_assert!(parts.iter().all(|part| part.0 >= 0));
+            prop_assert_eq!(parts.iter().map(|part| i128::from(part.0)).sum::<i128>(), i128::from(bill.charge.0));
+            let (payout, billing) = rate.into();
+            let worth = i128::from(bill.payout.0) * i128::from(billing);
+            let kept = i128::from(bill.exchanged.0) * i128::from(payout);
+            prop_assert!(worth <= kept && kept - worth < i128::from(payout));
+            // Three roundings of the billing currency, and one of the payout's.
+            let most = 3 + billing.div_ceil(payout);
+            prop_assert!(i128::from(bill.rounding.0) <= i128::from(most));
+        }
+
+        #[test]
+        fn no_job_within_its_bounds_costs_more_than_the_dearest_at_any_rate(
+            price in price(), counts in counts(), rate in rate(),
+        ) {
             let fees = Fees { fep_bps: 200, gateway_bps: 300 };
-            let most = dearest(&price, &fees, counts.input, counts.output).unwrap();
-            let bill = bill(&price, &fees, &counts).unwrap();
+            let Some(most) = dearest(&price, &fees, rate, counts.input, counts.output) else { return Ok(()) };
+            let bill = bill(&price, &fees, rate, &counts).unwrap();
             prop_assert!(bill.charge <= most.charge && bill.payout <= most.payout);
         }
     }

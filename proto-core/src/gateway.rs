@@ -31,7 +31,7 @@ use crate::http::{RequestHead, ResponseHead};
 use crate::identity::{FepId, NodeId};
 use crate::labnet::Labnet;
 use crate::labnet::conduct::{Deed, Offence};
-use crate::limits::{GATEWAY_JOBS, HTTP_BODY};
+use crate::limits::{DESCRIPTOR_EVERY, GATEWAY_JOBS, HTTP_BODY};
 use crate::machine::{Completion, OpId, ResetCode, StreamId};
 use crate::market::{Slots, demand::Demand};
 use crate::node::config;
@@ -41,7 +41,7 @@ use crate::openai::error::{ApiError, Retry};
 use crate::openai::models;
 use crate::rng::Stream;
 use crate::store::{BadRow, Snapshot, StoreError};
-use crate::time::{Span, Time, Wake};
+use crate::time::{Span, Time, Wake, Wall};
 use crate::timers::Timers;
 use crate::wire::cbor;
 use crate::wire::envelope::Kind;
@@ -378,8 +378,9 @@ impl Gateway {
             Purpose::Errand(to, number) => self.courier.answered(to, number, answer),
         }
         // Users may be few: its operator is to see soon when it is back.
-        if cx.feps.is_silent(self.fep_id) && !self.due.is_set(Due::Describe) {
-            self.due.set(Due::Describe, cx.now.mono + DESCRIPTOR_RETRY, "ask the FEP whether it is back");
+        let soon = cx.now.mono + DESCRIPTOR_RETRY;
+        if cx.feps.is_silent(self.fep_id) && self.due.at(Due::Describe).is_none_or(|at| at > soon) {
+            self.due.set(Due::Describe, soon, "ask the FEP whether it is back");
         }
     }
 
@@ -390,6 +391,8 @@ impl Gateway {
         };
         match descriptor {
             Some(descriptor) if descriptor.fep_id == self.fep_id => {
+                let again = until_it_changes(&descriptor, cx.now.wall);
+                self.due.set(Due::Describe, cx.now.mono + again, "ask the FEP for its terms");
                 if self.descriptor.replace(descriptor).is_none() {
                     cx.info(alloc::format!("paired with FEP {} at {}", self.fep_id, self.fep_url));
                 }
@@ -441,6 +444,13 @@ impl Gateway {
         }
         Some(job)
     }
+}
+
+/// For how long a FEP's terms may be relied on: until the first of its quotes lapses, or as long as any may be.
+fn until_it_changes(descriptor: &Descriptor, now: Wall) -> Span {
+    let left = descriptor.quotes.iter().map(|quote| quote.until_ms.saturating_sub(now.0));
+    let lapses = left.filter(|left| *left > 0).min().map(|left| Span::from_millis(left) + DESCRIPTOR_RETRY);
+    lapses.map_or(DESCRIPTOR_EVERY, |span| span.min(DESCRIPTOR_EVERY))
 }
 
 impl Mesh<'_> {

@@ -117,7 +117,7 @@ pub const BODIES_OF_ONE: usize = 8 * HTTP_BODY;
 /// The same of all, and the bodies that a gateway is being sent, in bytes. A further one is answered 503; at a provider it
 /// makes whoever has most lose its oldest, or is answered BUSY.
 pub const BODIES_OF_ALL: usize = 64 * HTTP_BODY;
-/// What a provider lets each FEP owe it, where its operator says nothing, in units of the FEP's currency.
+/// What a provider lets each FEP owe it, where its operator says nothing, in units of each payout currency.
 pub const EXPOSURE: Micros = Micros(10_000_000);
 /// Runs of a FEP's numbers that a provider remembers to have come. The highest are forgotten, and asked for again.
 pub const RECEIPT_RUNS: usize = 64;
@@ -126,6 +126,12 @@ pub const RECEIPT_LOOKS: usize = 256;
 /// How long a receipt may be on its way that a later one has overtaken; how often a FEP is asked whether any never came.
 pub const PULL_GAP: Span = Span::from_secs(120);
 pub const PULL_EVERY: Span = Span::from_secs(600);
+/// Currencies that a portal quotes. A further one is refused.
+pub const PORTAL_QUOTES: usize = 16;
+/// How long a quote may hold at most.
+pub const QUOTE_LIFE: Span = Span::from_secs(31 * 24 * 60 * 60);
+/// How often a gateway asks its FEP for its terms; sooner where a quote lapses, or the FEP refuses what they allowed.
+pub const DESCRIPTOR_EVERY: Span = Span::from_secs(60);
 /// Receipts in one claim. The rest waits for the next.
 pub const CLAIM_RECEIPTS: usize = 256;
 /// Claims made at once for one address. The rest waits for the next time.

@@ -11,7 +11,7 @@
 //! A room decides on the books, which move at once; its rows go to the [`writer`]; the answer leaves once they are durable.
 //! So two concurrent calls can't spend the same money, and nobody hears of what a crash could undo.
 //!
-//! Absent: disputes; rails other than mock ones; exchange rates (billing and payout currency are one); dated signing keys.
+//! Absent: disputes; rails other than mock ones; dated signing keys.
 
 pub mod config;
 
@@ -34,6 +34,7 @@ mod look;
 mod openapi;
 mod payouts;
 mod pulls;
+mod quotes;
 mod rails;
 mod receipts;
 mod routes;

@@ -59,6 +59,7 @@ use crate::identity::{FepId, NodeId};
 use crate::labnet::conduct::Deed;
 use crate::limits::WITHHELD_AFTER;
 use crate::machine::{Completion, DownReason, LinkId, OpId, StreamId};
+use crate::money::Currency;
 use crate::node::config;
 use crate::node::cx::Cx;
 use crate::node::fep::Answer;
@@ -153,8 +154,14 @@ impl Provider {
     /// For people: what each FEP that is trusted here owes, or may come to owe.
     pub(crate) fn exposures(&self) -> Vec<Value> {
         let owed = self.receipts.exposures();
-        let of = |fep: &FepId| owed.get(fep).copied().unwrap_or_default().show(*fep, self.config.exposure);
-        self.feps.iter().chain(owed.keys().filter(|fep| !self.feps.contains(fep))).map(of).collect()
+        let paid_in = self.config.portmans.iter().map(|portman| &portman.payout.currency);
+        let paid_in = paid_in.flat_map(|currency| self.feps.iter().map(|fep| (*fep, currency.clone())));
+        let all: BTreeSet<(FepId, Currency)> = paid_in.chain(owed.keys().cloned()).collect();
+        let show = |of: &(FepId, Currency)| {
+            let limit = self.config.exposure.of(&of.1);
+            owed.get(of).copied().unwrap_or_default().show(of.0, &of.1, limit)
+        };
+        all.iter().map(show).collect()
     }
 
     /// For people: who is not worked for.

@@ -1,19 +1,19 @@
 //! Which providers may serve a request, and in what order to try them.
 //!
-//! Order: those that say to have a free slot; then the lowest price of the dearest outcome; then the emptiest, by jobs (this
+//! Order: those that say to have a free slot; then the lowest price of the dearest outcome, in the FEP's billing currency at
+//! its quotes (without a quote an offer can't be used; while the FEP's terms are unknown, as the prices stand); then the emptiest, by jobs (this
 //! gateway's own, or what the provider said last, whichever is more) over slots; then by chance, so that equals share the
 //! load. Who said to be full may have a slot by now, so it is left for last and not out.
 
 use alloc::vec::Vec;
 
-use crate::economics::Fees;
-use crate::economics::dearest;
+use crate::economics::{Fees, Rate, dearest};
 use crate::gossip::{Served, View};
 use crate::identity::NodeId;
-use crate::money::{Currency, Micros};
+use crate::money::Micros;
 use crate::rng::Stream;
 use crate::time::{Span, Wall};
-use crate::wire::portal::Offer;
+use crate::wire::portal::{Descriptor, Offer};
 
 /// What a request needs of a provider.
 pub(crate) struct Need<'a> {
@@ -22,8 +22,8 @@ pub(crate) struct Need<'a> {
     pub(crate) input_bound: u32,
     /// What the user asked for at most.
     pub(crate) max_output: Option<u32>,
-    /// The FEP's, where it is known.
-    pub(crate) currency: Option<&'a Currency>,
+    /// The FEP's terms, where they are known.
+    pub(crate) fep: Option<&'a Descriptor>,
     /// Offers must be valid for that long.
     pub(crate) job: Span,
 }
@@ -43,7 +43,7 @@ impl Need<'_> {
 pub(crate) enum NoCandidate {
     /// Nobody serves the model.
     Unknown,
-    /// It is served by somebody who can't be used now: not linked, another currency, offer about to lapse.
+    /// It is served by somebody who can't be used now: not linked, a currency that is not quoted, offer about to lapse.
     Ineligible,
     /// All that could are full.
     Full,
@@ -65,26 +65,23 @@ pub(crate) fn rank(
     {
         let offer = &served.offer.content;
         let max_output = need.max_output_at(offer);
-        let currency_fits = need.currency.is_none_or(|currency| *currency == offer.payout.currency);
-        if !linked(&provider)
-            || !currency_fits
-            || offer.max_output == 0
-            || Wall(offer.valid_until_ms) < now + need.job
-        {
+        let lasts = Wall(offer.valid_until_ms) >= now + need.job;
+        let rate = need.fep.map_or(Some(Rate::ONE), |fep| fep.rate(&offer.payout.currency, now));
+        let Some(rate) = rate.filter(|_| linked(&provider) && lasts && offer.max_output > 0) else {
             why = worse(why, NoCandidate::Ineligible);
             continue;
-        }
+        };
         let busy = in_flight(&provider, &offer.slug);
         if busy >= served.slots {
             why = worse(why, NoCandidate::Full);
             continue;
         }
-        let Some(bill) = dearest(&offer.price, &Fees::default(), need.input_bound, max_output) else {
+        let Some(bill) = dearest(&offer.price, &Fees::default(), rate, need.input_bound, max_output) else {
             continue;
         };
         let said = said(&provider, &offer.slug);
         let load_per_mille = u64::from(busy.max(said)) * 1_000 / u64::from(served.slots.max(1));
-        ranked.push(((said >= served.slots, bill.payout, load_per_mille, rng.next_u64()), served.clone()));
+        ranked.push(((said >= served.slots, bill.charge, load_per_mille, rng.next_u64()), served.clone()));
     }
     if ranked.is_empty() {
         return Err(why);
@@ -137,7 +134,7 @@ mod tests {
             valid_until_ms: 0,
         };
         let most = |input_bound, max_output| {
-            Need { model: "c", input_bound, max_output, currency: None, job: Span::default() }
+            Need { model: "c", input_bound, max_output, fep: None, job: Span::default() }
                 .max_output_at(&offer)
         };
         assert_eq!(most(148, None), 1_900);

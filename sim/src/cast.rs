@@ -1,6 +1,6 @@
 //! Who is in a world: the machines that may stand on its hosts, and how a scenario's parties are made of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use labman_proto_core::identity::{FepId, Identity, Network, NodeId};
@@ -122,7 +122,7 @@ impl Cast<'_> {
             network: self.scenario.network.clone(),
             currency: fep.currency.clone(),
             fees: fep.fees,
-            rails: portal::config::Rails::default(),
+            rails: self.rails(),
         };
         let identity = self.identity_of(&fep.name);
         let corrupt = self.corrupt(&fep.name, fep.strategy);
@@ -133,6 +133,19 @@ impl Cast<'_> {
         });
         let name = &fep.name;
         self.host(name.clone(), vec![Address::Http(name.clone()), Address::Admin(name.clone())], build)
+    }
+
+    /// One in the FEP's currency, and one in each that it quotes.
+    fn rails(&self) -> portal::config::Rails {
+        let mut rails = portal::config::Rails::default();
+        let quoted: BTreeSet<_> = self.scenario.fep.quotes.iter().map(|quote| &quote.currency).collect();
+        let further = quoted.into_iter().map(|currency| portal::config::RailTerms {
+            rail: portal::config::RailName::Test,
+            currency: Some(currency.clone()),
+            least_payout: Micros::ZERO,
+        });
+        rails.0.extend(further);
+        rails
     }
 
     pub fn gateway(&self, gateway: &scenario::Gateway) -> Spec<Resident> {
@@ -167,7 +180,7 @@ impl Cast<'_> {
             tenant: provider.tenant.clone(),
             portmans: provider.portmans.iter().map(|portman| self.attachment(provider, portman)).collect(),
             claim_every: provider.claim_every,
-            exposure: provider.exposure,
+            exposure: provider.exposure.into(),
         };
         let gateways = self.scenario.gateways.iter();
         let config = node::config::Config {
@@ -315,7 +328,7 @@ impl Cast<'_> {
         provider: &scenario::Provider,
         portman: &scenario::Portman,
     ) -> node::config::Portman {
-        let currency = self.scenario.fep.currency.clone();
+        let currency = portman.currency.as_ref().unwrap_or(&self.scenario.fep.currency).clone();
         let address = format!("sim:{}", portman_name(provider, portman));
         node::config::Portman {
             ep: portman.ep.clone(),

@@ -100,6 +100,7 @@ pub struct ReceiptFacts {
     pub output_tokens: u32,
     pub charge: Micros,
     pub payout: Micros,
+    /// That the payout is in.
     pub currency: Currency,
     /// At the provider: `unclaimed`, `in_claim`, `paid`.
     pub state: String,
@@ -197,8 +198,13 @@ impl Report {
             "claims.total" => count(self.claims.len()),
             "claims.paid" => count(paid_claims().count()),
             "money.charged" => receipts(|receipt| receipt.charge.0),
-            "money.earned" => receipts(|receipt| receipt.payout.0),
-            "money.claimed" => paid_claims().map(|claim| claim.total.0).sum(),
+            "money.earned" => {
+                let own = self.receipts.iter().filter(|receipt| self.is_own(&receipt.currency));
+                own.map(|receipt| receipt.payout.0).sum()
+            }
+            "money.claimed" => {
+                paid_claims().filter(|claim| self.is_own(&claim.currency)).map(|claim| claim.total.0).sum()
+            }
             "ttft.p50_ms" => self.ttft_ms(50),
             "ttft.p95_ms" => self.ttft_ms(95),
             "settled" => i64::from(self.settled),
@@ -259,6 +265,11 @@ impl Report {
     }
 
     /// The nearest-rank percentile of the time to the first text; 0 where nobody got any.
+    /// Amounts in other currencies can't be summed with the FEP's own.
+    fn is_own(&self, currency: &Currency) -> bool {
+        self.currency.as_ref().is_none_or(|own| own == currency)
+    }
+
     fn ttft_ms(&self, percent: usize) -> i64 {
         let mut times: Vec<u64> = self.outcomes.iter().filter_map(|job| job.ttft_us).collect();
         times.sort_unstable();

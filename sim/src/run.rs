@@ -11,6 +11,7 @@ mod disks;
 mod facts;
 mod mesh;
 mod presence;
+mod quotes;
 mod rest;
 mod setup;
 mod siege;
@@ -23,6 +24,7 @@ use std::io;
 
 use labman_proto_core::identity::NodeId;
 use labman_proto_core::limits;
+use labman_proto_core::money::Currency;
 use labman_proto_core::rng::Seed;
 use labman_proto_core::time::{Now, Span, Time};
 use labman_proto_core::toy;
@@ -130,6 +132,9 @@ struct Run<'a> {
     under_way: BTreeSet<usize>,
     /// Faults that have ever begun.
     begun: BTreeSet<usize>,
+    /// Of the FEP's quotes: those to be set now, and of each currency the last that was.
+    to_quote: Vec<usize>,
+    quoted: BTreeMap<Currency, usize>,
     over: bool,
     settled: bool,
     /// Whose money was under way at the last look.
@@ -173,6 +178,8 @@ enum Due {
     Begin(usize),
     /// This fault is over.
     End(usize),
+    /// The FEP's operator sets this quote.
+    Quote(usize),
     /// This adversary sets to work.
     Attack(usize),
     /// This adversary lets go.
@@ -224,6 +231,8 @@ impl<'a> Run<'a> {
             mesh: None,
             under_way: BTreeSet::new(),
             begun: BTreeSet::new(),
+            to_quote: Vec::new(),
+            quoted: BTreeMap::new(),
             over: false,
             settled: false,
             restless: None,
@@ -244,6 +253,7 @@ impl<'a> Run<'a> {
         }
         self.watch_mesh();
         self.schedule_adversaries();
+        self.schedule_quotes();
         if self.scenario.one_by_one {
             self.ask_next();
         } else {
@@ -262,6 +272,7 @@ impl<'a> Run<'a> {
             if std::mem::take(&mut self.views_due) {
                 self.check_views();
             }
+            self.quotes_due();
         }
         let healed = self.core.as_ref().is_some_and(|core| self.world.now() >= self.started + core.from);
         if self.over && healed {
@@ -329,6 +340,7 @@ impl<'a> Run<'a> {
                     }
                 }
             }
+            Due::Quote(index) => self.to_quote.push(index),
             Due::Attack(index) => self.set_adversary(index, true),
             Due::Retreat(index) => self.set_adversary(index, false),
             Due::Check => self.check_due = true,

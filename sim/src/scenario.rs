@@ -10,8 +10,8 @@ pub(crate) mod values;
 
 use std::collections::BTreeSet;
 
-use labman_proto_core::economics::{Fees, Price};
-use labman_proto_core::limits::EXPOSURE;
+use labman_proto_core::economics::{Fees, Price, Rate};
+use labman_proto_core::limits::{EXPOSURE, QUOTE_LIFE};
 use labman_proto_core::money::{Currency, Micros};
 use labman_proto_core::time::Span;
 use serde::{Deserialize, Serialize};
@@ -133,6 +133,22 @@ pub struct Fep {
     /// How it is dishonest, if it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub strategy: Option<Dishonest>,
+    /// What its operator says that other currencies are worth, in the order of time.
+    #[serde(default, rename = "quote", skip_serializing_if = "Vec::is_empty")]
+    pub quotes: Vec<Quote>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Quote {
+    pub currency: Currency,
+    /// Such as `"0.92"`: what a unit of the FEP's currency is worth in it.
+    #[serde(with = "values::rate")]
+    pub rate: Rate,
+    #[serde(default, with = "values::span")]
+    pub at: Span,
+    #[serde(default = "default_valid_for", with = "values::span")]
+    pub valid_for: Span,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -212,6 +228,9 @@ pub struct Portman {
     /// Receipts are claimed once they sum to this much.
     #[serde(default, with = "values::amount")]
     pub least_payout: Micros,
+    /// What its price is in, and its work is paid in; not said: the FEP's currency.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub currency: Option<Currency>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -436,6 +455,11 @@ fn is_zero(number: &u32) -> bool {
 
 pub(crate) fn default_bond() -> Micros {
     Micros(100_000_000)
+}
+
+/// A quote's longest life.
+fn default_valid_for() -> Span {
+    QUOTE_LIFE
 }
 
 pub(crate) fn default_currency() -> Currency {

@@ -26,6 +26,7 @@ pub const THREATS: &[(&str, &str)] = &[
     (FEP_DIES, "a FEP dies"),
     (DISK_FULL, "a provider's disk is full, or fails"),
     (CLOCKS, "a party's clock jumps or stands still"),
+    (RATE_MOVES, "a quote changes or lapses, and jobs that were authorized before are paid"),
     (RAIL_UNKNOWN, "a rail makes a payment and nobody hears of it, or refuses it"),
 ];
 
@@ -49,4 +50,5 @@ pub const PROVIDER_DIES: &str = "provider-dies";
 pub const FEP_DIES: &str = "fep-dies";
 pub const DISK_FULL: &str = "disk-full-at-provider";
 pub const CLOCKS: &str = "clocks";
+pub const RATE_MOVES: &str = "rate-moves";
 pub const RAIL_UNKNOWN: &str = "rail-unknown-outcome";

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use labman_fuzz_bodies::TARGETS;
-use labman_proto_core::economics::{Counts, Fees, Price};
+use labman_proto_core::economics::{Counts, Fees, Price, Rate};
 use labman_proto_core::http::{RequestHead, ResponseHead, Surface};
 use labman_proto_core::identity::{Identity, NodeId};
 use labman_proto_core::journal;
@@ -259,8 +259,14 @@ fn objects() -> Seeds {
     };
     let (auth_id, request_id) = (AuthId([1; 16]), RequestId([2; 16]));
     let (receipt_id, claim_id, hash) = (ReceiptId([3; 16]), ClaimId([4; 16]), Hash([5; 32]));
-    let attempt =
-        Attempt { provider: node_id(5), offer_hash: hash, max_charge: Micros(735), max_payout: Micros(700) };
+    let attempt = Attempt {
+        provider: node_id(5),
+        offer_hash: hash,
+        max_charge: Micros(735),
+        max_payout: Micros(700),
+        payout_currency: currency.clone(),
+        rate: Rate::ONE,
+    };
     let now = 1_700_000_000_000;
     vec![
         encode(&Offer {
@@ -322,7 +328,7 @@ fn objects() -> Seeds {
             charge: Micros(735),
             payout_to: payout_to.clone(),
             payout: Micros(700),
-            rate: (1, 1),
+            rate: Rate::ONE,
             authorized_ms: now,
             issued_ms: now,
             key_id: hash,

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use labman_proto_core::economics::{Counts, Fees, Price, bill, dearest};
+use labman_proto_core::economics::{Counts, Fees, Price, Rate, bill, dearest};
 use labman_proto_core::http::{RequestHead, ResponseHead, Surface};
 use labman_proto_core::identity::NodeId;
 use labman_proto_core::machine::{Completion, Op, Peer, ResetCode, StreamId};
@@ -68,7 +68,7 @@ pub(crate) fn both_config() -> config::Config {
             tenant: "acme".into(),
             portmans: vec![portman],
             claim_every: Span::from_secs(10),
-            exposure: Micros(1_000_000),
+            exposure: Micros(1_000_000).into(),
         }),
     }
 }
@@ -475,6 +475,8 @@ impl World {
                 offer_hash,
                 max_charge: Micros(1_000_000),
                 max_payout: Micros(1_000_000),
+                payout_currency: payout_to().currency,
+                rate: Rate::ONE,
             }],
             key_id: key_id(&fep_id.0),
             streamed: true,
@@ -571,6 +573,7 @@ impl World {
                     currency: payout_to().currency,
                     fees: Fees::default(),
                     rails: Vec::new(),
+                    quotes: Vec::new(),
                 };
                 Some((200, serde_json::to_vec(&descriptor).ok()?))
             }
@@ -581,14 +584,16 @@ impl World {
                     asked.offers.iter().map(|offer| object::open::<Offer>(network(), None, &offer.0));
                 let offers: Vec<_> = offers.collect::<Result<_, _>>().ok()?;
                 let attempts = offers.iter().map(|offer| {
-                    let most =
-                        dearest(&offer.content.price, &Fees::default(), asked.input_bound, asked.max_output);
+                    let (price, fees, rate) = (&offer.content.price, &Fees::default(), Rate::ONE);
+                    let most = dearest(price, fees, rate, asked.input_bound, asked.max_output);
                     let most = most.map_or(Micros::ZERO, |bill| bill.charge);
                     Attempt {
                         provider: NodeId(offer.signer),
                         offer_hash: Hash(offer.hash),
                         max_charge: most,
                         max_payout: most,
+                        payout_currency: offer.content.payout.currency.clone(),
+                        rate,
                     }
                 });
                 let attempts: Vec<Attempt> = attempts.collect();
@@ -722,7 +727,7 @@ fn refusal(feed: &mut Feed<'_>) -> Refusal {
 
 fn receipt(auth: &JobAuthorization, attempt: u8, settled: Counts) -> Receipt {
     let named = auth.attempts.get(usize::from(attempt));
-    let bill = bill(&price(), &Fees::default(), &settled);
+    let bill = bill(&price(), &Fees::default(), Rate::ONE, &settled);
     Receipt {
         receipt_id: ReceiptId::of(auth.fep_id, auth.auth_id, attempt),
         fep_id: auth.fep_id,
@@ -738,7 +743,7 @@ fn receipt(auth: &JobAuthorization, attempt: u8, settled: Counts) -> Receipt {
         charge: bill.as_ref().map_or(Micros::ZERO, |bill| bill.charge),
         payout_to: payout_to(),
         payout: bill.as_ref().map_or(Micros::ZERO, |bill| bill.payout),
-        rate: (1, 1),
+        rate: Rate::ONE,
         authorized_ms: auth.issued_ms,
         issued_ms: auth.issued_ms,
         key_id: auth.key_id,

@@ -4,7 +4,7 @@ use labman_proto_core::economics::Fees;
 use labman_proto_core::economics::{Counts, Price, merkle};
 use labman_proto_core::http::{RequestHead, Surface};
 use labman_proto_core::machine::{ResetCode, StreamId};
-use labman_proto_core::money::Micros;
+use labman_proto_core::money::{Currency, Micros};
 use labman_proto_core::portal::{Portal, config};
 use labman_proto_core::rng::Seed;
 use labman_proto_core::time::{Span, Wall};
@@ -30,7 +30,7 @@ pub(crate) fn portal_config() -> config::Config {
         network: NETWORK.into(),
         currency: "XTS".parse().expect("a currency"),
         fees: Fees { fep_bps: 100, gateway_bps: 400 },
-        rails: config::Rails::default(),
+        rails: rails(),
     }
 }
 
@@ -83,6 +83,8 @@ impl World {
         let gateway = json!({ "node_id": identity(GATEWAY).node_id(), "name": "gate" });
         self.call(Surface::Admin, "POST", "/gateways", gateway.to_string().as_bytes());
         self.call(Surface::Admin, "POST", "/bonds", &bond("0.2", "first"));
+        let quote = json!({ "currency": foreign(), "rate": "0.92", "valid_for_s": 10_000 });
+        self.call(Surface::Admin, "POST", "/fx", quote.to_string().as_bytes());
     }
 
     /// The answer, which is the last thing the portal says before all is quiet.
@@ -164,6 +166,8 @@ impl World {
                     "/statement?user=u000001&month=1970-01",
                     "/statement?user=u000001&next=1.2.3",
                     "/openapi.json",
+                    "/fx",
+                    "/fx/drop",
                 ]);
                 let method = *feed.one(&["GET", "POST"]);
                 let body = match path {
@@ -171,6 +175,11 @@ impl World {
                         let amount = *feed.one(&["0.1", "-0.05", "-0.2", "0", "-1"]);
                         let reference = *feed.one(&["a", "b", "c"]);
                         bond(amount, reference)
+                    }
+                    "/fx" if feed.flag() => {
+                        let rate = *feed.one(&["0.92", "1/1000000000000", "1000000000000", "0"]);
+                        let quote = json!({ "currency": foreign(), "rate": rate, "valid_for_s": feed.u16() });
+                        quote.to_string().into_bytes()
                     }
                     _ => feed.bytes().to_vec(),
                 };
@@ -220,7 +229,10 @@ impl World {
                 output_per_mtok: money(feed),
                 per_request: money(feed),
             },
-            payout: payout_to(),
+            payout: match self.last % 4 {
+                3 => PayoutTo { currency: foreign(), ..payout_to() },
+                _ => payout_to(),
+            },
             valid_until_ms: u64::MAX,
         };
         let offer = object::seal(&identity(PROVIDER), network().id, offer).bytes;
@@ -318,6 +330,19 @@ fn bond(amount: &str, reference: &str) -> Vec<u8> {
 
 fn seal<T: Object>(signer: u8, content: T) -> Vec<u8> {
     object::seal(&identity(signer), network().id, content).bytes.0
+}
+
+/// In the billing currency, and in another.
+fn rails() -> config::Rails {
+    let mut rails = config::Rails::default();
+    let also = rails.0.iter().map(|terms| config::RailTerms { currency: Some(foreign()), ..terms.clone() });
+    let also: Vec<_> = also.collect();
+    rails.0.extend(also);
+    rails
+}
+
+fn foreign() -> Currency {
+    "EUR".parse().expect("a currency")
 }
 
 fn payout_to() -> PayoutTo {

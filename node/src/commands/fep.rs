@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use super::{in_order, say, until_stopped, write_config};
+use crate::config::Every;
 use crate::daemon::{DataDir, Fep};
 use crate::signals::Shutdown;
 use crate::{audit, config, init};
@@ -107,6 +108,9 @@ enum Command {
     /// Rails, and trouble with them
     #[command(subcommand)]
     Rail(RailCommand),
+    /// What other currencies are worth: providers may be paid in those that are quoted
+    #[command(subcommand)]
+    Fx(FxCommand),
     /// Every account's balance, and whether they sum to zero
     Ledger {
         #[command(subcommand)]
@@ -144,6 +148,9 @@ enum StatementCommand {
     /// By node id
     Provider {
         node_id: String,
+        /// That it is paid in (default: the billing currency)
+        #[arg(long)]
+        currency: Option<String>,
         #[command(flatten)]
         month: Month,
     },
@@ -198,6 +205,24 @@ enum KeyCommand {
     Thaw { key: String },
     /// Take an API key back for good
     Revoke { key: String },
+}
+
+#[derive(Subcommand, Debug)]
+enum FxCommand {
+    /// From now on, for jobs that are authorized then
+    Set {
+        /// Such as EUR
+        currency: String,
+        /// What a unit of the billing currency is worth in it, such as 0.92 or 23/25
+        rate: String,
+        /// Then it lapses, and offers in that currency are refused until it is set again; at most 744h
+        #[arg(long, value_name = "TIME", default_value = "24h")]
+        valid_for: Every,
+    },
+    /// With those that have lapsed
+    List,
+    /// Refuse offers in that currency from now on
+    Drop { currency: String },
 }
 
 #[derive(Subcommand, Debug)]

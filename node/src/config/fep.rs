@@ -45,6 +45,8 @@ struct File {
 #[serde(deny_unknown_fields)]
 struct RailField {
     name: Spanned<RailName>,
+    /// The billing currency where absent.
+    currency: Option<Currency>,
     /// Nothing where absent.
     least_payout: Option<Amount>,
 }
@@ -72,30 +74,28 @@ impl Fep {
 impl File {
     fn checked(self, source: &Source) -> Result<Fep, ConfigError> {
         let fees = self.fees.map_or(Ok(Fees::default()), |fees| fees.checked(source))?;
+        let rails = rails(self.rail, &self.currency, source)?;
         Ok(Fep {
             data_dir: source.resolve(&self.data_dir),
             listen: self.listen.0,
-            portal: portal::config::Config {
-                network: self.network,
-                currency: self.currency,
-                fees,
-                rails: rails(self.rail, source)?,
-            },
+            portal: portal::config::Config { network: self.network, currency: self.currency, fees, rails },
             journal: None,
         })
     }
 }
 
-fn rails(fields: Vec<RailField>, source: &Source) -> Result<Rails, ConfigError> {
+fn rails(fields: Vec<RailField>, billing: &Currency, source: &Source) -> Result<Rails, ConfigError> {
     let mut rails: Vec<RailTerms> = Vec::new();
-    for RailField { name, least_payout } in fields {
+    for RailField { name, currency, least_payout } in fields {
         let rail = *name.get_ref();
-        if rails.iter().any(|terms| terms.rail == rail) {
-            return Err(
-                source.fault(Some(name.span()), "this rail is there already; remove one of its entries")
-            );
+        // The billing currency has one name here.
+        let currency = currency.filter(|currency| currency != billing);
+        if rails.iter().any(|terms| (terms.rail, &terms.currency) == (rail, &currency)) {
+            let message = "this rail is there already for that currency; remove one of its entries";
+            return Err(source.fault(Some(name.span()), message));
         }
-        rails.push(RailTerms { rail, least_payout: least_payout.map_or(Micros::ZERO, |least| least.0) });
+        let least_payout = least_payout.map_or(Micros::ZERO, |least| least.0);
+        rails.push(RailTerms { rail, currency, least_payout });
     }
     Ok(if rails.is_empty() { Rails::default() } else { Rails(rails) })
 }

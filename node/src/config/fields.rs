@@ -17,7 +17,7 @@ pub(super) struct Amount(pub(super) Micros);
 
 /// A length of time, written in quotes: `"500ms"`, `"30s"`, `"5m"`, `"1h"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Every(pub(super) Span);
+pub(crate) struct Every(pub(crate) Span);
 
 /// An amount of memory, written in quotes: `"256 MiB"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

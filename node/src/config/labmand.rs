@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use labman_proto_core::identity::{FepId, NodeId};
 use labman_proto_core::limits::EXPOSURE;
-use labman_proto_core::money::Micros;
+use labman_proto_core::money::{Currency, Micros};
 use labman_proto_core::node::config::{self as node, Subnet};
 use labman_proto_core::portman;
 use labman_proto_core::time::Span;
@@ -110,6 +110,8 @@ struct ProviderField {
     tenant: Spanned<String>,
     claim_every: Option<Every>,
     exposure: Option<Spanned<Amount>>,
+    #[serde(default)]
+    exposure_in: BTreeMap<Currency, Spanned<Amount>>,
     portman_listen: Option<Listen>,
 }
 
@@ -253,11 +255,21 @@ impl File {
             portmans.push(checked);
         }
         let claim_every = field.claim_every.map_or(CLAIM_EVERY, |every| every.0);
-        let exposure = field.exposure.as_ref().map_or(EXPOSURE, |amount| amount.get_ref().0);
-        if exposure == Micros::ZERO {
+        if let Some(none) = field
+            .exposure
+            .iter()
+            .chain(field.exposure_in.values())
+            .find(|most| most.get_ref().0 == Micros::ZERO)
+        {
             let message = "must be above zero: with nothing that a FEP may owe, no work can be taken";
-            return Err(source.fault(field.exposure.as_ref().map(Spanned::span), message));
+            return Err(source.fault(Some(none.span()), message));
         }
+        let in_currency =
+            field.exposure_in.iter().map(|(currency, most)| (currency.clone(), most.get_ref().0));
+        let exposure = node::Exposure {
+            each: field.exposure.as_ref().map_or(EXPOSURE, |amount| amount.get_ref().0),
+            in_currency: in_currency.collect(),
+        };
         Ok((node::Provider { tenant, portmans, claim_every, exposure }, embedded))
     }
 }

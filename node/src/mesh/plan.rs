@@ -162,7 +162,7 @@ impl Plan {
                     tenant: provider.tenant.clone(),
                     portmans: provider.portmans.iter().map(attachment).collect(),
                     claim_every: provider.claim_every,
-                    exposure: EXPOSURE,
+                    exposure: EXPOSURE.into(),
                 }),
                 ..self.node(fep)
             },

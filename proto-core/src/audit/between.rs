@@ -5,10 +5,15 @@
 //! and no gateway delivers any more had reached the provider before its store was opened, and what the provider then had,
 //! the FEP's second look finds.
 
-use alloc::{collections::BTreeSet, format, string::String};
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    format,
+    string::String,
+};
 
 use crate::gateway;
 use crate::identity::{FepId, NodeId, Verify};
+use crate::money::Currency;
 use crate::numbers::Numbers;
 use crate::portal::audit::issued;
 use crate::provider::audit::held;
@@ -43,14 +48,14 @@ pub fn between<R: Reader>(
     let mut report = Report::default();
 
     let last = issued::last_sequence(&mut fep, provider_id)?;
-    let (mut numbers, mut there) = (Numbers::default(), Tally::default());
+    let (mut numbers, mut there) = (Numbers::default(), BTreeMap::<Currency, Tally>::new());
     let mut claims: BTreeSet<ClaimId> = BTreeSet::new();
     held::each_receipt(&mut provider, fep_id, |held| {
         let receipt = held.receipt;
         claims.extend(held.claim);
         numbers.insert(receipt.sequence);
         if receipt.sequence <= last {
-            there.add(i128::from(receipt.payout.0));
+            there.entry(receipt.payout_to.currency.clone()).or_default().add(i128::from(receipt.payout.0));
         }
         let place = || format!("receipt {}", receipt.receipt_id);
         let known = issued::has_issued(&mut decided, receipt, &held.signed)?;
@@ -60,12 +65,11 @@ pub fn between<R: Reader>(
         Ok(())
     })?;
 
-    let (mut all, mut on_its_way) = (Tally::default(), Tally::default());
-    let mut currency = None;
+    let mut all: BTreeMap<Currency, (Tally, Tally)> = BTreeMap::new();
     issued::each_receipt(&mut fep, provider_id, |_, receipt| {
         let payout = i128::from(receipt.payout.0);
-        all.add(payout);
-        currency.get_or_insert_with(|| receipt.payout_to.currency.clone());
+        let (issued, on_its_way) = all.entry(receipt.payout_to.currency.clone()).or_default();
+        issued.add(payout);
         if numbers.contains(receipt.sequence) {
             return Ok(());
         }
@@ -83,12 +87,19 @@ pub fn between<R: Reader>(
         }
         Ok(())
     })?;
-    let adds_up = (there.count + on_its_way.count, there.sum + on_its_way.sum) == (all.count, all.sum);
-    let what = || format!("issued: {all}; at the provider: {there}; on their way: {on_its_way}");
-    report.must(Invariant::I4, adds_up, || format!("provider {provider_id}"), what);
-    let lines = [("receipts at the provider", there), ("receipts on their way", on_its_way)];
-    let lines = lines.map(|(name, tally)| (String::from(name), tally.sum)).into();
-    report.sheets.extend(currency.map(|currency| Sheet { currency, lines }));
+    for currency in there.keys() {
+        all.entry(currency.clone()).or_default();
+    }
+    for (currency, (issued, on_its_way)) in all {
+        let there = there.get(&currency).copied().unwrap_or_default();
+        let adds_up =
+            (there.count + on_its_way.count, there.sum + on_its_way.sum) == (issued.count, issued.sum);
+        let what = || format!("issued: {issued}; at the provider: {there}; on their way: {on_its_way}");
+        report.must(Invariant::I4, adds_up, || format!("provider {provider_id} in {currency}"), what);
+        let lines = [("receipts at the provider", there), ("receipts on their way", on_its_way)];
+        let lines = lines.map(|(name, tally)| (String::from(name), tally.sum)).into();
+        report.sheets.push(Sheet { currency, lines });
+    }
 
     held::each_claim(&mut provider, fep_id, |claim, decision| {
         claims.insert(claim);

@@ -8,6 +8,7 @@ use alloc::{format, string::ToString, vec::Vec};
 
 use super::job::{Plan, State, progress};
 use super::reply::Reply;
+use super::rows::Terms;
 use super::settle::{Ended, Tail};
 use super::{Due, Gateway, Mesh, abandon};
 use crate::economics::Counts;
@@ -502,7 +503,7 @@ impl Gateway {
     fn end_running(&mut self, cx: &mut Cx<'_>, id: RequestId, statement: Option<Blob>) {
         let Some(job) = self.drop_job(id) else { return };
         let State::Running(running) = job.state else { return };
-        let Running { auth, current, releases, .. } = *running;
+        let Running { plan, auth, current, releases, .. } = *running;
         let ended = Ended::nothing(id, auth, releases);
         let Some(attempt) = current else { return self.settle.begin(cx, ended) };
         let goes_on = statement.is_some() && !attempt.cancelled;
@@ -510,10 +511,16 @@ impl Gateway {
         if statement.is_none() && attempt.accepted.output == 0 {
             return self.settle.begin(cx, ended);
         }
+        let named = ended.auth.content.attempts.get(usize::from(attempt.index));
+        let terms = named.and_then(|named| {
+            let (price, fees) = (plan.offer_of(named)?.price, ended.auth.content.fees);
+            Some(Terms { price, fees, rate: named.rate })
+        });
         self.settle.begin(
             cx,
             Ended {
                 attempt: Some(attempt.index),
+                terms,
                 provider: Some(attempt.conversation.peer),
                 accepted: attempt.accepted,
                 statement,

@@ -5,6 +5,7 @@ use alloc::{format, string::ToString, vec::Vec};
 use super::attempt::Running;
 use super::inviting::{Asked, Inviting};
 use super::{Answer, Due, Gateway, Mesh, Purpose, reply, rows};
+use crate::economics::dearest;
 use crate::gossip::Served;
 use crate::http::Body;
 use crate::identity::NodeId;
@@ -17,7 +18,9 @@ use crate::routing::{Need, NoCandidate, rank};
 use crate::time::{Span, Time};
 use crate::wire::ids::{AuthId, Hash, RequestId};
 use crate::wire::object::{Sealed, open};
-use crate::wire::portal::{Attempt, AuthorizeRequest, JobAuthorization, PortalErrorBody, PortalErrorCode};
+use crate::wire::portal::{
+    Attempt, AuthorizeRequest, JobAuthorization, Offer, PortalErrorBody, PortalErrorCode,
+};
 
 /// How much longer an authorization is asked for than job and settlement need: what clocks may differ by, and what the
 /// attempts before the last may take to fall silent.
@@ -49,6 +52,15 @@ pub(super) struct Plan {
     pub(super) request: ChatRequest,
     pub(super) max_output: u32,
     pub(super) candidates: Vec<Served>,
+}
+
+impl Plan {
+    /// What that attempt's provider asked for it.
+    pub(super) fn offer_of(&self, attempt: &Attempt) -> Option<&Offer> {
+        let named = (attempt.offer_hash.0, attempt.provider.0);
+        let mut offers = self.candidates.iter().map(|candidate| &candidate.offer);
+        offers.find(|offer| (offer.hash, offer.signer) == named).map(|offer| &offer.content)
+    }
 }
 
 impl Job {
@@ -94,7 +106,7 @@ impl Gateway {
             model: &request.model,
             input_bound: request.input_bound(),
             max_output: request.max_output,
-            currency: self.descriptor.as_ref().map(|descriptor| &descriptor.currency),
+            fep: self.descriptor.as_ref(),
             job: JOB_TOTAL + SETTLE_MARGIN,
         };
         let in_flight = &self.in_flight;
@@ -179,6 +191,10 @@ impl Gateway {
                         "the FEP does not know this gateway: let it run `labman-fep gateway add {me}`"
                     ));
                 }
+                if refusal.code == PortalErrorCode::BadRequest {
+                    // Its terms may have changed since it was asked for them.
+                    self.due.set(Due::Describe, cx.now.mono, "ask the FEP for its terms");
+                }
                 return self.refuse(cx, id, &refused(&refusal));
             }
             Answer::Silent | Answer::Noted | Answer::Nothing => {
@@ -209,12 +225,15 @@ impl Gateway {
             max_output,
             ref attempts,
             streamed,
+            hold,
             ..
         } = auth.content;
-        // A prompt goes only to whom its gateway chose: the provider that signed the offer.
+        // A prompt goes only to whom its gateway chose, the provider that signed the offer, and at its price.
         let known = |attempt: &Attempt| {
-            let named = (attempt.offer_hash.0, attempt.provider.0);
-            plan.candidates.iter().any(|candidate| (candidate.offer.hash, candidate.offer.signer) == named)
+            let offer = plan.offer_of(attempt);
+            offer.is_some_and(|offer| {
+                auth.content.pays_as_asked(attempt, offer) && is_dearest(auth, attempt, offer)
+            })
         };
         fep_id == self.fep_id
             && request_id == id
@@ -225,6 +244,7 @@ impl Gateway {
             && max_output >= plan.max_output
             && (1..=ATTEMPTS).contains(&attempts.len())
             && attempts.iter().all(known)
+            && attempts.iter().map(|attempt| attempt.max_charge).max() == Some(hold)
     }
 
     fn run(
@@ -273,6 +293,13 @@ impl Gateway {
             }
         }
     }
+}
+
+/// Is the most that the attempt may cost what its offer makes it, at the rate that was pinned?
+fn is_dearest(auth: &Sealed<JobAuthorization>, attempt: &Attempt, offer: &Offer) -> bool {
+    let JobAuthorization { ref fees, input_bound, max_output, .. } = auth.content;
+    let most = dearest(&offer.price, fees, attempt.rate, input_bound, max_output);
+    most.is_some_and(|most| (most.charge, most.payout) == (attempt.max_charge, attempt.max_payout))
 }
 
 pub(super) fn too_large() -> ApiError {

@@ -4,11 +4,13 @@ use alloc::string::{String, ToString};
 
 use serde::{Deserialize, Serialize};
 
+use crate::economics::{Fees, Price, Rate, bill};
 use crate::identity::NodeId;
 use crate::store::{Row, Table, Write};
 use crate::time::Wall;
 use crate::wire::ids::AuthId;
 use crate::wire::ids::RequestId;
+use crate::wire::portal::Receipt;
 
 pub(crate) const TABLE: Table = Table::live("gateway_jobs");
 
@@ -18,10 +20,28 @@ pub(super) struct JobRow {
     pub(super) since_ms: u64,
     pub(super) auth_id: Option<AuthId>,
     pub(super) provider: Option<NodeId>,
+    /// By which the receipt is to be worked out, where something was delivered.
+    pub(super) terms: Option<Terms>,
     /// The signed usage report, hex.
     pub(super) report: Option<String>,
     /// The FEP's signed receipt, hex.
     pub(super) receipt: Option<String>,
+}
+
+/// What makes a charge of counts.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(super) struct Terms {
+    pub(super) price: Price,
+    pub(super) fees: Fees,
+    /// That was pinned.
+    pub(super) rate: Rate,
+}
+
+impl Terms {
+    pub(super) fn make(&self, receipt: &Receipt) -> bool {
+        let bill = bill(&self.price, &self.fees, self.rate, &receipt.settled);
+        receipt.rate == self.rate && bill.is_some_and(|bill| bill.charge == receipt.charge)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,7 +57,16 @@ pub(super) enum JobState {
 
 pub(super) fn asked(id: RequestId, now: Wall) -> Write {
     let state = JobState::Asked;
-    put(id, &JobRow { state, since_ms: now.0, auth_id: None, provider: None, report: None, receipt: None })
+    let row = JobRow {
+        state,
+        since_ms: now.0,
+        auth_id: None,
+        provider: None,
+        terms: None,
+        report: None,
+        receipt: None,
+    };
+    put(id, &row)
 }
 
 pub(super) fn put(id: RequestId, row: &JobRow) -> Write {

@@ -14,7 +14,7 @@
 
 use alloc::{collections::BTreeMap, format, string::String, vec::Vec};
 
-use super::rows::{self, JobRow, JobState, TABLE};
+use super::rows::{self, JobRow, JobState, TABLE, Terms};
 use super::{Answer, Tell};
 use crate::economics::Counts;
 use crate::identity::{FepId, NodeId};
@@ -40,6 +40,8 @@ pub(super) struct Ended {
     pub(super) auth: Sealed<JobAuthorization>,
     pub(super) attempt: Option<u8>,
     pub(super) provider: Option<NodeId>,
+    /// Those of the attempt.
+    pub(super) terms: Option<Terms>,
     pub(super) accepted: Counts,
     /// Signed by the provider.
     pub(super) statement: Option<Blob>,
@@ -55,6 +57,7 @@ impl Ended {
             auth,
             attempt: None,
             provider: None,
+            terms: None,
             accepted: Counts::default(),
             statement: None,
             releases,
@@ -97,6 +100,11 @@ impl Open {
     fn again(&mut self, cx: &Cx<'_>, id: RequestId, again: &mut Timers<RequestId>) {
         again.set(id, cx.now.mono + self.pause, "report usage to the FEP again");
         self.pause = self.pause.doubled().min(REDELIVER_LAST);
+    }
+
+    /// Is it this job's, and does it charge what was agreed?
+    fn is_for(&self, id: RequestId, receipt: &Receipt) -> bool {
+        receipt.request_id == id && self.row.terms.is_none_or(|terms| terms.make(receipt))
     }
 
     /// Its provider can ask the FEP itself, and has had the time to.
@@ -150,7 +158,7 @@ impl Settle {
             releases: ended.releases,
             ended_ms: cx.now.wall.0,
         };
-        self.report(cx, ended.id, report, ended.provider, ended.tail);
+        self.report(cx, ended.id, report, ended.provider, ended.terms, ended.tail);
     }
 
     /// Frees the hold that a FEP may have made, or may yet make, for a request it did not answer. False: too many such
@@ -168,7 +176,7 @@ impl Settle {
             releases: Vec::new(),
             ended_ms: cx.now.wall.0,
         };
-        self.report(cx, id, report, None, None);
+        self.report(cx, id, report, None, None, None);
         true
     }
 
@@ -178,6 +186,7 @@ impl Settle {
         id: RequestId,
         report: UsageReport,
         provider: Option<NodeId>,
+        terms: Option<Terms>,
         tail: Option<Tail>,
     ) {
         let row = JobRow {
@@ -185,6 +194,7 @@ impl Settle {
             since_ms: cx.now.wall.0,
             auth_id: Some(report.auth_id),
             provider,
+            terms,
             report: Some(hex::encode(&cx.me.seal(report).bytes.0)),
             receipt: None,
         };
@@ -236,7 +246,7 @@ impl Settle {
             // Nothing is owed; or the FEP has our word and waits for the provider's, which then gets its receipt there.
             Answer::Nothing | Answer::Noted => self.end(cx, id),
             Answer::Given(bytes) => match open::<Receipt>(cx.me.network, Some(fep_id.0), &bytes) {
-                Ok(receipt) if receipt.content.request_id == id => {
+                Ok(Sealed { content: receipt, .. }) if open_job.is_for(id, &receipt) => {
                     open_job.row.state = JobState::Receipted;
                     open_job.row.receipt = Some(hex::encode(&bytes));
                     open_job.pause = REDELIVER_FIRST;

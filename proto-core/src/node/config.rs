@@ -8,7 +8,7 @@ use crate::economics::Price;
 use crate::identity::{FepId, NodeId};
 pub use crate::labnet::{Reach, Subnet};
 use crate::limits::{BODIES_OF_ALL, BODIES_OF_ONE, LINKS, TOPICS};
-use crate::money::Micros;
+use crate::money::{Currency, Micros};
 use crate::time::Span;
 use crate::wire::portal::PayoutTo;
 use crate::wire::topic::{Topic, Topics};
@@ -143,8 +143,27 @@ pub struct Provider {
     pub portmans: Vec<Portman>,
     /// How often receipts that await payment are claimed.
     pub claim_every: Span,
-    /// The most that each FEP may owe, in its currency: a job that could take it further is refused.
-    pub exposure: Micros,
+    pub exposure: Exposure,
+}
+
+/// The most that each FEP may owe, in each payout currency by itself: a job that could take it further is refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exposure {
+    /// In units of whatever currency has no limit of its own.
+    pub each: Micros,
+    pub in_currency: BTreeMap<Currency, Micros>,
+}
+
+impl Exposure {
+    pub fn of(&self, currency: &Currency) -> Micros {
+        self.in_currency.get(currency).copied().unwrap_or(self.each)
+    }
+}
+
+impl From<Micros> for Exposure {
+    fn from(each: Micros) -> Self {
+        Self { each, in_currency: BTreeMap::new() }
+    }
 }
 
 /// One Portman that may attach, and what its work costs and pays.

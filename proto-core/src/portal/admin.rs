@@ -17,7 +17,7 @@ use crate::http::Surface;
 use crate::identity::NodeId;
 use crate::limits::{PORTAL_LIST, PORTAL_TEXT};
 use crate::machine::StreamId;
-use crate::money::Micros;
+use crate::money::{Currency, Micros};
 use crate::rng::Stream;
 use crate::store::{Range, Row, Table, Write};
 use crate::time::Now;
@@ -36,7 +36,7 @@ use super::rows::{
     numbered,
 };
 use super::writer::{Commit, Then};
-use super::{openapi, receipts, statements, withdrawals};
+use super::{openapi, quotes, receipts, statements, withdrawals};
 
 const USER: Field = field("user", Is::UserId, "the user's id");
 
@@ -166,8 +166,8 @@ pub(super) const ROUTES: &[Route] = &[
         takes: Takes::Nothing,
         gives: Gives::Json(&[
             field("balanced", Is::Flag, "false: stop this FEP"),
-            field("currency", Is::Text, "of all accounts"),
-            field("accounts", Is::List, "account, balance"),
+            field("currency", Is::Text, "what users are billed in"),
+            field("accounts", Is::List, "currency, account, balance"),
             field("entries", Is::Count64, "of the journal"),
         ]),
         run: |cx, _| Ok(Step::Answer(check_ledger(cx.fep, cx.books))),
@@ -180,17 +180,19 @@ pub(super) const ROUTES: &[Route] = &[
             USER,
             field("provider", Is::NodeId, "instead: a provider's account"),
             field("gateway", Is::NodeId, "instead: a gateway's account"),
+            field("currency", Is::Text, "of a provider's account; the billing currency where it is left out"),
             field("month", Is::Month, "of UTC, such as 2026-11; all time where it is left out"),
             field("next", Is::Text, "as the page before gave it"),
         ]),
         gives: Gives::Json(&[
             field("account", Is::Text, "as the ledger calls it"),
+            field("currency", Is::Text, "of all amounts"),
             field("movements", Is::List, "entry, at, kind, reference, amount"),
             field("opening", Is::Amount, "before the month"),
             field("closing", Is::Amount, "after the movements so far"),
             field("next", Is::MaybeText, "for the next page"),
         ]),
-        run: |cx, call| statements::handle(cx.books, call.query()),
+        run: |cx, call| statements::handle(cx.fep, cx.books, call.query()),
     },
     Route {
         method: "GET",
@@ -259,7 +261,7 @@ pub(super) const ROUTES: &[Route] = &[
         about: "Lists the rails that are offered, and the trouble that was ordered",
         takes: Takes::Nothing,
         gives: Gives::Json(&[
-            field("rails", Is::List, "rail, least_payout"),
+            field("rails", Is::List, "rail, currency, least_payout"),
             field("faults", Is::List, "rail, fault, times"),
         ]),
         run: |cx, _| Ok(Step::Answer(operator::rails(cx.fep, cx.books))),
@@ -273,6 +275,34 @@ pub(super) const ROUTES: &[Route] = &[
         run: |cx, call| operator::order_fault(cx.books, cx.stream, parse(&call.body)?),
     },
     Route {
+        method: "POST",
+        path: "/fx",
+        about: "Says what another currency is worth, for a while: providers may be paid in it",
+        takes: Takes::Json(&[
+            field("currency", Is::Text, "other than the billing currency"),
+            field("rate", Is::Text, "what a unit of the billing currency is worth, such as 0.92 or 23/25"),
+            field("valid_for_s", Is::Count, "then it lapses, and offers in that currency are refused"),
+        ]),
+        gives: Gives::Json(QUOTE),
+        run: |cx, call| quotes::set(cx.fep, cx.books, cx.now, cx.stream, parse(&call.body)?),
+    },
+    Route {
+        method: "POST",
+        path: "/fx/drop",
+        about: "Takes a quote back; what was authorized at it stands",
+        takes: Takes::Json(&[field("currency", Is::Text, "that is quoted")]),
+        gives: Gives::Json(&[field("currency", Is::Text, "the same")]),
+        run: |cx, call| quotes::drop(cx.books, cx.stream, parse(&call.body)?),
+    },
+    Route {
+        method: "GET",
+        path: "/fx",
+        about: "Lists the quotes, with those that have lapsed",
+        takes: Takes::Nothing,
+        gives: Gives::Json(&[field("quotes", Is::List, "currency, rate, until_ms, at_ms, state")]),
+        run: |cx, _| Ok(Step::Answer(quotes::list(cx.books, cx.now))),
+    },
+    Route {
         method: "GET",
         path: "/openapi.json",
         about: "This document",
@@ -284,6 +314,14 @@ pub(super) const ROUTES: &[Route] = &[
 
 const GATEWAY: &[Field] =
     &[field("node_id", Is::NodeId, "its id"), field("name", Is::Text, "what people call it")];
+
+const QUOTE: &[Field] = &[
+    field("currency", Is::Text, "the same"),
+    field("rate", Is::Text, "as a fraction, in its smallest numbers"),
+    field("until_ms", Is::Count64, "when it lapses, in Unix milliseconds"),
+    field("at_ms", Is::Count64, "when it was set, likewise"),
+    field("state", Is::OneOf(&["valid", "lapsed"]), "now"),
+];
 
 const FAULT: &[Field] = &[
     field("rail", Is::OneOf(&["test", "mock-crypto", "mock-fiat"]), "the rail"),
@@ -458,12 +496,13 @@ fn gateways(books: &Books) -> Answer {
     Answer::ok(&serde_json::json!({ "gateways": gateways }))
 }
 
-/// Balanced: all accounts sum to zero (I1), what is held is what the open holds say, what leaves is what the open withdrawals
+/// Balanced: all accounts of each currency sum to zero (I1), what is held is what the open holds say, what leaves is what the open withdrawals
 /// say, and no provider's accepted claims come to more than it is owed.
 fn check_ledger(fep: &Fep, books: &Books) -> Answer {
     #[derive(Serialize)]
-    struct Line {
-        account: Account,
+    struct Line<'a> {
+        currency: &'a Currency,
+        account: &'a Account,
         balance: String,
     }
     let mut open: BTreeMap<UserId, i128> = BTreeMap::new();
@@ -474,8 +513,8 @@ fn check_ledger(fep: &Fep, books: &Books) -> Answer {
     let held: BTreeMap<UserId, i128> = books
         .ledger
         .balances()
-        .filter_map(|(account, balance)| match account {
-            Account::Held(user) => Some((user, i128::from(balance.0))),
+        .filter_map(|(_, account, balance)| match account {
+            Account::Held(user) => Some((*user, i128::from(balance.0))),
             _ => None,
         })
         .collect();
@@ -484,7 +523,7 @@ fn check_ledger(fep: &Fep, books: &Books) -> Answer {
     let lines: Vec<_> = books
         .ledger
         .balances()
-        .map(|(account, balance)| Line { account, balance: balance.to_string() })
+        .map(|(currency, account, balance)| Line { currency, account, balance: balance.to_string() })
         .collect();
     Answer::ok(&serde_json::json!({
         "balanced": balanced,
@@ -504,8 +543,8 @@ fn leaves_as_it_says(books: &Books) -> bool {
             Purpose::Payout { .. } => {}
         }
     }
-    let mut leaving = books.ledger.balances().filter_map(|(account, balance)| match account {
-        Account::Leaving(user) => Some((user, i128::from(balance.0))),
+    let mut leaving = books.ledger.balances().filter_map(|(_, account, balance)| match account {
+        Account::Leaving(user) => Some((*user, i128::from(balance.0))),
         _ => None,
     });
     let agrees = leaving.all(|(user, balance)| open.remove(&user).unwrap_or_default() == balance);
@@ -513,13 +552,13 @@ fn leaves_as_it_says(books: &Books) -> bool {
 }
 
 fn owes_what_it_says(books: &Books) -> bool {
-    let mut accepted: BTreeMap<NodeId, i128> = BTreeMap::new();
+    let mut accepted: BTreeMap<(NodeId, &Currency), i128> = BTreeMap::new();
     for claim in books.accepted.iter() {
-        *accepted.entry(claim.provider).or_default() += i128::from(claim.amount.0);
+        *accepted.entry((claim.provider, &claim.to.currency)).or_default() += i128::from(claim.amount.0);
     }
-    accepted
-        .into_iter()
-        .all(|(provider, sum)| sum <= i128::from(books.ledger.balance(Account::Provider(provider)).0))
+    accepted.into_iter().all(|((provider, currency), sum)| {
+        sum <= i128::from(books.ledger.balance_in(currency, &Account::Provider(provider)).0)
+    })
 }
 
 /// The newest receipts, in rising order: which of them are unclaimed?

@@ -1,16 +1,12 @@
 //! The public surface: the calls of [`wire::portal`](crate::wire::portal).
 
-use alloc::collections::BTreeMap;
-
-use serde::Serialize;
-
 use crate::http::Surface;
-use crate::money::Micros;
-use crate::wire::portal::Descriptor;
+use crate::time::Now;
+use crate::wire::portal::{Descriptor, Rail};
 
 use super::answer::{Answer, Step};
-use super::books::Fep;
-use super::config::RailName;
+use super::books::{Books, Fep};
+use super::config::RailTerms;
 use super::routes::{Gives, Is, Route, Takes, field};
 use super::{authorize, claims, openapi, pulls, usage};
 
@@ -63,12 +59,20 @@ pub(super) const ROUTES: &[Route] = &[
         gives: Gives::Json(&[
             field("fep_id", Is::NodeId, "its id"),
             field("network", Is::Text, "its network"),
-            field("currency", Is::Text, "what users are billed and providers paid in"),
+            field("currency", Is::Text, "what users are billed in"),
             field("fees", Is::Map, "fep_bps, gateway_bps"),
-            field("rails", Is::Texts, "by which providers are paid"),
-            field("least_payouts", Is::Map, "by rail, in micro-units"),
+            field(
+                "rails",
+                Is::List,
+                "by which providers are paid: rail, currency, least_payout in micro-units",
+            ),
+            field(
+                "quotes",
+                Is::List,
+                "currencies that providers may be paid in besides: currency, rate, until_ms",
+            ),
         ]),
-        run: |cx, _| Ok(Step::Answer(Answer::ok(&Described::of(cx.fep)))),
+        run: |cx, _| Ok(Step::Answer(Answer::ok(&descriptor(cx.fep, cx.books, cx.now)))),
     },
     Route {
         method: "GET",
@@ -88,26 +92,19 @@ pub(super) const ROUTES: &[Route] = &[
     },
 ];
 
-#[derive(Serialize)]
-struct Described {
-    #[serde(flatten)]
-    descriptor: Descriptor,
-    least_payouts: BTreeMap<RailName, Micros>,
-}
-
-impl Described {
-    fn of(fep: &Fep) -> Self {
-        let rails = &fep.config.rails.0;
-        let descriptor = Descriptor {
-            fep_id: fep.fep_id,
-            network: fep.config.network.clone(),
-            currency: fep.config.currency.clone(),
-            fees: fep.config.fees,
-            rails: rails.iter().map(|terms| terms.rail.as_str().into()).collect(),
-        };
-        Self {
-            descriptor,
-            least_payouts: rails.iter().map(|terms| (terms.rail, terms.least_payout)).collect(),
-        }
+fn descriptor(fep: &Fep, books: &Books, now: Now) -> Descriptor {
+    let config = &fep.config;
+    let rail = |terms: &RailTerms| Rail {
+        rail: terms.rail.as_str().into(),
+        currency: config.currency_of(terms).clone(),
+        least_payout: terms.least_payout,
+    };
+    Descriptor {
+        fep_id: fep.fep_id,
+        network: config.network.clone(),
+        currency: config.currency.clone(),
+        fees: config.fees,
+        rails: config.rails.0.iter().map(rail).collect(),
+        quotes: books.quotes.valid(now.wall),
     }
 }

@@ -37,7 +37,7 @@ pub(super) fn handle(fep: &Fep, books: &mut Books, now: Now, stream: StreamId, b
     }
     let user = books.accounts.owner(&request.key)?;
     must_live_a_while(request.ttl_s)?;
-    let (mut attempts, mut offers) = attempts(fep, now, &request)?;
+    let (mut attempts, mut offers) = attempts(fep, books, now, &request)?;
     let covered = covered(books.free_bond(gateway), &attempts);
     attempts.truncate(covered);
     offers.truncate(covered);
@@ -131,7 +131,12 @@ fn must_have_room(books: &Books, attempts: &[Attempt]) -> Result<(), Refused> {
 }
 
 /// Each offer, checked, as an attempt with the most it can cost.
-fn attempts(fep: &Fep, now: Now, request: &AuthorizeRequest) -> Result<(Vec<Attempt>, Vec<Offer>), Refused> {
+fn attempts(
+    fep: &Fep,
+    books: &Books,
+    now: Now,
+    request: &AuthorizeRequest,
+) -> Result<(Vec<Attempt>, Vec<Offer>), Refused> {
     if !(1..=ATTEMPTS).contains(&request.offers.len()) {
         return Err(Refused::bad_request(alloc::format!("a request names 1 to {ATTEMPTS} offers")));
     }
@@ -144,19 +149,20 @@ fn attempts(fep: &Fep, now: Now, request: &AuthorizeRequest) -> Result<(Vec<Atte
         if offer.valid_until_ms <= now.wall.0 {
             return Err(bad("it has expired"));
         }
-        if offer.payout.currency != fep.config.currency {
-            return Err(bad(&alloc::format!("this portal pays in {} only", fep.config.currency)));
-        }
+        let (billing, payout) = (&fep.config.currency, &offer.payout);
+        let rate = books.quotes.rate(billing, &payout.currency, now.wall).map_err(|why| bad(&why))?;
         // What could not be paid in the end must not be worked for.
-        address::payable(&fep.config.rails, &offer.payout.address).map_err(|why| bad(&why))?;
-        let most =
-            economics::dearest(&offer.price, &fep.config.fees, request.input_bound, request.max_output)
-                .ok_or_else(|| bad("a price is negative, or the job too dear to be counted"))?;
+        address::payable(&fep.config, payout).map_err(|why| bad(&why))?;
+        let (fees, input, output) = (&fep.config.fees, request.input_bound, request.max_output);
+        let most = economics::dearest(&offer.price, fees, rate, input, output)
+            .ok_or_else(|| bad("a price is negative, or the job too dear to be counted"))?;
         attempts.push(Attempt {
             provider: NodeId(sealed.signer),
             offer_hash: Hash(sealed.hash),
             max_charge: most.charge,
             max_payout: most.payout,
+            payout_currency: payout.currency.clone(),
+            rate,
         });
         offers.push(offer);
     }

@@ -12,6 +12,7 @@ use super::faults::Faults;
 use super::holds::Holds;
 use super::ledger::{Account, Ledger};
 use super::payouts::Accepted;
+use super::quotes::Quotes;
 use super::receipts::Receipts;
 use super::rows::{COUNTERS, COUNTERS_KEY, CountersRow, HOLDS};
 use super::transfers::Transfers;
@@ -53,6 +54,7 @@ pub(super) struct Books {
     pub(super) accepted: Accepted,
     pub(super) transfers: Transfers,
     pub(super) faults: Faults,
+    pub(super) quotes: Quotes,
 }
 
 impl Books {
@@ -94,6 +96,7 @@ impl Books {
             accepted: Accepted::load(snapshot, now.mono)?,
             transfers: Transfers::load(snapshot, last.transfers, now.mono)?,
             faults: Faults::load(snapshot)?,
+            quotes: Quotes::load(snapshot)?,
         })
     }
 

@@ -12,14 +12,21 @@ use crate::money::{Currency, Micros};
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Config {
     pub network: String,
-    /// What users are billed and providers are paid in.
+    /// What users are billed in.
     pub currency: Currency,
     pub fees: Fees,
     #[serde(default)]
     pub rails: Rails,
 }
 
-/// The ways by which money leaves, each once.
+impl Config {
+    /// What a rail moves under these terms.
+    pub(super) fn currency_of<'a>(&'a self, terms: &'a RailTerms) -> &'a Currency {
+        terms.currency.as_ref().unwrap_or(&self.currency)
+    }
+}
+
+/// The ways by which money leaves, each once for each currency.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Rails(pub Vec<RailTerms>);
@@ -27,14 +34,17 @@ pub struct Rails(pub Vec<RailTerms>);
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RailTerms {
     pub rail: RailName,
+    /// What it moves; `None`: the billing currency.
+    #[serde(default)]
+    pub currency: Option<Currency>,
     /// Less than this is not sent: it waits until more is owed to the same address.
     pub least_payout: Micros,
 }
 
-/// `test`, at which anything is an address, and nothing too little.
+/// `test`, at which anything is an address, and nothing too little, in the billing currency.
 impl Default for Rails {
     fn default() -> Self {
-        Self(alloc::vec![RailTerms { rail: RailName::Test, least_payout: Micros::ZERO }])
+        Self(alloc::vec![RailTerms { rail: RailName::Test, currency: None, least_payout: Micros::ZERO }])
     }
 }
 

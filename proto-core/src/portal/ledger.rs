@@ -1,8 +1,12 @@
 //! Double entry: every movement of money is a journal entry whose postings sum to zero.
 //!
+//! Each currency has a book of its own. Users, gateways and the portal itself have accounts in the billing currency only; a
+//! provider has one in each that it is paid in. What is exchanged stands on `fx:CUR`, in the billing book as what was taken in for
+//! payouts in that currency, in that currency's book as what they came to.
+//!
 //! The portal owes what stands in `user`, `held`, `leaving`, `provider`, `gateway`, `bond` and `fep` accounts; the `rail` accounts are
 //! the outside world, where deposits come from (so it falls), and payouts and withdrawals go to. Nothing but a deposit makes money, and only
-//! `rail:deposits` may be negative.
+//! `rail:deposits`, and what of a foreign currency has been given out for exchange, may be negative.
 //!
 //! The journal is only ever appended to. The rows of `balances` are its sums, with one exception: what is held stays in its
 //! user's row and is told from the rows of `holds`. So opening or releasing a hold touches no balance row, and one that the
@@ -19,9 +23,9 @@ use crate::money::{Currency, Micros};
 use crate::store::{BadRow, Row, Snapshot, Write};
 
 use super::accounts::UserId;
-use super::rows::{BALANCES, BalanceRow, JOURNAL, JournalRow, Kind, PostingRow, numbered};
+use super::rows::{BALANCES, BalanceRow, JOURNAL, JournalRow, Kind, PostingRow, balance_key, numbered};
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Account {
     /// What a user can spend.
     User(UserId),
@@ -40,6 +44,28 @@ pub(super) enum Account {
     Leaving(UserId),
     /// What users have taken out.
     Withdrawals,
+    /// What is exchanged for payouts in that currency.
+    Fx(Currency),
+}
+
+impl Account {
+    /// May it be negative, in that currency's book?
+    pub(super) fn may_fall(&self, currency: &Currency) -> bool {
+        match self {
+            Self::Deposits => true,
+            Self::Fx(given) => given == currency,
+            Self::User(_)
+            | Self::Held(_)
+            | Self::Provider(_)
+            | Self::Gateway(_)
+            | Self::Bond(_)
+            | Self::Fees
+            | Self::Rounding
+            | Self::Payouts
+            | Self::Leaving(_)
+            | Self::Withdrawals => false,
+        }
+    }
 }
 
 impl fmt::Display for Account {
@@ -56,6 +82,7 @@ impl fmt::Display for Account {
             Self::Payouts => f.write_str("rail:payouts"),
             Self::Leaving(user) => write!(f, "leaving:{user}"),
             Self::Withdrawals => f.write_str("rail:withdrawals"),
+            Self::Fx(currency) => write!(f, "fx:{currency}"),
         }
     }
 }
@@ -77,6 +104,7 @@ impl FromStr for Account {
             ("rail", "payouts") => Ok(Self::Payouts),
             ("leaving", id) => id.parse().map(Self::Leaving).map_err(|_| ()),
             ("rail", "withdrawals") => Ok(Self::Withdrawals),
+            ("fx", currency) => currency.parse().map(Self::Fx).map_err(|_| ()),
             _ => Err(()),
         }
     }
@@ -104,7 +132,7 @@ pub(super) struct Entry {
     pub(super) postings: Vec<(Account, Micros)>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Refusal {
     #[error("{0} does not hold that much")]
     Overdrawn(Account),
@@ -114,56 +142,72 @@ pub(super) enum Refusal {
     Unbalanced,
 }
 
+type Book = BTreeMap<Account, Micros>;
+
 pub(super) struct Ledger {
-    currency: Currency,
-    balances: BTreeMap<Account, Micros>,
+    billing: Currency,
+    books: BTreeMap<Currency, Book>,
     /// The number of the last journal entry.
     last: u64,
 }
 
 impl Ledger {
     /// Without what is held: [`Self::set_aside`] follows for each open hold.
-    pub(super) fn load(snapshot: &Snapshot, currency: Currency, last: u64) -> Result<Self, BadRow> {
-        let mut balances = BTreeMap::new();
+    pub(super) fn load(snapshot: &Snapshot, billing: Currency, last: u64) -> Result<Self, BadRow> {
+        let mut books = BTreeMap::from([(billing.clone(), Book::new())]);
         for row in snapshot.of(BALANCES) {
-            let BalanceRow { account, balance } = row.parse(BALANCES)?;
-            balances.insert(account, balance);
+            let BalanceRow { currency, account, balance } = row.parse(BALANCES)?;
+            books.entry(currency).or_default().insert(account, balance);
         }
-        Ok(Self { currency, balances, last })
+        Ok(Self { billing, books, last })
     }
 
     pub(super) fn last(&self) -> u64 {
         self.last
     }
 
+    /// In the billing currency.
     pub(super) fn balance(&self, account: Account) -> Micros {
-        self.balances.get(&account).copied().unwrap_or_default()
+        self.balance_in(&self.billing, &account)
     }
 
-    pub(super) fn balances(&self) -> impl Iterator<Item = (Account, Micros)> {
-        self.balances.iter().map(|(account, balance)| (*account, *balance))
+    pub(super) fn balance_in(&self, currency: &Currency, account: &Account) -> Micros {
+        let book = self.books.get(currency);
+        book.and_then(|book| book.get(account)).copied().unwrap_or_default()
     }
 
-    /// Do all accounts together hold nothing (I1)?
+    /// By currency.
+    pub(super) fn balances(&self) -> impl Iterator<Item = (&Currency, &Account, Micros)> {
+        self.books.iter().flat_map(|(currency, book)| {
+            book.iter().map(move |(account, balance)| (currency, account, *balance))
+        })
+    }
+
+    /// Do the accounts of each currency together hold nothing (I1)?
     pub(super) fn sums_to_zero(&self) -> bool {
-        self.balances.values().map(|balance| i128::from(balance.0)).sum::<i128>() == 0
+        let sum = |book: &Book| book.values().map(|balance| i128::from(balance.0)).sum::<i128>();
+        self.books.values().all(|book| sum(book) == 0)
     }
 
-    /// Moves the money, and gives the rows that say so. An entry that moves nothing leaves none.
-    pub(super) fn post(&mut self, mut entry: Entry) -> Result<Vec<Write>, Refusal> {
+    /// Moves money of the billing currency, and gives the rows that say so. An entry that moves nothing leaves none.
+    pub(super) fn post(&mut self, entry: Entry) -> Result<Vec<Write>, Refusal> {
+        self.post_in(self.billing.clone(), entry)
+    }
+
+    pub(super) fn post_in(&mut self, currency: Currency, mut entry: Entry) -> Result<Vec<Write>, Refusal> {
         entry.postings.retain(|(_, amount)| *amount != Micros::ZERO);
         if entry.postings.is_empty() {
             return Ok(Vec::new());
         }
-        self.apply(&entry.postings)?;
+        self.apply(&currency, &entry.postings)?;
         self.last += 1;
-        let mut batch = self.balance_rows(&entry.postings);
+        let mut batch = self.balance_rows(&currency, &entry.postings);
         let postings = entry.postings.into_iter().map(|(account, amount)| PostingRow { account, amount });
         let row = JournalRow {
             at_ms: entry.at_ms,
             kind: entry.kind,
             reference: entry.reference,
-            currency: self.currency.clone(),
+            currency,
             postings: postings.collect(),
         };
         batch.push(Write::Insert(JOURNAL, Row::json(numbered(self.last), &row)));
@@ -172,61 +216,63 @@ impl Ledger {
 
     /// An open hold that was found in the store at the start.
     pub(super) fn set_aside(&mut self, user: UserId, amount: Micros) -> Result<(), Refusal> {
-        self.apply(&hold(user, amount))
+        self.apply(&self.billing.clone(), &hold(user, amount))
     }
 
     /// Undoes a hold that the store refused: it was never in the journal.
     pub(super) fn take_back(&mut self, user: UserId, amount: Micros) -> Result<(), Refusal> {
-        self.apply(&release(user, amount))
+        self.apply(&self.billing.clone(), &release(user, amount))
     }
 
     /// All postings or none.
-    fn apply(&mut self, postings: &[(Account, Micros)]) -> Result<(), Refusal> {
+    fn apply(&mut self, currency: &Currency, postings: &[(Account, Micros)]) -> Result<(), Refusal> {
         if postings.iter().map(|(_, amount)| i128::from(amount.0)).sum::<i128>() != 0 {
             return Err(Refusal::Unbalanced);
         }
-        let mut after = BTreeMap::new();
+        let mut after = Book::new();
         for (account, amount) in postings {
-            let before = after.get(account).copied().unwrap_or_else(|| self.balance(*account));
-            after.insert(*account, before.checked_add(*amount).ok_or(Refusal::Overflow)?);
+            let before = after.get(account).copied().unwrap_or_else(|| self.balance_in(currency, account));
+            after.insert(account.clone(), before.checked_add(*amount).ok_or(Refusal::Overflow)?);
         }
         let overdrawn = |(account, balance): (&Account, &Micros)| {
-            (*balance < Micros::ZERO && *account != Account::Deposits).then_some(*account)
+            (*balance < Micros::ZERO && !account.may_fall(currency)).then(|| account.clone())
         };
         if let Some(account) = after.iter().find_map(overdrawn) {
             return Err(Refusal::Overdrawn(account));
         }
+        let book = self.books.entry(currency.clone()).or_default();
         for (account, balance) in after {
-            match (account, balance) {
-                (Account::Held(_), Micros::ZERO) => self.balances.remove(&account),
-                (_, _) => self.balances.insert(account, balance),
+            match (&account, balance) {
+                (Account::Held(_), Micros::ZERO) => book.remove(&account),
+                (_, _) => book.insert(account, balance),
             };
         }
         Ok(())
     }
 
     /// The rows of the accounts whose sum has changed.
-    fn balance_rows(&self, postings: &[(Account, Micros)]) -> Vec<Write> {
+    fn balance_rows(&self, currency: &Currency, postings: &[(Account, Micros)]) -> Vec<Write> {
         let mut net: BTreeMap<Account, i128> = BTreeMap::new();
         for (account, amount) in postings {
-            let row = match *account {
-                Account::Held(user) => Account::User(user),
-                account => account,
+            let row = match account {
+                Account::Held(user) => Account::User(*user),
+                account => account.clone(),
             };
             *net.entry(row).or_default() += i128::from(amount.0);
         }
         net.retain(|_, amount| *amount != 0);
-        net.into_keys().map(|account| Write::Put(BALANCES, self.balance_row(account))).collect()
+        net.into_keys().map(|account| Write::Put(BALANCES, self.balance_row(currency, account))).collect()
     }
 
-    fn balance_row(&self, account: Account) -> Row {
+    fn balance_row(&self, currency: &Currency, account: Account) -> Row {
         let held = match account {
-            Account::User(user) => self.balance(Account::Held(user)),
+            Account::User(user) => self.balance_in(currency, &Account::Held(user)),
             _ => Micros::ZERO,
         };
         // The two fit together: both come out of deposits, whose sum fits.
-        let balance = Micros(self.balance(account).0.saturating_add(held.0));
-        Row::json(alloc::format!("{account}"), &BalanceRow { account, balance })
+        let balance = Micros(self.balance_in(currency, &account).0.saturating_add(held.0));
+        let key = balance_key(currency, &account);
+        Row::json(key, &BalanceRow { currency: currency.clone(), account, balance })
     }
 }
 

@@ -240,12 +240,13 @@ fn confirmed(
         let payout_id = PayoutId::of(fep.fep_id, provider, *claim_id);
         let payout =
             Payout { payout_id, to: accepted.to.clone(), amount: accepted.amount, rail_tx: tx.into() };
-        let posted = books.ledger.post(Entry {
+        let entry = Entry {
             kind: Kind::Payout,
             reference: alloc::format!("{payout_id}"),
             at_ms: now.wall.0,
             postings: ledger::transfer(Account::Provider(provider), Account::Payouts, accepted.amount),
-        });
+        };
+        let posted = books.ledger.post_in(accepted.to.currency.clone(), entry);
         batch.extend(posted.map_err(|refusal| Refused::unavailable(alloc::format!("{refusal}")))?);
         books.payouts += 1;
         let receipts = accepted.receipts;
@@ -291,15 +292,14 @@ fn failed(
 /// A transfer of all that a provider is owed at one address, if that is enough and a rail goes there.
 fn schedule(fep: &Fep, books: &mut Books, now: Now, group: &Group) -> Option<(TransferId, Vec<Write>)> {
     let (provider, to) = group;
-    let terms = address::payable(&fep.config.rails, &to.address).ok()?;
+    let terms = address::payable(&fep.config, to).ok()?;
     let (claims, sum) = books.accepted.carried(group)?;
     if claims.is_empty() || sum < terms.least_payout || books.transfers.len() >= PORTAL_TRANSFERS {
         return None;
     }
     books.accepted.look_no_more(group);
     let purpose = Purpose::Payout { provider: *provider, claims: claims.clone() };
-    let address = to.address.clone();
-    let (transfer, write) = books.transfers.schedule(fep, terms.rail, address, sum, purpose, now.wall.0);
+    let (transfer, write) = books.transfers.schedule(fep, terms.rail, to.clone(), sum, purpose, now.wall.0);
     let mut batch = alloc::vec![write];
     batch.extend(
         claims
@@ -312,7 +312,7 @@ fn schedule(fep: &Fep, books: &mut Books, now: Now, group: &Group) -> Option<(Tr
 /// Room for the claim, and money: what is accepted of a provider's claims is on its account.
 fn must_have_room(fep: &Fep, books: &Books, claimed: &AcceptedRow) -> Result<(), Refused> {
     let group = (claimed.provider, claimed.to.clone());
-    let least = address::payable(&fep.config.rails, &claimed.to.address).ok().map(|terms| terms.least_payout);
+    let least = address::payable(&fep.config, &claimed.to).ok().map(|terms| terms.least_payout);
     let too_much = || Refused::unavailable("the claims of this provider come to more than it is owed");
     let (claims, carried) = books.accepted.carried(&group).ok_or_else(too_much)?;
     let sum = carried.checked_add(claimed.amount).ok_or_else(too_much)?;
@@ -324,8 +324,11 @@ fn must_have_room(fep: &Fep, books: &Books, claimed: &AcceptedRow) -> Result<(),
     if books.accepted.claims.len() >= PORTAL_ACCEPTED || books.transfers.len() >= PORTAL_TRANSFERS {
         return Err(Refused::unavailable("too many claims wait to be paid here; ask again"));
     }
-    let of_all = books.accepted.of(claimed.provider).map(|row| i128::from(row.amount.0)).sum::<i128>();
-    let owed = i128::from(books.ledger.balance(Account::Provider(claimed.provider)).0);
+    let currency = &claimed.to.currency;
+    let accepted = books.accepted.of(claimed.provider).filter(|row| row.to.currency == *currency);
+    let of_all = accepted.map(|row| i128::from(row.amount.0)).sum::<i128>();
+    let owed = books.ledger.balance_in(currency, &Account::Provider(claimed.provider));
+    let owed = i128::from(owed.0);
     if of_all + i128::from(claimed.amount.0) > owed {
         return Err(too_much());
     }

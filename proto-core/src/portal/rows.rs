@@ -7,6 +7,7 @@ use alloc::{string::String, vec::Vec};
 
 use serde::{Deserialize, Serialize};
 
+use crate::economics::Rate;
 use crate::identity::NodeId;
 use crate::money::{Currency, Micros};
 use crate::store::Table;
@@ -27,7 +28,7 @@ pub(super) const API_KEYS: Table = Table::live("api_keys");
 pub(super) const GATEWAYS: Table = Table::live("gateways");
 /// By provider: how many receipts it was issued.
 pub(super) const PROVIDERS: Table = Table::live("providers");
-/// By account. A user's row includes what is held: what a hold moves follows from `holds`.
+/// By currency and account. A user's row includes what is held: what a hold moves follows from `holds`.
 pub(super) const BALANCES: Table = Table::live("balances");
 /// Open holds, by authorization.
 pub(super) const HOLDS: Table = Table::live("holds");
@@ -64,6 +65,8 @@ pub(super) const TRANSFERS: Table = Table::live("transfers");
 pub(super) const TRANSFERS_ENDED: Table = Table::history("transfers_ended");
 /// By the operator's reference.
 pub(super) const WITHDRAWALS: Table = Table::history("withdrawals");
+/// By currency: what it is worth, for a while.
+pub(super) const QUOTES: Table = Table::live("quotes");
 /// By rail: trouble that the operator ordered.
 pub(super) const FAULTS: Table = Table::live("faults");
 /// Answers to calls with an `Idempotency-Key`, by operation and key.
@@ -93,6 +96,7 @@ pub(super) const ALL: &[Table] = &[
     TRANSFERS,
     TRANSFERS_ENDED,
     WITHDRAWALS,
+    QUOTES,
     FAULTS,
     ANSWERED,
 ];
@@ -176,6 +180,7 @@ pub(super) struct ProviderRow {
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct BalanceRow {
+    pub(super) currency: Currency,
     pub(super) account: Account,
     pub(super) balance: Micros,
 }
@@ -272,6 +277,8 @@ pub(super) enum Kind {
     Bond,
     /// A gateway's bond pays for an attempt.
     BondCapture,
+    /// What a capture set aside for a payout in another currency is owed to the provider, in that currency.
+    Exchange,
     /// A user's money sets out for a rail,
     Withdrawal,
     /// has arrived there,
@@ -416,6 +423,15 @@ pub(super) struct WithdrawalRow {
     pub(super) at_ms: u64,
 }
 
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct QuoteRow {
+    pub(super) currency: Currency,
+    pub(super) rate: Rate,
+    /// When it lapses.
+    pub(super) until_ms: u64,
+    pub(super) at_ms: u64,
+}
+
 #[derive(Serialize, Deserialize)]
 pub(super) struct FaultRow {
     pub(super) rail: RailName,
@@ -441,6 +457,10 @@ pub(super) fn auth_key(auth_id: AuthId) -> String {
 /// A provider's receipt as it is numbered for it.
 pub(super) fn issued_key(provider: NodeId, sequence: u64) -> String {
     alloc::format!("{provider}/{}", numbered(sequence))
+}
+
+pub(super) fn balance_key(currency: &Currency, account: &Account) -> String {
+    alloc::format!("{currency} {account}")
 }
 
 pub(super) fn claim_key(provider: NodeId, claim_id: ClaimId) -> String {

@@ -12,12 +12,12 @@ use core::str::FromStr;
 use serde::Serialize;
 
 use crate::limits::PORTAL_LIST;
-use crate::money::Micros;
+use crate::money::{Currency, Micros};
 use crate::store::{Range, Row};
 
-use super::admin::value;
+use super::admin::{error_text, value};
 use super::answer::{Answer, Refused, Step, Stepped};
-use super::books::Books;
+use super::books::{Books, Fep};
 use super::civil;
 use super::ledger::Account;
 use super::look::{self, Look};
@@ -26,6 +26,7 @@ use super::rows::{JOURNAL, JournalRow, Kind, numbered};
 /// One page of a statement, and what the pages before it came to.
 pub(super) struct Statement {
     account: Account,
+    currency: Currency,
     /// Unix milliseconds, the second exclusive.
     from_ms: u64,
     to_ms: u64,
@@ -49,8 +50,12 @@ struct Movement {
     amount: String,
 }
 
-pub(super) fn handle(books: &Books, query: &str) -> Stepped {
+pub(super) fn handle(fep: &Fep, books: &Books, query: &str) -> Stepped {
     let account = account(books, query)?;
+    let currency = match value(query, "currency") {
+        None => fep.config.currency.clone(),
+        Some(currency) => currency.parse().map_err(|error| Refused::bad_request(error_text(error)))?,
+    };
     let (from_ms, to_ms) = match value(query, "month") {
         None => (0, u64::MAX),
         Some(month) => civil::month(month)
@@ -64,18 +69,18 @@ pub(super) fn handle(books: &Books, query: &str) -> Stepped {
         to: numbered(books.ledger.last().saturating_add(1)),
         limit: PORTAL_LIST,
     };
-    Ok(Step::Look(range, Look::Statement(Statement { account, from_ms, to_ms, so_far })))
+    Ok(Step::Look(range, Look::Statement(Statement { account, currency, from_ms, to_ms, so_far })))
 }
 
 /// Of the journal's next rows, those that move the account.
 pub(super) fn page(statement: Statement, rows: &[Row]) -> Result<Answer, Refused> {
-    let Statement { account, from_ms, to_ms, mut so_far } = statement;
+    let Statement { account, currency, from_ms, to_ms, mut so_far } = statement;
     let entries: Vec<JournalRow> = look::all(JOURNAL, rows)?;
     let mut movements = Vec::new();
     for (row, entry) in rows.iter().zip(entries) {
         so_far.entry = row.key.parse().map_err(|_| unreadable())?;
-        let amount = moved(account, &entry).ok_or_else(unreadable)?;
-        if amount == Micros::ZERO || entry.at_ms >= to_ms {
+        let amount = moved(&account, &entry).ok_or_else(unreadable)?;
+        if amount == Micros::ZERO || entry.currency != currency || entry.at_ms >= to_ms {
             continue;
         }
         let sum = if entry.at_ms < from_ms { &mut so_far.opening } else { &mut so_far.moved };
@@ -94,6 +99,7 @@ pub(super) fn page(statement: Statement, rows: &[Row]) -> Result<Answer, Refused
     let more = rows.len() >= PORTAL_LIST as usize;
     Ok(Answer::ok(&serde_json::json!({
         "account": account,
+        "currency": currency,
         "movements": movements,
         "opening": so_far.opening.to_string(),
         "closing": closing.to_string(),
@@ -123,11 +129,11 @@ fn account(books: &Books, query: &str) -> Result<Account, Refused> {
 }
 
 /// By how much an entry changes what stands on the account. `None`: by more than can be counted.
-fn moved(account: Account, entry: &JournalRow) -> Option<Micros> {
-    let is_part = |of: Account| {
+fn moved(account: &Account, entry: &JournalRow) -> Option<Micros> {
+    let is_part = |of: &Account| {
         of == account || matches!((of, account), (Account::Held(a), Account::User(b)) if a == b)
     };
-    let parts = entry.postings.iter().filter(|posting| is_part(posting.account));
+    let parts = entry.postings.iter().filter(|posting| is_part(&posting.account));
     parts.into_iter().try_fold(Micros::ZERO, |sum, posting| sum.checked_add(posting.amount))
 }
 

@@ -20,6 +20,7 @@ use crate::store::{BadRow, Row, Snapshot, Write};
 use crate::time::{Span, Time, Wake};
 use crate::timers::Timers;
 use crate::wire::cbor;
+use crate::wire::portal::PayoutTo;
 
 use super::books::Fep;
 use super::config::RailName;
@@ -98,7 +99,7 @@ impl Transfers {
         &mut self,
         fep: &Fep,
         rail: RailName,
-        to: String,
+        to: PayoutTo,
         amount: Micros,
         purpose: Purpose,
         at_ms: u64,
@@ -107,7 +108,7 @@ impl Transfers {
         let transfer = self.last;
         let key = key(fep, transfer, &to, amount, &purpose);
         let state = TransferState::Scheduled;
-        let currency = fep.config.currency.clone();
+        let PayoutTo { currency, address: to } = to;
         let row =
             TransferRow { transfer, rail, key, to, currency, amount, purpose, state, at_ms, ended: None };
         let write = put(&row);
@@ -171,7 +172,7 @@ fn put(row: &TransferRow) -> Write {
 }
 
 /// Says all that is moved, so that even a portal whose store was rolled back asks for nothing else under a key that was used.
-fn key(fep: &Fep, transfer: TransferId, to: &str, amount: Micros, purpose: &Purpose) -> String {
+fn key(fep: &Fep, transfer: TransferId, to: &PayoutTo, amount: Micros, purpose: &Purpose) -> String {
     let mut hasher = blake3::Hasher::new_derive_key("labman rail key 1");
     hasher.update(&fep.fep_id.0);
     hasher.update(&cbor::encode(&(transfer, to, amount)));

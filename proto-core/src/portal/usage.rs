@@ -273,7 +273,11 @@ fn issue(
     let (Some(named), Some(offer)) = (authorization.attempts.get(at), hold.offers.get(at)) else {
         return Err(holds::no_such_attempt());
     };
-    let bill = economics::bill(&offer.price, &authorization.fees, &settled)
+    let rate = match books.quotes.rate(&authorization.currency, &offer.payout.currency, now.wall) {
+        Ok(today) if mutant(Mutant::RateNotPinned) => today,
+        _ => named.rate,
+    };
+    let bill = economics::bill(&offer.price, &authorization.fees, rate, &settled)
         .filter(|bill| bill.charge <= named.max_charge && named.max_charge <= authorization.hold)
         .ok_or_else(|| Refused::bad_request("what was used costs more than was authorized"))?;
     let acked = words.ack.map(|ack| ack.counts);
@@ -292,8 +296,7 @@ fn issue(
         charge: bill.charge,
         payout_to: offer.payout.clone(),
         payout: bill.payout,
-        // Billing and payout currency are one.
-        rate: (1, 1),
+        rate,
         authorized_ms: authorization.issued_ms,
         issued_ms: now.wall.0,
         key_id: key_id(&fep.fep_id.0),
@@ -315,8 +318,13 @@ fn capture(
     let hold = books.holds.open(deed.auth_id).ok_or_else(no_such_hold)?;
     let Receipt { auth_id, attempt, provider_node_id: provider, gateway_node_id: gateway, .. } = receipt;
     let at_ms = receipt.issued_ms;
+    let payout_account = match receipt.is_exchanged() {
+        true => Account::Fx(receipt.payout_to.currency.clone()),
+        false => Account::Provider(provider),
+    };
+    // Of the charge, in the billing currency.
     let mut postings = alloc::vec![
-        (Account::Provider(provider), bill.payout),
+        (payout_account, bill.exchanged),
         (Account::Gateway(gateway), bill.gateway_fee),
         (Account::Fees, bill.fep_fee),
         (Account::Rounding, bill.rounding),
@@ -333,6 +341,14 @@ fn capture(
         (Kind::Capture, auth_key(auth_id), alloc::format!("{user}"))
     };
     let mut batch = post(books, Entry { kind, reference: key.clone(), at_ms, postings })?;
+    if receipt.is_exchanged() {
+        let currency = receipt.payout_to.currency.clone();
+        let postings =
+            ledger::transfer(Account::Fx(currency.clone()), Account::Provider(provider), receipt.payout);
+        let entry = Entry { kind: Kind::Exchange, reference: key.clone(), at_ms, postings };
+        let owed = books.ledger.post_in(currency, entry);
+        batch.extend(owed.map_err(|refusal| Refused::unavailable(alloc::format!("{refusal}")))?);
+    }
     let receipt = object::seal(&fep.identity, fep.network.id, receipt);
     let outcome = Outcome::Captured { attempt, provider, receipt: Signed(receipt.bytes.0.clone()) };
     batch.extend(books.receipts.add(&receipt));
@@ -340,9 +356,10 @@ fn capture(
     let closed: Vec<u8> = deed.closed.iter().copied().chain([attempt]).collect();
     batch.push(books.holds.end(auth_id, Ended::Captured { attempt }, &closed, true, waiting));
     let told = alloc::format!(
-        "settled {auth_id}: {payer} pays {}, provider {provider} gets {}, receipt {}",
+        "settled {auth_id}: {payer} pays {}, provider {provider} gets {} {}, receipt {}",
         bill.charge,
         receipt.content.payout,
+        receipt.content.payout_to.currency,
         receipt.content.receipt_id
     );
     Ok(Commit { batch, then: Then::Resolved(auth_id, Answer::Object(receipt.bytes)), told })

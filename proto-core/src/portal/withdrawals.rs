@@ -10,6 +10,7 @@ use crate::machine::StreamId;
 use crate::money::Micros;
 use crate::store::{Range, Row, Write};
 use crate::time::Now;
+use crate::wire::portal::PayoutTo;
 
 use super::accounts::UserId;
 use super::admin::{error_text, must_be_text, parse};
@@ -35,7 +36,7 @@ struct Withdraw {
 pub(super) struct Withdrawal {
     user: UserId,
     amount: Micros,
-    to: String,
+    to: PayoutTo,
     reference: String,
 }
 
@@ -43,7 +44,8 @@ pub(super) fn handle(fep: &Fep, books: &Books, body: &[u8]) -> Stepped {
     let Withdraw { user, amount, to, reference } = parse(body)?;
     let user = books.accounts.known(user.parse()?)?;
     let amount: Micros = amount.parse().map_err(|error| Refused::bad_request(error_text(error)))?;
-    let least = address::payable(&fep.config.rails, &to).map_err(Refused::bad_request)?.least_payout;
+    let to = PayoutTo { currency: fep.config.currency.clone(), address: to };
+    let least = address::payable(&fep.config, &to).map_err(Refused::bad_request)?.least_payout;
     if amount <= Micros::ZERO || amount < least {
         let message = alloc::format!("a withdrawal must be above zero and at least {least} over this rail");
         return Err(Refused::bad_request(message));
@@ -64,12 +66,12 @@ pub(super) fn decide(
 ) -> Stepped {
     let Withdrawal { user, amount, to, reference } = withdrawal;
     if let Some(before) = before {
-        return match (before.user, before.amount, &before.to) == (user, amount, &to) {
+        return match (before.user, before.amount, &before.to) == (user, amount, &to.address) {
             true => Ok(Step::Answer(answer(&before))),
             false => Err(Refused::conflict("this reference was used for another user, amount or address")),
         };
     }
-    let rail = address::payable(&fep.config.rails, &to).map_err(Refused::bad_request)?.rail;
+    let rail = address::payable(&fep.config, &to).map_err(Refused::bad_request)?.rail;
     if books.transfers.len() >= PORTAL_TRANSFERS {
         return Err(Refused::unavailable("too many transfers are on their way; ask again"));
     }
@@ -86,7 +88,7 @@ pub(super) fn decide(
     let purpose = Purpose::Withdrawal { user, reference: reference.clone() };
     let (transfer, write) = books.transfers.schedule(fep, rail, to.clone(), amount, purpose, now.wall.0);
     let balance = books.ledger.balance(Account::User(user));
-    let row = WithdrawalRow { user, amount, to, transfer, balance, at_ms: now.wall.0 };
+    let row = WithdrawalRow { user, amount, to: to.address, transfer, balance, at_ms: now.wall.0 };
     let told = alloc::format!("withdrawal of {amount} for {user} scheduled as transfer {transfer}");
     let answer = Some((stream, answer(&row)));
     batch.push(write);

@@ -5,7 +5,7 @@ use alloc::boxed::Box;
 use super::offers::Known;
 use super::rows::AuthorizationRow;
 use super::{Party, Provider, rows};
-use crate::economics::dearest;
+use crate::economics::{Rate, dearest};
 use crate::identity::NodeId;
 use crate::limits::{JOB_TOTAL, SETTLE_MARGIN, UNACKED_INPUT};
 use crate::money::Micros;
@@ -80,7 +80,13 @@ impl Provider {
         if self.receipts.has_used((auth.auth_id, request.attempt)) && !mutant(Mutant::AuthorizationReplayed) {
             return Err(no(BadAuthorization, "the authorization was used before"));
         }
-        let max_payout = attempt.max_payout;
+        if !auth.pays_as_asked(attempt, &known.offer.content) {
+            return Err(no(
+                BadAuthorization,
+                "the authorization pays in another currency, or at a wrong rate",
+            ));
+        }
+        let (max_payout, rate) = (attempt.max_payout, attempt.rate);
         let row = AuthorizationRow {
             attempt: request.attempt,
             offer: known.offer.content.clone(),
@@ -92,7 +98,7 @@ impl Provider {
             keep_until_ms: (cx.now.wall + AWAIT_RECEIPT).0.max(expires.0),
             auth,
         };
-        match self.takes_on(cx, known, &row, max_payout, body) {
+        match self.takes_on(cx, known, &row, max_payout, rate, body) {
             Ok(body) => Ok(Admitted { row, known: known.clone(), body }),
             Err((code, message)) => Err(Declined {
                 refusal: Refusal { code, message: message.into() },
@@ -108,6 +114,7 @@ impl Provider {
         known: &Known,
         row: &AuthorizationRow,
         max_payout: Micros,
+        rate: Rate,
         body: &[u8],
     ) -> Result<JobBody, (RefusalCode, &'static str)> {
         use RefusalCode::{BadAuthorization, BadRequest, Busy, ModelNotAvailable, NotTrusted};
@@ -124,7 +131,7 @@ impl Provider {
         if body.max_output > auth.max_output.min(offer.max_output) || body.input_bound > auth.input_bound {
             return Err((BadAuthorization, "the request is larger than what was authorised"));
         }
-        let most = dearest(&offer.price, &auth.fees, body.input_bound, body.max_output);
+        let most = dearest(&offer.price, &auth.fees, rate, body.input_bound, body.max_output);
         if most.is_none_or(|bill| bill.payout > max_payout) {
             return Err((BadAuthorization, "the authorization covers less than the request may cost"));
         }
@@ -134,8 +141,10 @@ impl Provider {
         if self.denials.denies(Party::Gateway(auth.gateway), cx.now.wall) {
             return Err((NotTrusted, "that gateway did not deliver, and is not worked for now"));
         }
-        let owed = self.receipts.exposures().get(&auth.fep_id).copied().unwrap_or_default().total();
-        let too_much = owed.checked_add(max_payout).is_none_or(|owed| owed > self.config.exposure);
+        let currency = &offer.payout.currency;
+        let owed = self.receipts.exposures().remove(&(auth.fep_id, currency.clone()));
+        let owed = owed.unwrap_or_default().total().checked_add(max_payout);
+        let too_much = owed.is_none_or(|owed| owed > self.config.exposure.of(currency));
         if too_much && !mutant(Mutant::ExposureUnbounded) {
             return Err((NotTrusted, "that FEP owes this provider as much as it may"));
         }

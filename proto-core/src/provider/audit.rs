@@ -23,23 +23,24 @@ use crate::audit::{Desk, Invariant, Reader, Report, Sheet, Tally, place};
 use crate::economics::bill;
 use crate::identity::{FepId, Verify};
 use crate::money::{Currency, Micros};
+use crate::node::config::Exposure;
 use crate::numbers::Numbers;
 use crate::store::{Snapshot, Table};
 use crate::wire::ids::{ClaimId, ReceiptId};
 use crate::wire::portal::Receipt;
 
-/// I4, I5, I6 and I8 of a provider's store. `limit`: what each FEP may owe.
+/// I4, I5, I6 and I8 of a provider's store. `limits`: what each FEP may owe.
 ///
 /// # Errors
 ///
 /// The store can't be read; a row of it that can't is a finding.
-pub fn audit<R: Reader>(store: &R, verify: Verify, limit: Micros) -> Result<Report, R::Error> {
+pub fn audit<R: Reader>(store: &R, verify: Verify, limits: &Exposure) -> Result<Report, R::Error> {
     let mut desk = Desk::new(store, verify);
     let mut books = Books::default();
     books.expect(&mut desk)?;
     books.check_receipts(&mut desk)?;
     books.check_claims(&mut desk)?;
-    books.check_sums(&mut desk, limit)?;
+    books.check_sums(&mut desk, limits)?;
     Ok(desk.report)
 }
 
@@ -190,8 +191,9 @@ impl Books {
         desk.report.must(Invariant::I6, come, place(table, key), || "is there, and still awaited".into());
         if let Some(used) = self.stored.remove(&receipt.receipt_id) {
             desk.report.must(Invariant::I6, true, place(table, key), String::new);
-            let bill = bill(&used.offer.price, &used.auth.fees, &receipt.settled);
-            let priced = bill.is_some_and(|b| (b.charge, b.payout) == (receipt.charge, receipt.payout));
+            let bill = bill(&used.offer.price, &used.auth.fees, receipt.rate, &receipt.settled);
+            let priced = used.rate() == Some(receipt.rate)
+                && bill.is_some_and(|b| (b.charge, b.payout) == (receipt.charge, receipt.payout));
             let what = || format!("charges {} and pays {}", receipt.charge, receipt.payout);
             desk.report.must(Invariant::I8, priced, place(table, key), what);
         }
@@ -241,7 +243,7 @@ impl Books {
     }
 
     /// What people are shown of earnings is what the receipts come to (I4), and no FEP owes too much (I5).
-    fn check_sums<R: Reader>(self, desk: &mut Desk<'_, R>, limit: Micros) -> Result<(), R::Error> {
+    fn check_sums<R: Reader>(self, desk: &mut Desk<'_, R>, limits: &Exposure) -> Result<(), R::Error> {
         let mut snapshot = Snapshot::default();
         for table in [AUTHORIZATIONS, RECEIPTS_SUMS, EARNINGS] {
             desk.rows(table, |row| snapshot.rows.push((table, row)))?;
@@ -249,11 +251,13 @@ impl Books {
         match Receipts::new(&snapshot) {
             Ok(receipts) => {
                 let exposures = receipts.exposures();
-                let feps: BTreeSet<_> = exposures.keys().chain(self.numbers.keys()).collect();
-                for fep_id in feps {
+                let feps: BTreeSet<_> = exposures.keys().chain(self.earned.keys()).collect();
+                for fep in feps {
+                    let (fep_id, currency) = fep;
                     // One that owes nothing is left out there.
-                    let total = exposures.get(fep_id).map_or(Micros::ZERO, |exposure| exposure.total());
-                    let what = || format!("owes {total}, and may owe {limit}");
+                    let total = exposures.get(fep).map_or(Micros::ZERO, |exposure| exposure.total());
+                    let limit = limits.of(currency);
+                    let what = || format!("owes {total} {currency}, and may owe {limit}");
                     desk.report.must(Invariant::I5, total <= limit, || format!("FEP {fep_id}"), what);
                 }
                 let shown = shown(&receipts);

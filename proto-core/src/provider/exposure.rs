@@ -9,9 +9,10 @@ use super::receipts::Receipts;
 use super::rows::{AuthorizationRow, Owed};
 use crate::economics::bill;
 use crate::identity::FepId;
-use crate::money::Micros;
+use crate::money::{Currency, Micros};
+use crate::wire::portal::Attempt;
 
-/// Of one FEP, in its currency; each amount is what the provider would be paid.
+/// Of one FEP in one payout currency; each amount is what the provider would be paid.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Exposure {
     /// Jobs that run, or whose end was never stated: the most that they may earn.
@@ -30,27 +31,27 @@ impl Exposure {
         parts.into_iter().fold(Micros::ZERO, saturating_add)
     }
 
-    pub(crate) fn show(&self, fep_id: FepId, limit: Micros) -> Value {
+    pub(crate) fn show(&self, fep_id: FepId, currency: &Currency, limit: Micros) -> Value {
         json!({
-            "fep_id": fep_id, "in_flight": self.in_flight, "stated": self.stated, "unclaimed": self.unclaimed,
+            "fep_id": fep_id, "currency": currency, "in_flight": self.in_flight, "stated": self.stated, "unclaimed": self.unclaimed,
             "in_claim": self.in_claim, "disputed": self.disputed, "total": self.total(), "limit": limit,
         })
     }
 }
 
 impl Receipts {
-    /// By FEP; one that owes nothing may be left out.
-    pub(crate) fn exposures(&self) -> BTreeMap<FepId, Exposure> {
-        let mut feps: BTreeMap<FepId, Exposure> = BTreeMap::new();
+    /// By FEP and payout currency; what is nothing may be left out.
+    pub(crate) fn exposures(&self) -> BTreeMap<(FepId, Currency), Exposure> {
+        let mut feps: BTreeMap<(FepId, Currency), Exposure> = BTreeMap::new();
         for row in self.awaited() {
-            let exposure = feps.entry(row.auth.fep_id).or_default();
+            let exposure = feps.entry((row.auth.fep_id, row.offer.payout.currency.clone())).or_default();
             match may_earn(row) {
                 Earns::AtMost(most) => exposure.in_flight = saturating_add(exposure.in_flight, most),
                 Earns::Stated(payout) => exposure.stated = saturating_add(exposure.stated, payout),
             }
         }
-        for ((fep_id, _), open) in self.sums.iter() {
-            let exposure = feps.entry(*fep_id).or_default();
+        for ((fep_id, payout_to), open) in self.sums.iter() {
+            let exposure = feps.entry((*fep_id, payout_to.currency.clone())).or_default();
             exposure.unclaimed = saturating_add(exposure.unclaimed, open.unclaimed.sum);
             exposure.in_claim = saturating_add(exposure.in_claim, open.in_claim.sum);
             exposure.disputed = saturating_add(exposure.disputed, open.disputed.sum);
@@ -67,8 +68,8 @@ enum Earns {
 fn may_earn(row: &AuthorizationRow) -> Earns {
     debug_assert_eq!(row.receipt, Owed::Awaited, "all others have their receipt, or earn nothing");
     let attempt = row.auth.attempts.get(usize::from(row.attempt));
-    let most = attempt.map_or(Micros::ZERO, |attempt| attempt.max_payout);
-    match row.stated.and_then(|stated| bill(&row.offer.price, &row.auth.fees, &stated)) {
+    let Some(&Attempt { max_payout: most, rate, .. }) = attempt else { return Earns::AtMost(Micros::ZERO) };
+    match row.stated.and_then(|stated| bill(&row.offer.price, &row.auth.fees, rate, &stated)) {
         Some(bill) => Earns::Stated(bill.payout.min(most)),
         None => Earns::AtMost(most),
     }

@@ -3,7 +3,7 @@
 
 use super::receipts::{From, Receipts, Taken};
 use super::rows::{RECEIPTS_OPEN, RECEIPTS_PAID, ReceiptRow, ReceiptState, receipt_key};
-use crate::economics::Counts;
+use crate::economics::{Counts, Rate};
 use crate::identity::FepId;
 use crate::limits::RECEIPT_LOOKS;
 use crate::machine::{Completion, OpId};
@@ -109,11 +109,13 @@ impl Receipts {
 
 /// Neither offer nor authorization is known: what is left is that the money is ours, and that it could be right.
 fn check(config: &config::Provider, says: &Receipt) -> Result<(), &'static str> {
-    if !config.portmans.iter().any(|portman| portman.payout == says.payout_to) || says.rate != (1, 1) {
+    if !config.portmans.iter().any(|portman| portman.payout == says.payout_to) {
         return Err("it pays to an address that is not in the config: add the one that it was offered with");
     }
     let Counts { input, cached, .. } = says.settled;
-    if says.payout < Micros::ZERO || says.payout > says.charge || cached > input {
+    // Units of another currency may be worth less.
+    let too_much = !says.is_exchanged() && (says.payout > says.charge || says.rate != Rate::ONE);
+    if says.payout < Micros::ZERO || too_much || cached > input {
         return Err("its amounts can't be right: it pays more than was charged, or less than nothing");
     }
     Ok(())

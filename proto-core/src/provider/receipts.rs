@@ -369,12 +369,12 @@ fn follows(cx: &Cx<'_>, used: &AuthorizationRow, says: &Receipt) -> Result<(), &
     }
     if says.payout_to != used.offer.payout
         || says.billing_currency != used.auth.currency
-        || says.rate != (1, 1)
+        || Some(says.rate) != used.rate()
     {
         return Err("it pays elsewhere, or otherwise, than was authorised");
     }
     let within = says.settled.bounded_by(used.auth.input_bound, used.auth.max_output) == says.settled;
-    let bill = bill(&used.offer.price, &used.auth.fees, &says.settled).filter(|_| within);
+    let bill = bill(&used.offer.price, &used.auth.fees, says.rate, &says.settled).filter(|_| within);
     let Some(bill) = bill else { return Err("its counts are beyond what was authorised") };
     if (bill.charge, bill.payout) != (says.charge, says.payout) {
         return Err("its amounts do not follow from its counts and the offer");

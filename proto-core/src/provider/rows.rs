@@ -5,7 +5,7 @@ use alloc::{format, string::String, string::ToString, vec::Vec};
 use serde::{Deserialize, Serialize};
 
 use super::denials;
-use crate::economics::Counts;
+use crate::economics::{Counts, Rate};
 use crate::identity::{FepId, NodeId};
 use crate::limits::{REDELIVER_FIRST, STATE_AFTER};
 use crate::money::{Currency, Micros};
@@ -74,6 +74,11 @@ impl AuthorizationRow {
 
     pub(super) fn signed_statement(&self) -> Option<Vec<u8>> {
         hex::decode(self.statement.as_ref()?).ok()
+    }
+
+    /// At which it was authorized.
+    pub(super) fn rate(&self) -> Option<Rate> {
+        self.auth.attempts.get(usize::from(self.attempt)).map(|attempt| attempt.rate)
     }
 
     /// How long after its restart a provider shows the FEP what it knows of this. Where it knows nothing, the FEP has the
@@ -265,7 +270,7 @@ pub(crate) fn show_receipt(row: &ReceiptRow) -> serde_json::Value {
     let ids: (ReceiptId, FepId, NodeId, RequestId) = (receipt_id, fep_id, gateway_node_id, request_id);
     serde_json::json!({
         "receipt_id": ids.0, "state": row.state, "fep_id": ids.1, "gateway_node_id": ids.2, "request_id": ids.3,
-        "slug": row.slug, "counts": settled, "charge": row.receipt.charge, "payout": row.receipt.payout,
+        "slug": row.slug, "counts": settled, "charge": row.receipt.charge, "payout": row.receipt.payout, "rate": row.receipt.rate,
         "currency": payout_to.currency, "address": payout_to.address, "issued_ms": row.receipt.issued_ms,
         "sequence": row.receipt.sequence, "claim_id": row.claim_id, "rejected": row.rejected,
     })

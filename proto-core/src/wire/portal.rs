@@ -18,9 +18,10 @@ use alloc::{string::String, vec::Vec};
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
-use crate::economics::{Counts, Fees, Price};
+use crate::economics::{Counts, Fees, Price, Rate};
 use crate::identity::{FepId, NodeId};
 use crate::money::{Currency, Micros};
+use crate::time::Wall;
 use crate::wire::cbor::Blob;
 use crate::wire::ids::{AuthId, ClaimId, Hash, PayoutId, ReceiptId, RequestId};
 use crate::wire::object::Object;
@@ -140,6 +141,20 @@ pub struct Attempt {
     pub max_charge: Micros,
     #[n(3)]
     pub max_payout: Micros,
+    /// What the offer asks in, and the provider is paid in.
+    #[n(4)]
+    pub payout_currency: Currency,
+    /// Pinned: the receipt is worked out at it, whatever is quoted by then.
+    #[n(5)]
+    pub rate: Rate,
+}
+
+impl JobAuthorization {
+    /// Does the attempt pay in what the offer asks in, and leave a currency worth itself?
+    pub(crate) fn pays_as_asked(&self, attempt: &Attempt, offer: &Offer) -> bool {
+        attempt.payout_currency == offer.payout.currency
+            && (attempt.payout_currency != self.currency || attempt.rate == Rate::ONE)
+    }
 }
 
 /// How much of an attempt's stream the gateway has taken: what is owed for, whatever comes. Signed by the gateway.
@@ -274,12 +289,12 @@ pub struct Receipt {
     pub charge: Micros,
     #[n(12)]
     pub payout_to: PayoutTo,
-    /// What the provider gets.
+    /// What the provider gets, in its payout currency.
     #[n(13)]
     pub payout: Micros,
-    /// Payout currency units per billing currency unit, pinned: numerator over denominator.
+    /// The attempt's.
     #[n(14)]
-    pub rate: (u64, u64),
+    pub rate: Rate,
     #[n(15)]
     pub authorized_ms: u64,
     #[n(16)]
@@ -291,6 +306,13 @@ pub struct Receipt {
     pub sequence: u64,
     #[n(19)]
     pub request_id: RequestId,
+}
+
+impl Receipt {
+    /// The provider is paid in another currency than the user is billed in.
+    pub(crate) fn is_exchanged(&self) -> bool {
+        self.payout_to.currency != self.billing_currency
+    }
 }
 
 /// What was I issued behind that number? Signed by the provider.
@@ -418,9 +440,39 @@ pub struct Payout {
 pub struct Descriptor {
     pub fep_id: FepId,
     pub network: String,
+    /// What users are billed in.
     pub currency: Currency,
     pub fees: Fees,
-    pub rails: Vec<String>,
+    pub rails: Vec<Rail>,
+    pub quotes: Vec<Quote>,
+}
+
+/// By which providers are paid in that currency.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rail {
+    pub rail: String,
+    pub currency: Currency,
+    pub least_payout: Micros,
+}
+
+/// At which offers in that currency are authorized.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quote {
+    pub currency: Currency,
+    pub rate: Rate,
+    /// When it lapses, in Unix milliseconds.
+    pub until_ms: u64,
+}
+
+impl Descriptor {
+    /// At what rate the FEP would authorize an offer in that currency now.
+    pub(crate) fn rate(&self, currency: &Currency, now: Wall) -> Option<Rate> {
+        if *currency == self.currency {
+            return Some(Rate::ONE);
+        }
+        let quote = self.quotes.iter().find(|quote| quote.currency == *currency)?;
+        (now.0 < quote.until_ms).then_some(quote.rate)
+    }
 }
 
 /// The body of every refusal: `{"error": {"code", "message"}}`.

@@ -20,7 +20,7 @@ use super::twists;
 const LIMIT: Micros = Micros(10_000_000);
 
 fn judge(disk: &Disk, limit: Micros) -> Report {
-    let Ok(report) = audit::provider(disk, verify_strict, limit);
+    let Ok(report) = audit::provider(disk, verify_strict, &limit.into());
     report
 }
 

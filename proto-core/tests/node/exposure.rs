@@ -25,7 +25,7 @@ fn shop_for(jobs: i64) -> (Shop, Micros) {
         let offer = offer_of(&mut rig, &gateway);
         Order::new(&rig, PEER, &offer, 1).auth.attempts[0].max_payout
     };
-    config.provider.as_mut().unwrap().exposure = Micros(most.0 * (jobs + 1) - 1);
+    config.provider.as_mut().unwrap().exposure = Micros(most.0 * (jobs + 1) - 1).into();
     let mut rig = Rig::new(config::Config { ..config });
     let portman = Portman::attach(&mut rig, vec![model("toy", 8)]);
     let gateway = Peer::admitted(&mut rig, PEER);
@@ -111,7 +111,7 @@ fn what_was_earned_is_summed_by_day_model_and_fep_and_is_not_lost() {
 #[test]
 fn what_was_earned_in_two_currencies_on_one_day_is_not_summed() {
     let (mut shop, _) = shop_for(4);
-    for (number, currency) in [(1, "XTS"), (2, "ABC")] {
+    for (number, currency) in [(1, "XTS"), (2, "EUR")] {
         shop.rig.config.provider.as_mut().unwrap().portmans[0].payout.currency = currency.parse().unwrap();
         shop.rig.restart();
         shop.portman = Portman::attach(&mut shop.rig, vec![model("toy", 8)]);
@@ -126,7 +126,7 @@ fn what_was_earned_in_two_currencies_on_one_day_is_not_summed() {
     let shown = shop.rig.admin("/earnings?by=day");
     let lines = shown["earnings"].as_array().unwrap();
     let currencies: Vec<&str> = lines.iter().map(|line| line["currency"].as_str().unwrap()).collect();
-    assert_eq!(currencies, ["XTS", "ABC"], "{shown}");
+    assert_eq!(currencies, ["XTS", "EUR"], "{shown}");
     assert!(lines.iter().all(|line| line["receipts"] == 1), "{shown}");
 }
 
@@ -144,4 +144,33 @@ fn what_a_fep_does_not_pay_stays_owed_across_restarts() {
     shop.rig.restart();
     assert_eq!(shop.owed("in_claim"), receipt.payout.0);
     assert_eq!(shop.owed("total"), receipt.payout.0);
+}
+
+#[test]
+fn each_currency_has_a_limit_of_its_own() {
+    let (mut shop, most) = shop_for(1);
+    let eur = "EUR".parse().unwrap();
+    let exposure = &mut shop.rig.config.provider.as_mut().unwrap().exposure;
+    exposure.in_currency.insert(eur, Micros(2 * most.0));
+    for (currency, jobs) in [("XTS", 1), ("EUR", 2)] {
+        shop.rig.config.provider.as_mut().unwrap().portmans[0].payout.currency = currency.parse().unwrap();
+        shop.rig.restart();
+        shop.portman = Portman::attach(&mut shop.rig, vec![model("toy", 8)]);
+        shop.gateway = Peer::admitted(&mut shop.rig, PEER);
+        shop.offer = offer_of(&mut shop.rig, &shop.gateway);
+        let number = currency.as_bytes()[0];
+        for job in 1..=jobs {
+            assert_eq!(shop.asks(number + job).2, None, "{currency} {job}");
+        }
+        assert_eq!(shop.asks(number).2, Some(RefusalCode::NotTrusted), "{currency}");
+    }
+    let shown: Value = shop.rig.admin("/exposure");
+    let line =
+        |currency: &str| shown["feps"].as_array().unwrap().iter().find(|fep| fep["currency"] == currency);
+    assert_eq!(line("EUR").unwrap()["limit"], 2 * most.0);
+    // What was cut off by the restarts is owed for as far as it was stated: nothing.
+    assert_eq!(
+        (&line("EUR").unwrap()["total"], &line("XTS").unwrap()["limit"]),
+        (&Value::from(2 * most.0), &Value::from(2 * most.0 - 1))
+    );
 }

@@ -1,6 +1,6 @@
 //! A Front-End Portal by hand: it grants, settles and pays everything, unless a test twists what it says.
 
-use labman_proto_core::economics::{Counts, Fees, bill, dearest};
+use labman_proto_core::economics::{Counts, Fees, Rate, bill, dearest};
 use labman_proto_core::identity::NodeId;
 use labman_proto_core::limits::PULL_RECEIPTS;
 use labman_proto_core::time::Now;
@@ -9,8 +9,8 @@ use labman_proto_core::wire::ids::{AuthId, ClaimId, Hash, PayoutId, ReceiptId};
 use labman_proto_core::wire::object::{self, Sealed};
 use labman_proto_core::wire::portal::{
     Attempt, AuthorizeRequest, Claim, ClaimDecision, Descriptor, IssuedReceipt, IssuedReceipts,
-    JobAuthorization, Offer, Payout, Receipt, ReceiptsRequest, RejectedLine, UsageReport, UsageStatement,
-    Verdict, key_id,
+    JobAuthorization, Offer, Payout, Quote, Receipt, ReceiptsRequest, RejectedLine, UsageReport,
+    UsageStatement, Verdict, key_id,
 };
 
 use super::rig::{FEP, identity, net, seal};
@@ -31,6 +31,9 @@ pub(crate) struct Fep {
     pub(crate) rejects: Option<&'static str>,
     /// Who signs, if not the FEP.
     pub(crate) signer: Option<u8>,
+    /// Changes a receipt before it is signed.
+    pub(crate) receipt: Option<fn(&mut Receipt)>,
+    pub(crate) quotes: Vec<Quote>,
     pub(crate) reports: Vec<UsageReport>,
     pub(crate) statements: Vec<UsageStatement>,
     pub(crate) claims: Vec<Claim>,
@@ -42,6 +45,11 @@ pub(crate) struct Fep {
 }
 
 impl Fep {
+    pub(crate) fn new() -> Self {
+        let quote = Quote { currency: "EUR".parse().unwrap(), rate: rate("EUR"), until_ms: u64::MAX };
+        Self { quotes: vec![quote], ..Self::default() }
+    }
+
     pub(crate) fn called(&self, path: &str) -> usize {
         self.calls.iter().filter(|call| *call == path).count()
     }
@@ -72,6 +80,7 @@ impl Fep {
                 currency: "XTS".parse().unwrap(),
                 fees: FEES,
                 rails: Vec::new(),
+                quotes: self.quotes.clone(),
             })
             .unwrap(),
             "/v1/authorize" => {
@@ -98,7 +107,11 @@ impl Fep {
                 let named = &auth.attempts[usize::from(attempt)];
                 let offer = offers.iter().find(|offer| offer.hash == named.offer_hash.0).unwrap();
                 let stated = stated(report).unwrap_or_default();
-                seal(signer, receipt(auth, &offer.content, attempt, report.accepted, stated))
+                let mut receipt = receipt(auth, &offer.content, attempt, report.accepted, stated);
+                if let Some(twist) = self.receipt {
+                    twist(&mut receipt);
+                }
+                seal(signer, receipt)
             }
             "/v1/receipts" => {
                 let asked = object::open::<ReceiptsRequest>(net(), None, body).expect("a request");
@@ -135,6 +148,15 @@ impl Fep {
     }
 }
 
+/// At which that currency is quoted.
+pub(crate) fn rate(currency: &str) -> Rate {
+    match currency {
+        "XTS" => Rate::ONE,
+        "EUR" => "0.92".parse().unwrap(),
+        other => panic!("{other} is not quoted"),
+    }
+}
+
 pub(crate) fn authorization(
     now: Now,
     gateway: NodeId,
@@ -143,12 +165,16 @@ pub(crate) fn authorization(
 ) -> JobAuthorization {
     let fep_id = identity(FEP).fep_id();
     let attempts = offers.iter().map(|offer| {
-        let most = dearest(&offer.content.price, &FEES, asked.input_bound, asked.max_output).unwrap();
+        let payout_currency = offer.content.payout.currency.clone();
+        let rate = rate(payout_currency.as_str());
+        let most = dearest(&offer.content.price, &FEES, rate, asked.input_bound, asked.max_output).unwrap();
         Attempt {
             provider: NodeId(offer.signer),
             offer_hash: Hash(offer.hash),
             max_charge: most.charge,
             max_payout: most.payout,
+            payout_currency,
+            rate,
         }
     });
     let attempts: Vec<Attempt> = attempts.collect();
@@ -183,8 +209,8 @@ pub(crate) fn receipt(
     settled: Counts,
     stated: Counts,
 ) -> Receipt {
-    let bill = bill(&offer.price, &auth.fees, &settled).unwrap();
     let named = &auth.attempts[usize::from(attempt)];
+    let bill = bill(&offer.price, &auth.fees, named.rate, &settled).unwrap();
     Receipt {
         receipt_id: ReceiptId::of(auth.fep_id, auth.auth_id, attempt),
         fep_id: auth.fep_id,
@@ -200,7 +226,7 @@ pub(crate) fn receipt(
         charge: bill.charge,
         payout_to: offer.payout.clone(),
         payout: bill.payout,
-        rate: (1, 1),
+        rate: named.rate,
         authorized_ms: auth.issued_ms,
         issued_ms: auth.issued_ms + 1_000,
         key_id: auth.key_id,

@@ -56,7 +56,7 @@ fn what_is_not_paid_for_is_refused_with_its_reason_and_leaves_no_trace_unless_it
         "without a bound",
         "for nothing",
     ];
-    let cases: [(&str, RefusalCode, Twist); 20] = [
+    let cases: [(&str, RefusalCode, Twist); 22] = [
         ("another FEP's", NotTrusted, |o| o.request.fep_id = identity(STRANGER).fep_id()),
         ("signed by a stranger", BadAuthorization, |o| o.signer = STRANGER),
         ("signed by the gateway", BadAuthorization, |o| o.signer = PEER),
@@ -67,6 +67,12 @@ fn what_is_not_paid_for_is_refused_with_its_reason_and_leaves_no_trace_unless_it
         ("for another offer", BadAuthorization, |o| o.auth.attempts[0].offer_hash = Hash([1; 32])),
         ("for an offer we never made", OfferChanged, |o| o.request.offer_hash = Hash([1; 32])),
         ("an attempt that is not there", BadAuthorization, |o| o.request.attempt = 1),
+        ("paid in another currency", BadAuthorization, |o| {
+            o.auth.attempts[0].payout_currency = "EUR".parse().unwrap();
+        }),
+        ("at a rate of its own currency", BadAuthorization, |o| {
+            o.auth.attempts[0].rate = "0.92".parse().unwrap();
+        }),
         ("no attempts", BadAuthorization, |o| o.auth.attempts.clear()),
         ("too old", BadAuthorization, |o| o.auth.issued_ms -= 100_000),
         ("of the beginning of time", BadAuthorization, |o| o.auth.issued_ms = 0),

@@ -6,6 +6,7 @@ mod clocks;
 mod conduct;
 mod denials;
 mod errands;
+mod exchange;
 mod exposure;
 mod fep;
 mod feps;

@@ -1,6 +1,7 @@
 //! Receipts that never came are asked for by their numbers, whatever happened to them: kept back, or lost with a disk.
 
 use labman_proto_core::audit;
+use labman_proto_core::economics::Rate;
 use labman_proto_core::identity::verify_strict;
 use labman_proto_core::limits::{CLAIM_RECEIPTS, PULL_EVERY, PULL_GAP, PULL_RECEIPTS};
 use labman_proto_core::money::Micros;
@@ -52,7 +53,7 @@ fn numbers(rig: &mut Rig) -> Vec<u64> {
 }
 
 fn must_hold(rig: &Rig) {
-    let Ok(report) = audit::provider(&rig.disk, verify_strict, Micros(i64::MAX));
+    let Ok(report) = audit::provider(&rig.disk, verify_strict, &Micros(i64::MAX).into());
     assert!(report.holds(), "{:#?}", report.findings);
 }
 
@@ -195,7 +196,7 @@ fn of_a_forgotten_job_only_what_can_be_ours_is_taken() {
         ("another address", |r| r.payout_to.address = "thief".into()),
         ("more than was charged", |r| r.payout = Micros(r.charge.0 + 1)),
         ("less than nothing", |r| r.payout = Micros(-1)),
-        ("another rate", |r| r.rate = (1, 2)),
+        ("another rate", |r| r.rate = Rate::new(1, 2).unwrap()),
     ];
     for (what, twist) in cases {
         let (mut rig, mut all) = forgetful(2);

@@ -1,5 +1,6 @@
 //! Receipts at a provider: only what the FEP signed for this very job, acknowledged only once it is durable.
 
+use labman_proto_core::economics::Rate;
 use labman_proto_core::machine::{ResetCode, StreamId};
 use labman_proto_core::money::Micros;
 use labman_proto_core::time::Span;
@@ -56,7 +57,7 @@ fn a_receipt_that_is_not_for_what_was_delivered_is_refused_and_not_kept() {
         ("another address", |r| r.payout_to.address = "thief".into()),
         ("another currency", |r| r.payout_to.currency = "USD".parse().unwrap()),
         ("billed otherwise", |r| r.billing_currency = "USD".parse().unwrap()),
-        ("another rate", |r| r.rate = (1, 2)),
+        ("another rate", |r| r.rate = Rate::new(1, 2).unwrap()),
         ("other counts", |r| r.settled.output = 6),
         ("more cached than read", |r| r.settled.cached = r.settled.input + 1),
     ];

@@ -94,7 +94,7 @@ pub(crate) fn provider_config() -> config::Config {
         tenant: "acme".into(),
         portmans: vec![portman],
         claim_every: Span::from_secs(10),
-        exposure: EXPOSURE,
+        exposure: EXPOSURE.into(),
     };
     config::Config { provider: Some(provider), ..config() }
 }
@@ -199,7 +199,7 @@ impl Rig {
         let mut rig = Self {
             now,
             disk,
-            fep: Fep::default(),
+            fep: Fep::new(),
             log: Vec::new(),
             wires: BTreeMap::new(),
             opened: Vec::new(),

@@ -229,3 +229,26 @@ fn holds_that_may_be_there_are_asked_back_up_to_a_bound() {
     rig.pass(Span::from_secs(5));
     assert_eq!(rig.status(user), Some(503), "the gateway is not full of them");
 }
+
+#[test]
+fn a_receipt_that_charges_otherwise_than_was_agreed_is_not_taken_and_asked_for_again() {
+    type Twist = fn(&mut Receipt);
+    let cases: [(&str, Twist); 3] = [
+        ("a dearer one", |receipt| receipt.charge.0 += 1),
+        ("another rate", |receipt| receipt.rate = "0.92".parse().unwrap()),
+        ("another rate, and its charge", |receipt| {
+            receipt.rate = "0.5".parse().unwrap();
+            receipt.charge.0 *= 2;
+        }),
+    ];
+    for (what, twist) in cases {
+        let (mut rig, _peer, mut job, _) = running();
+        rig.fep.receipt = Some(twist);
+        job.text(&mut rig, counts(10, 3), "three tokens");
+        job.end(&mut rig, counts(10, 3));
+        assert!(job.receipt(&mut rig).is_none(), "{what}");
+        rig.fep.receipt = None;
+        rig.pass(Span::from_secs(31));
+        assert!(job.receipt(&mut rig).is_some(), "{what}");
+    }
+}

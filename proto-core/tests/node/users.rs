@@ -177,7 +177,7 @@ fn a_fep_that_is_silent_is_told_to_the_user_and_no_provider_is_asked() {
 #[test]
 fn an_authorization_that_is_not_the_fep_s_or_not_for_this_is_not_used() {
     type Case = (&'static str, fn(&mut Rig));
-    let cases: [Case; 11] = [
+    let cases: [Case; 15] = [
         ("signed by another", |rig| rig.fep.signer = Some(STRANGER)),
         ("another request", |rig| rig.fep.twist = Some(|auth| auth.request_id.0[0] ^= 1)),
         ("another gateway", |rig| rig.fep.twist = Some(|auth| auth.gateway = node(STRANGER))),
@@ -190,6 +190,19 @@ fn an_authorization_that_is_not_the_fep_s_or_not_for_this_is_not_used() {
         }),
         ("too many providers", |rig| {
             rig.fep.twist = Some(|auth| auth.attempts = vec![auth.attempts[0].clone(); 4]);
+        }),
+        ("a dearer attempt", |rig| {
+            rig.fep.twist = Some(|auth| {
+                auth.attempts[0].max_charge.0 += 1;
+                auth.hold.0 += 1;
+            });
+        }),
+        ("a larger hold", |rig| rig.fep.twist = Some(|auth| auth.hold.0 += 1)),
+        ("another currency than the offer's", |rig| {
+            rig.fep.twist = Some(|auth| auth.attempts[0].payout_currency = "EUR".parse().unwrap());
+        }),
+        ("a currency that is not worth itself", |rig| {
+            rig.fep.twist = Some(|auth| auth.attempts[0].rate = "0.92".parse().unwrap());
         }),
         ("nonsense", |rig| rig.fep.says = Some(("/v1/authorize", 200, vec![1; 100]))),
         ("endless", |rig| rig.fep.says = Some(("/v1/authorize", 200, vec![1; 2_000_000]))),

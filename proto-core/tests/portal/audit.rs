@@ -5,7 +5,7 @@ use labman_proto_core::identity::verify_strict;
 use labman_proto_core::portal::Portal;
 use labman_proto_core::store::{Row, Table, Write};
 use labman_proto_core::time::Span;
-use labman_proto_core::wire::portal::{End, Receipt, UsageReport};
+use labman_proto_core::wire::portal::{Claim, End, Offer, Receipt, UsageReport};
 use serde_json::{Value, json};
 
 use super::rig::*;
@@ -23,9 +23,10 @@ fn judge(disk: &Disk) -> Report {
 
 /// Books with something of everything: two users; holds that are open, reported and waiting, captured and paid, captured and
 /// unclaimed, in a claim that a rail does not answer, returned with an attempt that the bond answers for, paid from the
-/// bond, released, expired; a job for nothing; withdrawals that have arrived, and have not.
+/// bond, released, expired; a job for nothing; the same in a currency of its provider's; withdrawals that have arrived, and
+/// have not.
 fn rich() -> Disk {
-    let (mut rig, ann) = Rig::with_user("1");
+    let (mut rig, ann) = Rig::with_user_over(rails(0), "1");
     let bob = rig.user("bob", "2.5");
     let expiring = Job { ttl_s: 1, ..job(1, &ann) };
     rig.authorized(&expiring);
@@ -54,6 +55,20 @@ fn rich() -> Disk {
     rig.settled(twice, counts(10, 7));
     let said = statement(twice, 1, counts(10, 9), End::Cancelled, Some(4));
     assert_eq!(rig.states(OTHER_PROVIDER, said).object::<Receipt>().attempt, 1);
+    // Two in another currency, the first of them paid; and one that is not over.
+    rig.quote("EUR", "0.5");
+    let foreign = |number| Job {
+        offers: vec![seal(PROVIDER, Offer { payout: in_euro("address"), ..offer() })],
+        ..job(number, &bob)
+    };
+    let [paid, _] = [11, 12].map(|number| {
+        let auth_id = rig.authorized(&foreign(number)).auth_id;
+        rig.settled(auth_id, counts(10, 7))
+    });
+    let in_euro_claim =
+        Claim { payout_to: in_euro("address"), ..claim(3, paid.payout.0, vec![paid.receipt_id]) };
+    rig.decided(PROVIDER, in_euro_claim);
+    rig.authorized(&foreign(13));
     withdraw(&mut rig, "0.1", "arrives");
     let unanswered = earned(&mut rig, 10, &bob);
     let fault = json!({ "rail": "test", "fault": "ask_lost", "times": 2 });
@@ -82,7 +97,8 @@ fn table(name: &str) -> Table {
 fn books_with_something_of_everything_hold_and_their_accounts_are_shown() {
     let report = judge(&rich());
     assert!(report.holds(), "{:#?}", report.findings);
-    let [sheet] = &report.sheets[..] else { panic!("{:?}", report.sheets) };
+    let [foreign, sheet] = &report.sheets[..] else { panic!("{:?}", report.sheets) };
+    assert_eq!((foreign.currency.as_str(), foreign.sum()), ("EUR", 0));
     assert_eq!((sheet.currency.as_str(), sheet.sum()), ("XTS", 0));
     let held = sheet.lines.iter().find(|(name, _)| name == "held:u000001");
     assert_eq!(held.map(|(_, amount)| *amount), Some(1_470));
@@ -119,8 +135,8 @@ const UNJUDGED: &[&str] = &[
     "/offers/1/context_length/",
     "/offers/0/max_output/",
     "/offers/1/max_output/",
-    "/offers/0/payout/",
-    "/offers/1/payout/",
+    "/offers/0/payout/address/",
+    "/offers/1/payout/address/",
     "/offers/0/slug/",
     "/offers/1/slug/",
     "/offers/0/valid_until_ms/",
@@ -134,7 +150,7 @@ fn whatever_row_is_gone_or_has_another_value_is_found() {
     let tables: Vec<Table> = Portal::TABLES
         .iter()
         .copied()
-        .filter(|table| !["users", "api_keys", "gateways"].contains(&table.name))
+        .filter(|table| !["users", "api_keys", "gateways", "quotes"].contains(&table.name))
         .collect();
     let twisted = twists::all(&disk, &tables, UNJUDGED);
     assert!(twisted.len() > 300, "{}", twisted.len());

@@ -4,6 +4,7 @@ mod answered;
 mod audit;
 mod claims;
 mod crashes;
+mod exchange;
 mod holds;
 mod invariants;
 mod keys;

@@ -37,6 +37,8 @@ fn body(path: &str, key: &Value) -> Value {
         "/withdrawals" => json!({ "user": "u000001", "amount": "1", "to": "address", "reference": "r" }),
         "/bonds" => json!({ "gateway": node(GATEWAY), "amount": "1", "reference": "r" }),
         "/gateways" => json!({ "node_id": node(STRANGER), "name": "g" }),
+        "/fx" => json!({ "currency": "EUR", "rate": "0.92", "valid_for_s": 60 }),
+        "/fx/drop" => json!({ "currency": "EUR" }),
         "/rails/faults" => json!({ "rail": "test", "fault": "failed", "times": 0 }),
         other => panic!("write a body for POST {other}"),
     }

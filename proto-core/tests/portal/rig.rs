@@ -113,6 +113,10 @@ pub(crate) fn payout_to(address: &str) -> PayoutTo {
     PayoutTo { currency: "XTS".parse().unwrap(), address: address.into() }
 }
 
+pub(crate) fn in_euro(address: &str) -> PayoutTo {
+    PayoutTo { currency: "EUR".parse().unwrap(), address: address.into() }
+}
+
 pub(crate) fn counts(input: u32, output: u32) -> Counts {
     Counts { input, cached: 0, output }
 }
@@ -203,9 +207,11 @@ fn start(disk: &Disk, now: Now, currency: &str, rails: &Rails) -> Result<Portal,
     Portal::new(config, identity(PORTAL), Seed::from_u64(1), &disk.snapshot(), now)
 }
 
-/// All of them, with the same least payout in micros.
+/// All of them in XTS, and one in EUR, with the same least payout in micros.
 pub(crate) fn rails(least: i64) -> Rails {
-    Rails(RailName::ALL.map(|rail| RailTerms { rail, least_payout: Micros(least) }).to_vec())
+    let terms = |rail, currency| RailTerms { rail, currency, least_payout: Micros(least) };
+    let in_xts = RailName::ALL.into_iter().map(|rail| terms(rail, None));
+    Rails(in_xts.chain([terms(RailName::Test, Some(in_euro("").currency))]).collect())
 }
 
 impl Rig {
@@ -252,6 +258,12 @@ impl Rig {
     pub(crate) fn bond(&mut self, amount: &str, reference: &str) -> Reply {
         let body = json!({ "gateway": node(GATEWAY), "amount": amount, "reference": reference });
         self.admin("POST", "/bonds", body)
+    }
+
+    /// Says what a currency is worth for the next hour.
+    pub(crate) fn quote(&mut self, currency: &str, rate: &str) {
+        let body = json!({ "currency": currency, "rate": rate, "valid_for_s": 3_600 });
+        assert_eq!(self.admin("POST", "/fx", body).status, 200);
     }
 
     /// Of the gateway's bond: all, and what is locked, in micros.
@@ -359,6 +371,7 @@ impl Rig {
     // What stands in the books.
 
     /// An account's balance in micros.
+    /// Of an account in XTS, such as `user:u000001`, or in another currency, such as `EUR fx:EUR`.
     pub(crate) fn balance(&mut self, account: &str) -> i64 {
         self.accounts().get(account).copied().unwrap_or_default()
     }
@@ -370,7 +383,7 @@ impl Rig {
         lines
             .map(|line| {
                 let balance: Micros = line["balance"].as_str().unwrap().parse().unwrap();
-                (line["account"].as_str().unwrap().to_string(), balance.0)
+                (in_book(&line["currency"], &line["account"]), balance.0)
             })
             .collect()
     }
@@ -504,5 +517,13 @@ impl Rig {
                 | Output::Close { .. } => panic!("a portal answers only: {output:?}"),
             }
         }
+    }
+}
+
+/// What an account is called here: by its currency too, where that is not XTS.
+pub(crate) fn in_book(currency: &Value, account: &Value) -> String {
+    match (currency.as_str().unwrap(), account.as_str().unwrap()) {
+        ("XTS", account) => account.into(),
+        (currency, account) => format!("{currency} {account}"),
     }
 }

@@ -1,6 +1,6 @@
 //! One good message of each kind, and one good object.
 
-use labman_proto_core::economics::{Counts, Fees, Price, merkle};
+use labman_proto_core::economics::{Counts, Fees, Price, Rate, merkle};
 use labman_proto_core::identity::NetId;
 use labman_proto_core::money::Micros;
 use labman_proto_core::wire::cbor::{self, Blob};
@@ -394,11 +394,21 @@ fn auth_id() -> AuthId {
 }
 
 pub(crate) fn job_authorization() -> JobAuthorization {
-    let attempt = |provider, offer_hash| Attempt {
-        provider: node(provider),
-        offer_hash,
+    let attempt = Attempt {
+        provider: node(PROVIDER),
+        offer_hash: Hash(seal(PROVIDER, offer()).hash),
         max_charge: Micros(3_050),
         max_payout: Micros(2_912),
+        payout_currency: payout_to().currency,
+        rate: Rate::ONE,
+    };
+    // Somebody who is paid in another currency.
+    let foreign = Attempt {
+        provider: node(OTHER),
+        offer_hash: Hash([7; 32]),
+        payout_currency: "EUR".parse().expect("a code"),
+        rate: "0.92".parse().expect("a rate"),
+        ..attempt.clone()
     };
     JobAuthorization {
         auth_id: auth_id(),
@@ -412,7 +422,7 @@ pub(crate) fn job_authorization() -> JobAuthorization {
         fees: Fees { fep_bps: 100, gateway_bps: 400 },
         input_bound: 1_264,
         max_output: 64,
-        attempts: vec![attempt(PROVIDER, Hash(seal(PROVIDER, offer()).hash)), attempt(OTHER, Hash([7; 32]))],
+        attempts: vec![attempt, foreign],
         key_id: key_id(&node(FEP).0),
         streamed: true,
     }
@@ -471,7 +481,7 @@ pub(crate) fn receipt() -> Receipt {
         charge: Micros(2_609),
         payout_to: payout_to(),
         payout: Micros(2_484),
-        rate: (1, 1),
+        rate: Rate::ONE,
         authorized_ms: WALL,
         issued_ms: WALL + 4_100,
         key_id: key_id(&node(FEP).0),

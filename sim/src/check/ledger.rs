@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use labman_proto_core::economics::{Counts, Fees, Price};
+use labman_proto_core::economics::{Counts, Fees, Price, Rate};
 use labman_proto_core::identity::NodeId;
 use labman_proto_core::limits::{STREAM_WINDOW, UNACKED};
-use labman_proto_core::money::Micros;
+use labman_proto_core::money::{Currency, Micros};
 use labman_proto_core::wire::ids::ReceiptId;
 use labman_proto_core::wire::portal::Receipt;
 use serde::{Deserialize, Deserializer};
@@ -16,11 +16,14 @@ use super::price;
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Ledger {
     pub balanced: bool,
+    /// What users are billed in.
+    pub currency: Currency,
     pub accounts: Vec<Line>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Line {
+    pub currency: Currency,
     pub account: String,
     #[serde(deserialize_with = "decimal")]
     pub balance: Micros,
@@ -36,6 +39,9 @@ pub struct Held {
     pub counts: Counts,
     pub charge: Micros,
     pub payout: Micros,
+    /// That the payout is in.
+    pub currency: Currency,
+    pub rate: Rate,
 }
 
 /// What a provider's `GET /status` says it has of each state.
@@ -47,7 +53,7 @@ pub struct States {
     pub paid_since_start: u64,
 }
 
-/// What a provider's `GET /exposure` says of each FEP.
+/// What a provider's `GET /exposure` says of each FEP and currency.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 pub struct Owing {
     /// What it owes or may come to owe.
@@ -107,6 +113,8 @@ pub struct Books {
     pub bonds: Micros,
     pub asked: Vec<Asked>,
     pub fees: Fees,
+    /// Of each currency but the FEP's own: all that its operator ever quoted.
+    pub quoted: BTreeMap<Currency, BTreeSet<Rate>>,
     /// Every receipt the FEP issued.
     pub issued: Vec<Receipt>,
     pub providers: Vec<Provider>,
@@ -120,7 +128,7 @@ pub struct Books {
 impl Books {
     /// What gateways' bonds have paid for, in micro-units.
     pub fn bonds_paid(&self) -> i128 {
-        i128::from(self.bonds.0) - balance(self, "bond:")
+        i128::from(self.bonds.0) - balance(self, &self.ledger.currency, "bond:")
     }
 }
 
@@ -144,12 +152,17 @@ pub fn check_ledger(ledger: &Ledger) -> Vec<String> {
     if !ledger.balanced {
         found.push("the FEP says that its ledger is not balanced".into());
     }
-    let sum: i128 = ledger.accounts.iter().map(|line| i128::from(line.balance.0)).sum();
-    if sum != 0 {
-        found.push(format!("I1: the accounts sum to {sum} micro-units"));
+    let mut sums: BTreeMap<&Currency, i128> = BTreeMap::new();
+    for line in &ledger.accounts {
+        *sums.entry(&line.currency).or_default() += i128::from(line.balance.0);
+    }
+    for (currency, sum) in sums.into_iter().filter(|(_, sum)| *sum != 0) {
+        found.push(format!("I1: the accounts in {currency} sum to {sum} micro-units"));
     }
     for line in &ledger.accounts {
-        if line.balance < Micros::ZERO && line.account != "rail:deposits" {
+        let exchanged = format!("fx:{}", line.currency);
+        let may_fall = line.account == "rail:deposits" || line.account == exchanged;
+        if line.balance < Micros::ZERO && !may_fall {
             found.push(format!("I7: {} stands at {}", line.account, line.balance));
         }
     }
@@ -226,8 +239,8 @@ fn check_users(books: &Books, by_request: &ByRequest<'_>, found: &mut Vec<String
         let own = receipts_of(by_request, asked).iter().map(|receipt| receipt.charge);
         *charges.entry(&asked.user).or_default() += sum(own);
     }
-    let balances: BTreeMap<&str, Micros> =
-        books.ledger.accounts.iter().map(|line| (line.account.as_str(), line.balance)).collect();
+    let own = books.ledger.accounts.iter().filter(|line| line.currency == books.ledger.currency);
+    let balances: BTreeMap<&str, Micros> = own.map(|line| (line.account.as_str(), line.balance)).collect();
     let stands = |account: String| balances.get(account.as_str()).map_or(0, |micros| i128::from(micros.0));
     let certain = |user: &str| !books.doubt.users.contains(user) && !unknown.contains(user);
     for (user, deposit) in books.deposits.iter().filter(|(user, _)| certain(user)) {
@@ -239,7 +252,8 @@ fn check_users(books: &Books, by_request: &ByRequest<'_>, found: &mut Vec<String
         }
     }
     let deposits = sum(books.deposits.values().copied()) + i128::from(books.bonds.0);
-    let left = balance(books, "user:") + balance(books, "held:") + balance(books, "bond:");
+    let left = ["user:", "held:", "bond:"].map(|prefix| balance(books, &books.ledger.currency, prefix));
+    let left: i128 = left.into_iter().sum();
     let charged = sum(books.issued.iter().map(|receipt| receipt.charge));
     if deposits - left != charged {
         found.push(format!(
@@ -289,9 +303,9 @@ fn receipts_of<'a>(by_request: &'a ByRequest<'a>, asked: &Asked) -> &'a [&'a Rec
     asked.request_id.as_ref().and_then(|id| by_request.get(id)).map(Vec::as_slice).unwrap_or_default()
 }
 
-/// What stands on all accounts whose name starts so.
-fn balance(books: &Books, prefix: &str) -> i128 {
-    let accounts = books.ledger.accounts.iter();
+/// What stands on all accounts of that currency whose name starts so.
+fn balance(books: &Books, currency: &Currency, prefix: &str) -> i128 {
+    let accounts = books.ledger.accounts.iter().filter(|line| line.currency == *currency);
     sum(accounts.filter(|line| line.account.starts_with(prefix)).map(|line| line.balance))
 }
 
@@ -346,16 +360,27 @@ fn check_provider(books: &Books, provider: &Provider, found: &mut Vec<String>) {
     if !never.is_empty() {
         found.push(format!("I6: {name} has not asked for its receipts number {never:?}, which never came"));
     }
-    check_states(books, provider, sum(missing().map(|receipt| receipt.payout)), found);
+    let mut never_came: BTreeMap<&Currency, i128> = BTreeMap::new();
+    for receipt in missing() {
+        *never_came.entry(&receipt.payout_to.currency).or_default() += i128::from(receipt.payout.0);
+    }
+    check_states(books, provider, &never_came, found);
 }
 
 /// The slug of a job that its provider does not remember.
 const FORGOTTEN: &str = "unknown";
 
-/// I8: the amount is a function of tokens, offer and fees.
+/// I8: the amount is a function of tokens, offer, fees and a rate that was quoted.
 fn check_price(books: &Books, provider: &Provider, held: &Held, found: &mut Vec<String>) {
     let (name, id) = (&provider.name, held.receipt_id);
-    let owed = |price: &Price| price::owed(price, &books.fees, &held.counts);
+    let quoted = match held.currency == books.ledger.currency {
+        true => held.rate == Rate::ONE,
+        false => books.quoted.get(&held.currency).is_some_and(|rates| rates.contains(&held.rate)),
+    };
+    if !quoted {
+        found.push(format!("I8: receipt {id:?} of {name} is at {}, which was never quoted", held.rate));
+    }
+    let owed = |price: &Price| price::owed(price, &books.fees, held.rate.into(), &held.counts);
     let says = Some((held.charge, held.payout));
     if held.slug == FORGOTTEN && provider.forgot {
         if !provider.prices.values().any(|price| owed(price) == says) {
@@ -377,7 +402,12 @@ fn check_price(books: &Books, provider: &Provider, held: &Held, found: &mut Vec<
 
 /// I4 and I5: a provider's receipts are all in one state, and what it counts as paid has left the FEP's debt to it. What never
 /// came to it is owed, and it does not wait for that.
-fn check_states(books: &Books, provider: &Provider, never_came: i128, found: &mut Vec<String>) {
+fn check_states(
+    books: &Books,
+    provider: &Provider,
+    never_came: &BTreeMap<&Currency, i128>,
+    found: &mut Vec<String>,
+) {
     let name = &provider.name;
     let count = |state: &str| provider.held.iter().filter(|held| held.state == state).count() as u64;
     let (unclaimed, in_claim, paid) = (count("unclaimed"), count("in_claim"), count("paid"));
@@ -394,12 +424,16 @@ fn check_states(books: &Books, provider: &Provider, never_came: i128, found: &mu
     if counts && provider.owing.iter().any(|fep| fep.total > fep.limit) {
         found.push(format!("I5: {name} has let a FEP owe too much: {:?}", provider.owing));
     }
-    if books.at_rest && !provider.forgot {
-        let unpaid = sum(provider.held.iter().filter(|held| held.state != "paid").map(|held| held.payout));
-        let owed = balance(books, &format!("provider:{}", provider.node_id));
+    let currencies = || books.quoted.keys().chain([&books.ledger.currency]);
+    for currency in currencies().filter(|_| books.at_rest && !provider.forgot) {
+        let unpaid = provider.held.iter().filter(|held| held.state != "paid" && held.currency == *currency);
+        let unpaid = sum(unpaid.map(|held| held.payout));
+        let owed = balance(books, currency, &format!("provider:{}", provider.node_id));
+        let never_came = never_came.get(currency).copied().unwrap_or_default();
         let agrees = books.doubt.fep || unpaid + never_came == owed;
         if !agrees {
-            found.push(format!("{name} waits for {unpaid} micro-units, the FEP owes it {owed}"));
+            found
+                .push(format!("{name} waits for {unpaid} micro-units of {currency}, the FEP owes it {owed}"));
         }
     }
 }

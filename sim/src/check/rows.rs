@@ -5,7 +5,7 @@ use std::convert::Infallible;
 
 use labman_proto_core::audit::{self, Books, Reader, Report};
 use labman_proto_core::identity::{FepId, NodeId, Verify};
-use labman_proto_core::money::Micros;
+use labman_proto_core::node::config::Exposure;
 use labman_proto_core::store::{Row, Table};
 
 use crate::disk::Disk;
@@ -38,7 +38,7 @@ pub fn check_provider(
     gateways: &[&Disk],
     (fep_id, provider_id): (FepId, NodeId),
     verify: Verify,
-    exposure: Micros,
+    exposure: &Exposure,
 ) -> Vec<String> {
     let Ok(mut report) = audit::provider(provider, verify, exposure);
     let books = Books { issued: fep, gateways, provider, decided: fep };

@@ -5,8 +5,8 @@
 //! work. In a tenth of the seeds nothing heals.
 
 use labman_proto_core::economics::{Fees, Price};
-use labman_proto_core::limits::EXPOSURE;
-use labman_proto_core::money::Micros;
+use labman_proto_core::limits::{EXPOSURE, QUOTE_LIFE};
+use labman_proto_core::money::{Currency, Micros};
 use labman_proto_core::rng::{Seed, Stream};
 use labman_proto_core::time::Span;
 
@@ -14,7 +14,7 @@ use super::mesh::{self, Attack};
 use crate::adversary::{self, ON_THE_MESH};
 use crate::faults::{Fault, Inject, KINDS, Stage};
 use crate::net::latency::Latency;
-use crate::scenario::{Fep, Gateway, Job, LatencyTable, Portman, Provider, Scenario, Scheme, User};
+use crate::scenario::{Fep, Gateway, Job, LatencyTable, Portman, Provider, Quote, Scenario, Scheme, User};
 
 /// Users ask, and faults begin, within this.
 const TROUBLED: Span = Span::from_secs(12 * 60);
@@ -89,7 +89,13 @@ fn money(seed: u64, nodes: usize) -> Scenario {
     }
     scenario.fep.rail_faults = if chance(&mut draws, 30) { 1 } else { 0 };
     let probed = scenario.healed_at.is_some();
+    // Of a stream of its own: where nothing is exchanged, all else is as it would be if it never were.
+    let mut exchanging = Seed::from_u64(seed).child("money").stream("exchange");
+    if chance(&mut exchanging, 40) {
+        exchange(&mut scenario, &mut exchanging);
+    }
     scenario.jobs = jobs(&scenario, &mut draws);
+    about_the_quotes(&mut scenario, &mut exchanging);
     scenario.fep.strategy = None;
     scenario.gateways.iter_mut().for_each(|gateway| gateway.strategy = None);
     scenario.providers.iter_mut().for_each(|provider| provider.strategy = None);
@@ -105,6 +111,37 @@ fn money(seed: u64, nodes: usize) -> Scenario {
         scenario.jobs.extend(probes(&scenario, &mut draws));
     }
     scenario
+}
+
+/// Some are paid in another currency, whose quote changes, and now and then lapses, until all is well again.
+fn exchange(scenario: &mut Scenario, draws: &mut Stream) {
+    let currency: Currency = "EUR".parse().expect("EUR is a currency code");
+    for portman in scenario.providers.iter_mut().flat_map(|provider| &mut provider.portmans) {
+        portman.currency = chance(draws, 50).then(|| currency.clone());
+    }
+    let mut quote = |at: Span, valid_for: Span| {
+        let rate = format!("{}/1000", between(draws, 100, 3_000)).parse().expect("a rate of small numbers");
+        scenario.fep.quotes.push(Quote { currency: currency.clone(), rate, at, valid_for });
+    };
+    let (changes, every) = (6, Span::from_secs(100));
+    quote(Span::default(), QUOTE_LIFE);
+    for number in 1..=changes {
+        // Some lapse before the next is set.
+        let valid_for = if number % 3 == 0 { Span(every.0 / 2) } else { QUOTE_LIFE };
+        quote(Span(every.0 * number), valid_for);
+    }
+    quote(HEALED_AT, QUOTE_LIFE);
+}
+
+/// Half of the jobs run while a quote changes.
+fn about_the_quotes(scenario: &mut Scenario, draws: &mut Stream) {
+    let changes: Vec<Span> = scenario.fep.quotes.iter().map(|quote| quote.at).skip(1).collect();
+    for job in scenario.jobs.iter_mut().filter(|_| !changes.is_empty()) {
+        let change = changes[draws.below(changes.len() as u64) as usize].min(TROUBLED);
+        if chance(draws, 50) {
+            job.at = Span(change.0.saturating_sub(within(draws, Span::from_secs(4)).0));
+        }
+    }
 }
 
 /// Sometimes with an attack on the mesh itself, where that may be attacked.
@@ -194,7 +231,7 @@ fn fep(draws: &mut Stream) -> Fep {
     // Some gateways have nothing to answer with, or too little.
     let bond = Micros([0, 5_000, 1_000_000, 100_000_000][draws.below(4) as usize]);
     let currency = crate::scenario::default_currency();
-    Fep { name: "fep".into(), currency, fees, bond, rail_faults: 0, strategy: None }
+    Fep { name: "fep".into(), currency, fees, bond, rail_faults: 0, strategy: None, quotes: Vec::new() }
 }
 
 fn gateway(number: usize, draws: &mut Stream) -> Gateway {
@@ -244,6 +281,7 @@ fn portman(number: usize, draws: &mut Stream) -> Portman {
         context_length: 4096,
         token_every: Span::from_millis(between(draws, 5, 120)),
         least_payout: if chance(draws, 30) { Micros(draws.below(2_000) as i64) } else { Micros::ZERO },
+        currency: None,
     }
 }
 

@@ -1,7 +1,10 @@
 //! Reading everybody's books over their admin surfaces, for the checkers.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use labman_proto_core::economics::Rate;
 use labman_proto_core::limits::PULL_EVERY;
-use labman_proto_core::money::Micros;
+use labman_proto_core::money::{Currency, Micros};
 use labman_proto_core::time::{Span, Time};
 use labman_proto_core::toy;
 use labman_proto_core::wire::portal::Receipt;
@@ -52,6 +55,10 @@ impl Run<'_> {
         let deposits = self.scenario.users.iter().map(deposit).collect();
         let asked = self.jobs.iter().map(|job| self.asked(job)).collect();
         let fees = self.scenario.fep.fees;
+        let mut quoted: BTreeMap<Currency, BTreeSet<Rate>> = BTreeMap::new();
+        for quote in &self.scenario.fep.quotes {
+            quoted.entry(quote.currency.clone()).or_default().insert(quote.rate);
+        }
         let bonds = Micros(self.scenario.fep.bond.0 * self.scenario.gateways.len() as i64);
         let books = Books {
             ledger,
@@ -59,6 +66,7 @@ impl Run<'_> {
             bonds,
             asked,
             fees,
+            quoted,
             issued,
             providers,
             at_rest: self.settled,

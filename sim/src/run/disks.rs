@@ -42,7 +42,7 @@ impl Run<'_> {
         for provider in &self.scenario.providers {
             let Some(disk) = self.sound_disk(&provider.name) else { continue };
             let ids = (self.cast.fep_id(), self.cast.node_id(&provider.name));
-            let of_it = rows::check_provider(disk, fep, &gateways, ids, verify, provider.exposure);
+            let of_it = rows::check_provider(disk, fep, &gateways, ids, verify, &provider.exposure.into());
             found.extend(of_it.into_iter().map(|what| format!("{}: {what}", provider.name)));
         }
         self.findings.extend(found);

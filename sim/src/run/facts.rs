@@ -48,7 +48,7 @@ impl Run<'_> {
                     output_tokens: receipt.settled.output,
                     charge: receipt.charge,
                     payout: receipt.payout,
-                    currency: receipt.billing_currency.clone(),
+                    currency: receipt.payout_to.currency.clone(),
                     state: held.map_or("undelivered", |held| &held.state).to_owned(),
                 }
             })
@@ -59,7 +59,12 @@ impl Run<'_> {
         let users =
             self.accounts.iter().map(|(name, account)| (account.user.clone(), name.clone())).collect();
         for line in &books.ledger.accounts {
-            report.balances.insert(rename(&line.account, &users, &nodes), line.balance.0);
+            let account = rename(&line.account, &users, &nodes);
+            let name = match line.currency == books.ledger.currency {
+                true => account,
+                false => format!("{} {account}", line.currency),
+            };
+            report.balances.insert(name, line.balance.0);
         }
     }
 

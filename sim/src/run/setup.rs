@@ -30,6 +30,7 @@ impl Run<'_> {
         let fep = self.cast.fep();
         self.add(fep);
         self.open_accounts()?;
+        self.quote_first()?;
         self.start_everybody();
         self.wait_for_models()
     }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use labman_proto_core::wire::portal::Receipt;
+
 use super::{JobState, Run};
 use crate::check::ledger::Books;
 use crate::threats;
@@ -40,6 +42,13 @@ impl Run<'_> {
         let failed_over = books.issued.iter().filter(|receipt| receipt.attempt > 0).count();
         count(threats::FAILOVER, failed_over);
         count(threats::BOND_PAYS, usize::from(books.bonds_paid() > 0));
+        let last = |receipt: &&Receipt| {
+            let quotes = &scenario.fep.quotes;
+            let quoted = quotes.iter().rfind(|quote| quote.currency == receipt.payout_to.currency);
+            quoted.is_some_and(|quote| quote.rate != receipt.rate)
+        };
+        let moved = books.issued.iter().filter(last);
+        count(threats::RATE_MOVES, moved.count());
         count(threats::RAIL_UNKNOWN, scenario.fep.rail_faults as usize);
         let marks = self.world.marks();
         tried.into_iter().for_each(|(threat, times)| marks.tried(threat, times));

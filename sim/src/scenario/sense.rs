@@ -4,9 +4,11 @@
 use std::collections::BTreeMap;
 
 use labman_proto_core::economics::Price;
-use labman_proto_core::money::Micros;
+use labman_proto_core::limits::QUOTE_LIFE;
+use labman_proto_core::money::{Currency, Micros};
+use labman_proto_core::time::Span;
 
-use super::{Arrivals, Gateway, Portman, Provider, Scenario};
+use super::{Arrivals, Fep, Gateway, Portman, Provider, Quote, Scenario};
 use crate::faults::Stage;
 
 /// Hosts that a scenario may have.
@@ -36,6 +38,7 @@ pub(super) fn check(scenario: &Scenario) -> Result<(), Mistake> {
         }
     }
     check_size(scenario)?;
+    check_quotes(&scenario.fep)?;
     check_gateways(&scenario.gateways)?;
     check_providers(scenario)?;
     check_deposits(scenario)?;
@@ -110,6 +113,22 @@ fn check_size(scenario: &Scenario) -> Result<(), Mistake> {
     Ok(())
 }
 
+fn check_quotes(fep: &Fep) -> Result<(), Mistake> {
+    let mut before = Span::default();
+    for (index, Quote { currency, at, valid_for, .. }) in fep.quotes.iter().enumerate() {
+        if *currency == fep.currency {
+            return wrong("fep.quote", index, format!("currency: {currency} is the FEP's own"));
+        }
+        if *at < std::mem::replace(&mut before, *at) {
+            return wrong("fep.quote", index, "at: must not be before the quote above it");
+        }
+        if !(Span::from_secs(1)..=QUOTE_LIFE).contains(valid_for) {
+            return wrong("fep.quote", index, "valid_for: must be from 1s to 744h");
+        }
+    }
+    Ok(())
+}
+
 fn check_gateways(gateways: &[Gateway]) -> Result<(), Mistake> {
     let mut known = 0_u64;
     for (index, gateway) in gateways.iter().enumerate() {
@@ -153,15 +172,15 @@ fn check_providers(scenario: &Scenario) -> Result<(), Mistake> {
         check_dials("provider", index, *dials, gateways)?;
         check_clock("provider", index, *wall_offset_ms)?;
         for portman in &provider.portmans {
-            check_portman(portman, portmans)?;
+            check_portman(&scenario.fep, portman, portmans)?;
             portmans += 1;
         }
     }
     Ok(())
 }
 
-fn check_portman(portman: &Portman, index: usize) -> Result<(), Mistake> {
-    let Portman { model, price, slots, context_length, least_payout, .. } = portman;
+fn check_portman(fep: &Fep, portman: &Portman, index: usize) -> Result<(), Mistake> {
+    let Portman { model, price, slots, context_length, least_payout, currency, .. } = portman;
     let Price { input_per_mtok, cached_per_mtok, output_per_mtok, per_request } = price;
     let table = "provider.portman";
     if model.is_empty() {
@@ -171,6 +190,12 @@ fn check_portman(portman: &Portman, index: usize) -> Result<(), Mistake> {
         if number == 0 {
             return wrong(table, index, format!("{key}: must be above zero"));
         }
+    }
+    let known = |currency: &Currency| {
+        fep.currency == *currency || fep.quotes.iter().any(|one| one.currency == *currency)
+    };
+    if let Some(unknown) = currency.as_ref().filter(|currency| !known(currency)) {
+        return wrong(table, index, format!("currency: {unknown} is not the FEP's and never quoted"));
     }
     for amount in [input_per_mtok, cached_per_mtok, output_per_mtok, per_request] {
         check_amount(table, index, "price", *amount)?;

@@ -1,6 +1,6 @@
 //! How times, money and distributions are written in a scenario: `"250ms"`, `"0.20"`, `{ uniform = ["5ms", "25ms"] }`.
 
-use labman_proto_core::economics;
+use labman_proto_core::economics::{self, Rate};
 use labman_proto_core::money::Micros;
 use labman_proto_core::time::Span;
 use serde::de::Error;
@@ -73,6 +73,18 @@ pub(crate) mod amount {
     }
 
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Micros, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+    }
+}
+
+pub(crate) mod rate {
+    use super::*;
+
+    pub(crate) fn serialize<S: Serializer>(rate: &Rate, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(rate)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Rate, D::Error> {
         String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
     }
 }

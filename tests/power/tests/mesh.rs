@@ -47,7 +47,7 @@ async fn work(dir: &Path) -> (Platters, Vec<Event>) {
 fn judge(image: &Path) {
     let (fep, provider) = (image.join("fep"), image.join("provider"));
     let mut report = audit::fep(&fep).unwrap();
-    report.join(audit::provider(&provider, EXPOSURE).unwrap());
+    report.join(audit::provider(&provider, &EXPOSURE.into()).unwrap());
     report.join(audit::between(&provider, &fep, &[image.join("gateway")]).unwrap());
     assert!(report.holds(), "{:#?}", report.findings);
 }

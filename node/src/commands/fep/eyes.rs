@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Command, GatewayCommand, KeyCommand, RailCommand, UserCommand};
+use super::{Command, FxCommand, GatewayCommand, KeyCommand, RailCommand, UserCommand};
 
 pub(super) fn for_eyes(command: &Command, answer: &Value) -> String {
     match command {
@@ -49,10 +49,19 @@ pub(super) fn for_eyes(command: &Command, answer: &Value) -> String {
         Command::Rail(RailCommand::List) => {
             format!("{}\ntrouble that was ordered: {}", list(&answer["rails"]), list(&answer["faults"]))
         }
+        Command::Fx(FxCommand::Set { currency, valid_for, .. }) => format!(
+            "{currency} is quoted at {} for {} s: providers may be paid in it where a rail moves it.",
+            plain(&answer["rate"]),
+            valid_for.0.as_millis() / 1000
+        ),
+        Command::Fx(FxCommand::Drop { currency }) => {
+            format!("{currency} is not quoted any more; what was authorized in it stands.")
+        }
         Command::Ledger { .. } => ledger(answer),
         Command::User(UserCommand::List)
         | Command::Gateway(GatewayCommand::List)
         | Command::Key(KeyCommand::List { .. })
+        | Command::Fx(FxCommand::List)
         | Command::Payouts { .. }
         | Command::Transfers { .. } => {
             let items = answer.as_object().and_then(|object| object.values().find(|value| value.is_array()));
@@ -63,15 +72,20 @@ pub(super) fn for_eyes(command: &Command, answer: &Value) -> String {
 }
 
 fn ledger(answer: &Value) -> String {
-    let currency = answer["currency"].as_str().unwrap_or_default();
     let accounts = answer["accounts"].as_array().cloned().unwrap_or_default();
-    let mut lines = vec![format!("{:<56}{:>16} {currency}", "account", "balance")];
+    let (mut lines, mut book) = (Vec::new(), None);
     for account in &accounts {
+        // A book after the other.
+        let currency = account["currency"].as_str();
+        if book != currency {
+            lines.push(format!("{:<56}{:>16}", "account", currency.unwrap_or_default()));
+            book = currency;
+        }
         let name = account["account"].as_str().unwrap_or_default();
         lines.push(format!("{name:<56}{:>16}", plain(&account["balance"])));
     }
     let verdict = match answer["balanced"].as_bool() {
-        Some(true) => "balanced: all accounts sum to zero",
+        Some(true) => "balanced: all accounts of each currency sum to zero",
         _ => "NOT BALANCED: stop this FEP and look into its store before anything else",
     };
     lines.push(format!("{} entries; {verdict}", answer["entries"]));

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use super::eyes::{for_eyes, plain};
 use super::{
-    Command, GatewayCommand, KeyCommand, Page, RailCommand, StatementCommand, UserCommand, statement,
+    Command, FxCommand, GatewayCommand, KeyCommand, Page, RailCommand, StatementCommand, UserCommand,
+    statement,
 };
 use crate::admin::{Admin, AdminError};
 use crate::commands::say;
@@ -117,6 +118,15 @@ impl Operator {
             Command::Rail(RailCommand::Fault { rail, fault, times }) => {
                 admin.post("/rails/faults", &json!({ "rail": rail, "fault": fault, "times": times })).await
             }
+            Command::Fx(FxCommand::Set { currency, rate, valid_for }) => {
+                let valid_for_s = valid_for.0.as_millis() / 1000;
+                let quote = json!({ "currency": currency, "rate": rate, "valid_for_s": valid_for_s });
+                admin.post("/fx", &quote).await
+            }
+            Command::Fx(FxCommand::List) => admin.get("/fx").await,
+            Command::Fx(FxCommand::Drop { currency }) => {
+                admin.post("/fx/drop", &json!({ "currency": currency })).await
+            }
             Command::Ledger { .. } => admin.get("/ledger").await,
             Command::Init { .. } | Command::Id | Command::Statement(_) => Ok(Value::Null),
         };
@@ -144,7 +154,10 @@ impl Operator {
             StatementCommand::User { user, month } => {
                 (format!("user={}", plain(&self.user_id(user).await?)), month)
             }
-            StatementCommand::Provider { node_id, month } => (format!("provider={node_id}"), month),
+            StatementCommand::Provider { node_id, currency, month } => {
+                let currency = currency.as_ref().map(|currency| format!("&currency={currency}"));
+                (format!("provider={node_id}{}", currency.unwrap_or_default()), month)
+            }
             StatementCommand::Gateway { node_id, month } => (format!("gateway={node_id}"), month),
         };
         let month = month.month.as_ref().map(|month| format!("&month={month}")).unwrap_or_default();

@@ -31,8 +31,9 @@ fn page_text(out: &mut impl Write, page: &Value) -> std::io::Result<()> {
         writeln!(out, "{}  {:>18}  {:<18} {}", text("at"), text("amount"), text("kind"), text("reference"))?;
     }
     if page["next"].is_null() {
-        let (account, opening, closing) = (&page["account"], &page["opening"], &page["closing"]);
-        writeln!(out, "{}: opening {}, closing {}", plain(account), plain(opening), plain(closing))?;
+        let text = |name: &str| plain(&page[name]);
+        let (account, currency) = (text("account"), text("currency"));
+        writeln!(out, "{account} in {currency}: opening {}, closing {}", text("opening"), text("closing"))?;
     }
     Ok(())
 }
@@ -44,12 +45,11 @@ fn page_json(out: &mut impl Write, page: &Value, any: &mut bool) -> std::io::Res
         *any = true;
     }
     if page["next"].is_null() {
-        let (account, opening, closing) = (&page["account"], &page["opening"], &page["closing"]);
-        let end = if *any { "\n  ]" } else { "{\n  \"movements\": []" };
-        writeln!(
-            out,
-            "{end},\n  \"account\": {account},\n  \"opening\": {opening},\n  \"closing\": {closing}\n}}"
-        )?;
+        write!(out, "{}", if *any { "\n  ]" } else { "{\n  \"movements\": []" })?;
+        for name in ["account", "currency", "opening", "closing"] {
+            write!(out, ",\n  \"{name}\": {}", page[name])?;
+        }
+        writeln!(out, "\n}}")?;
     }
     Ok(())
 }

@@ -9,18 +9,18 @@ use alloc::{
 use crate::audit::{Desk, Invariant, Reader, Tally, place};
 use crate::economics::{self, Counts};
 use crate::identity::NodeId;
-use crate::money::Micros;
+use crate::money::{Currency, Micros};
 use crate::portal::accounts::UserId;
 use crate::portal::holds;
 use crate::portal::ledger::Account;
 use crate::portal::rows::{
     ACCEPTED, BALANCES, BONDS, BalanceRow, BondRow, CLAIMS, CLOSED, ClosedRow, CountersRow, DEPOSITS,
     DepositRow, HOLDS, HoldRow, ISSUED, IssuedRow, Outcome, PROVIDERS, ProviderRow, RECEIPTS, REQUESTS,
-    RESOLUTIONS, ReceiptRow, RequestRow, ResolutionRow, UNCLAIMED, USERS, UnclaimedRow, auth_key, claim_key,
-    issued_key, numbered,
+    RESOLUTIONS, ReceiptRow, RequestRow, ResolutionRow, UNCLAIMED, USERS, UnclaimedRow, auth_key,
+    balance_key, claim_key, issued_key, numbered,
 };
 use crate::wire::ids::ReceiptId;
-use crate::wire::portal::{JobAuthorization, Receipt, UsageReport};
+use crate::wire::portal::{Attempt, JobAuthorization, Receipt, UsageReport};
 
 use super::ledger::Booked;
 use super::wide;
@@ -28,8 +28,8 @@ use super::wide;
 /// What each provider was issued.
 #[derive(Default)]
 pub(super) struct Issued {
-    /// Receipts that are not unclaimed any more.
-    pub(super) paid: BTreeMap<NodeId, Tally>,
+    /// Receipts that are not unclaimed any more, by provider and currency.
+    pub(super) paid: BTreeMap<(NodeId, Currency), Tally>,
 }
 
 pub(super) fn check<R: Reader>(
@@ -37,7 +37,7 @@ pub(super) fn check<R: Reader>(
     booked: &mut Booked,
     last: &CountersRow,
 ) -> Result<Issued, R::Error> {
-    let open = check_holds(desk, booked)?;
+    let open = check_holds(desk, booked, last)?;
     check_requests(desk, booked, &open)?;
     let captured = check_resolutions(desk, booked)?;
     let (issued, charged) = check_receipts(desk, captured, last)?;
@@ -46,7 +46,11 @@ pub(super) fn check<R: Reader>(
 }
 
 /// Open holds are those that the journal left open (I2), and as large as the dearest attempt (I8).
-fn check_holds<R: Reader>(desk: &mut Desk<'_, R>, booked: &mut Booked) -> Result<BTreeSet<String>, R::Error> {
+fn check_holds<R: Reader>(
+    desk: &mut Desk<'_, R>,
+    booked: &mut Booked,
+    last: &CountersRow,
+) -> Result<BTreeSet<String>, R::Error> {
     let mut open = BTreeSet::new();
     let mut locked: BTreeMap<NodeId, i128> = BTreeMap::new();
     desk.each(HOLDS, |desk, key, hold: HoldRow| {
@@ -92,7 +96,7 @@ fn check_holds<R: Reader>(desk: &mut Desk<'_, R>, booked: &mut Booked) -> Result
         Ok(())
     })?;
     for (gateway, locked) in locked {
-        let account = Account::Bond(gateway).to_string();
+        let account = balance_key(&last.currency, &Account::Bond(gateway));
         let bond: Option<BalanceRow> = desk.get(BALANCES, &account)?;
         let bond = bond.map_or(0, |row| wide(row.balance));
         let what = || format!("is {bond} micro-units, and answers for {locked}");
@@ -116,8 +120,10 @@ fn is_paid<R: Reader>(desk: &mut Desk<'_, R>, key: &str, attempt: u8) -> Result<
 fn is_dearest(auth: &JobAuthorization, hold: &HoldRow) -> bool {
     let attempts = auth.attempts.iter().zip(&hold.offers);
     let each = attempts.into_iter().all(|(attempt, offer)| {
-        let most = economics::dearest(&offer.price, &auth.fees, auth.input_bound, auth.max_output);
-        most.is_some_and(|most| (most.charge, most.payout) == (attempt.max_charge, attempt.max_payout))
+        let Attempt { max_charge, max_payout, rate, .. } = *attempt;
+        let most = economics::dearest(&offer.price, &auth.fees, rate, auth.input_bound, auth.max_output);
+        auth.pays_as_asked(attempt, offer)
+            && most.is_some_and(|most| (most.charge, most.payout) == (max_charge, max_payout))
     });
     let most = auth.attempts.iter().map(|attempt| attempt.max_charge).max().unwrap_or_default();
     each && auth.attempts.len() == hold.offers.len() && most == auth.hold
@@ -245,7 +251,8 @@ fn check_receipts<R: Reader>(
         let said = |of: fn(Counts) -> u32| of(receipt.accepted).max(of(receipt.stated));
         let (input, output) = (said(|counts| counts.input), said(|counts| counts.output));
         let within = receipt.settled.bounded_by(input, output) == receipt.settled;
-        let priced = within && Micros::ZERO <= receipt.payout && receipt.payout <= receipt.charge;
+        let worth = economics::worth(receipt.payout, receipt.rate);
+        let priced = within && worth.is_some_and(|worth| worth <= receipt.charge);
         let what =
             || format!("charges {} and pays {} for more than was agreed", receipt.charge, receipt.payout);
         desk.report.must(Invariant::I8, priced, place(RECEIPTS, key), what);
@@ -266,7 +273,8 @@ fn check_receipts<R: Reader>(
                 (row.receipt_id, row.provider, row.payout, &row.payout_to) == same
             }
             (None, Some(row)) => {
-                issued.paid.entry(provider).or_default().add(wide(receipt.payout));
+                let of = (provider, receipt.payout_to.currency.clone());
+                issued.paid.entry(of).or_default().add(wide(receipt.payout));
                 let claim = claim_key(provider, row.claim_id);
                 row.provider == provider && (desk.has(CLAIMS, &claim)? || desk.has(ACCEPTED, &claim)?)
             }

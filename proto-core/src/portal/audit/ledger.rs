@@ -3,13 +3,14 @@
 use alloc::{collections::BTreeMap, format, string::String, string::ToString};
 
 use crate::audit::{Desk, Invariant, Reader, Sheet, Tally, place};
+use crate::economics;
 use crate::money::{Currency, Micros};
 use crate::portal::accounts::UserId;
 use crate::portal::ledger::Account;
 use crate::portal::rows::{
     BALANCES, BONDS, BalanceRow, BondRow, CountersRow, DEPOSITS, DepositRow, Ended, JOURNAL, JournalRow,
     Kind, Outcome, PAYOUTS, PayoutRow, REQUESTS, RESOLUTIONS, RequestRow, ResolutionRow, TRANSFERS_ENDED,
-    TransferRow, WITHDRAWALS, WithdrawalRow, numbered,
+    TransferRow, WITHDRAWALS, WithdrawalRow, balance_key, numbered,
 };
 use crate::wire::portal::Receipt;
 
@@ -29,7 +30,9 @@ pub(super) struct Booked {
     pub(super) returns: Tally,
     pub(super) bonds: Tally,
     pub(super) bond_captures: Tally,
-    pub(super) payouts: Tally,
+    pub(super) payouts: BTreeMap<Currency, Tally>,
+    /// By what was captured: what is exchanged for it and not owed to its provider yet.
+    exchanged: BTreeMap<String, Receipt>,
     /// The number of the last payout that moved something.
     last_payout: u64,
     /// What each user has taken out, or is about to.
@@ -46,13 +49,20 @@ pub(super) fn check<R: Reader>(desk: &mut Desk<'_, R>, last: &CountersRow) -> Re
     desk.each(JOURNAL, |desk, key, entry: JournalRow| {
         let known = key <= end.as_str();
         desk.report.must(Invariant::I1, known, place(JOURNAL, key), || "is beyond the last number".into());
+        let foreign = matches!(entry.kind, Kind::Exchange | Kind::Payout) || entry.currency == last.currency;
+        let what = || format!("a {:?} is never in {}", entry.kind, entry.currency);
+        desk.report.must(Invariant::I1, foreign, place(JOURNAL, key), what);
         post(desk, key, &entry, &mut balances);
         agree(desk, key, &entry, &mut booked)
     })?;
-    check_balances(desk, &last.currency, balances.get(&last.currency))?;
+    for reference in booked.exchanged.keys() {
+        let what = || "what was exchanged for it is owed to nobody".into();
+        desk.report.must(Invariant::I1, false, place(RESOLUTIONS, reference), what);
+    }
+    check_balances(desk, &balances)?;
     for (currency, accounts) in balances {
         for (account, balance) in &accounts {
-            if let Some(user) = owner(*account) {
+            if let Some(user) = owner(account) {
                 *booked.users.entry(user).or_default() += *balance;
             }
         }
@@ -75,11 +85,11 @@ fn post<R: Reader>(desk: &mut Desk<'_, R>, key: &str, entry: &JournalRow, balanc
     desk.report.must(Invariant::I1, sum == 0, place(JOURNAL, key), what);
     let accounts = balances.entry(entry.currency.clone()).or_default();
     for posting in &entry.postings {
-        *accounts.entry(posting.account).or_default() += wide(posting.amount);
+        *accounts.entry(posting.account.clone()).or_default() += wide(posting.amount);
     }
-    for account in entry.postings.iter().map(|posting| posting.account) {
-        let balance = accounts.get(&account).copied().unwrap_or_default();
-        let covered = balance >= 0 || account == Account::Deposits;
+    for account in entry.postings.iter().map(|posting| &posting.account) {
+        let balance = accounts.get(account).copied().unwrap_or_default();
+        let covered = balance >= 0 || account.may_fall(&entry.currency);
         let what = || format!("brings {account} to {balance} micro-units");
         desk.report.must(Invariant::I7, covered, place(JOURNAL, key), what);
     }
@@ -123,7 +133,7 @@ fn agree<R: Reader>(
             });
             let charged: i128 = -entry.postings.iter().filter_map(users_part).sum::<i128>();
             booked.captures.add(charged);
-            must_pay(desk, key, entry, receipt.map(|receipt| receipt.content), charged);
+            must_pay(desk, key, entry, receipt.map(|receipt| receipt.content), charged, booked);
             (Invariant::I2, ended)
         }
         Kind::BondCapture => {
@@ -137,8 +147,17 @@ fn agree<R: Reader>(
             let charged = bond.map_or(0, |bond| -moved(bond));
             booked.bond_captures.add(charged);
             let known = receipt.is_some();
-            must_pay(desk, key, entry, receipt, charged);
+            must_pay(desk, key, entry, receipt, charged, booked);
             (Invariant::I2, known)
+        }
+        Kind::Exchange => {
+            let same = booked.exchanged.remove(reference).is_some_and(|receipt| {
+                let (currency, payout) = (receipt.payout_to.currency, wide(receipt.payout));
+                entry.currency == currency
+                    && moved(Account::Fx(currency)) == -payout
+                    && moved(Account::Provider(receipt.provider_node_id)) == payout
+            });
+            (Invariant::I8, same)
         }
         Kind::Bond => {
             let amount = -moved(Account::Deposits);
@@ -195,9 +214,10 @@ fn agree<R: Reader>(
         }
         Kind::Payout => {
             let amount = moved(Account::Payouts);
-            booked.payouts.add(amount);
+            booked.payouts.entry(entry.currency.clone()).or_default().add(amount);
             let same = |row: PayoutRow| {
                 row.payout.payout_id.to_string() == reference
+                    && row.payout.to.currency == entry.currency
                     && wide(row.payout.amount) == amount
                     && moved(Account::Provider(row.provider)) == -amount
             };
@@ -209,23 +229,33 @@ fn agree<R: Reader>(
     Ok(())
 }
 
-/// The entry moves what the receipt says.
+/// The entry moves what the receipt says: what is owed to the provider, or what is exchanged for that.
 fn must_pay<R: Reader>(
     desk: &mut Desk<'_, R>,
     key: &str,
     entry: &JournalRow,
     receipt: Option<Receipt>,
     charged: i128,
+    booked: &mut Booked,
 ) {
     let moved = |account: Account| -> i128 {
         let own = entry.postings.iter().filter(|posting| posting.account == account);
         own.map(|posting| wide(posting.amount)).sum()
     };
     let same = receipt.is_some_and(|receipt| {
-        charged == wide(receipt.charge)
-            && moved(Account::Provider(receipt.provider_node_id)) == wide(receipt.payout)
+        let to = match receipt.is_exchanged() {
+            true => Account::Fx(receipt.payout_to.currency.clone()),
+            false => Account::Provider(receipt.provider_node_id),
+        };
+        let same = charged == wide(receipt.charge)
+            && entry.currency == receipt.billing_currency
+            && economics::worth(receipt.payout, receipt.rate).is_some_and(|worth| moved(to) == wide(worth))
             && moved(Account::Rounding) >= 0
-            && moved(Account::Fees) >= 0
+            && moved(Account::Fees) >= 0;
+        if receipt.is_exchanged() && receipt.payout != Micros::ZERO {
+            booked.exchanged.insert(entry.reference.clone(), receipt);
+        }
+        same
     });
     let reference = &entry.reference;
     let what = || format!("moves other amounts than the receipt of {reference} says");
@@ -254,18 +284,19 @@ fn ends_a_hold(entry: &JournalRow, booked: &mut Booked) -> bool {
 }
 
 fn users_part(posting: &crate::portal::rows::PostingRow) -> Option<i128> {
-    owner(posting.account).map(|_| wide(posting.amount))
+    owner(&posting.account).map(|_| wide(posting.amount))
 }
 
 /// The user whose money it is.
-fn owner(account: Account) -> Option<UserId> {
+fn owner(account: &Account) -> Option<UserId> {
     match account {
-        Account::User(user) | Account::Held(user) => Some(user),
+        Account::User(user) | Account::Held(user) => Some(*user),
         Account::Provider(_)
         | Account::Gateway(_)
         | Account::Bond(_)
         | Account::Leaving(_)
         | Account::Withdrawals
+        | Account::Fx(_)
         | Account::Fees
         | Account::Rounding
         | Account::Deposits
@@ -274,28 +305,26 @@ fn owner(account: Account) -> Option<UserId> {
 }
 
 /// The stored balances are the journal's sums; a user's has what is held in it.
-fn check_balances<R: Reader>(
-    desk: &mut Desk<'_, R>,
-    currency: &Currency,
-    journal: Option<&BTreeMap<Account, i128>>,
-) -> Result<(), R::Error> {
-    let mut sums: BTreeMap<Account, i128> = BTreeMap::new();
-    for (account, balance) in journal.into_iter().flatten() {
-        *sums.entry(owner(*account).map_or(*account, Account::User)).or_default() += *balance;
+fn check_balances<R: Reader>(desk: &mut Desk<'_, R>, journal: &Balances) -> Result<(), R::Error> {
+    let mut sums: BTreeMap<String, i128> = BTreeMap::new();
+    for (currency, accounts) in journal {
+        for (account, balance) in accounts {
+            let account = owner(account).map_or(account.clone(), Account::User);
+            *sums.entry(balance_key(currency, &account)).or_default() += *balance;
+        }
     }
-    desk.each(BALANCES, |desk, key, BalanceRow { account, balance }: BalanceRow| {
-        let sum = sums.remove(&account).unwrap_or_default();
-        let same = sum == wide(balance) && key == account.to_string();
+    desk.each(BALANCES, |desk, key, BalanceRow { currency, account, balance }: BalanceRow| {
+        let sum = sums.remove(key).unwrap_or_default();
+        let same = sum == wide(balance) && key == balance_key(&currency, &account);
         let what = || format!("stands at {balance} {currency}, the journal comes to {sum} micro-units");
         desk.report.must(Invariant::I1, same, place(BALANCES, key), what);
-        let covered = balance >= Micros::ZERO || account == Account::Deposits;
+        let covered = balance >= Micros::ZERO || account.may_fall(&currency);
         desk.report.must(Invariant::I7, covered, place(BALANCES, key), || format!("stands at {balance}"));
         Ok(())
     })?;
-    for (account, sum) in sums {
-        let place = || format!("{} {account}", BALANCES.name);
+    for (key, sum) in sums {
         let what = || format!("is not there, the journal comes to {sum} micro-units");
-        desk.report.must(Invariant::I1, sum == 0, place, what);
+        desk.report.must(Invariant::I1, sum == 0, place(BALANCES, &key), what);
     }
     Ok(())
 }

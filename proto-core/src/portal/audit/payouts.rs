@@ -5,6 +5,7 @@ use alloc::format;
 
 use crate::audit::{Desk, Invariant, Reader, Tally, place};
 use crate::identity::NodeId;
+use crate::money::Currency;
 use crate::portal::rows::{
     ACCEPTED, AcceptedRow, CLAIMS, ClaimRow, CountersRow, PAYOUTS, PayoutRow, TRANSFERS, claim_key, numbered,
 };
@@ -23,8 +24,8 @@ pub(super) fn check<R: Reader>(
 ) -> Result<(), R::Error> {
     let decided = check_claims(desk)?;
     // Receipts that nobody may claim any more are paid, or on their way.
-    let mut closed: BTreeMap<NodeId, Tally> = BTreeMap::new();
-    let (mut number, mut moved) = (0u64, Tally::default());
+    let mut closed: BTreeMap<(NodeId, Currency), Tally> = BTreeMap::new();
+    let (mut number, mut moved) = (0u64, BTreeMap::<Currency, Tally>::new());
     desk.each(PAYOUTS, |desk, key, row: PayoutRow| {
         number += 1;
         let claim: Option<ClaimRow> = desk.get(CLAIMS, &claim_key(row.provider, row.claim_id))?;
@@ -35,17 +36,21 @@ pub(super) fn check<R: Reader>(
         let next = numbered(number);
         desk.report.must(Invariant::I3, key == next, place(PAYOUTS, key), || format!("{next} was next"));
         let amount = wide(row.payout.amount);
-        let own = closed.entry(row.provider).or_default();
+        let own = closed.entry((row.provider, row.payout.to.currency.clone())).or_default();
         own.sum += amount;
         own.count += row.receipts;
         // An entry that moves nothing is not written.
         if amount != 0 {
-            moved.add(amount);
+            moved.entry(row.payout.to.currency.clone()).or_default().add(amount);
         }
         Ok(())
     })?;
-    let what = || format!("{moved} were paid, the journal has {}", booked.payouts);
-    desk.report.must(Invariant::I3, moved == booked.payouts, || PAYOUTS.name.into(), what);
+    for currency in moved.keys().chain(booked.payouts.keys()).collect::<BTreeSet<_>>() {
+        let of = |all: &BTreeMap<Currency, Tally>| all.get(currency).copied().unwrap_or_default();
+        let (paid, journal) = (of(&moved), of(&booked.payouts));
+        let what = || format!("{paid} were paid in {currency}, the journal has {journal}");
+        desk.report.must(Invariant::I3, paid == journal, || PAYOUTS.name.into(), what);
+    }
     let what =
         || format!("{number} payouts for {decided} claims that are paid, the last is {}", last.payouts);
     let agrees = (number, number) == (decided, last.payouts);
@@ -59,17 +64,22 @@ pub(super) fn check<R: Reader>(
             None => true,
         };
         desk.report.must(Invariant::I3, brought, place(ACCEPTED, key), || "waits for no transfer".into());
-        let own = closed.entry(row.provider).or_default();
+        let own = closed.entry((row.provider, row.to.currency.clone())).or_default();
         own.sum += wide(row.amount);
         own.count += row.receipts;
         Ok(())
     })?;
     let providers = closed.keys().chain(issued.paid.keys()).collect::<BTreeSet<_>>();
     for provider in providers {
-        let of = |all: &BTreeMap<NodeId, Tally>| all.get(provider).copied().unwrap_or_default();
+        let of = |all: &BTreeMap<(NodeId, Currency), Tally>| all.get(provider).copied().unwrap_or_default();
         let (receipts, claimed) = (of(&issued.paid), of(&closed));
         let what = || format!("receipts that nobody may claim any more: {receipts}; claimed: {claimed}");
-        desk.report.must(Invariant::I3, receipts == claimed, || format!("provider:{provider}"), what);
+        desk.report.must(
+            Invariant::I3,
+            receipts == claimed,
+            || format!("provider:{} in {}", provider.0, provider.1),
+            what,
+        );
     }
     Ok(())
 }

@@ -65,7 +65,9 @@ pub(super) fn check<R: Reader>(desk: &mut Desk<'_, R>, booked: &Booked) -> Resul
                 for claim in claims {
                     let claim: Option<ClaimRow> = desk.get(CLAIMS, &claim_key(*provider, *claim))?;
                     let paid = claim.and_then(|row| desk.checked_paper::<ClaimDecision>(&row.decision.0));
-                    let payout = paid.and_then(|paid| paid.content.payout).filter(|paid| paid.rail_tx == *tx);
+                    let payout = paid.and_then(|paid| paid.content.payout);
+                    let payout =
+                        payout.filter(|paid| paid.rail_tx == *tx && paid.to.currency == row.currency);
                     sum += payout.map_or(0, |payout| wide(payout.amount));
                 }
                 must_sum(desk, TRANSFERS_ENDED.name, key, sum, wide(row.amount));

@@ -10,10 +10,13 @@ use alloc::string::String;
 
 use crate::limits::PORTAL_TEXT;
 
-use super::super::config::{RailName, RailTerms, Rails};
+use crate::wire::portal::PayoutTo;
 
-/// The offered rail that pays to this address. The error is for people.
-pub(in crate::portal) fn payable<'a>(rails: &'a Rails, address: &str) -> Result<&'a RailTerms, String> {
+use super::super::config::{Config, RailName, RailTerms};
+
+/// The offered rail that pays to this address in that currency. The error is for people.
+pub(in crate::portal) fn payable<'a>(config: &'a Config, to: &PayoutTo) -> Result<&'a RailTerms, String> {
+    let PayoutTo { currency, address } = to;
     if !(1..=PORTAL_TEXT).contains(&address.len()) || address.chars().any(char::is_control) {
         return Err(alloc::format!("a payout address must have 1 to {PORTAL_TEXT} bytes of text"));
     }
@@ -23,9 +26,9 @@ pub(in crate::portal) fn payable<'a>(rails: &'a Rails, address: &str) -> Result<
         RailName::MockCrypto => is_checksummed(bare),
         RailName::MockFiat => is_iban(bare),
     };
-    let terms = rails.0.iter().find(|terms| terms.rail == rail);
-    match terms {
-        None => Err(alloc::format!("this portal does not pay over the rail {rail}")),
+    let fits = |terms: &&RailTerms| terms.rail == rail && config.currency_of(terms) == currency;
+    match config.rails.0.iter().find(fits) {
+        None => Err(alloc::format!("this portal does not pay in {currency} over the rail {rail}")),
         Some(_) if !sound => {
             Err(alloc::format!("that is no address of the rail {rail}: look for a typing error"))
         }
@@ -69,17 +72,24 @@ fn is_iban(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use alloc::string::ToString;
-
     use super::*;
-    use crate::money::Micros;
+    use crate::economics::Fees;
+    use crate::money::{Currency, Micros};
+    use crate::portal::config::Rails;
 
-    fn all() -> Rails {
-        Rails(RailName::ALL.map(|rail| RailTerms { rail, least_payout: Micros::ZERO }).to_vec())
+    fn config(rails: Rails) -> Config {
+        Config { network: "test".into(), currency: xts(), fees: Fees::default(), rails }
+    }
+
+    fn xts() -> Currency {
+        "XTS".parse().unwrap()
     }
 
     fn rail(address: &str) -> Option<RailName> {
-        payable(&all(), address).ok().map(|terms| terms.rail)
+        let terms = |rail| RailTerms { rail, currency: None, least_payout: Micros::ZERO };
+        let all = config(Rails(RailName::ALL.map(terms).to_vec()));
+        let to = PayoutTo { currency: xts(), address: address.into() };
+        payable(&all, &to).ok().map(|terms| terms.rail)
     }
 
     #[test]
@@ -116,7 +126,14 @@ mod tests {
 
     #[test]
     fn a_rail_that_is_not_offered_pays_to_nobody() {
-        let why = payable(&Rails::default(), "mock-fiat:DE89370400440532013000").unwrap_err();
-        assert_eq!(why.to_string(), "this portal does not pay over the rail mock-fiat");
+        let to = |currency: &str, address: &str| PayoutTo {
+            currency: currency.parse().unwrap(),
+            address: address.into(),
+        };
+        let config = config(Rails::default());
+        let why = payable(&config, &to("XTS", "mock-fiat:DE89370400440532013000")).unwrap_err();
+        assert_eq!(why, "this portal does not pay in XTS over the rail mock-fiat");
+        let why = payable(&config, &to("EUR", "address")).unwrap_err();
+        assert_eq!(why, "this portal does not pay in EUR over the rail test");
     }
 }

@@ -41,7 +41,12 @@ pub(in crate::portal) fn transfers(rows: &[Row]) -> Result<Answer, Refused> {
 }
 
 pub(in crate::portal) fn rails(fep: &Fep, books: &Books) -> Answer {
-    let line = |terms: &RailTerms| serde_json::json!({ "rail": terms.rail, "least_payout": terms.least_payout.to_string() });
+    let line = |terms: &RailTerms| {
+        let currency = fep.config.currency_of(terms);
+        serde_json::json!({
+            "rail": terms.rail, "currency": currency, "least_payout": terms.least_payout.to_string(),
+        })
+    };
     let rails: Vec<_> = fep.config.rails.0.iter().map(line).collect();
     let faults: Vec<_> = books.faults.iter().collect();
     Answer::ok(&serde_json::json!({ "rails": rails, "faults": faults }))

@@ -173,6 +173,16 @@ fn fields(suite: &mut Suite) {
         "Receipt: a rate of three",
         rate(&[0x83, 1, 1, 1]),
     );
+    suite.bad("content", WHAT, expecting("Receipt", None), "Receipt: a rate of nothing", rate(&[0x82, 0, 1]));
+    suite.bad(
+        "content",
+        WHAT,
+        expecting("Receipt", None),
+        "Receipt: a rate over nothing",
+        rate(&[0x82, 1, 0]),
+    );
+    let beyond = [0x82, 1, 0x1b, 0, 0, 0, 0xe8, 0xd4, 0xa5, 0x10, 0x01];
+    suite.bad("content", WHAT, expecting("Receipt", None), "Receipt: a rate over 10^12 + 1", rate(&beyond));
     let id = object_of(FEP, 5, &with(&paper, 0, Some(&[&[0x51][..], &[0; 17]].concat())));
     suite.bad("content", WHAT, expecting("Receipt", None), "Receipt: a receipt id of 17 bytes", id);
     let report = cbor::encode(&usage_report());

@@ -26,7 +26,7 @@ fn xts() -> Currency {
 
 fn receipt(sequence: u64) -> Receipt {
     let settled = Counts { input: 100, cached: 0, output: 50 };
-    let bill = economics::bill(&PRICE, &FEES, &settled).unwrap();
+    let bill = economics::bill(&PRICE, &FEES, Rate::ONE, &settled).unwrap();
     Receipt {
         receipt_id: ReceiptId([sequence as u8; 16]),
         fep_id: FepId([1; 32]),
@@ -42,7 +42,7 @@ fn receipt(sequence: u64) -> Receipt {
         charge: bill.charge,
         payout_to: PayoutTo { currency: xts(), address: "sim".into() },
         payout: bill.payout,
-        rate: (1, 1),
+        rate: Rate::ONE,
         authorized_ms: 0,
         issued_ms: 0,
         key_id: Hash([0; 32]),
@@ -60,6 +60,8 @@ fn held(receipt: &Receipt, state: &str) -> Held {
         counts: receipt.settled,
         charge: receipt.charge,
         payout: receipt.payout,
+        currency: receipt.payout_to.currency.clone(),
+        rate: receipt.rate,
     }
 }
 
@@ -77,10 +79,13 @@ fn asked(receipt: &Receipt) -> Asked {
     }
 }
 
+fn line(account: &str, balance: i64) -> Line {
+    Line { currency: xts(), account: account.into(), balance: Micros(balance) }
+}
+
 /// One user paid in 1,000 micro-units and was charged 210 twice: 200 each for the provider, who was paid once.
 fn books() -> Books {
     let issued = vec![receipt(1), receipt(2)];
-    let line = |account: &str, balance| Line { account: account.into(), balance: Micros(balance) };
     let accounts = vec![
         line("user:u000001", 580),
         line("held:u000001", 0),
@@ -101,11 +106,12 @@ fn books() -> Books {
         asks: true,
     };
     Books {
-        ledger: Ledger { balanced: true, accounts },
+        ledger: Ledger { balanced: true, currency: xts(), accounts },
         deposits: BTreeMap::from([("u000001".into(), Micros(1_000))]),
         bonds: Micros::ZERO,
         asked: vec![asked(&issued[0]), asked(&issued[1])],
         fees: FEES,
+        quoted: BTreeMap::new(),
         issued,
         providers: vec![provider],
         at_rest: true,
@@ -127,9 +133,11 @@ fn every_way_of_cooking_the_books_is_found() {
             line.unwrap().balance.0 += change;
         })
     };
-    let all: [(&str, Cook); 19] = [
+    let all: [(&str, Cook); 21] = [
         ("not balanced", Box::new(|b| b.ledger.balanced = false)),
         ("I1", account("fep:fees", 1)),
+        ("in EUR sum to 200", Box::new(|b| b.ledger.accounts[6].currency = "EUR".parse().unwrap())),
+        ("which was never quoted", Box::new(|b| b.providers[0].held[0].rate = "0.92".parse().unwrap())),
         ("I7", account("user:", -600)),
         ("u000001 paid in 1000, has 581", account("user:", 1)),
         ("gateways paid in 1000", Box::new(|b| b.issued[0].charge.0 += 1)),
@@ -168,8 +176,8 @@ fn what_is_under_way_is_no_finding() {
 #[test]
 fn an_answer_that_never_came_leaves_only_its_own_user_in_doubt() {
     let mut books = books();
-    books.ledger.accounts.push(Line { account: "user:u000002".into(), balance: Micros(99) });
-    books.ledger.accounts.push(Line { account: "fep:cash".into(), balance: Micros(-99) });
+    books.ledger.accounts.push(line("user:u000002", 99));
+    books.ledger.accounts.push(line("fep:cash", -99));
     books.deposits.insert("u000002".into(), Micros(100));
     books.asked[0].request_id = None;
     let found = check(&books);
