@@ -349,7 +349,7 @@ fn check_provider(books: &Books, provider: &Provider, found: &mut Vec<String>) {
     check_states(books, provider, sum(missing().map(|receipt| receipt.payout)), found);
 }
 
-/// The slug of a job that its provider does not remember.
+/// The slug of a job that its provider does not remember: its disk was lost, or the job had come to nothing, for all it knew.
 const FORGOTTEN: &str = "unknown";
 
 /// I8: the amount is a function of tokens, offer and fees.
@@ -357,7 +357,7 @@ fn check_price(books: &Books, provider: &Provider, held: &Held, found: &mut Vec<
     let (name, id) = (&provider.name, held.receipt_id);
     let owed = |price: &Price| price::owed(price, &books.fees, &held.counts);
     let says = Some((held.charge, held.payout));
-    if held.slug == FORGOTTEN && provider.forgot {
+    if held.slug == FORGOTTEN {
         if !provider.prices.values().any(|price| owed(price) == says) {
             found.push(format!("I8: receipt {id:?} of {name} has none of its prices"));
         }
