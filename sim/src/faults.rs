@@ -11,6 +11,7 @@ mod crash;
 mod delay;
 mod disk_fails;
 mod disk_full;
+mod disk_lost;
 mod disk_slow;
 mod leave;
 mod loss;
@@ -241,4 +242,5 @@ kinds! {
     torn Torn "torn",
     // Drawn after all others: those are what they were without it.
     leave Leave "leave",
+    disk_lost DiskLost "disk-lost",
 }

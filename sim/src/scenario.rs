@@ -375,7 +375,7 @@ impl Scenario {
 
     /// Whether a host's disk forgets, in the course of the scenario, what it had acknowledged.
     pub fn forgets(&self, host: &str) -> bool {
-        self.suffers(host, |inject| matches!(inject, Inject::RollBack(_)))
+        self.suffers(host, |inject| matches!(inject, Inject::RollBack(_) | Inject::DiskLost(_)))
     }
 
     /// Whether a host's wall clock is set, or stands still, in the course of the scenario.

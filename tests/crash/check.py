@@ -199,7 +199,7 @@ def checks_of(crashes):
         ("a receipt that is gone at its provider", "provider", f"delete from receipts_paid where key = {paid_row}", "I6"),
         (
             "a receipt that is unpaid again at its provider", "provider",
-            "insert into receipts_open select json_extract(value, '$.receipt.receipt_id'), "
+            "insert into receipts_open select key, "
             f"json_set(value, '$.state', 'unclaimed', '$.claim_id', null) from receipts_paid where key = {paid_row}", "I4",
         ),
         (

@@ -25,8 +25,9 @@ use labman_proto_core::wire::mesh::{
     Suspicion, Taken, Version, Want, Wanted,
 };
 use labman_proto_core::wire::portal::{
-    Attempt, AttemptRelease, AuthorizeRequest, Claim, ClaimDecision, End, JobAuthorization, Offer, Payout,
-    PayoutTo, Receipt, RejectedLine, StreamAck, UsageReport, UsageStatement, Verdict,
+    Attempt, AttemptRelease, AuthorizeRequest, Claim, ClaimDecision, End, IssuedReceipt, IssuedReceipts,
+    JobAuthorization, Offer, Payout, PayoutTo, Receipt, ReceiptsRequest, RejectedLine, StreamAck,
+    UsageReport, UsageStatement, Verdict,
 };
 use labman_proto_core::wire::topic::{Topic, Topics};
 
@@ -376,6 +377,14 @@ fn objects() -> Seeds {
             stated_ms: now,
         }),
         encode(&AttemptRelease { auth_id, attempt: 1 }),
+        encode(&ReceiptsRequest { fep_id, after: 3, issued_ms: now }),
+        encode(&IssuedReceipts {
+            fep_id,
+            provider: node_id(5),
+            after: 3,
+            last: 4,
+            receipts: vec![IssuedReceipt { receipt: Blob(vec![10; 8]), claim_id: Some(claim_id) }],
+        }),
     ]
 }
 

@@ -14,7 +14,7 @@ use labman_proto_core::rng::Seed;
 use labman_proto_core::time::{Span, Wall};
 use labman_proto_core::wire::cbor::{Blob, decode, encode};
 use labman_proto_core::wire::envelope::{Header, Kind, SignedFrame, light};
-use labman_proto_core::wire::ids::{AuthId, Hash, ReceiptId, RequestId};
+use labman_proto_core::wire::ids::{AuthId, ClaimId, Hash, ReceiptId, RequestId};
 use labman_proto_core::wire::mesh::{
     Announce, CapabilityRecord, Chunk, Departure, Digest, Distance, Distances, Errand, ErrandDone, Features,
     FepCall, Hello, Hosted, Invitation, Invite, Key, Mark, PeerRecord, ProxyEnd, ProxyError, ProxyMark,
@@ -23,8 +23,9 @@ use labman_proto_core::wire::mesh::{
 };
 use labman_proto_core::wire::object::{self, Object};
 use labman_proto_core::wire::portal::{
-    Attempt, AttemptRelease, AuthorizeRequest, Descriptor, End, JobAuthorization, Offer, PayoutTo, Receipt,
-    StreamAck, UsageReport, UsageStatement, key_id,
+    Attempt, AttemptRelease, AuthorizeRequest, Descriptor, End, IssuedReceipt, IssuedReceipts,
+    JobAuthorization, Offer, PayoutTo, Receipt, ReceiptsRequest, StreamAck, UsageReport, UsageStatement,
+    key_id,
 };
 use labman_proto_core::wire::topic::{Topic, Topics};
 
@@ -636,6 +637,24 @@ impl World {
                     0 => Some((204, Vec::new())),
                     _ => Some((200, seal(FEP, receipt(auth, statement.attempt, statement.counts)))),
                 }
+            }
+            "/v1/receipts" => {
+                let asked = object::open::<ReceiptsRequest>(network(), None, body).ok()?;
+                let (provider, after) = (NodeId(asked.signer), asked.content.after);
+                let mut receipts = Vec::new();
+                for number in 0..u64::from(feed.u8() % 4) {
+                    let at = usize::from(feed.u8()) % self.auths.len().max(1);
+                    let mut receipt = receipt(self.auths.get(at)?, feed.u8() % 3, counts(feed));
+                    receipt.sequence = after.saturating_add(number).saturating_add(feed.u8().into());
+                    if feed.flag() {
+                        receipt.auth_id = AuthId([feed.u8(); 16]);
+                        receipt.receipt_id = ReceiptId::of(fep_id, receipt.auth_id, receipt.attempt);
+                    }
+                    let claim_id = feed.flag().then_some(ClaimId([1; 16]));
+                    receipts.push(IssuedReceipt { receipt: Blob(seal(FEP, receipt)), claim_id });
+                }
+                let last = if feed.flag() { feed.u64() } else { after.saturating_add(receipts.len() as u64) };
+                Some((200, seal(FEP, IssuedReceipts { fep_id, provider, after, last, receipts })))
             }
             _ => None,
         }

@@ -12,8 +12,8 @@ use labman_proto_core::wire::cbor::{Blob, decode};
 use labman_proto_core::wire::ids::{AuthId, ClaimId, Hash, ReceiptId, RequestId};
 use labman_proto_core::wire::object::{self, Object};
 use labman_proto_core::wire::portal::{
-    AttemptRelease, AuthorizeRequest, Claim, End, Offer, PayoutTo, StreamAck, UsageReport, UsageStatement,
-    key_digest,
+    AttemptRelease, AuthorizeRequest, Claim, End, Offer, PayoutTo, ReceiptsRequest, StreamAck, UsageReport,
+    UsageStatement, key_digest,
 };
 use serde_json::{Value, json};
 
@@ -103,8 +103,15 @@ impl World {
     }
 
     fn step(&mut self, feed: &mut Feed<'_>) {
-        let known =
-            ["/v1/authorize", "/v1/usage", "/v1/claims", "/v1/descriptor", "/v1/health", "/v1/statements"];
+        let known = [
+            "/v1/authorize",
+            "/v1/usage",
+            "/v1/claims",
+            "/v1/descriptor",
+            "/v1/health",
+            "/v1/statements",
+            "/v1/receipts",
+        ];
         match feed.u8() % 12 {
             // A stranger's bytes.
             0 => {
@@ -116,13 +123,14 @@ impl World {
             // A stranger's payload, behind a signature that holds.
             1 => {
                 let signer = *feed.one(&[GATEWAY, PROVIDER, 99]);
-                let kind = feed.u8() % 4;
+                let kind = feed.u8() % 5;
                 let payload = feed.bytes();
                 match kind {
                     0 => self.post_if::<AuthorizeRequest>(known[0], signer, payload),
                     1 => self.post_if::<UsageReport>(known[1], signer, payload),
                     2 => self.post_if::<Claim>(known[2], signer, payload),
-                    _ => self.post_if::<UsageStatement>(known[5], signer, payload),
+                    3 => self.post_if::<UsageStatement>(known[5], signer, payload),
+                    _ => self.post_if::<ReceiptsRequest>(known[6], signer, payload),
                 }
             }
             2 | 3 => {
@@ -140,7 +148,13 @@ impl World {
                 let statement = self.statement(feed, auth_id, attempt);
                 self.post(known[5], *feed.one(&[PROVIDER, PROVIDER, PROVIDER, GATEWAY]), statement);
             }
-            6 | 7 => {
+            6 => {
+                let (after, issued_ms) = (feed.u64(), self.driver.now.wall.0);
+                let after = if feed.flag() { after } else { after % 8 };
+                let asked = ReceiptsRequest { fep_id: identity(PORTAL).fep_id(), after, issued_ms };
+                self.post(known[6], *feed.one(&[PROVIDER, PROVIDER, GATEWAY]), asked);
+            }
+            7 => {
                 let claim = self.claim(feed);
                 self.post(known[2], *feed.one(&[PROVIDER, PROVIDER, GATEWAY]), claim);
             }

@@ -13,8 +13,8 @@ use labman_proto_core::wire::mesh::{
 };
 use labman_proto_core::wire::object::{self, Object};
 use labman_proto_core::wire::portal::{
-    AttemptRelease, AuthorizeRequest, Claim, ClaimDecision, JobAuthorization, Offer, Receipt, StreamAck,
-    UsageReport, UsageStatement,
+    AttemptRelease, AuthorizeRequest, Claim, ClaimDecision, IssuedReceipts, JobAuthorization, Offer, Receipt,
+    ReceiptsRequest, StreamAck, UsageReport, UsageStatement,
 };
 use labman_proto_core::wire::portman::{FromPortman, ToPortman};
 use minicbor::{Decode, Encode};
@@ -170,7 +170,7 @@ pub fn signed_object(bytes: &[u8]) {
     let mut feed = Feed::new(bytes);
     let kind = feed.u8();
     let object = feed.rest();
-    match kind % 11 {
+    match kind % 13 {
         0 => opened::<Offer>(object),
         1 => opened::<AuthorizeRequest>(object),
         2 => opened::<JobAuthorization>(object),
@@ -181,7 +181,9 @@ pub fn signed_object(bytes: &[u8]) {
         7 => opened::<Invitation>(object),
         8 => opened::<StreamAck>(object),
         9 => opened::<UsageStatement>(object),
-        _ => opened::<AttemptRelease>(object),
+        10 => opened::<AttemptRelease>(object),
+        11 => opened::<ReceiptsRequest>(object),
+        _ => opened::<IssuedReceipts>(object),
     }
 }
 

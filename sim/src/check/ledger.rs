@@ -367,7 +367,7 @@ fn check_provider(books: &Books, provider: &Provider, found: &mut Vec<String>) {
     check_states(books, provider, &never_came, found);
 }
 
-/// The slug of a job that its provider does not remember.
+/// The slug of a job that its provider does not remember: its disk was lost, or the job had come to nothing, for all it knew.
 const FORGOTTEN: &str = "unknown";
 
 /// I8: the amount is a function of tokens, offer, fees and a rate that was quoted.
@@ -382,7 +382,7 @@ fn check_price(books: &Books, provider: &Provider, held: &Held, found: &mut Vec<
     }
     let owed = |price: &Price| price::owed(price, &books.fees, held.rate.into(), &held.counts);
     let says = Some((held.charge, held.payout));
-    if held.slug == FORGOTTEN && provider.forgot {
+    if held.slug == FORGOTTEN {
         if !provider.prices.values().any(|price| owed(price) == says) {
             found.push(format!("I8: receipt {id:?} of {name} has none of its prices"));
         }

@@ -57,8 +57,9 @@ pub fn plan(profile: Profile, seed: u64, nodes: usize) -> Scenario {
 }
 
 /// Kinds of fault and of dishonesty that have to do with money.
-const OF_MONEY: [&str; 9] = [
+const OF_MONEY: [&str; 10] = [
     "crash",
+    "disk-lost",
     "torn",
     "disk-full",
     "disk-fails",
@@ -388,7 +389,7 @@ fn overlap(one: &Fault, other: &Fault) -> bool {
     let does = |fault: &Fault| match fault.inject.name() {
         // They last as long as they said when they began, whoever else ends.
         "partition" | "clog" | "stall" | "reconnect" => None,
-        "crash" | "torn" | "roll-back" | "leave" => Some("dies"),
+        "crash" | "torn" | "roll-back" | "disk-lost" | "leave" => Some("dies"),
         "disk-fails" | "disk-full" => Some("does not write"),
         other => Some(other),
     };

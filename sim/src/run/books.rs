@@ -178,11 +178,12 @@ impl Run<'_> {
 
     /// Since all was healed there was time for every provider to ask.
     fn asked_for_by_ms(&self) -> Option<u64> {
-        let healed = self.started + self.scenario.healed_at?;
-        if self.world.now() < healed + ASKS_WITHIN {
+        let (healed, fep) = (self.started + self.scenario.healed_at?, &self.scenario.fep.name);
+        // Without a core its FEP is gone.
+        if self.world.now() < healed + ASKS_WITHIN || self.core.is_none() {
             return None;
         }
-        let fep = self.hosts.get(&self.scenario.fep.name)?;
+        let fep = self.hosts.get(fep)?;
         self.world.host_now(*fep).wall.0.checked_sub(ASKS_WITHIN.as_millis())
     }
 

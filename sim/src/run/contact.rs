@@ -14,6 +14,7 @@ fn cuts_off(inject: &Inject) -> bool {
         | Inject::Stall(_)
         | Inject::Crash(_)
         | Inject::Leave(_)
+        | Inject::DiskLost(_)
         | Inject::Torn(_)
         | Inject::DiskFull(_) => true,
         Inject::ClockFreeze(_)

@@ -98,6 +98,12 @@ impl<M: Machine> World<M> {
         self.hosts[host.0].disk.roll_back();
     }
 
+    /// The host dies, and its disk with it.
+    pub fn lose_disk(&mut self, host: HostId) {
+        self.crash(host);
+        self.hosts[host.0].disk.lose();
+    }
+
     pub fn jump_clock(&mut self, host: HostId, millis: i64) {
         self.hosts[host.0].clock.jump(millis);
     }

@@ -264,11 +264,8 @@ fn what_never_came_has_been_asked_for_whoever_kept_it_back_and_whoever_lost_it()
 fn a_forgotten_job_s_receipt_has_one_of_its_provider_s_prices() {
     let mut books = books();
     books.providers[0].held[1].slug = FORGOTTEN.into();
-    assert!(check(&books)[0].contains("which it never offered"));
-    books.providers[0].forgot = true;
     assert_eq!(check(&books), Vec::<String>::new());
     books.providers[0].prices.clear();
-    books.providers[0].held.remove(0);
     assert!(check(&books).iter().any(|line| line.contains("none of its prices")));
 }
 
