@@ -119,6 +119,8 @@ pub const BODIES_OF_ONE: usize = 8 * HTTP_BODY;
 pub const BODIES_OF_ALL: usize = 64 * HTTP_BODY;
 /// What a provider lets each FEP owe it, where its operator says nothing, in units of each payout currency.
 pub const EXPOSURE: Micros = Micros(10_000_000);
+/// How often a portal pays out gateways' fees, where its operator says nothing.
+pub const GATEWAYS_PAID_EVERY: Span = Span::from_secs(24 * 60 * 60);
 /// Currencies that a portal quotes. A further one is refused.
 pub const PORTAL_QUOTES: usize = 16;
 /// How long a quote may hold at most.

@@ -22,7 +22,8 @@ fn judge(disk: &Disk) -> Report {
 }
 
 /// Books with something of everything: two users, a hold that is open, one captured and paid, one captured and unclaimed,
-/// one released, one expired, a job for nothing, and the same in a currency of its provider's.
+/// one released, one expired, a job for nothing, the same in a currency of its provider's, and a gateway's
+/// fees that were sent.
 fn rich() -> Disk {
     let (mut rig, ann) = Rig::with_user_over(rails(0), "1");
     let bob = rig.user("bob", "2.5");
@@ -56,7 +57,15 @@ fn rich() -> Disk {
     let claim = Claim { payout_to: in_euro("address"), ..claim(2, paid.payout.0, vec![paid.receipt_id]) };
     rig.decided(PROVIDER, claim);
     rig.authorized(&foreign(9));
+    assert_eq!(pays_its_gateway(&mut rig).status, 200);
+    let since = rig.authorized(&job(10, &ann)).auth_id;
+    rig.settled(since, counts(10, 7));
     rig.disk
+}
+
+fn pays_its_gateway(rig: &mut Rig) -> Reply {
+    rig.admin("POST", "/gateways/payout-to", json!({ "gateway": node(GATEWAY), "to": "gate" }));
+    rig.admin("POST", "/gateways/pay", json!({ "gateway": node(GATEWAY) }))
 }
 
 fn table(name: &str) -> Table {
@@ -187,7 +196,7 @@ fn each_invariant_is_found_broken_where_it_is() {
             disk
         }),
         ("a receipt is issued twice", Invariant::I3, "receipts", {
-            also("receipts", &format!("{:020}", 6), &last("receipts").1)
+            also("receipts", &format!("{:020}", 7), &last("receipts").1)
         }),
         ("a receipt that was paid can be claimed again", Invariant::I3, "provider", {
             let receipt = &first("receipts").1["receipt"];
@@ -215,6 +224,21 @@ fn each_invariant_is_found_broken_where_it_is() {
             |finding: &audit::Finding| finding.invariant == invariant && finding.place.starts_with(place);
         assert!(report.findings.iter().any(there), "{what}: {:#?}", report.findings);
     }
+}
+
+#[test]
+fn a_gateway_that_is_being_sent_more_than_its_fees_is_found() {
+    let (mut rig, key) = Rig::with_user("1");
+    let auth_id = rig.authorized(&job(1, &key)).auth_id;
+    rig.settled(auth_id, counts(10, 7));
+    rig.admin("POST", "/rails/faults", json!({ "rail": "test", "fault": "ask_lost", "times": 1 }));
+    assert_eq!(pays_its_gateway(&mut rig).status, 200);
+    assert!(judged(&rig).holds());
+    let (transfer, mut row) = rig.disk.rows("transfers").remove(0);
+    row["amount"] = json!(3);
+    rig.disk.apply(&[Write::Put(table("transfers"), Row::json(transfer, &row))]).unwrap();
+    let account = format!("XTS gateway:{}", node(GATEWAY));
+    assert!(judged(&rig).findings.iter().any(|finding| finding.place == account));
 }
 
 #[test]
