@@ -21,6 +21,7 @@ fn config() -> portal::config::Config {
         currency,
         fees: Default::default(),
         rails: Default::default(),
+        gateways_paid_every: labman_proto_core::limits::GATEWAYS_PAID_EVERY,
     }
 }
 

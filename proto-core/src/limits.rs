@@ -126,6 +126,8 @@ pub const RECEIPT_LOOKS: usize = 256;
 /// How long a receipt may be on its way that a later one has overtaken; how often a FEP is asked whether any never came.
 pub const PULL_GAP: Span = Span::from_secs(120);
 pub const PULL_EVERY: Span = Span::from_secs(600);
+/// How often a portal pays out gateways' fees, where its operator says nothing.
+pub const GATEWAYS_PAID_EVERY: Span = Span::from_secs(24 * 60 * 60);
 /// Currencies that a portal quotes. A further one is refused.
 pub const PORTAL_QUOTES: usize = 16;
 /// How long a quote may hold at most.

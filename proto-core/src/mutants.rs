@@ -111,6 +111,8 @@ mutants! {
     NoRedial = "no-redial",
     /// a provider works for a FEP however much that owes it
     ExposureUnbounded = "exposure-unbounded",
+    /// A FEP sends a gateway's fees again while a transfer of them is on its way.
+    GatewayPaidTwice = "gateway-paid-twice",
     /// A FEP settles a job at today's quote, and not at the rate that it was authorized at.
     RateNotPinned = "rate-not-pinned",
     /// a provider sends chunks however little of them is acknowledged

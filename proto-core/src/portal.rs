@@ -28,6 +28,7 @@ mod civil;
 mod claims;
 mod exchanges;
 mod faults;
+mod gateway_fees;
 mod holds;
 mod ledger;
 mod look;
@@ -160,6 +161,11 @@ impl Machine for Portal {
         {
             self.commit(now, commit);
         }
+        if self.stopped.is_none() {
+            for commit in gateway_fees::due(&self.fep, &mut self.books, now) {
+                self.commit(now, commit);
+            }
+        }
         self.write(now);
     }
 
@@ -169,6 +175,7 @@ impl Machine for Portal {
 
     fn poll_timeout(&self) -> Option<Wake> {
         let money = Wake::earliest(self.books.transfers.wake(), self.books.accepted.wake());
+        let money = Wake::earliest(money, self.books.pay_day.wake(&self.books.accounts));
         let wake = Wake::earliest(self.books.holds.wake(), self.uptime_due());
         Wake::earliest(wake, money).filter(|_| self.stopped.is_none())
     }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use labman_proto_core::identity::{FepId, Identity, Network, NodeId};
+use labman_proto_core::limits::GATEWAYS_PAID_EVERY;
 use labman_proto_core::machine::{Input, Machine, Output};
 use labman_proto_core::money::Micros;
 use labman_proto_core::node::{self, Node};
@@ -123,6 +124,7 @@ impl Cast<'_> {
             currency: fep.currency.clone(),
             fees: fep.fees,
             rails: self.rails(),
+            gateways_paid_every: fep.gateways_paid_every.unwrap_or(GATEWAYS_PAID_EVERY),
         };
         let identity = self.identity_of(&fep.name);
         let corrupt = self.corrupt(&fep.name, fep.strategy);

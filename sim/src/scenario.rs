@@ -130,6 +130,9 @@ pub struct Fep {
     /// fails for good.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub rail_faults: u32,
+    /// How often gateways' fees are paid out; not said: never, as no gateway has an address.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "values::maybe_span")]
+    pub gateways_paid_every: Option<Span>,
     /// How it is dishonest, if it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub strategy: Option<Dishonest>,

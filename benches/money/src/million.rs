@@ -5,7 +5,7 @@ use std::path::Path;
 
 use labman_proto_core::economics::Fees;
 use labman_proto_core::http::{RequestHead, Surface};
-use labman_proto_core::limits::CLAIM_RECEIPTS;
+use labman_proto_core::limits::{CLAIM_RECEIPTS, GATEWAYS_PAID_EVERY};
 use labman_proto_core::machine::{Input, Machine, Output, StreamId};
 use labman_proto_core::node::Node;
 use labman_proto_core::portal::Portal;
@@ -216,7 +216,13 @@ pub(crate) fn portal(path: &Path) -> Tried<Value> {
     let make = |snapshot: &_, now| {
         let fees = Fees { fep_bps: 100, gateway_bps: 400 };
         let currency = till::payout_to("address").currency;
-        let config = Config { network: "test".into(), currency, fees, rails: Rails::default() };
+        let config = Config {
+            network: "test".into(),
+            currency,
+            fees,
+            rails: Rails::default(),
+            gateways_paid_every: GATEWAYS_PAID_EVERY,
+        };
         Portal::new(config, till::identity(PORTAL), Seed::from_u64(1), snapshot, now)
     };
     let answered = |output: &Output| match output {

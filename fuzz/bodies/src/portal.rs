@@ -31,6 +31,7 @@ pub(crate) fn portal_config() -> config::Config {
         currency: "XTS".parse().expect("a currency"),
         fees: Fees { fep_bps: 100, gateway_bps: 400 },
         rails: rails(),
+        gateways_paid_every: Span::from_secs(600),
     }
 }
 
@@ -83,6 +84,8 @@ impl World {
         let gateway = json!({ "node_id": identity(GATEWAY).node_id(), "name": "gate" });
         self.call(Surface::Admin, "POST", "/gateways", gateway.to_string().as_bytes());
         self.call(Surface::Admin, "POST", "/bonds", &bond("0.2", "first"));
+        let paid_at = json!({ "gateway": identity(GATEWAY).node_id(), "to": "gate" });
+        self.call(Surface::Admin, "POST", "/gateways/payout-to", paid_at.to_string().as_bytes());
         let quote = json!({ "currency": foreign(), "rate": "0.92", "valid_for_s": 10_000 });
         self.call(Surface::Admin, "POST", "/fx", quote.to_string().as_bytes());
     }
@@ -182,6 +185,8 @@ impl World {
                     "/openapi.json",
                     "/fx",
                     "/fx/drop",
+                    "/gateways/payout-to",
+                    "/gateways/pay",
                 ]);
                 let method = *feed.one(&["GET", "POST"]);
                 let body = match path {
@@ -189,6 +194,9 @@ impl World {
                         let amount = *feed.one(&["0.1", "-0.05", "-0.2", "0", "-1"]);
                         let reference = *feed.one(&["a", "b", "c"]);
                         bond(amount, reference)
+                    }
+                    "/gateways/pay" if feed.flag() => {
+                        json!({ "gateway": identity(GATEWAY).node_id() }).to_string().into_bytes()
                     }
                     "/fx" if feed.flag() => {
                         let rate = *feed.one(&["0.92", "1/1000000000000", "1000000000000", "0"]);

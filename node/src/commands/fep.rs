@@ -237,7 +237,14 @@ enum GatewayCommand {
         /// request
         #[arg(long, value_name = "AMOUNT")]
         bond: Option<String>,
+        /// Where its fees go: an address of a rail that is offered
+        #[arg(long, value_name = "ADDRESS")]
+        payout_to: Option<String>,
     },
+    /// Say where a gateway's fees go from now on
+    PayoutTo { node_id: String, address: String },
+    /// Send a gateway all of its fees now, as is done each day
+    Pay { node_id: String },
     /// Pay into a gateway's bond; a negative amount is paid out, as far as it is free
     #[command(allow_negative_numbers = true)]
     Bond {
@@ -248,7 +255,7 @@ enum GatewayCommand {
         #[arg(long)]
         reference: Option<String>,
     },
-    /// Their bonds, and what of them is locked
+    /// Their bonds, what of them is locked, their fees, and where those go
     List,
 }
 

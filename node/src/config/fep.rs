@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use labman_proto_core::economics::Fees;
+use labman_proto_core::limits::GATEWAYS_PAID_EVERY;
 use labman_proto_core::money::{Currency, Micros};
 use labman_proto_core::portal;
 use labman_proto_core::portal::config::{RailName, RailTerms, Rails};
@@ -11,7 +12,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::error::Source;
-use super::fields::{Amount, Listen};
+use super::fields::{Amount, Every, Listen};
 use super::{ConfigError, parse, read};
 
 /// What `labman-fep` runs with.
@@ -56,6 +57,8 @@ struct RailField {
 struct FeesField {
     fep_bps: Spanned<u32>,
     gateway_bps: Spanned<u32>,
+    /// A day where absent.
+    gateways_paid_every: Option<Every>,
 }
 
 impl Fep {
@@ -73,12 +76,19 @@ impl Fep {
 
 impl File {
     fn checked(self, source: &Source) -> Result<Fep, ConfigError> {
+        let paid_every = self.fees.as_ref().and_then(|fees| fees.gateways_paid_every);
         let fees = self.fees.map_or(Ok(Fees::default()), |fees| fees.checked(source))?;
         let rails = rails(self.rail, &self.currency, source)?;
         Ok(Fep {
             data_dir: source.resolve(&self.data_dir),
             listen: self.listen.0,
-            portal: portal::config::Config { network: self.network, currency: self.currency, fees, rails },
+            portal: portal::config::Config {
+                network: self.network,
+                currency: self.currency,
+                fees,
+                rails,
+                gateways_paid_every: paid_every.map_or(GATEWAYS_PAID_EVERY, |every| every.0),
+            },
             journal: None,
         })
     }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use labman_proto_core::economics::{Fees, Price};
-use labman_proto_core::limits::EXPOSURE;
+use labman_proto_core::limits::{EXPOSURE, GATEWAYS_PAID_EVERY};
 use labman_proto_core::money::{Currency, Micros};
 use labman_proto_core::node::config as node;
 use labman_proto_core::time::Span;
@@ -110,6 +110,7 @@ impl Plan {
                 currency: self.currency.clone(),
                 fees: self.fees,
                 rails: portal::config::Rails::default(),
+                gateways_paid_every: GATEWAYS_PAID_EVERY,
             },
             journal: self.journal("fep"),
         }

@@ -20,6 +20,7 @@ fn a_portal() -> Config {
         currency,
         fees: Default::default(),
         rails: Default::default(),
+        gateways_paid_every: crate::limits::GATEWAYS_PAID_EVERY,
     })
 }
 

@@ -61,7 +61,13 @@ pub(super) struct Accounts {
     last_user: u64,
     /// Found by a prefix of the hash; the whole hash is then compared in constant time.
     keys: BTreeMap<u64, Key>,
-    gateways: BTreeMap<NodeId, String>,
+    gateways: BTreeMap<NodeId, Gateway>,
+}
+
+struct Gateway {
+    name: String,
+    created_ms: u64,
+    payout_to: Option<String>,
 }
 
 /// An API key, which nobody here knows.
@@ -108,8 +114,8 @@ impl Accounts {
             accounts.keys.insert(prefix(&hash), Key { hash, user, created_ms, state });
         }
         for row in snapshot.of(GATEWAYS) {
-            let GatewayRow { node_id, name, .. } = row.parse(GATEWAYS)?;
-            accounts.gateways.insert(node_id, name);
+            let GatewayRow { node_id, name, payout_to, created_ms } = row.parse(GATEWAYS)?;
+            accounts.gateways.insert(node_id, Gateway { name, created_ms, payout_to });
         }
         Ok(accounts)
     }
@@ -123,7 +129,7 @@ impl Accounts {
     }
 
     pub(super) fn gateways(&self) -> impl Iterator<Item = (NodeId, &str)> {
-        self.gateways.iter().map(|(node_id, name)| (*node_id, name.as_str()))
+        self.gateways.iter().map(|(node_id, gateway)| (*node_id, gateway.name.as_str()))
     }
 
     pub(super) fn known(&self, user: UserId) -> Result<UserId, Refused> {
@@ -213,9 +219,31 @@ impl Accounts {
         if !self.gateways.contains_key(&node_id) {
             bounded(self.gateways.len(), PORTAL_GATEWAYS, "gateways")?;
         }
-        self.gateways.insert(node_id, name.clone());
-        let row = GatewayRow { node_id, name, created_ms: at_ms };
-        Ok(alloc::vec![Write::Put(GATEWAYS, Row::json(alloc::format!("{node_id}"), &row))])
+        let new = || Gateway { name: String::new(), created_ms: at_ms, payout_to: None };
+        let gateway = self.gateways.entry(node_id).or_insert_with(new);
+        gateway.name = name;
+        Ok(alloc::vec![gateway.row(node_id)])
+    }
+
+    /// Where that gateway's fees go.
+    pub(super) fn pays_gateway_to(&self, node_id: NodeId) -> Option<&str> {
+        self.gateways.get(&node_id)?.payout_to.as_deref()
+    }
+
+    pub(super) fn pay_gateway_to(&mut self, node_id: NodeId, address: String) -> Result<Write, Refused> {
+        self.enrolled(node_id)?;
+        let gateway = self.gateways.get_mut(&node_id).ok_or_else(|| Refused::not_found("no such gateway"))?;
+        gateway.payout_to = Some(address);
+        Ok(gateway.row(node_id))
+    }
+}
+
+impl Gateway {
+    fn row(&self, node_id: NodeId) -> Write {
+        let Self { name, created_ms, payout_to } = self;
+        let (name, payout_to) = (name.clone(), payout_to.clone());
+        let row = GatewayRow { node_id, name, payout_to, created_ms: *created_ms };
+        Write::Put(GATEWAYS, Row::json(alloc::format!("{node_id}"), &row))
     }
 }
 

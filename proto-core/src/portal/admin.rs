@@ -36,7 +36,7 @@ use super::rows::{
     numbered,
 };
 use super::writer::{Commit, Then};
-use super::{openapi, quotes, receipts, statements, withdrawals};
+use super::{gateway_fees, openapi, quotes, receipts, statements, withdrawals};
 
 const USER: Field = field("user", Is::UserId, "the user's id");
 
@@ -154,10 +154,30 @@ pub(super) const ROUTES: &[Route] = &[
     Route {
         method: "GET",
         path: "/gateways",
-        about: "Lists the gateways, with their bonds and what of them is locked",
+        about: "Lists the gateways, with their bonds, what of them is locked, their fees, and where those go",
         takes: Takes::Nothing,
-        gives: Gives::Json(&[field("gateways", Is::List, "node_id, name, bond, locked")]),
+        gives: Gives::Json(&[field("gateways", Is::List, "node_id, name, bond, locked, fees, payout_to")]),
         run: |cx, _| Ok(Step::Answer(gateways(cx.books))),
+    },
+    Route {
+        method: "POST",
+        path: "/gateways/payout-to",
+        about: "Says where a gateway's fees go from now on",
+        takes: Takes::Json(PAID_AT),
+        gives: Gives::Json(PAID_AT),
+        run: |cx, call| gateway_fees::set_address(cx.fep, cx.books, cx.stream, parse(&call.body)?),
+    },
+    Route {
+        method: "POST",
+        path: "/gateways/pay",
+        about: "Sends a gateway all of its fees, as is done each day",
+        takes: Takes::Json(&[field("gateway", Is::NodeId, "its id")]),
+        gives: Gives::Json(&[
+            field("gateway", Is::NodeId, "the same"),
+            field("amount", Is::Amount, "that is sent"),
+            field("transfer", Is::Count64, "that brings it"),
+        ]),
+        run: |cx, call| gateway_fees::pay(cx.fep, cx.books, cx.now, cx.stream, parse(&call.body)?),
     },
     Route {
         method: "GET",
@@ -314,6 +334,11 @@ pub(super) const ROUTES: &[Route] = &[
 
 const GATEWAY: &[Field] =
     &[field("node_id", Is::NodeId, "its id"), field("name", Is::Text, "what people call it")];
+
+const PAID_AT: &[Field] = &[
+    field("gateway", Is::NodeId, "its id"),
+    field("to", Is::Text, "an address of a rail that is offered in the billing currency"),
+];
 
 const QUOTE: &[Field] = &[
     field("currency", Is::Text, "the same"),
@@ -483,6 +508,8 @@ fn gateways(books: &Books) -> Answer {
         bond: String,
         /// Of the bond.
         locked: String,
+        fees: String,
+        payout_to: Option<&'a str>,
     }
     let bond = |node_id| books.ledger.balance(Account::Bond(node_id)).to_string();
     let locked = |node_id| books.holds.locked(node_id).to_string();
@@ -491,13 +518,15 @@ fn gateways(books: &Books) -> Answer {
         name,
         bond: bond(node_id),
         locked: locked(node_id),
+        fees: books.ledger.balance(Account::Gateway(node_id)).to_string(),
+        payout_to: books.accounts.pays_gateway_to(node_id),
     });
     let gateways: Vec<_> = gateways.collect();
     Answer::ok(&serde_json::json!({ "gateways": gateways }))
 }
 
 /// Balanced: all accounts of each currency sum to zero (I1), what is held is what the open holds say, what leaves is what the open withdrawals
-/// say, and no provider's accepted claims come to more than it is owed.
+/// say, no provider's accepted claims come to more than it is owed, and no gateway is sent more than its fees.
 fn check_ledger(fep: &Fep, books: &Books) -> Answer {
     #[derive(Serialize)]
     struct Line<'a> {
@@ -518,8 +547,11 @@ fn check_ledger(fep: &Fep, books: &Books) -> Answer {
             _ => None,
         })
         .collect();
-    let balanced =
-        books.ledger.sums_to_zero() && open == held && leaves_as_it_says(books) && owes_what_it_says(books);
+    let balanced = books.ledger.sums_to_zero()
+        && open == held
+        && leaves_as_it_says(books)
+        && owes_what_it_says(books)
+        && has_the_fees_that_it_sends(books);
     let lines: Vec<_> = books
         .ledger
         .balances()
@@ -540,7 +572,7 @@ fn leaves_as_it_says(books: &Books) -> bool {
             Purpose::Withdrawal { user, .. } => {
                 *open.entry(user).or_default() += i128::from(transfer.amount.0)
             }
-            Purpose::Payout { .. } => {}
+            Purpose::Payout { .. } | Purpose::GatewayFees { .. } => {}
         }
     }
     let mut leaving = books.ledger.balances().filter_map(|(_, account, balance)| match account {
@@ -559,6 +591,11 @@ fn owes_what_it_says(books: &Books) -> bool {
     accepted.into_iter().all(|((provider, currency), sum)| {
         sum <= i128::from(books.ledger.balance_in(currency, &Account::Provider(provider)).0)
     })
+}
+
+fn has_the_fees_that_it_sends(books: &Books) -> bool {
+    let on_their_way = gateway_fees::on_their_way(books);
+    on_their_way.into_iter().all(|(gateway, sum)| sum <= books.ledger.balance(Account::Gateway(gateway)))
 }
 
 /// The newest receipts, in rising order: which of them are unclaimed?

@@ -34,7 +34,7 @@ pub fn audit<R: Reader>(store: &R, verify: Verify) -> Result<Report, R::Error> {
     let mut booked = ledger::check(&mut desk, &last)?;
     let issued = jobs::check(&mut desk, &mut booked, &last)?;
     payouts::check(&mut desk, &booked, &issued, &last)?;
-    transfers::check(&mut desk, &booked)?;
+    transfers::check(&mut desk, &booked, &last)?;
     Ok(desk.report)
 }
 

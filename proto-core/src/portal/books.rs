@@ -9,6 +9,7 @@ use super::accounts::Accounts;
 use super::answer::Refused;
 use super::config::Config;
 use super::faults::Faults;
+use super::gateway_fees::PayDay;
 use super::holds::Holds;
 use super::ledger::{Account, Ledger};
 use super::payouts::Accepted;
@@ -55,6 +56,7 @@ pub(super) struct Books {
     pub(super) transfers: Transfers,
     pub(super) faults: Faults,
     pub(super) quotes: Quotes,
+    pub(super) pay_day: PayDay,
 }
 
 impl Books {
@@ -97,6 +99,7 @@ impl Books {
             transfers: Transfers::load(snapshot, last.transfers, now.mono)?,
             faults: Faults::load(snapshot)?,
             quotes: Quotes::load(snapshot)?,
+            pay_day: PayDay::new(now.mono, fep.config.gateways_paid_every),
         })
     }
 

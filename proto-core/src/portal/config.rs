@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::economics::Fees;
 use crate::money::{Currency, Micros};
+use crate::time::Span;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Config {
@@ -17,6 +18,8 @@ pub struct Config {
     pub fees: Fees,
     #[serde(default)]
     pub rails: Rails,
+    /// How often gateways' fees are paid out, where an address is enrolled for them.
+    pub gateways_paid_every: Span,
 }
 
 impl Config {

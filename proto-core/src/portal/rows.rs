@@ -169,6 +169,8 @@ pub(super) enum KeyState {
 pub(super) struct GatewayRow {
     pub(super) node_id: NodeId,
     pub(super) name: String,
+    /// Where its fees go, once an address was enrolled.
+    pub(super) payout_to: Option<String>,
     pub(super) created_ms: u64,
 }
 
@@ -279,6 +281,8 @@ pub(super) enum Kind {
     BondCapture,
     /// What a capture set aside for a payout in another currency is owed to the provider, in that currency.
     Exchange,
+    /// A gateway's fees have arrived where it is paid.
+    GatewayPayout,
     /// A user's money sets out for a rail,
     Withdrawal,
     /// has arrived there,
@@ -385,6 +389,7 @@ pub(super) struct TransferRow {
 pub(super) enum Purpose {
     Payout { provider: NodeId, claims: Vec<ClaimId> },
     Withdrawal { user: UserId, reference: String },
+    GatewayFees { gateway: NodeId },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

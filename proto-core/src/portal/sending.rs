@@ -8,7 +8,7 @@ use super::rails::Outcome;
 use super::rows::Purpose;
 use super::transfers::TransferId;
 use super::writer::{Commit, Then};
-use super::{Portal, ROOM, payouts, withdrawals};
+use super::{Portal, ROOM, gateway_fees, payouts, withdrawals};
 
 impl Portal {
     /// The rail is asked once it is durable that it may have been.
@@ -64,6 +64,7 @@ impl Portal {
             Purpose::Withdrawal { user, reference } => {
                 withdrawals::ended(&mut self.books, now, &row, *user, reference)
             }
+            Purpose::GatewayFees { gateway } => gateway_fees::ended(&mut self.books, now, &row, *gateway),
         };
         match commit {
             Ok(mut commit) => {

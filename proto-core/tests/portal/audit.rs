@@ -23,8 +23,8 @@ fn judge(disk: &Disk) -> Report {
 
 /// Books with something of everything: two users; holds that are open, reported and waiting, captured and paid, captured and
 /// unclaimed, in a claim that a rail does not answer, returned with an attempt that the bond answers for, paid from the
-/// bond, released, expired; a job for nothing; the same in a currency of its provider's; withdrawals that have arrived, and
-/// have not.
+/// bond, released, expired; a job for nothing; the same in a currency of its provider's; a gateway's fees that were sent;
+/// withdrawals that have arrived, and have not.
 fn rich() -> Disk {
     let (mut rig, ann) = Rig::with_user_over(rails(0), "1");
     let bob = rig.user("bob", "2.5");
@@ -69,6 +69,8 @@ fn rich() -> Disk {
         Claim { payout_to: in_euro("address"), ..claim(3, paid.payout.0, vec![paid.receipt_id]) };
     rig.decided(PROVIDER, in_euro_claim);
     rig.authorized(&foreign(13));
+    assert_eq!(pays_its_gateway(&mut rig).status, 200);
+    earned(&mut rig, 14, &ann);
     withdraw(&mut rig, "0.1", "arrives");
     let unanswered = earned(&mut rig, 10, &bob);
     let fault = json!({ "rail": "test", "fault": "ask_lost", "times": 2 });
@@ -87,6 +89,11 @@ fn earned(rig: &mut Rig, number: u8, key: &str) -> Receipt {
 fn withdraw(rig: &mut Rig, amount: &str, reference: &str) {
     let order = json!({ "user": "u000001", "amount": amount, "to": "address", "reference": reference });
     assert_eq!(rig.admin("POST", "/withdrawals", order).status, 200);
+}
+
+fn pays_its_gateway(rig: &mut Rig) -> Reply {
+    rig.admin("POST", "/gateways/payout-to", json!({ "gateway": node(GATEWAY), "to": "gate" }));
+    rig.admin("POST", "/gateways/pay", json!({ "gateway": node(GATEWAY) }))
 }
 
 fn table(name: &str) -> Table {
@@ -259,6 +266,21 @@ fn each_invariant_is_found_broken_where_it_is() {
             |finding: &audit::Finding| finding.invariant == invariant && finding.place.starts_with(place);
         assert!(report.findings.iter().any(there), "{what}: {:#?}", report.findings);
     }
+}
+
+#[test]
+fn a_gateway_that_is_being_sent_more_than_its_fees_is_found() {
+    let (mut rig, key) = Rig::with_user("1");
+    let auth_id = rig.authorized(&job(1, &key)).auth_id;
+    rig.settled(auth_id, counts(10, 7));
+    rig.admin("POST", "/rails/faults", json!({ "rail": "test", "fault": "ask_lost", "times": 1 }));
+    assert_eq!(pays_its_gateway(&mut rig).status, 200);
+    assert!(judged(&rig).holds());
+    let (transfer, mut row) = rig.disk.rows("transfers").remove(0);
+    row["amount"] = json!(3);
+    rig.disk.apply(&[Write::Put(table("transfers"), Row::json(transfer, &row))]).unwrap();
+    let account = format!("XTS gateway:{}", node(GATEWAY));
+    assert!(judged(&rig).findings.iter().any(|finding| finding.place == account));
 }
 
 #[test]

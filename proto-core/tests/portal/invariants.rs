@@ -73,6 +73,11 @@ enum Act {
     Freeze {
         state: bool,
     },
+    /// To an address of a rail, or of none; then a gateway's fees may be sent at once.
+    PayGateway {
+        to: usize,
+        now: bool,
+    },
     /// For so many minutes.
     Quote {
         rate: u32,
@@ -107,6 +112,7 @@ fn act() -> impl Strategy<Value = Act> {
         1 => (0u8..4, 1u32..3).prop_map(|(key, micros)| Act::Keyed { key, micros }),
         2 => (0usize..3, 0usize..3, 0u8..3).prop_map(|(rail, fault, times)| Act::Trouble { rail, fault, times }),
         1 => any::<bool>().prop_map(|state| Act::Freeze { state }),
+        1 => (0usize..4, any::<bool>()).prop_map(|(to, now)| Act::PayGateway { to, now }),
         2 => (1u32..3_000, 1u32..60).prop_map(|(rate, minutes)| Act::Quote { rate, minutes }),
         1 => (1u64..900).prop_map(|seconds| Act::Pass { seconds }),
         1 => (numbers(), 0u8..12).prop_map(|(numbers, steps)| Act::Crash { numbers, steps }),
@@ -247,6 +253,17 @@ impl World {
                     self.rig.admin("POST", "/keys/state", json!({ "key": key, "state": state })).status,
                     200
                 );
+            }
+            Act::PayGateway { to, now } => {
+                let gateway = node(GATEWAY);
+                let paid_at = json!({ "gateway": gateway, "to": ADDRESSES[to] });
+                let status = self.rig.admin("POST", "/gateways/payout-to", paid_at).status;
+                assert!([200, 400].contains(&status), "{status}");
+                if now {
+                    let status =
+                        self.rig.admin("POST", "/gateways/pay", json!({ "gateway": gateway })).status;
+                    assert!([200, 409].contains(&status), "{status}");
+                }
             }
             Act::Quote { rate, minutes } => {
                 let rate = format!("{rate}/1000");
@@ -447,11 +464,19 @@ impl World {
             paid.map(|receipt| receipt.payout.0).sum::<i64>()
         };
         let stands = |name: &str| books.get(name).copied().unwrap_or_default();
-        let (paid, in_euro) = (paid_in("XTS"), paid_in("EUR"));
+        let (paid, in_euro) = (paid_in("XTS") + self.gateway_got(), paid_in("EUR"));
         assert_eq!((stands("rail:payouts"), stands("EUR rail:payouts")), (paid, in_euro), "I3");
         let left = paid + stands("rail:withdrawals");
         assert!(self.moved("XTS") >= left, "nothing is booked that has not arrived");
         assert!(self.moved("EUR") >= in_euro, "nothing is booked that has not arrived");
+    }
+
+    /// What has arrived of a gateway's fees.
+    fn gateway_got(&self) -> i64 {
+        let ended = self.rig.disk.rows("transfers_ended").into_iter().map(|(_, transfer)| transfer);
+        let of_fees = ended.filter(|transfer| !transfer["purpose"]["gateway_fees"].is_null());
+        let arrived = of_fees.filter(|transfer| !transfer["ended"]["confirmed"].is_null());
+        arrived.map(|transfer| transfer["amount"].as_i64().unwrap()).sum()
     }
 
     /// Every account's balance, from nothing but the journal, whose every entry must sum to zero.

@@ -5,6 +5,7 @@ mod audit;
 mod claims;
 mod crashes;
 mod exchange;
+mod gateway_fees;
 mod holds;
 mod invariants;
 mod keys;

@@ -37,6 +37,8 @@ fn body(path: &str, key: &Value) -> Value {
         "/withdrawals" => json!({ "user": "u000001", "amount": "1", "to": "address", "reference": "r" }),
         "/bonds" => json!({ "gateway": node(GATEWAY), "amount": "1", "reference": "r" }),
         "/gateways" => json!({ "node_id": node(STRANGER), "name": "g" }),
+        "/gateways/payout-to" => json!({ "gateway": node(GATEWAY), "to": "gate" }),
+        "/gateways/pay" => json!({ "gateway": node(GATEWAY) }),
         "/fx" => json!({ "currency": "EUR", "rate": "0.92", "valid_for_s": 60 }),
         "/fx/drop" => json!({ "currency": "EUR" }),
         "/rails/faults" => json!({ "rail": "test", "fault": "failed", "times": 0 }),
@@ -46,7 +48,11 @@ fn body(path: &str, key: &Value) -> Value {
 
 #[test]
 fn the_operator_s_calls_take_and_give_what_the_document_says() {
-    let (mut rig, _) = Rig::with_user("10");
+    let (mut rig, api_key) = Rig::with_user("10");
+    // The gateway has earned something, and is paid somewhere.
+    let auth_id = rig.authorized(&job(1, &api_key)).auth_id;
+    rig.settled(auth_id, counts(10, 7));
+    rig.admin("POST", "/gateways/payout-to", body("/gateways/payout-to", &Value::Null));
     let key = rig.admin("GET", "/keys", Value::Null).json()["keys"][0]["key"].clone();
     let document = document(&mut rig, Surface::Admin);
     let operations = operations(&document);

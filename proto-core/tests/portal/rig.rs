@@ -6,7 +6,7 @@ use labman_proto_core::economics::{Counts, merkle};
 use labman_proto_core::economics::{Fees, Price};
 use labman_proto_core::http::{RequestHead, Surface};
 use labman_proto_core::identity::{Identity, Network, NodeId};
-use labman_proto_core::limits::STREAM_WINDOW;
+use labman_proto_core::limits::{GATEWAYS_PAID_EVERY, STREAM_WINDOW};
 use labman_proto_core::machine::{Input, Machine, Op, OpId, Output, ResetCode, StreamId};
 use labman_proto_core::money::Micros;
 use labman_proto_core::portal::Portal;
@@ -203,7 +203,13 @@ pub(crate) struct Rig {
 fn start(disk: &Disk, now: Now, currency: &str, rails: &Rails) -> Result<Portal, BadRow> {
     let fees = Fees { fep_bps: 100, gateway_bps: 400 };
     let currency = currency.parse().unwrap();
-    let config = Config { network: "test".into(), currency, fees, rails: rails.clone() };
+    let config = Config {
+        network: "test".into(),
+        currency,
+        fees,
+        rails: rails.clone(),
+        gateways_paid_every: GATEWAYS_PAID_EVERY,
+    };
     Portal::new(config, identity(PORTAL), Seed::from_u64(1), &disk.snapshot(), now)
 }
 

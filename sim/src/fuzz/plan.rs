@@ -90,6 +90,8 @@ fn money(seed: u64, nodes: usize) -> Scenario {
     }
     scenario.fep.rail_faults = if chance(&mut draws, 30) { 1 } else { 0 };
     let probed = scenario.healed_at.is_some();
+    let mut paying = Seed::from_u64(seed).child("money").stream("gateways are paid");
+    scenario.fep.gateways_paid_every = chance(&mut paying, 60).then_some(Span::from_secs(1));
     // Of a stream of its own: where nothing is exchanged, all else is as it would be if it never were.
     let mut exchanging = Seed::from_u64(seed).child("money").stream("exchange");
     if chance(&mut exchanging, 40) {
@@ -232,7 +234,16 @@ fn fep(draws: &mut Stream) -> Fep {
     // Some gateways have nothing to answer with, or too little.
     let bond = Micros([0, 5_000, 1_000_000, 100_000_000][draws.below(4) as usize]);
     let currency = crate::scenario::default_currency();
-    Fep { name: "fep".into(), currency, fees, bond, rail_faults: 0, strategy: None, quotes: Vec::new() }
+    Fep {
+        name: "fep".into(),
+        currency,
+        fees,
+        bond,
+        rail_faults: 0,
+        strategy: None,
+        quotes: Vec::new(),
+        gateways_paid_every: None,
+    }
 }
 
 fn gateway(number: usize, draws: &mut Stream) -> Gateway {

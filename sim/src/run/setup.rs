@@ -84,6 +84,11 @@ impl Run<'_> {
         for gateway in &self.scenario.gateways {
             let body = json!({ "node_id": self.cast.node_id(&gateway.name), "name": gateway.name });
             self.ask(fep, "POST", "/gateways", Some(&body))?;
+            if self.scenario.fep.gateways_paid_every.is_some() {
+                let to = format!("sim:{}", gateway.name);
+                let body = json!({ "gateway": self.cast.node_id(&gateway.name), "to": to });
+                self.ask(fep, "POST", "/gateways/payout-to", Some(&body))?;
+            }
             if self.scenario.fep.bond.0 > 0 {
                 let (bond, reference) = (self.scenario.fep.bond, format!("bond of {}", gateway.name));
                 let node_id = self.cast.node_id(&gateway.name);

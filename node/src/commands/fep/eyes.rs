@@ -29,6 +29,14 @@ pub(super) fn for_eyes(command: &Command, answer: &Value) -> String {
             "Gateway {node_id} is enrolled. Without a bond it can try one provider only for each request: \
              labman-fep gateway bond {node_id} AMOUNT"
         ),
+        Command::Gateway(GatewayCommand::PayoutTo { node_id, address }) => {
+            format!("The fees of gateway {node_id} go to {address} from now on.")
+        }
+        Command::Gateway(GatewayCommand::Pay { node_id }) => format!(
+            "{} are on their way to gateway {node_id} as transfer {}.",
+            plain(&answer["amount"]),
+            answer["transfer"]
+        ),
         Command::Gateway(GatewayCommand::Bond { amount, .. }) => {
             format!("Paid {amount}; the bond is {}.", plain(&answer["bond"]))
         }

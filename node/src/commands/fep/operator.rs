@@ -88,12 +88,21 @@ impl Operator {
             Command::Key(KeyCommand::Freeze { key }) => self.set_key(key, "frozen").await,
             Command::Key(KeyCommand::Thaw { key }) => self.set_key(key, "active").await,
             Command::Key(KeyCommand::Revoke { key }) => self.set_key(key, "revoked").await,
-            Command::Gateway(GatewayCommand::Add { node_id, name, bond }) => {
-                let added = admin.post("/gateways", &json!({ "node_id": node_id, "name": name })).await;
+            Command::Gateway(GatewayCommand::Add { node_id, name, bond, payout_to }) => {
+                let mut added = admin.post("/gateways", &json!({ "node_id": node_id, "name": name })).await;
+                if let (Some(address), Ok(_)) = (payout_to, &added) {
+                    added = self.pay_gateway_to(node_id, address).await;
+                }
                 match (bond, added) {
                     (Some(amount), Ok(_)) => self.pay_bond(node_id, amount, None).await,
                     (_, added) => added,
                 }
+            }
+            Command::Gateway(GatewayCommand::PayoutTo { node_id, address }) => {
+                self.pay_gateway_to(node_id, address).await
+            }
+            Command::Gateway(GatewayCommand::Pay { node_id }) => {
+                admin.post("/gateways/pay", &json!({ "gateway": node_id })).await
             }
             Command::Gateway(GatewayCommand::Bond { node_id, amount, reference }) => {
                 self.pay_bond(node_id, amount, reference.clone()).await
@@ -142,6 +151,10 @@ impl Operator {
         let reference = reference.unwrap_or_else(|| format!("bond {}", fresh_token()));
         let paid = json!({ "gateway": node_id, "amount": amount, "reference": reference });
         self.admin.post("/bonds", &paid).await
+    }
+
+    async fn pay_gateway_to(&self, node_id: &str, address: &str) -> Result<Value, AdminError> {
+        self.admin.post("/gateways/payout-to", &json!({ "gateway": node_id, "to": address })).await
     }
 
     async fn set_key(&self, key: &str, state: &str) -> Result<Value, AdminError> {

@@ -1,6 +1,10 @@
 //! The journal, entry by entry, and the balances that follow from it.
 
-use alloc::{collections::BTreeMap, format, string::String, string::ToString};
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    format,
+    string::{String, ToString},
+};
 
 use crate::audit::{Desk, Invariant, Reader, Sheet, Tally, place};
 use crate::economics;
@@ -9,8 +13,8 @@ use crate::portal::accounts::UserId;
 use crate::portal::ledger::Account;
 use crate::portal::rows::{
     BALANCES, BONDS, BalanceRow, BondRow, CountersRow, DEPOSITS, DepositRow, Ended, JOURNAL, JournalRow,
-    Kind, Outcome, PAYOUTS, PayoutRow, REQUESTS, RESOLUTIONS, RequestRow, ResolutionRow, TRANSFERS_ENDED,
-    TransferRow, WITHDRAWALS, WithdrawalRow, balance_key, numbered,
+    Kind, Outcome, PAYOUTS, PayoutRow, Purpose, REQUESTS, RESOLUTIONS, RequestRow, ResolutionRow,
+    TRANSFERS_ENDED, TransferRow, WITHDRAWALS, WithdrawalRow, balance_key, numbered,
 };
 use crate::wire::portal::Receipt;
 
@@ -31,6 +35,8 @@ pub(super) struct Booked {
     pub(super) bonds: Tally,
     pub(super) bond_captures: Tally,
     pub(super) payouts: BTreeMap<Currency, Tally>,
+    /// Transfers to gateways that have arrived, by number.
+    pub(super) gateways_paid: BTreeSet<u64>,
     /// By what was captured: what is exchanged for it and not owed to its provider yet.
     exchanged: BTreeMap<String, Receipt>,
     /// The number of the last payout that moved something.
@@ -158,6 +164,18 @@ fn agree<R: Reader>(
                     && moved(Account::Provider(receipt.provider_node_id)) == payout
             });
             (Invariant::I8, same)
+        }
+        Kind::GatewayPayout => {
+            let number = reference.parse().unwrap_or_default();
+            let row: Option<TransferRow> = desk.get(TRANSFERS_ENDED, &numbered(number))?;
+            let same = row.is_some_and(|row| {
+                let Purpose::GatewayFees { gateway } = row.purpose else { return false };
+                let amount = wide(row.amount);
+                matches!(row.ended, Some(Ended::Confirmed { .. }))
+                    && moved(Account::Gateway(gateway)) == -amount
+                    && moved(Account::Payouts) == amount
+            });
+            (Invariant::I3, same && booked.gateways_paid.insert(number))
         }
         Kind::Bond => {
             let amount = -moved(Account::Deposits);

@@ -1,21 +1,30 @@
 //! Money on its way out, and what the rails made of it: each transfer once, and all that is claimed for it (I3).
 
+use alloc::collections::BTreeMap;
 use alloc::format;
 
 use crate::audit::{Desk, Invariant, Reader, place};
+use crate::identity::NodeId;
 use crate::portal::accounts::UserId;
+use crate::portal::ledger::Account;
 use crate::portal::rows::{
-    ACCEPTED, AcceptedRow, CLAIMS, ClaimRow, Ended, Purpose, RAIL, RailRow, TRANSFERS, TRANSFERS_ENDED,
-    TransferRow, WITHDRAWALS, WithdrawalRow, claim_key, numbered,
+    ACCEPTED, AcceptedRow, BALANCES, BalanceRow, CLAIMS, ClaimRow, CountersRow, Ended, Purpose, RAIL,
+    RailRow, TRANSFERS, TRANSFERS_ENDED, TransferRow, WITHDRAWALS, WithdrawalRow, balance_key, claim_key,
+    numbered,
 };
 use crate::wire::portal::ClaimDecision;
 
 use super::ledger::Booked;
 use super::wide;
 
-pub(super) fn check<R: Reader>(desk: &mut Desk<'_, R>, booked: &Booked) -> Result<(), R::Error> {
+pub(super) fn check<R: Reader>(
+    desk: &mut Desk<'_, R>,
+    booked: &Booked,
+    last: &CountersRow,
+) -> Result<(), R::Error> {
     let mut made = 0u64;
     let mut leaving = booked.leaving.clone();
+    let mut fees: BTreeMap<NodeId, i128> = BTreeMap::new();
     desk.each(TRANSFERS, |desk, key, row: TransferRow| {
         let open = row.ended.is_none() && !desk.has(TRANSFERS_ENDED, key)? && key == numbered(row.transfer);
         desk.report.must(Invariant::I3, open, place(TRANSFERS, key), || "is open and has ended".into());
@@ -40,9 +49,18 @@ pub(super) fn check<R: Reader>(desk: &mut Desk<'_, R>, booked: &Booked) -> Resul
                 desk.report.must(Invariant::I3, left, place(TRANSFERS, key), what);
                 must_name(desk, TRANSFERS.name, key, (*user, reference), &row)?;
             }
+            Purpose::GatewayFees { gateway } => *fees.entry(*gateway).or_default() += wide(row.amount),
         }
         Ok(())
     })?;
+    for (gateway, sent) in fees {
+        let account = balance_key(&last.currency, &Account::Gateway(gateway));
+        let has: Option<BalanceRow> = desk.get(BALANCES, &account)?;
+        let has = has.map_or(0, |row| wide(row.balance));
+        let what = || format!("is {has} micro-units, and {sent} of it are on their way");
+        desk.report.must(Invariant::I3, sent <= has, || account.clone(), what);
+    }
+    let mut gateways_paid = booked.gateways_paid.clone();
     for (reference, (user, amount)) in &leaving {
         let what = || format!("{amount} micro-units of {user} leave, and no transfer takes them");
         desk.report.must(Invariant::I3, false, place(WITHDRAWALS, reference), what);
@@ -75,7 +93,12 @@ pub(super) fn check<R: Reader>(desk: &mut Desk<'_, R>, booked: &Booked) -> Resul
             (Purpose::Withdrawal { user, reference }, _) => {
                 must_name(desk, TRANSFERS_ENDED.name, key, (*user, reference), &row)?;
             }
-            (Purpose::Payout { .. }, _) => {}
+            (Purpose::GatewayFees { .. }, Some(Ended::Confirmed { .. })) => {
+                let known = gateways_paid.remove(&row.transfer);
+                let what = || "has arrived at a gateway, and is not in the journal".into();
+                desk.report.must(Invariant::I3, known, place(TRANSFERS_ENDED, key), what);
+            }
+            (Purpose::Payout { .. } | Purpose::GatewayFees { .. }, _) => {}
         }
         Ok(())
     })?;

@@ -74,11 +74,18 @@ fn is_iban(text: &str) -> bool {
 mod tests {
     use super::*;
     use crate::economics::Fees;
+    use crate::limits::GATEWAYS_PAID_EVERY;
     use crate::money::{Currency, Micros};
     use crate::portal::config::Rails;
 
     fn config(rails: Rails) -> Config {
-        Config { network: "test".into(), currency: xts(), fees: Fees::default(), rails }
+        Config {
+            network: "test".into(),
+            currency: xts(),
+            fees: Fees::default(),
+            rails,
+            gateways_paid_every: GATEWAYS_PAID_EVERY,
+        }
     }
 
     fn xts() -> Currency {
