@@ -107,6 +107,8 @@ mutants! {
     PlacesNotContested = "places-not-contested",
     /// a node does not dial again when a link goes down
     NoRedial = "no-redial",
+    /// a node takes authorizations by keys that their FEP has revoked
+    RevokedKeyAccepted = "revoked-key-accepted",
     /// a provider works for a FEP however much that owes it
     ExposureUnbounded = "exposure-unbounded",
     /// a provider sends chunks however little of them is acknowledged

@@ -349,6 +349,8 @@ impl<'a> Run<'a> {
         let mut site = Site {
             world: &mut self.world,
             hosts: &self.hosts,
+            operator: self.operator,
+            keys: self.cast.fep_keys(),
             until: self.started + fault.at + fault.lasting,
             draws: self.cast.seed.stream(&format!("fault {index}")),
         };

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use crate::mesh::rig as mesh;
 use crate::table::Line;
-use crate::till::rig::{self as till, PORTAL, PROVIDER};
+use crate::till::rig::{self as till, PROVIDER};
 use crate::{Tried, child, fill, provider, runtime, watched};
 
 const MANY: u64 = 1_000_000;
@@ -172,7 +172,7 @@ pub(crate) fn portal(path: &Path) -> Tried<Value> {
         let fees = Fees { fep_bps: 100, gateway_bps: 400 };
         let currency = till::payout_to("address").currency;
         let config = Config { network: "test".into(), currency, fees, rails: Rails::default() };
-        Portal::new(config, till::identity(PORTAL), Seed::from_u64(1), snapshot, now)
+        Portal::new(config, till::signers(&till::founding()), Seed::from_u64(1), snapshot, now)
     };
     let answered = |output: &Output| match output {
         Output::Response { stream: ANSWER, head } => {

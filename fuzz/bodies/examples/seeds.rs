@@ -18,11 +18,12 @@ use labman_proto_core::time::{Now, Time, Wall};
 use labman_proto_core::wire::cbor::{Blob, encode};
 use labman_proto_core::wire::envelope::{Header, Kind, SignedFrame, light};
 use labman_proto_core::wire::ids::{AuthId, ClaimId, Hash, PayoutId, ReceiptId, RequestId};
+use labman_proto_core::wire::keys::{CertifiedKey, Descriptor, KeyRing, OfferedRail};
 use labman_proto_core::wire::mesh::{
-    Announce, Busy, CapabilityRecord, Chunk, Departure, Digest, Distance, Distances, Features, Hello, Hosted,
-    Invitation, Invite, Key, Load, Mark, Market, PeerRecord, ProxyEnd, ProxyError, ProxyMark, ProxyRequest,
-    Prune, ReceiptAck, ReceiptDelivery, Refusal, RefusalCode, Shuffle, Suspicion, Taken, Version, Want,
-    Wanted,
+    Announce, Busy, CapabilityRecord, Chunk, Departure, Digest, Distance, Distances, Features, FepDescriptor,
+    Hello, Hosted, Invitation, Invite, Key, Load, Mark, Market, PeerRecord, ProxyEnd, ProxyError, ProxyMark,
+    ProxyRequest, Prune, ReceiptAck, ReceiptDelivery, Refusal, RefusalCode, Shuffle, Suspicion, Taken,
+    Version, Want, Wanted,
 };
 use labman_proto_core::wire::portal::{
     Attempt, AttemptRelease, AuthorizeRequest, Claim, ClaimDecision, End, JobAuthorization, Offer, Payout,
@@ -214,6 +215,7 @@ fn messages() -> Seeds {
             offer_hash: Hash([2; 32]),
             body_len: 70_000,
             body_hash: Hash([3; 32]),
+            descriptor: Some(Blob(vec![4; 16])),
         }),
         encode(&Chunk { counts: counts(), data: Blob(br#"{"choices":[]}"#.to_vec()) }),
         encode(&ProxyEnd { statement: Blob(objects()[9].clone()), broken: Some(refusal()) }),
@@ -235,6 +237,10 @@ fn messages() -> Seeds {
             trees: vec![Distance { topic: Topic::of_family("toy"), root: node_id(3), links: 2, above: true }],
         }),
         encode(&Invite { hops: 12, invitation: Blob(objects()[7].clone()) }),
+        encode(&FepDescriptor {
+            fep_id: Identity::from_secret(&[1; 32]).fep_id(),
+            descriptor: Blob(objects()[12].clone()),
+        }),
         encode(&Taken { ack: Blob(objects()[8].clone()) }),
     ]
 }
@@ -363,6 +369,23 @@ fn objects() -> Seeds {
             stated_ms: now,
         }),
         encode(&AttemptRelease { auth_id, attempt: 1 }),
+        encode(&KeyRing {
+            fep_id,
+            serial: now,
+            keys: vec![CertifiedKey {
+                key: Identity::from_secret(&[3; 32]).fep_key(),
+                from_ms: now,
+                until_ms: now + 31_536_000_000,
+                revoked_from_ms: Some(now + 1),
+            }],
+        }),
+        encode(&Descriptor {
+            ring: Blob(vec![10; 8]),
+            issued_ms: now,
+            currency: "XTS".parse().expect("a currency"),
+            fees: Fees { fep_bps: 100, gateway_bps: 400 },
+            rails: vec![OfferedRail { name: "test".into(), least_payout: Micros(1) }],
+        }),
     ]
 }
 

@@ -6,10 +6,11 @@ use labman_proto_core::limits::{BODY_FRAME, PORTMAN_LINE};
 use labman_proto_core::time::Wall;
 use labman_proto_core::wire::cbor::{check, decode, encode};
 use labman_proto_core::wire::envelope::{BadFrame, Frame, FrameReader, Header, SignedFrame};
+use labman_proto_core::wire::keys::{Descriptor, KeyRing};
 use labman_proto_core::wire::mesh::{
-    Announce, CapabilityRecord, Chunk, Departure, Digest, Distances, Hello, Invitation, Invite, Load, Market,
-    PeerRecord, ProxyEnd, ProxyError, ProxyMark, ProxyRequest, Prune, ReceiptAck, ReceiptDelivery, Shuffle,
-    Suspicion, Taken, Want,
+    Announce, CapabilityRecord, Chunk, Departure, Digest, Distances, FepDescriptor, Hello, Invitation,
+    Invite, Load, Market, PeerRecord, ProxyEnd, ProxyError, ProxyMark, ProxyRequest, Prune, ReceiptAck,
+    ReceiptDelivery, Shuffle, Suspicion, Taken, Want,
 };
 use labman_proto_core::wire::object::{self, Object};
 use labman_proto_core::wire::portal::{
@@ -129,7 +130,7 @@ pub fn mesh_message(bytes: &[u8]) {
     let mut feed = Feed::new(bytes);
     let kind = feed.u8();
     let payload = feed.rest();
-    match kind % 22 {
+    match kind % 23 {
         0 => again::<Hello>(payload),
         1 => again::<PeerRecord>(payload),
         2 => again::<CapabilityRecord>(payload),
@@ -151,6 +152,7 @@ pub fn mesh_message(bytes: &[u8]) {
         18 => again::<Market>(payload),
         19 => again::<Distances>(payload),
         20 => again::<Invite>(payload),
+        21 => again::<FepDescriptor>(payload),
         _ => again::<Taken>(payload),
     }
 }
@@ -168,7 +170,7 @@ pub fn signed_object(bytes: &[u8]) {
     let mut feed = Feed::new(bytes);
     let kind = feed.u8();
     let object = feed.rest();
-    match kind % 11 {
+    match kind % 13 {
         0 => opened::<Offer>(object),
         1 => opened::<AuthorizeRequest>(object),
         2 => opened::<JobAuthorization>(object),
@@ -179,7 +181,9 @@ pub fn signed_object(bytes: &[u8]) {
         7 => opened::<Invitation>(object),
         8 => opened::<StreamAck>(object),
         9 => opened::<UsageStatement>(object),
-        _ => opened::<AttemptRelease>(object),
+        10 => opened::<AttemptRelease>(object),
+        11 => opened::<KeyRing>(object),
+        _ => opened::<Descriptor>(object),
     }
 }
 

@@ -1,16 +1,8 @@
 //! The public surface: the calls of [`wire::portal`](crate::wire::portal).
 
-use alloc::collections::BTreeMap;
-
-use serde::Serialize;
-
 use crate::http::Surface;
-use crate::money::Micros;
-use crate::wire::portal::Descriptor;
 
 use super::answer::{Answer, Step};
-use super::books::Fep;
-use super::config::RailName;
 use super::routes::{Gives, Is, Route, Takes, field};
 use super::{authorize, claims, openapi, usage};
 
@@ -50,17 +42,10 @@ pub(super) const ROUTES: &[Route] = &[
     Route {
         method: "GET",
         path: "/v1/descriptor",
-        about: "Who this FEP is, and what it takes and pays",
+        about: "Who this FEP is, which keys sign for it, and what it takes and pays",
         takes: Takes::Nothing,
-        gives: Gives::Json(&[
-            field("fep_id", Is::NodeId, "its id"),
-            field("network", Is::Text, "its network"),
-            field("currency", Is::Text, "what users are billed and providers paid in"),
-            field("fees", Is::Map, "fep_bps, gateway_bps"),
-            field("rails", Is::Texts, "by which providers are paid"),
-            field("least_payouts", Is::Map, "by rail, in micro-units"),
-        ]),
-        run: |cx, _| Ok(Step::Answer(Answer::ok(&Described::of(cx.fep)))),
+        gives: Gives::Object("Descriptor"),
+        run: |cx, _| Ok(Step::Answer(Answer::Object(cx.fep.signing.descriptor()?))),
     },
     Route {
         method: "GET",
@@ -79,27 +64,3 @@ pub(super) const ROUTES: &[Route] = &[
         run: |_, _| Ok(Step::Answer(Answer::ok(&openapi::document(Surface::Public)))),
     },
 ];
-
-#[derive(Serialize)]
-struct Described {
-    #[serde(flatten)]
-    descriptor: Descriptor,
-    least_payouts: BTreeMap<RailName, Micros>,
-}
-
-impl Described {
-    fn of(fep: &Fep) -> Self {
-        let rails = &fep.config.rails.0;
-        let descriptor = Descriptor {
-            fep_id: fep.fep_id,
-            network: fep.config.network.clone(),
-            currency: fep.config.currency.clone(),
-            fees: fep.config.fees,
-            rails: rails.iter().map(|terms| terms.rail.as_str().into()).collect(),
-        };
-        Self {
-            descriptor,
-            least_payouts: rails.iter().map(|terms| (terms.rail, terms.least_payout)).collect(),
-        }
-    }
-}

@@ -2,6 +2,7 @@
 
 use alloc::{boxed::Box, string::ToString, vec::Vec};
 
+use crate::keys::Keys;
 use crate::store::{Row, Table};
 use crate::wire::object::Sealed;
 use crate::wire::portal::Claim;
@@ -16,7 +17,7 @@ use super::routes::{self, Cx};
 use super::rows::{ANSWERED, BONDS, CLAIMS, DEPOSITS, RESOLUTIONS, WITHDRAWALS};
 use super::statements::{self, Statement};
 use super::withdrawals::{self, Withdrawal};
-use super::{answered, claims, usage};
+use super::{answered, claims, signing, usage};
 
 /// What a call is about, while the store is read for it.
 pub(super) enum Look {
@@ -30,6 +31,8 @@ pub(super) enum Look {
     Bond(Bond),
     /// Was this reference used?
     Withdrawal(Withdrawal),
+    /// Does this ring follow the one in force?
+    Ring(Box<Keys>),
     /// Was this answered under its idempotency key?
     Answered(Box<Call>),
     Statement(Statement),
@@ -42,9 +45,12 @@ impl Look {
     /// Does something follow that may be done once only?
     pub(super) fn decides(&self) -> bool {
         match self {
-            Self::Claim(_) | Self::Deposit(_) | Self::Bond(_) | Self::Withdrawal(_) | Self::Answered(_) => {
-                true
-            }
+            Self::Claim(_)
+            | Self::Deposit(_)
+            | Self::Bond(_)
+            | Self::Withdrawal(_)
+            | Self::Ring(_)
+            | Self::Answered(_) => true,
             Self::Resolution(_) | Self::Statement(_) | Self::Receipts | Self::Payouts | Self::Transfers => {
                 false
             }
@@ -63,6 +69,7 @@ impl Look {
             Self::Withdrawal(withdrawal) => {
                 withdrawals::decide(fep, cx.books, now, stream, withdrawal, only(WITHDRAWALS, rows)?)
             }
+            Self::Ring(ring) => signing::decide(fep, now, stream, ring),
             Self::Answered(call) => match only(ANSWERED, rows)? {
                 Some(before) => answered::again(&call.body, before),
                 None => (routes::find(&call)?.run)(cx, &call),

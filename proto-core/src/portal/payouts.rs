@@ -158,7 +158,7 @@ pub(super) fn accept(
 ) -> Result<(Vec<Write>, Then), Refused> {
     must_have_room(fep, books, &claimed)?;
     if claimed.amount == Micros::ZERO {
-        return Ok(nothing(fep, now, stream, &claimed));
+        return nothing(fep, now, stream, &claimed);
     }
     let group = (claimed.provider, claimed.to.clone());
     let mut batch = alloc::vec![Write::Insert(ACCEPTED, row(&claimed))];
@@ -178,12 +178,17 @@ pub(super) fn accept(
 }
 
 /// No rail is asked to move nothing: such a claim is decided at once.
-fn nothing(fep: &Fep, now: Now, stream: StreamId, claimed: &AcceptedRow) -> (Vec<Write>, Then) {
+fn nothing(
+    fep: &Fep,
+    now: Now,
+    stream: StreamId,
+    claimed: &AcceptedRow,
+) -> Result<(Vec<Write>, Then), Refused> {
     let payout_id = PayoutId::of(fep.fep_id, claimed.provider, claimed.claim_id);
     let (to, rail_tx) = (claimed.to.clone(), String::new());
     let payout = Payout { payout_id, to, amount: claimed.amount, rail_tx };
-    let (decided, answer) = claims::paid(fep, now, claimed, payout);
-    (alloc::vec![decided], Then::Answer(stream, answer))
+    let (decided, answer) = claims::paid(fep, now, claimed, payout)?;
+    Ok((alloc::vec![decided], Then::Answer(stream, answer)))
 }
 
 /// The answer for a claim that is accepted and not paid.
@@ -251,7 +256,7 @@ fn confirmed(
         let receipts = accepted.receipts;
         let paid = PayoutRow { payout, provider, claim_id: *claim_id, receipts, at_ms: now.wall.0 };
         batch.push(Write::Insert(PAYOUTS, Row::json(numbered(books.payouts), &paid)));
-        let (decided, answer) = claims::paid(fep, now, &accepted, paid.payout);
+        let (decided, answer) = claims::paid(fep, now, &accepted, paid.payout)?;
         batch.push(decided);
         batch.push(Write::Delete(ACCEPTED, claim_key(provider, *claim_id)));
         answers.push(((provider, *claim_id), answer));

@@ -72,8 +72,6 @@ pub(super) enum Is {
     OneOf(&'static [&'static str]),
     /// Of objects, whose fields `about` names.
     List,
-    Texts,
-    Map,
     /// Text, or null.
     MaybeText,
 }

@@ -66,7 +66,7 @@ pub(super) fn report(fep: &Fep, books: &mut Books, now: Now, stream: StreamId, b
         if let Some(counts) = settled {
             let receipt = issue(fep, books, now, auth_id, attempt, &words, counts)?;
             let deed = Deed { auth_id, closed, now };
-            return capture(fep, books, &deed, receipt, alloc::vec![stream]).map(Step::Commit);
+            return capture(books, &deed, receipt, alloc::vec![stream]).map(Step::Commit);
         }
         closed.push(attempt);
     }
@@ -104,8 +104,8 @@ pub(super) fn statement(fep: &Fep, books: &mut Books, now: Now, stream: StreamId
             let receipt = issue(fep, books, now, auth_id, attempt, &words, counts)?;
             let deed = Deed { auth_id, closed: Vec::new(), now };
             match from_bond {
-                false => capture(fep, books, &deed, receipt, waiting).map(Step::Commit),
-                true => capture_from_bond(fep, books, &deed, receipt, waiting).map(Step::Commit),
+                false => capture(books, &deed, receipt, waiting).map(Step::Commit),
+                true => capture_from_bond(books, &deed, receipt, waiting).map(Step::Commit),
             }
         }
         // It has heard both, or says itself that there was nothing.
@@ -130,7 +130,7 @@ pub(super) fn expire(fep: &Fep, books: &mut Books, now: Now, auth_id: AuthId) ->
     if let Some((attempt, words, counts)) = settled {
         let receipt = issue(fep, books, now, auth_id, attempt, &words, counts)?;
         let deed = Deed { auth_id, closed: everything, now };
-        return capture(fep, books, &deed, receipt, Vec::new());
+        return capture(books, &deed, receipt, Vec::new());
     }
     let returned = hold.returned;
     let deed = Deed { auth_id, closed: everything, now };
@@ -266,7 +266,8 @@ fn issue(
     attempt: u8,
     words: &Words<'_>,
     settled: Counts,
-) -> Result<(Receipt, Bill), Refused> {
+) -> Result<(Sealed<Receipt>, Bill), Refused> {
+    let signer = fep.signer(now)?;
     let hold = books.holds.open(auth_id).ok_or_else(no_such_hold)?;
     let authorization = &hold.authorization.content;
     let at = usize::from(attempt);
@@ -296,19 +297,18 @@ fn issue(
         rate: (1, 1),
         authorized_ms: authorization.issued_ms,
         issued_ms: now.wall.0,
-        key_id: key_id(&fep.fep_id.0),
+        key_id: key_id(&signer.fep_key().0),
         sequence: books.receipts.next_sequence(named.provider),
         request_id: authorization.request_id,
     };
-    Ok((receipt, bill))
+    Ok((object::seal(signer, fep.network.id, receipt), bill))
 }
 
 /// Pays an attempt out of the hold, and returns the rest.
 fn capture(
-    fep: &Fep,
     books: &mut Books,
     deed: &Deed,
-    (receipt, bill): (Receipt, Bill),
+    (receipt, bill): (Sealed<Receipt>, Bill),
     waiting: Vec<StreamId>,
 ) -> Result<Commit, Refused> {
     let hold = books.holds.open(deed.auth_id).ok_or_else(no_such_hold)?;
@@ -317,24 +317,23 @@ fn capture(
     let rest_to = if mutant(Mutant::RemainderKept) { Account::Fees } else { Account::User(user) };
     let from = (Account::Held(user), ledger::negated(held));
     let told = alloc::format!("{user} pays {}", bill.charge);
-    let mut postings = shares(&receipt, &bill);
+    let mut postings = shares(&receipt.content, &bill);
     postings.extend([from, (rest_to, rest)]);
-    pay(fep, books, deed, receipt, Kind::Capture, postings, told, waiting)
+    pay(books, deed, receipt, Kind::Capture, postings, told, waiting)
 }
 
 /// Pays an attempt that its gateway had declared void.
 fn capture_from_bond(
-    fep: &Fep,
     books: &mut Books,
     deed: &Deed,
-    (receipt, bill): (Receipt, Bill),
+    (receipt, bill): (Sealed<Receipt>, Bill),
     waiting: Vec<StreamId>,
 ) -> Result<Commit, Refused> {
-    let gateway = receipt.gateway_node_id;
+    let gateway = receipt.content.gateway_node_id;
     let told = alloc::format!("the bond of gateway {gateway} pays {}", bill.charge);
-    let mut postings = shares(&receipt, &bill);
+    let mut postings = shares(&receipt.content, &bill);
     postings.push((Account::Bond(gateway), ledger::negated(bill.charge)));
-    pay(fep, books, deed, receipt, Kind::BondCapture, postings, told, waiting)
+    pay(books, deed, receipt, Kind::BondCapture, postings, told, waiting)
 }
 
 fn shares(receipt: &Receipt, bill: &Bill) -> Vec<(Account, Micros)> {
@@ -346,25 +345,28 @@ fn shares(receipt: &Receipt, bill: &Bill) -> Vec<(Account, Micros)> {
     ]
 }
 
-#[expect(clippy::too_many_arguments, reason = "what two kinds of capture have in common")]
 fn pay(
-    fep: &Fep,
     books: &mut Books,
     deed: &Deed,
-    receipt: Receipt,
+    receipt: Sealed<Receipt>,
     kind: Kind,
     postings: Vec<(Account, Micros)>,
     told: alloc::string::String,
     waiting: Vec<StreamId>,
 ) -> Result<Commit, Refused> {
-    let Receipt { auth_id, attempt, provider_node_id: provider, gateway_node_id: gateway, .. } = receipt;
-    let at_ms = receipt.issued_ms;
+    let Receipt {
+        auth_id,
+        attempt,
+        provider_node_id: provider,
+        gateway_node_id: gateway,
+        issued_ms: at_ms,
+        ..
+    } = receipt.content;
     let key = match kind {
         Kind::BondCapture => alloc::format!("{}/{attempt}", auth_key(auth_id)),
         _ => auth_key(auth_id),
     };
     let mut batch = post(books, Entry { kind, reference: key.clone(), at_ms, postings })?;
-    let receipt = object::seal(&fep.identity, fep.network.id, receipt);
     let outcome = Outcome::Captured { attempt, provider, receipt: Signed(receipt.bytes.0.clone()) };
     batch.extend(books.receipts.add(&receipt));
     batch.push(resolve(key, gateway, outcome, at_ms));

@@ -17,7 +17,7 @@ use crate::store::{BadRow, Snapshot, Write};
 use crate::time::{Span, Time, Wake, Wall};
 use crate::timers::Timers;
 use crate::wire::ids::ReceiptId;
-use crate::wire::object::{Sealed, open};
+use crate::wire::object::open;
 use crate::wire::portal::Receipt;
 
 /// How often authorizations that have lapsed are swept.
@@ -165,7 +165,15 @@ impl Receipts {
         let Some(used) = self.used.get_mut(&key) else {
             return Taken::Refused(Some(id), "it is for no job of this provider");
         };
-        if let Err(reason) = check(cx, feps, used, &receipt) {
+        if let Err(why) = cx.feps.bound_when_issued(used.auth.fep_id, &receipt) {
+            // It comes again: by then its key may be known.
+            let id = (!why.may_pass()).then_some(id);
+            return Taken::Refused(
+                id,
+                "its key does not sign, or did not then, for the FEP that authorised the job",
+            );
+        }
+        if let Err(reason) = check(cx, feps, used, &receipt.content) {
             return Taken::Refused(Some(id), reason);
         }
         match used.receipt {
@@ -255,14 +263,8 @@ impl Receipts {
 }
 
 /// Is this receipt what the authorization, the offer and the counts make it (I8)?
-fn check(
-    cx: &Cx<'_>,
-    feps: &[FepId],
-    used: &AuthorizationRow,
-    receipt: &Sealed<Receipt>,
-) -> Result<(), &'static str> {
-    let says = &receipt.content;
-    if receipt.signer != says.fep_id.0 || !feps.contains(&says.fep_id) || says.fep_id != used.auth.fep_id {
+fn check(cx: &Cx<'_>, feps: &[FepId], used: &AuthorizationRow, says: &Receipt) -> Result<(), &'static str> {
+    if !feps.contains(&says.fep_id) || says.fep_id != used.auth.fep_id {
         return Err("it is not by the FEP that authorised the job");
     }
     if says.receipt_id != ReceiptId::of(says.fep_id, says.auth_id, says.attempt) {

@@ -379,6 +379,9 @@ pub struct ProxyRequest {
     pub body_len: u32,
     #[n(6)]
     pub body_hash: Hash,
+    /// The FEP's, signed, where it may be news: the authorization's key stands in it.
+    #[n(7)]
+    pub descriptor: Option<Blob>,
 }
 
 /// Light: one OpenAI chunk, with the running counts that it brings the stream to.
@@ -502,6 +505,17 @@ pub struct ReceiptAck {
     pub receipt_id: ReceiptId,
     #[n(1)]
     pub refused: Option<String>,
+}
+
+/// What a FEP that the sender trusts says of itself: told when it is news, and to whoever is new.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct FepDescriptor {
+    #[n(0)]
+    pub fep_id: FepId,
+    /// A signed [`Descriptor`](super::keys::Descriptor).
+    #[n(1)]
+    pub descriptor: Blob,
 }
 
 /// The running hash behind [`ProxyMark::transcript`] and a usage statement's: BLAKE3 over the payloads of all `Chunk`

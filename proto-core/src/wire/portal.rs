@@ -6,7 +6,7 @@
 //! | `POST /v1/usage` | [`UsageReport`] by the gateway | [`Receipt`]; 202 until the provider's word comes; 204 when nothing is owed |
 //! | `POST /v1/statements` | [`UsageStatement`] by the provider | [`Receipt`], or 204 when nothing is owed |
 //! | `POST /v1/claims` | [`Claim`] by the provider | [`ClaimDecision`] |
-//! | `GET /v1/descriptor` | | JSON [`Descriptor`] |
+//! | `GET /v1/descriptor` | | [`Descriptor`](super::keys::Descriptor) |
 //! | `GET /v1/health` | | JSON `{"ok": true}` |
 //!
 //! Bodies and answers are signed [objects](super::object), `content-type: application/vnd.labman.object`. Any other status
@@ -369,16 +369,6 @@ pub struct Payout {
     pub rail_tx: String,
 }
 
-/// `GET /v1/descriptor`: who this FEP is and what it takes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Descriptor {
-    pub fep_id: FepId,
-    pub network: String,
-    pub currency: Currency,
-    pub fees: Fees,
-    pub rails: Vec<String>,
-}
-
 /// The body of every refusal: `{"error": {"code", "message"}}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PortalError {
@@ -463,7 +453,7 @@ pub fn key_digest(api_key: &str) -> Hash {
     Hash(blake3::derive_key("labman api key 1", api_key.as_bytes()))
 }
 
-/// Which key signed: BLAKE3 of the public key.
+/// Which key signed: a hash of the public key.
 pub fn key_id(public_key: &[u8; 32]) -> Hash {
     Hash(blake3::derive_key("labman key id 1", public_key))
 }

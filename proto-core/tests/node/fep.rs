@@ -6,11 +6,12 @@ use labman_proto_core::time::Now;
 use labman_proto_core::wire::ids::{AuthId, Hash, PayoutId, ReceiptId};
 use labman_proto_core::wire::object::{self, Sealed};
 use labman_proto_core::wire::portal::{
-    Attempt, AuthorizeRequest, Claim, ClaimDecision, Descriptor, JobAuthorization, Offer, Payout, Receipt,
-    RejectedLine, UsageReport, UsageStatement, Verdict, key_id,
+    Attempt, AuthorizeRequest, Claim, ClaimDecision, JobAuthorization, Offer, Payout, Receipt, RejectedLine,
+    UsageReport, UsageStatement, Verdict, key_id,
 };
 
-use super::rig::{FEP, identity, net, seal};
+use super::rig::{FEP, FEP_KEY, identity, net, node, seal};
+use super::rings;
 
 pub(crate) const FEES: Fees = Fees { fep_bps: 100, gateway_bps: 400 };
 
@@ -20,6 +21,8 @@ pub(crate) struct Fep {
     pub(crate) silent: Vec<&'static str>,
     /// A fixed answer to a path.
     pub(crate) says: Option<(&'static str, u16, Vec<u8>)>,
+    /// What it says of itself, if not the usual.
+    pub(crate) descriptor: Option<Vec<u8>>,
     /// Changes an authorization before it is signed.
     pub(crate) twist: Option<fn(&mut JobAuthorization)>,
     /// Changes a claim's decision before it is signed.
@@ -59,16 +62,9 @@ impl Fep {
         {
             return Some((*status, says.clone()));
         }
-        let signer = self.signer.unwrap_or(FEP);
+        let signer = self.signer.unwrap_or(FEP_KEY);
         let answer = match path {
-            "/v1/descriptor" => serde_json::to_vec(&Descriptor {
-                fep_id: identity(FEP).fep_id(),
-                network: "test".into(),
-                currency: "XTS".parse().unwrap(),
-                fees: FEES,
-                rails: Vec::new(),
-            })
-            .unwrap(),
+            "/v1/descriptor" => self.descriptor.clone().unwrap_or_else(descriptor),
             "/v1/authorize" => {
                 let asked = object::open::<AuthorizeRequest>(net(), None, body).expect("a request");
                 let gateway = NodeId(asked.signer);
@@ -118,6 +114,12 @@ impl Fep {
     }
 }
 
+/// Its one key is certified for all time.
+pub(crate) fn descriptor() -> Vec<u8> {
+    let key = identity(FEP_KEY);
+    rings::descriptor(&key, rings::ring(&identity(FEP), 1, vec![rings::always(&key)]), 0, FEES)
+}
+
 pub(crate) fn authorization(
     now: Now,
     gateway: NodeId,
@@ -148,7 +150,7 @@ pub(crate) fn authorization(
         input_bound: asked.input_bound,
         max_output: asked.max_output,
         attempts,
-        key_id: key_id(&fep_id.0),
+        key_id: key_id(&node(FEP_KEY).0),
         streamed: asked.streamed,
     }
 }

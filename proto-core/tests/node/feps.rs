@@ -55,10 +55,9 @@ fn a_fep_that_was_never_there_is_told_too() {
 }
 
 #[test]
-fn a_provider_learns_of_its_fep_with_its_first_claim() {
+fn a_provider_asks_its_fep_who_it_is_and_hears_with_its_claims_that_it_is_away() {
     let mut rig = Rig::new(provider_config());
-    rig.pass(Span::from_secs(60));
-    assert_eq!(state(&mut rig), "unknown");
+    assert_eq!(state(&mut rig), "answering");
 
     let mut rig = Rig::new(both_config());
     let portman = Portman::attach(&mut rig, vec![model("toy", 1)]);

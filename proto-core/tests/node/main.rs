@@ -27,7 +27,10 @@ mod logs;
 mod market;
 mod marks;
 mod receipts;
+#[path = "../rig/rings.rs"]
+mod rings;
 mod settling;
+mod signing;
 #[path = "../rig/store.rs"]
 mod store;
 #[path = "../rig/twists.rs"]

@@ -11,6 +11,9 @@ mod openapi;
 mod payouts;
 mod refusals;
 mod rig;
+#[path = "../rig/rings.rs"]
+mod rings;
+mod signing;
 mod statements;
 #[path = "../rig/store.rs"]
 mod store;

@@ -6,11 +6,12 @@ use labman_proto_core::money::Micros;
 use labman_proto_core::wire::cbor::{self, Blob};
 use labman_proto_core::wire::envelope::Kind;
 use labman_proto_core::wire::ids::{AuthId, ClaimId, Hash, PayoutId, ReceiptId, RequestId};
+use labman_proto_core::wire::keys::{CertifiedKey, Descriptor, KeyRing, OfferedRail};
 use labman_proto_core::wire::mesh::{
-    Announce, Busy, CapabilityRecord, Chunk, Departure, Digest, Distance, Distances, Features, Hello, Hosted,
-    Invitation, Invite, Key, Load, Mark, Market, PeerRecord, ProxyEnd, ProxyError, ProxyMark, ProxyRequest,
-    Prune, ReceiptAck, ReceiptDelivery, Refusal, RefusalCode, Shuffle, Suspicion, Taken, Transcript, Version,
-    Want, Wanted,
+    Announce, Busy, CapabilityRecord, Chunk, Departure, Digest, Distance, Distances, Features, FepDescriptor,
+    Hello, Hosted, Invitation, Invite, Key, Load, Mark, Market, PeerRecord, ProxyEnd, ProxyError, ProxyMark,
+    ProxyRequest, Prune, ReceiptAck, ReceiptDelivery, Refusal, RefusalCode, Shuffle, Suspicion, Taken,
+    Transcript, Version, Want, Wanted,
 };
 use labman_proto_core::wire::object::{self, Object, Sealed};
 use labman_proto_core::wire::portal::{
@@ -20,7 +21,7 @@ use labman_proto_core::wire::portal::{
 use labman_proto_core::wire::topic::{Topic, Topics};
 
 use crate::craft::{broadcast, signed};
-use crate::keys::{BRINGER, FEP, GATEWAY, NETWORK, OTHER, PROVIDER, WALL, identity, node};
+use crate::keys::{BRINGER, FEP, FEP_KEY, GATEWAY, NETWORK, OTHER, PROVIDER, WALL, identity, node};
 
 /// Of the connection on which every golden hello comes.
 pub(crate) const BINDING: [u8; 32] = [0xb1; 32];
@@ -34,7 +35,7 @@ pub(crate) struct Message {
 }
 
 /// Of every kind but `Body`, whose payload is no CBOR.
-pub(crate) const MESSAGES: [Message; 22] = [
+pub(crate) const MESSAGES: [Message; 23] = [
     Message { kind: Kind::Hello, payload: || cbor::encode(&hello()), optional: &[2] },
     Message { kind: Kind::PeerRecord, payload: || cbor::encode(&peer_record()), optional: &[3, 6] },
     Message { kind: Kind::CapabilityRecord, payload: || cbor::encode(&capability_record()), optional: &[2] },
@@ -47,13 +48,14 @@ pub(crate) const MESSAGES: [Message; 22] = [
     Message { kind: Kind::Distances, payload: || cbor::encode(&distances()), optional: &[] },
     Message { kind: Kind::Invite, payload: || cbor::encode(&invite()), optional: &[] },
     Message { kind: Kind::Shuffle, payload: || cbor::encode(&shuffle()), optional: &[2] },
-    Message { kind: Kind::ProxyRequest, payload: || cbor::encode(&proxy_request()), optional: &[] },
+    Message { kind: Kind::ProxyRequest, payload: || cbor::encode(&proxy_request()), optional: &[7] },
     Message { kind: Kind::ProxyMark, payload: || cbor::encode(&proxy_mark()), optional: &[] },
     Message { kind: Kind::ProxyError, payload: || cbor::encode(&proxy_error()), optional: &[3] },
     Message { kind: Kind::ReceiptDelivery, payload: || cbor::encode(&receipt_delivery()), optional: &[] },
     Message { kind: Kind::ReceiptAck, payload: || cbor::encode(&receipt_ack()), optional: &[1] },
     Message { kind: Kind::Load, payload: || cbor::encode(&load()), optional: &[] },
     Message { kind: Kind::Market, payload: || cbor::encode(&market()), optional: &[] },
+    Message { kind: Kind::FepDescriptor, payload: || cbor::encode(&fep_descriptor()), optional: &[] },
     Message { kind: Kind::Chunk, payload: || cbor::encode(&chunk()), optional: &[] },
     Message { kind: Kind::StreamAck, payload: || cbor::encode(&taken()), optional: &[] },
     Message { kind: Kind::ProxyEnd, payload: || cbor::encode(&proxy_end()), optional: &[1] },
@@ -68,7 +70,7 @@ pub(crate) struct Paper {
     pub(crate) optional: &'static [u64],
 }
 
-pub(crate) const OBJECTS: [Paper; 11] = [
+pub(crate) const OBJECTS: [Paper; 13] = [
     Paper { name: "Offer", kind: 1, signer: PROVIDER, payload: || cbor::encode(&offer()), optional: &[] },
     Paper {
         name: "AuthorizeRequest",
@@ -80,7 +82,7 @@ pub(crate) const OBJECTS: [Paper; 11] = [
     Paper {
         name: "JobAuthorization",
         kind: 3,
-        signer: FEP,
+        signer: FEP_KEY,
         payload: || cbor::encode(&job_authorization()),
         optional: &[],
     },
@@ -91,12 +93,12 @@ pub(crate) const OBJECTS: [Paper; 11] = [
         payload: || cbor::encode(&usage_report()),
         optional: &[2, 4],
     },
-    Paper { name: "Receipt", kind: 5, signer: FEP, payload: || cbor::encode(&receipt()), optional: &[] },
+    Paper { name: "Receipt", kind: 5, signer: FEP_KEY, payload: || cbor::encode(&receipt()), optional: &[] },
     Paper { name: "Claim", kind: 6, signer: PROVIDER, payload: || cbor::encode(&claim()), optional: &[] },
     Paper {
         name: "ClaimDecision",
         kind: 7,
-        signer: FEP,
+        signer: FEP_KEY,
         payload: || cbor::encode(&claim_decision()),
         optional: &[4],
     },
@@ -126,6 +128,14 @@ pub(crate) const OBJECTS: [Paper; 11] = [
         kind: 11,
         signer: PROVIDER,
         payload: || cbor::encode(&attempt_release()),
+        optional: &[],
+    },
+    Paper { name: "KeyRing", kind: 12, signer: FEP, payload: || cbor::encode(&key_ring()), optional: &[] },
+    Paper {
+        name: "Descriptor",
+        kind: 13,
+        signer: FEP_KEY,
+        payload: || cbor::encode(&descriptor()),
         optional: &[],
     },
 ];
@@ -258,11 +268,12 @@ pub(crate) fn proxy_request() -> ProxyRequest {
     ProxyRequest {
         request_id: REQUEST,
         fep_id: identity(FEP).fep_id(),
-        authorization: seal(FEP, job_authorization()).bytes,
+        authorization: seal(FEP_KEY, job_authorization()).bytes,
         attempt: 0,
         offer_hash: Hash(seal(PROVIDER, offer()).hash),
         body_len: body().len() as u32,
         body_hash: Hash(*blake3::hash(&body()).as_bytes()),
+        descriptor: Some(seal(FEP_KEY, descriptor()).bytes),
     }
 }
 
@@ -313,7 +324,7 @@ pub(crate) fn proxy_error() -> ProxyError {
 }
 
 pub(crate) fn receipt_delivery() -> ReceiptDelivery {
-    ReceiptDelivery { receipt: seal(FEP, receipt()).bytes }
+    ReceiptDelivery { receipt: seal(FEP_KEY, receipt()).bytes }
 }
 
 pub(crate) fn load() -> Load {
@@ -347,6 +358,33 @@ pub(crate) fn offer() -> Offer {
         payout: payout_to(),
         valid_until_ms: WALL + 3_600_000,
     }
+}
+
+/// The key that signs now, and one that is revoked.
+pub(crate) fn key_ring() -> KeyRing {
+    let key = |party, from_ms, revoked_from_ms| CertifiedKey {
+        key: identity(party).fep_key(),
+        from_ms,
+        until_ms: from_ms + 7_776_000_000,
+        revoked_from_ms,
+    };
+    let keys =
+        vec![key(OTHER, WALL - 86_400_000, Some(WALL - 3_600_000)), key(FEP_KEY, WALL - 7_200_000, None)];
+    KeyRing { fep_id: identity(FEP).fep_id(), serial: WALL - 3_600_000, keys }
+}
+
+pub(crate) fn descriptor() -> Descriptor {
+    Descriptor {
+        ring: seal(FEP, key_ring()).bytes,
+        issued_ms: WALL,
+        currency: "XTS".parse().expect("a code"),
+        fees: Fees { fep_bps: 100, gateway_bps: 400 },
+        rails: vec![OfferedRail { name: "test".into(), least_payout: Micros(1_000_000) }],
+    }
+}
+
+pub(crate) fn fep_descriptor() -> FepDescriptor {
+    FepDescriptor { fep_id: identity(FEP).fep_id(), descriptor: seal(FEP_KEY, descriptor()).bytes }
 }
 
 pub(crate) fn authorize_request() -> AuthorizeRequest {
@@ -387,7 +425,7 @@ pub(crate) fn job_authorization() -> JobAuthorization {
         input_bound: 1_264,
         max_output: 64,
         attempts: vec![attempt(PROVIDER, Hash(seal(PROVIDER, offer()).hash)), attempt(OTHER, Hash([7; 32]))],
-        key_id: key_id(&node(FEP).0),
+        key_id: key_id(&node(FEP_KEY).0),
         streamed: true,
     }
 }
@@ -448,7 +486,7 @@ pub(crate) fn receipt() -> Receipt {
         rate: (1, 1),
         authorized_ms: WALL,
         issued_ms: WALL + 4_100,
-        key_id: key_id(&node(FEP).0),
+        key_id: key_id(&node(FEP_KEY).0),
         sequence: 1,
         request_id: REQUEST,
     }
