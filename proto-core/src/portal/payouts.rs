@@ -158,7 +158,7 @@ pub(super) fn accept(
 ) -> Result<(Vec<Write>, Then), Refused> {
     must_have_room(fep, books, &claimed)?;
     if claimed.amount == Micros::ZERO {
-        return nothing(fep, now, stream, &claimed);
+        return nothing(fep, books, now, stream, &claimed);
     }
     let group = (claimed.provider, claimed.to.clone());
     let mut batch = alloc::vec![Write::Insert(ACCEPTED, row(&claimed))];
@@ -177,18 +177,22 @@ pub(super) fn accept(
     Ok((batch, then))
 }
 
-/// No rail is asked to move nothing: such a claim is decided at once.
+/// No rail is asked to move nothing: such a claim is decided at once, and its payout is one like any other.
 fn nothing(
     fep: &Fep,
+    books: &mut Books,
     now: Now,
     stream: StreamId,
     claimed: &AcceptedRow,
 ) -> Result<(Vec<Write>, Then), Refused> {
-    let payout_id = PayoutId::of(fep.fep_id, claimed.provider, claimed.claim_id);
-    let (to, rail_tx) = (claimed.to.clone(), String::new());
-    let payout = Payout { payout_id, to, amount: claimed.amount, rail_tx };
-    let (decided, answer) = claims::paid(fep, now, claimed, payout)?;
-    Ok((alloc::vec![decided], Then::Answer(stream, answer)))
+    let (provider, claim_id) = (claimed.provider, claimed.claim_id);
+    let payout_id = PayoutId::of(fep.fep_id, provider, claim_id);
+    let payout = Payout { payout_id, to: claimed.to.clone(), amount: claimed.amount, rail_tx: String::new() };
+    let (decided, answer) = claims::paid(fep, now, claimed, payout.clone())?;
+    books.payouts += 1;
+    let paid = PayoutRow { payout, provider, claim_id, receipts: claimed.receipts, at_ms: now.wall.0 };
+    let paid = Write::Insert(PAYOUTS, Row::json(numbered(books.payouts), &paid));
+    Ok((alloc::vec![decided, paid], Then::Answer(stream, answer)))
 }
 
 /// The answer for a claim that is accepted and not paid.
