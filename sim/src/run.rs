@@ -55,6 +55,9 @@ const DEADLINE_GRACE: Span = Span::from_secs(30);
 /// until it is answered, before their books are read.
 const LAST_WORDS: Span = Span(limits::REDELIVER_LAST.0 + 2 * limits::FEP_ANSWER.0);
 
+/// For so many seconds more at most what was at rest, and is not any more, is waited for.
+const AT_WORK: usize = 10;
+
 /// How to run, apart from what.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Options {
@@ -296,6 +299,13 @@ impl<'a> Run<'a> {
         }
         let idle_in = self.world.disks_idle_at() - self.world.now();
         self.nap(idle_in + LAST_WORDS);
+        // Holds of who is dishonest lapse in their own time, and what comes of that is claimed: no book is read meanwhile.
+        for _ in 0..AT_WORK {
+            if !self.settled || !self.is_restless() {
+                break;
+            }
+            self.nap(Span::from_secs(1));
+        }
     }
 
     /// Runs one event. `false`: there will be none any more.
