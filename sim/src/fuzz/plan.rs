@@ -4,6 +4,8 @@
 //! A run works and suffers for some minutes, then all is healed but for a few hosts sometimes, and what is sound must
 //! work. In a tenth of the seeds nothing heals.
 
+use std::collections::BTreeSet;
+
 use labman_proto_core::economics::{Fees, Price};
 use labman_proto_core::limits::{EXPOSURE, QUOTE_LIFE};
 use labman_proto_core::money::{Currency, Micros};
@@ -388,7 +390,24 @@ fn faults(scenario: &Scenario, heals: bool, seed: Seed) -> Vec<Fault> {
         }
     }
     keep_keys_known(&scenario.fep.name, &mut faults);
+    keep_lives_in_order(&mut faults);
     faults
+}
+
+/// Who has lost its disk knows by its clock alone that its life is a later one than the last: if that was set back, nobody
+/// takes its records for new.
+fn keep_lives_in_order(faults: &mut Vec<Fault>) {
+    let jumps = |fault: &Fault| matches!(fault.inject, Inject::ClockJump(_) | Inject::ClockFreeze(_));
+    let jumping: BTreeSet<String> = faults
+        .iter()
+        .filter(|fault| jumps(fault))
+        .flat_map(|fault| fault.inject.hosts())
+        .map(String::from)
+        .collect();
+    faults.retain(|fault| match &fault.inject {
+        Inject::DiskLost(lost) => !jumping.contains(&lost.host),
+        _ => true,
+    });
 }
 
 /// A FEP that forgot its key ring signs by keys that others know to be revoked, until its operator puts it in force again. And one
