@@ -6,9 +6,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use labman_io_tokio::{IoConfig, Journal, StoreConfig, admin_client};
-use labman_proto_core::identity::{Identity, NodeId};
+use labman_proto_core::identity::Identity;
 use labman_proto_core::journal::{BUILD, Config, Header};
-use labman_proto_core::portal::{self, Portal};
+use labman_proto_core::portal::{self, Portal, Signers};
+use labman_proto_core::wire::keys::{CertifiedKey, KeyRing};
+use labman_proto_core::wire::object;
 use labman_sim::replay::{End, Options, replay};
 use support::within;
 
@@ -26,8 +28,19 @@ fn config() -> portal::config::Config {
 }
 
 fn header() -> Header {
-    let public_key = Some(NodeId(Identity::from_secret(&SECRET).fep_id().0));
-    Header { build: BUILD.into(), public_key, machine: Config::Portal(config()) }
+    let held = vec![Identity::from_secret(&SECRET).fep_key()];
+    let ring = founding().iter().map(|byte| format!("{byte:02x}")).collect();
+    let machine = Config::Portal { config: config(), ring, held };
+    Header { build: BUILD.into(), public_key: None, machine }
+}
+
+/// A root that certifies the one key for all time.
+fn founding() -> Vec<u8> {
+    let root = Identity::from_secret(&[8; 32]);
+    let key = Identity::from_secret(&SECRET).fep_key();
+    let key = CertifiedKey { key, from_ms: 0, until_ms: u64::MAX, revoked_from_ms: None };
+    let ring = KeyRing { fep_id: root.fep_id(), serial: 1, keys: vec![key] };
+    object::seal(&root, root.network("lives").id, ring).bytes.0
 }
 
 async fn start(dir: &Path) -> labman_io_tokio::Running {
@@ -41,7 +54,8 @@ async fn start(dir: &Path) -> labman_io_tokio::Running {
     };
     let make = move |snapshot: &_, seed, now| {
         let identity = journal.witness(Identity::from_secret(&SECRET));
-        Portal::new(config(), identity, seed, snapshot, now)
+        let signers = Signers::new("lives", &founding(), vec![identity]).expect("a ring by its root");
+        Portal::new(config(), signers, seed, snapshot, now)
     };
     labman_io_tokio::start(io, make).await.unwrap()
 }

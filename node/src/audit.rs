@@ -4,12 +4,14 @@ use std::path::{Path, PathBuf};
 
 use labman_io_tokio::{StoreReader, load_key};
 use labman_proto_core::audit::{self, Books, Report};
-use labman_proto_core::identity::{Identity, verify_strict};
+use labman_proto_core::identity::{FepId, Identity, verify_strict};
 use labman_proto_core::node::config::Exposure;
 use labman_proto_core::store::StoreError;
+use labman_proto_core::wire::object;
 use serde_json::{Value, json};
 
 use crate::commands::say;
+use crate::daemon::fep_keys::unhex;
 
 /// A FEP's books.
 pub fn fep(data_dir: &Path) -> Result<Report, String> {
@@ -23,7 +25,7 @@ pub fn provider(data_dir: &Path, exposure: &Exposure) -> Result<Report, String> 
 
 /// A provider's books against those of a FEP, and of the gateways that may bring it receipts.
 pub fn between(provider_dir: &Path, fep_dir: &Path, gateway_dirs: &[PathBuf]) -> Result<Report, String> {
-    let (fep_id, provider_id) = (identity(fep_dir)?.fep_id(), identity(provider_dir)?.node_id());
+    let (fep_id, provider_id) = (fep_id(fep_dir)?, identity(provider_dir)?.node_id());
     // In this order: see `Books`.
     let issued = open(fep_dir, "counters", "a FEP")?;
     let gateways = gateway_dirs.iter().map(|dir| open(dir, "gateway_jobs", "a gateway"));
@@ -64,6 +66,15 @@ fn open(data_dir: &Path, table: &str, whose: &str) -> Result<StoreReader, String
 fn identity(data_dir: &Path) -> Result<Identity, String> {
     let secret = load_key(&data_dir.join("node.key")).map_err(|why| why.to_string())?;
     Ok(Identity::from_secret(&secret))
+}
+
+/// As its founding key ring says: whatever network it is of.
+fn fep_id(data_dir: &Path) -> Result<FepId, String> {
+    let file = data_dir.join("keys.ring");
+    let place = |why: String| format!("{}: {why}", file.display());
+    let ring = std::fs::read_to_string(&file).map_err(|why| place(why.to_string()))?;
+    let ring = unhex(&ring).map_err(place)?;
+    object::signer_of(&ring).map(FepId).ok_or_else(|| place("it is not a key ring".into()))
 }
 
 fn told(why: StoreError) -> String {

@@ -4,6 +4,7 @@
 //! taken port is an error that names the key to change.
 
 mod fep;
+pub mod fep_keys;
 mod labmand;
 mod portman;
 mod toy;
@@ -65,7 +66,11 @@ impl DataDir {
         Ok(Self(path.to_path_buf()))
     }
 
-    /// The key's secret, made on the first call.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// A node's key's secret, made on the first call.
     pub fn secret(&self) -> Result<Zeroizing<[u8; 32]>, Failure> {
         let path = self.0.join("node.key");
         labman_io_tokio::load_or_create_key(&path).map_err(|why| Failure::Key(why.to_string()))

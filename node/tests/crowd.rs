@@ -3,6 +3,7 @@
 mod support;
 
 use labman_node::config::labmand::Labmand as Config;
+use labman_node::daemon::fep_keys::FepKeys;
 use labman_node::daemon::{DataDir, Labmand};
 use labman_node::init;
 use labman_node::mesh::{Mesh, Plan};
@@ -62,5 +63,5 @@ async fn a_gateway_takes_as_many_connections_of_one_address_as_its_config_says()
 
 /// Nobody asks it.
 fn some_fep_id(directory: &std::path::Path) -> String {
-    DataDir::open(&directory.join("fep")).unwrap().identity().unwrap().fep_id().to_string()
+    FepKeys::open(&DataDir::open(&directory.join("fep")).unwrap(), "crowd").unwrap().fep_id.to_string()
 }

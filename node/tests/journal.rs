@@ -106,6 +106,9 @@ fn journals_apart(plan: Plan) -> Plan {
 async fn a_small_journal(dir: &Path) -> Vec<u8> {
     let plan = Plan { journals: Some(dir.to_path_buf()), ..journals_apart(Plan::new(dir)) };
     let mesh = Mesh::start(plan).await.unwrap();
+    // Then what a new FEP writes of its own accord is done.
+    let no_trouble = json!({ "rail": "test", "fault": "failed", "times": 0 });
+    mesh.fep_admin().post("/rails/faults", &no_trouble).await.unwrap();
     mesh.user("alice", "1.00").await.unwrap();
     mesh.stop().await;
     fs::read(dir.join("fep")).unwrap()

@@ -15,7 +15,7 @@ mod between;
 mod report;
 
 use alloc::format;
-use alloc::string::ToString;
+use alloc::string::{String, ToString};
 
 use serde::de::DeserializeOwned;
 
@@ -27,6 +27,7 @@ pub use crate::portal::audit::audit as fep;
 pub use crate::provider::audit::audit as provider;
 
 use crate::identity::{NetId, Network, Verify};
+use crate::keys::{BadPaper, Keys, OfFep};
 use crate::store::{Row, Table};
 use crate::wire::object::{self, BadObject, Object, Sealed};
 
@@ -97,18 +98,50 @@ impl<'a, R: Reader> Desk<'a, R> {
         parsed.ok()
     }
 
-    /// A signed paper of a row, if its signature holds; if not, that is a finding.
-    pub(crate) fn paper<T: Object>(
+    /// A FEP's paper in a row, if it is signed by a key of that FEP's; if not, that is a finding.
+    pub(crate) fn paper<T: OfFep>(
         &mut self,
         table: Table,
         key: &str,
-        signer: Option<[u8; 32]>,
+        keys: Option<&Keys>,
         bytes: &[u8],
     ) -> Option<Sealed<T>> {
-        let opened = open(self.verify, signer, bytes);
-        let what = || opened.as_ref().err().map(ToString::to_string).unwrap_or_default();
-        self.report.must(Invariant::Rows, opened.is_ok(), place(table, key), what);
-        opened.ok()
+        let opened = open(self.verify, None, bytes).map_err(|bad| bad.to_string()).and_then(|paper| {
+            let signed = keys.map_or(Err(BadPaper::NoKeys), |keys| keys.bound_once(&paper));
+            signed.map(|()| paper).map_err(|bad| bad.to_string())
+        });
+        self.found(table, key, opened)
+    }
+
+    /// A paper in a row by that signer, if its signature holds; if not, that is a finding.
+    pub(crate) fn paper_by<T: Object>(
+        &mut self,
+        table: Table,
+        key: &str,
+        signer: [u8; 32],
+        bytes: &[u8],
+    ) -> Option<Sealed<T>> {
+        let opened = open(self.verify, Some(signer), bytes).map_err(|bad| bad.to_string());
+        self.found(table, key, opened)
+    }
+
+    /// The keys of a FEP, where a store keeps them; what is none is a finding.
+    pub(crate) fn keys<E: ToString>(
+        &mut self,
+        table: Table,
+        key: &str,
+        bytes: &[u8],
+        open: impl FnOnce(Network, &[u8]) -> Result<Keys, E>,
+    ) -> Option<Keys> {
+        let network = network(self.verify, bytes).map_err(|bad| bad.to_string());
+        let keys = network.and_then(|network| open(network, bytes).map_err(|bad| bad.to_string()));
+        self.found(table, key, keys)
+    }
+
+    fn found<T>(&mut self, table: Table, key: &str, found: Result<T, String>) -> Option<T> {
+        let what = || found.as_ref().err().cloned().unwrap_or_default();
+        self.report.must(Invariant::Rows, found.is_ok(), place(table, key), what);
+        found.ok()
     }
 
     /// The same where its signature is checked elsewhere.
@@ -118,14 +151,18 @@ impl<'a, R: Reader> Desk<'a, R> {
 }
 
 /// How a finding names a row.
-pub(crate) fn place(table: Table, key: &str) -> impl Fn() -> alloc::string::String {
+pub(crate) fn place(table: Table, key: &str) -> impl Fn() -> String {
     move || format!("{} {key}", table.name)
 }
 
-/// A store does not say which network it is of: its papers do.
 fn open<T: Object>(verify: Verify, signer: Option<[u8; 32]>, bytes: &[u8]) -> Result<Sealed<T>, BadObject> {
+    object::open(network(verify, bytes)?, signer, bytes)
+}
+
+/// A store does not say which network it is of: its papers do.
+fn network(verify: Verify, bytes: &[u8]) -> Result<Network, BadObject> {
     let net_id = bytes.get(NET_ID).and_then(|id| id.try_into().ok()).ok_or(BadObject::Length)?;
-    object::open(Network::known_by(NetId(net_id), verify), signer, bytes)
+    Ok(Network::known_by(NetId(net_id), verify))
 }
 
 /// Where a signed object has its network's id.

@@ -31,7 +31,7 @@ use crate::http::{RequestHead, ResponseHead};
 use crate::identity::{FepId, NodeId};
 use crate::labnet::Labnet;
 use crate::labnet::conduct::{Deed, Offence};
-use crate::limits::{DESCRIPTOR_EVERY, GATEWAY_JOBS, HTTP_BODY};
+use crate::limits::{GATEWAY_JOBS, HTTP_BODY};
 use crate::machine::{Completion, OpId, ResetCode, StreamId};
 use crate::market::{Slots, demand::Demand};
 use crate::node::config;
@@ -41,16 +41,13 @@ use crate::openai::error::{ApiError, Retry};
 use crate::openai::models;
 use crate::rng::Stream;
 use crate::store::{BadRow, Snapshot, StoreError};
-use crate::time::{Span, Time, Wake, Wall};
+use crate::time::{Time, Wake};
 use crate::timers::Timers;
 use crate::wire::cbor;
 use crate::wire::envelope::Kind;
 use crate::wire::ids::RequestId;
 use crate::wire::mesh::Errand;
-use crate::wire::portal::{Descriptor, key_digest};
-
-/// How often a FEP that did not tell who it is is asked again.
-const DESCRIPTOR_RETRY: Span = Span::from_secs(2);
+use crate::wire::portal::key_digest;
 
 /// A message for a connected node.
 pub(crate) struct Tell {
@@ -68,7 +65,6 @@ pub(crate) struct Mesh<'a> {
 /// What a call to the FEP was for.
 #[derive(Clone, Copy, Debug)]
 enum Purpose {
-    Describe,
     Authorize(RequestId),
     Settle(RequestId),
     /// For that node, under its number.
@@ -78,7 +74,6 @@ enum Purpose {
 pub(crate) struct Gateway {
     fep_id: FepId,
     fep_url: String,
-    descriptor: Option<Descriptor>,
     rng: Stream,
     jobs: BTreeMap<RequestId, Job>,
     /// Bytes of bodies that are not whole, or wait for a provider.
@@ -90,6 +85,8 @@ pub(crate) struct Gateway {
     in_flight: BTreeMap<(NodeId, String), u32>,
     recording: BTreeMap<OpId, RequestId>,
     calls: FepCalls<Purpose>,
+    /// Authorizations by a key that is not known here, until their FEP has been asked for its keys.
+    unverified: Vec<(RequestId, Vec<u8>)>,
     due: Timers<Due>,
     settle: Settle,
     courier: Courier,
@@ -102,7 +99,6 @@ pub(crate) struct Gateway {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Due {
-    Describe,
     /// The whole job.
     Total(RequestId),
     /// A provider that was asked to call.
@@ -122,12 +118,9 @@ impl Gateway {
         now: Time,
     ) -> Result<Self, BadRow> {
         let fep_url = feps.iter().find(|fep| fep.fep_id == config.fep).map(|fep| fep.url.clone());
-        let mut due = Timers::default();
-        due.set(Due::Describe, now, "ask the FEP who it is");
         Ok(Self {
             fep_id: config.fep,
             fep_url: fep_url.unwrap_or_default(),
-            descriptor: None,
             rng,
             jobs: BTreeMap::new(),
             reading: 0,
@@ -136,7 +129,8 @@ impl Gateway {
             in_flight: BTreeMap::new(),
             recording: BTreeMap::new(),
             calls: FepCalls::default(),
-            due,
+            unverified: Vec::new(),
+            due: Timers::default(),
             settle: Settle::new(snapshot, now)?,
             courier: Courier::default(),
             loads: Loads::default(),
@@ -155,8 +149,8 @@ impl Gateway {
         self.jobs.len()
     }
 
-    pub(crate) fn fep_answers(&self) -> bool {
-        self.descriptor.is_some()
+    pub(crate) fn fep(&self) -> FepId {
+        self.fep_id
     }
 
     pub(crate) fn request(&mut self, cx: &mut Cx<'_>, mesh: &Mesh<'_>, stream: StreamId, head: &RequestHead) {
@@ -197,6 +191,9 @@ impl Gateway {
         }
         if cx.me.leaves {
             return reply::error(cx, stream, id, &job::leaves());
+        }
+        if cx.feps.described(self.fep_id).is_none() {
+            return reply::error(cx, stream, id, &job::keys_unknown());
         }
         let length = head.header("content-length").and_then(|length| length.parse::<usize>().ok());
         if length.is_some_and(|length| length > HTTP_BODY) {
@@ -342,6 +339,13 @@ impl Gateway {
         self.loads.left(node_id);
     }
 
+    /// The FEP has been asked for its keys: what waited for that is looked at once more.
+    pub(crate) fn keys_came(&mut self, cx: &mut Cx<'_>, mesh: &Mesh<'_>) {
+        for (id, authorization) in core::mem::take(&mut self.unverified) {
+            self.authorized(cx, mesh, id, Answer::Given(authorization));
+        }
+    }
+
     /// A node is linked (again): it may be waiting for receipts.
     pub(crate) fn admitted(&mut self, node_id: NodeId) -> Vec<Tell> {
         self.settle.admitted(node_id)
@@ -350,7 +354,6 @@ impl Gateway {
     pub(crate) fn handle_timeout(&mut self, cx: &mut Cx<'_>, mesh: &Mesh<'_>) -> Vec<Tell> {
         while let Some(due) = self.due.expired(cx.now.mono) {
             match due {
-                Due::Describe => self.calls.get(cx, Purpose::Describe, &self.fep_url, "/v1/descriptor"),
                 Due::Total(id) => self.out_of_time(cx, id),
                 Due::Invited(id) => self.waited(cx, mesh, id),
                 Due::Progress(id) => self.no_progress(cx, mesh, id),
@@ -372,41 +375,10 @@ impl Gateway {
 
     fn answered(&mut self, cx: &mut Cx<'_>, mesh: &Mesh<'_>, purpose: Purpose, answer: Answer) {
         match purpose {
-            Purpose::Describe => self.described(cx, &answer),
             Purpose::Authorize(id) => self.authorized(cx, mesh, id, answer),
             Purpose::Settle(id) => self.settle.answered(cx, self.fep_id, id, answer),
             Purpose::Errand(to, number) => self.courier.answered(to, number, answer),
         }
-        // Users may be few: its operator is to see soon when it is back.
-        let soon = cx.now.mono + DESCRIPTOR_RETRY;
-        if cx.feps.is_silent(self.fep_id) && self.due.at(Due::Describe).is_none_or(|at| at > soon) {
-            self.due.set(Due::Describe, soon, "ask the FEP whether it is back");
-        }
-    }
-
-    fn described(&mut self, cx: &mut Cx<'_>, answer: &Answer) {
-        let descriptor = match answer {
-            Answer::Given(body) => serde_json::from_slice::<Descriptor>(body).ok(),
-            Answer::Refused(_) | Answer::Silent | Answer::Nothing | Answer::Noted => None,
-        };
-        match descriptor {
-            Some(descriptor) if descriptor.fep_id == self.fep_id => {
-                let again = until_it_changes(&descriptor, cx.now.wall);
-                self.due.set(Due::Describe, cx.now.mono + again, "ask the FEP for its terms");
-                if self.descriptor.replace(descriptor).is_none() {
-                    cx.info(alloc::format!("paired with FEP {} at {}", self.fep_id, self.fep_url));
-                }
-                return;
-            }
-            Some(other) => cx.warn(alloc::format!(
-                "the FEP at {} is {}, not the configured {}: correct `id` or `url` of this [[fep]]",
-                self.fep_url,
-                other.fep_id,
-                self.fep_id
-            )),
-            None => {}
-        }
-        self.due.set(Due::Describe, cx.now.mono + DESCRIPTOR_RETRY, "ask the FEP who it is");
     }
 
     fn post_usage(&mut self, cx: &mut Cx<'_>, reports: Vec<(RequestId, Vec<u8>)>) {
@@ -444,13 +416,6 @@ impl Gateway {
         }
         Some(job)
     }
-}
-
-/// For how long a FEP's terms may be relied on: until the first of its quotes lapses, or as long as any may be.
-fn until_it_changes(descriptor: &Descriptor, now: Wall) -> Span {
-    let left = descriptor.quotes.iter().map(|quote| quote.until_ms.saturating_sub(now.0));
-    let lapses = left.filter(|left| *left > 0).min().map(|left| Span::from_millis(left) + DESCRIPTOR_RETRY);
-    lapses.map_or(DESCRIPTOR_EVERY, |span| span.min(DESCRIPTOR_EVERY))
 }
 
 impl Mesh<'_> {

@@ -64,8 +64,12 @@ id32!(
     NodeId
 );
 id32!(
-    /// A Front-End Portal's public key.
+    /// The public key by which a Front-End Portal is known and trusted: its root, which signs for nothing but its signing keys.
     FepId
+);
+id32!(
+    /// The public key of a signing key, which a FEP's root certified for a time.
+    FepKey
 );
 
 /// The first 8 bytes of a BLAKE3 key derived from the network's name: frames of another network are invalid here.
@@ -98,7 +102,7 @@ impl Network {
     }
 
     /// The one of that id, whatever its name.
-    pub(crate) fn known_by(id: NetId, verify: Verify) -> Self {
+    pub fn known_by(id: NetId, verify: Verify) -> Self {
         Self { id, verify }
     }
 
@@ -143,6 +147,10 @@ impl Identity {
 
     pub fn fep_id(&self) -> FepId {
         FepId(self.public_key)
+    }
+
+    pub fn fep_key(&self) -> FepKey {
+        FepKey(self.public_key)
     }
 
     /// The network of that name, whose members sign as we do.

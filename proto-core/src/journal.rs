@@ -27,7 +27,7 @@ use alloc::{string::String, vec::Vec};
 
 use serde::{Deserialize, Serialize};
 
-use crate::identity::NodeId;
+use crate::identity::{FepKey, NodeId};
 use crate::machine::{Input, Machine, Output};
 use crate::node::{self, Node};
 use crate::portal::{self, Portal};
@@ -40,7 +40,7 @@ pub use code::Bad;
 use code::{Bytes, Code};
 
 /// What a journal begins with. The number is that of the format.
-pub const MAGIC: &[u8; 16] = b"labman journal3\n";
+pub const MAGIC: &[u8; 16] = b"labman journal4\n";
 /// Bytes before each record's body.
 pub const PREFIX: usize = 12;
 /// A record's body, in bytes. A larger one can't be written, and is refused by whoever reads.
@@ -53,7 +53,7 @@ pub const BUILD: &str = concat!(env!("CARGO_PKG_VERSION"), " (core ", env!("LABM
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Header {
     pub build: String,
-    /// The public half of the key that the machine signs with; a FEP's too. The other half is in no journal.
+    /// The public half of the key that a node signs with. The other half is in no journal.
     pub public_key: Option<NodeId>,
     pub machine: Config,
 }
@@ -64,7 +64,13 @@ pub struct Header {
 #[expect(clippy::large_enum_variant, reason = "few are made, and none is moved much")]
 pub enum Config {
     Node(node::config::Config),
-    Portal(portal::config::Config),
+    Portal {
+        config: portal::config::Config,
+        /// The founding key ring, in hex.
+        ring: String,
+        /// The public halves of the keys that it holds.
+        held: Vec<FepKey>,
+    },
     Portman(portman::config::Config),
 }
 
@@ -72,7 +78,7 @@ impl Config {
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::Node(_) => "node",
-            Self::Portal(_) => "portal",
+            Self::Portal { .. } => "portal",
             Self::Portman(_) => "portman",
         }
     }
@@ -80,7 +86,7 @@ impl Config {
     const fn tables(&self) -> &'static [Table] {
         match self {
             Self::Node(_) => Node::TABLES,
-            Self::Portal(_) => Portal::TABLES,
+            Self::Portal { .. } => Portal::TABLES,
             Self::Portman(_) => &[],
         }
     }

@@ -25,6 +25,7 @@ mod gossip;
 pub mod http;
 pub mod identity;
 pub mod journal;
+pub mod keys;
 mod labnet;
 pub mod limits;
 pub mod machine;

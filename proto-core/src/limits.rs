@@ -24,6 +24,20 @@ pub const HTTP_ANSWER: usize = 1024 * 1024;
 /// One line of a Portman's or a runtime's stream, in bytes. A longer one ends the job.
 pub const LINE: usize = 256 * 1024;
 
+/// Signing keys that a FEP's root certifies, ever: all stay in its ring, so that old receipts can be checked. A ring with more
+/// is refused. With a new key each quarter they last for sixteen years.
+pub const FEP_KEYS: usize = 64;
+/// A FEP's descriptor is asked for so often; again where none is known or the FEP is silent, and then at pauses that double up
+/// to the last; and, where a paper is not by the key that was expected, no sooner than so.
+pub const DESCRIPTOR_EVERY: Span = Span::from_secs(3600);
+pub const DESCRIPTOR_RETRY: Span = Span::from_secs(2);
+pub const DESCRIPTOR_RETRY_LAST: Span = Span::from_secs(30);
+pub const DESCRIPTOR_AT_MOST: Span = Span::from_secs(10);
+
+/// A portal looks at its keys so often at least, and warns of one that ends this soon without a successor.
+pub const KEYS_LOOKED_AT: Span = Span::from_secs(24 * 3600);
+pub const KEY_ENDS_SOON: Span = Span::from_secs(7 * 24 * 3600);
+
 /// Attempts one authorization may name.
 pub const ATTEMPTS: usize = 3;
 /// Offers in one capability record. Further ones are not announced.
@@ -132,8 +146,9 @@ pub const GATEWAYS_PAID_EVERY: Span = Span::from_secs(24 * 60 * 60);
 pub const PORTAL_QUOTES: usize = 16;
 /// How long a quote may hold at most.
 pub const QUOTE_LIFE: Span = Span::from_secs(31 * 24 * 60 * 60);
-/// How often a gateway asks its FEP for its terms; sooner where a quote lapses, or the FEP refuses what they allowed.
-pub const DESCRIPTOR_EVERY: Span = Span::from_secs(60);
+/// How often a gateway asks its FEP for its descriptor, for the terms in it; sooner where a quote lapses, or the FEP refuses what
+/// they allowed.
+pub const TERMS_EVERY: Span = Span::from_secs(60);
 /// Receipts in one claim. The rest waits for the next.
 pub const CLAIM_RECEIPTS: usize = 256;
 /// Claims made at once for one address. The rest waits for the next time.

@@ -109,6 +109,8 @@ mutants! {
     PlacesNotContested = "places-not-contested",
     /// a node does not dial again when a link goes down
     NoRedial = "no-redial",
+    /// a node takes authorizations by keys that their FEP has revoked
+    RevokedKeyAccepted = "revoked-key-accepted",
     /// a provider works for a FEP however much that owes it
     ExposureUnbounded = "exposure-unbounded",
     /// A FEP sends a gateway's fees again while a transfer of them is on its way.

@@ -4,6 +4,7 @@
 
 pub mod config;
 pub(crate) mod cx;
+pub(crate) mod descriptors;
 pub(crate) mod fep;
 pub(crate) mod feps;
 mod leaving;
@@ -18,7 +19,8 @@ use alloc::{format, string::String, vec::Vec};
 use admin::Admin;
 use clock::Clock;
 use cx::{Cx, Me, Owners, Room};
-use feps::Feps;
+use descriptors::Descriptors;
+use feps::{Feps, News};
 use leaving::Leaving;
 use loopback::{Arrival, SELF_LINK};
 use peer_clocks::PeerClocks;
@@ -62,6 +64,7 @@ pub struct Node {
     stopped: Option<String>,
     labnet: Labnet,
     gossip: Gossip,
+    descriptors: Descriptors,
     gateway: Option<Gateway>,
     provider: Option<Provider>,
     market: MarketRoom,
@@ -102,7 +105,7 @@ impl Node {
     /// Every table a node may have, whatever its roles.
     pub const TABLES: &'static [Table] = &{
         let [a, b, c, d, e, f, g, h, i, j] = provider::TABLES;
-        [LIFE, labnet::ANCHORS, gateway::TABLE, a, b, c, d, e, f, g, h, i, j]
+        [LIFE, labnet::ANCHORS, descriptors::TABLE, gateway::TABLE, a, b, c, d, e, f, g, h, i, j]
     };
 
     /// # Errors
@@ -123,6 +126,9 @@ impl Node {
         let reused = mutant(Mutant::IncarnationReused) && last > 0;
         let incarnation = if reused { last } else { now.wall.0.max(last.saturating_add(1)) };
         let network = identity.network(&config.network);
+        let mut feps = Feps::new(&config.feps);
+        let terms_of = config.gateway.as_ref().map(|gateway| gateway.fep);
+        let descriptors = Descriptors::new(&mut feps, terms_of, network, snapshot, now.mono)?;
         let me = Me {
             node_id: identity.node_id(),
             identity,
@@ -152,7 +158,8 @@ impl Node {
             market: MarketRoom::default(),
             admin: Admin::new(now.mono),
             me,
-            feps: Feps::new(&config.feps),
+            feps,
+            descriptors,
             config,
             out: Outbox::default(),
             owners: Owners::default(),
@@ -309,6 +316,9 @@ impl Node {
                     if let Some(load) = self.provider.as_ref().and_then(Provider::load) {
                         self.tell_load(now, &load, Some(node_id));
                     }
+                    for known in self.descriptors.known(&self.feps) {
+                        self.labnet.tell(&mut cx!(self, now, Labnet), node_id, Kind::FepDescriptor, &known);
+                    }
                     if let Some(market) = self.market.latest().map(cbor::encode) {
                         self.labnet.tell(&mut cx!(self, now, Labnet), node_id, Kind::Market, &market);
                     }
@@ -360,6 +370,9 @@ impl Node {
                         Err(_) => cx!(self, now, Labnet).note(from, Deed::Offence(Offence::Malformed)),
                     }
                 }
+                labnet::Output::Message { from, kind: Kind::FepDescriptor, payload, .. } => {
+                    self.descriptors.heard(&mut cx!(self, now, Descriptors), from, &payload);
+                }
                 labnet::Output::Message { from, kind, payload, .. } => {
                     self.message(now, from, kind, &payload);
                 }
@@ -407,6 +420,14 @@ impl Node {
         }
     }
 
+    /// Tells neighbours what a FEP says of itself now.
+    fn pass_on_news(&mut self, now: Now, News { fep_id, from }: News) {
+        let Some(message) = descriptors::message(&self.feps, fep_id) else { return };
+        for node_id in self.gossip.neighbours().into_iter().filter(|node_id| Some(*node_id) != from) {
+            self.labnet.tell(&mut cx!(self, now, Labnet), node_id, Kind::FepDescriptor, &message);
+        }
+    }
+
     fn send_invites(&mut self, now: Now) {
         for provider in self.gateway.iter_mut().flat_map(Gateway::take_invites) {
             self.labnet.invite(&mut cx!(self, now, Labnet), &self.gossip, provider);
@@ -436,6 +457,17 @@ impl Node {
         // After the input: it may say that a stream is gone.
         self.watch_clock(now);
         self.live_on(now);
+        let settled = self.descriptors.settle(&mut cx!(self, now, Descriptors));
+        if settled.first {
+            // Until now no job could have been taken.
+            self.capability_changed(now);
+        }
+        if let Some(gateway) = &mut self.gateway
+            && settled.looked.contains(&gateway.fep())
+        {
+            let mesh = Mesh { gossip: &self.gossip, labnet: &self.labnet };
+            gateway.keys_came(&mut cx!(self, now, Gateway), &mesh);
+        }
         if let Some(load) = self.provider.as_mut().and_then(|provider| provider.poll_load(now.mono)) {
             self.tell_load(now, &load, None);
         }
@@ -553,6 +585,9 @@ impl Node {
                     self.capability_changed(now);
                 }
             }
+            Some(Room::Descriptors) => {
+                self.descriptors.bytes(&mut cx!(self, now, Descriptors), stream, bytes);
+            }
             Some(Room::Node) => {
                 if let Some(early) = self.early.iter_mut().find(|early| early.control == Some(stream)) {
                     early.bytes.extend_from_slice(bytes);
@@ -586,6 +621,7 @@ impl Node {
                     provider.finished(&mut cx!(self, now, Provider), stream);
                 }
             }
+            Some(Room::Descriptors) => self.descriptors.finished(&mut cx!(self, now, Descriptors), stream),
             Some(Room::Node) => self.early_ended(stream),
             Some(Room::Admin) | None => {}
         }
@@ -607,6 +643,7 @@ impl Node {
                     provider.reset(&mut cx!(self, now, Provider), stream);
                 }
             }
+            Some(Room::Descriptors) => self.descriptors.reset(&mut cx!(self, now, Descriptors), stream),
             Some(Room::Node) => self.early_ended(stream),
             Some(Room::Admin) | None => {}
         }
@@ -629,7 +666,7 @@ impl Node {
                     provider.credit(&mut cx!(self, now, Provider), stream, bytes);
                 }
             }
-            Some(Room::Admin | Room::Node) | None => {}
+            Some(Room::Admin | Room::Node | Room::Descriptors) | None => {}
         }
     }
 
@@ -663,6 +700,11 @@ impl Node {
                     None => Vec::new(),
                 };
                 self.tell(now, tell);
+            }
+            Some(Room::Descriptors) => {
+                if let Some(news) = self.descriptors.done(op, &completion) {
+                    self.pass_on_news(now, news);
+                }
             }
             Some(Room::Admin) => {
                 let known = admin::Known::of(&self.provider);
@@ -726,6 +768,7 @@ impl Machine for Node {
                         provider.response(stream, &head);
                     }
                 }
+                Some(Room::Descriptors) => self.descriptors.response(stream, &head),
                 Some(Room::Labnet | Room::Admin | Room::Node) | None => {}
             },
             Input::Bytes { stream, bytes } => self.bytes(now, stream, bytes),
@@ -752,6 +795,7 @@ impl Machine for Node {
         if let Some(after) = self.labnet.look_around(&mut cx!(self, now, Labnet), &self.gossip) {
             self.gossip.ask_for_peers(&cx!(self, now, Labnet), after);
         }
+        self.descriptors.handle_timeout(&mut cx!(self, now, Descriptors));
         if let Some(gateway) = &mut self.gateway {
             let mesh = Mesh { gossip: &self.gossip, labnet: &self.labnet };
             let tell = gateway.handle_timeout(&mut cx!(self, now, Gateway), &mesh);
@@ -782,6 +826,7 @@ impl Machine for Node {
         let wake = Wake::earliest(wake, Some(self.clock.poll_timeout()));
         let wake = Wake::earliest(wake, self.leaving.poll_timeout());
         let wake = Wake::earliest(wake, self.market.poll_timeout());
+        let wake = Wake::earliest(wake, self.descriptors.poll_timeout());
         let wake = Wake::earliest(wake, self.gateway.as_ref().and_then(Gateway::poll_timeout));
         Wake::earliest(wake, self.provider.as_ref().and_then(Provider::poll_timeout))
     }

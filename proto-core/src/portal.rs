@@ -11,7 +11,7 @@
 //! A room decides on the books, which move at once; its rows go to the [`writer`]; the answer leaves once they are durable.
 //! So two concurrent calls can't spend the same money, and nobody hears of what a crash could undo.
 //!
-//! Absent: disputes; rails other than mock ones; dated signing keys.
+//! Absent: disputes; rails other than mock ones.
 
 pub mod config;
 
@@ -42,6 +42,7 @@ mod routes;
 mod rows;
 mod sending;
 pub(crate) mod settlement;
+mod signing;
 mod statements;
 mod transfers;
 mod uptime;
@@ -55,7 +56,6 @@ use alloc::{
     vec::Vec,
 };
 
-use crate::identity::Identity;
 use crate::machine::{Completion, Input, Level, LinkId, Machine, OpId, Outbox, Output, StreamId};
 use crate::mutants::{Mutant, mutant};
 use crate::rng::{Seed, Stream};
@@ -71,6 +71,8 @@ use look::Look;
 use rails::{Heard, Rails};
 use routes::Cx;
 use rows::ANSWERED;
+pub use signing::Signers;
+use signing::Signing;
 use transfers::Due;
 use writer::{Commit, Then, Writer, Written};
 
@@ -97,14 +99,15 @@ impl Portal {
 
     pub fn new(
         config: Config,
-        identity: Identity,
+        signers: Signers,
         seed: Seed,
         snapshot: &Snapshot,
         now: Now,
     ) -> Result<Self, BadRow> {
-        let fep = Fep::new(config, identity);
+        let (signing, ring) = Signing::new(signers, snapshot, now)?;
+        let fep = Fep::new(config, signing);
         let books = Books::load(&fep, snapshot, now)?;
-        Ok(Self {
+        let mut portal = Self {
             rails: Rails::new(&fep.config.rails),
             keyed: BTreeMap::new(),
             fep,
@@ -116,12 +119,21 @@ impl Portal {
             one_at_a_time: OneAtATime::default(),
             out: Outbox::default(),
             stopped: None,
-        })
+        };
+        portal.look_at_keys(now);
+        if let Some(ring) = ring {
+            // What is signed must stay checkable by the store alone.
+            let told = "the founding key ring is in force".into();
+            portal.commit(now, Commit { batch: [ring].into(), then: Then::Nothing, told });
+            portal.write(now);
+        }
+        Ok(portal)
     }
 }
 
 impl Machine for Portal {
     fn handle(&mut self, now: Now, input: Input<'_>) {
+        self.look_at_keys(now);
         let heard = match &input {
             Input::Request { .. } => Heard::NotMine,
             input => self.rails.hear(input, &mut self.out),
@@ -135,11 +147,14 @@ impl Machine for Portal {
     }
 
     fn handle_timeout(&mut self, now: Now) {
+        self.look_at_keys(now);
         if self.stopped.is_none() && self.uptime_due().is_some_and(|due| due.at <= now.mono) {
             let told = String::from("wrote down how long this portal is up");
             self.commit(now, Commit { batch: Vec::new(), then: Then::Nothing, told });
         }
+        // What lapses or is to be paid while no key is valid waits for one.
         while self.stopped.is_none()
+            && self.fep.signing.signs()
             && let Some(auth_id) = self.books.holds.expired(now.mono)
         {
             match usage::expire(&self.fep, &mut self.books, now, auth_id) {
@@ -149,6 +164,7 @@ impl Machine for Portal {
             }
         }
         while self.stopped.is_none()
+            && self.fep.signing.signs()
             && let Some(due) = self.books.transfers.due(now.mono)
         {
             match due {
@@ -157,11 +173,12 @@ impl Machine for Portal {
             }
         }
         while self.stopped.is_none()
+            && self.fep.signing.signs()
             && let Some(commit) = payouts::due(&self.fep, &mut self.books, now)
         {
             self.commit(now, commit);
         }
-        if self.stopped.is_none() {
+        if self.stopped.is_none() && self.fep.signing.signs() {
             for commit in gateway_fees::due(&self.fep, &mut self.books, now) {
                 self.commit(now, commit);
             }
@@ -176,8 +193,9 @@ impl Machine for Portal {
     fn poll_timeout(&self) -> Option<Wake> {
         let money = Wake::earliest(self.books.transfers.wake(), self.books.accepted.wake());
         let money = Wake::earliest(money, self.books.pay_day.wake(&self.books.accounts));
-        let wake = Wake::earliest(self.books.holds.wake(), self.uptime_due());
-        Wake::earliest(wake, money).filter(|_| self.stopped.is_none())
+        let signed_for = Wake::earliest(self.books.holds.wake(), money).filter(|_| self.fep.signing.signs());
+        let wake = Wake::earliest(Some(self.fep.signing.wake()), self.uptime_due());
+        Wake::earliest(wake, signed_for).filter(|_| self.stopped.is_none())
     }
 
     fn stopped(&self) -> Option<&str> {
@@ -209,6 +227,12 @@ impl Portal {
             Input::LinkUp { link, peer: _ } | Input::Opened { link, stream: _ } => self.no_links(link),
             // It only ever answers: what is under way is brought to its end anyway.
             Input::LinkDown { .. } | Input::Leave => {}
+        }
+    }
+
+    fn look_at_keys(&mut self, now: Now) {
+        for (level, text) in self.fep.signing.look(&self.fep.config, &self.books.quotes, now) {
+            self.out.event(level, ROOM, text);
         }
     }
 
@@ -280,8 +304,9 @@ impl Portal {
     }
 
     fn commit(&mut self, now: Now, mut commit: Commit) {
-        if let Then::Answer(stream, answer) | Then::Scheduled { answer: Some((stream, answer)), .. } =
-            &commit.then
+        if let Then::Answer(stream, answer)
+        | Then::Scheduled { answer: Some((stream, answer)), .. }
+        | Then::Certified { stream, answer, .. } = &commit.then
         {
             let keyed = self.keyed.remove(stream);
             commit.batch.extend(keyed.and_then(|keyed| answered::remember(&keyed, answer, now)));
@@ -334,6 +359,11 @@ impl Portal {
                 self.send(now, transfer);
             }
             Then::Sent(transfer) => self.ask(now, transfer),
+            Then::Certified { stream, answer, ring } => {
+                self.fep.signing.take(*ring, now);
+                self.look_at_keys(now);
+                self.answer(stream, answer);
+            }
             Then::Paid(decisions) => {
                 for (claim, answer) in decisions {
                     if let Some(stream) = self.books.accepted.paid(claim) {
@@ -353,6 +383,7 @@ impl Portal {
             | Then::Resolved(..)
             | Then::Scheduled { .. }
             | Then::Sent(_)
+            | Then::Certified { .. }
             | Then::Paid(_) => None,
         };
         let undone = taken_back
@@ -374,9 +405,9 @@ impl Portal {
         for commit in self.writer.give_up() {
             let waiting = match commit.then {
                 Then::Nothing => Vec::new(),
-                Then::Answer(stream, _) | Then::Scheduled { answer: Some((stream, _)), .. } => {
-                    alloc::vec![stream]
-                }
+                Then::Answer(stream, _)
+                | Then::Scheduled { answer: Some((stream, _)), .. }
+                | Then::Certified { stream, .. } => alloc::vec![stream],
                 Then::Scheduled { answer: None, .. } | Then::Sent(_) | Then::Paid(_) => Vec::new(),
                 Then::Opened(auth_id) | Then::Resolved(auth_id, _) => self.books.holds.waiting(auth_id),
             };

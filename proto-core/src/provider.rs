@@ -195,11 +195,12 @@ impl Provider {
         self.jobs.len()
     }
 
-    /// What this node serves now, for gossip. Nothing, while its clock is wrong, or when it is to leave.
+    /// What this node serves now, for gossip. Nothing, while its clock is wrong, when it is to leave, or as long as it knows no
+    /// FEP's keys: it could take no job.
     pub(crate) fn capability(&mut self, cx: &mut Cx<'_>) -> CapabilityRecord {
         self.refresh.set((), cx.now.mono + offers::REFRESH, "sign the offers anew");
         let (mut hosted, mut topics) = (Vec::new(), BTreeSet::new());
-        let offers = match cx.clock_is_wrong() || cx.me.leaves {
+        let offers = match cx.clock_is_wrong() || cx.me.leaves || !cx.feps.knows_any() {
             true => Vec::new(),
             false => self.offers.of(cx, &self.config, &self.sockets),
         };

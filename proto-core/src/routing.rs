@@ -10,10 +10,11 @@ use alloc::vec::Vec;
 use crate::economics::{Fees, Rate, dearest};
 use crate::gossip::{Served, View};
 use crate::identity::NodeId;
+use crate::keys::Described;
 use crate::money::Micros;
 use crate::rng::Stream;
 use crate::time::{Span, Wall};
-use crate::wire::portal::{Descriptor, Offer};
+use crate::wire::portal::Offer;
 
 /// What a request needs of a provider.
 pub(crate) struct Need<'a> {
@@ -23,7 +24,7 @@ pub(crate) struct Need<'a> {
     /// What the user asked for at most.
     pub(crate) max_output: Option<u32>,
     /// The FEP's terms, where they are known.
-    pub(crate) fep: Option<&'a Descriptor>,
+    pub(crate) fep: Option<&'a Described>,
     /// Offers must be valid for that long.
     pub(crate) job: Span,
 }

@@ -3,6 +3,7 @@
 pub mod cbor;
 pub mod envelope;
 pub mod ids;
+pub mod keys;
 pub mod mesh;
 pub mod object;
 pub mod portal;

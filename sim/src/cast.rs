@@ -1,5 +1,7 @@
 //! Who is in a world: the machines that may stand on its hosts, and how a scenario's parties are made of them.
 
+mod keys;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -22,6 +24,8 @@ use crate::operator::Operator;
 use crate::scenario::{self, Scenario, Scheme};
 use crate::tag;
 use crate::users::User;
+
+pub use keys::FepKeys;
 
 /// One machine of any kind. A match, not a pointer to a trait: runners ask users and operators what they know.
 pub enum Resident {
@@ -85,13 +89,18 @@ pub struct Cast<'a> {
 }
 
 impl Cast<'_> {
+    pub fn fep_keys(&self) -> FepKeys {
+        let (name, network) = (self.scenario.fep.name.clone(), self.scenario.network.clone());
+        FepKeys { seed: self.seed, name, network, new_key: self.new_key() }
+    }
+
     pub fn fep_id(&self) -> FepId {
-        self.identity_of(&self.scenario.fep.name)().fep_id()
+        self.fep_keys().fep_id()
     }
 
     /// The network as everybody here sees it.
     pub fn network(&self) -> Network {
-        self.identity_of(&self.scenario.fep.name)().network(&self.scenario.network)
+        self.fep_keys().network()
     }
 
     pub fn node_id(&self, name: &str) -> NodeId {
@@ -126,10 +135,10 @@ impl Cast<'_> {
             rails: self.rails(),
             gateways_paid_every: fep.gateways_paid_every.unwrap_or(GATEWAYS_PAID_EVERY),
         };
-        let identity = self.identity_of(&fep.name);
+        let keys = self.fep_keys();
         let corrupt = self.corrupt(&fep.name, fep.strategy);
         let build: Build<_> = Box::new(move |draws, snapshot, now| {
-            let portal = Portal::new(config.clone(), identity(), draws, snapshot, now);
+            let portal = Portal::new(config.clone(), keys.signers(), draws, snapshot, now);
             let portal = portal.map_err(|bad| bad.to_string())?;
             Ok(corrupt(Resident::Portal(Box::new(portal)), &draws, now))
         });
@@ -265,14 +274,17 @@ impl Cast<'_> {
         strategy: Option<Dishonest>,
     ) -> impl Fn(Resident, &Seed, Now) -> Resident + Send + use<> {
         let (identity, new_key, fep_id) = (self.identity_of(name), self.new_key(), self.fep_id());
+        let fep = (name == self.scenario.fep.name).then(|| self.fep_keys());
         let fep_url = format!("http://{}", self.scenario.fep.name);
         let (network, deeds) = (self.scenario.network.clone(), Arc::new(Deeds::default()));
         move |daemon, draws, now| {
             let Some(kind) = strategy else { return daemon };
-            let identity = identity();
+            // A FEP's root is not at hand.
+            let identity = fep.as_ref().map_or_else(&identity, |keys| keys.signing(1));
+            let stolen = fep.as_ref().map(FepKeys::stolen);
             let network = identity.network(&network);
             let (fep_url, deeds) = (fep_url.clone(), deeds.clone());
-            let party = Party { identity, network, fep_id, fep_url, new_key, deeds };
+            let party = Party { identity, stolen, network, fep_id, fep_url, new_key, deeds };
             Resident::Byzantine(Box::new(Byzantine::new(kind, daemon, party, draws, now)))
         }
     }

@@ -4,6 +4,7 @@
 //! what it costs is worked out a second time.
 
 mod durable;
+mod keys;
 pub mod ledger;
 pub mod liveness;
 pub mod notary;

@@ -13,6 +13,7 @@ mod disk_fails;
 mod disk_full;
 mod disk_lost;
 mod disk_slow;
+mod key_rotation;
 mod leave;
 mod loss;
 mod narrow_uplink;
@@ -30,12 +31,13 @@ use labman_proto_core::rng::Stream;
 use labman_proto_core::time::{Span, Time};
 use serde::{Deserialize, Serialize};
 
-use crate::cast::Resident;
+use crate::cast::{FepKeys, Resident};
 use crate::host::HostId;
 use crate::scenario::{Scenario, values};
 use crate::world::World;
 
 pub use crash::Crash;
+pub use key_rotation::KeyRotation;
 pub use replay::Replay;
 
 /// One fault of a scenario.
@@ -90,6 +92,9 @@ pub struct Stage {
 pub struct Site<'a> {
     pub world: &'a mut World<Resident>,
     pub hosts: &'a BTreeMap<String, HostId>,
+    /// Whoever holds the admin sockets.
+    pub operator: Option<HostId>,
+    pub keys: FepKeys,
     /// When the fault will be over.
     pub until: Time,
     /// The same at its begin and at its end.
@@ -240,7 +245,8 @@ kinds! {
     roll_back RollBack "roll-back",
     stall Stall "stall",
     torn Torn "torn",
-    // Drawn after all others: those are what they were without it.
+    // Drawn after all others: those are what they were without them.
     leave Leave "leave",
     disk_lost DiskLost "disk-lost",
+    key_rotation KeyRotation "key-rotation",
 }

@@ -51,8 +51,12 @@ const ADMIN_ANSWER: Span = Span::from_secs(10);
 /// What a job's end may lag behind its deadline: the way of its last bytes.
 const DEADLINE_GRACE: Span = Span::from_secs(30);
 
-/// Time for those who were started to read their stores, before their books are read.
-const LAST_WORDS: Span = Span::from_secs(2);
+/// Time for those who were started to read their stores, and for those who were kept from somebody to ask again what they ask
+/// until it is answered, before their books are read.
+const LAST_WORDS: Span = Span(limits::REDELIVER_LAST.0 + 2 * limits::FEP_ANSWER.0);
+
+/// For so many seconds more at most what was at rest, and is not any more, is waited for.
+const AT_WORK: usize = 10;
 
 /// How to run, apart from what.
 #[derive(Clone, Copy, Debug, Default)]
@@ -295,6 +299,13 @@ impl<'a> Run<'a> {
         }
         let idle_in = self.world.disks_idle_at() - self.world.now();
         self.nap(idle_in + LAST_WORDS);
+        // Holds of who is dishonest lapse in their own time, and what comes of that is claimed: no book is read meanwhile.
+        for _ in 0..AT_WORK {
+            if !self.settled || !self.is_restless() {
+                break;
+            }
+            self.nap(Span::from_secs(1));
+        }
     }
 
     /// Runs one event. `false`: there will be none any more.
@@ -360,6 +371,8 @@ impl<'a> Run<'a> {
         let mut site = Site {
             world: &mut self.world,
             hosts: &self.hosts,
+            operator: self.operator,
+            keys: self.cast.fep_keys(),
             until: self.started + fault.at + fault.lasting,
             draws: self.cast.seed.stream(&format!("fault {index}")),
         };

@@ -16,6 +16,8 @@ pub const THREATS: &[(&str, &str)] = &[
         FEP_TERMS,
         "a FEP signs an authorization with other terms, or a receipt with other amounts or another address",
     ),
+    (STOLEN_KEY, "somebody signs authorizations by a key that its FEP has revoked"),
+    (ROTATION, "a FEP goes over to another signing key, or revokes one"),
     (FEP_CLAIMS, "a FEP refuses a claim, or says that it paid otherwise"),
     (DOUBLE_SPENDS, "a user asks for more at once than the balance covers"),
     (CLIENT_LEAVES, "a user leaves in the middle of an answer"),
@@ -40,6 +42,8 @@ pub const OVER_REPORTS: &str = "provider-over-reports";
 pub const CLAIMS_WRONG: &str = "provider-claims-wrong";
 pub const FEP_STALLS: &str = "fep-stalls";
 pub const FEP_TERMS: &str = "fep-changes-terms";
+pub const STOLEN_KEY: &str = "stolen-key";
+pub const ROTATION: &str = "key-rotation";
 pub const FEP_CLAIMS: &str = "fep-refuses-claims";
 pub const DOUBLE_SPENDS: &str = "user-double-spends";
 pub const CLIENT_LEAVES: &str = "client-leaves";

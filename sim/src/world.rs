@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use labman_proto_core::machine::{DownReason, Input, Level, LinkId, Machine, Op, OpId, Output, StreamId};
 use labman_proto_core::rng::Seed;
-use labman_proto_core::time::{Now, Span, Time};
+use labman_proto_core::time::{Now, Span, Time, Wall};
 
 use crate::disk::{Crash, Disk, Request};
 use crate::engine::{Engine, Setting};
@@ -217,6 +217,11 @@ impl<M: Machine> World<M> {
 
     pub fn machine(&self, host: HostId) -> Option<&M> {
         self.hosts[host.0].machine()
+    }
+
+    /// What the host's wall clock shows.
+    pub fn wall(&self, host: HostId) -> Wall {
+        self.hosts[host.0].clock.read(self.engine.now()).wall
     }
 
     pub fn disk(&self, host: HostId) -> &Disk {

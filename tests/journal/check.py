@@ -78,7 +78,7 @@ def checks_of(mesh, answers):
 
         def is_private(journal=journal):
             assert journal.stat().st_mode & 0o777 == 0o600, oct(journal.stat().st_mode)
-            for key_file in mesh.work.glob("*/node.key"):
+            for key_file in [*mesh.work.glob("*/node.key"), *mesh.work.glob("*/root.key"), *mesh.work.glob("*/signing-*.key")]:
                 secret = key_file.read_text().strip()
                 written = journal.read_bytes()
                 assert secret.encode() not in written and bytes.fromhex(secret) not in written, key_file

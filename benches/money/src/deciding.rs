@@ -9,7 +9,7 @@ use labman_proto_core::wire::portal::{ClaimDecision, Receipt, Verdict};
 use serde_json::json;
 
 use crate::table::{Line, median};
-use crate::till::rig::{PORTAL, PROVIDER, Rig, claim, identity, net, seal};
+use crate::till::rig::{PORTAL_KEY, PROVIDER, Rig, claim, identity, net, seal};
 use crate::till::{Issued, issued};
 
 const RECEIPTS: u64 = 10_000;
@@ -78,7 +78,7 @@ fn split(signed: &[u8]) -> (Vec<u8>, [u8; SIGNATURE]) {
 }
 
 fn verify(messages: &[(Vec<u8>, [u8; SIGNATURE])]) -> Duration {
-    let signer = identity(PORTAL).node_id().0;
+    let signer = identity(PORTAL_KEY).node_id().0;
     let begun = Instant::now();
     let good =
         messages.iter().filter(|(message, signature)| verify_strict(&signer, message, signature)).count();

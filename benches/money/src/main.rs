@@ -15,6 +15,9 @@ mod mesh;
 mod million;
 mod provider;
 mod pump;
+#[allow(dead_code, reason = "tests need more of it")]
+#[path = "../../../proto-core/tests/rig/rings.rs"]
+mod rings;
 mod sql;
 mod table;
 mod till;

@@ -1,6 +1,6 @@
 //! A node among peers and a FEP by hand: the rig of its tests, over a disk that is quick with many rows.
 
-use crate::disk as store;
+use crate::{disk as store, rings};
 
 #[allow(dead_code, reason = "tests need more of it")]
 #[path = "../../../proto-core/tests/node/fep.rs"]

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use crate::mesh::rig as mesh;
 use crate::table::Line;
-use crate::till::rig::{self as till, PORTAL, PROVIDER};
+use crate::till::rig::{self as till, PROVIDER};
 use crate::{Tried, child, fill, provider, runtime, watched};
 
 const MANY: u64 = 1_000_000;
@@ -225,7 +225,7 @@ pub(crate) fn portal(path: &Path) -> Tried<Value> {
             rails: Rails::default(),
             gateways_paid_every: GATEWAYS_PAID_EVERY,
         };
-        Portal::new(config, till::identity(PORTAL), Seed::from_u64(1), snapshot, now)
+        Portal::new(config, till::signers(&till::founding()), Seed::from_u64(1), snapshot, now)
     };
     let answered = |output: &Output| match output {
         Output::Response { stream: ANSWER, head } => {

@@ -14,7 +14,7 @@ use serde_json::json;
 
 use crate::mesh::fep;
 use crate::mesh::peer::{Peer, counts, offer};
-use crate::mesh::rig::{FEP, NODE, PEER, Rig, identity, net, node, seal};
+use crate::mesh::rig::{FEP, FEP_KEY, NODE, PEER, Rig, identity, net, node, seal};
 
 /// The batches with which so many receipts are stored.
 pub(crate) fn receipts(many: u64) -> Vec<Vec<Write>> {
@@ -28,7 +28,7 @@ pub(crate) fn receipts(many: u64) -> Vec<Vec<Write>> {
     rig.disk.kept = Some(Vec::new());
     for auth in &auths {
         let receipt = fep::receipt(auth, &offer.content, 0, counts(10, 7), counts(10, 7));
-        let delivery = ReceiptDelivery { receipt: Blob(seal(FEP, receipt)) };
+        let delivery = ReceiptDelivery { receipt: Blob(seal(FEP_KEY, receipt)) };
         gateway.say(&mut rig, gateway.control, Kind::ReceiptDelivery, &cbor::encode(&delivery));
         rig.hear(gateway.control);
     }

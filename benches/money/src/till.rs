@@ -4,7 +4,7 @@ use labman_proto_core::money::Micros;
 use labman_proto_core::wire::ids::{ReceiptId, RequestId};
 use labman_proto_core::wire::portal::{AuthorizeRequest, JobAuthorization, Receipt};
 
-use crate::disk as store;
+use crate::{disk as store, rings};
 
 #[allow(dead_code, reason = "tests need more of it")]
 #[path = "../../../proto-core/tests/portal/rig.rs"]

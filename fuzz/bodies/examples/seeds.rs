@@ -18,11 +18,12 @@ use labman_proto_core::time::{Now, Time, Wall};
 use labman_proto_core::wire::cbor::{Blob, encode};
 use labman_proto_core::wire::envelope::{Header, Kind, SignedFrame, light};
 use labman_proto_core::wire::ids::{AuthId, ClaimId, Hash, PayoutId, ReceiptId, RequestId};
+use labman_proto_core::wire::keys::{CertifiedKey, Descriptor, KeyRing, OfferedRail, Quote};
 use labman_proto_core::wire::mesh::{
     Announce, Busy, CapabilityRecord, Chunk, Departure, Digest, Distance, Distances, Errand, ErrandDone,
-    Features, FepCall, Hello, Hosted, Invitation, Invite, Key, Load, Mark, Market, PeerRecord, ProxyEnd,
-    ProxyError, ProxyMark, ProxyRequest, Prune, ReceiptAck, ReceiptDelivery, Refusal, RefusalCode, Shuffle,
-    Suspicion, Taken, Version, Want, Wanted,
+    Features, FepCall, FepDescriptor, Hello, Hosted, Invitation, Invite, Key, Load, Mark, Market, PeerRecord,
+    ProxyEnd, ProxyError, ProxyMark, ProxyRequest, Prune, ReceiptAck, ReceiptDelivery, Refusal, RefusalCode,
+    Shuffle, Suspicion, Taken, Version, Want, Wanted,
 };
 use labman_proto_core::wire::portal::{
     Attempt, AttemptRelease, AuthorizeRequest, Claim, ClaimDecision, End, IssuedReceipt, IssuedReceipts,
@@ -215,6 +216,7 @@ fn messages() -> Seeds {
             offer_hash: Hash([2; 32]),
             body_len: 70_000,
             body_hash: Hash([3; 32]),
+            descriptor: Some(Blob(vec![4; 16])),
         }),
         encode(&Chunk { counts: counts(), data: Blob(br#"{"choices":[]}"#.to_vec()) }),
         encode(&ProxyEnd { statement: Blob(objects()[9].clone()), broken: Some(refusal()) }),
@@ -243,6 +245,10 @@ fn messages() -> Seeds {
             object: Blob(objects()[5].clone()),
         }),
         encode(&ErrandDone { number: 3, object: Blob(objects()[6].clone()) }),
+        encode(&FepDescriptor {
+            fep_id: Identity::from_secret(&[1; 32]).fep_id(),
+            descriptor: Blob(objects()[14].clone()),
+        }),
         encode(&Taken { ack: Blob(objects()[8].clone()) }),
     ]
 }
@@ -384,6 +390,33 @@ fn objects() -> Seeds {
             after: 3,
             last: 4,
             receipts: vec![IssuedReceipt { receipt: Blob(vec![10; 8]), claim_id: Some(claim_id) }],
+            issued_ms: now,
+        }),
+        encode(&KeyRing {
+            fep_id,
+            serial: now,
+            keys: vec![CertifiedKey {
+                key: Identity::from_secret(&[3; 32]).fep_key(),
+                from_ms: now,
+                until_ms: now + 31_536_000_000,
+                revoked_from_ms: Some(now + 1),
+            }],
+        }),
+        encode(&Descriptor {
+            ring: Blob(vec![10; 8]),
+            issued_ms: now,
+            currency: "XTS".parse().expect("a currency"),
+            fees: Fees { fep_bps: 100, gateway_bps: 400 },
+            rails: vec![OfferedRail {
+                name: "test".into(),
+                currency: "XTS".parse().expect("a currency"),
+                least_payout: Micros(1),
+            }],
+            quotes: vec![Quote {
+                currency: "EUR".parse().expect("a currency"),
+                rate: "0.92".parse().expect("a rate"),
+                until_ms: now + 3_600_000,
+            }],
         }),
     ]
 }

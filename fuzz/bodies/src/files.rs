@@ -15,7 +15,7 @@ use labman_proto_core::time::{Now, Time, Wall};
 use crate::feed::Feed;
 use crate::identity;
 use crate::node::both_config;
-use crate::portal::portal_config;
+use crate::portal::{portal_config, signers};
 
 /// A journal's records, without their checks: behind those is only who can make them.
 pub fn journal(bytes: &[u8]) {
@@ -65,7 +65,7 @@ pub fn store_rows(bytes: &[u8]) {
     let now = Now { mono: Time(1), wall: Wall(1_700_000_000_000) };
     let (me, seed) = (identity(1), Seed::from_u64(1));
     if portal {
-        if let Ok(mut portal) = Portal::new(portal_config(), me, seed, &snapshot, now) {
+        if let Ok(mut portal) = Portal::new(portal_config(), signers(), seed, &snapshot, now) {
             wake(&mut portal, now);
         }
     } else if let Ok(mut node) = Node::new(both_config(), me, seed, &snapshot, now) {

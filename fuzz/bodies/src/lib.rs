@@ -16,6 +16,8 @@ pub mod portman;
 pub mod wire;
 
 use labman_proto_core::identity::{Identity, Network};
+use labman_proto_core::wire::keys::{CertifiedKey, KeyRing};
+use labman_proto_core::wire::object;
 
 /// A target's name, and its body.
 pub type Target = (&'static str, fn(&[u8]));
@@ -46,6 +48,19 @@ const NETWORK: &str = "fuzz";
 /// Keys are numbers.
 fn identity(number: u8) -> Identity {
     labman_sim::tag::identity(&[number; 32])
+}
+
+/// A ring of that root's, with these keys: numbers, the time from which each signs, and from which it is revoked.
+fn ring(root: u8, serial: u64, keys: &[(u8, u64, Option<u64>)]) -> Vec<u8> {
+    let certified = |(number, from_ms, revoked_from_ms): &(u8, u64, Option<u64>)| CertifiedKey {
+        key: identity(*number).fep_key(),
+        from_ms: *from_ms,
+        until_ms: u64::MAX,
+        revoked_from_ms: *revoked_from_ms,
+    };
+    let keys = keys.iter().map(certified).collect();
+    let ring = KeyRing { fep_id: identity(root).fep_id(), serial, keys };
+    object::seal(&identity(root), network().id, ring).bytes.0
 }
 
 fn network() -> Network {

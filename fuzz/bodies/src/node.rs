@@ -15,17 +15,17 @@ use labman_proto_core::time::{Span, Wall};
 use labman_proto_core::wire::cbor::{Blob, decode, encode};
 use labman_proto_core::wire::envelope::{Header, Kind, SignedFrame, light};
 use labman_proto_core::wire::ids::{AuthId, ClaimId, Hash, ReceiptId, RequestId};
+use labman_proto_core::wire::keys::Descriptor;
 use labman_proto_core::wire::mesh::{
     Announce, CapabilityRecord, Chunk, Departure, Digest, Distance, Distances, Errand, ErrandDone, Features,
-    FepCall, Hello, Hosted, Invitation, Invite, Key, Mark, PeerRecord, ProxyEnd, ProxyError, ProxyMark,
-    ProxyRequest, Prune, ReceiptAck, ReceiptDelivery, Refusal, RefusalCode, Shuffle, Suspicion, Taken,
-    Transcript, Version, Want,
+    FepCall, FepDescriptor, Hello, Hosted, Invitation, Invite, Key, Mark, PeerRecord, ProxyEnd, ProxyError,
+    ProxyMark, ProxyRequest, Prune, ReceiptAck, ReceiptDelivery, Refusal, RefusalCode, Shuffle, Suspicion,
+    Taken, Transcript, Version, Want,
 };
 use labman_proto_core::wire::object::{self, Object};
 use labman_proto_core::wire::portal::{
-    Attempt, AttemptRelease, AuthorizeRequest, Descriptor, End, IssuedReceipt, IssuedReceipts,
-    JobAuthorization, Offer, PayoutTo, Receipt, ReceiptsRequest, StreamAck, UsageReport, UsageStatement,
-    key_id,
+    Attempt, AttemptRelease, AuthorizeRequest, End, IssuedReceipt, IssuedReceipts, JobAuthorization, Offer,
+    PayoutTo, Receipt, ReceiptsRequest, StreamAck, UsageReport, UsageStatement, key_id,
 };
 use labman_proto_core::wire::topic::{Topic, Topics};
 
@@ -35,6 +35,9 @@ use crate::{NETWORK, identity, network};
 
 const NODE: u8 = 1;
 const FEP: u8 = 2;
+/// The keys that sign for it.
+const FEP_KEY: u8 = 3;
+const NEXT_KEY: u8 = 4;
 /// The first of the keys that peers have.
 const PEER: u8 = 10;
 const PEERS: u8 = 5;
@@ -326,7 +329,7 @@ impl World {
             let origin = identity(feed.u8() % 32).node_id();
             if feed.flag() { Key::suspicion(origin, origin) } else { Key::capability(origin) }
         };
-        let (kind, payload) = match feed.u8() % 21 {
+        let (kind, payload) = match feed.u8() % 22 {
             0 => {
                 let software = String::from_utf8_lossy(feed.bytes()).into_owned();
                 let features = Features(feed.u64());
@@ -414,7 +417,7 @@ impl World {
             }
             9 => {
                 let receipt = self.auths.last().map(|auth| receipt(auth, 0, counts(feed)));
-                let receipt = receipt.map_or_else(|| feed.bytes().to_vec(), |receipt| seal(FEP, receipt));
+                let receipt = receipt.map_or_else(|| feed.bytes().to_vec(), |receipt| seal(FEP_KEY, receipt));
                 (Kind::ReceiptDelivery, encode(&ReceiptDelivery { receipt: Blob(receipt) }))
             }
             10 => {
@@ -432,9 +435,14 @@ impl World {
             }
             20 => {
                 let receipt = self.auths.last().map(|auth| receipt(auth, 0, counts(feed)));
-                let object = receipt.map_or_else(|| feed.bytes().to_vec(), |receipt| seal(FEP, receipt));
+                let object = receipt.map_or_else(|| feed.bytes().to_vec(), |receipt| seal(FEP_KEY, receipt));
                 let number = u64::from(feed.u8() % 4);
                 (Kind::ErrandDone, encode(&ErrandDone { number, object: Blob(object) }))
+            }
+            21 => {
+                let fep_id = identity(*feed.one(&[FEP, FEP, FEP, PEER])).fep_id();
+                let descriptor = Blob(some_descriptor(feed));
+                (Kind::FepDescriptor, encode(&FepDescriptor { fep_id, descriptor }))
             }
             11 => (Kind::ProxyRequest, self.job_for_us(feed, peer)),
             12 => (*feed.one(&KINDS), feed.bytes().to_vec()),
@@ -479,18 +487,19 @@ impl World {
                 payout_currency: payout_to().currency,
                 rate: Rate::ONE,
             }],
-            key_id: key_id(&fep_id.0),
+            key_id: key_id(&identity(FEP_KEY).fep_key().0),
             streamed: true,
         };
         self.auths.push(auth.clone());
         encode(&ProxyRequest {
             request_id,
             fep_id,
-            authorization: Blob(seal(FEP, auth)),
+            authorization: Blob(seal(FEP_KEY, auth)),
             attempt: 0,
             offer_hash,
             body_len: BODY.len() as u32,
             body_hash: Hash(*blake3::hash(BODY).as_bytes()),
+            descriptor: (feed.u8() == 1).then(|| Blob(some_descriptor(feed))),
         })
     }
 
@@ -567,17 +576,7 @@ impl World {
     fn granted(&mut self, path: &str, body: &[u8], feed: &mut Feed<'_>) -> Option<(u16, Vec<u8>)> {
         let fep_id = identity(FEP).fep_id();
         match path {
-            "/v1/descriptor" => {
-                let descriptor = Descriptor {
-                    fep_id,
-                    network: NETWORK.into(),
-                    currency: payout_to().currency,
-                    fees: Fees::default(),
-                    rails: Vec::new(),
-                    quotes: Vec::new(),
-                };
-                Some((200, serde_json::to_vec(&descriptor).ok()?))
-            }
+            "/v1/descriptor" => Some((200, descriptor(1, &[(FEP_KEY, 0, None)], 0))),
             "/v1/authorize" => {
                 let asked = object::open::<AuthorizeRequest>(network(), None, body).ok()?;
                 let (gateway, asked) = (NodeId(asked.signer), asked.content);
@@ -611,11 +610,11 @@ impl World {
                     input_bound: asked.input_bound,
                     max_output: asked.max_output,
                     attempts,
-                    key_id: key_id(&fep_id.0),
+                    key_id: key_id(&identity(FEP_KEY).fep_key().0),
                     streamed: asked.streamed,
                 };
                 self.auths.push(auth.clone());
-                Some((200, seal(FEP, auth)))
+                Some((200, seal(FEP_KEY, auth)))
             }
             "/v1/usage" => {
                 let report = object::open::<UsageReport>(network(), None, body).ok()?.content;
@@ -628,14 +627,14 @@ impl World {
                 if feed.u8() == 1 {
                     receipt.sequence = feed.u64();
                 }
-                Some((200, seal(FEP, receipt)))
+                Some((200, seal(FEP_KEY, receipt)))
             }
             "/v1/statements" => {
                 let statement = object::open::<UsageStatement>(network(), None, body).ok()?.content;
                 let auth = self.auths.iter().find(|auth| auth.auth_id == statement.auth_id)?;
                 match feed.u8() % 4 {
                     0 => Some((204, Vec::new())),
-                    _ => Some((200, seal(FEP, receipt(auth, statement.attempt, statement.counts)))),
+                    _ => Some((200, seal(FEP_KEY, receipt(auth, statement.attempt, statement.counts)))),
                 }
             }
             "/v1/receipts" => {
@@ -651,10 +650,12 @@ impl World {
                         receipt.receipt_id = ReceiptId::of(fep_id, receipt.auth_id, receipt.attempt);
                     }
                     let claim_id = feed.flag().then_some(ClaimId([1; 16]));
-                    receipts.push(IssuedReceipt { receipt: Blob(seal(FEP, receipt)), claim_id });
+                    receipts.push(IssuedReceipt { receipt: Blob(seal(FEP_KEY, receipt)), claim_id });
                 }
                 let last = if feed.flag() { feed.u64() } else { after.saturating_add(receipts.len() as u64) };
-                Some((200, seal(FEP, IssuedReceipts { fep_id, provider, after, last, receipts })))
+                let issued_ms = self.driver.now.wall.0;
+                let issued = IssuedReceipts { fep_id, provider, after, last, receipts, issued_ms };
+                Some((200, seal(FEP_KEY, issued)))
             }
             _ => None,
         }
@@ -693,7 +694,7 @@ impl World {
     }
 }
 
-const KINDS: [Kind; 18] = [
+const KINDS: [Kind; 19] = [
     Kind::Hello,
     Kind::PeerRecord,
     Kind::CapabilityRecord,
@@ -712,6 +713,7 @@ const KINDS: [Kind; 18] = [
     Kind::Invite,
     Kind::Errand,
     Kind::ErrandDone,
+    Kind::FepDescriptor,
 ];
 
 /// The job request in what a node sent last, if there is one.
@@ -768,6 +770,33 @@ fn receipt(auth: &JobAuthorization, attempt: u8, settled: Counts) -> Receipt {
         key_id: auth.key_id,
         sequence: 1,
         request_id: auth.request_id,
+    }
+}
+
+/// What the FEP says of itself.
+fn descriptor(serial: u64, keys: &[(u8, u64, Option<u64>)], issued_ms: u64) -> Vec<u8> {
+    let descriptor = Descriptor {
+        ring: Blob(crate::ring(FEP, serial, keys)),
+        issued_ms,
+        currency: payout_to().currency,
+        fees: Fees::default(),
+        rails: Vec::new(),
+        quotes: Vec::new(),
+    };
+    seal(FEP_KEY, descriptor)
+}
+
+/// The same of some other time, with another key, one revoked, or by another; sometimes only bytes.
+fn some_descriptor(feed: &mut Feed<'_>) -> Vec<u8> {
+    let number = |feed: &mut Feed<'_>| match feed.u8() {
+        255 => feed.u64(),
+        small => u64::from(small),
+    };
+    let first = (FEP_KEY, number(feed), feed.flag().then(|| number(feed)));
+    match feed.u8() % 4 {
+        0 => feed.bytes().to_vec(),
+        1 => descriptor(number(feed), &[first], number(feed)),
+        _ => descriptor(number(feed), &[first, (NEXT_KEY, number(feed), None)], number(feed)),
     }
 }
 

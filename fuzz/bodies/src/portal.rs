@@ -5,7 +5,7 @@ use labman_proto_core::economics::{Counts, Price, merkle};
 use labman_proto_core::http::{RequestHead, Surface};
 use labman_proto_core::machine::{ResetCode, StreamId};
 use labman_proto_core::money::{Currency, Micros};
-use labman_proto_core::portal::{Portal, config};
+use labman_proto_core::portal::{Portal, Signers, config};
 use labman_proto_core::rng::Seed;
 use labman_proto_core::time::{Span, Wall};
 use labman_proto_core::wire::cbor::{Blob, decode};
@@ -22,6 +22,8 @@ use crate::feed::Feed;
 use crate::{NETWORK, identity, network};
 
 const PORTAL: u8 = 1;
+/// The keys that it holds.
+const KEYS: [u8; 2] = [3, 4];
 const GATEWAY: u8 = 2;
 const PROVIDER: u8 = 10;
 
@@ -35,10 +37,16 @@ pub(crate) fn portal_config() -> config::Config {
     }
 }
 
+/// The first key signs, until the operator says otherwise.
+pub(crate) fn signers() -> Signers {
+    let founding = crate::ring(PORTAL, 1, &[(KEYS[0], 0, None)]);
+    Signers::new(NETWORK, &founding, KEYS.map(identity).into()).expect("a ring by its root")
+}
+
 /// No sequence of calls makes a portal panic, break its contract, or lose count of its money.
 pub fn portal(bytes: &[u8]) {
     let now = beginning();
-    let machine = Portal::new(portal_config(), identity(PORTAL), Seed::from_u64(1), &Default::default(), now);
+    let machine = Portal::new(portal_config(), signers(), Seed::from_u64(1), &Default::default(), now);
     let driver = Driver::new(machine.expect("an empty store is a good one"), now);
     let mut world = World { driver, key: String::new(), auths: Vec::new(), last: 0 };
     world.furnish();
@@ -187,6 +195,7 @@ impl World {
                     "/fx/drop",
                     "/gateways/payout-to",
                     "/gateways/pay",
+                    "/ring",
                 ]);
                 let method = *feed.one(&["GET", "POST"]);
                 let body = match path {
@@ -202,6 +211,14 @@ impl World {
                         let rate = *feed.one(&["0.92", "1/1000000000000", "1000000000000", "0"]);
                         let quote = json!({ "currency": foreign(), "rate": rate, "valid_for_s": feed.u16() });
                         quote.to_string().into_bytes()
+                    }
+                    "/ring" if feed.flag() => {
+                        let moment = |feed: &mut Feed<'_>| u64::from(feed.u8()) * 10_000_000_000;
+                        let first = (KEYS[0], 0, feed.flag().then(|| moment(feed)));
+                        let next = (KEYS[1], moment(feed), feed.flag().then(|| moment(feed)));
+                        let ring = crate::ring(PORTAL, u64::from(feed.u8()), &[first, next]);
+                        let ring: String = ring.iter().map(|byte| format!("{byte:02x}")).collect();
+                        json!({ "ring": ring }).to_string().into_bytes()
                     }
                     _ => feed.bytes().to_vec(),
                 };

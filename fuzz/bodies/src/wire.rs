@@ -6,10 +6,11 @@ use labman_proto_core::limits::{BODY_FRAME, PORTMAN_LINE};
 use labman_proto_core::time::Wall;
 use labman_proto_core::wire::cbor::{check, decode, encode};
 use labman_proto_core::wire::envelope::{BadFrame, Frame, FrameReader, Header, SignedFrame};
+use labman_proto_core::wire::keys::{Descriptor, KeyRing};
 use labman_proto_core::wire::mesh::{
-    Announce, CapabilityRecord, Chunk, Departure, Digest, Distances, Errand, ErrandDone, Hello, Invitation,
-    Invite, Load, Market, PeerRecord, ProxyEnd, ProxyError, ProxyMark, ProxyRequest, Prune, ReceiptAck,
-    ReceiptDelivery, Shuffle, Suspicion, Taken, Want,
+    Announce, CapabilityRecord, Chunk, Departure, Digest, Distances, Errand, ErrandDone, FepDescriptor,
+    Hello, Invitation, Invite, Load, Market, PeerRecord, ProxyEnd, ProxyError, ProxyMark, ProxyRequest,
+    Prune, ReceiptAck, ReceiptDelivery, Shuffle, Suspicion, Taken, Want,
 };
 use labman_proto_core::wire::object::{self, Object};
 use labman_proto_core::wire::portal::{
@@ -129,7 +130,7 @@ pub fn mesh_message(bytes: &[u8]) {
     let mut feed = Feed::new(bytes);
     let kind = feed.u8();
     let payload = feed.rest();
-    match kind % 24 {
+    match kind % 25 {
         0 => again::<Hello>(payload),
         1 => again::<PeerRecord>(payload),
         2 => again::<CapabilityRecord>(payload),
@@ -153,6 +154,7 @@ pub fn mesh_message(bytes: &[u8]) {
         20 => again::<Invite>(payload),
         21 => again::<Errand>(payload),
         22 => again::<ErrandDone>(payload),
+        23 => again::<FepDescriptor>(payload),
         _ => again::<Taken>(payload),
     }
 }
@@ -170,7 +172,7 @@ pub fn signed_object(bytes: &[u8]) {
     let mut feed = Feed::new(bytes);
     let kind = feed.u8();
     let object = feed.rest();
-    match kind % 13 {
+    match kind % 15 {
         0 => opened::<Offer>(object),
         1 => opened::<AuthorizeRequest>(object),
         2 => opened::<JobAuthorization>(object),
@@ -183,7 +185,9 @@ pub fn signed_object(bytes: &[u8]) {
         9 => opened::<UsageStatement>(object),
         10 => opened::<AttemptRelease>(object),
         11 => opened::<ReceiptsRequest>(object),
-        _ => opened::<IssuedReceipts>(object),
+        12 => opened::<IssuedReceipts>(object),
+        13 => opened::<KeyRing>(object),
+        _ => opened::<Descriptor>(object),
     }
 }
 

@@ -2,18 +2,22 @@
 
 mod eyes;
 mod operator;
+mod signing_key;
 mod statement;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Parser, Subcommand};
+use labman_proto_core::identity::FepId;
 
 use super::{in_order, say, until_stopped, write_config};
 use crate::config::Every;
+use crate::daemon::fep_keys::FepKeys;
 use crate::daemon::{DataDir, Fep};
 use crate::signals::Shutdown;
 use crate::{audit, config, init};
 use operator::Operator;
+use signing_key::SigningKeyCommand;
 
 /// A Front-End Portal: user accounts, balances, receipts and payouts, over mock rails
 #[derive(Parser, Debug)]
@@ -39,11 +43,11 @@ pub struct Cli {
 
 #[derive(Subcommand, Debug)]
 enum Command {
-    /// Write a commented starting config and make the FEP's key
+    /// Write a commented starting config and make the FEP's keys
     Init {
         #[arg(long, value_name = "FILE", default_value = "fep.toml")]
         out: PathBuf,
-        /// Key, ledger and admin socket; relative to the config
+        /// Keys, ledger and admin socket; relative to the config
         #[arg(long, value_name = "DIR", default_value = "fep-data")]
         data_dir: String,
         #[arg(long, default_value = "labman")]
@@ -62,6 +66,9 @@ enum Command {
     /// Users' API keys
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Keys that sign for the FEP
+    #[command(subcommand)]
+    SigningKey(SigningKeyCommand),
     /// Gateways that may spend users' balances
     #[command(subcommand)]
     Gateway(GatewayCommand),
@@ -275,11 +282,14 @@ impl Cli {
                 write_config(&out, &init::Fep { network, data_dir, listen, currency }.toml())?;
                 let id = fep_id(&out)?;
                 let file = out.display();
-                println!("Wrote {file} and made the FEP's key.\n  fep id: {id}\nNext:");
+                println!("Wrote {file} and made the FEP's keys.\n  fep id: {id}\nNext:");
                 println!("  - run it:            labman-fep --config {file}");
                 println!("  - enrol a gateway:   labman-fep gateway add NODE_ID --bond 10 --config {file}");
                 println!(
                     "  - make a user:       labman-fep user add NAME --config {file}; then key add, deposit"
+                );
+                println!(
+                    "  - move root.key of the data directory to a safe place: it is needed to rotate keys only"
                 );
                 Ok(())
             }
@@ -298,6 +308,15 @@ impl Cli {
                 };
                 audit::show(&audit::fep(&data_dir)?, self.json)
             }
+            Command::SigningKey(command) if command.is_offline() => command.run_offline(self.json),
+            Command::SigningKey(command) => {
+                let keys = fep_keys(&self.config)?;
+                let operator =
+                    Operator::reach(&self.config, self.socket.as_deref(), self.idempotency_key).await?;
+                let done = command.run(operator.admin(), &keys, self.json).await;
+                operator.leave().await;
+                done
+            }
             operators => {
                 let operator =
                     Operator::reach(&self.config, self.socket.as_deref(), self.idempotency_key).await?;
@@ -309,7 +328,7 @@ impl Cli {
     }
 }
 
-async fn serve(path: &std::path::Path, journal: Option<PathBuf>) -> Result<(), String> {
+async fn serve(path: &Path, journal: Option<PathBuf>) -> Result<(), String> {
     let config = config::fep::Fep::read(path).map_err(|why| why.to_string())?;
     let config = config::fep::Fep { journal, ..config };
     let mut stop = Shutdown::install();
@@ -323,9 +342,12 @@ async fn serve(path: &std::path::Path, journal: Option<PathBuf>) -> Result<(), S
     ended
 }
 
-fn fep_id(config: &std::path::Path) -> Result<labman_proto_core::identity::FepId, String> {
+fn fep_id(config: &Path) -> Result<FepId, String> {
+    fep_keys(config).map(|keys| keys.fep_id)
+}
+
+fn fep_keys(config: &Path) -> Result<FepKeys, String> {
     let config = config::fep::Fep::read(config).map_err(|why| why.to_string())?;
-    let identity =
-        DataDir::open(&config.data_dir).and_then(|dir| dir.identity()).map_err(|why| why.to_string())?;
-    Ok(identity.fep_id())
+    let dir = DataDir::open(&config.data_dir).map_err(|why| why.to_string())?;
+    FepKeys::open(&dir, &config.portal.network).map_err(|why| why.to_string())
 }

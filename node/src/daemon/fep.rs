@@ -4,10 +4,13 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 
 use labman_io_tokio::{HttpLimits, IoConfig, Running, StartError, StoreConfig};
-use labman_proto_core::identity::{FepId, NodeId};
+use labman_proto_core::identity::{FepId, Identity};
 use labman_proto_core::journal;
-use labman_proto_core::portal::{self, Portal};
+use labman_proto_core::keys::BadRing;
+use labman_proto_core::portal::{self, Portal, Signers};
+use labman_proto_core::store::BadRow;
 
+use super::fep_keys::{FepKeys, hex};
 use super::{DataDir, Failure, identity, listen_tcp, open_journal};
 use crate::{config, systemd};
 
@@ -46,10 +49,14 @@ impl Fep {
         admin: PathBuf,
         journal: Option<&Path>,
     ) -> Result<Self, Failure> {
-        let secret = dir.secret()?;
-        let fep_id = dir.identity()?.fep_id();
-        let machine = journal::Config::Portal(config.clone());
-        let journal = open_journal(journal, Some(NodeId(fep_id.0)), machine)?;
+        let keys = FepKeys::open(dir, &config.network)?;
+        let (fep_id, founding, secrets) = (keys.fep_id, keys.founding.clone(), keys.secrets()?);
+        let machine = journal::Config::Portal {
+            config: config.clone(),
+            ring: hex(&founding),
+            held: secrets.iter().map(|secret| Identity::from_secret(secret).fep_key()).collect(),
+        };
+        let journal = open_journal(journal, None, machine)?;
         let (public_http, http_addr) = http.unzip();
         let io = IoConfig {
             name: name.to_string(),
@@ -62,7 +69,10 @@ impl Fep {
             ..IoConfig::default()
         };
         let make = move |snapshot: &_, seed, now| {
-            Portal::new(config.clone(), identity(&secret, journal.as_ref()), seed, snapshot, now)
+            let held = secrets.iter().map(|secret| identity(secret, journal.as_ref())).collect();
+            let bad = |why: BadRing| BadRow { table: "keys.ring", key: String::new(), what: why.to_string() };
+            let signers = Signers::new(&config.network, &founding, held).map_err(bad)?;
+            Portal::new(config.clone(), signers, seed, snapshot, now)
         };
         let running = labman_io_tokio::start(io, make)
             .await

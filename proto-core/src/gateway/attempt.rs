@@ -268,6 +268,7 @@ impl Gateway {
                 offer_hash: named.offer_hash,
                 body_len: body.len() as u32,
                 body_hash: Hash(*blake3::hash(&body).as_bytes()),
+                descriptor: cx.feps.fresh_descriptor(self.fep_id, cx.now.mono),
             };
             let mut conversation = Conversation::new(cx.me.node_id, stream, named.provider);
             conversation.say(cx, Kind::ProxyRequest, &cbor::encode(&request));

@@ -34,6 +34,8 @@ pub(super) struct Job {
     pub(super) state: State,
     /// Its row is in the store, or on its way there.
     pub(super) recorded: bool,
+    /// Its authorization is by a key of which the FEP was asked.
+    awaited_keys: bool,
     /// Bytes of its body.
     pub(super) size: usize,
     key: Hash,
@@ -66,7 +68,7 @@ impl Plan {
 impl Job {
     pub(super) fn new(id: RequestId, user: StreamId, key: Hash, now: Time) -> Self {
         let (deadline, state) = (now + JOB_TOTAL, State::Reading(Body::up_to(HTTP_BODY)));
-        Self { id, user: Some(user), deadline, state, recorded: false, size: 0, key }
+        Self { id, user: Some(user), deadline, state, recorded: false, awaited_keys: false, size: 0, key }
     }
 
     /// The user took bytes of the answer: lets the provider send as many more. Gives when progress is due next.
@@ -106,7 +108,7 @@ impl Gateway {
             model: &request.model,
             input_bound: request.input_bound(),
             max_output: request.max_output,
-            fep: self.descriptor.as_ref(),
+            fep: cx.feps.described(self.fep_id),
             job: JOB_TOTAL + SETTLE_MARGIN,
         };
         let in_flight = &self.in_flight;
@@ -193,7 +195,7 @@ impl Gateway {
                 }
                 if refusal.code == PortalErrorCode::BadRequest {
                     // Its terms may have changed since it was asked for them.
-                    self.due.set(Due::Describe, cx.now.mono, "ask the FEP for its terms");
+                    cx.feps.want(self.fep_id);
                 }
                 return self.refuse(cx, id, &refused(&refusal));
             }
@@ -205,8 +207,20 @@ impl Gateway {
                 return self.refuse(cx, id, &ApiError::unavailable("fep_unavailable", message));
             }
         };
-        match open::<JobAuthorization>(cx.me.network, Some(self.fep_id.0), &bytes) {
-            Ok(auth) if self.fits(cx, id, &plan, &auth) => self.run(cx, mesh, id, plan, auth),
+        let auth = open::<JobAuthorization>(cx.me.network, None, &bytes).ok();
+        let bound = auth.as_ref().map(|auth| cx.feps.binds_now(self.fep_id, auth, cx.now.wall));
+        if let Some(Err(why)) = bound {
+            if why.may_pass() && !core::mem::replace(&mut job.awaited_keys, true) {
+                job.state = State::Asking(plan);
+                return self.unverified.push((id, bytes));
+            }
+            // No provider would take it: the hold is of no use.
+            job.recorded = !self.settle.give_back(cx, self.fep_id, id);
+            cx.warn(format!("req_{id}: the FEP's authorization can't be used: {why}"));
+            return self.refuse(cx, id, &keys_unknown());
+        }
+        match auth {
+            Some(auth) if self.fits(cx, id, &plan, &auth) => self.run(cx, mesh, id, plan, auth),
             _ => {
                 cx.warn(format!("req_{id}: the FEP's authorization is not for what was asked"));
                 let message = "The front-end portal gave an answer that does not hold. Try again shortly.";
@@ -315,6 +329,14 @@ pub(super) fn clock_is_wrong() -> ApiError {
     ApiError::unavailable(
         "unavailable",
         "This gateway's clock is wrong. Try again shortly, or another gateway.",
+    )
+}
+
+/// What the portal promises can't be checked.
+pub(super) fn keys_unknown() -> ApiError {
+    ApiError::unavailable(
+        "fep_unavailable",
+        "This gateway is asking the front-end portal that keeps your account for its keys. Try again shortly.",
     )
 }
 

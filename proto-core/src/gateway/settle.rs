@@ -245,8 +245,11 @@ impl Settle {
             }
             // Nothing is owed; or the FEP has our word and waits for the provider's, which then gets its receipt there.
             Answer::Nothing | Answer::Noted => self.end(cx, id),
-            Answer::Given(bytes) => match open::<Receipt>(cx.me.network, Some(fep_id.0), &bytes) {
-                Ok(Sealed { content: receipt, .. }) if open_job.is_for(id, &receipt) => {
+            Answer::Given(bytes) => match open::<Receipt>(cx.me.network, None, &bytes) {
+                Ok(receipt)
+                    if open_job.is_for(id, &receipt.content)
+                        && cx.feps.bound_when_issued(fep_id, &receipt).is_ok() =>
+                {
                     open_job.row.state = JobState::Receipted;
                     open_job.row.receipt = Some(hex::encode(&bytes));
                     open_job.pause = REDELIVER_FIRST;

@@ -15,13 +15,17 @@ fn header(machine: Config) -> Header {
 
 fn a_portal() -> Config {
     let currency = "XTS".parse().unwrap();
-    Config::Portal(portal::config::Config {
-        network: "n".into(),
-        currency,
-        fees: Default::default(),
-        rails: Default::default(),
-        gateways_paid_every: crate::limits::GATEWAYS_PAID_EVERY,
-    })
+    Config::Portal {
+        config: portal::config::Config {
+            network: "n".into(),
+            currency,
+            fees: Default::default(),
+            rails: Default::default(),
+            gateways_paid_every: crate::limits::GATEWAYS_PAID_EVERY,
+        },
+        ring: "00".into(),
+        held: vec![FepKey([8; 32])],
+    }
 }
 
 fn nows() -> impl Strategy<Value = Now> {

@@ -213,7 +213,6 @@ impl Admin {
             "uptime_ms": (cx.now.mono - self.started).as_millis(),
             "roles": { "gateway": status.gateway.is_some(), "provider": status.provider.is_some() },
             "clock": { "ahead_of_peers_ms": status.clock.0, "peers": status.clock.1 },
-            "fep_answers": status.gateway.map(Gateway::fep_answers),
             "feps": cx.feps.show(cx.now.mono),
             "equivocations": status.equivocations,
             "banned": { "nodes": banned_nodes, "networks": banned_networks },

@@ -27,6 +27,7 @@ pub(crate) enum Room {
     Labnet,
     Gateway,
     Provider,
+    Descriptors,
     Admin,
 }
 
@@ -37,6 +38,7 @@ impl Room {
             Self::Labnet => "labnet",
             Self::Gateway => "gateway",
             Self::Provider => "provider",
+            Self::Descriptors => "descriptors",
             Self::Admin => "admin",
         }
     }

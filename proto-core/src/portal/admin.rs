@@ -36,9 +36,16 @@ use super::rows::{
     UNCLAIMED, earned_key, numbered,
 };
 use super::writer::{Commit, Then};
-use super::{gateway_fees, openapi, quotes, statements, withdrawals};
+use super::{gateway_fees, openapi, quotes, signing, statements, withdrawals};
 
 const USER: Field = field("user", Is::UserId, "the user's id");
+
+const RING: &[Field] = &[
+    field("fep_id", Is::NodeId, "the root"),
+    field("serial", Is::Count64, "higher than that of the ring before"),
+    field("keys", Is::List, "key, from_ms, until_ms, revoked_from_ms, held, signs"),
+    field("ring", Is::Text, "the signed KeyRing, in hex"),
+];
 
 pub(super) const ROUTES: &[Route] = &[
     Route {
@@ -178,6 +185,22 @@ pub(super) const ROUTES: &[Route] = &[
             field("transfer", Is::Count64, "that brings it"),
         ]),
         run: |cx, call| gateway_fees::pay(cx.fep, cx.books, cx.now, cx.stream, parse(&call.body)?),
+    },
+    Route {
+        method: "GET",
+        path: "/ring",
+        about: "The key ring in force: which keys sign for this FEP, and when",
+        takes: Takes::Nothing,
+        gives: Gives::Json(RING),
+        run: |cx, _| Ok(Step::Answer(signing::shown(cx.fep, cx.now))),
+    },
+    Route {
+        method: "POST",
+        path: "/ring",
+        about: "Puts a key ring in force that the root has signed and that follows the one before",
+        takes: Takes::Json(&[field("ring", Is::Text, "the signed KeyRing, in hex")]),
+        gives: Gives::Json(RING),
+        run: |cx, call| signing::handle(cx.fep, &call.body),
     },
     Route {
         method: "GET",

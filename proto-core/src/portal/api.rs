@@ -1,12 +1,8 @@
 //! The public surface: the calls of [`wire::portal`](crate::wire::portal).
 
 use crate::http::Surface;
-use crate::time::Now;
-use crate::wire::portal::{Descriptor, Rail};
 
 use super::answer::{Answer, Step};
-use super::books::{Books, Fep};
-use super::config::RailTerms;
 use super::routes::{Gives, Is, Route, Takes, field};
 use super::{authorize, claims, openapi, pulls, usage};
 
@@ -54,25 +50,10 @@ pub(super) const ROUTES: &[Route] = &[
     Route {
         method: "GET",
         path: "/v1/descriptor",
-        about: "Who this FEP is, and what it takes and pays",
+        about: "Who this FEP is, which keys sign for it, and what it takes and pays",
         takes: Takes::Nothing,
-        gives: Gives::Json(&[
-            field("fep_id", Is::NodeId, "its id"),
-            field("network", Is::Text, "its network"),
-            field("currency", Is::Text, "what users are billed in"),
-            field("fees", Is::Map, "fep_bps, gateway_bps"),
-            field(
-                "rails",
-                Is::List,
-                "by which providers are paid: rail, currency, least_payout in micro-units",
-            ),
-            field(
-                "quotes",
-                Is::List,
-                "currencies that providers may be paid in besides: currency, rate, until_ms",
-            ),
-        ]),
-        run: |cx, _| Ok(Step::Answer(Answer::ok(&descriptor(cx.fep, cx.books, cx.now)))),
+        gives: Gives::Object("Descriptor"),
+        run: |cx, _| Ok(Step::Answer(Answer::Object(cx.fep.signing.descriptor()?))),
     },
     Route {
         method: "GET",
@@ -91,20 +72,3 @@ pub(super) const ROUTES: &[Route] = &[
         run: |_, _| Ok(Step::Answer(Answer::ok(&openapi::document(Surface::Public)))),
     },
 ];
-
-fn descriptor(fep: &Fep, books: &Books, now: Now) -> Descriptor {
-    let config = &fep.config;
-    let rail = |terms: &RailTerms| Rail {
-        rail: terms.rail.as_str().into(),
-        currency: config.currency_of(terms).clone(),
-        least_payout: terms.least_payout,
-    };
-    Descriptor {
-        fep_id: fep.fep_id,
-        network: config.network.clone(),
-        currency: config.currency.clone(),
-        fees: config.fees,
-        rails: config.rails.0.iter().map(rail).collect(),
-        quotes: books.quotes.valid(now.wall),
-    }
-}

@@ -10,9 +10,10 @@ mod transfers;
 
 use crate::audit::{Desk, Reader, Report};
 use crate::identity::Verify;
+use crate::keys::Keys;
 use crate::money::{Currency, Micros};
 
-use super::rows::{COUNTERS, COUNTERS_KEY, CountersRow};
+use super::rows::{COUNTERS, COUNTERS_KEY, CountersRow, RING, RING_KEY, RingRow};
 
 /// I1, I2, I3, I7 and I8 of a FEP's store.
 ///
@@ -31,9 +32,14 @@ pub fn audit<R: Reader>(store: &R, verify: Verify) -> Result<Report, R::Error> {
         uptime_ms: 0,
         transfers: 0,
     });
+    let ring: Option<RingRow> = desk.get(RING, RING_KEY)?;
+    let keys = ring.and_then(|row| {
+        desk.keys(RING, RING_KEY, &row.ring.0, |network, bytes| Keys::open(network, None, bytes))
+    });
+    let keys = keys.as_ref();
     let mut booked = ledger::check(&mut desk, &last)?;
-    let issued = jobs::check(&mut desk, &mut booked, &last)?;
-    payouts::check(&mut desk, &booked, &issued, &last)?;
+    let issued = jobs::check(&mut desk, keys, &mut booked, &last)?;
+    payouts::check(&mut desk, keys, &booked, &issued, &last)?;
     transfers::check(&mut desk, &booked, &last)?;
     Ok(desk.report)
 }

@@ -36,6 +36,7 @@ pub(super) fn handle(fep: &Fep, books: &mut Books, now: Now, stream: StreamId, b
         return again;
     }
     let user = books.accounts.owner(&request.key)?;
+    let signer = fep.signer(now)?;
     must_live_a_while(request.ttl_s)?;
     let (mut attempts, mut offers) = attempts(fep, books, now, &request)?;
     let covered = covered(books.free_bond(gateway), &attempts);
@@ -69,10 +70,10 @@ pub(super) fn handle(fep: &Fep, books: &mut Books, now: Now, stream: StreamId, b
         input_bound: request.input_bound,
         max_output: request.max_output,
         attempts,
-        key_id: key_id(&fep.fep_id.0),
+        key_id: key_id(&signer.fep_key().0),
         streamed: request.streamed,
     };
-    let authorization = object::seal(&fep.identity, fep.network.id, authorization);
+    let authorization = object::seal(signer, fep.network.id, authorization);
     let expires = Expires::of(&books.uptime, now, request.ttl_s);
     let hold_made = Hold::new(user, digest, authorization, offers, expires);
     let once =

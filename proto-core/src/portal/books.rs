@@ -16,20 +16,26 @@ use super::payouts::Accepted;
 use super::quotes::Quotes;
 use super::receipts::Receipts;
 use super::rows::{COUNTERS, COUNTERS_KEY, CountersRow, HOLDS};
+use super::signing::Signing;
 use super::transfers::Transfers;
 use super::uptime::Uptime;
 
 pub(super) struct Fep {
     pub(super) config: Config,
-    pub(super) identity: Identity,
+    pub(super) signing: Signing,
     pub(super) fep_id: FepId,
     pub(super) network: Network,
 }
 
 impl Fep {
-    pub(super) fn new(config: Config, identity: Identity) -> Self {
-        let (fep_id, network) = (identity.fep_id(), identity.network(&config.network));
-        Self { config, identity, fep_id, network }
+    pub(super) fn new(config: Config, signing: Signing) -> Self {
+        let (fep_id, network) = (signing.ring().fep_id(), signing.network);
+        Self { config, signing, fep_id, network }
+    }
+
+    /// The key that signs now: to be asked for in front of whatever must be signed for.
+    pub(super) fn signer(&self, now: Now) -> Result<&Identity, Refused> {
+        self.signing.signer(now)
     }
 
     pub(super) fn must_be_us(&self, fep_id: FepId) -> Result<(), Refused> {
@@ -80,7 +86,7 @@ impl Books {
         }
         let mut ledger = Ledger::load(snapshot, currency, last.journal)?;
         let uptime = Uptime::new(last.uptime_ms, now.mono);
-        let holds = Holds::load(snapshot, fep.network, fep.fep_id, &uptime, now)?;
+        let holds = Holds::load(snapshot, fep.network, fep.signing.ring(), &uptime, now)?;
         for hold in holds.iter() {
             ledger.set_aside(hold.user, hold.amount()).map_err(|refusal| BadRow {
                 table: HOLDS.name,

@@ -30,11 +30,13 @@ pub(super) fn handle(fep: &Fep, books: &Books, now: Now, body: &[u8]) -> Stepped
     let sealed = object::open::<Claim>(fep.network, None, body)?;
     fep.must_be_us(sealed.content.fep_id)?;
     must_be_whole(&sealed.content)?;
+    // Whatever it comes to will be signed for.
+    fep.signer(now)?;
     let provider = NodeId(sealed.signer);
     if !books.receipts.knows(provider) {
         let unknown = |line: &ReceiptId| RejectedRow { receipt_id: *line, fault: LineFault::Unknown };
         let rejected: Vec<_> = sealed.content.receipts.iter().map(unknown).collect();
-        let decision = decision(fep, now, sealed.content.claim_id, Verdict::Rejected, &rejected, None);
+        let decision = decision(fep, now, sealed.content.claim_id, Verdict::Rejected, &rejected, None)?;
         return Ok(Step::Answer(Answer::Object(decision.bytes)));
     }
     // One that is being paid is told from here: the store will know of it only then.
@@ -94,7 +96,7 @@ pub(super) fn decide(
     let digest = digest(claim);
     let Sorted { accepted, sum, rejected, first } = sort(books, &lines, &unclaimed)?;
     let Some(first) = first else {
-        return Ok(Step::Commit(reject(fep, now, stream, provider, claim, digest, &rejected)));
+        return reject(fep, now, stream, provider, claim, digest, &rejected).map(Step::Commit);
     };
     let twice = Some(first).filter(|_| mutant(Mutant::ClaimLineTwice));
     let claimed = AcceptedRow {
@@ -120,7 +122,12 @@ pub(super) fn decide(
 }
 
 /// The decision of an accepted claim that is paid now: its row, and the answer from now on.
-pub(super) fn paid(fep: &Fep, now: Now, accepted: &AcceptedRow, payout: Payout) -> (Write, Answer) {
+pub(super) fn paid(
+    fep: &Fep,
+    now: Now,
+    accepted: &AcceptedRow,
+    payout: Payout,
+) -> Result<(Write, Answer), Refused> {
     let verdict = if accepted.rejected.is_empty() { Verdict::Accepted } else { Verdict::Partial };
     let AcceptedRow { claim_id, provider, digest, .. } = *accepted;
     decided(fep, now, provider, claim_id, digest, verdict, &accepted.rejected, Some(payout))
@@ -135,10 +142,10 @@ fn reject(
     claim: &Claim,
     digest: Hash,
     lines: &[RejectedRow],
-) -> Commit {
-    let (row, answer) = decided(fep, now, provider, claim.claim_id, digest, Verdict::Rejected, lines, None);
+) -> Result<Commit, Refused> {
+    let (row, answer) = decided(fep, now, provider, claim.claim_id, digest, Verdict::Rejected, lines, None)?;
     let told = alloc::format!("claim {} of {provider} rejected: no line can be paid", claim.claim_id);
-    Commit { batch: alloc::vec![row], then: Then::Answer(stream, answer), told }
+    Ok(Commit { batch: alloc::vec![row], then: Then::Answer(stream, answer), told })
 }
 
 #[expect(clippy::too_many_arguments, reason = "all that a decision says")]
@@ -151,12 +158,12 @@ fn decided(
     verdict: Verdict,
     rejected: &[RejectedRow],
     payout: Option<Payout>,
-) -> (Write, Answer) {
-    let decision = decision(fep, now, claim_id, verdict, rejected, payout);
+) -> Result<(Write, Answer), Refused> {
+    let decision = decision(fep, now, claim_id, verdict, rejected, payout)?;
     let signed = Signed(decision.bytes.0.clone());
     let row = ClaimRow { claim_id, provider, digest, verdict, decision: signed };
     let row = Row::json(claim_key(provider, claim_id), &row);
-    (Write::Insert(CLAIMS, row), Answer::Object(decision.bytes))
+    Ok((Write::Insert(CLAIMS, row), Answer::Object(decision.bytes)))
 }
 
 /// Does the claim agree with itself?
@@ -244,7 +251,8 @@ fn decision(
     verdict: Verdict,
     rejected: &[RejectedRow],
     payout: Option<Payout>,
-) -> Sealed<ClaimDecision> {
+) -> Result<Sealed<ClaimDecision>, Refused> {
+    let signer = fep.signer(now)?;
     let decision = ClaimDecision {
         claim_id,
         fep_id: fep.fep_id,
@@ -253,5 +261,5 @@ fn decision(
         payout,
         decided_ms: now.wall.0,
     };
-    object::seal(&fep.identity, fep.network.id, decision)
+    Ok(object::seal(signer, fep.network.id, decision))
 }

@@ -14,7 +14,8 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use crate::economics::Counts;
-use crate::identity::{FepId, Network, NodeId};
+use crate::identity::{Network, NodeId};
+use crate::keys::Keys;
 use crate::limits::HOLD_GRACE;
 use crate::machine::StreamId;
 use crate::money::Micros;
@@ -213,7 +214,7 @@ impl Holds {
     pub(super) fn load(
         snapshot: &Snapshot,
         network: Network,
-        fep_id: FepId,
+        keys: &Keys,
         uptime: &Uptime,
         now: Now,
     ) -> Result<Self, BadRow> {
@@ -222,8 +223,9 @@ impl Holds {
             let bad = |what| BadRow { table: HOLDS.name, key: row.key.clone(), what };
             let stored: HoldRow = row.parse(HOLDS)?;
             let authorization: Sealed<JobAuthorization> =
-                object::open(network, Some(fep_id.0), &stored.authorization.0)
+                object::open(network, None, &stored.authorization.0)
                     .map_err(|error| bad(alloc::format!("{error}")))?;
+            keys.bound_once(&authorization).map_err(|error| bad(alloc::format!("{error}")))?;
             if stored.offers.len() != authorization.content.attempts.len() {
                 return Err(bad("it has not one offer for each attempt".into()));
             }

@@ -2,6 +2,7 @@
 
 use alloc::{boxed::Box, string::ToString, vec::Vec};
 
+use crate::keys::Keys;
 use crate::store::{Row, Table};
 use crate::wire::object::Sealed;
 use crate::wire::portal::Claim;
@@ -20,7 +21,7 @@ use super::rows::{
 };
 use super::statements::{self, Statement};
 use super::withdrawals::{self, Withdrawal};
-use super::{answered, claims, pulls, usage};
+use super::{answered, claims, pulls, signing, usage};
 
 /// What a call is about, while the store is read for it.
 pub(super) enum Look {
@@ -43,6 +44,8 @@ pub(super) enum Look {
     Bond(Bond),
     /// Was this reference used?
     Withdrawal(Withdrawal),
+    /// Does this ring follow the one in force?
+    Ring(Box<Keys>),
     /// Was this answered under its idempotency key?
     Answered(Box<Call>),
     Statement(Statement),
@@ -57,9 +60,12 @@ impl Look {
     /// Does something follow that may be done once only?
     pub(super) fn decides(&self) -> bool {
         match self {
-            Self::Claim(_) | Self::Deposit(_) | Self::Bond(_) | Self::Withdrawal(_) | Self::Answered(_) => {
-                true
-            }
+            Self::Claim(_)
+            | Self::Deposit(_)
+            | Self::Bond(_)
+            | Self::Withdrawal(_)
+            | Self::Ring(_)
+            | Self::Answered(_) => true,
             // What follows a look at a claim goes on under that one.
             Self::Closed(_) | Self::Lines(_) => false,
             Self::Resolution(_)
@@ -83,7 +89,7 @@ impl Look {
             Self::Lines(lines) => claims::decide(fep, cx.books, now, stream, *lines, rows),
             Self::Numbers(pull) => Ok(pulls::numbered(pull, &all(ISSUED, rows)?)),
             Self::Issued(pull) => Ok(pulls::issued(pull, all(RECEIPTS, rows)?)),
-            Self::Claimed(pull, receipts) => pulls::answer(fep, &pull, receipts, rows).map(Step::Answer),
+            Self::Claimed(pull, receipts) => pulls::answer(fep, now, &pull, receipts, rows).map(Step::Answer),
             Self::Deposit(deposit) => {
                 admin::book_deposit(cx.books, now, stream, deposit, only(DEPOSITS, rows)?)
             }
@@ -91,6 +97,7 @@ impl Look {
             Self::Withdrawal(withdrawal) => {
                 withdrawals::decide(fep, cx.books, now, stream, withdrawal, only(WITHDRAWALS, rows)?)
             }
+            Self::Ring(ring) => signing::decide(fep, now, stream, ring),
             Self::Answered(call) => match only(ANSWERED, rows)? {
                 Some(before) => answered::again(&call.body, before),
                 None => (routes::find(&call)?.run)(cx, &call),

@@ -121,7 +121,6 @@ fn schema(is: Is) -> Value {
         Is::Month => json!({ "type": "string", "pattern": "^[0-9]{4}-(0[1-9]|1[0-2])$" }),
         Is::OneOf(names) => json!({ "type": "string", "enum": names }),
         Is::List => json!({ "type": "array", "items": { "type": "object" } }),
-        Is::Map => json!({ "type": "object" }),
         Is::MaybeText => json!({ "type": ["string", "null"] }),
     }
 }

@@ -158,7 +158,7 @@ pub(super) fn accept(
 ) -> Result<(Vec<Write>, Then), Refused> {
     must_have_room(fep, books, &claimed)?;
     if claimed.amount == Micros::ZERO {
-        return Ok(nothing(fep, now, stream, &claimed));
+        return nothing(fep, books, now, stream, &claimed);
     }
     let group = (claimed.provider, claimed.to.clone());
     let mut batch = alloc::vec![Write::Insert(ACCEPTED, row(&claimed))];
@@ -177,13 +177,22 @@ pub(super) fn accept(
     Ok((batch, then))
 }
 
-/// No rail is asked to move nothing: such a claim is decided at once.
-fn nothing(fep: &Fep, now: Now, stream: StreamId, claimed: &AcceptedRow) -> (Vec<Write>, Then) {
-    let payout_id = PayoutId::of(fep.fep_id, claimed.provider, claimed.claim_id);
-    let (to, rail_tx) = (claimed.to.clone(), String::new());
-    let payout = Payout { payout_id, to, amount: claimed.amount, rail_tx };
-    let (decided, answer) = claims::paid(fep, now, claimed, payout);
-    (alloc::vec![decided], Then::Answer(stream, answer))
+/// No rail is asked to move nothing: such a claim is decided at once, and its payout is one like any other.
+fn nothing(
+    fep: &Fep,
+    books: &mut Books,
+    now: Now,
+    stream: StreamId,
+    claimed: &AcceptedRow,
+) -> Result<(Vec<Write>, Then), Refused> {
+    let (provider, claim_id) = (claimed.provider, claimed.claim_id);
+    let payout_id = PayoutId::of(fep.fep_id, provider, claim_id);
+    let payout = Payout { payout_id, to: claimed.to.clone(), amount: claimed.amount, rail_tx: String::new() };
+    let (decided, answer) = claims::paid(fep, now, claimed, payout.clone())?;
+    books.payouts += 1;
+    let paid = PayoutRow { payout, provider, claim_id, receipts: claimed.receipts, at_ms: now.wall.0 };
+    let paid = Write::Insert(PAYOUTS, Row::json(numbered(books.payouts), &paid));
+    Ok((alloc::vec![decided, paid], Then::Answer(stream, answer)))
 }
 
 /// The answer for a claim that is accepted and not paid.
@@ -252,7 +261,7 @@ fn confirmed(
         let receipts = accepted.receipts;
         let paid = PayoutRow { payout, provider, claim_id: *claim_id, receipts, at_ms: now.wall.0 };
         batch.push(Write::Insert(PAYOUTS, Row::json(numbered(books.payouts), &paid)));
-        let (decided, answer) = claims::paid(fep, now, &accepted, paid.payout);
+        let (decided, answer) = claims::paid(fep, now, &accepted, paid.payout)?;
         batch.push(decided);
         batch.push(Write::Delete(ACCEPTED, claim_key(provider, *claim_id)));
         answers.push(((provider, *claim_id), answer));

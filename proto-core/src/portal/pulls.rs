@@ -31,10 +31,12 @@ pub(super) fn handle(fep: &Fep, books: &Books, now: Now, body: &[u8]) -> Stepped
     let (provider, asked) = (NodeId(sealed.signer), sealed.content);
     fep.must_be_us(asked.fep_id)?;
     must_be_fresh(now, asked.issued_ms)?;
+    // What is answered is signed.
+    fep.signer(now)?;
     let pull = Pull { provider, after: asked.after, last: books.receipts.last_sequence(provider) };
     let first = asked.after.saturating_add(1);
     if first > pull.last {
-        return answer(fep, &pull, Vec::new(), &[]).map(Step::Answer);
+        return answer(fep, now, &pull, Vec::new(), &[]).map(Step::Answer);
     }
     let (from, to) = (issued_key(provider, first), issued_key(provider, pull.last.saturating_add(1)));
     let range = Range { table: ISSUED, from, to, limit: PULL_RECEIPTS as u32 };
@@ -53,6 +55,7 @@ pub(super) fn issued(pull: Pull, receipts: Vec<ReceiptRow>) -> Step {
 
 pub(super) fn answer(
     fep: &Fep,
+    now: Now,
     pull: &Pull,
     receipts: Vec<ReceiptRow>,
     closed: &[Row],
@@ -64,6 +67,7 @@ pub(super) fn answer(
         claim_id: claims.get(&receipt.receipt_id).copied(),
     };
     let receipts = receipts.into_iter().map(issued).collect();
-    let all = IssuedReceipts { fep_id: fep.fep_id, provider, after, last, receipts };
-    Ok(Answer::Object(object::seal(&fep.identity, fep.network.id, all).bytes))
+    let issued_ms = now.wall.0;
+    let all = IssuedReceipts { fep_id: fep.fep_id, provider, after, last, receipts, issued_ms };
+    Ok(Answer::Object(object::seal(fep.signer(now)?, fep.network.id, all).bytes))
 }

@@ -15,7 +15,7 @@ use crate::machine::StreamId;
 use crate::money::Currency;
 use crate::store::{BadRow, Row, Snapshot, Write};
 use crate::time::{Now, Span, Wall};
-use crate::wire::portal::Quote;
+use crate::wire::keys::Quote;
 
 use super::admin::{commit, error_text};
 use super::answer::{Answer, Refused, Stepped};
@@ -42,12 +42,12 @@ impl Quotes {
     }
 
     /// Those that hold now, as they are told to others.
-    pub(super) fn valid(&self, now: Wall) -> Vec<Quote> {
-        let told = |row: &QuoteRow| {
+    pub(super) fn valid(&self, now: Wall) -> impl Iterator<Item = Quote> {
+        let told = move |row: &QuoteRow| {
             let QuoteRow { currency, rate, until_ms, .. } = row.clone();
             (now.0 < until_ms).then_some(Quote { currency, rate, until_ms })
         };
-        self.iter().filter_map(told).collect()
+        self.iter().filter_map(told)
     }
 
     /// At what rate an offer in that currency is authorized now. The error is for people.

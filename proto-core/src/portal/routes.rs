@@ -72,7 +72,6 @@ pub(super) enum Is {
     OneOf(&'static [&'static str]),
     /// Of objects, whose fields `about` names.
     List,
-    Map,
     /// Text, or null.
     MaybeText,
 }

@@ -72,7 +72,11 @@ pub(super) const FAULTS: Table = Table::live("faults");
 /// Answers to calls with an `Idempotency-Key`, by operation and key.
 pub(super) const ANSWERED: Table = Table::history("answered");
 
+/// One row, [`RING_KEY`]: the key ring in force.
+pub(super) const RING: Table = Table::live("ring");
+
 pub(super) const ALL: &[Table] = &[
+    RING,
     COUNTERS,
     USERS,
     API_KEYS,
@@ -123,6 +127,13 @@ impl<'de> Deserialize<'de> for Signed {
         let text = String::deserialize(deserializer)?;
         hex::decode(text).map(Self).map_err(serde::de::Error::custom)
     }
+}
+
+pub(super) const RING_KEY: &str = "ring";
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct RingRow {
+    pub(super) ring: Signed,
 }
 
 #[derive(Serialize, Deserialize)]

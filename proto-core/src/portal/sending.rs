@@ -37,7 +37,8 @@ impl Portal {
     }
 
     pub(super) fn heard(&mut self, now: Now, transfer: TransferId, outcome: Outcome) {
-        let lost = self.books.transfers.is_lost(transfer);
+        // What can't be signed for can't be booked: the rail says it again, under the same key.
+        let lost = self.books.transfers.is_lost(transfer) || !self.fep.signing.signs();
         if self.stopped.is_none() {
             self.became(now, transfer, if lost { Outcome::Unknown } else { outcome });
         }

@@ -66,7 +66,7 @@ pub(super) fn report(fep: &Fep, books: &mut Books, now: Now, stream: StreamId, b
         if let Some(counts) = settled {
             let receipt = issue(fep, books, now, auth_id, attempt, &words, counts)?;
             let deed = Deed { auth_id, closed, now };
-            return capture(fep, books, &deed, receipt, alloc::vec![stream]).map(Step::Commit);
+            return capture(books, &deed, receipt, alloc::vec![stream]).map(Step::Commit);
         }
         closed.push(attempt);
     }
@@ -103,7 +103,7 @@ pub(super) fn statement(fep: &Fep, books: &mut Books, now: Now, stream: StreamId
         Some(counts) => {
             let receipt = issue(fep, books, now, auth_id, attempt, &words, counts)?;
             let deed = Deed { auth_id, closed: Vec::new(), now };
-            capture(fep, books, &deed, receipt, waiting).map(Step::Commit)
+            capture(books, &deed, receipt, waiting).map(Step::Commit)
         }
         // Both have spoken, of whichever attempt, or its provider says itself that there was nothing. It states once: no
         // acknowledgement will be shown later.
@@ -128,7 +128,7 @@ pub(super) fn expire(fep: &Fep, books: &mut Books, now: Now, auth_id: AuthId) ->
     if let Some((attempt, words, counts)) = settled {
         let receipt = issue(fep, books, now, auth_id, attempt, &words, counts)?;
         let deed = Deed { auth_id, closed: everything, now };
-        return capture(fep, books, &deed, receipt, Vec::new());
+        return capture(books, &deed, receipt, Vec::new());
     }
     let returned = hold.returned;
     let deed = Deed { auth_id, closed: everything, now };
@@ -266,7 +266,8 @@ fn issue(
     attempt: u8,
     words: &Words<'_>,
     settled: Counts,
-) -> Result<(Receipt, Bill), Refused> {
+) -> Result<(Sealed<Receipt>, Bill), Refused> {
+    let signer = fep.signer(now)?;
     let hold = books.holds.open(auth_id).ok_or_else(no_such_hold)?;
     let authorization = &hold.authorization.content;
     let at = usize::from(attempt);
@@ -299,27 +300,28 @@ fn issue(
         rate,
         authorized_ms: authorization.issued_ms,
         issued_ms: now.wall.0,
-        key_id: key_id(&fep.fep_id.0),
+        key_id: key_id(&signer.fep_key().0),
         sequence: books.receipts.next_sequence(named.provider),
         request_id: authorization.request_id,
     };
-    Ok((receipt, bill))
+    Ok((object::seal(signer, fep.network.id, receipt), bill))
 }
 
 /// Pays an attempt: out of the hold, of which the rest returns to its user, or, where that is returned already because the
 /// gateway had declared the attempt void, from the gateway's bond.
 fn capture(
-    fep: &Fep,
     books: &mut Books,
     deed: &Deed,
-    (receipt, bill): (Receipt, Bill),
+    (receipt, bill): (Sealed<Receipt>, Bill),
     waiting: Vec<StreamId>,
 ) -> Result<Commit, Refused> {
     let hold = books.holds.open(deed.auth_id).ok_or_else(no_such_hold)?;
-    let Receipt { auth_id, attempt, provider_node_id: provider, gateway_node_id: gateway, .. } = receipt;
-    let at_ms = receipt.issued_ms;
-    let payout_account = match receipt.is_exchanged() {
-        true => Account::Fx(receipt.payout_to.currency.clone()),
+    let Receipt { auth_id, attempt, provider_node_id: provider, gateway_node_id: gateway, .. } =
+        receipt.content;
+    let says = &receipt.content;
+    let at_ms = says.issued_ms;
+    let payout_account = match says.is_exchanged() {
+        true => Account::Fx(says.payout_to.currency.clone()),
         false => Account::Provider(provider),
     };
     // Of the charge, in the billing currency.
@@ -341,15 +343,14 @@ fn capture(
         (Kind::Capture, auth_key(auth_id), alloc::format!("{user}"))
     };
     let mut batch = post(books, Entry { kind, reference: key.clone(), at_ms, postings })?;
-    if receipt.is_exchanged() {
-        let currency = receipt.payout_to.currency.clone();
+    if says.is_exchanged() {
+        let currency = says.payout_to.currency.clone();
         let postings =
-            ledger::transfer(Account::Fx(currency.clone()), Account::Provider(provider), receipt.payout);
+            ledger::transfer(Account::Fx(currency.clone()), Account::Provider(provider), says.payout);
         let entry = Entry { kind: Kind::Exchange, reference: key.clone(), at_ms, postings };
         let owed = books.ledger.post_in(currency, entry);
         batch.extend(owed.map_err(|refusal| Refused::unavailable(alloc::format!("{refusal}")))?);
     }
-    let receipt = object::seal(&fep.identity, fep.network.id, receipt);
     let outcome = Outcome::Captured { attempt, provider, receipt: Signed(receipt.bytes.0.clone()) };
     batch.extend(books.receipts.add(&receipt));
     batch.push(resolve(key, gateway, outcome, at_ms));

@@ -4,8 +4,9 @@
 //! batch, not per call. A batch that holds a row which is there already fails as a whole: its operations are then written
 //! one by one, and only the one at fault is refused.
 
-use alloc::{collections::VecDeque, string::String, vec::Vec};
+use alloc::{boxed::Box, collections::VecDeque, string::String, vec::Vec};
 
+use crate::keys::Keys;
 use crate::limits::PORTAL_GROUP;
 use crate::machine::{OpId, Outbox, StreamId};
 use crate::store::{StoreError, Write};
@@ -37,6 +38,12 @@ pub(super) enum Then {
     },
     /// A rail may be asked.
     Sent(TransferId),
+    /// A key ring is in force.
+    Certified {
+        stream: StreamId,
+        answer: Answer,
+        ring: Box<Keys>,
+    },
     /// Claims are decided: whoever waits for them gets that.
     Paid(Decisions),
 }

@@ -1,6 +1,6 @@
 //! Is this job paid for, by somebody we trust, at a price that is ours? Asked before any work.
 
-use alloc::boxed::Box;
+use alloc::{boxed::Box, format};
 
 use super::offers::Known;
 use super::rows::AuthorizationRow;
@@ -42,7 +42,7 @@ impl Provider {
     /// First whether it is paid for: then whether it is taken on.
     pub(super) fn admit(
         &self,
-        cx: &Cx<'_>,
+        cx: &mut Cx<'_>,
         gateway: NodeId,
         request: &ProxyRequest,
         body: &[u8],
@@ -58,9 +58,16 @@ impl Provider {
         let Some(known) = self.offers.get(request.offer_hash, cx.now.wall) else {
             return Err(no(OfferChanged, "the offer is not one of this provider's any more"));
         };
-        let auth = open::<JobAuthorization>(cx.me.network, Some(request.fep_id.0), &request.authorization.0);
-        let auth =
-            auth.map_err(|_| no(BadAuthorization, "the authorization's signature does not hold"))?.content;
+        let auth = open::<JobAuthorization>(cx.me.network, None, &request.authorization.0);
+        let auth = auth.map_err(|_| no(BadAuthorization, "the authorization's signature does not hold"))?;
+        if let Some(descriptor) = &request.descriptor {
+            // What is none changes nothing: the authorization's key is then not known.
+            let _ = cx.feps.take(cx.me.network, cx.now.mono, request.fep_id, Some(gateway), &descriptor.0);
+        }
+        if let Err(why) = cx.feps.binds_now(request.fep_id, &auth, cx.now.wall) {
+            return Err(no(BadAuthorization, &format!("the authorization can't be used: {why}")));
+        }
+        let auth = auth.content;
         let attempt = auth.attempts.get(usize::from(request.attempt));
         let attempt = attempt.filter(|attempt| attempt.provider == cx.me.node_id);
         let Some(attempt) = attempt else {

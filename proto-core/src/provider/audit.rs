@@ -22,8 +22,10 @@ use waiting::Waiting;
 use crate::audit::{Desk, Invariant, Reader, Report, Sheet, Tally, place};
 use crate::economics::bill;
 use crate::identity::{FepId, Verify};
+use crate::keys::{BadDescriptor, Described, Keys};
 use crate::money::{Currency, Micros};
 use crate::node::config::Exposure;
+use crate::node::descriptors::{FepRow, TABLE as FEPS};
 use crate::numbers::Numbers;
 use crate::store::{Snapshot, Table};
 use crate::wire::ids::{ClaimId, ReceiptId};
@@ -37,6 +39,7 @@ use crate::wire::portal::Receipt;
 pub fn audit<R: Reader>(store: &R, verify: Verify, limits: &Exposure) -> Result<Report, R::Error> {
     let mut desk = Desk::new(store, verify);
     let mut books = Books::default();
+    books.know_feps(&mut desk)?;
     books.expect(&mut desk)?;
     books.check_receipts(&mut desk)?;
     books.check_claims(&mut desk)?;
@@ -46,6 +49,7 @@ pub fn audit<R: Reader>(store: &R, verify: Verify, limits: &Exposure) -> Result<
 
 #[derive(Default)]
 struct Books {
+    keys: BTreeMap<FepId, Keys>,
     /// Receipts that are said to be stored, with what they must be for.
     stored: BTreeMap<ReceiptId, AuthorizationRow>,
     /// Those that are said not to have come.
@@ -99,6 +103,18 @@ fn shown(receipts: &Receipts) -> BTreeMap<(FepId, Currency), Earned> {
 }
 
 impl Books {
+    fn know_feps<R: Reader>(&mut self, desk: &mut Desk<'_, R>) -> Result<(), R::Error> {
+        desk.each(FEPS, |desk, key, row: FepRow| {
+            let bytes = hex::decode(&row.descriptor).unwrap_or_default();
+            let keys = desk.keys(FEPS, key, &bytes, |network, bytes| {
+                let fep_id = key.parse().map_err(|_| BadDescriptor::Key)?;
+                Described::open(network, fep_id, bytes).map(|described| described.keys)
+            });
+            self.keys.extend(keys.map(|keys| (keys.fep_id(), keys)));
+            Ok(())
+        })
+    }
+
     fn expect<R: Reader>(&mut self, desk: &mut Desk<'_, R>) -> Result<(), R::Error> {
         desk.each(AUTHORIZATIONS, |_, _, row: AuthorizationRow| {
             let id = ReceiptId::of(row.auth.fep_id, row.auth.auth_id, row.attempt);
@@ -179,7 +195,7 @@ impl Books {
     ) {
         let receipt = &row.receipt;
         let signed = hex::decode(&row.signed).unwrap_or_default();
-        let paper = desk.paper::<Receipt>(table, key, Some(receipt.fep_id.0), &signed);
+        let paper = desk.paper::<Receipt>(table, key, self.keys.get(&receipt.fep_id), &signed);
         let same = paper.is_none_or(|paper| paper.content == *receipt);
         let what = || "is not what its FEP signed".into();
         desk.report.must(Invariant::I4, same, place(table, key), what);

@@ -321,9 +321,12 @@ impl Claims {
                 Said::Refused
             }
             Answer::Given(bytes) => {
-                let decision = open::<ClaimDecision>(cx.me.network, Some(row.fep_id.0), &bytes);
-                let Some(decision) = decision.ok().filter(|decision| decision.content.claim_id == claim)
-                else {
+                let decision = open::<ClaimDecision>(cx.me.network, None, &bytes);
+                let decision = decision.ok().filter(|decision| {
+                    decision.content.claim_id == claim
+                        && cx.feps.bound_when_issued(row.fep_id, decision).is_ok()
+                });
+                let Some(decision) = decision else {
                     cx.warn(alloc::format!("claim {claim}: the FEP's decision does not hold; asking again"));
                     return self.again(cx.now.mono, claim);
                 };

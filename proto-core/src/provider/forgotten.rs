@@ -35,8 +35,11 @@ impl Receipts {
     ) -> Taken {
         let says = &receipt.content;
         let id = says.receipt_id;
-        if receipt.signer != says.fep_id.0 || !feps.contains(&says.fep_id) {
+        if !feps.contains(&says.fep_id) {
             return Taken::Refused(Some(id), "it is not by a FEP that is trusted here".into());
+        }
+        if let Err(why) = cx.feps.bound_when_issued(says.fep_id, &receipt) {
+            return Taken::not_bound(id, why);
         }
         if id != ReceiptId::of(says.fep_id, says.auth_id, says.attempt) {
             return Taken::Refused(Some(id), "its id does not follow from what it is for".into());

@@ -160,14 +160,24 @@ impl Pulls {
                 return Vec::new();
             }
         };
+        let issued = open::<IssuedReceipts>(cx.me.network, None, &bytes).ok();
+        let bound = issued.as_ref().map(|issued| cx.feps.bound_when_issued(fep_id, issued));
+        if let Some(Err(why)) = bound
+            && why.may_pass()
+        {
+            // Its keys are asked for, too.
+            let at = cx.now.mono + pull.pause;
+            pull.pause = pull.pause.doubled().min(REDELIVER_LAST);
+            self.ask_at(fep_id, at);
+            return Vec::new();
+        }
         pull.pause = REDELIVER_FIRST;
-        let issued =
-            open::<IssuedReceipts>(cx.me.network, Some(fep_id.0), &bytes).map(|issued| issued.content);
+        let issued = issued.filter(|_| bound == Some(Ok(()))).map(|issued| issued.content);
         let ours = |issued: &IssuedReceipts| {
             let asked = (issued.fep_id, issued.provider, issued.after) == (fep_id, cx.me.node_id, after);
             asked && issued.receipts.len() <= PULL_RECEIPTS
         };
-        let Some(issued) = issued.ok().filter(ours) else {
+        let Some(issued) = issued.filter(ours) else {
             cx.warn(format!("FEP {fep_id}: what it says that it issued is not what was asked for"));
             self.ask_at(fep_id, cx.now.mono + PULL_EVERY);
             return Vec::new();

@@ -13,6 +13,7 @@ use super::rows::{
 use super::sums::Sums;
 use crate::economics::bill;
 use crate::identity::{FepId, NodeId};
+use crate::keys::BadPaper;
 use crate::limits::RECEIPT_RUNS;
 use crate::machine::{Completion, OpId, StreamId};
 use crate::mutants::{Mutant, mutant};
@@ -22,7 +23,7 @@ use crate::store::{BadRow, Row, Snapshot, Write};
 use crate::time::{Span, Time, Wake, Wall};
 use crate::timers::Timers;
 use crate::wire::ids::{ClaimId, ReceiptId};
-use crate::wire::object::{Sealed, open};
+use crate::wire::object::open;
 use crate::wire::portal::Receipt;
 
 /// How often authorizations that have lapsed are swept.
@@ -75,6 +76,14 @@ pub(super) enum Taken {
     Known(ReceiptId),
     /// The id where it could be read.
     Refused(Option<ReceiptId>, Refused),
+}
+
+impl Taken {
+    /// It is not by a key of its FEP's, or that is not known: then it comes again, once it may be.
+    pub(super) fn not_bound(id: ReceiptId, why: BadPaper) -> Self {
+        let id = (!why.may_pass()).then_some(id);
+        Self::Refused(id, "it is signed by no key that its FEP had certified then".into())
+    }
 }
 
 pub(super) struct Refused {
@@ -216,7 +225,10 @@ impl Receipts {
         }
         let key = (receipt.content.auth_id, receipt.content.attempt);
         let Some(used) = self.used.get_mut(&key) else { return self.look_up(cx, feps, from, receipt) };
-        if let Err(refused) = check(cx, feps, used, &receipt) {
+        if let Err(why) = cx.feps.bound_when_issued(used.auth.fep_id, &receipt) {
+            return Taken::not_bound(id, why);
+        }
+        if let Err(refused) = check(cx, feps, used, &receipt.content) {
             return Taken::Refused(Some(id), refused);
         }
         match used.receipt {
@@ -342,14 +354,8 @@ impl Receipts {
 }
 
 /// Is this receipt what the authorization, the offer and the counts make it (I8)?
-fn check(
-    cx: &Cx<'_>,
-    feps: &[FepId],
-    used: &AuthorizationRow,
-    receipt: &Sealed<Receipt>,
-) -> Result<(), Refused> {
-    let says = &receipt.content;
-    if receipt.signer != says.fep_id.0 || !feps.contains(&says.fep_id) || says.fep_id != used.auth.fep_id {
+fn check(cx: &Cx<'_>, feps: &[FepId], used: &AuthorizationRow, says: &Receipt) -> Result<(), Refused> {
+    if !feps.contains(&says.fep_id) || says.fep_id != used.auth.fep_id {
         return Err("it is not by the FEP that authorised the job".into());
     }
     follows(cx, used, says).map_err(|reason| Refused { reason, signed_by: Some(says.fep_id) })

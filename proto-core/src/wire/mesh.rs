@@ -379,6 +379,9 @@ pub struct ProxyRequest {
     pub body_len: u32,
     #[n(6)]
     pub body_hash: Hash,
+    /// The FEP's, signed, where it may be news: the authorization's key stands in it.
+    #[n(7)]
+    pub descriptor: Option<Blob>,
 }
 
 /// Light: one OpenAI chunk, with the running counts that it brings the stream to.
@@ -548,6 +551,17 @@ pub struct ErrandDone {
     /// A signed [`Receipt`](super::portal::Receipt) or [`ClaimDecision`](super::portal::ClaimDecision).
     #[n(1)]
     pub object: Blob,
+}
+
+/// What a FEP that the sender trusts says of itself: told when it is news, and to whoever is new.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct FepDescriptor {
+    #[n(0)]
+    pub fep_id: FepId,
+    /// A signed [`Descriptor`](super::keys::Descriptor).
+    #[n(1)]
+    pub descriptor: Blob,
 }
 
 /// The running hash behind [`ProxyMark::transcript`] and a usage statement's: BLAKE3 over the payloads of all `Chunk`

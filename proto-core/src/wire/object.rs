@@ -16,6 +16,8 @@ const VERSION: u8 = 1;
 const DOMAIN: &[u8] = b"labman/object/1\0";
 const HEADER: usize = 47;
 const SIGNATURE: usize = 64;
+/// Where the signer stands in the header.
+const SIGNER: usize = 11;
 /// The longest object, in bytes.
 pub const MOST: usize = 48 * 1024;
 
@@ -45,6 +47,11 @@ pub struct Sealed<T> {
     pub content: T,
     pub hash: [u8; 32],
     pub bytes: cbor::Blob,
+}
+
+/// Who an object says to be of; whether that is so, [`open`] tells.
+pub fn signer_of(bytes: &[u8]) -> Option<[u8; 32]> {
+    bytes.get(SIGNER..HEADER)?.first_chunk::<32>().copied()
 }
 
 /// Signs `content`.

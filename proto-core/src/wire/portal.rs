@@ -7,7 +7,7 @@
 //! | `POST /v1/statements` | [`UsageStatement`] by the provider | [`Receipt`], or 204 when nothing is owed |
 //! | `POST /v1/receipts` | [`ReceiptsRequest`] by the provider | [`IssuedReceipts`] |
 //! | `POST /v1/claims` | [`Claim`] by the provider | [`ClaimDecision`] |
-//! | `GET /v1/descriptor` | | JSON [`Descriptor`] |
+//! | `GET /v1/descriptor` | | [`Descriptor`](super::keys::Descriptor) |
 //! | `GET /v1/health` | | JSON `{"ok": true}` |
 //!
 //! Bodies and answers are signed [objects](super::object), `content-type: application/vnd.labman.object`. Any other status
@@ -21,7 +21,6 @@ use serde::{Deserialize, Serialize};
 use crate::economics::{Counts, Fees, Price, Rate};
 use crate::identity::{FepId, NodeId};
 use crate::money::{Currency, Micros};
-use crate::time::Wall;
 use crate::wire::cbor::Blob;
 use crate::wire::ids::{AuthId, ClaimId, Hash, PayoutId, ReceiptId, RequestId};
 use crate::wire::object::Object;
@@ -345,6 +344,8 @@ pub struct IssuedReceipts {
     /// The first behind `after`, in the order of their numbers, at most 32.
     #[n(4)]
     pub receipts: Vec<IssuedReceipt>,
+    #[n(5)]
+    pub issued_ms: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -433,46 +434,6 @@ pub struct Payout {
     /// The rail's transaction id.
     #[n(3)]
     pub rail_tx: String,
-}
-
-/// `GET /v1/descriptor`: who this FEP is and what it takes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Descriptor {
-    pub fep_id: FepId,
-    pub network: String,
-    /// What users are billed in.
-    pub currency: Currency,
-    pub fees: Fees,
-    pub rails: Vec<Rail>,
-    pub quotes: Vec<Quote>,
-}
-
-/// By which providers are paid in that currency.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Rail {
-    pub rail: String,
-    pub currency: Currency,
-    pub least_payout: Micros,
-}
-
-/// At which offers in that currency are authorized.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Quote {
-    pub currency: Currency,
-    pub rate: Rate,
-    /// When it lapses, in Unix milliseconds.
-    pub until_ms: u64,
-}
-
-impl Descriptor {
-    /// At what rate the FEP would authorize an offer in that currency now.
-    pub(crate) fn rate(&self, currency: &Currency, now: Wall) -> Option<Rate> {
-        if *currency == self.currency {
-            return Some(Rate::ONE);
-        }
-        let quote = self.quotes.iter().find(|quote| quote.currency == *currency)?;
-        (now.0 < quote.until_ms).then_some(quote.rate)
-    }
 }
 
 /// The body of every refusal: `{"error": {"code", "message"}}`.
@@ -566,7 +527,7 @@ pub fn key_digest(api_key: &str) -> Hash {
     Hash(blake3::derive_key("labman api key 1", api_key.as_bytes()))
 }
 
-/// Which key signed: BLAKE3 of the public key.
+/// Which key signed: a hash of the public key.
 pub fn key_id(public_key: &[u8; 32]) -> Hash {
     Hash(blake3::derive_key("labman key id 1", public_key))
 }

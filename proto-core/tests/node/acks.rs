@@ -16,7 +16,7 @@ use super::jobs::{Shop, shop};
 use super::lies::running;
 use super::peer::{Peer, content, counts, frames};
 use super::portman::{Order, Portman, body, declined, delivery, end, model, refusal};
-use super::rig::{FEP, OTHER, PEER, Rig, seal};
+use super::rig::{FEP, FEP_KEY, OTHER, PEER, Rig, seal};
 
 /// A job of that provider that runs, on its stream.
 fn at_work(shop: &mut Shop, number: u8) -> (Order, StreamId, u64) {
@@ -209,7 +209,7 @@ fn a_statement_that_no_receipt_came_for_is_shown_to_the_fep_until_it_answers() {
     assert!(shop.rig.fep.statements.len() > before);
     assert!(shop.rig.fep.statements.windows(2).all(|pair| pair[0] == pair[1]));
     // Its receipt is the answer.
-    let receipt = seal(FEP, order.receipt(counts(10, 8)));
+    let receipt = seal(FEP_KEY, order.receipt(counts(10, 8)));
     shop.rig.fep.says = Some(("/v1/statements", 200, receipt));
     shop.rig.pass(Span::from_secs(60));
     let kept = ["receipts_open", "receipts_paid"].map(|table| shop.rig.disk.rows(table).len());
@@ -287,7 +287,7 @@ fn a_receipt_that_comes_before_its_job_s_end_stays_one() {
     let (order, stream, job) = at_work(&mut shop, 1);
     make(&mut shop, job, 1, 8);
     acknowledge(&mut shop, &order, stream, 8);
-    let receipt = delivery(FEP, &order.receipt(counts(10, 8)));
+    let receipt = delivery(FEP_KEY, &order.receipt(counts(10, 8)));
     shop.gateway.say(&mut shop.rig, shop.gateway.control, Kind::ReceiptDelivery, &receipt);
     shop.rig.reset(stream, ResetCode::Cancelled);
     assert_eq!(shop.rig.disk.rows("authorizations")[0].1["receipt"], "stored");

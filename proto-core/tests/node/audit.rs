@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::jobs::{Shop, shop};
 use super::peer::counts;
 use super::portman::delivery;
-use super::rig::FEP;
+use super::rig::FEP_KEY;
 use super::store::Disk;
 use super::twists;
 
@@ -34,7 +34,7 @@ fn works(shop: &mut Shop, number: u8, receipted: bool) {
     if receipted {
         let mut receipt = order.receipt(counts(10, 7));
         receipt.sequence = number.into();
-        shop.gateway.say(&mut shop.rig, stream, Kind::ReceiptDelivery, &delivery(FEP, &receipt));
+        shop.gateway.say(&mut shop.rig, stream, Kind::ReceiptDelivery, &delivery(FEP_KEY, &receipt));
     }
 }
 

@@ -5,15 +5,19 @@ use labman_proto_core::limits::{DENIAL_FIRST, STATE_AFTER, WITHHELD_AFTER};
 use labman_proto_core::machine::{ResetCode, StreamId};
 use labman_proto_core::money::Micros;
 use labman_proto_core::time::Span;
+use labman_proto_core::wire::cbor::{self, Blob};
 use labman_proto_core::wire::envelope::Kind;
-use labman_proto_core::wire::mesh::RefusalCode;
+use labman_proto_core::wire::mesh::{FepDescriptor, RefusalCode};
+use labman_proto_core::wire::portal::key_id;
 use labman_proto_core::wire::portman::FromPortman;
 use serde_json::Value;
 
+use super::fep::FEES;
 use super::jobs::{Shop, shop};
 use super::peer::{Peer, counts};
 use super::portman::{Order, Portman, declined, delivery, model};
-use super::rig::{FEP, OTHER, PEER, identity, node, seal};
+use super::rig::{FEP, FEP_KEY, OTHER, PEER, STRANGER, identity, node, seal};
+use super::rings;
 
 /// Between two times that a fault counts.
 const APART: Span = Span::from_secs(61);
@@ -33,7 +37,7 @@ impl Shop {
     fn brings_receipt(&mut self, stream: StreamId, order: &Order, sequence: u64) {
         let mut receipt = order.receipt(counts(10, 7));
         receipt.sequence = sequence;
-        self.gateway.say(&mut self.rig, stream, Kind::ReceiptDelivery, &delivery(FEP, &receipt));
+        self.gateway.say(&mut self.rig, stream, Kind::ReceiptDelivery, &delivery(FEP_KEY, &receipt));
         self.rig.finish(stream);
     }
 
@@ -42,7 +46,7 @@ impl Shop {
         let (order, stream) = self.delivers(number);
         let mut receipt = order.receipt(counts(10, 7));
         receipt.sequence = number.into();
-        self.rig.fep.says = Some(("/v1/statements", 200, seal(FEP, receipt)));
+        self.rig.fep.says = Some(("/v1/statements", 200, seal(FEP_KEY, receipt)));
         self.rig.reset(stream, ResetCode::Cancelled);
         self.rig.pass(APART + STATE_AFTER);
     }
@@ -78,16 +82,40 @@ impl Shop {
     }
 
     fn lies(&mut self, number: u8) {
+        self.lies_by(FEP_KEY, number);
+    }
+
+    /// Another amount than was agreed, signed by that key.
+    fn lies_by(&mut self, key: u8, number: u8) {
         let (order, stream) = self.delivers(number);
         let mut receipt = order.receipt(counts(10, 7));
         receipt.payout = Micros(receipt.payout.0 - 1);
-        self.gateway.say(&mut self.rig, stream, Kind::ReceiptDelivery, &delivery(FEP, &receipt));
+        receipt.key_id = key_id(&node(key).0);
+        self.gateway.say(&mut self.rig, stream, Kind::ReceiptDelivery, &delivery(key, &receipt));
         self.rig.reset(stream, ResetCode::Cancelled);
     }
 }
 
 fn fep() -> String {
     identity(FEP).fep_id().to_string()
+}
+
+#[test]
+fn what_no_key_of_a_fep_has_signed_is_not_held_against_it() {
+    let mut shop = shop();
+    let key = |number| identity(number);
+    let revoked = rings::revoked(rings::always(&key(OTHER)), shop.rig.now.wall.0);
+    let ring = rings::ring(&key(FEP), 2, vec![rings::always(&key(FEP_KEY)), revoked]);
+    let descriptor = Blob(rings::descriptor(&key(FEP_KEY), ring, 0, FEES));
+    let told = cbor::encode(&FepDescriptor { fep_id: key(FEP).fep_id(), descriptor });
+    shop.gateway.say(&mut shop.rig, shop.gateway.control, Kind::FepDescriptor, &told);
+    // A stranger's, one that is revoked, and the root's own.
+    for (number, key) in (1..).zip([STRANGER, OTHER, FEP]) {
+        shop.lies_by(key, number);
+        assert!(shop.denied().is_empty(), "{key}");
+    }
+    shop.lies(4);
+    assert_eq!(shop.denied(), [(fep(), "false_paper".to_string())]);
 }
 
 #[test]
@@ -149,7 +177,7 @@ fn a_fep_that_gives_no_receipts_is_worked_for_again_when_they_come() {
     assert!(shop.denied().is_empty(), "it may be down");
     shop.rig.pass(Span(APART.0 * 4));
     assert_eq!(shop.denied(), [(fep(), "withheld".to_string())]);
-    shop.rig.fep.says = Some(("/v1/statements", 200, seal(FEP, order.receipt(counts(10, 7)))));
+    shop.rig.fep.says = Some(("/v1/statements", 200, seal(FEP_KEY, order.receipt(counts(10, 7)))));
     shop.rig.pass(APART);
     assert!(shop.denied().is_empty());
     assert!(!shop.denies(2, PEER));

@@ -16,7 +16,7 @@ use super::fep::paid;
 use super::jobs::{Shop, shop};
 use super::peer::{self, Peer, counts};
 use super::portman::Order;
-use super::rig::{FEP, NODE, OTHER, PEER, Rig, STRANGER, identity, net, node, payout_to, seal};
+use super::rig::{FEP, FEP_KEY, NODE, OTHER, PEER, Rig, STRANGER, identity, net, node, payout_to, seal};
 
 /// After a job's end its statement has been shown, and the FEP has not answered.
 const SHOWN_AFTER: Span = Span(SETTLE_MARGIN.0 / 2 + FEP_ANSWER.0);
@@ -88,7 +88,7 @@ fn a_provider_that_never_reaches_its_fep_has_receipt_and_payment_carried() {
     let said = object::open::<UsageStatement>(net(), Some(node(NODE).0), &object.0).unwrap();
     assert_eq!(said.content.counts, counts(10, 7));
     let receipt = order.receipt(counts(10, 7));
-    shop.hears_back(*number, seal(FEP, receipt.clone()));
+    shop.hears_back(*number, seal(FEP_KEY, receipt.clone()));
     assert_eq!(shop.kept(), [1, 0]);
     shop.rig.pass(Span::from_secs(20));
     let carried = errands(&mut shop.rig, &shop.gateway);
@@ -97,7 +97,7 @@ fn a_provider_that_never_reaches_its_fep_has_receipt_and_payment_carried() {
     };
     let claim = object::open::<Claim>(net(), None, &object.0).unwrap().content;
     assert_eq!(claim.total, receipt.payout);
-    shop.hears_back(*number, seal(FEP, paid(&claim, node(NODE))));
+    shop.hears_back(*number, seal(FEP_KEY, paid(&claim, node(NODE))));
     assert_eq!(shop.kept(), [0, 1]);
 }
 
@@ -114,9 +114,9 @@ fn what_a_courier_makes_up_is_worth_nothing() {
     // It is asked for again, and the right answer is taken then.
     shop.rig.pass(Span::from_secs(60));
     let number = errands(&mut shop.rig, &shop.gateway).last().unwrap().number;
-    shop.hears_back(number + 1_000, seal(FEP, order.receipt(counts(10, 7))));
+    shop.hears_back(number + 1_000, seal(FEP_KEY, order.receipt(counts(10, 7))));
     assert_eq!(shop.kept(), [0, 0], "an answer to nothing that was asked");
-    shop.hears_back(number, seal(FEP, order.receipt(counts(10, 7))));
+    shop.hears_back(number, seal(FEP_KEY, order.receipt(counts(10, 7))));
     assert_eq!(shop.kept(), [1, 0]);
 }
 
@@ -172,7 +172,7 @@ fn a_gateway_carries_what_its_sender_signed_and_brings_back_what_its_fep_signed(
     let mut provider = Peer::admitted(&mut rig, PEER);
     asks(&mut rig, &mut provider, 7, PEER);
     let [ErrandDone { number: 7, object }] = &done(&mut rig, &provider)[..] else { panic!("no answer") };
-    assert!(object::open::<ClaimDecision>(net(), Some(identity(FEP).fep_id().0), &object.0).is_ok());
+    assert!(object::open::<ClaimDecision>(net(), Some(identity(FEP_KEY).fep_id().0), &object.0).is_ok());
     asks(&mut rig, &mut provider, 8, STRANGER);
     assert_eq!(rig.fep.claims.len(), 1, "somebody else's");
     // What is not signed can't be believed, so nothing comes.

@@ -1,6 +1,7 @@
 //! Offers in another currency than users are billed in, as a gateway sees them.
 
 use labman_proto_core::economics::Price;
+use labman_proto_core::limits::DESCRIPTOR_AT_MOST;
 use labman_proto_core::money::Micros;
 use labman_proto_core::time::Span;
 use labman_proto_core::wire::portal::{Offer, PayoutTo};
@@ -69,6 +70,6 @@ fn a_gateway_whose_fep_refuses_what_its_terms_allowed_asks_for_them_again() {
     rig.fep.says = Some(("/v1/authorize", 400, refusal.to_vec()));
     let user = rig.ask(&prompt(true));
     assert_eq!(rig.status(user), Some(503));
-    rig.pass(Span::from_millis(1));
+    rig.pass(DESCRIPTOR_AT_MOST);
     assert_eq!(rig.fep.called("/v1/descriptor"), before + 1);
 }

@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::jobs::Shop;
 use super::peer::{Peer, counts};
 use super::portman::{Order, Portman, delivery, model, offer_of, refusal};
-use super::rig::{FEP, PEER, Rig, provider_config};
+use super::rig::{FEP_KEY, PEER, Rig, provider_config};
 
 /// A provider of eight slots whose FEP may owe that many of such a job's most, and a micro-unit less than one more.
 fn shop_for(jobs: i64) -> (Shop, Micros) {
@@ -48,7 +48,7 @@ impl Shop {
     }
 
     fn receives(&mut self, stream: StreamId, receipt: &Receipt) {
-        self.gateway.say(&mut self.rig, stream, Kind::ReceiptDelivery, &delivery(FEP, receipt));
+        self.gateway.say(&mut self.rig, stream, Kind::ReceiptDelivery, &delivery(FEP_KEY, receipt));
     }
 }
 

@@ -6,14 +6,15 @@ use labman_proto_core::limits::PULL_RECEIPTS;
 use labman_proto_core::time::Now;
 use labman_proto_core::wire::cbor::Blob;
 use labman_proto_core::wire::ids::{AuthId, ClaimId, Hash, PayoutId, ReceiptId};
+use labman_proto_core::wire::keys::Quote;
 use labman_proto_core::wire::object::{self, Sealed};
 use labman_proto_core::wire::portal::{
-    Attempt, AuthorizeRequest, Claim, ClaimDecision, Descriptor, IssuedReceipt, IssuedReceipts,
-    JobAuthorization, Offer, Payout, Quote, Receipt, ReceiptsRequest, RejectedLine, UsageReport,
-    UsageStatement, Verdict, key_id,
+    Attempt, AuthorizeRequest, Claim, ClaimDecision, IssuedReceipt, IssuedReceipts, JobAuthorization, Offer,
+    Payout, Receipt, ReceiptsRequest, RejectedLine, UsageReport, UsageStatement, Verdict, key_id,
 };
 
-use super::rig::{FEP, identity, net, seal};
+use super::rig::{FEP, FEP_KEY, identity, net, node, seal};
+use super::rings;
 
 pub(crate) const FEES: Fees = Fees { fep_bps: 100, gateway_bps: 400 };
 
@@ -23,6 +24,8 @@ pub(crate) struct Fep {
     pub(crate) silent: Vec<&'static str>,
     /// A fixed answer to a path.
     pub(crate) says: Option<(&'static str, u16, Vec<u8>)>,
+    /// What it says of itself, if not the usual.
+    pub(crate) descriptor: Option<Vec<u8>>,
     /// Changes an authorization before it is signed.
     pub(crate) twist: Option<fn(&mut JobAuthorization)>,
     /// Changes a claim's decision before it is signed.
@@ -34,6 +37,8 @@ pub(crate) struct Fep {
     /// Changes a receipt before it is signed.
     pub(crate) receipt: Option<fn(&mut Receipt)>,
     pub(crate) quotes: Vec<Quote>,
+    /// The quotes that its descriptor had last, and since when it has them.
+    told: (Vec<Quote>, u64),
     pub(crate) reports: Vec<UsageReport>,
     pub(crate) statements: Vec<UsageStatement>,
     pub(crate) claims: Vec<Claim>,
@@ -47,11 +52,20 @@ pub(crate) struct Fep {
 impl Fep {
     pub(crate) fn new() -> Self {
         let quote = Quote { currency: "EUR".parse().unwrap(), rate: rate("EUR"), until_ms: u64::MAX };
-        Self { quotes: vec![quote], ..Self::default() }
+        Self { quotes: vec![quote.clone()], told: (vec![quote], 0), ..Self::default() }
     }
 
     pub(crate) fn called(&self, path: &str) -> usize {
         self.calls.iter().filter(|call| *call == path).count()
+    }
+
+    /// Another descriptor only where its quotes are others.
+    fn described(&mut self, now: Now) -> Vec<u8> {
+        if self.told.0 != self.quotes {
+            self.told = (self.quotes.clone(), now.wall.0);
+        }
+        let (quotes, issued_ms) = self.told.clone();
+        rings::quoting(&identity(FEP_KEY), ring(), issued_ms, FEES, quotes)
     }
 
     /// Status and body; `None`: nothing, ever.
@@ -72,17 +86,9 @@ impl Fep {
         {
             return Some((*status, says.clone()));
         }
-        let signer = self.signer.unwrap_or(FEP);
+        let signer = self.signer.unwrap_or(FEP_KEY);
         let answer = match path {
-            "/v1/descriptor" => serde_json::to_vec(&Descriptor {
-                fep_id: identity(FEP).fep_id(),
-                network: "test".into(),
-                currency: "XTS".parse().unwrap(),
-                fees: FEES,
-                rails: Vec::new(),
-                quotes: self.quotes.clone(),
-            })
-            .unwrap(),
+            "/v1/descriptor" => self.descriptor.clone().unwrap_or_else(|| self.described(now)),
             "/v1/authorize" => {
                 let asked = object::open::<AuthorizeRequest>(net(), None, body).expect("a request");
                 let gateway = NodeId(asked.signer);
@@ -123,7 +129,8 @@ impl Fep {
                 });
                 let last = self.issued.last().map_or(0, |(receipt, _)| receipt.sequence);
                 let fep_id = identity(FEP).fep_id();
-                seal(signer, IssuedReceipts { fep_id, provider, after, last, receipts: receipts.collect() })
+                let (receipts, issued_ms) = (receipts.collect(), now.wall.0);
+                seal(signer, IssuedReceipts { fep_id, provider, after, last, receipts, issued_ms })
             }
             // What it says to it a test must know.
             "/v1/statements" => return None,
@@ -155,6 +162,11 @@ pub(crate) fn rate(currency: &str) -> Rate {
         "EUR" => "0.92".parse().unwrap(),
         other => panic!("{other} is not quoted"),
     }
+}
+
+/// Its one key is certified for all time.
+fn ring() -> Vec<u8> {
+    rings::ring(&identity(FEP), 1, vec![rings::always(&identity(FEP_KEY))])
 }
 
 pub(crate) fn authorization(
@@ -191,7 +203,7 @@ pub(crate) fn authorization(
         input_bound: asked.input_bound,
         max_output: asked.max_output,
         attempts,
-        key_id: key_id(&fep_id.0),
+        key_id: key_id(&node(FEP_KEY).0),
         streamed: asked.streamed,
     }
 }

@@ -437,7 +437,7 @@ fn a_flood_of_tiny_frames_is_read_in_linear_time() {
 fn a_fep_s_clock_at_the_end_of_time_is_no_overflow() {
     let mut shop = shop();
     let mut order = shop.order(1);
-    order.auth.issued_ms = u64::MAX;
+    order.auth.issued_ms = u64::MAX - 1;
     order.place(&mut shop.rig, &mut shop.gateway);
     let failed = FromPortman::Failed { job: 1, fault: Fault::Busy, message: "full".into() };
     shop.portman.say(&mut shop.rig, &failed);

@@ -11,7 +11,7 @@ use super::jobs::shop;
 use super::lies::{SLUG, prompt};
 use super::peer::{Peer, ack, counts};
 use super::portman::{acks, delivery, end, refusal};
-use super::rig::{FEP, OTHER, PEER, Rig};
+use super::rig::{FEP_KEY, OTHER, PEER, Rig};
 
 /// The peer hears the node's departure and the end of its control stream; then it closes, as its like do.
 fn closes(rig: &mut Rig, peer: &Peer) {
@@ -46,7 +46,7 @@ fn a_provider_takes_no_more_work_and_leaves_when_its_jobs_are_paid() {
     shop.portman.say(&mut shop.rig, &FromPortman::Done { job, counts: counts(3, 4) });
     assert!(end(&super::peer::frames(&shop.rig.hear(stream))).is_some());
     let receipt = order.receipt(counts(3, 4));
-    shop.gateway.say(&mut shop.rig, stream, Kind::ReceiptDelivery, &delivery(FEP, &receipt));
+    shop.gateway.say(&mut shop.rig, stream, Kind::ReceiptDelivery, &delivery(FEP_KEY, &receipt));
     assert_eq!(acks(&super::peer::frames(&shop.rig.hear(stream))), [None]);
     assert!(!shop.rig.has_left(), "the gateway has not finished the job's stream");
     shop.rig.finish(stream);

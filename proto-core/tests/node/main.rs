@@ -31,7 +31,10 @@ mod market;
 mod marks;
 mod pulls;
 mod receipts;
+#[path = "../rig/rings.rs"]
+mod rings;
 mod settling;
+mod signing;
 #[path = "../rig/store.rs"]
 mod store;
 #[path = "../rig/twists.rs"]

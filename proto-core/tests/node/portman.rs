@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 use super::fep;
 use super::peer::{Peer, content, frames};
-use super::rig::{FEP, Rig, TOKEN, identity, net, node, seal};
+use super::rig::{FEP, FEP_KEY, Rig, TOKEN, identity, net, node, seal};
 
 pub(crate) struct Portman {
     pub(crate) link: LinkId,
@@ -123,8 +123,10 @@ impl Order {
             offer_hash: Hash(offer.hash),
             body_len: 0,
             body_hash: Hash([0; 32]),
+            descriptor: None,
         };
-        let mut order = Self { auth, signer: FEP, request, body: Vec::new(), offer: offer.content.clone() };
+        let mut order =
+            Self { auth, signer: FEP_KEY, request, body: Vec::new(), offer: offer.content.clone() };
         order.set_body(&body(100));
         order
     }

@@ -8,16 +8,19 @@ use labman_proto_core::money::Micros;
 use labman_proto_core::time::Span;
 use labman_proto_core::wire::envelope::Kind;
 use labman_proto_core::wire::ids::{AuthId, ClaimId, ReceiptId};
-use labman_proto_core::wire::portal::Receipt;
+use labman_proto_core::wire::portal::{Receipt, key_id};
 use labman_proto_core::wire::portman::FromPortman;
 use serde_json::Value;
 
+use super::fep::FEES;
 use super::jobs::{Shop, shop};
 use super::peer::counts;
 use super::portman::delivery;
-use super::rig::{FEP, OTHER, Rig, STRANGER, identity, node, provider_config};
+use super::rig::{FEP, FEP_KEY, OTHER, Rig, STRANGER, identity, node, provider_config};
+use super::rings;
 use super::store::Disk;
 
+const NEXT_KEY: u8 = 4;
 const SOON: Span = Span::from_secs(1);
 
 impl Shop {
@@ -34,7 +37,7 @@ impl Shop {
 
     fn brings(&mut self, receipt: &Receipt) {
         let control = self.gateway.control;
-        self.gateway.say(&mut self.rig, control, Kind::ReceiptDelivery, &delivery(FEP, receipt));
+        self.gateway.say(&mut self.rig, control, Kind::ReceiptDelivery, &delivery(FEP_KEY, receipt));
     }
 }
 
@@ -88,6 +91,25 @@ fn a_number_that_is_missing_is_asked_for_once_its_receipt_can_t_be_on_its_way_an
     shop.brings(&all[1]);
     assert_eq!(numbers(&mut shop.rig), [1, 2, 3]);
     must_hold(&shop.rig);
+}
+
+#[test]
+fn what_a_fep_lists_by_a_key_that_is_not_known_yet_comes_once_it_is() {
+    let (mut rig, all) = forgetful(1);
+    let signed_anew = |receipt| Receipt { key_id: key_id(&node(NEXT_KEY).0), ..receipt };
+    rig.fep.issued = all.into_iter().map(|receipt| (signed_anew(receipt), None)).collect();
+    rig.fep.signer = Some(NEXT_KEY);
+    rig.fep.silent = vec!["/v1/descriptor"];
+    rig.pass(Span::from_secs(60));
+    assert!(rig.fep.called("/v1/receipts") > 1);
+    assert!(numbers(&mut rig).is_empty());
+    let keys = [FEP_KEY, NEXT_KEY].map(|key| rings::always(&identity(key)));
+    let ring = rings::ring(&identity(FEP), 2, keys.into());
+    rig.fep.descriptor = Some(rings::descriptor(&identity(NEXT_KEY), ring, 0, FEES));
+    rig.fep.silent.clear();
+    rig.pass(Span::from_secs(60));
+    assert_eq!(numbers(&mut rig), [1]);
+    must_hold(&rig);
 }
 
 #[test]

@@ -12,7 +12,7 @@ use labman_proto_core::wire::portman::{Fault, FromPortman};
 use super::jobs::{Shop, shop};
 use super::peer::{Peer, counts, frames};
 use super::portman::{Order, acks, delivery};
-use super::rig::{FEP, OTHER, PEER, STRANGER, identity, node};
+use super::rig::{FEP_KEY, OTHER, PEER, STRANGER, identity, node};
 
 /// A job that was delivered, 10 and 7 tokens of it, and awaits its receipt.
 fn delivered() -> (Shop, Order, StreamId) {
@@ -64,18 +64,18 @@ fn a_receipt_that_is_not_for_what_was_delivered_is_refused_and_not_kept() {
     for (what, twist) in cases {
         let mut wrong = good.clone();
         twist(&mut wrong);
-        let acks = shop.deliver(stream, FEP, &wrong);
+        let acks = shop.deliver(stream, FEP_KEY, &wrong);
         assert!(matches!(acks[..], [Some(_)]), "{what}: {acks:?}");
     }
     // Settled above what was authorised, and with the right amounts for it.
-    let acks = shop.deliver(stream, FEP, &order.receipt(counts(10, 101)));
+    let acks = shop.deliver(stream, FEP_KEY, &order.receipt(counts(10, 101)));
     assert!(matches!(acks[..], [Some(_)]), "{acks:?}");
     for signer in [STRANGER, PEER] {
         let acks = shop.deliver(stream, signer, &good);
         assert!(!acks.contains(&None), "{acks:?}");
     }
     assert_eq!(shop.receipts(), 0);
-    assert_eq!(shop.deliver(stream, FEP, &good), [None]);
+    assert_eq!(shop.deliver(stream, FEP_KEY, &good), [None]);
     assert_eq!(shop.receipts(), 1);
 }
 
@@ -84,12 +84,12 @@ fn a_receipt_is_acknowledged_once_it_is_durable_and_kept_once() {
     let (mut shop, order, stream) = delivered();
     let receipt = order.receipt(counts(10, 7));
     shop.rig.store_held = true;
-    assert_eq!(shop.deliver(stream, FEP, &receipt), []);
-    assert_eq!(shop.deliver(stream, FEP, &receipt), []);
+    assert_eq!(shop.deliver(stream, FEP_KEY, &receipt), []);
+    assert_eq!(shop.deliver(stream, FEP_KEY, &receipt), []);
     assert_eq!(shop.rig.writes_waiting(), 1);
     shop.rig.release_store();
     assert_eq!(acks(&frames(&shop.rig.hear(stream))), [None]);
-    assert_eq!(shop.deliver(stream, FEP, &receipt), [None]);
+    assert_eq!(shop.deliver(stream, FEP_KEY, &receipt), [None]);
     assert_eq!(shop.receipts(), 1);
     shop.rig.finish(stream);
     assert!(shop.rig.wires[&stream].is_gone());
@@ -101,7 +101,7 @@ fn a_receipt_that_can_t_be_written_is_not_acknowledged() {
     let (mut shop, order, stream) = delivered();
     let receipt = order.receipt(counts(10, 7));
     shop.rig.disk.full = true;
-    assert_eq!(shop.deliver(stream, FEP, &receipt), []);
+    assert_eq!(shop.deliver(stream, FEP_KEY, &receipt), []);
     assert!(shop.rig.stopped());
     shop.rig.disk.full = false;
     shop.rig.restart();
@@ -109,7 +109,7 @@ fn a_receipt_that_can_t_be_written_is_not_acknowledged() {
     let control = shop.gateway.control;
     assert_eq!(shop.receipts(), 0);
     shop.rig.hear(control);
-    assert_eq!(shop.deliver(control, FEP, &receipt), [None]);
+    assert_eq!(shop.deliver(control, FEP_KEY, &receipt), [None]);
     assert_eq!(shop.receipts(), 1);
 }
 
@@ -119,8 +119,8 @@ fn a_receipt_finds_its_way_after_the_job_s_stream_was_lost() {
     shop.rig.reset(stream, ResetCode::Unreachable);
     let receipt = order.receipt(counts(10, 7));
     let control = shop.gateway.control;
-    assert_eq!(shop.deliver(control, FEP, &receipt), [None]);
-    assert_eq!(shop.deliver(control, FEP, &receipt), [None]);
+    assert_eq!(shop.deliver(control, FEP_KEY, &receipt), [None]);
+    assert_eq!(shop.deliver(control, FEP_KEY, &receipt), [None]);
     assert_eq!(shop.receipts(), 1);
 }
 
@@ -129,7 +129,7 @@ fn a_receipt_whose_stream_is_lost_while_it_is_written_is_acknowledged_on_the_lin
     let (mut shop, order, stream) = delivered();
     let receipt = order.receipt(counts(10, 7));
     shop.rig.store_held = true;
-    shop.deliver(stream, FEP, &receipt);
+    shop.deliver(stream, FEP_KEY, &receipt);
     shop.rig.reset(stream, ResetCode::Unreachable);
     shop.rig.release_store();
     assert_eq!(acks(&shop.gateway.hears(&mut shop.rig)), [None]);
@@ -144,7 +144,7 @@ fn a_receipt_for_a_job_that_came_to_nothing_is_not_said_to_be_kept() {
     shop.portman.say(&mut shop.rig, &failed);
     let control = shop.gateway.control;
     let receipt = order.receipt(counts(10, 7));
-    let acks = shop.deliver(control, FEP, &receipt);
+    let acks = shop.deliver(control, FEP_KEY, &receipt);
     assert!(!acks.contains(&None) || shop.receipts() == 1, "acknowledged, and not kept");
 }
 
@@ -152,14 +152,14 @@ fn a_receipt_for_a_job_that_came_to_nothing_is_not_said_to_be_kept() {
 fn a_receipt_is_claimed_once_and_paid() {
     let (mut shop, order, stream) = delivered();
     let receipt = order.receipt(counts(10, 7));
-    shop.deliver(stream, FEP, &receipt);
+    shop.deliver(stream, FEP_KEY, &receipt);
     shop.rig.pass(Span::from_secs(60));
     assert_eq!(shop.rig.fep.claims.len(), 1);
     assert_eq!(shop.rig.fep.claims[0].total, receipt.payout);
     assert_eq!(shop.rig.disk.rows("receipts_paid").len(), 1);
     // Delivered once more, it is known and not open again.
     let control = shop.gateway.control;
-    assert_eq!(shop.deliver(control, FEP, &receipt), [None]);
+    assert_eq!(shop.deliver(control, FEP_KEY, &receipt), [None]);
     shop.rig.pass(Span::from_secs(60));
     assert_eq!((shop.rig.fep.claims.len(), shop.receipts()), (1, 0));
 }
@@ -168,17 +168,17 @@ fn a_receipt_is_claimed_once_and_paid() {
 fn a_receipt_that_comes_again_when_its_job_is_long_forgotten_is_acknowledged_and_kept_once() {
     let (mut shop, order, stream) = delivered();
     let receipt = order.receipt(counts(10, 7));
-    shop.deliver(stream, FEP, &receipt);
+    shop.deliver(stream, FEP_KEY, &receipt);
     shop.rig.pass(Span::from_secs(3600));
     assert_eq!(shop.rig.disk.rows("authorizations").len(), 0);
     let mut gateway = Peer::admitted(&mut shop.rig, OTHER);
     let control = gateway.control;
-    gateway.say(&mut shop.rig, control, Kind::ReceiptDelivery, &delivery(FEP, &receipt));
+    gateway.say(&mut shop.rig, control, Kind::ReceiptDelivery, &delivery(FEP_KEY, &receipt));
     assert_eq!(acks(&gateway.hears(&mut shop.rig)), [None]);
     // One that never came is a gateway's word for nothing.
     let never = Receipt { auth_id: AuthId([9; 16]), ..receipt };
     let never = Receipt { receipt_id: ReceiptId::of(never.fep_id, never.auth_id, never.attempt), ..never };
-    gateway.say(&mut shop.rig, control, Kind::ReceiptDelivery, &delivery(FEP, &never));
+    gateway.say(&mut shop.rig, control, Kind::ReceiptDelivery, &delivery(FEP_KEY, &never));
     let refused = acks(&gateway.hears(&mut shop.rig));
     assert!(matches!(&refused[..], [Some(why)] if why.contains("no job that is remembered")), "{refused:?}");
     assert_eq!((shop.receipts(), shop.rig.disk.rows("receipts_paid").len()), (0, 1));
@@ -188,7 +188,7 @@ fn a_receipt_that_comes_again_when_its_job_is_long_forgotten_is_acknowledged_and
 fn an_error_page_is_no_decision_on_a_claim() {
     let (mut shop, order, stream) = delivered();
     let receipt = order.receipt(counts(10, 7));
-    shop.deliver(stream, FEP, &receipt);
+    shop.deliver(stream, FEP_KEY, &receipt);
     shop.rig.fep.says = Some(("/v1/claims", 404, b"<html>not found</html>".to_vec()));
     shop.rig.pass(Span::from_secs(60));
     assert!(shop.rig.fep.called("/v1/claims") > 2);
@@ -201,7 +201,7 @@ fn an_error_page_is_no_decision_on_a_claim() {
 fn a_claim_decided_by_somebody_else_is_not_decided() {
     let (mut shop, order, stream) = delivered();
     let receipt = order.receipt(counts(10, 7));
-    shop.deliver(stream, FEP, &receipt);
+    shop.deliver(stream, FEP_KEY, &receipt);
     shop.rig.fep.signer = Some(STRANGER);
     shop.rig.pass(Span::from_secs(60));
     assert_eq!(shop.rig.disk.rows("receipts_paid").len(), 0);
@@ -218,7 +218,7 @@ fn a_claim_decided_by_somebody_else_is_not_decided() {
 fn a_payout_that_is_not_the_sum_of_its_lines_pays_none_of_them() {
     let (mut shop, order, stream) = delivered();
     let receipt = order.receipt(counts(10, 7));
-    shop.deliver(stream, FEP, &receipt);
+    shop.deliver(stream, FEP_KEY, &receipt);
     shop.rig.fep.decision = Some(|decision| {
         let payout = decision.payout.as_mut().unwrap();
         payout.amount = Micros(payout.amount.0 - 1);
@@ -232,7 +232,7 @@ fn a_payout_that_is_not_the_sum_of_its_lines_pays_none_of_them() {
 fn a_claim_rejected_without_a_word_on_its_lines_leaves_them_to_be_claimed_again() {
     let (mut shop, order, stream) = delivered();
     let receipt = order.receipt(counts(10, 7));
-    shop.deliver(stream, FEP, &receipt);
+    shop.deliver(stream, FEP_KEY, &receipt);
     shop.rig.fep.decision = Some(|decision| {
         decision.verdict = Verdict::Rejected;
         decision.payout = None;
@@ -252,7 +252,7 @@ fn a_list_of_receipts_says_how_many_it_leaves_out_and_since_when_one_is_missing(
     assert_eq!((answer["awaited"].as_u64(), answer["more"].as_u64()), (Some(1), Some(0)));
     assert!(answer["awaited_for_ms"].as_u64().is_some_and(|ms| ms >= 90_000), "{answer}");
     let receipt = order.receipt(counts(10, 7));
-    shop.deliver(stream, FEP, &receipt);
+    shop.deliver(stream, FEP_KEY, &receipt);
 
     let order = shop.order(2);
     let stream = order.place(&mut shop.rig, &mut shop.gateway);
@@ -260,7 +260,7 @@ fn a_list_of_receipts_says_how_many_it_leaves_out_and_since_when_one_is_missing(
     shop.portman.say(&mut shop.rig, &FromPortman::Done { job: 2, counts: counts(10, 7) });
     shop.rig.hear(stream);
     let receipt = order.receipt(counts(10, 7));
-    shop.deliver(stream, FEP, &receipt);
+    shop.deliver(stream, FEP_KEY, &receipt);
     let answer = shop.rig.admin("/receipts?limit=1");
     assert_eq!((answer["awaited"].as_u64(), answer["more"].as_u64()), (Some(0), Some(1)), "{answer}");
     assert!(answer["awaited_for_ms"].is_null(), "{answer}");

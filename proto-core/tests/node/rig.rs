@@ -21,7 +21,9 @@ use super::fep::Fep;
 use super::store::Disk;
 
 pub(crate) const NODE: u8 = 1;
+/// The FEP's root, and the key that it signs with.
 pub(crate) const FEP: u8 = 2;
+pub(crate) const FEP_KEY: u8 = 3;
 pub(crate) const PEER: u8 = 10;
 pub(crate) const OTHER: u8 = 11;
 pub(crate) const STRANGER: u8 = 30;

@@ -1,7 +1,7 @@
 //! A gateway's users: who leaves, who never reads, who sends too much, who comes while others are there.
 
 use labman_proto_core::limits::{
-    BODY_FRAME, CANCEL_WITHIN, HTTP_BODY, JOB_TOTAL, READER_STALL, STREAM_WINDOW,
+    BODY_FRAME, CANCEL_WITHIN, DESCRIPTOR_AT_MOST, HTTP_BODY, JOB_TOTAL, READER_STALL, STREAM_WINDOW,
 };
 use labman_proto_core::machine::{ResetCode, StreamId};
 use labman_proto_core::time::Span;
@@ -213,6 +213,8 @@ fn an_authorization_that_is_not_the_fep_s_or_not_for_this_is_not_used() {
         let other = Peer::admitted(&mut rig, OTHER);
         twist(&mut rig);
         let user = rig.ask(&prompt(true));
+        // A key that is not known is asked for, once.
+        rig.pass(DESCRIPTOR_AT_MOST);
         assert_eq!(rig.status(user), Some(503), "{what}");
         assert!(rig.text(user).contains("fep_unavailable"), "{what}");
         assert!(peer.jobs(&mut rig).is_empty() && other.jobs(&mut rig).is_empty(), "{what}");

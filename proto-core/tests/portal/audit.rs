@@ -120,6 +120,21 @@ fn an_empty_store_has_nothing_wrong_with_it() {
     assert!(judged(&Rig::empty()).holds());
 }
 
+#[test]
+fn a_claim_for_nothing_is_paid_nothing_and_the_books_hold() {
+    let (mut rig, key) = Rig::with_user("1");
+    let mut gift = offer();
+    gift.price = Default::default();
+    let free = rig.authorized(&Job { offers: vec![seal(PROVIDER, gift)], ..job(1, &key) });
+    let free = rig.settled(free.auth_id, counts(3, 3));
+    let decision = rig.decided(PROVIDER, claim(1, 0, vec![free.receipt_id]));
+    assert_eq!(decision.payout.unwrap().amount.0, 0);
+    let paid = rig.authorized(&job(2, &key)).auth_id;
+    let paid = rig.settled(paid, counts(10, 7));
+    rig.decided(PROVIDER, claim(2, paid.payout.0, vec![paid.receipt_id]));
+    assert!(judged(&rig).holds(), "{:#?}", judged(&rig).findings);
+}
+
 /// What tells no money: when things were said, what tells a repeated call from another, the last number given (some are
 /// missing), what of an offer decides no price, and what a rail was not asked for yet.
 const UNJUDGED: &[&str] = &[

@@ -4,6 +4,7 @@ use labman_proto_core::http::Surface;
 use labman_proto_core::limits::{PORTAL_QUOTES, QUOTE_LIFE};
 use labman_proto_core::money::Micros;
 use labman_proto_core::time::Span;
+use labman_proto_core::wire::keys::Descriptor;
 use labman_proto_core::wire::portal::{Claim, End, Offer, Receipt, Verdict};
 use serde_json::{Value, json};
 
@@ -127,12 +128,12 @@ fn an_offer_is_refused_whose_currency_no_rail_moves() {
 fn quotes_are_told_while_they_hold_outlive_a_crash_and_are_few() {
     let (mut rig, _) = Rig::with_user("0.01");
     let told = |rig: &mut Rig| {
-        let descriptor = rig.call(Surface::Public, "GET", "/v1/descriptor", b"").json();
-        descriptor["quotes"].as_array().unwrap().iter().map(|quote| quote["rate"].clone()).collect::<Vec<_>>()
+        let descriptor = rig.call(Surface::Public, "GET", "/v1/descriptor", b"").object::<Descriptor>();
+        descriptor.quotes.iter().map(|quote| quote.rate.to_string()).collect::<Vec<_>>()
     };
     rig.quote("EUR", "0.92");
     rig.crash();
-    assert_eq!(told(&mut rig), [json!([23, 25])]);
+    assert_eq!(told(&mut rig), ["23/25"]);
     rig.pass(Span::from_secs(3_600));
     assert!(told(&mut rig).is_empty());
     let most = QUOTE_LIFE.as_millis() / 1000;

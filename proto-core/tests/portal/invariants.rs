@@ -431,7 +431,7 @@ impl World {
             assert_eq!(pulled.last, pulled.receipts.len() as u64, "few enough for one answer");
             for (number, issued) in (1..).zip(pulled.receipts) {
                 let receipt: Receipt =
-                    object::open(net(), Some(identity(PORTAL).fep_id().0), &issued.receipt.0)
+                    object::open(net(), Some(identity(PORTAL_KEY).fep_key().0), &issued.receipt.0)
                         .unwrap()
                         .content;
                 assert_eq!((receipt.provider_node_id, receipt.sequence), (node(provider), number));

@@ -14,6 +14,9 @@ mod payouts;
 mod pulls;
 mod refusals;
 mod rig;
+#[path = "../rig/rings.rs"]
+mod rings;
+mod signing;
 mod statements;
 #[path = "../rig/store.rs"]
 mod store;

@@ -21,7 +21,7 @@ fn issued(providers: &[u8]) -> (Rig, Vec<Receipt>) {
 
 fn receipts(pulled: &IssuedReceipts) -> Vec<Receipt> {
     let open =
-        |bytes| object::open(net(), Some(identity(PORTAL).fep_id().0), bytes).expect("as it was signed");
+        |bytes| object::open(net(), Some(identity(PORTAL_KEY).fep_key().0), bytes).expect("as it was signed");
     pulled.receipts.iter().map(|issued| open(&issued.receipt.0).content).collect()
 }
 

@@ -1,6 +1,7 @@
 //! Calls that get nothing, and hear why.
 
 use labman_proto_core::http::Surface;
+use labman_proto_core::keys::Described;
 use labman_proto_core::limits::PORTAL_EXCHANGES;
 use labman_proto_core::machine::StreamId;
 use labman_proto_core::money::Micros;
@@ -89,9 +90,10 @@ fn the_operator_s_calls_are_not_there_for_the_public_nor_the_other_way_round() {
     assert_eq!(rig.call(Surface::Admin, "GET", "/v1/health", b"").refusal().0, 404);
     assert_eq!(rig.call(Surface::Public, "GET", "/v1/authorize", b"").refusal().0, 404);
     assert_eq!(rig.call(Surface::Public, "GET", "/v1/health", b"").json(), json!({ "ok": true }));
-    let descriptor = rig.call(Surface::Public, "GET", "/v1/descriptor", b"").json();
-    assert_eq!(descriptor["fep_id"], json!(identity(PORTAL).fep_id()));
-    assert_eq!((&descriptor["currency"], &descriptor["network"]), (&json!("XTS"), &json!("test")));
+    let descriptor = rig.call(Surface::Public, "GET", "/v1/descriptor", b"").body;
+    let described = Described::open(net(), identity(PORTAL).fep_id(), &descriptor).unwrap();
+    assert_eq!(described.currency.as_str(), "XTS");
+    assert_eq!(described.keys.serial(), 1);
 }
 
 #[test]

@@ -9,8 +9,8 @@ use labman_proto_core::identity::{Identity, Network, NodeId};
 use labman_proto_core::limits::{GATEWAYS_PAID_EVERY, STREAM_WINDOW};
 use labman_proto_core::machine::{Input, Machine, Op, OpId, Output, ResetCode, StreamId};
 use labman_proto_core::money::Micros;
-use labman_proto_core::portal::Portal;
 use labman_proto_core::portal::config::{Config, RailName, RailTerms, Rails};
+use labman_proto_core::portal::{Portal, Signers};
 use labman_proto_core::rng::Seed;
 use labman_proto_core::store::BadRow;
 use labman_proto_core::time::{Now, Span};
@@ -24,9 +24,13 @@ use labman_proto_core::wire::portal::{
 };
 use serde_json::{Value, json};
 
+use super::rings;
 use super::store::Disk;
 
+/// The portal's root, and the keys that it holds: the first signs, unless a test says otherwise.
 pub(crate) const PORTAL: u8 = 1;
+pub(crate) const PORTAL_KEY: u8 = 4;
+pub(crate) const NEXT_KEY: u8 = 5;
 pub(crate) const GATEWAY: u8 = 2;
 pub(crate) const STRANGER: u8 = 3;
 pub(crate) const PROVIDER: u8 = 10;
@@ -68,10 +72,12 @@ impl Reply {
 
     /// The object in it, which the portal must have signed.
     pub(crate) fn object<T: Object>(&self) -> T {
+        self.object_by(PORTAL_KEY)
+    }
+
+    pub(crate) fn object_by<T: Object>(&self, key: u8) -> T {
         assert_eq!(self.status, 200, "{}", String::from_utf8_lossy(&self.body));
-        object::open(net(), Some(identity(PORTAL).fep_id().0), &self.body)
-            .expect("the portal's object")
-            .content
+        object::open(net(), Some(node(key).0), &self.body).expect("the portal's object").content
     }
 }
 
@@ -189,6 +195,8 @@ pub(crate) struct Rig {
     pub(crate) now: Now,
     pub(crate) log: Vec<String>,
     pub(crate) rails: Rails,
+    /// With which it starts.
+    pub(crate) founding: Vec<u8>,
     portal: Portal,
     /// Asked for and not done yet.
     ops: VecDeque<(OpId, Op)>,
@@ -200,7 +208,7 @@ pub(crate) struct Rig {
     providers: BTreeMap<AuthId, NodeId>,
 }
 
-fn start(disk: &Disk, now: Now, currency: &str, rails: &Rails) -> Result<Portal, BadRow> {
+fn start(disk: &Disk, now: Now, currency: &str, rails: &Rails, founding: &[u8]) -> Result<Portal, BadRow> {
     let fees = Fees { fep_bps: 100, gateway_bps: 400 };
     let currency = currency.parse().unwrap();
     let config = Config {
@@ -210,7 +218,17 @@ fn start(disk: &Disk, now: Now, currency: &str, rails: &Rails) -> Result<Portal,
         rails: rails.clone(),
         gateways_paid_every: GATEWAYS_PAID_EVERY,
     };
-    Portal::new(config, identity(PORTAL), Seed::from_u64(1), &disk.snapshot(), now)
+    Portal::new(config, signers(founding), Seed::from_u64(1), &disk.snapshot(), now)
+}
+
+/// The root certifies the first key for all time.
+pub(crate) fn founding() -> Vec<u8> {
+    rings::ring(&identity(PORTAL), 1, vec![rings::always(&identity(PORTAL_KEY))])
+}
+
+pub(crate) fn signers(founding: &[u8]) -> Signers {
+    let held = vec![identity(PORTAL_KEY), identity(NEXT_KEY)];
+    Signers::new("test", founding, held).expect("a ring by its root")
 }
 
 /// All of them in XTS, and one in EUR, with the same least payout in micros.
@@ -228,15 +246,21 @@ impl Rig {
 
     /// An empty portal that offers these rails.
     pub(crate) fn over(rails: Rails) -> Self {
+        Self::founded(rails, founding())
+    }
+
+    /// An empty portal that begins with that key ring.
+    pub(crate) fn founded(rails: Rails, founding: Vec<u8>) -> Self {
         let disk = Disk::default();
         let mut now = Now::default();
         now.wall.0 = 1_700_000_000_000;
-        let portal = start(&disk, now, "XTS", &rails).expect("an empty store is a good one");
+        let portal = start(&disk, now, "XTS", &rails, &founding).expect("an empty store is a good one");
         Self {
             disk,
             now,
             log: Vec::new(),
             rails,
+            founding,
             portal,
             ops: VecDeque::new(),
             streams: 1,
@@ -253,7 +277,11 @@ impl Rig {
     }
 
     pub(crate) fn with_user_over(rails: Rails, balance: &str) -> (Self, String) {
-        let mut rig = Self::over(rails);
+        Self::over(rails).and_user(balance)
+    }
+
+    pub(crate) fn and_user(self, balance: &str) -> (Self, String) {
+        let mut rig = self;
         rig.admin("POST", "/gateways", json!({ "node_id": node(GATEWAY), "name": "gateway" }));
         rig.bond("1", "first bond");
         let key = rig.user("ann", balance);
@@ -426,12 +454,13 @@ impl Rig {
     pub(crate) fn crash(&mut self) {
         self.ops.clear();
         self.credit.clear();
-        self.portal =
-            start(&self.disk, self.now, "XTS", &self.rails).expect("what the portal wrote it can read");
+        let portal = start(&self.disk, self.now, "XTS", &self.rails, &self.founding);
+        self.portal = portal.expect("what the portal wrote it can read");
+        self.drain();
     }
 
     pub(crate) fn restart_in(&self, currency: &str) -> Option<BadRow> {
-        start(&self.disk, self.now, currency, &self.rails).err()
+        start(&self.disk, self.now, currency, &self.rails, &self.founding).err()
     }
 
     pub(crate) fn stopped(&self) -> bool {

@@ -87,7 +87,7 @@ def table_of_objects():
 
 FRAMES = table_of_frames()
 OBJECTS = table_of_objects()
-assert len(FRAMES) >= 23 and len(OBJECTS) >= 11, "protocol.md's tables of kinds are not where they were"
+assert len(FRAMES) >= 26 and len(OBJECTS) >= 15, "protocol.md's tables of kinds are not where they were"
 
 # Section 1: hashes, signatures, ids.
 
@@ -786,6 +786,46 @@ def an_object(raw, context):
     return {"signer": signer.hex(), "hash": hashed(OBJECT, raw[:-64]).hex(), "fields": show(fields)}
 
 
+# Section 4.1: key rings.
+
+
+def a_ring(raw, context):
+    signer, payload = split_object(raw, {"network": context["network"], "object": "KeyRing"})
+    ring = content("key-ring", payload)
+    refuse_unless(ring[0] == signer, "ring.root")
+    keys = [key[0] for key in ring[2]]
+    refuse_unless(len(keys) <= 64 and len(set(keys)) == len(keys) and signer not in keys, "ring.keys")
+    refuse_unless(all(key[1] < key[2] for key in ring[2]), "ring.keys")
+    return ring
+
+
+def paper(raw, context):
+    ring = a_ring(bytes.fromhex(context["ring"]), context)
+    name = context["object"]
+    signer, payload = split_object(raw, {"network": context["network"], "object": name})
+    says = content(rule_name(name), payload)
+    key = next((key for key in ring[2] if key[0] == signer), None)
+    refuse_unless(key, "paper.key")
+    named = {"JobAuthorization": 12, "Receipt": 17}.get(name)
+    refuse_unless(says[0 if name == "IssuedReceipts" else 1] == ring[0], "paper.names")
+    refuse_unless(named is None or says[named] == derived("labman key id 1", signer), "paper.names")
+
+    def certified(at):
+        return key[1] <= at < key[2]
+
+    def signs(at):
+        return certified(at) and not (3 in key and at >= key[3])
+
+    if name == "JobAuthorization":
+        now = context["now_ms"]
+        early = now < key[1] and signs(now + 120_000)
+        refuse_unless((signs(now) or early) and certified(says[4]), "paper.time")
+    else:
+        issued = {"Receipt": 16, "ClaimDecision": 5, "IssuedReceipts": 5}
+        refuse_unless(signs(says[issued[name]]), "paper.time")
+    return {}
+
+
 def merkle(leaves):
     if len(leaves) == 1:
         return hashed(b"\0", leaves[0])
@@ -871,6 +911,8 @@ ASKED = {
     "light": light,
     "stream": stream,
     "object": an_object,
+    "ring": lambda raw, context: a_ring(raw, context) and {},
+    "paper": paper,
     "signature": signature,
     "derive": lambda raw, context: {"value": derive(context["derive"], raw).hex()},
     "id-text": lambda raw, _: {"id": read_id(raw.decode()).hex()},
@@ -879,7 +921,7 @@ ASKED = {
     "body": body,
     "accepted-counts": accepted_counts,
 }
-SIGNED = {"directed", "record", "object", "signature"}
+SIGNED = {"directed", "record", "object", "ring", "paper", "signature"}
 
 
 def unpack(text):

@@ -3,16 +3,19 @@
 
 use labman_proto_core::economics::{Counts, merkle};
 use labman_proto_core::identity::{FepId, NetId, Network, NodeId, verify_strict};
+use labman_proto_core::keys::{BadPaper, BadRing, Keys};
 use labman_proto_core::openai::request::JobBody;
+use labman_proto_core::time::Wall;
 use labman_proto_core::wire::cbor::{self, BadCbor};
 use labman_proto_core::wire::envelope::{BadFrame, Directed, Frame, FrameReader, Kind, SignedFrame};
 use labman_proto_core::wire::ids::{AuthId, ClaimId, PayoutId, ReceiptId, RequestId};
+use labman_proto_core::wire::keys::{Descriptor, KeyRing};
 use labman_proto_core::wire::mesh::{
-    Announce, CapabilityRecord, Chunk, Departure, Digest, Distances, Errand, ErrandDone, Hello, Invitation,
-    Invite, Load, Market, PeerRecord, ProxyEnd, ProxyError, ProxyMark, ProxyRequest, Prune, ReceiptAck,
-    ReceiptDelivery, Shuffle, Suspicion, Taken, Transcript, Want,
+    Announce, CapabilityRecord, Chunk, Departure, Digest, Distances, Errand, ErrandDone, FepDescriptor,
+    Hello, Invitation, Invite, Load, Market, PeerRecord, ProxyEnd, ProxyError, ProxyMark, ProxyRequest,
+    Prune, ReceiptAck, ReceiptDelivery, Shuffle, Suspicion, Taken, Transcript, Want,
 };
-use labman_proto_core::wire::object::{self, BadObject, Object};
+use labman_proto_core::wire::object::{self, BadObject, Object, Sealed};
 use labman_proto_core::wire::portal::{
     AttemptRelease, AuthorizeRequest, Claim, ClaimDecision, IssuedReceipts, JobAuthorization, Offer, Receipt,
     ReceiptsRequest, StreamAck, UsageReport, UsageStatement, key_digest, key_id,
@@ -36,6 +39,8 @@ pub(crate) fn verdict(vector: &Vector) -> Verdict {
         "light" => light(&vector.bytes()),
         "stream" => stream(vector),
         "object" => object(vector),
+        "ring" => ring(vector, &vector.bytes()).map(|_| json!({})),
+        "paper" => paper(vector),
         "signature" => signature(vector),
         "derive" => Ok(derive(vector)),
         "id-text" => id_text(vector),
@@ -98,6 +103,7 @@ fn fields(kind: Kind, payload: &[u8]) -> Result<Value, Rule> {
         Kind::Market => again::<Market>(payload),
         Kind::Errand => again::<Errand>(payload),
         Kind::ErrandDone => again::<ErrandDone>(payload),
+        Kind::FepDescriptor => again::<FepDescriptor>(payload),
         Kind::Chunk => again::<Chunk>(payload),
         Kind::StreamAck => again::<Taken>(payload),
         Kind::ProxyEnd => again::<ProxyEnd>(payload),
@@ -121,6 +127,8 @@ fn object(vector: &Vector) -> Result<Value, Rule> {
         "StreamAck" => opened::<StreamAck>(vector),
         "UsageStatement" => opened::<UsageStatement>(vector),
         "AttemptRelease" => opened::<AttemptRelease>(vector),
+        "KeyRing" => opened::<KeyRing>(vector),
+        "Descriptor" => opened::<Descriptor>(vector),
         other => panic!("{}: nobody knows {other}", vector.name),
     }
 }
@@ -299,20 +307,52 @@ pub(crate) fn is_record(kind: u16) -> bool {
 }
 
 fn opened<T: Object>(vector: &Vector) -> Result<Value, Rule> {
-    let network = Network::of(vector.text("network"));
-    let opened = object::open::<T>(network, vector.maybe_id("signer"), &vector.bytes());
-    let opened = opened.map_err(|bad| match bad {
-        BadObject::Length => "object.length",
-        BadObject::Foreign => "object.foreign",
-        BadObject::Signer => "object.signer",
-        BadObject::Signature => "object.signature",
-        BadObject::Content(bad) => cbor_rule(bad),
-    })?;
+    let opened = open::<T>(vector)?;
     Ok(json!({
         "signer": hex::encode(opened.signer),
         "hash": hex::encode(opened.hash),
         "fields": diagnostic(&cbor::encode(&opened.content)),
     }))
+}
+
+fn open<T: Object>(vector: &Vector) -> Result<Sealed<T>, Rule> {
+    let network = Network::of(vector.text("network"));
+    object::open::<T>(network, vector.maybe_id("signer"), &vector.bytes()).map_err(object_rule)
+}
+
+fn object_rule(bad: BadObject) -> Rule {
+    match bad {
+        BadObject::Length => "object.length",
+        BadObject::Foreign => "object.foreign",
+        BadObject::Signer => "object.signer",
+        BadObject::Signature => "object.signature",
+        BadObject::Content(bad) => cbor_rule(bad),
+    }
+}
+
+fn ring(vector: &Vector, bytes: &[u8]) -> Result<Keys, Rule> {
+    Keys::open(Network::of(vector.text("network")), None, bytes).map_err(|bad| match bad {
+        BadRing::Object(bad) => object_rule(bad),
+        BadRing::NotByRoot => "ring.root",
+        BadRing::TooManyKeys | BadRing::KeyTwice | BadRing::NoTime => "ring.keys",
+    })
+}
+
+fn paper(vector: &Vector) -> Result<Value, Rule> {
+    let keys = ring(vector, &hex::decode(vector.text("ring")).expect("hex"))?;
+    let now = Wall(vector.number("now_ms"));
+    let verdict = match vector.text("object") {
+        "JobAuthorization" => keys.binds_now(&open::<JobAuthorization>(vector)?, now),
+        "Receipt" => keys.bound_when_issued(&open::<Receipt>(vector)?),
+        "ClaimDecision" => keys.bound_when_issued(&open::<ClaimDecision>(vector)?),
+        "IssuedReceipts" => keys.bound_when_issued(&open::<IssuedReceipts>(vector)?),
+        other => panic!("{}: {other} is no paper of a FEP's", vector.name),
+    };
+    verdict.map(|()| json!({})).map_err(|bad| match bad {
+        BadPaper::NoKeys | BadPaper::UnknownKey => "paper.key",
+        BadPaper::NotValid => "paper.time",
+        BadPaper::Misnamed => "paper.names",
+    })
 }
 
 fn signature(vector: &Vector) -> Result<Value, Rule> {

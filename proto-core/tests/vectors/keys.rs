@@ -7,7 +7,9 @@ pub(crate) const NETWORK: &str = "vectors";
 pub(crate) const GATEWAY: u8 = 1;
 /// A provider: the other end of most links.
 pub(crate) const PROVIDER: u8 = 2;
+/// A FEP's root, and the key that signs for it.
 pub(crate) const FEP: u8 = 3;
+pub(crate) const FEP_KEY: u8 = 7;
 /// Somebody else.
 pub(crate) const OTHER: u8 = 4;
 /// Neighbours of whoever receives a record: one brings it, one is told.
@@ -29,5 +31,5 @@ pub(crate) fn node(party: u8) -> NodeId {
 
 /// Whose id that is.
 pub(crate) fn of(id: NodeId) -> Option<Identity> {
-    (GATEWAY..=LISTENER).map(identity).find(|identity| identity.node_id() == id)
+    (GATEWAY..=FEP_KEY).map(identity).find(|identity| identity.node_id() == id)
 }

@@ -9,6 +9,7 @@ mod jobs;
 mod light;
 mod merkle;
 mod objects;
+mod papers;
 mod records;
 mod shuffles;
 mod signatures;
@@ -26,7 +27,7 @@ use crate::samples::{BINDING, Message};
 type Make = fn() -> File;
 
 /// The files, and who makes each.
-pub(crate) const FILES: [(&str, Make); 13] = [
+pub(crate) const FILES: [(&str, Make); 14] = [
     ("cbor", cbor::make),
     ("control", control::make),
     ("frames", frames::make),
@@ -35,6 +36,7 @@ pub(crate) const FILES: [(&str, Make); 13] = [
     ("light", light::make),
     ("merkle", merkle::make),
     ("objects", objects::make),
+    ("papers", papers::make),
     ("records", records::make),
     ("shuffles", shuffles::make),
     ("signatures", signatures::make),

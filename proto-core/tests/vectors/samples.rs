@@ -6,11 +6,12 @@ use labman_proto_core::money::Micros;
 use labman_proto_core::wire::cbor::{self, Blob};
 use labman_proto_core::wire::envelope::Kind;
 use labman_proto_core::wire::ids::{AuthId, ClaimId, Hash, PayoutId, ReceiptId, RequestId};
+use labman_proto_core::wire::keys::{CertifiedKey, Descriptor, KeyRing, OfferedRail, Quote};
 use labman_proto_core::wire::mesh::{
     Announce, Busy, CapabilityRecord, Chunk, Departure, Digest, Distance, Distances, Errand, ErrandDone,
-    Features, FepCall, Hello, Hosted, Invitation, Invite, Key, Load, Mark, Market, PeerRecord, ProxyEnd,
-    ProxyError, ProxyMark, ProxyRequest, Prune, ReceiptAck, ReceiptDelivery, Refusal, RefusalCode, Shuffle,
-    Suspicion, Taken, Transcript, Version, Want, Wanted,
+    Features, FepCall, FepDescriptor, Hello, Hosted, Invitation, Invite, Key, Load, Mark, Market, PeerRecord,
+    ProxyEnd, ProxyError, ProxyMark, ProxyRequest, Prune, ReceiptAck, ReceiptDelivery, Refusal, RefusalCode,
+    Shuffle, Suspicion, Taken, Transcript, Version, Want, Wanted,
 };
 use labman_proto_core::wire::object::{self, Object, Sealed};
 use labman_proto_core::wire::portal::{
@@ -21,7 +22,7 @@ use labman_proto_core::wire::portal::{
 use labman_proto_core::wire::topic::{Topic, Topics};
 
 use crate::craft::{broadcast, signed};
-use crate::keys::{BRINGER, FEP, GATEWAY, NETWORK, OTHER, PROVIDER, WALL, identity, node};
+use crate::keys::{BRINGER, FEP, FEP_KEY, GATEWAY, NETWORK, OTHER, PROVIDER, WALL, identity, node};
 
 /// Of the connection on which every golden hello comes.
 pub(crate) const BINDING: [u8; 32] = [0xb1; 32];
@@ -35,7 +36,7 @@ pub(crate) struct Message {
 }
 
 /// Of every kind but `Body`, whose payload is no CBOR.
-pub(crate) const MESSAGES: [Message; 24] = [
+pub(crate) const MESSAGES: [Message; 25] = [
     Message { kind: Kind::Hello, payload: || cbor::encode(&hello()), optional: &[2] },
     Message { kind: Kind::PeerRecord, payload: || cbor::encode(&peer_record()), optional: &[3, 6] },
     Message { kind: Kind::CapabilityRecord, payload: || cbor::encode(&capability_record()), optional: &[2] },
@@ -48,7 +49,7 @@ pub(crate) const MESSAGES: [Message; 24] = [
     Message { kind: Kind::Distances, payload: || cbor::encode(&distances()), optional: &[] },
     Message { kind: Kind::Invite, payload: || cbor::encode(&invite()), optional: &[] },
     Message { kind: Kind::Shuffle, payload: || cbor::encode(&shuffle()), optional: &[2] },
-    Message { kind: Kind::ProxyRequest, payload: || cbor::encode(&proxy_request()), optional: &[] },
+    Message { kind: Kind::ProxyRequest, payload: || cbor::encode(&proxy_request()), optional: &[7] },
     Message { kind: Kind::ProxyMark, payload: || cbor::encode(&proxy_mark()), optional: &[] },
     Message { kind: Kind::ProxyError, payload: || cbor::encode(&proxy_error()), optional: &[3] },
     Message { kind: Kind::ReceiptDelivery, payload: || cbor::encode(&receipt_delivery()), optional: &[] },
@@ -57,6 +58,7 @@ pub(crate) const MESSAGES: [Message; 24] = [
     Message { kind: Kind::Market, payload: || cbor::encode(&market()), optional: &[] },
     Message { kind: Kind::Errand, payload: || cbor::encode(&errand()), optional: &[] },
     Message { kind: Kind::ErrandDone, payload: || cbor::encode(&errand_done()), optional: &[] },
+    Message { kind: Kind::FepDescriptor, payload: || cbor::encode(&fep_descriptor()), optional: &[] },
     Message { kind: Kind::Chunk, payload: || cbor::encode(&chunk()), optional: &[] },
     Message { kind: Kind::StreamAck, payload: || cbor::encode(&taken()), optional: &[] },
     Message { kind: Kind::ProxyEnd, payload: || cbor::encode(&proxy_end()), optional: &[1] },
@@ -71,7 +73,7 @@ pub(crate) struct Paper {
     pub(crate) optional: &'static [u64],
 }
 
-pub(crate) const OBJECTS: [Paper; 13] = [
+pub(crate) const OBJECTS: [Paper; 15] = [
     Paper { name: "Offer", kind: 1, signer: PROVIDER, payload: || cbor::encode(&offer()), optional: &[] },
     Paper {
         name: "AuthorizeRequest",
@@ -83,7 +85,7 @@ pub(crate) const OBJECTS: [Paper; 13] = [
     Paper {
         name: "JobAuthorization",
         kind: 3,
-        signer: FEP,
+        signer: FEP_KEY,
         payload: || cbor::encode(&job_authorization()),
         optional: &[],
     },
@@ -94,12 +96,12 @@ pub(crate) const OBJECTS: [Paper; 13] = [
         payload: || cbor::encode(&usage_report()),
         optional: &[2, 4],
     },
-    Paper { name: "Receipt", kind: 5, signer: FEP, payload: || cbor::encode(&receipt()), optional: &[] },
+    Paper { name: "Receipt", kind: 5, signer: FEP_KEY, payload: || cbor::encode(&receipt()), optional: &[] },
     Paper { name: "Claim", kind: 6, signer: PROVIDER, payload: || cbor::encode(&claim()), optional: &[] },
     Paper {
         name: "ClaimDecision",
         kind: 7,
-        signer: FEP,
+        signer: FEP_KEY,
         payload: || cbor::encode(&claim_decision()),
         optional: &[4],
     },
@@ -131,6 +133,14 @@ pub(crate) const OBJECTS: [Paper; 13] = [
         payload: || cbor::encode(&attempt_release()),
         optional: &[],
     },
+    Paper { name: "KeyRing", kind: 12, signer: FEP, payload: || cbor::encode(&key_ring()), optional: &[] },
+    Paper {
+        name: "Descriptor",
+        kind: 13,
+        signer: FEP_KEY,
+        payload: || cbor::encode(&descriptor()),
+        optional: &[],
+    },
     Paper {
         name: "ReceiptsRequest",
         kind: 14,
@@ -141,7 +151,7 @@ pub(crate) const OBJECTS: [Paper; 13] = [
     Paper {
         name: "IssuedReceipts",
         kind: 15,
-        signer: FEP,
+        signer: FEP_KEY,
         payload: || cbor::encode(&issued_receipts()),
         optional: &[],
     },
@@ -275,11 +285,12 @@ pub(crate) fn proxy_request() -> ProxyRequest {
     ProxyRequest {
         request_id: REQUEST,
         fep_id: identity(FEP).fep_id(),
-        authorization: seal(FEP, job_authorization()).bytes,
+        authorization: seal(FEP_KEY, job_authorization()).bytes,
         attempt: 0,
         offer_hash: Hash(seal(PROVIDER, offer()).hash),
         body_len: body().len() as u32,
         body_hash: Hash(*blake3::hash(&body()).as_bytes()),
+        descriptor: Some(seal(FEP_KEY, descriptor()).bytes),
     }
 }
 
@@ -330,7 +341,7 @@ pub(crate) fn proxy_error() -> ProxyError {
 }
 
 pub(crate) fn receipt_delivery() -> ReceiptDelivery {
-    ReceiptDelivery { receipt: seal(FEP, receipt()).bytes }
+    ReceiptDelivery { receipt: seal(FEP_KEY, receipt()).bytes }
 }
 
 pub(crate) fn load() -> Load {
@@ -373,6 +384,42 @@ pub(crate) fn offer() -> Offer {
         payout: payout_to(),
         valid_until_ms: WALL + 3_600_000,
     }
+}
+
+/// The key that signs now, and one that is revoked.
+pub(crate) fn key_ring() -> KeyRing {
+    let key = |party, from_ms, revoked_from_ms| CertifiedKey {
+        key: identity(party).fep_key(),
+        from_ms,
+        until_ms: from_ms + 7_776_000_000,
+        revoked_from_ms,
+    };
+    let keys =
+        vec![key(OTHER, WALL - 86_400_000, Some(WALL - 3_600_000)), key(FEP_KEY, WALL - 7_200_000, None)];
+    KeyRing { fep_id: identity(FEP).fep_id(), serial: WALL - 3_600_000, keys }
+}
+
+pub(crate) fn descriptor() -> Descriptor {
+    Descriptor {
+        ring: seal(FEP, key_ring()).bytes,
+        issued_ms: WALL,
+        currency: "XTS".parse().expect("a code"),
+        fees: Fees { fep_bps: 100, gateway_bps: 400 },
+        rails: vec![OfferedRail {
+            name: "test".into(),
+            currency: "XTS".parse().expect("a code"),
+            least_payout: Micros(1_000_000),
+        }],
+        quotes: vec![Quote {
+            currency: "EUR".parse().expect("a code"),
+            rate: "0.92".parse().expect("a rate"),
+            until_ms: WALL + 3_600_000,
+        }],
+    }
+}
+
+pub(crate) fn fep_descriptor() -> FepDescriptor {
+    FepDescriptor { fep_id: identity(FEP).fep_id(), descriptor: seal(FEP_KEY, descriptor()).bytes }
 }
 
 pub(crate) fn authorize_request() -> AuthorizeRequest {
@@ -423,7 +470,7 @@ pub(crate) fn job_authorization() -> JobAuthorization {
         input_bound: 1_264,
         max_output: 64,
         attempts: vec![attempt, foreign],
-        key_id: key_id(&node(FEP).0),
+        key_id: key_id(&node(FEP_KEY).0),
         streamed: true,
     }
 }
@@ -484,7 +531,7 @@ pub(crate) fn receipt() -> Receipt {
         rate: Rate::ONE,
         authorized_ms: WALL,
         issued_ms: WALL + 4_100,
-        key_id: key_id(&node(FEP).0),
+        key_id: key_id(&node(FEP_KEY).0),
         sequence: 1,
         request_id: REQUEST,
     }
@@ -496,13 +543,14 @@ pub(crate) fn receipts_request() -> ReceiptsRequest {
 
 pub(crate) fn issued_receipts() -> IssuedReceipts {
     let next = Receipt { sequence: 2, ..receipt() };
-    let issued = |receipt, claim_id| IssuedReceipt { receipt: seal(FEP, receipt).bytes, claim_id };
+    let issued = |receipt, claim_id| IssuedReceipt { receipt: seal(FEP_KEY, receipt).bytes, claim_id };
     IssuedReceipts {
         fep_id: identity(FEP).fep_id(),
         provider: node(PROVIDER),
         after: 0,
         last: 3,
         receipts: vec![issued(receipt(), Some(CLAIM)), issued(next, None)],
+        issued_ms: WALL,
     }
 }
 

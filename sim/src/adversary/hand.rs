@@ -24,6 +24,8 @@ const SECRETS: usize = 48;
 /// Who a dishonest daemon is.
 pub struct Party {
     pub identity: Identity,
+    /// A key of its FEP's that is revoked.
+    pub stolen: Option<Identity>,
     pub network: Network,
     pub fep_id: FepId,
     /// `http://...`

@@ -1,5 +1,5 @@
 //! A portal whose books are in order and whose answers are not: authorizations for other jobs, other providers, other
-//! sums; receipts with wrong amounts, for others, out of sequence, unsigned; claims refused, paid in part, or decided for
+//! sums, by a key that is revoked; receipts with wrong amounts, for others, out of sequence, unsigned; claims refused, paid in part, or decided for
 //! somebody else; errors, garbage, late answers, none.
 //!
 //! What must hold: a gateway sends no prompt on an authorization that does not fit what it asked; a provider keeps no
@@ -12,7 +12,9 @@ use labman_proto_core::money::Micros;
 use labman_proto_core::time::Span;
 use labman_proto_core::wire::ids::{ClaimId, Hash, ReceiptId, RequestId};
 use labman_proto_core::wire::object;
-use labman_proto_core::wire::portal::{ClaimDecision, JobAuthorization, Receipt, RejectedLine, Verdict};
+use labman_proto_core::wire::portal::{
+    ClaimDecision, JobAuthorization, Receipt, RejectedLine, Verdict, key_id,
+};
 
 use super::craft;
 use super::hand::Hand;
@@ -34,6 +36,15 @@ impl Strategy for LyingFep {
         };
         let seal = |hand: &Hand, object| hand_seal(hand, object);
         let lie = match (letter.status, letter.path.as_str()) {
+            (200, "/v1/authorize") if hand.once_in(6) => {
+                let theft = by_stolen_key(hand, &letter.body);
+                if let Some(theft) = theft {
+                    hand.tried(threats::STOLEN_KEY);
+                    letter.body = theft;
+                    return Fate::Sent;
+                }
+                None
+            }
             (200, "/v1/authorize") => authorization(hand, &letter.body).map(|it| seal(hand, Paper::Auth(it))),
             (200, "/v1/usage" | "/v1/statements") => {
                 receipt(hand, &letter.body).map(|it| seal(hand, Paper::Receipt(it)))
@@ -72,6 +83,14 @@ fn hand_seal(hand: &Hand, paper: Paper) -> Vec<u8> {
         Paper::Receipt(it) => object::seal(me, net, it).bytes.0,
         Paper::Decision(it) => object::seal(me, net, it).bytes.0,
     }
+}
+
+/// What was asked for, signed by a key that is revoked: as its thief would.
+fn by_stolen_key(hand: &Hand, body: &[u8]) -> Option<Vec<u8>> {
+    let stolen = hand.party.stolen.as_ref()?;
+    let mut auth = object::open::<JobAuthorization>(hand.party.network, None, body).ok()?.content;
+    auth.key_id = key_id(&stolen.fep_key().0);
+    Some(object::seal(stolen, hand.party.network.id, auth).bytes.0)
 }
 
 fn authorization(hand: &mut Hand, body: &[u8]) -> Option<JobAuthorization> {

@@ -19,7 +19,7 @@ const FEP_CLAIMS: Table = Table::history("claims");
 
 pub(super) fn check(disk: &Disk, paper: &Paper, bytes: &[u8]) -> Option<String> {
     let missing = match paper {
-        Paper::Record(_) => return None,
+        Paper::Record(_) | Paper::Placed(_) => return None,
         Paper::Acknowledged(id) => {
             let id = id.to_string();
             let within = |table| disk.rows(table).any(|(key, _)| key.ends_with(&id));

@@ -1,5 +1,6 @@
 //! Reads every signed paper at the moment when it leaves a machine, and has it looked at: what it says must be on its
-//! speaker's disk by then ([`durable`]), and no other paper may have gone out in its place ([`once`]).
+//! speaker's disk by then ([`durable`]), no other paper may have gone out in its place ([`once`]), and it must not rest on a key that
+//! its speaker knows to be revoked ([`keys`]).
 //!
 //! It sees what is sent, not what is signed: a FEP signs an authorization before its hold is durable, and keeps it.
 
@@ -10,14 +11,16 @@ use labman_proto_core::machine::Output;
 use labman_proto_core::wire::cbor;
 use labman_proto_core::wire::envelope::{Header, Kind, SignedFrame};
 use labman_proto_core::wire::ids::ReceiptId;
-use labman_proto_core::wire::mesh::{Errand, FepCall, ProxyEnd, ProxyError, ReceiptAck, ReceiptDelivery};
-use labman_proto_core::wire::object::{Object, open};
+use labman_proto_core::wire::mesh::{
+    Errand, FepCall, ProxyEnd, ProxyError, ProxyRequest, ReceiptAck, ReceiptDelivery,
+};
+use labman_proto_core::wire::object::{Object, Sealed, open};
 use labman_proto_core::wire::portal::{
     AttemptRelease, AuthorizeRequest, Claim, ClaimDecision, JobAuthorization, Receipt, StreamAck,
     UsageReport, UsageStatement,
 };
 
-use super::{durable, once::Once};
+use super::{durable, keys, once::Once};
 use crate::disk::Disk;
 use crate::world::witness::Witness;
 
@@ -36,6 +39,8 @@ pub(super) enum Paper {
     Released(AttemptRelease),
     Delivered(Receipt),
     Asked(AuthorizeRequest),
+    /// A gateway offers a job to a provider.
+    Placed(Box<Sealed<JobAuthorization>>),
     Authorized(JobAuthorization),
     Reported,
     Issued(Receipt),
@@ -55,13 +60,21 @@ pub struct Watched {
 pub struct Notary {
     network: Network,
     fep: FepId,
+    /// Keys that sign for it.
+    keys: BTreeSet<[u8; 32]>,
     watched: Watched,
     once: Once,
 }
 
 impl Notary {
-    pub fn new(network: Network, fep: FepId, watched: Watched) -> Self {
-        Self { network, fep, watched, once: Once::default() }
+    pub fn new(network: Network, fep: FepId, keys: BTreeSet<[u8; 32]>, watched: Watched) -> Self {
+        Self { network, fep, keys, watched, once: Once::default() }
+    }
+
+    /// A paper of the FEP's.
+    fn of_fep<T: Object>(&self, bytes: &[u8]) -> Option<T> {
+        let paper = open::<T>(self.network, None, bytes).ok()?;
+        self.keys.contains(&paper.signer).then_some(paper.content)
     }
 
     fn read(&self, by: Option<[u8; 32]>, bytes: &[u8]) -> Option<Paper> {
@@ -93,8 +106,12 @@ impl Notary {
             }
             Kind::ReceiptDelivery => {
                 let delivery: ReceiptDelivery = cbor::decode(payload).ok()?;
-                let receipt = open::<Receipt>(self.network, Some(self.fep.0), &delivery.receipt.0);
-                receipt.ok().map(|receipt| Paper::Delivered(receipt.content))
+                self.of_fep(&delivery.receipt.0).map(Paper::Delivered)
+            }
+            Kind::ProxyRequest => {
+                let placed: ProxyRequest = cbor::decode(payload).ok()?;
+                let auth = open::<JobAuthorization>(self.network, None, &placed.authorization.0).ok()?;
+                Some(Paper::Placed(Box::new(auth)))
             }
             Kind::Errand => {
                 let errand: Errand = cbor::decode(payload).ok()?;
@@ -116,25 +133,22 @@ impl Notary {
             | Kind::Digest
             | Kind::Distances
             | Kind::Invite
-            | Kind::ProxyRequest
             | Kind::ProxyEnd
             | Kind::StreamAck
             | Kind::ProxyMark
             | Kind::Load
             | Kind::Market
             | Kind::ErrandDone
+            | Kind::FepDescriptor
             | Kind::Body
             | Kind::Chunk => None,
         }
     }
 
     fn object(&self, by: Option<[u8; 32]>, kind: u16, bytes: &[u8]) -> Option<Paper> {
-        let fep = Some(self.fep.0);
         match kind {
             AuthorizeRequest::KIND => open(self.network, by, bytes).ok().map(|it| Paper::Asked(it.content)),
-            JobAuthorization::KIND => {
-                open(self.network, fep, bytes).ok().map(|it| Paper::Authorized(it.content))
-            }
+            JobAuthorization::KIND => self.of_fep(bytes).map(Paper::Authorized),
             UsageReport::KIND => open::<UsageReport>(self.network, by, bytes).ok().map(|_| Paper::Reported),
             UsageStatement::KIND => {
                 let said = open::<UsageStatement>(self.network, by, bytes).ok()?.content;
@@ -143,9 +157,9 @@ impl Notary {
                 Some(Paper::Stated { said, acked: ack.map(|ack| ack.content.counts.output) })
             }
             AttemptRelease::KIND => open(self.network, by, bytes).ok().map(|it| Paper::Released(it.content)),
-            Receipt::KIND => open(self.network, fep, bytes).ok().map(|it| Paper::Issued(it.content)),
+            Receipt::KIND => self.of_fep(bytes).map(Paper::Issued),
             Claim::KIND => open(self.network, by, bytes).ok().map(|it| Paper::Claimed(it.content)),
-            ClaimDecision::KIND => open(self.network, fep, bytes).ok().map(|it| Paper::Decided(it.content)),
+            ClaimDecision::KIND => self.of_fep(bytes).map(Paper::Decided),
             _ => None,
         }
     }
@@ -157,7 +171,8 @@ impl Witness for Notary {
         let by = self.watched.hosts.get(host)?.map(|node_id| node_id.0);
         let paper = self.read(by, bytes)?;
         let again = || self.once.check(&paper, bytes);
-        durable::check(disk, &paper, bytes).or_else(again)
+        let by_key = || keys::check(self.network, self.fep, disk, &paper);
+        durable::check(disk, &paper, bytes).or_else(by_key).or_else(again)
     }
 }
 

@@ -71,6 +71,7 @@ impl Once {
             Paper::Acknowledged(_)
             | Paper::Delivered(_)
             | Paper::Asked(_)
+            | Paper::Placed(_)
             | Paper::Authorized(_)
             | Paper::Reported
             | Paper::Claimed(_)

@@ -4,6 +4,8 @@
 //! A run works and suffers for some minutes, then all is healed but for a few hosts sometimes, and what is sound must
 //! work. In a tenth of the seeds nothing heals.
 
+use std::collections::BTreeSet;
+
 use labman_proto_core::economics::{Fees, Price};
 use labman_proto_core::limits::{EXPOSURE, QUOTE_LIFE};
 use labman_proto_core::money::{Currency, Micros};
@@ -57,7 +59,7 @@ pub fn plan(profile: Profile, seed: u64, nodes: usize) -> Scenario {
 }
 
 /// Kinds of fault and of dishonesty that have to do with money.
-const OF_MONEY: [&str; 10] = [
+const OF_MONEY: [&str; 11] = [
     "crash",
     "disk-lost",
     "torn",
@@ -68,6 +70,7 @@ const OF_MONEY: [&str; 10] = [
     "clock-freeze",
     "partition",
     "clog",
+    "key-rotation",
 ];
 const LIARS: [&str; 6] =
     ["lying-fep", "lying-gateway", "lying-provider", "replayer", "forger", "good-then-bad"];
@@ -386,7 +389,43 @@ fn faults(scenario: &Scenario, heals: bool, seed: Seed) -> Vec<Fault> {
             add(&mut faults, Fault { at, lasting, inject });
         }
     }
+    keep_keys_known(&scenario.fep.name, &mut faults);
+    keep_lives_in_order(&mut faults);
     faults
+}
+
+/// Who has lost its disk knows by its clock alone that its life is a later one than the last: if that was set back, nobody
+/// takes its records for new.
+fn keep_lives_in_order(faults: &mut Vec<Fault>) {
+    let jumps = |fault: &Fault| matches!(fault.inject, Inject::ClockJump(_) | Inject::ClockFreeze(_));
+    let jumping: BTreeSet<String> = faults
+        .iter()
+        .filter(|fault| jumps(fault))
+        .flat_map(|fault| fault.inject.hosts())
+        .map(String::from)
+        .collect();
+    faults.retain(|fault| match &fault.inject {
+        Inject::DiskLost(lost) => !jumping.contains(&lost.host),
+        _ => true,
+    });
+}
+
+/// A FEP that forgot its key ring signs by keys that others know to be revoked, until its operator puts it in force again. And one
+/// whose clock goes wrong dates papers after the revocation of the key that it signed them by. Both are losses of its own
+/// making.
+fn keep_keys_known(fep: &str, faults: &mut Vec<Fault>) {
+    let befalls = |inject: &Inject| inject.hosts().contains(&fep);
+    let forgets =
+        faults.iter().any(|fault| matches!(fault.inject, Inject::RollBack(_)) && befalls(&fault.inject));
+    let loses_time = faults.iter().any(|fault| {
+        matches!(fault.inject, Inject::ClockJump(_) | Inject::ClockFreeze(_)) && befalls(&fault.inject)
+    });
+    faults.retain(|fault| !forgets || !matches!(fault.inject, Inject::KeyRotation(_)));
+    for fault in faults.iter_mut() {
+        if let Inject::KeyRotation(rotation) = &mut fault.inject {
+            rotation.revokes &= !loses_time;
+        }
+    }
 }
 
 fn add(faults: &mut Vec<Fault>, fault: Fault) {

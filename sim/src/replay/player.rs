@@ -8,7 +8,7 @@ use labman_proto_core::identity::{Identity, Scheme, Verify, verify_strict};
 use labman_proto_core::journal::{Call, Config, Fault, Header, Life, Outcome, Said, Tally};
 use labman_proto_core::machine::{Machine, Output};
 use labman_proto_core::node::Node;
-use labman_proto_core::portal::Portal;
+use labman_proto_core::portal::{Portal, Signers};
 use labman_proto_core::portman::Portman;
 use labman_proto_core::time::{Now, Span, Time};
 use serde_json::Value;
@@ -56,16 +56,29 @@ impl Player {
         let Life { now, seed, snapshot, outcome } = life;
         let score = Score::default();
         score.is_due(&outcome.signatures);
-        let public_key = header.public_key.map_or([0; 32], |key| key.0);
-        let identity = Identity::signing_by(Box::new(Repeated { public_key, score: score.clone() }));
+        let repeated =
+            |public_key| Identity::signing_by(Box::new(Repeated { public_key, score: score.clone() }));
         let made = catch_unwind(AssertUnwindSafe(|| -> Result<Box<dyn Machine>, String> {
             Ok(match header.machine.clone() {
                 Config::Node(config) => Box::new(
-                    Node::new(config, identity, seed, &snapshot, now).map_err(|row| row.to_string())?,
+                    Node::new(
+                        config,
+                        repeated(header.public_key.map_or([0; 32], |key| key.0)),
+                        seed,
+                        &snapshot,
+                        now,
+                    )
+                    .map_err(|row| row.to_string())?,
                 ),
-                Config::Portal(config) => Box::new(
-                    Portal::new(config, identity, seed, &snapshot, now).map_err(|row| row.to_string())?,
-                ),
+                Config::Portal { config, ring, held } => {
+                    let held = held.into_iter().map(|key| repeated(key.0)).collect();
+                    let ring = hex::decode(ring).map_err(|error| error.to_string())?;
+                    let signers = Signers::new(&config.network, &ring, held);
+                    let signers = signers.map_err(|bad| bad.to_string())?;
+                    Box::new(
+                        Portal::new(config, signers, seed, &snapshot, now).map_err(|row| row.to_string())?,
+                    )
+                }
                 Config::Portman(config) => Box::new(Portman::new(config, seed, now)),
             })
         }));

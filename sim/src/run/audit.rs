@@ -24,7 +24,7 @@ impl Run<'_> {
                 let at = self.world.now().0 / 1_000_000_000;
                 let found = ledger::check_ledger(&ledger);
                 self.findings.extend(found.into_iter().map(|what| format!("after {at} s: {what}")));
-                // Once at rest it stays so: nobody asks any more.
+                // Nobody asks any more: what is at rest stays so, but for holds of who is dishonest.
                 if !self.settled && self.all_ended() {
                     self.restless = self.restless(&ledger);
                     self.settled = self.restless.is_none();

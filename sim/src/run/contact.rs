@@ -22,6 +22,7 @@ fn cuts_off(inject: &Inject) -> bool {
         | Inject::Delay(_)
         | Inject::DiskFails(_)
         | Inject::DiskSlow(_)
+        | Inject::KeyRotation(_)
         | Inject::Loss(_)
         | Inject::NarrowUplink(_)
         | Inject::Reconnect(_)

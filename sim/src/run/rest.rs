@@ -77,6 +77,12 @@ impl Run<'_> {
         None
     }
 
+    /// Whether anybody's money is under way now, as far as the FEP tells.
+    pub(super) fn is_restless(&mut self) -> bool {
+        let ledger = self.get::<Ledger>(&self.scenario.fep.name, "/ledger");
+        ledger.is_ok_and(|ledger| self.restless(&ledger).is_some())
+    }
+
     /// Receipts of a gateway for providers that may never take them.
     fn undeliverable(&self, gateway: &str) -> u64 {
         let Some(host) = self.hosts.get(gateway) else { return 0 };

@@ -23,7 +23,9 @@ const LOOK_LAST: Span = Span::from_secs(4);
 
 impl Run<'_> {
     pub(super) fn set_up(&mut self) -> Result<(), String> {
-        let notary = Notary::new(self.cast.network(), self.cast.fep_id(), self.watched());
+        let keys = self.cast.fep_keys();
+        let held = keys.held().iter().map(|key| key.fep_key().0).collect();
+        let notary = Notary::new(keys.network(), keys.fep_id(), held, self.watched());
         self.world.watch(Box::new(notary));
         let operator = self.cast.operator();
         self.operator = Some(self.add(operator));

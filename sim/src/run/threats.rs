@@ -27,6 +27,7 @@ impl Run<'_> {
                 }
                 "disk-full" | "disk-fails" => count(threats::DISK_FULL, usize::from(is_provider)),
                 "clock-jump" | "clock-freeze" => count(threats::CLOCKS, 1),
+                "key-rotation" => count(threats::ROTATION, 1),
                 _ => {}
             }
         }

@@ -4,9 +4,9 @@ use labman_proto_core::economics::Counts;
 use labman_proto_core::wire::cbor;
 use labman_proto_core::wire::envelope::{Frame, Kind, OVERHEAD};
 use labman_proto_core::wire::mesh::{
-    About, Announce, CapabilityRecord, Chunk, Distance, Distances, Errand, ErrandDone, Hello, Invite, Key,
-    Load, Market, PeerRecord, ProxyEnd, ProxyError, ProxyMark, ProxyRequest, ReceiptAck, ReceiptDelivery,
-    Refusal, Shuffle, Suspicion, Taken, Want,
+    About, Announce, CapabilityRecord, Chunk, Distance, Distances, Errand, ErrandDone, FepDescriptor, Hello,
+    Invite, Key, Load, Market, PeerRecord, ProxyEnd, ProxyError, ProxyMark, ProxyRequest, ReceiptAck,
+    ReceiptDelivery, Refusal, Shuffle, Suspicion, Taken, Want,
 };
 
 use super::line::{Part, clip};
@@ -73,6 +73,10 @@ fn told(kind: Kind, frame: &Frame, payload: &[u8], names: &mut Names) -> Option<
         Kind::Market => {
             let wanted = cbor::decode::<Market>(payload).ok()?.wanted;
             (Vec::new(), format!("{} models are asked for", wanted.len()))
+        }
+        Kind::FepDescriptor => {
+            let FepDescriptor { descriptor, .. } = cbor::decode(payload).ok()?;
+            (Vec::new(), objects::part(&descriptor.0, names)?.text)
         }
         Kind::Distances => {
             let trees = cbor::decode::<Distances>(payload).ok()?.trees;

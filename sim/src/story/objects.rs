@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use labman_proto_core::identity::NodeId;
 use labman_proto_core::wire::cbor;
+use labman_proto_core::wire::keys::{Descriptor, KeyRing};
 use labman_proto_core::wire::mesh::Invitation;
 use labman_proto_core::wire::object::Object;
 use labman_proto_core::wire::portal::{
@@ -43,6 +44,13 @@ pub(super) fn part(bytes: &[u8], names: &mut Names) -> Option<Part> {
             let (id, request, to) = (auth.auth_id, auth.request_id, providers.join(", "));
             let text = format!("{id} for req_{request}, holds {} {}, for {to}", auth.hold, auth.currency);
             Part::new("JobAuthorization", names.request(request), text)
+        }
+        Descriptor::KIND => {
+            let said: Descriptor = cbor::decode(payload).ok()?;
+            let ring: KeyRing = cbor::decode(take_apart(&said.ring.0)?.2).ok()?;
+            let revoked = ring.keys.iter().filter(|key| key.revoked_from_ms.is_some()).count();
+            let text = format!("key ring {} of {} keys, {revoked} revoked", ring.serial, ring.keys.len());
+            Part::new("Descriptor", Vec::new(), text)
         }
         UsageReport::KIND => {
             let usage: UsageReport = cbor::decode(payload).ok()?;

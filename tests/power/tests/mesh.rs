@@ -67,8 +67,8 @@ async fn whichever_write_is_the_last_everybody_s_books_hold_and_nothing_acknowle
         let mut cut = |survives: Survives<'_>| {
             let _ = std::fs::remove_dir_all(&image);
             platters.leave(&root, &image, survives).unwrap();
-            for part in ["fep", "provider"] {
-                std::fs::copy(root.join(part).join("node.key"), image.join(part).join("node.key")).unwrap();
+            for file in ["fep/keys.ring", "provider/node.key"] {
+                std::fs::copy(root.join(file), image.join(file)).unwrap();
             }
             judge(&image);
             cuts += 1;

@@ -75,7 +75,7 @@ pub(super) fn for_eyes(command: &Command, answer: &Value) -> String {
             let items = answer.as_object().and_then(|object| object.values().find(|value| value.is_array()));
             list(items.unwrap_or(&Value::Null))
         }
-        Command::Init { .. } | Command::Id | Command::Statement(_) => String::new(),
+        Command::Init { .. } | Command::Id | Command::Statement(_) | Command::SigningKey(_) => String::new(),
     }
 }
 

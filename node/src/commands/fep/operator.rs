@@ -46,6 +46,10 @@ impl Operator {
         Ok(Self { admin: Admin::at(&fep.admin).under_key(idempotency_key), own: Some((fep, directory)) })
     }
 
+    pub(super) fn admin(&self) -> &Admin {
+        &self.admin
+    }
+
     pub(super) async fn leave(self) {
         if let Some((fep, _directory)) = self.own {
             fep.stop().await;
@@ -137,7 +141,9 @@ impl Operator {
                 admin.post("/fx/drop", &json!({ "currency": currency })).await
             }
             Command::Ledger { .. } => admin.get("/ledger").await,
-            Command::Init { .. } | Command::Id | Command::Statement(_) => Ok(Value::Null),
+            Command::Init { .. } | Command::Id | Command::Statement(_) | Command::SigningKey(_) => {
+                Ok(Value::Null)
+            }
         };
         answer.map_err(|why| why.to_string())
     }

@@ -9,6 +9,7 @@ use alloc::{
 use crate::audit::{Desk, Invariant, Reader, Tally, place};
 use crate::economics::{self, Counts};
 use crate::identity::NodeId;
+use crate::keys::Keys;
 use crate::money::{Currency, Micros};
 use crate::portal::accounts::UserId;
 use crate::portal::holds;
@@ -34,13 +35,14 @@ pub(super) struct Issued {
 
 pub(super) fn check<R: Reader>(
     desk: &mut Desk<'_, R>,
+    keys: Option<&Keys>,
     booked: &mut Booked,
     last: &CountersRow,
 ) -> Result<Issued, R::Error> {
-    let open = check_holds(desk, booked, last)?;
+    let open = check_holds(desk, keys, booked, last)?;
     check_requests(desk, booked, &open)?;
     let captured = check_resolutions(desk, booked)?;
-    let (issued, charged) = check_receipts(desk, captured, last)?;
+    let (issued, charged) = check_receipts(desk, keys, captured, last)?;
     check_users(desk, booked, charged)?;
     Ok(issued)
 }
@@ -48,6 +50,7 @@ pub(super) fn check<R: Reader>(
 /// Open holds are those that the journal left open (I2), and as large as the dearest attempt (I8).
 fn check_holds<R: Reader>(
     desk: &mut Desk<'_, R>,
+    keys: Option<&Keys>,
     booked: &mut Booked,
     last: &CountersRow,
 ) -> Result<BTreeSet<String>, R::Error> {
@@ -57,7 +60,7 @@ fn check_holds<R: Reader>(
         if !hold.returned {
             open.insert(key.into());
         }
-        let Some(auth) = desk.paper::<JobAuthorization>(HOLDS, key, None, &hold.authorization.0) else {
+        let Some(auth) = desk.paper::<JobAuthorization>(HOLDS, key, keys, &hold.authorization.0) else {
             return Ok(());
         };
         let auth = auth.content;
@@ -84,7 +87,7 @@ fn check_holds<R: Reader>(
             desk.report.must(Invariant::I2, closed, place(HOLDS, key), what);
         }
         if let Some(report) = &hold.report
-            && let Some(report) = desk.paper::<UsageReport>(HOLDS, key, Some(auth.gateway.0), &report.0)
+            && let Some(report) = desk.paper_by::<UsageReport>(HOLDS, key, auth.gateway.0, &report.0)
         {
             let its_own = report.content.auth_id == auth.auth_id;
             let what = || "has its gateway's word of another".into();
@@ -221,6 +224,7 @@ fn check_resolutions<R: Reader>(desk: &mut Desk<'_, R>, booked: &Booked) -> Resu
 /// Each capture has one receipt, numbered without a gap, for its provider and of all; it is unclaimed, or was paid.
 fn check_receipts<R: Reader>(
     desk: &mut Desk<'_, R>,
+    keys: Option<&Keys>,
     captured: u64,
     last: &CountersRow,
 ) -> Result<(Issued, BTreeMap<UserId, i128>), R::Error> {
@@ -240,7 +244,7 @@ fn check_receipts<R: Reader>(
         let what = || format!("is number {} of {provider}, {next} was next", receipt.sequence);
         desk.report.must(Invariant::I3, receipt.sequence == next, place(RECEIPTS, key), what);
 
-        let paper = desk.paper::<Receipt>(RECEIPTS, key, Some(receipt.fep_id.0), &signed.0);
+        let paper = desk.paper::<Receipt>(RECEIPTS, key, keys, &signed.0);
         let from_hold = is_captured(desk, &auth_key(receipt.auth_id), &signed.0)?;
         let captured = from_hold || is_captured(desk, &bond_key(&receipt), &signed.0)?;
         let derived = receipt.receipt_id == ReceiptId::of(receipt.fep_id, receipt.auth_id, receipt.attempt);

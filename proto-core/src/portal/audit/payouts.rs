@@ -5,6 +5,7 @@ use alloc::format;
 
 use crate::audit::{Desk, Invariant, Reader, Tally, place};
 use crate::identity::NodeId;
+use crate::keys::Keys;
 use crate::money::Currency;
 use crate::portal::rows::{
     ACCEPTED, AcceptedRow, CLAIMS, ClaimRow, CountersRow, PAYOUTS, PayoutRow, TRANSFERS, claim_key, numbered,
@@ -18,11 +19,12 @@ use super::wide;
 
 pub(super) fn check<R: Reader>(
     desk: &mut Desk<'_, R>,
+    keys: Option<&Keys>,
     booked: &Booked,
     issued: &Issued,
     last: &CountersRow,
 ) -> Result<(), R::Error> {
-    let decided = check_claims(desk)?;
+    let decided = check_claims(desk, keys)?;
     // Receipts that nobody may claim any more are paid, or on their way.
     let mut closed: BTreeMap<(NodeId, Currency), Tally> = BTreeMap::new();
     let (mut number, mut moved) = (0u64, BTreeMap::<Currency, Tally>::new());
@@ -85,10 +87,10 @@ pub(super) fn check<R: Reader>(
 }
 
 /// Each decision is what its row says; how many pay.
-fn check_claims<R: Reader>(desk: &mut Desk<'_, R>) -> Result<u64, R::Error> {
+fn check_claims<R: Reader>(desk: &mut Desk<'_, R>, keys: Option<&Keys>) -> Result<u64, R::Error> {
     let mut pays = 0;
     desk.each(CLAIMS, |desk, key, claim: ClaimRow| {
-        let Some(decision) = desk.paper::<ClaimDecision>(CLAIMS, key, None, &claim.decision.0) else {
+        let Some(decision) = desk.paper::<ClaimDecision>(CLAIMS, key, keys, &claim.decision.0) else {
             return Ok(());
         };
         let decision = decision.content;

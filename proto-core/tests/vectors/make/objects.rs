@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{Sample, Suite};
 use crate::craft::{bent_object, malleable, object_of, resigned, signature_of, with};
 use crate::format::File;
-use crate::keys::{FEP, GATEWAY, NETWORK, OTHER, PROVIDER, node};
+use crate::keys::{FEP_KEY, GATEWAY, NETWORK, OTHER, PROVIDER, node};
 use crate::samples::{OBJECTS, Paper, claim_decision, offer, receipt, usage_report, usage_statement};
 
 const WHAT: &str = "object";
@@ -153,12 +153,12 @@ fn fields(suite: &mut Suite) {
     );
 
     let decision = cbor::encode(&claim_decision());
-    let verdict = |n| object_of(FEP, 7, &with(&decision, 2, Some(&[n])));
+    let verdict = |n| object_of(FEP_KEY, 7, &with(&decision, 2, Some(&[n])));
     suite.good(WHAT, expecting("ClaimDecision", None), "ClaimDecision: verdict 0", verdict(0));
     suite.good(WHAT, expecting("ClaimDecision", None), "ClaimDecision: verdict 2", verdict(2));
     suite.bad("content", WHAT, expecting("ClaimDecision", None), "ClaimDecision: verdict 3", verdict(3));
     let paper = cbor::encode(&receipt());
-    let rate = |rate: &[u8]| object_of(FEP, 5, &with(&paper, 14, Some(rate)));
+    let rate = |rate: &[u8]| object_of(FEP_KEY, 5, &with(&paper, 14, Some(rate)));
     suite.bad(
         "content",
         WHAT,
@@ -183,7 +183,7 @@ fn fields(suite: &mut Suite) {
     );
     let beyond = [0x82, 1, 0x1b, 0, 0, 0, 0xe8, 0xd4, 0xa5, 0x10, 0x01];
     suite.bad("content", WHAT, expecting("Receipt", None), "Receipt: a rate over 10^12 + 1", rate(&beyond));
-    let id = object_of(FEP, 5, &with(&paper, 0, Some(&[&[0x51][..], &[0; 17]].concat())));
+    let id = object_of(FEP_KEY, 5, &with(&paper, 0, Some(&[&[0x51][..], &[0; 17]].concat())));
     suite.bad("content", WHAT, expecting("Receipt", None), "Receipt: a receipt id of 17 bytes", id);
     let report = cbor::encode(&usage_report());
     let attempt = object_of(GATEWAY, 4, &with(&report, 2, Some(&[0x19, 0x01, 0x00])));

@@ -22,7 +22,7 @@ fn me() -> Identity {
 fn notary() -> Notary {
     let hosts = ["p", "q"].map(|host| (host.to_owned(), Some(me().node_id())));
     let watched = Watched { hosts: hosts.into(), nodes: BTreeSet::from([me().node_id()]) };
-    Notary::new(me().network("n"), FepId([9; 32]), watched)
+    Notary::new(me().network("n"), FepId([9; 32]), BTreeSet::from([[9; 32]]), watched)
 }
 
 fn frame(kind: Kind, dest: Option<NodeId>, seq: u64, payload: &[u8]) -> Output {
