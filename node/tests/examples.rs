@@ -20,7 +20,7 @@ fn written_by_init() -> [(&'static str, String); 4] {
     let token = "put-a-long-random-text-here";
     let gateway = init::Gateway {
         network: "labman".to_string(),
-        data_dir: "/var/lib/labman".to_string(),
+        data_dir: "/var/lib/labmand".to_string(),
         mesh_listen: "0.0.0.0:7700".to_string(),
         address: Some("203.0.113.7:7700".to_string()),
         http_listen: "0.0.0.0:8080".to_string(),
@@ -29,7 +29,7 @@ fn written_by_init() -> [(&'static str, String); 4] {
     };
     let provider = init::Provider {
         network: "labman".to_string(),
-        data_dir: "/var/lib/labman".to_string(),
+        data_dir: "/var/lib/labmand".to_string(),
         gateway_id: id(2),
         gateway_addr: "203.0.113.7:7700".to_string(),
         fep_id: id(1),

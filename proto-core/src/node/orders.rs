@@ -19,7 +19,13 @@ impl Node {
             }
             (Some(provider), "/claims/build") => {
                 let all = named("all").is_some_and(|all| all == "true");
-                (200, provider.build_claims(&mut cx!(self, now, Provider), all))
+                let mut cx = cx!(self, now, Provider);
+                if cx.clock_is_wrong() {
+                    let message = "this node's clock is wrong: nothing is claimed until it is set";
+                    (409, json!({ "error": { "code": "conflict", "message": message } }))
+                } else {
+                    (200, provider.build_claims(&mut cx, all))
+                }
             }
             (Some(provider), "/denials/clear") => {
                 let cleared = provider.clear_denials(&mut cx!(self, now, Provider), named("id"));

@@ -37,11 +37,11 @@ impl fmt::Display for Party {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Fault {
-    /// A FEP signed a receipt that does not follow from the authorization, or a decision that does not from its claim.
+    /// A FEP signed a receipt that does not follow from authorization, offer and counts.
     FalsePaper,
     /// A FEP gives no receipt for what its gateway has acknowledged.
     Withheld,
-    /// A FEP rejects lines of claims.
+    /// A FEP rejects lines of claims, or pays another sum than they make.
     Unpaid,
     /// A gateway's receipts come from the FEP only, when it is shown our statements.
     NoReceipts,

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use time::{Date, Month, PrimitiveDateTime, Time};
 
 use crate::admin::Admin;
+use crate::commands::say;
 use crate::daemon::fep_keys::{self, DAYS, FepKeys, hex, unhex, write_whole};
 
 const HOUR_MS: u64 = 3600 * 1000;
@@ -142,10 +143,10 @@ impl SigningKeyCommand {
             None => shown,
         };
         if as_json {
-            println!("{answer:#}");
+            say(format_args!("{answer:#}"));
         } else {
             let told = if told.is_empty() { told } else { format!("{told}\n") };
-            println!("{told}{}", for_eyes(&answer));
+            say(format_args!("{told}{}", for_eyes(&answer)));
         }
         Ok(())
     }
@@ -162,12 +163,12 @@ impl Root {
         let (serial, ring) = (next.serial(), hex(&next.bytes().0));
         write_whole(file, &ring).map_err(|why| format!("{}: {why}", file.display()))?;
         if as_json {
-            println!("{:#}", json!({ "serial": serial, "ring": ring }));
+            say(format_args!("{:#}", json!({ "serial": serial, "ring": ring })));
         } else {
             let file = file.display();
-            println!(
+            say(format_args!(
                 "{file} is key ring {serial} now. Next, where the FEP is: labman-fep signing-key take {file}"
-            );
+            ));
         }
         Ok(())
     }
