@@ -26,6 +26,32 @@ pub(crate) fn for_eyes(answer: &Value) -> String {
     table.text() + &more.unwrap_or_default()
 }
 
+/// What an order to claim comes to.
+pub(crate) fn built(answer: &Value) -> String {
+    let listed = |part: &str, what: &'static str| {
+        let mut table = Table::new(&[what, "sum", "currency", "FEP", "address"]);
+        for group in answer[part].as_array().into_iter().flatten() {
+            table.row(vec![
+                text(&group["receipts"]),
+                amount(&group["sum"]),
+                text(&group["currency"]),
+                short(&group["fep_id"]),
+                text(&group["address"]),
+            ]);
+        }
+        (!table.is_empty()).then(|| table.text())
+    };
+    let claimed = listed("claims", "receipts claimed")
+        .map(|table| format!("{table}\n`labman-cli claims` shows what becomes of them."));
+    let waits = listed("waits", "receipts that wait")
+        .map(|table| format!("{table}\nThat is less than `least_payout`: --all claims it all the same."));
+    let parts: Vec<String> = claimed.into_iter().chain(waits).collect();
+    match parts.is_empty() {
+        true => "Nothing waits to be claimed.".to_string(),
+        false => parts.join("\n"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -42,6 +68,15 @@ mod tests {
         let lines: Vec<&str> = shown.lines().collect();
         assert!(lines[2].starts_with("0123456789  paid              3  0.000259  0.000259  XTS"), "{shown}");
         assert!(lines[1].contains("submitted") && lines[3] == "2 more, at least", "{shown}");
+    }
+
+    #[test]
+    fn what_is_claimed_and_what_is_too_little_are_told_apart() {
+        let group =
+            json!({ "receipts": 3, "sum": 259, "currency": "XTS", "fep_id": "FepFepFepFep", "address": "a" });
+        let shown = built(&json!({ "claims": [group], "waits": [group] }));
+        assert!(shown.contains("labman-cli claims") && shown.contains("--all"), "{shown}");
+        assert_eq!(built(&json!({ "claims": [], "waits": [] })), "Nothing waits to be claimed.");
     }
 
     #[test]

@@ -43,7 +43,11 @@ mod tests {
         });
         let shown = for_eyes(&json!({ "denials": [denial] }));
         let line = shown.lines().nth(1).unwrap();
-        assert!(line.starts_with("fep  FepFepFepF  10 min  2     it rejects what is claimed"), "{shown}");
+        assert!(
+            line.starts_with("fep  FepFepFepF  10 min 0 s")
+                && line.ends_with("2  it rejects what is claimed"),
+            "{shown}"
+        );
         assert!(for_eyes(&json!({ "denials": [] })).contains("Nobody is denied"));
     }
 

@@ -8,6 +8,7 @@ mod denials;
 mod earnings;
 mod exposure;
 mod market;
+mod payouts;
 mod receipts;
 mod status;
 mod table;
@@ -54,6 +55,14 @@ enum Command {
         /// At most this many
         #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
         limit: u32,
+        #[command(subcommand)]
+        order: Option<ClaimsOrder>,
+    },
+    /// The payouts that came for claims, newest first
+    Payouts {
+        /// At most this many
+        #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        limit: u32,
     },
     /// What each FEP owes, or may come to owe, and the most that it may
     Exposure,
@@ -69,6 +78,16 @@ enum Command {
     },
     /// Judge a provider's books from its store alone, whether or not it runs
     Audit(audit::Audit),
+}
+
+#[derive(Subcommand, Debug)]
+enum ClaimsOrder {
+    /// Claim what waits now, without waiting for `claim_every`
+    Build {
+        /// Also what is less than `least_payout`
+        #[arg(long)]
+        all: bool,
+    },
 }
 
 #[derive(Subcommand, Debug)]
@@ -97,7 +116,13 @@ impl Cli {
             Command::Status => Call::Look("/status".to_string(), status::for_eyes),
             Command::Market => Call::Look("/market".to_string(), market::for_eyes),
             Command::Receipts { limit } => Call::Look(format!("/receipts?limit={limit}"), receipts::for_eyes),
-            Command::Claims { limit } => Call::Look(format!("/claims?limit={limit}"), claims::for_eyes),
+            Command::Claims { limit, order: None } => {
+                Call::Look(format!("/claims?limit={limit}"), claims::for_eyes)
+            }
+            Command::Claims { order: Some(ClaimsOrder::Build { all }), .. } => {
+                Call::Order(format!("/claims/build?all={all}"), claims::built)
+            }
+            Command::Payouts { limit } => Call::Look(format!("/payouts?limit={limit}"), payouts::for_eyes),
             Command::Exposure => Call::Look("/exposure".to_string(), exposure::for_eyes),
             Command::Denials { order: None } => Call::Look("/denials".to_string(), denials::for_eyes),
             Command::Denials { order: Some(DenialsOrder::Clear { id }) } => {

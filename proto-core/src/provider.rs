@@ -44,9 +44,9 @@ use load::{Taken, Teller};
 use offers::Offers;
 use pulls::Pulls;
 pub(crate) use receipts::{Open, Receipts};
-use rows::{AuthKey, AuthorizationRow};
+use rows::{AuthKey, AuthorizationRow, Group};
 pub(crate) use rows::{
-    CLAIMS, ClaimRow, RECEIPTS_OPEN, RECEIPTS_PAID, ReceiptRow, TABLES, show_claim, show_receipt,
+    CLAIMS, ClaimRow, RECEIPTS_OPEN, RECEIPTS_PAID, ReceiptRow, TABLES, show_claim, show_payout, show_receipt,
 };
 use serde_json::Value;
 use sockets::Sockets;
@@ -172,6 +172,23 @@ impl Provider {
     /// Ends denials by the operator's word: of one, or of all.
     pub(crate) fn clear_denials(&mut self, cx: &mut Cx<'_>, id: Option<&str>) -> Vec<String> {
         self.denials.clear(cx, id)
+    }
+
+    /// Claims what waits to be paid, without waiting for its time. For people: from what, and what is left to wait.
+    pub(crate) fn build_claims(&mut self, cx: &mut Cx<'_>, all: bool) -> Value {
+        let claimed = self.claims.build(cx, &self.receipts, all);
+        let show = |group: &Group, open: &sums::Open| {
+            let (fep_id, payout_to) = group;
+            serde_json::json!({
+                "fep_id": fep_id, "currency": payout_to.currency, "address": payout_to.address,
+                "receipts": open.unclaimed.count, "sum": open.unclaimed.sum,
+            })
+        };
+        let (mut claims, mut waits) = (Vec::new(), Vec::new());
+        for (group, open) in self.receipts.sums.iter().filter(|(_, open)| open.unclaimed.count > 0) {
+            if claimed.contains(group) { &mut claims } else { &mut waits }.push(show(group, open));
+        }
+        serde_json::json!({ "claims": claims, "waits": waits })
     }
 
     pub(crate) fn jobs_under_way(&self) -> usize {

@@ -164,7 +164,7 @@ async fn fill_portal(path: &Path, held: Held) -> Tried<()> {
     for (table, row) in rig.disk.all() {
         let mut value: Value = serde_json::from_slice(&row.value)?;
         match table.name {
-            "balances" if row.key.starts_with("provider:") => value["balance"] = 1_000_000_000_000_i64.into(),
+            "balances" if row.key.contains(" provider:") => value["balance"] = 1_000_000_000_000_i64.into(),
             "counters" => value["receipts"] = (held.open + held.done).into(),
             "providers" => value["sequence"] = (held.open + held.done).into(),
             _ => {}
@@ -173,7 +173,8 @@ async fn fill_portal(path: &Path, held: Held) -> Tried<()> {
         let text = value.to_string();
         match table.name {
             "unclaimed" => {
-                let rows = (0..held.open).map(|number| (id(number), text.replace(&real, &id(number))));
+                let (provider, _) = row.key.split_once('/').ok_or("a provider's key")?;
+                let rows = (0..held.open).map(|number| (format!("{provider}/{}", id(number)), text.clone()));
                 fill::rows(&mut store, table.name, rows)?;
             }
             "issued" => {
@@ -182,8 +183,9 @@ async fn fill_portal(path: &Path, held: Held) -> Tried<()> {
                     (format!("{provider}/{number:020}"), json!({ "number": number }).to_string())
                 });
                 fill::rows(&mut store, table.name, rows)?;
-                let closed = json!({ "provider": provider, "claim_id": "0".repeat(32) }).to_string();
-                let rows = (held.open..held.open + held.done).map(|number| (id(number), closed.clone()));
+                let closed = json!({ "claim_id": "0".repeat(32) }).to_string();
+                let rows = (held.open..held.open + held.done)
+                    .map(|number| (format!("{provider}/{}", id(number)), closed.clone()));
                 fill::rows(&mut store, "closed", rows)?;
             }
             "receipts" => {

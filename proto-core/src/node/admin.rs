@@ -14,7 +14,7 @@ use crate::labnet::Labnet;
 use crate::machine::{Completion, OpId, StreamId};
 use crate::provider::{
     By, CLAIMS, ClaimRow, Open, Provider, RECEIPTS_OPEN, RECEIPTS_PAID, ReceiptRow, Receipts, show_claim,
-    show_receipt,
+    show_payout, show_receipt,
 };
 use crate::store::{Range, Row, Table};
 use crate::time::{Time, Wall};
@@ -40,6 +40,8 @@ enum What {
     /// Those that are, behind these.
     Paid(Vec<ReceiptRow>),
     Claims,
+    /// Claims that money came for.
+    Payouts,
 }
 
 /// The rooms, as far as they can be seen.
@@ -126,9 +128,11 @@ impl Admin {
             }
             ("GET", "/receipts") => self.read(cx, Reading { stream, limit, what: What::Open }),
             ("GET", "/claims") => self.read(cx, Reading { stream, limit, what: What::Claims }),
+            ("GET", "/payouts") => self.read(cx, Reading { stream, limit, what: What::Payouts }),
             _ => {
                 let message = format!(
-                    "no {} {path} here: try GET /status, /market, /receipts, /claims, /exposure, /denials or /earnings",
+                    "no {} {path} here: try GET /status, /market, /receipts, /claims, /payouts, /exposure, /denials or \
+                     /earnings",
                     head.method
                 );
                 answer(cx, stream, 404, &json!({ "error": { "code": "not_found", "message": message } }));
@@ -140,7 +144,7 @@ impl Admin {
         let (table, limit) = match &reading.what {
             What::Open => (RECEIPTS_OPEN, reading.limit),
             What::Paid(_) => (RECEIPTS_PAID, MOST_ROWS),
-            What::Claims => (CLAIMS, MOST_ROWS),
+            What::Claims | What::Payouts => (CLAIMS, MOST_ROWS),
         };
         let op = cx.read(Range { table, from: String::new(), to: "~".into(), limit: limit as u32 });
         self.reading.insert(op, reading);
@@ -171,6 +175,10 @@ impl Admin {
             What::Claims => {
                 let history: Vec<ClaimRow> = parsed(CLAIMS, &rows);
                 ("claims", known.claims.clone(), history.iter().map(show_claim).collect())
+            }
+            What::Payouts => {
+                let history: Vec<ClaimRow> = parsed(CLAIMS, &rows);
+                ("payouts", Vec::new(), history.iter().filter_map(show_payout).collect())
             }
         };
         let waiting = if name == "receipts" { known.open } else { open.len() };

@@ -19,7 +19,7 @@ use crate::limits::{PORTAL_LIST, PORTAL_TEXT};
 use crate::machine::StreamId;
 use crate::money::{Currency, Micros};
 use crate::rng::Stream;
-use crate::store::{Range, Row, Table, Write};
+use crate::store::{Keys, Range, Row, Table, Write};
 use crate::time::Now;
 use crate::wire::portal::Receipt;
 
@@ -33,10 +33,10 @@ use super::rails::operator;
 use super::routes::{Field, Gives, Is, PAGE, Route, Takes, field};
 use super::rows::{
     DEPOSITS, DepositRow, KeyState, Kind, PAYOUTS, PayoutRow, Purpose, RECEIPTS, ReceiptRow, TRANSFERS_ENDED,
-    numbered,
+    UNCLAIMED, earned_key, numbered,
 };
 use super::writer::{Commit, Then};
-use super::{gateway_fees, openapi, quotes, receipts, signing, statements, withdrawals};
+use super::{gateway_fees, openapi, quotes, signing, statements, withdrawals};
 
 const USER: Field = field("user", Is::UserId, "the user's id");
 
@@ -623,7 +623,8 @@ fn has_the_fees_that_it_sends(books: &Books) -> bool {
 
 /// The newest receipts, in rising order: which of them are unclaimed?
 pub(super) fn receipts(receipts: Vec<ReceiptRow>) -> Stepped {
-    let keys = receipts::unclaimed(receipts.iter().map(|row| row.receipt.receipt_id));
+    let key = |row: &ReceiptRow| earned_key(row.receipt.provider_node_id, row.receipt.receipt_id);
+    let keys = Keys { table: UNCLAIMED, keys: receipts.iter().map(key).collect() };
     Ok(Step::Find(keys, Look::States(receipts)))
 }
 
@@ -637,7 +638,8 @@ pub(super) fn states(receipts: Vec<ReceiptRow>, unclaimed: &[Row]) -> Answer {
     }
     let unclaimed: BTreeSet<&str> = unclaimed.iter().map(|row| row.key.as_str()).collect();
     let line = |ReceiptRow { receipt, .. }| {
-        let waits = unclaimed.contains(receipt.receipt_id.to_string().as_str());
+        let key = earned_key(receipt.provider_node_id, receipt.receipt_id);
+        let waits = unclaimed.contains(key.as_str());
         Line { state: if waits { "unclaimed" } else { "paid" }, receipt }
     };
     let lines: Vec<_> = receipts.into_iter().rev().map(line).collect();

@@ -50,10 +50,10 @@ pub(super) fn handle(fep: &Fep, books: &Books, now: Now, body: &[u8]) -> Stepped
     Ok(Step::Look(range, Look::Claim(Box::new(sealed))))
 }
 
-/// A claim, and which of its lines were claimed before.
+/// A claim, and which of its lines were claimed before, where that was looked at: most claims have none of these.
 pub(super) struct Lines {
     claim: Sealed<Claim>,
-    closed: BTreeMap<ReceiptId, ClaimId>,
+    closed: Option<BTreeMap<ReceiptId, ClaimId>>,
 }
 
 /// The claim is looked at, if the store does not say how it was decided before.
@@ -64,15 +64,17 @@ pub(super) fn look(claim: Sealed<Claim>, before: Option<ClaimRow>) -> Stepped {
             false => Err(used_otherwise()),
         };
     }
-    let keys = receipts::closed(claim.content.receipts.iter().copied());
-    Ok(Step::Find(keys, Look::Closed(Box::new(claim))))
+    Ok(look_for_lines(claim, None))
 }
 
 /// What can be claimed is looked at last: from then on the books know what is taken.
-pub(super) fn look_further(claim: Sealed<Claim>, closed: &[Row]) -> Stepped {
-    let keys = receipts::unclaimed(claim.content.receipts.iter().copied());
-    let closed = receipts::claims(NodeId(claim.signer), closed)?;
-    Ok(Step::Find(keys, Look::Lines(Box::new(Lines { claim, closed }))))
+pub(super) fn look_again(claim: Sealed<Claim>, closed: &[Row]) -> Stepped {
+    Ok(look_for_lines(claim, Some(receipts::claims(closed)?)))
+}
+
+fn look_for_lines(claim: Sealed<Claim>, closed: Option<BTreeMap<ReceiptId, ClaimId>>) -> Step {
+    let keys = receipts::unclaimed(NodeId(claim.signer), claim.content.receipts.iter().copied());
+    Step::Find(keys, Look::Lines(Box::new(Lines { claim, closed })))
 }
 
 /// Decides, given those of its lines that are unclaimed.
@@ -81,16 +83,22 @@ pub(super) fn decide(
     books: &mut Books,
     now: Now,
     stream: StreamId,
-    lines: &Lines,
-    unclaimed: &[UnclaimedRow],
+    lines: Lines,
+    unclaimed: &[Row],
 ) -> Stepped {
-    let (provider, claim) = (NodeId(lines.claim.signer), &lines.claim.content);
+    let provider = NodeId(lines.claim.signer);
+    let unclaimed = receipts::waiting(unclaimed)?;
+    if lines.closed.is_none() && lines.claim.content.receipts.iter().any(|id| !unclaimed.contains_key(id)) {
+        let keys = receipts::closed(provider, lines.claim.content.receipts.iter().copied());
+        return Ok(Step::Find(keys, Look::Closed(Box::new(lines.claim))));
+    }
+    let claim = &lines.claim.content;
     let digest = digest(claim);
-    let Sorted { accepted, sum, rejected } = sort(books, lines, unclaimed)?;
-    let Some(first) = accepted.first() else {
+    let Sorted { accepted, sum, rejected, first } = sort(books, &lines, &unclaimed)?;
+    let Some(first) = first else {
         return reject(fep, now, stream, provider, claim, digest, &rejected).map(Step::Commit);
     };
-    let twice = Some(first.payout).filter(|_| mutant(Mutant::ClaimLineTwice));
+    let twice = Some(first).filter(|_| mutant(Mutant::ClaimLineTwice));
     let claimed = AcceptedRow {
         claim_id: claim.claim_id,
         provider,
@@ -109,8 +117,7 @@ pub(super) fn decide(
         claimed.receipts
     );
     let (mut batch, then) = payouts::accept(fep, books, now, stream, claimed)?;
-    let close = |line: &UnclaimedRow| books.receipts.close(line.receipt_id, provider, claim.claim_id);
-    batch.extend(accepted.into_iter().flat_map(close));
+    batch.extend(books.receipts.close(provider, &accepted, claim.claim_id));
     Ok(Step::Commit(Commit { batch, then, told }))
 }
 
@@ -180,24 +187,30 @@ fn digest(claim: &Claim) -> Hash {
     Hash(*blake3::hash(&cbor::encode(&timeless)).as_bytes())
 }
 
-struct Sorted<'a> {
-    accepted: Vec<&'a UnclaimedRow>,
-    /// Of the accepted lines' payouts.
+#[derive(Default)]
+struct Sorted {
+    accepted: Vec<ReceiptId>,
+    /// Of the accepted lines' payouts; and the first of these.
     sum: Micros,
+    first: Option<Micros>,
     rejected: Vec<RejectedRow>,
 }
 
-fn sort<'a>(books: &Books, looked: &Lines, unclaimed: &'a [UnclaimedRow]) -> Result<Sorted<'a>, Refused> {
-    let (provider, claim) = (NodeId(looked.claim.signer), &looked.claim.content);
-    let unclaimed: BTreeMap<_, _> = unclaimed.iter().map(|row| (row.receipt_id, row)).collect();
-    let mut lines = Sorted { accepted: Vec::new(), sum: Micros::ZERO, rejected: Vec::new() };
+fn sort(
+    books: &Books,
+    looked: &Lines,
+    unclaimed: &BTreeMap<ReceiptId, UnclaimedRow>,
+) -> Result<Sorted, Refused> {
+    let claim = &looked.claim.content;
+    let before = |line: &ReceiptId| looked.closed.as_ref().and_then(|closed| closed.get(line).copied());
+    let mut lines = Sorted::default();
     for line in &claim.receipts {
-        let own = unclaimed.get(line).filter(|row| row.provider == provider);
-        let claimed = books.receipts.closing(*line).or_else(|| looked.closed.get(line).copied());
-        let fault = match (claimed, own) {
+        let claimed = books.receipts.closing(*line).or_else(|| before(line));
+        let fault = match (claimed, unclaimed.get(line)) {
             (None, Some(row)) if row.payout_to == claim.payout_to => {
                 lines.sum = lines.sum.checked_add(row.payout).ok_or_else(wrong_total)?;
-                lines.accepted.push(row);
+                lines.first.get_or_insert(row.payout);
+                lines.accepted.push(*line);
                 continue;
             }
             (None, Some(_)) => LineFault::Elsewhere,

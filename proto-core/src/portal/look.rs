@@ -17,7 +17,7 @@ use super::pulls::Pull;
 use super::rails::operator;
 use super::routes::{self, Cx};
 use super::rows::{
-    ANSWERED, BONDS, CLAIMS, DEPOSITS, ISSUED, RECEIPTS, RESOLUTIONS, ReceiptRow, UNCLAIMED, WITHDRAWALS,
+    ANSWERED, BONDS, CLAIMS, DEPOSITS, ISSUED, RECEIPTS, RESOLUTIONS, ReceiptRow, WITHDRAWALS,
 };
 use super::statements::{self, Statement};
 use super::withdrawals::{self, Withdrawal};
@@ -85,8 +85,8 @@ impl Look {
         match self {
             Self::Resolution(caller) => usage::remembered(caller, all(RESOLUTIONS, rows)?).map(Step::Answer),
             Self::Claim(claim) => claims::look(*claim, only(CLAIMS, rows)?),
-            Self::Closed(claim) => claims::look_further(*claim, rows),
-            Self::Lines(lines) => claims::decide(fep, cx.books, now, stream, &lines, &all(UNCLAIMED, rows)?),
+            Self::Closed(claim) => claims::look_again(*claim, rows),
+            Self::Lines(lines) => claims::decide(fep, cx.books, now, stream, *lines, rows),
             Self::Numbers(pull) => Ok(pulls::numbered(pull, &all(ISSUED, rows)?)),
             Self::Issued(pull) => Ok(pulls::issued(pull, all(RECEIPTS, rows)?)),
             Self::Claimed(pull, receipts) => pulls::answer(fep, now, &pull, receipts, rows).map(Step::Answer),

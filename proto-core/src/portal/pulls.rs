@@ -49,7 +49,7 @@ pub(super) fn numbered(pull: Pull, rows: &[IssuedRow]) -> Step {
 }
 
 pub(super) fn issued(pull: Pull, receipts: Vec<ReceiptRow>) -> Step {
-    let keys = receipts::closed(receipts.iter().map(|row| row.receipt.receipt_id));
+    let keys = receipts::closed(pull.provider, receipts.iter().map(|row| row.receipt.receipt_id));
     Step::Find(keys, Look::Claimed(pull, receipts))
 }
 
@@ -61,7 +61,7 @@ pub(super) fn answer(
     closed: &[Row],
 ) -> Result<Answer, Refused> {
     let Pull { provider, after, last } = *pull;
-    let claims = receipts::claims(provider, closed)?;
+    let claims = receipts::claims(closed)?;
     let issued = |ReceiptRow { receipt, signed }| IssuedReceipt {
         receipt: Blob(signed.0),
         claim_id: claims.get(&receipt.receipt_id).copied(),

@@ -3,12 +3,14 @@
 //! In memory is how many each provider was issued, and what is being closed: neither grows with the receipts.
 
 use alloc::collections::BTreeMap;
-use alloc::string::ToString;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+
+use serde::de::DeserializeOwned;
 
 use crate::identity::NodeId;
 use crate::mutants::{Mutant, mutant};
-use crate::store::{BadRow, Keys, Row, Snapshot, Write};
+use crate::store::{BadRow, Keys, Row, Snapshot, Table, Write};
 use crate::wire::ids::{ClaimId, ReceiptId};
 use crate::wire::object::Sealed;
 use crate::wire::portal::Receipt;
@@ -17,7 +19,7 @@ use super::answer::Refused;
 use super::look;
 use super::rows::{
     CLOSED, ClosedRow, ISSUED, IssuedRow, PROVIDERS, ProviderRow, RECEIPTS, ReceiptRow, Signed, UNCLAIMED,
-    UnclaimedRow, issued_key, numbered,
+    UnclaimedRow, earned_key, issued_key, numbered,
 };
 
 /// The last sequence number of a provider, and the last that is durable.
@@ -75,12 +77,12 @@ impl Receipts {
         let payout_to = receipt.content.payout_to.clone();
         self.last += 1;
         self.providers.entry(provider).or_default().last = sequence;
-        let unclaimed = UnclaimedRow { receipt_id, provider, payout, payout_to };
+        let unclaimed = UnclaimedRow { payout, payout_to };
         let row = ReceiptRow { receipt: receipt.content.clone(), signed: Signed(receipt.bytes.0.clone()) };
         let counted = ProviderRow { node_id: provider, sequence };
         let issued = IssuedRow { number: self.last };
         alloc::vec![
-            Write::Insert(UNCLAIMED, Row::json(receipt_id.to_string(), &unclaimed)),
+            Write::Insert(UNCLAIMED, Row::json(earned_key(provider, receipt_id), &unclaimed)),
             Write::Insert(RECEIPTS, Row::json(numbered(self.last), &row)),
             Write::Insert(ISSUED, Row::json(issued_key(provider, sequence), &issued)),
             Write::Put(PROVIDERS, Row::json(provider.to_string(), &counted)),
@@ -93,11 +95,19 @@ impl Receipts {
     }
 
     /// A claim was accepted for the receipt. Should another have been, in spite of all, the store refuses it.
-    pub(super) fn close(&mut self, receipt_id: ReceiptId, provider: NodeId, claim_id: ClaimId) -> [Write; 2] {
-        self.closing.insert(receipt_id, claim_id);
-        let key = receipt_id.to_string();
-        let closed = ClosedRow { provider, claim_id };
-        [Write::Delete(UNCLAIMED, key.clone()), Write::Insert(CLOSED, Row::json(key, &closed))]
+    pub(super) fn close(
+        &mut self,
+        provider: NodeId,
+        receipts: &[ReceiptId],
+        claim_id: ClaimId,
+    ) -> Vec<Write> {
+        let closed = Row::json(String::new(), &ClosedRow { claim_id }).value;
+        let close = |(receipt_id, key): (&ReceiptId, String)| {
+            self.closing.insert(*receipt_id, claim_id);
+            let row = Row { key: key.clone(), value: closed.clone() };
+            [Write::Delete(UNCLAIMED, key), Write::Insert(CLOSED, row)]
+        };
+        receipts.iter().zip(keys(provider, receipts.iter().copied())).flat_map(close).collect()
     }
 
     /// These writes are durable: whoever looks now finds what was issued and closed by them.
@@ -105,7 +115,7 @@ impl Receipts {
         for write in batch {
             match write {
                 Write::Insert(CLOSED, row) => {
-                    if let Ok(receipt_id) = row.key.parse() {
+                    if let Some(receipt_id) = id_in(&row.key) {
                         self.closing.remove(&receipt_id);
                     }
                 }
@@ -120,24 +130,38 @@ impl Receipts {
     }
 }
 
-/// Which of these receipts are unclaimed, as the store has it.
-pub(super) fn unclaimed(receipts: impl Iterator<Item = ReceiptId>) -> Keys {
-    Keys { table: UNCLAIMED, keys: receipts.map(|id| id.to_string()).collect() }
+/// Which of these receipts of the provider are unclaimed, as the store has it.
+pub(super) fn unclaimed(provider: NodeId, receipts: impl Iterator<Item = ReceiptId>) -> Keys {
+    Keys { table: UNCLAIMED, keys: keys(provider, receipts).collect() }
 }
 
-/// By which claims of that provider, from the rows that [`closed`] found.
-pub(super) fn claims(provider: NodeId, rows: &[Row]) -> Result<BTreeMap<ReceiptId, ClaimId>, Refused> {
-    let mut claims = BTreeMap::new();
-    for row in rows {
-        let closed: ClosedRow = look::parse(CLOSED, row)?;
-        if let Some(receipt_id) = row.key.parse().ok().filter(|_| closed.provider == provider) {
-            claims.insert(receipt_id, closed.claim_id);
-        }
-    }
-    Ok(claims)
+/// Which of them were claimed.
+pub(super) fn closed(provider: NodeId, receipts: impl Iterator<Item = ReceiptId>) -> Keys {
+    Keys { table: CLOSED, keys: keys(provider, receipts).collect() }
 }
 
-/// Which of these receipts were claimed, as the store has it.
-pub(super) fn closed(receipts: impl Iterator<Item = ReceiptId>) -> Keys {
-    Keys { table: CLOSED, keys: receipts.map(|id| id.to_string()).collect() }
+/// What [`unclaimed`] found.
+pub(super) fn waiting(rows: &[Row]) -> Result<BTreeMap<ReceiptId, UnclaimedRow>, Refused> {
+    by_id(UNCLAIMED, rows)
+}
+
+/// By which claims, from the rows that [`closed`] found.
+pub(super) fn claims(rows: &[Row]) -> Result<BTreeMap<ReceiptId, ClaimId>, Refused> {
+    let closed: BTreeMap<ReceiptId, ClosedRow> = by_id(CLOSED, rows)?;
+    Ok(closed.into_iter().map(|(receipt_id, row)| (receipt_id, row.claim_id)).collect())
+}
+
+fn by_id<T: DeserializeOwned>(table: Table, rows: &[Row]) -> Result<BTreeMap<ReceiptId, T>, Refused> {
+    let ids = rows.iter().filter_map(|row| Some((id_in(&row.key)?, row)));
+    ids.map(|(id, row)| Ok((id, look::parse(table, row)?))).collect()
+}
+
+/// [`earned_key`]s of many: whose they are is written out once.
+fn keys(provider: NodeId, receipts: impl Iterator<Item = ReceiptId>) -> impl Iterator<Item = String> {
+    let provider = provider.to_string();
+    receipts.map(move |receipt_id| alloc::format!("{provider}/{receipt_id}"))
+}
+
+fn id_in(key: &str) -> Option<ReceiptId> {
+    key.rsplit_once('/')?.1.parse().ok()
 }

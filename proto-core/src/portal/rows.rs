@@ -243,15 +243,12 @@ pub(super) enum Outcome {
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct UnclaimedRow {
-    pub(super) receipt_id: ReceiptId,
-    pub(super) provider: NodeId,
     pub(super) payout: Micros,
     pub(super) payout_to: PayoutTo,
 }
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct ClosedRow {
-    pub(super) provider: NodeId,
     pub(super) claim_id: ClaimId,
 }
 
@@ -468,6 +465,11 @@ pub(super) struct AnsweredRow {
 /// The key of a resolved or requested authorization.
 pub(super) fn auth_key(auth_id: AuthId) -> String {
     alloc::format!("{auth_id}")
+}
+
+/// A receipt by whose it is and its id: a claim finds those of the claimer, and no row need say the provider.
+pub(super) fn earned_key(provider: NodeId, receipt_id: ReceiptId) -> String {
+    alloc::format!("{provider}/{receipt_id}")
 }
 
 /// A provider's receipt as it is numbered for it.

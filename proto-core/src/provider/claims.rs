@@ -13,7 +13,8 @@ use alloc::{boxed::Box, collections::BTreeMap, string::String, vec::Vec};
 use super::drafts::{Draft, Drafts};
 use super::receipts::Receipts;
 use super::rows::{
-    CLAIMS_OPEN, ClaimRow, ClaimState, Line, RECEIPTS_OPEN, ReceiptRow, ReceiptState, put_claim, put_receipt,
+    CLAIMS_OPEN, ClaimRow, ClaimState, Group, Line, RECEIPTS_OPEN, ReceiptRow, ReceiptState, put_claim,
+    put_receipt,
 };
 use crate::economics::merkle;
 use crate::http::ResponseHead;
@@ -216,6 +217,16 @@ impl Claims {
 
     pub(super) fn poll_timeout(&self) -> Option<Wake> {
         Wake::earliest(self.due.next(), self.calls.poll_timeout())
+    }
+
+    /// Claims what waits now, by the operator's word: of `all`, even what is less than it wants to be paid at once. What there is
+    /// to claim from.
+    pub(super) fn build(&mut self, cx: &mut Cx<'_>, receipts: &Receipts, all: bool) -> Vec<Group> {
+        let none = BTreeMap::new();
+        let groups = receipts.sums.due(if all { &none } else { &self.least });
+        self.drafts.begin(groups.clone());
+        self.draft(cx, receipts);
+        groups
     }
 
     /// Goes on to claim what waits, one claim after the other. What is left over is looked at again.

@@ -286,6 +286,15 @@ pub(crate) fn show_claim(row: &ClaimRow) -> serde_json::Value {
     })
 }
 
+/// What the operator sees of the money that came for a claim, if any did.
+pub(crate) fn show_payout(row: &ClaimRow) -> Option<serde_json::Value> {
+    let (payout_id, paid) = (row.payout_id?, row.paid?);
+    Some(serde_json::json!({
+        "payout_id": payout_id, "paid": paid, "currency": row.currency, "address": row.address,
+        "rail_tx": row.rail_tx, "fep_id": row.fep_id, "claim_id": row.claim_id, "total": row.total,
+    }))
+}
+
 /// Sorts later times first.
 fn newest_first(ms: u64, id: &str) -> String {
     format!("{:020}-{id}", u64::MAX - ms)

@@ -1,5 +1,6 @@
 //! What a FEP may come to owe: no more than the provider's operator allows, whatever it pays and whoever brings receipts.
 
+use labman_proto_core::http::{RequestHead, Surface};
 use labman_proto_core::machine::{ResetCode, StreamId};
 use labman_proto_core::money::Micros;
 use labman_proto_core::node::config;
@@ -173,4 +174,34 @@ fn each_currency_has_a_limit_of_its_own() {
         (&line("EUR").unwrap()["total"], &line("XTS").unwrap()["limit"]),
         (&Value::from(2 * most.0), &Value::from(2 * most.0 - 1))
     );
+}
+
+#[test]
+fn an_operator_has_claimed_at_once_what_waits_and_sees_what_was_paid() {
+    let (mut shop, _) = shop_for(4);
+    shop.rig.config.provider.as_mut().unwrap().portmans[0].least_payout = Micros(1_000_000);
+    shop.rig.restart();
+    shop.portman = Portman::attach(&mut shop.rig, vec![model("toy", 8)]);
+    shop.gateway = Peer::admitted(&mut shop.rig, PEER);
+    shop.offer = offer_of(&mut shop.rig, &shop.gateway);
+    let (order, stream, _) = shop.asks(1);
+    shop.portman.text(&mut shop.rig, 1, "seven tokens", counts(10, 7));
+    shop.portman.say(&mut shop.rig, &FromPortman::Done { job: 1, counts: counts(10, 7) });
+    let receipt = order.receipt(counts(10, 7));
+    shop.receives(stream, &receipt);
+    let mut build = |path: &str| -> Value {
+        let stream = shop.rig.request(Surface::Admin, RequestHead::new("POST", path));
+        shop.rig.finish(stream);
+        serde_json::from_str(&shop.rig.text(stream)).unwrap()
+    };
+    let told = build("/claims/build");
+    assert_eq!(
+        (&told["claims"], &told["waits"][0]["sum"]),
+        (&serde_json::json!([]), &receipt.payout.0.into())
+    );
+    let told = build("/claims/build?all=true");
+    assert_eq!((&told["claims"][0]["receipts"], &told["waits"]), (&1.into(), &serde_json::json!([])));
+    let paid = shop.rig.admin("/payouts");
+    let [payout] = &paid["payouts"].as_array().unwrap()[..] else { panic!("{paid}") };
+    assert_eq!((&payout["paid"], &payout["rail_tx"]), (&receipt.payout.0.into(), &"tx".into()));
 }

@@ -424,7 +424,7 @@ impl World {
 
     /// A provider that has lost everything gets every receipt again, and hears which of them were claimed.
     fn pull_everything(&mut self) {
-        let closed: BTreeSet<_> = self.rig.disk.rows("closed").into_iter().map(|(id, _)| id).collect();
+        let closed: BTreeSet<_> = self.rig.disk.rows("closed").into_iter().map(|(key, _)| key).collect();
         let mut given = BTreeMap::new();
         for provider in [PROVIDER, OTHER_PROVIDER] {
             let pulled = self.rig.pulled(provider, 0);
@@ -435,7 +435,7 @@ impl World {
                         .unwrap()
                         .content;
                 assert_eq!((receipt.provider_node_id, receipt.sequence), (node(provider), number));
-                let is_closed = closed.contains(&receipt.receipt_id.to_string());
+                let is_closed = closed.contains(&format!("{}/{}", node(provider), receipt.receipt_id));
                 assert_eq!(issued.claim_id.is_some(), is_closed, "{receipt:?}");
                 given.insert(receipt.receipt_id, receipt);
             }

@@ -7,7 +7,7 @@ use crate::audit::{Desk, Reader};
 use crate::identity::NodeId;
 use crate::portal::rows::{
     CLAIMS, ClaimRow, PAYOUTS, PROVIDERS, PayoutRow, ProviderRow, RECEIPTS, ReceiptRow, UNCLAIMED, auth_key,
-    claim_key,
+    claim_key, earned_key,
 };
 use crate::wire::ids::{ClaimId, ReceiptId};
 use crate::wire::portal::Receipt;
@@ -41,8 +41,12 @@ pub(crate) fn has_issued<R: Reader>(
         || is_captured(desk, &bond_key(receipt), signed)?)
 }
 
-pub(crate) fn is_unclaimed<R: Reader>(desk: &Desk<'_, R>, receipt: ReceiptId) -> Result<bool, R::Error> {
-    desk.has(UNCLAIMED, &receipt.to_string())
+pub(crate) fn is_unclaimed<R: Reader>(
+    desk: &Desk<'_, R>,
+    provider: NodeId,
+    receipt: ReceiptId,
+) -> Result<bool, R::Error> {
+    desk.has(UNCLAIMED, &earned_key(provider, receipt))
 }
 
 /// The signed decision on a claim.

@@ -18,7 +18,7 @@ use crate::portal::rows::{
     ACCEPTED, BALANCES, BONDS, BalanceRow, BondRow, CLAIMS, CLOSED, ClosedRow, CountersRow, DEPOSITS,
     DepositRow, HOLDS, HoldRow, ISSUED, IssuedRow, Outcome, PROVIDERS, ProviderRow, RECEIPTS, REQUESTS,
     RESOLUTIONS, ReceiptRow, RequestRow, ResolutionRow, UNCLAIMED, USERS, UnclaimedRow, auth_key,
-    balance_key, claim_key, issued_key, numbered,
+    balance_key, claim_key, earned_key, issued_key, numbered,
 };
 use crate::wire::ids::ReceiptId;
 use crate::wire::portal::{Attempt, JobAuthorization, Receipt, UsageReport};
@@ -266,21 +266,18 @@ fn check_receipts<R: Reader>(
         let what = || format!("is not found as number {} of {provider}", receipt.sequence);
         desk.report.must(Invariant::I3, found, place(RECEIPTS, key), what);
 
-        let id = receipt.receipt_id.to_string();
+        let id = earned_key(provider, receipt.receipt_id);
         let waits: Option<UnclaimedRow> = desk.get(UNCLAIMED, &id)?;
         let taken: Option<ClosedRow> = desk.get(CLOSED, &id)?;
         unclaimed += u64::from(waits.is_some());
         closed += u64::from(taken.is_some());
         let once = match (waits, taken) {
-            (Some(row), None) => {
-                let same = (receipt.receipt_id, provider, receipt.payout, &receipt.payout_to);
-                (row.receipt_id, row.provider, row.payout, &row.payout_to) == same
-            }
+            (Some(row), None) => (row.payout, &row.payout_to) == (receipt.payout, &receipt.payout_to),
             (None, Some(row)) => {
                 let of = (provider, receipt.payout_to.currency.clone());
                 issued.paid.entry(of).or_default().add(wide(receipt.payout));
                 let claim = claim_key(provider, row.claim_id);
-                row.provider == provider && (desk.has(CLAIMS, &claim)? || desk.has(ACCEPTED, &claim)?)
+                desk.has(CLAIMS, &claim)? || desk.has(ACCEPTED, &claim)?
             }
             (None, None) | (Some(_), Some(_)) => false,
         };
