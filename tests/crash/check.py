@@ -17,6 +17,8 @@ from load import Load, wait_until  # noqa: E402
 from mesh import Mesh, eventually  # noqa: E402
 
 AT_ONCE = 8
+# What everybody is billed and paid in.
+CURRENCY = "XTS"
 # Output tokens that a provider sends beyond the last acknowledgement: protocol.md, section 8.
 UNACKED = 64
 # Who is killed, how often, of a hundred times.
@@ -155,7 +157,7 @@ def checks_of(crashes):
         for receipt in issued.values():
             left[asked[receipt["auth_id"]]["user"]] -= receipt["charge"]
         stored = rows(books.fep, "balances")
-        has = {user: stored[f"user:{user}"]["balance"] for user in left}
+        has = {user: stored[f"{CURRENCY} user:{user}"]["balance"] for user in left}
         assert left == has, f"ought to have {left}, have {has}"
 
     yield "each user has what was paid in, less what the receipts charge", users_pay
@@ -205,7 +207,7 @@ def checks_of(crashes):
         (
             "a micro-unit more in an account", "fep",
             "update balances set value = json_set(value, '$.balance', json_extract(value, '$.balance') + 1) "
-            "where key = 'rail:payouts'", "I1",
+            f"where key = '{CURRENCY} rail:payouts'", "I1",
         ),
         ("a hold that never ended", "fep", "delete from resolutions where key = (select key from resolutions limit 1)", "I2"),
         ("a payout that is gone", "fep", "delete from rail where key = (select key from rail limit 1)", "I3"),
