@@ -113,9 +113,9 @@ mutants! {
     RevokedKeyAccepted = "revoked-key-accepted",
     /// a provider works for a FEP however much that owes it
     ExposureUnbounded = "exposure-unbounded",
-    /// A FEP sends a gateway's fees again while a transfer of them is on its way.
+    /// a FEP sends a gateway's fees again while a transfer of them is on its way
     GatewayPaidTwice = "gateway-paid-twice",
-    /// A FEP settles a job at today's quote, and not at the rate that it was authorized at.
+    /// a FEP settles a job at today's quote, and not at the rate that it was authorized at
     RateNotPinned = "rate-not-pinned",
     /// a provider sends chunks however little of them is acknowledged
     NoWindow = "no-window",
