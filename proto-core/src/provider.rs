@@ -75,7 +75,7 @@ use crate::wire::mesh::{
     CapabilityRecord, Errand, ErrandDone, Hosted, Load, ReceiptAck, ReceiptDelivery, Transcript,
 };
 use crate::wire::object::{Sealed, open};
-use crate::wire::portal::{End, IssuedReceipt, StreamAck, UsageStatement};
+use crate::wire::portal::{End, IssuedReceipt, Receipt, StreamAck, UsageStatement};
 use crate::wire::topic::{Topic, Topics};
 
 pub(crate) struct Provider {
@@ -349,7 +349,7 @@ impl Provider {
         match kind {
             Kind::ReceiptDelivery => self.receipt(cx, receipts::From::Control(from), payload),
             Kind::ErrandDone => {
-                self.errand_done(cx, payload);
+                self.errand_done(cx, from, payload);
                 None
             }
             _ => None,
@@ -430,6 +430,10 @@ impl Provider {
                 }
                 self.statements.again(key, cx.now.mono);
             }
+            Answer::Given(bytes) if !is_receipt_for(cx, key, &bytes) => {
+                cx.warn(alloc::format!("req_{request_id}: what came for its statement is no receipt for it"));
+                self.statements.again(key, cx.now.mono);
+            }
             Answer::Given(bytes) => match self.receipts.take(cx, &self.feps, receipts::From::Fep, &bytes) {
                 receipts::Taken::Storing | receipts::Taken::Known(_) => self.statements.settled(key),
                 receipts::Taken::Refused(_, refused) => {
@@ -482,9 +486,14 @@ impl Provider {
         self.errands.take_ready()
     }
 
-    fn errand_done(&mut self, cx: &mut Cx<'_>, payload: &[u8]) {
+    /// It is that gateway's to carry.
+    pub(crate) fn errand_sent(&mut self, number: u64, to: NodeId) {
+        self.errands.sent(number, to);
+    }
+
+    fn errand_done(&mut self, cx: &mut Cx<'_>, from: NodeId, payload: &[u8]) {
         let Ok(ErrandDone { number, object }) = cbor::decode(payload) else { return };
-        match self.errands.done(number) {
+        match self.errands.done(from, number) {
             Some(For::Statement(key)) => self.statement_answered(cx, key, Answer::Given(object.0)),
             Some(For::Claim(claim)) => {
                 self.claims.answered(cx, claim, Answer::Given(object.0));
@@ -570,6 +579,11 @@ fn statement_after_crash(cx: &Cx<'_>, row: &AuthorizationRow) -> AuthorizationRo
     });
     // What it comes to is for the FEP to say: until then it may be all that was authorised.
     AuthorizationRow { stated: None, ..row.stating(counts, &statement.bytes) }
+}
+
+fn is_receipt_for(cx: &Cx<'_>, key: AuthKey, bytes: &[u8]) -> bool {
+    let receipt = open::<Receipt>(cx.me.network, None, bytes);
+    receipt.is_ok_and(|receipt| (receipt.content.auth_id, receipt.content.attempt) == key)
 }
 
 /// The FEP must settle it by the provider's word alone: its gateway has acknowledged some of it.

@@ -256,6 +256,11 @@ impl Settle {
                     let row = open_job.row.clone();
                     self.store(cx, id, &row);
                 }
+                // It is always the same.
+                _ if open_job.is_old(cx.now.wall) => {
+                    cx.warn(format!("req_{id}: the FEP's receipt does not hold; it is asked for no more"));
+                    self.end(cx, id);
+                }
                 _ => {
                     cx.warn(format!("req_{id}: the FEP's receipt does not hold; asking again"));
                     self.again.set(id, cx.now.mono + REDELIVER_LAST, "report usage to the FEP again");

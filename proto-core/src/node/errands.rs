@@ -19,6 +19,9 @@ impl Node {
             let at = usize::try_from(errand.number).unwrap_or_default().checked_rem(couriers.len());
             if let Some(to) = at.and_then(|at| couriers.get(at)) {
                 self.labnet.tell(&mut cx!(self, now, Labnet), *to, Kind::Errand, &cbor::encode(&errand));
+                if let Some(provider) = &mut self.provider {
+                    provider.errand_sent(errand.number, *to);
+                }
             }
         }
         for Tell { to, kind, payload } in self.gateway.iter_mut().flat_map(Gateway::take_errands_done) {

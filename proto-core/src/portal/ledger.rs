@@ -214,6 +214,30 @@ impl Ledger {
         Ok(batch)
     }
 
+    /// All of these, or none.
+    pub(super) fn post_all(&mut self, entries: Vec<(Currency, Entry)>) -> Result<Vec<Write>, Refusal> {
+        let (last, mut batch) = (self.last, Vec::new());
+        let mut undo: Vec<(Currency, Vec<(Account, Micros)>)> = Vec::new();
+        for (currency, entry) in entries {
+            let back: Vec<_> =
+                entry.postings.iter().map(|(to, amount)| (to.clone(), negated(*amount))).collect();
+            match self.post_in(currency.clone(), entry) {
+                Ok(writes) => batch.extend(writes),
+                Err(refusal) => {
+                    for (currency, back) in undo.iter().rev() {
+                        // What stood there before can stand there again.
+                        let undone = self.apply(currency, back);
+                        debug_assert!(undone.is_ok());
+                    }
+                    self.last = last;
+                    return Err(refusal);
+                }
+            }
+            undo.push((currency, back));
+        }
+        Ok(batch)
+    }
+
     /// An open hold that was found in the store at the start.
     pub(super) fn set_aside(&mut self, user: UserId, amount: Micros) -> Result<(), Refusal> {
         self.apply(&self.billing.clone(), &hold(user, amount))

@@ -105,9 +105,9 @@ pub(super) fn statement(fep: &Fep, books: &mut Books, now: Now, stream: StreamId
             let deed = Deed { auth_id, closed: Vec::new(), now };
             capture(books, &deed, receipt, waiting).map(Step::Commit)
         }
-        // Both have spoken, of whichever attempt, or its provider says itself that there was nothing. It states once: no
-        // acknowledgement will be shown later.
-        None if hold.has_report() || statement.says_nothing_is_owed() => {
+        // Both have spoken, of whichever attempt (once the hold is returned no word of the gateway counts any more), or its
+        // provider says itself that there was nothing. It states once: no acknowledgement will be shown later.
+        None if hold.has_report() || hold.returned || statement.says_nothing_is_owed() => {
             release(books, now, auth_id, attempt, waiting).map(Step::Commit)
         }
         None => Err(Refused::unavailable(
@@ -342,15 +342,17 @@ fn capture(
         postings.extend([(Account::Held(user), ledger::negated(held)), (rest_to, rest)]);
         (Kind::Capture, auth_key(auth_id), alloc::format!("{user}"))
     };
-    let mut batch = post(books, Entry { kind, reference: key.clone(), at_ms, postings })?;
+    let captured = Entry { kind, reference: key.clone(), at_ms, postings };
+    let mut entries = alloc::vec![(says.billing_currency.clone(), captured)];
     if says.is_exchanged() {
         let currency = says.payout_to.currency.clone();
         let postings =
             ledger::transfer(Account::Fx(currency.clone()), Account::Provider(provider), says.payout);
-        let entry = Entry { kind: Kind::Exchange, reference: key.clone(), at_ms, postings };
-        let owed = books.ledger.post_in(currency, entry);
-        batch.extend(owed.map_err(|refusal| Refused::unavailable(alloc::format!("{refusal}")))?);
+        let exchanged = Entry { kind: Kind::Exchange, reference: key.clone(), at_ms, postings };
+        entries.push((currency, exchanged));
     }
+    let posted = books.ledger.post_all(entries);
+    let mut batch = posted.map_err(|refusal| Refused::unavailable(alloc::format!("{refusal}")))?;
     let outcome = Outcome::Captured { attempt, provider, receipt: Signed(receipt.bytes.0.clone()) };
     batch.extend(books.receipts.add(&receipt));
     batch.push(resolve(key, gateway, outcome, at_ms));

@@ -310,6 +310,12 @@ impl Claims {
 
     pub(super) fn answered(&mut self, cx: &mut Cx<'_>, claim: ClaimId, answer: Answer) {
         let Some(row) = self.open.get(&claim) else { return };
+        // Two calls may be under way, one of them carried: what came first is being written down.
+        if row.state != ClaimState::Submitted
+            || self.deciding.values().any(|(deciding, _)| *deciding == claim)
+        {
+            return;
+        }
         let said = match answer {
             Answer::Silent if mutant(Mutant::SilenceCountsAsPaid) => Said::Nothing,
             Answer::Silent | Answer::Noted | Answer::Nothing => {
@@ -324,6 +330,7 @@ impl Claims {
                 let decision = open::<ClaimDecision>(cx.me.network, None, &bytes);
                 let decision = decision.ok().filter(|decision| {
                     decision.content.claim_id == claim
+                        && row.may_be_decided(&decision.content)
                         && cx.feps.bound_when_issued(row.fep_id, decision).is_ok()
                 });
                 let Some(decision) = decision else {

@@ -15,7 +15,7 @@ use labman_proto_core::wire::topic::Topics;
 use super::fep::paid;
 use super::jobs::{Shop, shop};
 use super::peer::{self, Peer, counts};
-use super::portman::Order;
+use super::portman::{Order, delivery};
 use super::rig::{FEP, FEP_KEY, NODE, OTHER, PEER, Rig, STRANGER, identity, net, node, payout_to, seal};
 
 /// After a job's end its statement has been shown, and the FEP has not answered.
@@ -118,6 +118,68 @@ fn what_a_courier_makes_up_is_worth_nothing() {
     assert_eq!(shop.kept(), [0, 0], "an answer to nothing that was asked");
     shop.hears_back(number, seal(FEP_KEY, order.receipt(counts(10, 7))));
     assert_eq!(shop.kept(), [1, 0]);
+}
+
+#[test]
+fn another_job_s_receipt_is_no_answer_and_only_its_courier_answers() {
+    let mut shop = cut_off();
+    let earlier = shop.ends_unreceipted(1);
+    let mut first = earlier.receipt(counts(10, 7));
+    shop.gateway.say(&mut shop.rig, shop.gateway.control, Kind::ReceiptDelivery, &delivery(FEP_KEY, &first));
+    assert_eq!(shop.kept(), [1, 0]);
+    let order = shop.ends_unreceipted(2);
+    shop.rig.pass(SHOWN_AFTER);
+    let number = errands(&mut shop.rig, &shop.gateway).last().unwrap().number;
+    first.sequence = 1;
+    shop.hears_back(number, seal(FEP_KEY, first));
+    let mut other = Peer::admitted(&mut shop.rig, OTHER);
+    shop.rig.pass(Span::from_secs(60));
+    let asked = errands(&mut shop.rig, &shop.gateway);
+    let again = asked.iter().rev().find(|errand| errand.call == FepCall::Statement);
+    let number = again.expect("it is asked for again").number;
+    let mut receipt = order.receipt(counts(10, 7));
+    receipt.sequence = 2;
+    let done = cbor::encode(&ErrandDone { number, object: Blob(seal(FEP_KEY, receipt.clone())) });
+    other.say(&mut shop.rig, other.control, Kind::ErrandDone, &done);
+    assert_eq!(shop.kept(), [1, 0], "nobody asked that one");
+    shop.hears_back(number, seal(FEP_KEY, receipt));
+    assert_eq!(shop.kept(), [2, 0]);
+}
+
+#[test]
+fn a_decision_that_comes_twice_at_once_or_is_older_than_its_claim_pays_once() {
+    let mut shop = cut_off();
+    let order = shop.ends_unreceipted(1);
+    let receipt = order.receipt(counts(10, 7));
+    shop.gateway.say(
+        &mut shop.rig,
+        shop.gateway.control,
+        Kind::ReceiptDelivery,
+        &delivery(FEP_KEY, &receipt),
+    );
+    shop.rig.pass(Span::from_secs(20));
+    let asked = errands(&mut shop.rig, &shop.gateway);
+    let errand = asked.iter().find(|errand| errand.call == FepCall::Claim).expect("a claim");
+    let claim = object::open::<Claim>(net(), None, &errand.object.0).unwrap().content;
+    let good = paid(&claim, node(NODE));
+    let backdated = ClaimDecision { decided_ms: claim.issued_ms - 300_000, ..good.clone() };
+    shop.hears_back(errand.number, seal(FEP_KEY, backdated));
+    assert_eq!(shop.kept(), [1, 0]);
+    shop.rig.pass(Span::from_secs(40));
+    let asked = errands(&mut shop.rig, &shop.gateway);
+    let number = asked.iter().rev().find(|errand| errand.call == FepCall::Claim).unwrap().number;
+    // Its own call is answered while the carried one's receipts are being read.
+    shop.rig.store_held = true;
+    shop.hears_back(number, seal(FEP_KEY, good));
+    shop.rig.fep.silent.clear();
+    shop.rig.pass(Span::from_secs(40));
+    shop.rig.release_store();
+    shop.rig.pass(Span::from_secs(40));
+    assert_eq!(shop.kept(), [0, 1]);
+    let exposure = &shop.rig.admin("/exposure")["feps"][0];
+    assert_eq!((&exposure["in_claim"], &exposure["total"]), (&0.into(), &0.into()), "{exposure}");
+    let earned = shop.rig.admin("/earnings?by=fep");
+    assert_eq!(earned["earnings"][0]["paid"], receipt.payout.0, "once: {earned}");
 }
 
 #[test]

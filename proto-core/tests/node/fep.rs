@@ -259,6 +259,6 @@ pub(crate) fn paid(claim: &Claim, provider: NodeId) -> ClaimDecision {
             amount: claim.total,
             rail_tx: "tx".into(),
         }),
-        decided_ms: 0,
+        decided_ms: claim.issued_ms,
     }
 }

@@ -287,19 +287,19 @@ fn a_receipt_is_good_by_the_key_that_was_valid_when_it_was_issued() {
 
 #[test]
 fn a_claim_is_decided_by_a_key_that_was_valid_then() {
-    for (key, decided_ms, paid) in [(NEXT_KEY, 99, true), (NEXT_KEY, 100, false), (FEP, 99, false)] {
+    for (key, in_time, paid) in [(NEXT_KEY, true, true), (NEXT_KEY, false, false), (FEP, true, false)] {
         let (mut shop, order, stream) = delivered();
-        let certified = vec![always(&identity(FEP_KEY)), between(&identity(NEXT_KEY), 0, 100)];
+        let until = shop.rig.now.wall.0 + 100_000;
+        let certified = vec![always(&identity(FEP_KEY)), between(&identity(NEXT_KEY), 0, until)];
         tells(&mut shop.rig, &mut shop.gateway, FEP, said(FEP_KEY, 2, certified));
         let receipt = delivery(FEP_KEY, &order.receipt(counts(10, 7)));
         shop.gateway.say(&mut shop.rig, stream, Kind::ReceiptDelivery, &receipt);
         shop.rig.fep.signer = Some(key);
-        shop.rig.fep.decision = Some(match decided_ms {
-            99 => |decision| decision.decided_ms = 99,
-            _ => |decision| decision.decided_ms = 100,
-        });
+        if !in_time {
+            shop.rig.fep.decision = Some(|decision| decision.decided_ms += 100_000);
+        }
         shop.rig.pass(Span::from_secs(20));
-        assert_eq!(shop.rig.disk.rows("receipts_paid").len(), usize::from(paid), "{key} at {decided_ms}");
+        assert_eq!(shop.rig.disk.rows("receipts_paid").len(), usize::from(paid), "{key}, {in_time}");
     }
 }
 

@@ -163,6 +163,17 @@ fn without_a_bond_a_hold_waits_for_its_provider_s_word_or_its_end() {
 }
 
 #[test]
+fn once_a_job_is_paid_another_provider_s_word_that_nothing_was_acknowledged_frees_the_bond() {
+    let (mut rig, key) = Rig::with_user("1");
+    let auth_id = rig.authorized(&for_two(1, &key)).auth_id;
+    rig.settled(auth_id, counts(10, 7));
+    assert_eq!(rig.bonded(), (1_000_000, 735));
+    let said = statement(auth_id, 1, counts(10, 8), End::Complete, None);
+    assert_eq!(rig.states(OTHER_PROVIDER, said).status, 204);
+    assert_eq!(rig.bonded(), (1_000_000, 0));
+}
+
+#[test]
 fn a_provider_that_forgot_and_a_gateway_that_took_nothing_free_the_hold() {
     let (mut rig, key) = Rig::with_user("1");
     assert_eq!(rig.bond("-1", "all of it").status, 200);
