@@ -330,7 +330,7 @@ impl Claims {
                 let decision = open::<ClaimDecision>(cx.me.network, None, &bytes);
                 let decision = decision.ok().filter(|decision| {
                     decision.content.claim_id == claim
-                        && row.may_be_decided(&decision.content)
+                        && row.is_paid_to(decision.content.payout.as_ref())
                         && cx.feps.bound_when_issued(row.fep_id, decision).is_ok()
                 });
                 let Some(decision) = decision else {

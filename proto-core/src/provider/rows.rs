@@ -7,15 +7,15 @@ use serde::{Deserialize, Serialize};
 use super::denials;
 use crate::economics::{Counts, Rate};
 use crate::identity::{FepId, NodeId};
-use crate::limits::{CLOCK_SKEW, REDELIVER_FIRST, STATE_AFTER};
+use crate::limits::{REDELIVER_FIRST, STATE_AFTER};
 use crate::money::{Currency, Micros};
 use crate::numbers::Numbers;
 use crate::store::{Row, Table, Write};
-use crate::time::{Span, Wall};
+use crate::time::Span;
 use crate::wire::cbor::{self, Blob};
 use crate::wire::ids::{AuthId, ClaimId, PayoutId, ReceiptId};
 use crate::wire::ids::{Hash, RequestId};
-use crate::wire::portal::{ClaimDecision, JobAuthorization, Offer, Payout, PayoutTo, Receipt, Verdict};
+use crate::wire::portal::{JobAuthorization, Offer, Payout, PayoutTo, Receipt, Verdict};
 
 /// Authorizations that were used, until they lapse and their receipts have come.
 pub(super) const AUTHORIZATIONS: Table = Table::live("authorizations");
@@ -277,13 +277,10 @@ pub(crate) fn show_receipt(row: &ReceiptRow) -> serde_json::Value {
 }
 
 impl ClaimRow {
-    /// Not before it was made, as far as two clocks can tell: a key that is revoked by now decides nothing that is new. And paid
-    /// where it was to be.
-    pub(super) fn may_be_decided(&self, decision: &ClaimDecision) -> bool {
-        let decided = Wall(decision.decided_ms) + CLOCK_SKEW + CLOCK_SKEW;
-        let to =
-            |payout: &Payout| (&payout.to.currency, &payout.to.address) == (&self.currency, &self.address);
-        decided >= Wall(self.issued_ms) && decision.payout.as_ref().is_none_or(to)
+    /// Is it paid where it was to be, if it is?
+    pub(super) fn is_paid_to(&self, payout: Option<&Payout>) -> bool {
+        payout
+            .is_none_or(|payout| (&payout.to.currency, &payout.to.address) == (&self.currency, &self.address))
     }
 }
 

@@ -147,7 +147,7 @@ fn another_job_s_receipt_is_no_answer_and_only_its_courier_answers() {
 }
 
 #[test]
-fn a_decision_that_comes_twice_at_once_or_is_older_than_its_claim_pays_once() {
+fn a_decision_that_comes_twice_at_once_pays_once_and_only_where_it_was_to() {
     let mut shop = cut_off();
     let order = shop.ends_unreceipted(1);
     let receipt = order.receipt(counts(10, 7));
@@ -162,8 +162,9 @@ fn a_decision_that_comes_twice_at_once_or_is_older_than_its_claim_pays_once() {
     let errand = asked.iter().find(|errand| errand.call == FepCall::Claim).expect("a claim");
     let claim = object::open::<Claim>(net(), None, &errand.object.0).unwrap().content;
     let good = paid(&claim, node(NODE));
-    let backdated = ClaimDecision { decided_ms: claim.issued_ms - 300_000, ..good.clone() };
-    shop.hears_back(errand.number, seal(FEP_KEY, backdated));
+    let mut elsewhere = good.clone();
+    elsewhere.payout.as_mut().unwrap().to.address = "thief".into();
+    shop.hears_back(errand.number, seal(FEP_KEY, elsewhere));
     assert_eq!(shop.kept(), [1, 0]);
     shop.rig.pass(Span::from_secs(40));
     let asked = errands(&mut shop.rig, &shop.gateway);
