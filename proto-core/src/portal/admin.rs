@@ -44,7 +44,7 @@ const RING: &[Field] = &[
     field("fep_id", Is::NodeId, "the root"),
     field("serial", Is::Count64, "higher than that of the ring before"),
     field("keys", Is::List, "key, from_ms, until_ms, revoked_from_ms, held, signs"),
-    field("ring", Is::Text, "the signed KeyRing, in hex"),
+    field("ring", Is::Hex, "the signed KeyRing, in hex"),
 ];
 
 pub(super) const ROUTES: &[Route] = &[
@@ -198,7 +198,7 @@ pub(super) const ROUTES: &[Route] = &[
         method: "POST",
         path: "/ring",
         about: "Puts a key ring in force that the root has signed and that follows the one before",
-        takes: Takes::Json(&[field("ring", Is::Text, "the signed KeyRing, in hex")]),
+        takes: Takes::Json(&[field("ring", Is::Hex, "the signed KeyRing, in hex")]),
         gives: Gives::Json(RING),
         run: |cx, call| signing::handle(cx.fep, &call.body),
     },

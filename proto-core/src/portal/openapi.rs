@@ -121,6 +121,7 @@ fn schema(is: Is) -> Value {
         Is::Month => json!({ "type": "string", "pattern": "^[0-9]{4}-(0[1-9]|1[0-2])$" }),
         Is::OneOf(names) => json!({ "type": "string", "enum": names }),
         Is::List => json!({ "type": "array", "items": { "type": "object" } }),
+        Is::Hex => json!({ "type": "string", "pattern": "^([0-9a-f]{2})*$" }),
         Is::MaybeText => json!({ "type": ["string", "null"] }),
     }
 }

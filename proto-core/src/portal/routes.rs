@@ -72,6 +72,8 @@ pub(super) enum Is {
     OneOf(&'static [&'static str]),
     /// Of objects, whose fields `about` names.
     List,
+    /// Bytes in hex.
+    Hex,
     /// Text, or null.
     MaybeText,
 }
