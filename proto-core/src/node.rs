@@ -20,7 +20,7 @@ use admin::Admin;
 use clock::Clock;
 use cx::{Cx, Me, Owners, Room};
 use descriptors::Descriptors;
-use feps::{Feps, News};
+use feps::Feps;
 use leaving::Leaving;
 use loopback::{Arrival, SELF_LINK};
 use peer_clocks::PeerClocks;
@@ -42,7 +42,7 @@ use crate::store::{BadRow, Snapshot, Table};
 use crate::time::{Now, Wake};
 use crate::wire::cbor;
 use crate::wire::envelope::Kind;
-use crate::wire::mesh::{Load, PeerRecord, Version};
+use crate::wire::mesh::{PeerRecord, Version};
 
 pub struct Node {
     me: Me,
@@ -98,6 +98,7 @@ macro_rules! cx {
 mod errands;
 mod life;
 mod orders;
+mod telling;
 
 use life::{LIFE, LifeRow};
 
@@ -407,46 +408,6 @@ impl Node {
                 Arrival::Reset => self.reset(now, stream),
                 Arrival::Credit(bytes) => self.credit(now, stream, bytes),
             }
-        }
-    }
-
-    /// Tells all gateways that use us, or one that is new, how busy we are.
-    fn tell_load(&mut self, now: Now, load: &Load, only: Option<NodeId>) {
-        let payload = cbor::encode(load);
-        for node_id in
-            self.gossip.who_hears_of_us().into_iter().filter(|one| only.is_none_or(|only| only == *one))
-        {
-            self.labnet.tell(&mut cx!(self, now, Labnet), node_id, Kind::Load, &payload);
-        }
-    }
-
-    /// Tells neighbours what a FEP says of itself now.
-    fn pass_on_news(&mut self, now: Now, News { fep_id, from }: News) {
-        let Some(message) = descriptors::message(&self.feps, fep_id) else { return };
-        for node_id in self.gossip.neighbours().into_iter().filter(|node_id| Some(*node_id) != from) {
-            self.labnet.tell(&mut cx!(self, now, Labnet), node_id, Kind::FepDescriptor, &message);
-        }
-    }
-
-    fn send_invites(&mut self, now: Now) {
-        for provider in self.gateway.iter_mut().flat_map(Gateway::take_invites) {
-            self.labnet.invite(&mut cx!(self, now, Labnet), &self.gossip, provider);
-        }
-    }
-
-    /// Tells all neighbours what is asked for here, where that has changed.
-    fn tell_market(&mut self, now: Now) {
-        let Some(gateway) = &mut self.gateway else { return };
-        if gateway.demand().take_stirred() {
-            self.market.stirred(now.mono);
-        }
-        let Some(slots) = self.market.is_due(now.mono).then(|| gateway.slots(self.gossip.view())) else {
-            return;
-        };
-        let Some(market) = self.market.poll(now.mono, gateway.demand(), &slots) else { return };
-        let payload = cbor::encode(&market);
-        for node_id in self.gossip.neighbours() {
-            self.labnet.tell(&mut cx!(self, now, Labnet), node_id, Kind::Market, &payload);
         }
     }
 

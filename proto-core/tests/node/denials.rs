@@ -24,7 +24,7 @@ const APART: Span = Span::from_secs(61);
 
 impl Shop {
     /// A job of ours that is delivered, acknowledged, and awaits its receipt.
-    fn delivers(&mut self, number: u8) -> (Order, StreamId) {
+    pub(super) fn delivers(&mut self, number: u8) -> (Order, StreamId) {
         let order = self.order(number);
         let stream = order.place(&mut self.rig, &mut self.gateway);
         let [job] = self.portman.started(&mut self.rig)[..] else { panic!("refused") };

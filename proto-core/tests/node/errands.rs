@@ -9,7 +9,6 @@ use labman_proto_core::wire::ids::{ClaimId, Hash};
 use labman_proto_core::wire::mesh::{Errand, ErrandDone, FepCall, PeerRecord};
 use labman_proto_core::wire::object;
 use labman_proto_core::wire::portal::{Claim, ClaimDecision, UsageStatement};
-use labman_proto_core::wire::portman::FromPortman;
 use labman_proto_core::wire::topic::Topics;
 
 use super::fep::paid;
@@ -55,12 +54,7 @@ fn cut_off() -> Shop {
 
 impl Shop {
     fn ends_unreceipted(&mut self, number: u8) -> Order {
-        let order = self.order(number);
-        let stream = order.place(&mut self.rig, &mut self.gateway);
-        let [job] = self.portman.started(&mut self.rig)[..] else { panic!("refused") };
-        self.portman.text(&mut self.rig, job, "seven tokens", counts(10, 7));
-        self.rig.deliver(stream, &order.ack(PEER, counts(10, 7)));
-        self.portman.say(&mut self.rig, &FromPortman::Done { job, counts: counts(10, 7) });
+        let (order, stream) = self.delivers(number);
         self.rig.reset(stream, ResetCode::Cancelled);
         order
     }

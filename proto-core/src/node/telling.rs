@@ -1,0 +1,53 @@
+//! What a node tells its neighbours besides records: how busy it is, what is asked for, whom it invites, what a FEP says of itself.
+
+use super::{Node, Room, descriptors};
+use crate::gateway::Gateway;
+use crate::identity::NodeId;
+use crate::node::cx::Cx;
+use crate::node::feps::News;
+use crate::time::Now;
+use crate::wire::cbor;
+use crate::wire::envelope::Kind;
+use crate::wire::mesh::Load;
+
+impl Node {
+    /// Tells neighbours what a FEP says of itself now.
+    pub(super) fn pass_on_news(&mut self, now: Now, News { fep_id, from }: News) {
+        let Some(message) = descriptors::message(&self.feps, fep_id) else { return };
+        for node_id in self.gossip.neighbours().into_iter().filter(|node_id| Some(*node_id) != from) {
+            self.labnet.tell(&mut cx!(self, now, Labnet), node_id, Kind::FepDescriptor, &message);
+        }
+    }
+
+    /// Tells all gateways that use us, or one that is new, how busy we are.
+    pub(super) fn tell_load(&mut self, now: Now, load: &Load, only: Option<NodeId>) {
+        let payload = cbor::encode(load);
+        for node_id in
+            self.gossip.who_hears_of_us().into_iter().filter(|one| only.is_none_or(|only| only == *one))
+        {
+            self.labnet.tell(&mut cx!(self, now, Labnet), node_id, Kind::Load, &payload);
+        }
+    }
+
+    pub(super) fn send_invites(&mut self, now: Now) {
+        for provider in self.gateway.iter_mut().flat_map(Gateway::take_invites) {
+            self.labnet.invite(&mut cx!(self, now, Labnet), &self.gossip, provider);
+        }
+    }
+
+    /// Tells all neighbours what is asked for here, where that has changed.
+    pub(super) fn tell_market(&mut self, now: Now) {
+        let Some(gateway) = &mut self.gateway else { return };
+        if gateway.demand().take_stirred() {
+            self.market.stirred(now.mono);
+        }
+        let Some(slots) = self.market.is_due(now.mono).then(|| gateway.slots(self.gossip.view())) else {
+            return;
+        };
+        let Some(market) = self.market.poll(now.mono, gateway.demand(), &slots) else { return };
+        let payload = cbor::encode(&market);
+        for node_id in self.gossip.neighbours() {
+            self.labnet.tell(&mut cx!(self, now, Labnet), node_id, Kind::Market, &payload);
+        }
+    }
+}
