@@ -331,9 +331,15 @@ impl<'a> Run<'a> {
         match due {
             Due::Job(job) => self.ask_for(job),
             Due::Deadline(job) => {
-                let job = &self.jobs[job];
-                if matches!(job.state, JobState::Asked) && !self.is_cut_off(job) {
-                    self.findings.push(format!("job {} has not ended by its deadline", job.planned.name));
+                let asked = &self.jobs[job];
+                if matches!(asked.state, JobState::Asked) && !self.is_cut_off(asked) {
+                    let ends_by = self.ends_by(asked);
+                    if ends_by > self.world.now() {
+                        self.schedule(ends_by, Due::Deadline(job));
+                    } else {
+                        let name = &asked.planned.name;
+                        self.findings.push(format!("job {name} has not ended by its deadline"));
+                    }
                 }
             }
             Due::Leave(job) => self.user_of(job, |user, now| user.leave(job, now)),

@@ -35,6 +35,11 @@ VICTIMS = [
 UP = {"fep": r"labman-fep is up: fep (\S+)", "portman-2": r"(portman is up)"}
 
 
+def up_line(name):
+    """What a daemon says when it is up."""
+    return UP.get(name, r"labmand is up: node (\S+)")
+
+
 class Crashes:
     def __init__(self, mesh, seed):
         self.mesh, self.seed, self.books = mesh, seed, Books(mesh)
@@ -84,13 +89,16 @@ class Crashes:
         served = self.load.served()
         eventually("answers after a start", lambda: self.load.served() >= served + AT_ONCE)
 
+    def is_back(self, name):
+        return re.search(up_line(name), self.mesh.daemons[name].said())
+
     def revive(self, name):
-        daemon, pattern = self.mesh.daemons[name], UP.get(name, r"labmand is up: node (\S+)")
+        daemon = self.mesh.daemons[name]
 
         def up():
             daemon.start()
             try:
-                return daemon.says(pattern)
+                return daemon.says(up_line(name))
             except RuntimeError:
                 # Somebody's outgoing connection has the port for a moment.
                 if "can't listen" not in daemon.said():

@@ -88,13 +88,18 @@ class Trouble:
                 daemon.end(signal.SIGKILL)
                 disk.fill()
                 self.hold()
+                disk.fill()
                 daemon.start()
-                self.says_why(daemon)
+                # Its log may have room within itself for what a start writes: then it is up until it needs more.
+                eventually(f"{name} up, or ended", lambda: self.crashes.is_back(name) or not daemon.is_up())
+                if not daemon.is_up():
+                    self.says_why(daemon)
                 disk.clear()
-                self.crashes.revive(name)
+                if not daemon.is_up():
+                    self.crashes.revive(name)
                 eventually("service", lambda: self.serves(name))
 
-            yield f"{name}: killed, and started without space, it says so, and starts with space", starts_full
+            yield f"{name}: killed, and started without space, it is up or says why not, and serves with space", starts_full
 
             def read_only():
                 daemon = self.mesh.daemons[name]

@@ -3,7 +3,7 @@
 use labman_proto_core::limits;
 use labman_proto_core::time::Time;
 
-use super::{Job, Run};
+use super::{DEADLINE_GRACE, Job, Run};
 use crate::faults::{Fault, Inject};
 
 /// Whether nothing gets from or to a host that this touches, or it does nothing.
@@ -37,12 +37,33 @@ fn breaks_off(inject: &Inject) -> bool {
     hinders || cuts_off(inject)
 }
 
+/// Whether a fault is one of these hosts', or everybody's.
+fn touches(fault: &Fault, parties: [&str; 2]) -> bool {
+    let hosts = fault.inject.hosts();
+    hosts.is_empty() || parties.iter().any(|party| hosts.contains(party))
+}
+
 impl Run<'_> {
     /// Whether something keeps a job's user from its gateway, or the gateway from doing anything, for longer than any job
     /// takes; or the gateway is one that does what it likes.
     pub(super) fn is_cut_off(&self, job: &Job) -> bool {
         let parties = [job.planned.user.as_str(), &job.planned.gateway];
         job.asked_at.is_none_or(|asked| self.are_apart(parties, asked))
+    }
+
+    /// When a job must have ended: its gateway's time for it begins when the request arrives, which takes as long as
+    /// something keeps its user and its gateway apart.
+    pub(super) fn ends_by(&self, job: &Job) -> Time {
+        let (now, begun) = (self.world.now(), self.started);
+        let asked = job.asked_at.unwrap_or(now);
+        let parties = [job.planned.user.as_str(), &job.planned.gateway];
+        let within = |fault: &Fault| {
+            let (from, to) = (begun + fault.at, begun + fault.at + fault.lasting);
+            to.min(now) - from.max(asked)
+        };
+        let cut_off =
+            self.scenario.faults.iter().filter(|fault| cuts_off(&fault.inject) && touches(fault, parties));
+        cut_off.fold(asked + limits::JOB_TOTAL + DEADLINE_GRACE, |by, fault| by + within(fault))
     }
 
     /// Whether something has, since then, kept one of the two from everybody for longer than any job takes; or one of
@@ -71,11 +92,7 @@ impl Run<'_> {
     fn suffered(&self, parties: [&str; 2], since: Time, such: impl Fn(&Fault) -> bool) -> bool {
         let (now, begun) = (self.world.now(), self.started);
         let overlaps = |fault: &&Fault| begun + fault.at <= now && begun + fault.at + fault.lasting >= since;
-        let touches = |fault: &Fault| {
-            let hosts = fault.inject.hosts();
-            hosts.is_empty() || parties.iter().any(|party| hosts.contains(party))
-        };
-        self.scenario.faults.iter().filter(overlaps).any(|fault| such(fault) && touches(fault))
+        self.scenario.faults.iter().filter(overlaps).any(|fault| such(fault) && touches(fault, parties))
     }
 }
 
@@ -98,7 +115,7 @@ mod tests {
     }
 
     /// What is said of the first job, ten seconds into it, an hour after the start.
-    fn of_a_job(scenario: &Scenario, said: impl Fn(&Run<'_>, &Job) -> bool) -> bool {
+    fn of_a_job(scenario: &Scenario, said: impl FnOnce(&Run<'_>, &Job) -> bool) -> bool {
         let mut run = Run::new(scenario, Seed::from_u64(1));
         run.set_up().unwrap();
         run.started = run.world.now();
@@ -141,5 +158,25 @@ mod tests {
         assert!(!is(&gateway, AN_HOUR, Span::from_secs(60)), "the job outlasts it");
         assert!(!is(&gateway, start, long), "it was over");
         assert!(!is(&provider, AN_HOUR, long), "it touches neither");
+    }
+
+    #[test]
+    fn a_job_ends_later_by_what_kept_its_user_from_its_gateway() {
+        let later_by = |host: &str, at, lasting| {
+            let scenario = Scenario { faults: vec![crash(host, at, lasting)], ..scenario() };
+            let mut late = Span::default();
+            of_a_job(&scenario, |run, job| {
+                late = run.ends_by(job) - (job.asked_at.unwrap() + limits::JOB_TOTAL + DEADLINE_GRACE);
+                true
+            });
+            late
+        };
+        let gateway = scenario().gateways[0].name.clone();
+        let provider = scenario().providers[0].name.clone();
+        let secs = Span::from_secs;
+        assert_eq!(later_by(&gateway, AN_HOUR + secs(2), secs(5)), secs(5));
+        assert_eq!(later_by(&gateway, AN_HOUR + secs(2), secs(60)), secs(8), "so far");
+        assert_eq!(later_by(&gateway, AN_HOUR - secs(60), secs(50)), secs(0), "it was over");
+        assert_eq!(later_by(&provider, AN_HOUR, secs(5)), secs(0), "it touches neither");
     }
 }
