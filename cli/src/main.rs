@@ -49,6 +49,8 @@ enum Command {
         /// At most this many
         #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
         limit: u32,
+        #[command(subcommand)]
+        order: Option<ReceiptsOrder>,
     },
     /// The claims made for receipts, and what was paid for each, newest first
     Claims {
@@ -65,7 +67,10 @@ enum Command {
         limit: u32,
     },
     /// What each FEP owes, or may come to owe, and the most that it may
-    Exposure,
+    Exposure {
+        #[command(subcommand)]
+        order: Option<ExposureOrder>,
+    },
     /// The FEPs and gateways that are not worked for, for a while, because they did not deliver
     Denials {
         #[command(subcommand)]
@@ -78,6 +83,25 @@ enum Command {
     },
     /// Judge a provider's books from its store alone, whether or not it runs
     Audit(audit::Audit),
+}
+
+#[derive(Subcommand, Debug)]
+enum ReceiptsOrder {
+    /// Give up a receipt that its FEP would not pay
+    WriteOff { id: String },
+    /// It was paid after all
+    Paid { id: String },
+    /// Claim it again now, without waiting for `dispute_for`
+    ClaimAgain { id: String },
+}
+
+#[derive(Subcommand, Debug)]
+enum ExposureOrder {
+    /// Count what was written off no more, so that the FEP may owe as much again
+    Clear {
+        /// How the FEP's id begins
+        fep: String,
+    },
 }
 
 #[derive(Subcommand, Debug)]
@@ -115,7 +139,17 @@ impl Cli {
         let call = match self.command {
             Command::Status => Call::Look("/status".to_string(), status::for_eyes),
             Command::Market => Call::Look("/market".to_string(), market::for_eyes),
-            Command::Receipts { limit } => Call::Look(format!("/receipts?limit={limit}"), receipts::for_eyes),
+            Command::Receipts { limit, order: None } => {
+                Call::Look(format!("/receipts?limit={limit}"), receipts::for_eyes)
+            }
+            Command::Receipts { order: Some(order), .. } => {
+                let (word, id) = match order {
+                    ReceiptsOrder::WriteOff { id } => ("write-off", id),
+                    ReceiptsOrder::Paid { id } => ("paid", id),
+                    ReceiptsOrder::ClaimAgain { id } => ("claim-again", id),
+                };
+                Call::Order(format!("/receipts/{word}?id={id}"), receipts::resolved)
+            }
             Command::Claims { limit, order: None } => {
                 Call::Look(format!("/claims?limit={limit}"), claims::for_eyes)
             }
@@ -123,7 +157,10 @@ impl Cli {
                 Call::Order(format!("/claims/build?all={all}"), claims::built)
             }
             Command::Payouts { limit } => Call::Look(format!("/payouts?limit={limit}"), payouts::for_eyes),
-            Command::Exposure => Call::Look("/exposure".to_string(), exposure::for_eyes),
+            Command::Exposure { order: None } => Call::Look("/exposure".to_string(), exposure::for_eyes),
+            Command::Exposure { order: Some(ExposureOrder::Clear { fep }) } => {
+                Call::Order(format!("/exposure/clear?fep={fep}"), exposure::cleared)
+            }
             Command::Denials { order: None } => Call::Look("/denials".to_string(), denials::for_eyes),
             Command::Denials { order: Some(DenialsOrder::Clear { id }) } => {
                 let whose = id.map(|id| format!("?id={id}")).unwrap_or_default();

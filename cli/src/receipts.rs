@@ -36,6 +36,7 @@ pub(crate) fn for_eyes(answer: &Value) -> String {
         false => table.text(),
     };
     let mut lines = vec![listed];
+    lines.extend(disputed(answer));
     let shown = answer["receipts"].as_array().map_or(0, Vec::len) as u64;
     lines.extend(answer["more"].as_u64().filter(|more| *more > 0).map(|more| match shown + more {
         all @ ..=MOST => format!("{more} more: --limit {all}"),
@@ -55,6 +56,43 @@ pub(crate) fn for_eyes(answer: &Value) -> String {
     lines.join("\n")
 }
 
+/// Those that their FEPs would not pay, and what can be done about them.
+fn disputed(answer: &Value) -> Option<String> {
+    let all = answer["receipts"].as_array()?.iter().filter(|receipt| receipt["state"] == "disputed");
+    let reasons: Vec<String> = all
+        .map(|receipt| {
+            format!("{} is disputed: {}", short(&receipt["receipt_id"]), text(&receipt["rejected"]))
+        })
+        .collect();
+    (!reasons.is_empty()).then(|| {
+        format!(
+            "{}\nEach is claimed again by itself after `dispute_for`; before that you can say of one: \
+             `labman-cli receipts claim-again ID`, `paid ID` or `write-off ID`.",
+            reasons.join("\n")
+        )
+    })
+}
+
+/// What became of one that was disputed.
+pub(crate) fn resolved(answer: &Value) -> String {
+    let receipt = &answer["receipt"];
+    let what = format!(
+        "receipt {}, {} {}: ",
+        short(&receipt["receipt_id"]),
+        amount(&receipt["payout"]),
+        text(&receipt["currency"])
+    );
+    let then = match receipt["state"].as_str() {
+        Some("unclaimed") => "it will be claimed again".to_string(),
+        Some("written_off") => format!(
+            "written off; it counts in what its FEP owes until `labman-cli exposure clear {}`",
+            short(&receipt["fep_id"])
+        ),
+        _ => "it counts as paid".to_string(),
+    };
+    what + &then
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -71,6 +109,26 @@ mod tests {
         let line = shown.lines().nth(1).unwrap();
         assert!(line.starts_with("0123456789  paid   lab:toy:words  12"), "{line}");
         assert!(line.contains("0.000086  XTS") && line.ends_with("req_00ff"), "{line}");
+    }
+
+    #[test]
+    fn a_disputed_one_is_shown_with_its_reason_and_what_can_be_done() {
+        let receipt = json!({ "receipt_id": "0123456789abcdef", "state": "disputed", "rejected": "no receipt of this provider" });
+        let shown = for_eyes(&json!({ "receipts": [receipt] }));
+        assert!(shown.contains("0123456789 is disputed: no receipt of this provider"), "{shown}");
+        assert!(shown.contains("claim-again ID"), "{shown}");
+    }
+
+    #[test]
+    fn one_that_is_written_off_is_said_to_count_on() {
+        let receipt = |state| {
+            json!({ "receipt": { "receipt_id": "0123456789ab", "payout": 86, "currency": "XTS",
+            "state": state, "fep_id": "FepFepFepFep" } })
+        };
+        let shown = resolved(&receipt("written_off"));
+        assert!(shown.starts_with("receipt 0123456789, 0.000086 XTS: written off"), "{shown}");
+        assert!(shown.ends_with("`labman-cli exposure clear FepFepFepF`"), "{shown}");
+        assert!(resolved(&receipt("unclaimed")).contains("claimed again"));
     }
 
     #[test]

@@ -153,6 +153,10 @@ pub const TERMS_EVERY: Span = Span::from_secs(60);
 pub const CLAIM_RECEIPTS: usize = 256;
 /// Claims made at once for one address. The rest waits for the next time.
 pub const CLAIMS_AT_ONCE: usize = 16;
+/// How long a receipt stays disputed where its provider says nothing else: for people to look into it.
+pub const DISPUTE_TERM: Span = Span::from_secs(3 * 24 * 3_600);
+/// Disputes that are read from the store at once.
+pub const DISPUTES_READ: usize = 64;
 /// A provider's claims that a FEP has not decided. No further one is made until it decides one.
 pub const CLAIMS_OPEN: usize = 256;
 

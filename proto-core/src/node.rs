@@ -105,8 +105,8 @@ use life::{LIFE, LifeRow};
 impl Node {
     /// Every table a node may have, whatever its roles.
     pub const TABLES: &'static [Table] = &{
-        let [a, b, c, d, e, f, g, h, i, j] = provider::TABLES;
-        [LIFE, labnet::ANCHORS, descriptors::TABLE, gateway::TABLE, a, b, c, d, e, f, g, h, i, j]
+        let [a, b, c, d, e, f, g, h, i, j, k] = provider::TABLES;
+        [LIFE, labnet::ANCHORS, descriptors::TABLE, gateway::TABLE, a, b, c, d, e, f, g, h, i, j, k]
     };
 
     /// # Errors

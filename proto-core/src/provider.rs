@@ -12,6 +12,7 @@ mod admit;
 pub(crate) mod audit;
 mod claims;
 mod denials;
+mod disputes;
 mod drafts;
 mod earnings;
 mod errands;
@@ -37,6 +38,8 @@ use alloc::{
 
 use claims::Claims;
 use denials::{Denials, Fault, Party};
+use disputes::Disputes;
+pub(crate) use disputes::{Order as DisputeOrder, Word};
 pub(crate) use earnings::By;
 use errands::{Errands, For};
 use job::Job;
@@ -59,7 +62,7 @@ use crate::identity::{FepId, NodeId};
 use crate::labnet::conduct::Deed;
 use crate::limits::WITHHELD_AFTER;
 use crate::machine::{Completion, DownReason, LinkId, OpId, StreamId};
-use crate::money::Currency;
+use crate::money::{Currency, Micros};
 use crate::node::config;
 use crate::node::cx::Cx;
 use crate::node::fep::Answer;
@@ -94,6 +97,7 @@ pub(crate) struct Provider {
     denials: Denials,
     errands: Errands,
     claims: Claims,
+    disputes: Disputes,
     pulls: Pulls,
     /// When to sign the offers anew.
     refresh: Timers<()>,
@@ -109,6 +113,7 @@ impl Provider {
         now: Time,
     ) -> Result<Self, BadRow> {
         let receipts = Receipts::new(snapshot)?;
+        let disputes = Disputes::new(config.dispute_for, &receipts, now);
         let mut statements = Statements::new(feps);
         for row in receipts.awaited() {
             statements.show(row.key(), now + row.shown_after_crash());
@@ -127,6 +132,7 @@ impl Provider {
             denials: Denials::new(snapshot)?,
             errands: Errands::default(),
             claims: Claims::new(&config, feps, rng, snapshot, now)?,
+            disputes,
             pulls: Pulls::new(feps, now),
             refresh: Timers::default(),
             teller: Teller::default(),
@@ -189,6 +195,25 @@ impl Provider {
             if claimed.contains(group) { &mut claims } else { &mut waits }.push(show(group, open));
         }
         serde_json::json!({ "claims": claims, "waits": waits })
+    }
+
+    /// What becomes of a disputed receipt, by the operator's word: it is answered once that is durable.
+    pub(crate) fn resolve(&mut self, cx: &mut Cx<'_>, order: DisputeOrder) {
+        self.disputes.order(cx, order);
+    }
+
+    /// What FEPs whose id begins so did not pay, and was written off, counts in their exposure no more. For people: what that was.
+    pub(crate) fn clear_exposure(&mut self, cx: &mut Cx<'_>, fep: &str) -> Vec<Value> {
+        let (cleared, batch) = self.receipts.sums.clear(fep);
+        if !batch.is_empty() {
+            cx.store(batch);
+        }
+        let show = |((fep_id, payout_to), amount): &(Group, Micros)| {
+            serde_json::json!({
+                "fep_id": fep_id, "currency": payout_to.currency, "address": payout_to.address, "cleared": amount,
+            })
+        };
+        cleared.iter().map(show).collect()
     }
 
     pub(crate) fn jobs_under_way(&self) -> usize {
@@ -307,6 +332,12 @@ impl Provider {
             self.claims_answered(cx);
             return Vec::new();
         }
+        if let Some(waits) = self.disputes.done(cx, &mut self.receipts, op, completion) {
+            if waits {
+                self.claims.look(cx.now.mono);
+            }
+            return Vec::new();
+        }
         if let Some((from, taken)) = self.receipts.found(cx, &self.config, op, completion) {
             self.pulls.go_on(cx, &self.receipts);
             return self.taken(cx, from, taken).into_iter().collect();
@@ -369,6 +400,7 @@ impl Provider {
         self.receipts.handle_timeout(cx);
         self.claims.handle_timeout(cx, &self.receipts);
         self.claims_answered(cx);
+        self.disputes.handle_timeout(cx);
         self.pulls.handle_timeout(cx, &self.receipts);
     }
 
@@ -396,6 +428,7 @@ impl Provider {
         let wake = Wake::earliest(wake, self.receipts.poll_timeout());
         let wake = Wake::earliest(wake, self.statements.poll_timeout());
         let wake = Wake::earliest(wake, self.pulls.poll_timeout());
+        let wake = Wake::earliest(wake, self.disputes.poll_timeout());
         Wake::earliest(wake, self.claims.poll_timeout())
     }
 
@@ -473,6 +506,7 @@ impl Provider {
                 self.errands.ask(cx.now.mono, For::Claim(claim), fep_id, signed);
             }
         }
+        self.disputes.watch(&self.receipts, cx.now.mono);
         for (fep, paid) in self.claims.take_decided() {
             match paid {
                 true => self.denials.made_good(cx, Party::Fep(fep), Fault::Unpaid),

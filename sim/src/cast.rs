@@ -191,6 +191,7 @@ impl Cast<'_> {
             tenant: provider.tenant.clone(),
             portmans: provider.portmans.iter().map(|portman| self.attachment(provider, portman)).collect(),
             claim_every: provider.claim_every,
+            dispute_for: provider.dispute_for,
             exposure: provider.exposure.into(),
         };
         let gateways = self.scenario.gateways.iter();

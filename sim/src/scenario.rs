@@ -11,7 +11,7 @@ pub(crate) mod values;
 use std::collections::BTreeSet;
 
 use labman_proto_core::economics::{Fees, Price, Rate};
-use labman_proto_core::limits::{EXPOSURE, QUOTE_LIFE};
+use labman_proto_core::limits::{DISPUTE_TERM, EXPOSURE, QUOTE_LIFE};
 use labman_proto_core::money::{Currency, Micros};
 use labman_proto_core::time::Span;
 use serde::{Deserialize, Serialize};
@@ -197,6 +197,9 @@ pub struct Provider {
     pub tenant: String,
     #[serde(default = "default_claim_every", with = "values::span")]
     pub claim_every: Span,
+    /// How long a receipt that its FEP would not pay stays disputed.
+    #[serde(default = "default_dispute_for", with = "values::span")]
+    pub dispute_for: Span,
     /// The most that each FEP may owe.
     #[serde(
         default = "default_exposure",
@@ -483,6 +486,10 @@ const fn default_exposure() -> Micros {
 
 fn is_default_exposure(amount: &Micros) -> bool {
     *amount == EXPOSURE
+}
+
+const fn default_dispute_for() -> Span {
+    DISPUTE_TERM
 }
 
 const fn default_claim_every() -> Span {

@@ -69,6 +69,7 @@ pub(crate) fn both_config() -> config::Config {
         feps: vec![config::Fep { fep_id: fep, url: "http://fep".into() }],
         gateway: Some(config::Gateway { public_endpoint: None, fep, families: Vec::new() }),
         provider: Some(config::Provider {
+            dispute_for: Span::from_secs(60),
             tenant: "acme".into(),
             portmans: vec![portman],
             claim_every: Span::from_secs(10),

@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use labman_proto_core::identity::{FepId, NodeId};
-use labman_proto_core::limits::EXPOSURE;
+use labman_proto_core::limits::{DISPUTE_TERM, EXPOSURE};
 use labman_proto_core::money::{Currency, Micros};
 use labman_proto_core::node::config::{self as node, Subnet};
 use labman_proto_core::portman;
@@ -109,6 +109,7 @@ struct GatewayField {
 struct ProviderField {
     tenant: Spanned<String>,
     claim_every: Option<Every>,
+    dispute_for: Option<Every>,
     exposure: Option<Spanned<Amount>>,
     #[serde(default)]
     exposure_in: BTreeMap<Currency, Spanned<Amount>>,
@@ -255,6 +256,7 @@ impl File {
             portmans.push(checked);
         }
         let claim_every = field.claim_every.map_or(CLAIM_EVERY, |every| every.0);
+        let dispute_for = field.dispute_for.map_or(DISPUTE_TERM, |term| term.0);
         if let Some(none) = field
             .exposure
             .iter()
@@ -270,7 +272,7 @@ impl File {
             each: field.exposure.as_ref().map_or(EXPOSURE, |amount| amount.get_ref().0),
             in_currency: in_currency.collect(),
         };
-        Ok((node::Provider { tenant, portmans, claim_every, exposure }, embedded))
+        Ok((node::Provider { tenant, portmans, claim_every, dispute_for, exposure }, embedded))
     }
 }
 

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use labman_proto_core::economics::{Fees, Price};
-use labman_proto_core::limits::{EXPOSURE, GATEWAYS_PAID_EVERY};
+use labman_proto_core::limits::{DISPUTE_TERM, EXPOSURE, GATEWAYS_PAID_EVERY};
 use labman_proto_core::money::{Currency, Micros};
 use labman_proto_core::node::config as node;
 use labman_proto_core::time::Span;
@@ -163,6 +163,7 @@ impl Plan {
                     tenant: provider.tenant.clone(),
                     portmans: provider.portmans.iter().map(attachment).collect(),
                     claim_every: provider.claim_every,
+                    dispute_for: DISPUTE_TERM,
                     exposure: EXPOSURE.into(),
                 }),
                 ..self.node(fep)

@@ -74,10 +74,11 @@ impl Known {
             return Self { claims: Vec::new(), open: 0, awaited: 0, awaited_since: None };
         };
         let receipts = provider.receipts();
-        let Open { unclaimed, in_claim, disputed } = receipts.open();
+        let Open { unclaimed, in_claim, disputed, written_off } = receipts.open();
+        let all = unclaimed + in_claim + disputed + written_off;
         Self {
             claims: provider.claims().open().map(show_claim).collect(),
-            open: usize::try_from(unclaimed + in_claim + disputed).unwrap_or(usize::MAX),
+            open: usize::try_from(all).unwrap_or(usize::MAX),
             awaited: receipts.missing(),
             awaited_since: receipts.awaited_since(),
         }

@@ -143,6 +143,8 @@ pub struct Provider {
     pub portmans: Vec<Portman>,
     /// How often receipts that await payment are claimed.
     pub claim_every: Span,
+    /// How long a receipt that its FEP would not pay stays disputed before it is claimed again.
+    pub dispute_for: Span,
     pub exposure: Exposure,
 }
 

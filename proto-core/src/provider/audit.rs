@@ -59,7 +59,7 @@ struct Books {
     /// By claim: the lines that wait in it, that it paid, that it did not.
     waiting: BTreeMap<ClaimId, u64>,
     paid: BTreeMap<ClaimId, Tally>,
-    disputed: BTreeMap<ClaimId, u64>,
+    refused: BTreeMap<ClaimId, u64>,
     numbers: BTreeMap<FepId, Numbers>,
     waits: Waiting,
     sums: BTreeMap<(Currency, State), i128>,
@@ -72,6 +72,7 @@ enum State {
     Unclaimed,
     InClaim,
     Disputed,
+    WrittenOff,
     Paid,
 }
 
@@ -129,7 +130,8 @@ impl Books {
             Ok(())
         })?;
         desk.each(CLAIMS_OPEN, |desk, key, row: ClaimRow| {
-            let waits = row.state == ClaimState::Submitted && key == row.claim_id.to_string();
+            let waits =
+                row.state == ClaimState::Submitted && row.refused == 0 && key == row.claim_id.to_string();
             desk.report.must(Invariant::I4, waits, place(CLAIMS_OPEN, key), || "is decided".into());
             let lines = row.lines.into_iter();
             self.open.insert(row.claim_id, lines.map(|line| line.receipt_id).collect());
@@ -149,13 +151,17 @@ impl Books {
                     lines.filter(|lines| lines.contains(&id)).map(|_| State::InClaim)
                 }
                 ReceiptState::Disputed => {
-                    *self.disputed.entry(claim).or_default() += 1;
+                    *self.refused.entry(claim).or_default() += 1;
                     Some(State::Disputed).filter(|_| row.rejected.is_some())
+                }
+                ReceiptState::WrittenOff => {
+                    *self.refused.entry(claim).or_default() += 1;
+                    Some(State::WrittenOff).filter(|_| row.rejected.is_some())
                 }
                 ReceiptState::Paid => None,
             };
             self.waits.add(desk, &row)?;
-            let fits = state.is_some() && key == receipt_key(&row.receipt) && !row.claimed_before;
+            let fits = state.is_some() && key == receipt_key(&row.receipt) && !row.taken_on_word;
             let what = || format!("is {:?}, and nothing says how it came to be", row.state);
             desk.report.must(Invariant::I4, fits, place(RECEIPTS_OPEN, key), what);
             self.count(desk, RECEIPTS_OPEN, key, &row, state);
@@ -168,7 +174,7 @@ impl Books {
             let left = !desk.has(RECEIPTS_OPEN, key)?;
             desk.report
                 .must(Invariant::I4, left, place(RECEIPTS_PAID, key), || "waits to be paid, too".into());
-            if !row.claimed_before {
+            if !row.taken_on_word {
                 let claim = row.claim_id.unwrap_or(ClaimId([0; 16]));
                 self.paid.entry(claim).or_default().add(i128::from(row.receipt.payout.0));
             }
@@ -234,23 +240,31 @@ impl Books {
         }
         desk.each(CLAIMS, |desk, key, row: ClaimRow| {
             let paid = self.paid.remove(&row.claim_id).unwrap_or_default();
-            let disputed = self.disputed.get(&row.claim_id).copied().unwrap_or_default();
+            // Of those that it refused some may have been claimed again.
+            let refused = self.refused.remove(&row.claim_id).unwrap_or_default();
             let left = !self.open.contains_key(&row.claim_id);
             let fits = left
+                && row.lines.len() == row.count
+                && refused <= row.refused as u64
                 && match row.state {
                     ClaimState::Paid => {
                         paid.sum == i128::from(row.paid.unwrap_or_default().0)
-                            && paid.count + disputed == row.count as u64
+                            && paid.count + row.refused as u64 == row.count as u64
                     }
-                    ClaimState::Rejected => paid.count == 0,
+                    ClaimState::Rejected => paid.count == 0 && row.refused <= row.count,
                     ClaimState::Submitted => false,
                 };
             let what = || {
-                format!("is {:?} with {:?}; paid receipts: {paid}, disputed: {disputed}", row.state, row.paid)
+                let (state, of, paid_out) = (row.state, row.refused, row.paid);
+                format!("is {state:?} with {paid_out:?}; paid receipts: {paid}, refused: {refused} of {of}")
             };
             desk.report.must(Invariant::I4, fits, place(CLAIMS, key), what);
             Ok(())
         })?;
+        for (claim, refused) in &self.refused {
+            let what = || format!("is not there, and refused {refused} receipts");
+            desk.report.must(Invariant::I4, false, || format!("claim {claim}"), what);
+        }
         for (claim, paid) in &self.paid {
             let what = || format!("is not there, and paid for {paid}");
             desk.report.must(Invariant::I4, false, || format!("claim {claim}"), what);
@@ -303,6 +317,7 @@ impl Books {
                 State::Unclaimed => "unclaimed",
                 State::InClaim => "in claim",
                 State::Disputed => "disputed",
+                State::WrittenOff => "written off",
                 State::Paid => "paid",
             };
             sheets.entry(currency).or_default().push((name.into(), sum));

@@ -3,7 +3,7 @@
 //! and when one is decided.
 //!
 //! ```text
-//!   receipts: unclaimed --claim stored--> in_claim --decision--> paid | disputed (a rejected line)
+//!   receipts: unclaimed --claim stored--> in_claim --decision--> paid | disputed (a rejected line: disputes.rs)
 //!                 ^----------- the claim itself was refused -----'
 //!   claim:                submitted --decision stored--> paid | rejected
 //! ```
@@ -14,7 +14,6 @@ use super::drafts::{Draft, Drafts};
 use super::receipts::Receipts;
 use super::rows::{
     CLAIMS_OPEN, ClaimRow, ClaimState, Group, Line, RECEIPTS_OPEN, ReceiptRow, ReceiptState, put_claim,
-    put_receipt,
 };
 use crate::economics::merkle;
 use crate::http::ResponseHead;
@@ -37,6 +36,8 @@ use crate::wire::portal::{Claim, ClaimDecision, PayoutTo, Verdict};
 pub(crate) struct Claims {
     rng: Stream,
     every: Span,
+    /// How long what is rejected stays disputed.
+    dispute_for: Span,
     /// The least payout of each address we are paid at.
     least: BTreeMap<PayoutTo, Micros>,
     urls: BTreeMap<FepId, String>,
@@ -95,6 +96,7 @@ impl Claims {
         let mut claims = Self {
             rng,
             every: config.claim_every,
+            dispute_for: config.dispute_for,
             least: config.portmans.iter().map(|p| (p.payout.clone(), p.least_payout)).collect(),
             urls: feps.iter().map(|fep| (fep.fep_id, fep.url.clone())).collect(),
             open: BTreeMap::new(),
@@ -273,6 +275,7 @@ impl Claims {
             total,
             issued_ms: cx.now.wall.0,
             verdict: None,
+            refused: 0,
             payout_id: None,
             paid: None,
             rail_tx: None,
@@ -283,8 +286,7 @@ impl Claims {
         let mut batch = put_claim(&row);
         for mut receipt in rows {
             (receipt.state, receipt.claim_id) = (ReceiptState::InClaim, Some(claim_id));
-            receipts.sums.changed(&receipt, Some(ReceiptState::Unclaimed));
-            batch.extend(put_receipt(&receipt, Some(ReceiptState::Unclaimed)));
+            batch.extend(receipts.changed(&receipt, ReceiptState::Unclaimed));
         }
         batch.push(receipts.sums.put(&group));
         self.open.insert(claim_id, row);
@@ -418,32 +420,31 @@ impl Claims {
         rows: Vec<ReceiptRow>,
         fate: impl Fn(&ReceiptId) -> Fate,
     ) {
-        let Some(row) = self.open.get(&claim) else { return };
-        let mut batch = put_claim(row);
+        let Some(row) = self.open.get_mut(&claim) else { return };
+        let (mut batch, mut refused) = (Vec::new(), 0);
         let group = rows.first().map(ReceiptRow::group);
         for mut receipt in rows {
             let id = receipt.receipt.receipt_id;
             match fate(&id) {
-                Fate::Paid => {
-                    receipt.state = ReceiptState::Paid;
-                    receipts.paid += 1;
-                    batch.push(receipts.earnings.paid(&receipt));
-                }
+                Fate::Paid => receipt.state = ReceiptState::Paid,
                 Fate::Disputed(reason) => {
                     cx.warn(alloc::format!(
-                        "receipt {id} was not paid: `labman-cli receipts --json` has the FEP's reason"
+                        "receipt {id} was not paid: `labman-cli receipts` has the FEP's reason"
                     ));
                     receipt.state = ReceiptState::Disputed;
                     receipt.rejected = Some(reason);
+                    receipt.disputed_until_ms = Some((cx.now.wall + self.dispute_for).0);
+                    refused += 1;
                 }
                 Fate::Open => {
                     receipt.state = ReceiptState::Unclaimed;
                     receipt.claim_id = None;
                 }
             }
-            receipts.sums.changed(&receipt, Some(ReceiptState::InClaim));
-            batch.extend(put_receipt(&receipt, Some(ReceiptState::InClaim)));
+            batch.extend(receipts.changed(&receipt, ReceiptState::InClaim));
         }
+        row.refused = refused;
+        batch.extend(put_claim(row));
         batch.extend(group.map(|group| receipts.sums.put(&group)));
         let op = cx.store(batch);
         self.storing.insert(op, Stored::Decided(claim));

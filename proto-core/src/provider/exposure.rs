@@ -23,18 +23,21 @@ pub(crate) struct Exposure {
     pub(super) in_claim: Micros,
     /// Lines that the FEP would not pay.
     pub(super) disputed: Micros,
+    /// Given up, until the operator clears it.
+    pub(super) written_off: Micros,
 }
 
 impl Exposure {
     pub(super) fn total(&self) -> Micros {
-        let parts = [self.in_flight, self.stated, self.unclaimed, self.in_claim, self.disputed];
-        parts.into_iter().fold(Micros::ZERO, saturating_add)
+        let owed = [self.unclaimed, self.in_claim, self.disputed, self.written_off];
+        let parts = [self.in_flight, self.stated].into_iter().chain(owed);
+        parts.fold(Micros::ZERO, saturating_add)
     }
 
     pub(crate) fn show(&self, fep_id: FepId, currency: &Currency, limit: Micros) -> Value {
         json!({
             "fep_id": fep_id, "currency": currency, "in_flight": self.in_flight, "stated": self.stated, "unclaimed": self.unclaimed,
-            "in_claim": self.in_claim, "disputed": self.disputed, "total": self.total(), "limit": limit,
+            "in_claim": self.in_claim, "disputed": self.disputed, "written_off": self.written_off, "total": self.total(), "limit": limit,
         })
     }
 }
@@ -55,6 +58,7 @@ impl Receipts {
             exposure.unclaimed = saturating_add(exposure.unclaimed, open.unclaimed.sum);
             exposure.in_claim = saturating_add(exposure.in_claim, open.in_claim.sum);
             exposure.disputed = saturating_add(exposure.disputed, open.disputed.sum);
+            exposure.written_off = saturating_add(exposure.written_off, open.lost());
         }
         feps
     }

@@ -101,7 +101,8 @@ impl Receipts {
             signed: hex::encode(&receipt.bytes.0),
             receipt: receipt.content,
             state: if claim_id.is_some() { ReceiptState::Paid } else { ReceiptState::Unclaimed },
-            claimed_before: claim_id.is_some(),
+            disputed_until_ms: None,
+            taken_on_word: claim_id.is_some(),
             claim_id,
             rejected: None,
         };

@@ -67,6 +67,7 @@ pub(crate) struct Open {
     pub(crate) unclaimed: u64,
     pub(crate) in_claim: u64,
     pub(crate) disputed: u64,
+    pub(crate) written_off: u64,
 }
 
 pub(super) enum Taken {
@@ -154,6 +155,7 @@ impl Receipts {
             all.unclaimed += open.unclaimed.count;
             all.in_claim += open.in_claim.count;
             all.disputed += open.disputed.count;
+            all.written_off += open.written_off.count;
         }
         all
     }
@@ -252,7 +254,8 @@ impl Receipts {
             state: ReceiptState::Unclaimed,
             claim_id: None,
             rejected: None,
-            claimed_before: false,
+            disputed_until_ms: None,
+            taken_on_word: false,
         };
         self.keep(cx, from, row)
     }
@@ -294,6 +297,17 @@ impl Receipts {
             return Taken::Known(receipt_id);
         }
         Taken::Storing
+    }
+
+    /// A receipt that was `before` in another state: what says so, but for its group's sums.
+    pub(super) fn changed(&mut self, row: &ReceiptRow, before: ReceiptState) -> Vec<Write> {
+        self.sums.changed(row, Some(before));
+        let mut batch = put_receipt(row, Some(before));
+        if row.state == ReceiptState::Paid {
+            self.paid += 1;
+            batch.push(self.earnings.paid(row));
+        }
+        batch
     }
 
     /// That number of the FEP's is not missing any more.

@@ -25,6 +25,8 @@ pub(crate) const RECEIPTS_OPEN: Table = Table::history("receipts_open");
 pub(crate) const RECEIPTS_PAID: Table = Table::history("receipts_paid");
 /// The keys of those that no claim has taken, by FEP and payout address.
 pub(super) const RECEIPTS_UNCLAIMED: Table = Table::history("receipts_unclaimed");
+/// Those that a FEP would not pay, by id.
+pub(super) const DISPUTES: Table = Table::history("disputes");
 /// How many of the open ones there are in each state and what they come to, by FEP and payout address.
 pub(super) const RECEIPTS_SUMS: Table = Table::live("receipts_sums");
 /// Which of a FEP's numbers have come, by FEP.
@@ -37,11 +39,12 @@ pub(crate) const CLAIMS: Table = Table::history("claims");
 /// What was earned, by day, FEP and model.
 pub(super) const EARNINGS: Table = Table::live("earnings");
 
-pub(crate) const TABLES: [Table; 10] = [
+pub(crate) const TABLES: [Table; 11] = [
     AUTHORIZATIONS,
     RECEIPTS_OPEN,
     RECEIPTS_PAID,
     RECEIPTS_UNCLAIMED,
+    DISPUTES,
     RECEIPTS_SUMS,
     RECEIPT_NUMBERS,
     CLAIMS_OPEN,
@@ -125,8 +128,11 @@ pub(crate) struct ReceiptRow {
     pub(super) claim_id: Option<ClaimId>,
     /// Why the FEP would not pay it.
     pub(super) rejected: Option<String>,
-    /// That a claim took it is the FEP's word, who gave it again when that claim was forgotten here.
-    pub(super) claimed_before: bool,
+    /// While it is disputed: until then, in Unix milliseconds.
+    pub(super) disputed_until_ms: Option<u64>,
+    /// No claim that is kept here paid it: that it is paid is its FEP's word, who gave it again when its claim was forgotten
+    /// here, or the operator's.
+    pub(super) taken_on_word: bool,
     /// The FEP's signed bytes, hex.
     pub(super) signed: String,
 }
@@ -171,6 +177,7 @@ pub(crate) enum ReceiptState {
     InClaim,
     Paid,
     Disputed,
+    WrittenOff,
 }
 
 /// A receipt that is new, or was `before` in another state.
@@ -181,13 +188,22 @@ pub(super) fn put_receipt(row: &ReceiptRow, before: Option<ReceiptState>) -> Vec
     if before == Some(ReceiptState::Unclaimed) {
         batch.push(Write::Delete(RECEIPTS_UNCLAIMED, unclaimed.clone()));
     }
+    if before == Some(ReceiptState::Disputed) {
+        batch.push(Write::Delete(DISPUTES, row.id().to_string()));
+    }
     match row.state {
         ReceiptState::Unclaimed => {
             let receipt_id = row.receipt.receipt_id;
             batch.push(Write::Put(RECEIPTS_UNCLAIMED, Row::json(unclaimed, &UnclaimedRow { receipt_id })));
             batch.push(Write::Put(RECEIPTS_OPEN, Row::json(key, row)));
         }
-        ReceiptState::InClaim | ReceiptState::Disputed => {
+        ReceiptState::Disputed => {
+            let line = Line { receipt_id: row.id(), issued_ms: row.issued_ms() };
+            let dispute = DisputeRow { line, until_ms: row.disputed_until_ms.unwrap_or_default() };
+            batch.push(Write::Put(DISPUTES, Row::json(row.id().to_string(), &dispute)));
+            batch.push(Write::Put(RECEIPTS_OPEN, Row::json(key, row)));
+        }
+        ReceiptState::InClaim | ReceiptState::WrittenOff => {
             batch.push(Write::Put(RECEIPTS_OPEN, Row::json(key, row)));
         }
         ReceiptState::Paid => {
@@ -203,6 +219,14 @@ pub(super) fn put_receipt(row: &ReceiptRow, before: Option<ReceiptState>) -> Vec
 #[derive(Serialize, Deserialize)]
 pub(super) struct UnclaimedRow {
     pub(super) receipt_id: ReceiptId,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct DisputeRow {
+    #[serde(flatten)]
+    pub(super) line: Line,
+    /// In Unix milliseconds.
+    pub(super) until_ms: u64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -237,6 +261,8 @@ pub(crate) struct ClaimRow {
     pub(super) issued_ms: u64,
     pub(super) lines: Vec<Line>,
     pub(super) verdict: Option<Verdict>,
+    /// Lines that the FEP would not pay.
+    pub(super) refused: usize,
     pub(super) payout_id: Option<PayoutId>,
     pub(super) paid: Option<Micros>,
     pub(super) rail_tx: Option<String>,
@@ -273,6 +299,7 @@ pub(crate) fn show_receipt(row: &ReceiptRow) -> serde_json::Value {
         "slug": row.slug, "counts": settled, "charge": row.receipt.charge, "payout": row.receipt.payout, "rate": row.receipt.rate,
         "currency": payout_to.currency, "address": payout_to.address, "issued_ms": row.receipt.issued_ms,
         "sequence": row.receipt.sequence, "claim_id": row.claim_id, "rejected": row.rejected,
+        "disputed_until_ms": row.disputed_until_ms,
     })
 }
 
@@ -289,7 +316,7 @@ pub(crate) fn show_claim(row: &ClaimRow) -> serde_json::Value {
     serde_json::json!({
         "claim_id": row.claim_id, "state": row.state, "fep_id": row.fep_id, "currency": row.currency,
         "address": row.address, "count": row.count, "total": row.total, "issued_ms": row.issued_ms,
-        "verdict": row.verdict, "payout_id": row.payout_id, "paid": row.paid, "rail_tx": row.rail_tx,
+        "verdict": row.verdict, "refused": row.refused, "payout_id": row.payout_id, "paid": row.paid, "rail_tx": row.rail_tx,
         "receipts": row.lines.iter().map(|line| line.receipt_id).collect::<Vec<_>>(),
     })
 }

@@ -1,7 +1,7 @@
 //! What waits to be paid, by FEP and payout address: how many receipts there are in each state, and what they come to. Kept in the
 //! batches that keep the receipts: they are not in memory, so that the sums are what decisions know of them.
 
-use alloc::{collections::BTreeMap, vec::Vec};
+use alloc::{collections::BTreeMap, string::ToString, vec::Vec};
 
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +22,9 @@ pub(super) struct Open {
     pub(super) unclaimed: Tally,
     pub(super) in_claim: Tally,
     pub(super) disputed: Tally,
+    pub(super) written_off: Tally,
+    /// Of what is written off: what does not count any more, by the operator's word.
+    pub(super) cleared: Micros,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,8 +44,13 @@ pub(super) struct SumsRow {
 impl Open {
     /// All of them together can be counted, so that each part can.
     fn is_countable_with(&self, more: Micros) -> bool {
-        let parts = [self.unclaimed, self.in_claim, self.disputed].map(|part| part.sum);
+        let parts = [self.unclaimed, self.in_claim, self.disputed, self.written_off].map(|part| part.sum);
         parts.into_iter().try_fold(more, Micros::checked_add).is_some()
+    }
+
+    /// What is written off and was not cleared.
+    pub(super) fn lost(&self) -> Micros {
+        self.written_off.sum.checked_sub(self.cleared).unwrap_or_default()
     }
 
     pub(super) fn of(&mut self, state: ReceiptState) -> Option<&mut Tally> {
@@ -50,6 +58,7 @@ impl Open {
             ReceiptState::Unclaimed => Some(&mut self.unclaimed),
             ReceiptState::InClaim => Some(&mut self.in_claim),
             ReceiptState::Disputed => Some(&mut self.disputed),
+            ReceiptState::WrittenOff => Some(&mut self.written_off),
             ReceiptState::Paid => None,
         }
     }
@@ -105,6 +114,20 @@ impl Sums {
                 Write::Delete(RECEIPTS_SUMS, key)
             }
         }
+    }
+
+    /// What a FEP did not pay counts no more, of FEPs whose id begins so: how much that is, by group, and the writes that say so.
+    pub(super) fn clear(&mut self, fep: &str) -> (Vec<(Group, Micros)>, Vec<Write>) {
+        let mut cleared = Vec::new();
+        for (group, open) in &mut self.groups {
+            let counts = open.lost();
+            if counts > Micros::ZERO && group.0.to_string().starts_with(fep) {
+                open.cleared = open.written_off.sum;
+                cleared.push((group.clone(), counts));
+            }
+        }
+        let batch = cleared.iter().map(|(group, _)| self.put(group)).collect();
+        (cleared, batch)
     }
 
     /// Groups whose unclaimed receipts come to what their owner wants at least. What is worth nothing is claimed to be done

@@ -1,6 +1,7 @@
 //! An audit of a provider's rows, alone and beside the FEP's and the gateway's, finds whatever is wrong with them.
 
 use labman_proto_core::audit::{self, Invariant, Report};
+use labman_proto_core::http::{RequestHead, Surface};
 use labman_proto_core::identity::verify_strict;
 use labman_proto_core::money::Micros;
 use labman_proto_core::node::Node;
@@ -19,7 +20,7 @@ use super::twists;
 
 const LIMIT: Micros = Micros(10_000_000);
 
-fn judge(disk: &Disk, limit: Micros) -> Report {
+pub(super) fn judge(disk: &Disk, limit: Micros) -> Report {
     let Ok(report) = audit::provider(disk, verify_strict, &limit.into());
     report
 }
@@ -41,21 +42,32 @@ fn works(shop: &mut Shop, number: u8, receipted: bool) {
 /// One receipt that is paid, one in a claim, one unclaimed, and a job without its receipt.
 fn rich() -> Disk {
     let mut shop = shop();
+    shop.rig.fep.rejects = Some("no receipt of this provider");
     works(&mut shop, 1, true);
-    shop.rig.pass(Span::from_secs(11));
-    shop.rig.fep.says = Some(("/v1/claims", 503, Vec::new()));
     works(&mut shop, 2, true);
     shop.rig.pass(Span::from_secs(11));
+    shop.rig.fep.rejects = None;
+    let (_, disputed) = shop.rig.disk.rows("disputes").remove(0);
+    let order = format!("/receipts/write-off?id={}", disputed["receipt_id"].as_str().unwrap());
+    let stream = shop.rig.request(Surface::Admin, RequestHead::new("POST", &order));
+    shop.rig.finish(stream);
     works(&mut shop, 3, true);
-    works(&mut shop, 4, false);
+    shop.rig.pass(Span::from_secs(11));
+    shop.rig.fep.says = Some(("/v1/claims", 503, Vec::new()));
+    works(&mut shop, 4, true);
+    shop.rig.pass(Span::from_secs(11));
+    works(&mut shop, 5, true);
+    works(&mut shop, 6, false);
     let states: Vec<Value> = ["receipts_open", "receipts_paid"]
         .iter()
         .flat_map(|table| shop.rig.disk.rows(table))
         .map(|(_, row)| row["state"].clone())
         .collect();
-    assert_eq!(states.len(), 3);
+    assert_eq!(states.len(), 5);
     assert!(
-        ["unclaimed", "in_claim", "paid"].iter().all(|state| states.contains(&json!(state))),
+        ["unclaimed", "in_claim", "disputed", "written_off", "paid"]
+            .iter()
+            .all(|state| states.contains(&json!(state))),
         "{states:?}"
     );
     shop.rig.disk
@@ -71,14 +83,14 @@ fn a_provider_s_books_hold_and_its_receipts_are_shown_by_state() {
     assert!(report.holds(), "{:#?}", report.findings);
     let [sheet] = &report.sheets[..] else { panic!("{:?}", report.sheets) };
     let names: Vec<_> = sheet.lines.iter().map(|(name, _)| name.as_str()).collect();
-    assert_eq!(names, ["unclaimed", "in claim", "paid"]);
+    assert_eq!(names, ["unclaimed", "in claim", "disputed", "written off", "paid"]);
     for invariant in [Invariant::I4, Invariant::I5, Invariant::I6, Invariant::I8] {
         assert!(report.verdicts().any(|(looked_at, looked, _)| looked_at == invariant && looked > 0));
     }
     assert!(judge(&Disk::default(), LIMIT).holds());
 }
 
-/// What no sum follows from: times, what an authorization says beside its amounts, and what only people read. A job whose
+/// What no sum follows from: times, what an authorization says beside its amounts, the operator's word, and what only people read. A job whose
 /// receipt has not come is judged by nothing but what it may earn.
 const UNJUDGED: &[&str] = &[
     "authorizations/",
@@ -106,6 +118,7 @@ const UNJUDGED: &[&str] = &[
     "claims_open/rejected/",
     "claims_open/paid/",
     "claims/lines/",
+    "receipts_sums/cleared/",
     "/rejected/",
 ];
 
@@ -116,6 +129,7 @@ fn whatever_row_of_its_receipts_is_gone_or_has_another_value_is_found() {
         "receipts_open",
         "receipts_paid",
         "receipts_unclaimed",
+        "disputes",
         "receipts_sums",
         "receipt_numbers",
         "claims_open",

@@ -5,6 +5,7 @@ mod audit;
 mod clocks;
 mod conduct;
 mod denials;
+mod disputes;
 mod errands;
 mod exchange;
 mod exposure;

@@ -415,7 +415,7 @@ fn check_states(
     if (unclaimed, in_claim) != (states.unclaimed, states.in_claim) || paid < states.paid_since_start {
         found.push(format!("I4: {name} lists {unclaimed}, {in_claim}, {paid} and says {states:?}"));
     }
-    if unclaimed + in_claim + paid + count("disputed") != provider.held.len() as u64 {
+    if unclaimed + in_claim + paid + count("disputed") + count("written_off") != provider.held.len() as u64 {
         found.push(format!("I4: {name} holds receipts in no known state"));
     }
     // What a FEP that lies authorises may be less than what it then settles.

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use labman_proto_core::economics::{Fees, Price};
-use labman_proto_core::limits::{EXPOSURE, QUOTE_LIFE};
+use labman_proto_core::limits::{DISPUTE_TERM, EXPOSURE, QUOTE_LIFE};
 use labman_proto_core::money::{Currency, Micros};
 use labman_proto_core::rng::{Seed, Stream};
 use labman_proto_core::time::Span;
@@ -273,6 +273,7 @@ fn provider(number: usize, draws: &mut Stream) -> Provider {
         dials: None,
         tenant: format!("t{number}"),
         claim_every: Span::from_secs(between(draws, 10, 90)),
+        dispute_for: if number.is_multiple_of(3) { Span::from_secs(4 * 60) } else { DISPUTE_TERM },
         // Of some a FEP may owe little: a few jobs.
         exposure: if number.is_multiple_of(4) { Micros(3_000) } else { EXPOSURE },
         wall_offset_ms: skew(draws),

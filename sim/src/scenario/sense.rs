@@ -159,12 +159,15 @@ fn check_providers(scenario: &Scenario) -> Result<(), Mistake> {
     let gateways: u64 = scenario.gateways.iter().map(|gateway| u64::from(gateway.count.unwrap_or(1))).sum();
     let mut portmans = 0;
     for (index, provider) in scenario.providers.iter().enumerate() {
-        let Provider { tenant, dials, claim_every, wall_offset_ms, .. } = provider;
+        let Provider { tenant, dials, claim_every, dispute_for, wall_offset_ms, .. } = provider;
         if tenant.is_empty() || tenant.contains(':') {
             return wrong("provider", index, format!("tenant: {tenant:?} must be a name without ':'"));
         }
         if claim_every.0 == 0 {
             return wrong("provider", index, "claim_every: must be above zero");
+        }
+        if dispute_for.0 == 0 {
+            return wrong("provider", index, "dispute_for: must be above zero");
         }
         if provider.portmans.is_empty() {
             return wrong("provider", index, "portman: at least one is needed");

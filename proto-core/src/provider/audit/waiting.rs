@@ -11,8 +11,8 @@ use crate::identity::FepId;
 use crate::money::Micros;
 use crate::numbers::Numbers;
 use crate::provider::rows::{
-    Group, NumbersRow, RECEIPT_NUMBERS, RECEIPTS_OPEN, RECEIPTS_SUMS, RECEIPTS_UNCLAIMED, ReceiptRow,
-    ReceiptState, UnclaimedRow, group_key, receipt_key, unclaimed_key,
+    DISPUTES, DisputeRow, Group, NumbersRow, RECEIPT_NUMBERS, RECEIPTS_OPEN, RECEIPTS_SUMS,
+    RECEIPTS_UNCLAIMED, ReceiptRow, ReceiptState, UnclaimedRow, group_key, receipt_key, unclaimed_key,
 };
 use crate::provider::sums::{Open, SumsRow};
 
@@ -21,6 +21,7 @@ use crate::provider::sums::{Open, SumsRow};
 pub(super) struct Waiting {
     groups: BTreeMap<Group, Open>,
     unclaimed: u64,
+    disputed: u64,
 }
 
 impl Waiting {
@@ -39,6 +40,16 @@ impl Waiting {
             desk.report
                 .must(Invariant::I4, found, place(RECEIPTS_OPEN, &key), || "no claim will find it".into());
         }
+        let mut until = None;
+        if row.state == ReceiptState::Disputed {
+            self.disputed += 1;
+            let listed: Option<DisputeRow> = desk.get(DISPUTES, &row.id().to_string())?;
+            until = listed.filter(|listed| listed.line.key() == key).map(|listed| listed.until_ms);
+            let what = || "nobody will look into it".into();
+            desk.report.must(Invariant::I4, until.is_some(), place(RECEIPTS_OPEN, &key), what);
+        }
+        let what = || format!("is {:?} until {:?}", row.state, row.disputed_until_ms);
+        desk.report.must(Invariant::I4, row.disputed_until_ms == until, place(RECEIPTS_OPEN, &key), what);
         if let Some(part) = self.groups.entry(group).or_default().of(row.state) {
             part.count = part.count.saturating_add(1);
             part.sum = part.sum.checked_add(row.receipt.payout).unwrap_or(Micros(i64::MAX));
@@ -53,10 +64,17 @@ impl Waiting {
         let unclaimed = self.unclaimed;
         let what = || format!("{listed} are to be claimed, {unclaimed} receipts are unclaimed");
         desk.report.must(Invariant::I4, listed == unclaimed, || RECEIPTS_UNCLAIMED.name.into(), what);
+        listed = 0;
+        desk.rows(DISPUTES, |_| listed += 1)?;
+        let disputed = self.disputed;
+        let what = || format!("{listed} are to be looked into, {disputed} receipts are disputed");
+        desk.report.must(Invariant::I4, listed == disputed, || DISPUTES.name.into(), what);
         let mut groups = core::mem::take(&mut self.groups);
         desk.each(RECEIPTS_SUMS, |desk, key, row: SumsRow| {
             let group = (row.fep_id, row.payout_to);
-            let open = groups.remove(&group).unwrap_or_default();
+            let mut open = groups.remove(&group).unwrap_or_default();
+            // That is the operator's word: no receipt says it.
+            open.cleared = row.open.cleared.clamp(Micros::ZERO, open.written_off.sum);
             let same = row.open == open && key == group_key(&group);
             let what = || format!("says {:?}, the receipts come to {open:?}", row.open);
             desk.report.must(Invariant::I4, same, place(RECEIPTS_SUMS, key), what);

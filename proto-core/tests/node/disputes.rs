@@ -1,0 +1,199 @@
+//! Receipts that their FEP would not pay: left for people to look into, claimed again, or given up by the operator alone.
+
+use labman_proto_core::http::{RequestHead, Surface};
+use labman_proto_core::limits::DISPUTES_READ;
+use labman_proto_core::money::Micros;
+use labman_proto_core::time::Span;
+use labman_proto_core::wire::envelope::Kind;
+use labman_proto_core::wire::ids::ReceiptId;
+use serde_json::{Value, json};
+
+use super::jobs::{Shop, shop};
+use super::peer::counts;
+use super::portman::delivery;
+use super::rig::FEP_KEY;
+
+/// Of the rig's provider, and a claim's time.
+const TERM: Span = Span::from_secs(3_600);
+const CLAIMED: Span = Span::from_secs(30);
+const WHY: &str = "no receipt of this provider";
+
+impl Shop {
+    /// A receipt whose claim its FEP rejects.
+    fn is_refused(&mut self, number: u8) -> ReceiptId {
+        self.rig.fep.rejects = Some(WHY);
+        let id = self.earns(number);
+        self.rig.pass(CLAIMED);
+        id
+    }
+
+    fn earns(&mut self, number: u8) -> ReceiptId {
+        let (order, stream) = self.delivers(number);
+        let mut receipt = order.receipt(counts(10, 7));
+        receipt.sequence = number.into();
+        self.gateway.say(&mut self.rig, stream, Kind::ReceiptDelivery, &delivery(FEP_KEY, &receipt));
+        self.rig.finish(stream);
+        receipt.receipt_id
+    }
+
+    fn states(&mut self) -> Vec<Value> {
+        let shown = self.rig.admin("/receipts");
+        shown["receipts"].as_array().unwrap().iter().map(|receipt| receipt["state"].clone()).collect()
+    }
+
+    fn says(&mut self, order: &str) -> (Option<u16>, Value) {
+        let stream = self.rig.request(Surface::Admin, RequestHead::new("POST", order));
+        self.rig.finish(stream);
+        (self.rig.status(stream), serde_json::from_str(&self.rig.text(stream)).unwrap_or_default())
+    }
+
+    fn owes(&mut self, part: &str) -> i64 {
+        self.rig.admin("/exposure")["feps"][0][part].as_i64().unwrap()
+    }
+
+    fn holds(&self) {
+        let report = super::audit::judge(&self.rig.disk, Micros(1_000_000_000));
+        assert!(report.holds(), "{:#?}", report.findings);
+    }
+}
+
+#[test]
+fn a_rejected_line_is_disputed_and_claimed_again_once_its_term_is_over() {
+    let mut shop = shop();
+    shop.is_refused(1);
+    let receipt = &shop.rig.admin("/receipts")["receipts"][0];
+    assert_eq!((&receipt["state"], &receipt["rejected"]), (&json!("disputed"), &json!(WHY)));
+    let left = receipt["disputed_until_ms"].as_u64().unwrap() - shop.rig.now.wall.0;
+    assert!((TERM.as_millis() - CLAIMED.as_millis()..=TERM.as_millis()).contains(&left), "{left}");
+    shop.holds();
+
+    shop.rig.fep.rejects = None;
+    shop.rig.pass(Span::from_secs(3_500));
+    assert_eq!((shop.states(), shop.rig.fep.claims.len()), (vec![json!("disputed")], 1));
+    shop.rig.pass(Span::from_secs(120));
+    assert_eq!((shop.states(), shop.rig.fep.claims.len()), (vec![json!("paid")], 2));
+    shop.holds();
+}
+
+#[test]
+fn a_fep_that_goes_on_refusing_is_asked_once_in_a_term() {
+    let mut shop = shop();
+    shop.is_refused(1);
+    for asked in 1..5 {
+        assert_eq!((shop.states(), shop.rig.fep.claims.len()), (vec![json!("disputed")], asked));
+        shop.rig.pass(TERM + CLAIMED);
+    }
+    shop.holds();
+}
+
+#[test]
+fn a_dispute_ends_in_its_time_across_restarts() {
+    let mut shop = shop();
+    let first = shop.is_refused(1);
+    shop.rig.pass(Span::from_secs(1_800));
+    shop.is_refused(2);
+    shop.rig.restart();
+    shop.rig.pass(Span::from_secs(1_850));
+    assert_eq!(shop.rig.fep.claims.last().unwrap().receipts, [first], "the other's term is not over");
+    shop.rig.restart();
+    shop.rig.fep.rejects = None;
+    shop.rig.pass(Span::from_secs(1_800));
+    assert_eq!(shop.states().iter().filter(|state| **state == "paid").count(), 1);
+    shop.holds();
+}
+
+#[test]
+fn many_disputes_end_together() {
+    let mut shop = shop();
+    shop.rig.fep.rejects = Some(WHY);
+    // More than are read at once.
+    let all = u8::try_from(2 * DISPUTES_READ + 1).unwrap();
+    for number in 1..=all {
+        shop.earns(number);
+    }
+    shop.rig.pass(CLAIMED);
+    assert!(shop.states().iter().all(|state| *state == "disputed"));
+    shop.rig.fep.rejects = None;
+    shop.rig.pass(TERM + CLAIMED);
+    let states = shop.states();
+    assert!(states.iter().all(|state| *state == "paid") && states.len() == 100, "{states:?}");
+    shop.holds();
+}
+
+#[test]
+fn what_the_operator_writes_off_is_claimed_no_more_and_counts_until_that_is_cleared() {
+    let mut shop = shop();
+    let id = shop.is_refused(1);
+    let owed = shop.owes("disputed");
+    assert!(owed > 0);
+    let (status, said) = shop.says(&format!("/receipts/write-off?id={}", &id.to_string()[..10]));
+    assert_eq!((status, &said["receipt"]["state"]), (Some(200), &json!("written_off")), "{said}");
+    assert_eq!((shop.owes("disputed"), shop.owes("written_off"), shop.owes("total")), (0, owed, owed));
+    shop.holds();
+
+    shop.rig.fep.rejects = None;
+    shop.rig.pass(TERM + TERM);
+    assert_eq!((shop.states(), shop.rig.fep.claims.len()), (vec![json!("written_off")], 1));
+    shop.rig.restart();
+    assert_eq!(shop.owes("total"), owed, "for ever");
+
+    let fep = shop.rig.admin("/exposure")["feps"][0]["fep_id"].as_str().unwrap().to_string();
+    assert_eq!(shop.says("/exposure/clear?fep=nobody").1["cleared"], json!([]));
+    let (status, said) = shop.says(&format!("/exposure/clear?fep={fep}"));
+    assert_eq!((status, &said["cleared"][0]["cleared"]), (Some(200), &json!(owed)));
+    assert_eq!(shop.owes("total"), 0);
+    shop.holds();
+    shop.rig.restart();
+    assert_eq!((shop.owes("total"), shop.states()), (0, vec![json!("written_off")]));
+}
+
+#[test]
+fn the_operator_says_that_one_was_paid_or_is_to_be_claimed_now() {
+    let mut shop = shop();
+    let [first, second] = [1, 2].map(|number| shop.is_refused(number));
+    let (status, said) = shop.says(&format!("/receipts/paid?id={first}"));
+    assert_eq!((status, &said["receipt"]["state"]), (Some(200), &json!("paid")));
+    shop.holds();
+    shop.rig.fep.rejects = None;
+    let (status, _) = shop.says(&format!("/receipts/claim-again?id={second}"));
+    shop.rig.pass(CLAIMED);
+    assert_eq!((status, shop.states()), (Some(200), vec![json!("paid"); 2]));
+    assert_eq!(shop.rig.fep.claims.last().unwrap().receipts, [second]);
+    shop.holds();
+}
+
+#[test]
+fn an_order_that_names_no_disputed_receipt_changes_nothing_and_says_why() {
+    let mut shop = shop();
+    let id = shop.is_refused(1);
+    for (order, status) in [
+        ("/receipts/write-off?id=ffffffffffffffffffffffffffffffff".to_string(), 404),
+        ("/receipts/write-off".to_string(), 400),
+        ("/receipts/write-off?id=".to_string(), 400),
+        ("/receipts/write-off?id=~".to_string(), 400),
+        ("/receipts/burn?id=ff".to_string(), 404),
+        ("/exposure/clear".to_string(), 400),
+        ("/exposure/clear?fep=".to_string(), 400),
+    ] {
+        let (answered, said) = shop.says(&order);
+        assert_eq!(answered, Some(status), "{order}: {said}");
+        assert!(said["error"]["message"].as_str().is_some_and(|message| message.len() > 20), "{said}");
+    }
+    assert_eq!(shop.states(), [json!("disputed")]);
+    // Twice the same at once: the second finds that it is done.
+    shop.rig.store_held = true;
+    let order = format!("/receipts/write-off?id={id}");
+    let streams = [1, 2].map(|_| {
+        let stream = shop.rig.request(Surface::Admin, RequestHead::new("POST", &order));
+        shop.rig.finish(stream);
+        stream
+    });
+    assert_eq!(
+        streams.map(|stream| shop.rig.status(stream)),
+        [None, None],
+        "nothing is said before it is durable"
+    );
+    shop.rig.release_store();
+    assert_eq!(streams.map(|stream| shop.rig.status(stream)), [Some(200), Some(404)]);
+    shop.holds();
+}
