@@ -7,7 +7,8 @@
 //! An authorization counts while its key is valid *now*: it is a promise, and a thief's are worth nothing once the theft is
 //! known. A receipt or a decision is history: its key must have been valid when it was *issued*, and stays good. Whoever
 //! stole a key can put an earlier date on what it signs; what that may cost is bounded by each provider's exposure: a
-//! receipt needs an authorization that was good when it came; a decision with an earlier date can only take a claim for paid.
+//! receipt needs an authorization that was good when it came; a decision with an earlier date can only take a claim for
+//! paid that was made before the revocation was known.
 
 use alloc::vec::Vec;
 

@@ -6,7 +6,7 @@ use alloc::{collections::BTreeSet, format, string::String, vec::Vec};
 use serde_json::{Value, json};
 
 use super::config;
-use crate::identity::{FepId, Network, NodeId};
+use crate::identity::{FepId, FepKey, Network, NodeId};
 use crate::keys::{BadDescriptor, BadPaper, Described, OfFep};
 use crate::limits::DESCRIPTOR_EVERY;
 use crate::machine::Level;
@@ -150,6 +150,12 @@ impl Feps {
             self.want(fep_id);
         }
         verdict
+    }
+
+    /// The keys of that FEP that sign no more, as far as is known now.
+    pub(crate) fn revoked(&self, fep_id: FepId, now: Wall) -> Vec<FepKey> {
+        let keys = self.described(fep_id).into_iter().flat_map(|described| described.keys.iter());
+        keys.filter(|key| key.revoked_from_ms.is_some_and(|from| from <= now.0)).map(|key| key.key).collect()
     }
 
     /// Did this paper bind that FEP when it was issued?

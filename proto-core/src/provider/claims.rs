@@ -17,7 +17,7 @@ use super::rows::{
 };
 use crate::economics::merkle;
 use crate::http::ResponseHead;
-use crate::identity::FepId;
+use crate::identity::{FepId, FepKey};
 use crate::limits::{CLAIMS_OPEN as MOST_OPEN, REDELIVER_FIRST, REDELIVER_LAST};
 use crate::machine::{Completion, OpId, StreamId};
 use crate::money::Micros;
@@ -282,6 +282,7 @@ impl Claims {
             signed: hex::encode(&claim.bytes.0),
             decision: None,
             lines: rows.iter().map(line).collect(),
+            revoked: cx.feps.revoked(fep_id, cx.now.wall),
         };
         let mut batch = put_claim(&row);
         for mut receipt in rows {
@@ -333,6 +334,7 @@ impl Claims {
                 let decision = decision.ok().filter(|decision| {
                     decision.content.claim_id == claim
                         && row.is_paid_to(decision.content.payout.as_ref())
+                        && !row.revoked.contains(&FepKey(decision.signer))
                         && cx.feps.bound_when_issued(row.fep_id, decision).is_ok()
                 });
                 let Some(decision) = decision else {

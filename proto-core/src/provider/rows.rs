@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::denials;
 use crate::economics::{Counts, Rate};
-use crate::identity::{FepId, NodeId};
+use crate::identity::{FepId, FepKey, NodeId};
 use crate::limits::{REDELIVER_FIRST, STATE_AFTER};
 use crate::money::{Currency, Micros};
 use crate::numbers::Numbers;
@@ -260,6 +260,8 @@ pub(crate) struct ClaimRow {
     pub(super) total: Micros,
     pub(super) issued_ms: u64,
     pub(super) lines: Vec<Line>,
+    /// Keys of its FEP that were known to be revoked when it was made: no decision is theirs, whatever its date.
+    pub(super) revoked: Vec<FepKey>,
     pub(super) verdict: Option<Verdict>,
     /// Lines that the FEP would not pay.
     pub(super) refused: usize,

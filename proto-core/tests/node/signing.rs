@@ -303,6 +303,31 @@ fn a_claim_is_decided_by_a_key_that_was_valid_then() {
     }
 }
 
+#[test]
+fn no_decision_is_by_a_key_that_was_known_to_be_revoked_before_the_claim_was_made_whatever_its_date() {
+    for (known_before, paid) in [(false, 1), (true, 0)] {
+        let (mut shop, order, stream) = delivered();
+        let receipt = delivery(FEP_KEY, &order.receipt(counts(10, 7)));
+        shop.rig.pass(Span::from_secs(2));
+        let words = said(NEXT_KEY, 2, revoking(&shop.rig));
+        if known_before {
+            tells(&mut shop.rig, &mut shop.gateway, FEP, words.clone());
+        }
+        shop.gateway.say(&mut shop.rig, stream, Kind::ReceiptDelivery, &receipt);
+        shop.rig.fep.silent = vec!["/v1/claims"];
+        shop.rig.pass(Span::from_secs(20));
+        assert_eq!(shop.rig.disk.rows("claims_open").len(), 1);
+        if !known_before {
+            tells(&mut shop.rig, &mut shop.gateway, FEP, words);
+        }
+        // A thief's, from before the revocation as it says.
+        shop.rig.fep.silent.clear();
+        shop.rig.fep.decision = Some(|decision| decision.decided_ms = 1);
+        shop.rig.pass(Span::from_secs(60));
+        assert_eq!(shop.rig.disk.rows("receipts_paid").len(), paid, "known before: {known_before}");
+    }
+}
+
 /// A gateway whose FEP signs by a key that the gateway does not know.
 fn surprised() -> (Rig, Peer) {
     let mut rig = Rig::gateway();
