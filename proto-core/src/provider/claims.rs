@@ -4,7 +4,7 @@
 //!
 //! ```text
 //!   receipts: unclaimed --claim stored--> in_claim --decision--> paid | disputed (a rejected line: disputes.rs)
-//!                 ^----------- the claim itself was refused -----'
+//!                 ^-- the claim itself was refused: the next has half as many, until it is known which line is to blame
 //!   claim:                submitted --decision stored--> paid | rejected
 //! ```
 
@@ -31,7 +31,10 @@ use crate::time::{Span, Time, Wake};
 use crate::timers::Timers;
 use crate::wire::ids::{ClaimId, ReceiptId};
 use crate::wire::object::{Sealed, open};
-use crate::wire::portal::{Claim, ClaimDecision, PayoutTo, Verdict};
+use crate::wire::portal::{Claim, ClaimDecision, PayoutTo, PortalErrorBody, PortalErrorCode, Verdict};
+
+/// Characters of a FEP's reason that are kept.
+const REASON: usize = 256;
 
 pub(crate) struct Claims {
     rng: Stream,
@@ -63,7 +66,7 @@ enum Stored {
 /// What a FEP says of a claim.
 enum Said {
     /// Nothing of its lines: they may be claimed anew.
-    Refused,
+    Refused(PortalErrorBody),
     Decided(Box<Sealed<ClaimDecision>>),
     /// Nothing, which only a mutant takes for an answer.
     Nothing,
@@ -327,7 +330,7 @@ impl Claims {
             }
             Answer::Refused(refusal) => {
                 cx.warn(alloc::format!("claim {claim} was refused by its FEP: {:?}", refusal.code));
-                Said::Refused
+                Said::Refused(refusal)
             }
             Answer::Given(bytes) => {
                 let decision = open::<ClaimDecision>(cx.me.network, None, &bytes);
@@ -373,9 +376,19 @@ impl Claims {
                 row.state = ClaimState::Paid;
                 self.decided(cx, receipts, claim, rows, |_| Fate::Paid);
             }
-            Said::Refused => {
+            Said::Refused(refusal) => {
                 row.state = ClaimState::Rejected;
-                self.decided(cx, receipts, claim, rows, |_| Fate::Open);
+                let mut fate = Fate::Open;
+                if let Some(group) = rows.first().map(ReceiptRow::group)
+                    && refusal.code == PortalErrorCode::BadRequest
+                {
+                    self.drafts.refused(&group, rows.len());
+                    if rows.len() == 1 {
+                        let message: String = refusal.message.chars().take(REASON).collect();
+                        fate = Fate::Disputed(alloc::format!("its FEP refuses a claim for it: {message}"));
+                    }
+                }
+                self.decided(cx, receipts, claim, rows, |_| fate.clone());
             }
             Said::Decided(decision) => {
                 row.decision = Some(hex::encode(&decision.bytes.0));
@@ -393,6 +406,9 @@ impl Claims {
                     owed.is_some() && row.paid == owed && decision.content.verdict != Verdict::Rejected;
                 row.state = if paid { ClaimState::Paid } else { ClaimState::Rejected };
                 self.decided.push((row.fep_id, paid && rejected.is_empty()));
+                if let Some(group) = rows.first().map(ReceiptRow::group) {
+                    self.drafts.taken(&group);
+                }
                 if paid {
                     cx.info(alloc::format!(
                         "claim {claim}: paid {} {}",
@@ -407,7 +423,7 @@ impl Claims {
                     None => Fate::Open,
                 };
                 self.decided(cx, receipts, claim, rows, |id| match named(id) {
-                    Some(line) => Fate::Disputed(line.reason.chars().take(256).collect()),
+                    Some(line) => Fate::Disputed(line.reason.chars().take(REASON).collect()),
                     None => unnamed.clone(),
                 });
             }

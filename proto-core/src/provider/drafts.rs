@@ -5,7 +5,11 @@
 //!   queued --> keys of what is unclaimed --> the receipts --> a claim, stored --> the next
 //! ```
 
-use alloc::{collections::VecDeque, string::String, vec::Vec};
+use alloc::{
+    collections::{BTreeMap, VecDeque},
+    string::String,
+    vec::Vec,
+};
 
 use super::rows::{Group, RECEIPTS_OPEN, RECEIPTS_UNCLAIMED, ReceiptRow, unclaimed_key};
 use super::sums::Sums;
@@ -20,6 +24,8 @@ pub(super) struct Drafts {
     /// Groups that are to be claimed from, and how often yet.
     queue: VecDeque<(Group, usize)>,
     reading: Option<(OpId, Reading)>,
+    /// How many lines a claim has at most, of groups of which one was refused as a whole: a line among many may be to blame.
+    most: BTreeMap<Group, usize>,
 }
 
 #[derive(Clone, Copy)]
@@ -47,6 +53,21 @@ impl Drafts {
         }
     }
 
+    /// A claim of so many lines was refused: of half as many it may be told which is to blame.
+    pub(super) fn refused(&mut self, group: &Group, lines: usize) {
+        self.most.insert(group.clone(), (lines / 2).max(1));
+    }
+
+    /// One was taken: the next may be larger.
+    pub(super) fn taken(&mut self, group: &Group) {
+        if let Some(most) = self.most.get_mut(group) {
+            *most *= 2;
+            if *most >= CLAIM_RECEIPTS {
+                self.most.remove(group);
+            }
+        }
+    }
+
     /// Begins to read for the next claim, unless one is being read, or there is no room for one at that FEP. True: something is
     /// left that must be begun with another time.
     pub(super) fn go_on(&mut self, cx: &mut Cx<'_>, sums: &Sums, room: impl Fn(FepId) -> bool) -> bool {
@@ -60,7 +81,8 @@ impl Drafts {
                 continue;
             }
             let (from, to) = (unclaimed_key(&group, ""), unclaimed_key(&group, "~"));
-            let op = cx.read(Range { table: RECEIPTS_UNCLAIMED, from, to, limit: CLAIM_RECEIPTS as u32 });
+            let limit = self.most.get(&group).map_or(CLAIM_RECEIPTS, |most| *most) as u32;
+            let op = cx.read(Range { table: RECEIPTS_UNCLAIMED, from, to, limit });
             self.reading = Some((op, Reading::Keys));
             self.queue.push_front((group, times - 1));
         }

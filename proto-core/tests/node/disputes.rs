@@ -121,6 +121,33 @@ fn many_disputes_end_together() {
 }
 
 #[test]
+fn a_receipt_for_which_every_claim_is_refused_keeps_no_other_from_being_paid() {
+    let mut shop = shop();
+    let ids: Vec<_> = (1..=11).map(|number| shop.earns(number)).collect();
+    shop.rig.fep.cant_take = Some(ids[4]);
+    shop.rig.pass(Span::from_secs(120));
+    let states = shop.states();
+    assert_eq!(states.iter().filter(|state| **state == "paid").count(), 10, "{states:?}");
+    let receipt = &shop.rig.admin("/receipts")["receipts"][0];
+    assert_eq!((&receipt["state"], &receipt["receipt_id"]), (&json!("disputed"), &json!(ids[4])));
+    assert!(
+        receipt["rejected"].as_str().unwrap().ends_with("not the sum of its receipts' payouts"),
+        "{receipt}"
+    );
+    let sizes: Vec<_> = shop.rig.fep.claims.iter().map(|claim| claim.receipts.len()).collect();
+    assert!(sizes.len() <= 12 && sizes[0] == 11, "{sizes:?}");
+
+    // The next ones are claimed together again.
+    let before = sizes.len();
+    for number in 12..=19 {
+        shop.earns(number);
+    }
+    shop.rig.pass(CLAIMED);
+    assert!(shop.rig.fep.claims.len() <= before + 4, "{:?}", shop.rig.fep.claims.len());
+    shop.holds();
+}
+
+#[test]
 fn what_the_operator_writes_off_is_claimed_no_more_and_counts_until_that_is_cleared() {
     let mut shop = shop();
     let id = shop.is_refused(1);

@@ -10,7 +10,8 @@ use labman_proto_core::wire::keys::Quote;
 use labman_proto_core::wire::object::{self, Sealed};
 use labman_proto_core::wire::portal::{
     Attempt, AuthorizeRequest, Claim, ClaimDecision, IssuedReceipt, IssuedReceipts, JobAuthorization, Offer,
-    Payout, Receipt, ReceiptsRequest, RejectedLine, UsageReport, UsageStatement, Verdict, key_id,
+    Payout, PortalError, PortalErrorBody, PortalErrorCode, Receipt, ReceiptsRequest, RejectedLine,
+    UsageReport, UsageStatement, Verdict, key_id,
 };
 
 use super::rig::{FEP, FEP_KEY, identity, net, node, seal};
@@ -30,6 +31,8 @@ pub(crate) struct Fep {
     pub(crate) twist: Option<fn(&mut JobAuthorization)>,
     /// Changes a claim's decision before it is signed.
     pub(crate) decision: Option<fn(&mut ClaimDecision)>,
+    /// A claim with that receipt is refused as a whole.
+    pub(crate) cant_take: Option<ReceiptId>,
     /// Why no receipt of a claim is paid, if none is.
     pub(crate) rejects: Option<&'static str>,
     /// Who signs, if not the FEP.
@@ -137,6 +140,11 @@ impl Fep {
             "/v1/claims" => {
                 let claim = object::open::<Claim>(net(), None, body).expect("a claim");
                 self.claims.push(claim.content.clone());
+                if self.cant_take.is_some_and(|receipt| claim.content.receipts.contains(&receipt)) {
+                    let message = "the claim's total is not the sum of its receipts' payouts".into();
+                    let error = PortalErrorBody { code: PortalErrorCode::BadRequest, message };
+                    return Some((400, serde_json::to_vec(&PortalError { error }).unwrap()));
+                }
                 let provider = NodeId(claim.signer);
                 let mut decision = paid(&claim.content, provider);
                 if let Some(reason) = self.rejects {
