@@ -33,6 +33,10 @@ impl Admin {
         Self { idempotency_key, ..self }
     }
 
+    pub fn idempotency_key(&self) -> Option<&str> {
+        self.idempotency_key.as_deref()
+    }
+
     pub async fn get(&self, path: &str) -> Result<Value, AdminError> {
         self.call("GET", path, None).await
     }

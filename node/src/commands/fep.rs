@@ -77,7 +77,7 @@ enum Command {
         user: String,
         /// In currency units, such as 12.5
         amount: String,
-        /// Says what it is; the same reference twice is one deposit (default: a fresh one)
+        /// Says what it is; the same reference twice is one deposit (default: the idempotency key, or a fresh one)
         #[arg(long)]
         reference: Option<String>,
     },
@@ -89,7 +89,7 @@ enum Command {
         /// An address of a rail that is offered
         #[arg(long, value_name = "ADDRESS")]
         to: String,
-        /// Says what it is; the same reference twice is one withdrawal (default: a fresh one)
+        /// Says what it is; the same reference twice is one withdrawal (default: the idempotency key, or a fresh one)
         #[arg(long)]
         reference: Option<String>,
     },
@@ -258,7 +258,7 @@ enum GatewayCommand {
         node_id: String,
         /// In currency units, such as 12.5
         amount: String,
-        /// Says what it is; the same reference twice is one payment (default: a fresh one)
+        /// Says what it is; the same reference twice is one payment (default: the idempotency key, or a fresh one)
         #[arg(long)]
         reference: Option<String>,
     },

@@ -113,14 +113,14 @@ impl Operator {
             }
             Command::Gateway(GatewayCommand::List) => admin.get("/gateways").await,
             Command::Deposit { user, amount, reference } => {
-                let reference = reference.clone().unwrap_or_else(|| format!("deposit {}", fresh_token()));
+                let reference = reference.clone().unwrap_or_else(|| self.reference("deposit"));
                 let user = self.user_id(user).await?;
                 admin
                     .post("/deposits", &json!({ "user": user, "amount": amount, "reference": reference }))
                     .await
             }
             Command::Withdraw { user, amount, to, reference } => {
-                let reference = reference.clone().unwrap_or_else(|| format!("withdrawal {}", fresh_token()));
+                let reference = reference.clone().unwrap_or_else(|| self.reference("withdrawal"));
                 let user = self.user_id(user).await?;
                 let body = json!({ "user": user, "amount": amount, "to": to, "reference": reference });
                 admin.post("/withdrawals", &body).await
@@ -148,13 +148,18 @@ impl Operator {
         answer.map_err(|why| why.to_string())
     }
 
+    /// One that nothing has yet; made again under the same key, it is the same.
+    fn reference(&self, what: &str) -> String {
+        format!("{what} {}", self.admin.idempotency_key().map_or_else(fresh_token, str::to_string))
+    }
+
     async fn pay_bond(
         &self,
         node_id: &str,
         amount: &str,
         reference: Option<String>,
     ) -> Result<Value, AdminError> {
-        let reference = reference.unwrap_or_else(|| format!("bond {}", fresh_token()));
+        let reference = reference.unwrap_or_else(|| self.reference("bond"));
         let paid = json!({ "gateway": node_id, "amount": amount, "reference": reference });
         self.admin.post("/bonds", &paid).await
     }
