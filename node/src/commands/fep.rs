@@ -282,14 +282,16 @@ impl Cli {
                 write_config(&out, &init::Fep { network, data_dir, listen, currency }.toml())?;
                 let id = fep_id(&out)?;
                 let file = out.display();
-                println!("Wrote {file} and made the FEP's keys.\n  fep id: {id}\nNext:");
-                println!("  - run it:            labman-fep --config {file}");
-                println!("  - enrol a gateway:   labman-fep gateway add NODE_ID --bond 10 --config {file}");
-                println!(
+                say(format!("Wrote {file} and made the FEP's keys.\n  fep id: {id}\nNext:"));
+                say(format!("  - run it:            labman-fep --config {file}"));
+                say(format!(
+                    "  - enrol a gateway:   labman-fep gateway add NODE_ID --bond 10 --config {file}"
+                ));
+                say(format!(
                     "  - make a user:       labman-fep user add NAME --config {file}; then key add, deposit"
-                );
-                println!(
-                    "  - move root.key of the data directory to a safe place: it is needed to rotate keys only"
+                ));
+                say(
+                    "  - move root.key of the data directory to a safe place: it is needed to rotate keys only",
                 );
                 Ok(())
             }

@@ -173,20 +173,20 @@ impl Init {
         write_config(&out, &toml)?;
         let id = node_id(&out)?;
         let file = out.display();
-        println!("Wrote {file} and made this node's key.");
-        println!("  node id: {id}");
-        println!("Next:");
+        say(format!("Wrote {file} and made this node's key."));
+        say(format!("  node id: {id}"));
+        say("Next:");
         for placeholder in
             ["FEP-ID", "GATEWAY-NODE-ID", "gateway.example"].iter().filter(|p| toml.contains(**p))
         {
-            println!("  - replace {placeholder} in {file}");
+            say(format!("  - replace {placeholder} in {file}"));
         }
         if self.gateway {
-            println!("  - enrol it at its FEP:  labman-fep gateway add {id} --bond 10 --config fep.toml");
+            say(format!("  - enrol it at its FEP:  labman-fep gateway add {id} --bond 10 --config fep.toml"));
         } else {
-            println!("  - check the runtime, the prices and the payout address in {file}");
+            say(format!("  - check the runtime, the prices and the payout address in {file}"));
         }
-        println!("  - run it:               labmand --config {file}");
+        say(format!("  - run it:               labmand --config {file}"));
         Ok(())
     }
 

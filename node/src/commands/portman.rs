@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use super::{in_order, until_stopped, write_config};
+use super::{in_order, say, until_stopped, write_config};
 use crate::config::portman::read_portman;
 use crate::daemon::Portman;
 use crate::init;
@@ -59,13 +59,13 @@ impl Cli {
                 let fresh = token.is_none();
                 let token = token.unwrap_or_else(init::fresh_token);
                 write_config(&out, &init::Portman { labman_url, token: token.clone(), runtime_url }.toml())?;
-                println!("Wrote {}.", out.display());
+                say(format!("Wrote {}.", out.display()));
                 if fresh {
-                    println!(
+                    say(format!(
                         "Put this into the [[portman]] entry of its labman's config: token = \"{token}\""
-                    );
+                    ));
                 }
-                println!("Then run: portman --config {}", out.display());
+                say(format!("Then run: portman --config {}", out.display()));
                 Ok(())
             }
         }
