@@ -22,7 +22,9 @@ use crate::wire::cbor::Blob;
 use crate::wire::ids::Hash;
 use crate::wire::keys::{CertifiedKey, Descriptor, KeyRing, OfferedRail, Quote};
 use crate::wire::object::{self, BadObject, Object, Sealed};
-use crate::wire::portal::{ClaimDecision, IssuedReceipts, JobAuthorization, Receipt, key_id};
+use crate::wire::portal::{
+    ClaimDecision, DisputeDecision, IssuedReceipts, JobAuthorization, Receipt, key_id,
+};
 
 /// A paper that only a FEP can sign.
 pub trait OfFep: Object {
@@ -75,6 +77,18 @@ impl OfFep for IssuedReceipts {
     }
     fn issued(&self) -> Wall {
         Wall(self.issued_ms)
+    }
+    fn key_id(&self) -> Option<Hash> {
+        None
+    }
+}
+
+impl OfFep for DisputeDecision {
+    fn fep_id(&self) -> FepId {
+        self.fep_id
+    }
+    fn issued(&self) -> Wall {
+        Wall(self.decided_ms)
     }
     fn key_id(&self) -> Option<Hash> {
         None

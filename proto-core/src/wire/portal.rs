@@ -422,6 +422,59 @@ pub struct RejectedLine {
     pub reason: String,
 }
 
+/// A line was not paid, and its provider says that it should be. Signed by the provider.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Dispute {
+    #[n(0)]
+    pub fep_id: FepId,
+    /// The claim whose line was not paid.
+    #[n(1)]
+    pub claim_id: ClaimId,
+    /// The signed [`Receipt`].
+    #[n(2)]
+    pub receipt: Blob,
+    /// Why it was not paid, as its provider was told.
+    #[n(3)]
+    pub reason: String,
+    /// When it will be claimed again, where nothing is said till then.
+    #[n(4)]
+    pub until_ms: u64,
+    #[n(5)]
+    pub issued_ms: u64,
+}
+
+/// What a FEP's people say of a dispute. Signed by the FEP.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct DisputeDecision {
+    #[n(0)]
+    pub fep_id: FepId,
+    #[n(1)]
+    pub claim_id: ClaimId,
+    #[n(2)]
+    pub receipt_id: ReceiptId,
+    #[n(3)]
+    pub ruling: Ruling,
+    /// For people.
+    #[n(4)]
+    pub answer: String,
+    #[n(5)]
+    pub decided_ms: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cbor(index_only)]
+pub enum Ruling {
+    /// The receipt can be claimed again.
+    #[n(0)]
+    ClaimAgain,
+    /// It will not be paid.
+    #[n(1)]
+    Stands,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 #[cbor(map)]
 pub struct Payout {
@@ -504,6 +557,12 @@ impl Object for ReceiptsRequest {
 }
 impl Object for IssuedReceipts {
     const KIND: u16 = 15;
+}
+impl Object for Dispute {
+    const KIND: u16 = 16;
+}
+impl Object for DisputeDecision {
+    const KIND: u16 = 17;
 }
 
 impl PortalErrorCode {
