@@ -39,7 +39,7 @@ use alloc::{
 use claims::Claims;
 use denials::{Denials, Fault, Party};
 use disputes::Disputes;
-pub(crate) use disputes::{Order as DisputeOrder, Word};
+pub(crate) use disputes::{Act, Order as DisputeOrder};
 pub(crate) use earnings::By;
 use errands::{Errands, For};
 use job::Job;
@@ -113,7 +113,7 @@ impl Provider {
         now: Time,
     ) -> Result<Self, BadRow> {
         let receipts = Receipts::new(snapshot)?;
-        let disputes = Disputes::new(config.dispute_for, &receipts, now);
+        let disputes = Disputes::new(&config, feps, &receipts, now);
         let mut statements = Statements::new(feps);
         for row in receipts.awaited() {
             statements.show(row.key(), now + row.shown_after_crash());
@@ -274,6 +274,7 @@ impl Provider {
         if self.claims.bytes(cx, stream, bytes)
             || self.statements.bytes(cx, stream, bytes)
             || self.pulls.bytes(cx, stream, bytes)
+            || self.disputes.bytes(cx, stream, bytes)
         {
             return false;
         }
@@ -288,6 +289,7 @@ impl Provider {
         self.claims.response(stream, head);
         self.statements.response(stream, head);
         self.pulls.response(stream, head);
+        self.disputes.response(stream, head);
     }
 
     pub(crate) fn finished(&mut self, cx: &mut Cx<'_>, stream: StreamId) {
@@ -299,6 +301,7 @@ impl Provider {
             self.pulled(cx, issued);
         } else if self.claims.finished(cx, stream) {
             self.claims_answered(cx);
+        } else if self.disputes.finished(cx, stream) {
         } else {
             self.sockets.ended(cx, stream);
         }
@@ -313,6 +316,7 @@ impl Provider {
             self.pulled(cx, issued);
         } else if self.claims.reset(cx, stream) {
             self.claims_answered(cx);
+        } else if self.disputes.reset(cx, stream) {
         } else {
             self.sockets.ended(cx, stream);
         }

@@ -6,7 +6,7 @@ use super::{Node, Room};
 use crate::http::{RequestHead, ResponseHead};
 use crate::machine::StreamId;
 use crate::node::cx::Cx;
-use crate::provider::{DisputeOrder, Word};
+use crate::provider::{Act, DisputeOrder};
 use crate::time::Now;
 
 const ORDERS: [&str; 3] = ["/claims/build", "/denials/clear", "/exposure/clear"];
@@ -17,8 +17,8 @@ impl Node {
         let named = |name: &str| query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
         let conflict = |message: &str| (409, json!({ "error": { "code": "conflict", "message": message } }));
         let bad = |message: &str| (400, json!({ "error": { "code": "bad_request", "message": message } }));
-        let word = path.strip_prefix("/receipts/").and_then(Word::named);
-        let ordered = word.is_some() || ORDERS.contains(&path);
+        let act = path.strip_prefix("/receipts/").and_then(Act::named);
+        let ordered = act.is_some() || ORDERS.contains(&path);
         let (status, body) = match (&mut self.provider, path) {
             (_, path) if !ordered => {
                 let message = alloc::format!(
@@ -47,9 +47,9 @@ impl Node {
                 }
                 None => bad("say whose: ?fep= and how its id begins"),
             },
-            (Some(provider), _) => match (word, named("id")) {
-                (Some(word), Some(id)) if is_hex(id) => {
-                    let order = DisputeOrder { stream, id: id.into(), word };
+            (Some(provider), _) => match (act, named("id")) {
+                (Some(act), Some(id)) if is_hex(id) => {
+                    let order = DisputeOrder { stream, id: id.into(), act };
                     return provider.resolve(&mut cx!(self, now, Provider), order);
                 }
                 _ => bad("say which: ?id= and how the receipt's id begins, in hex"),

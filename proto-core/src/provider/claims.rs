@@ -13,7 +13,8 @@ use alloc::{boxed::Box, collections::BTreeMap, string::String, vec::Vec};
 use super::drafts::{Draft, Drafts};
 use super::receipts::Receipts;
 use super::rows::{
-    CLAIMS_OPEN, ClaimRow, ClaimState, Group, Line, RECEIPTS_OPEN, ReceiptRow, ReceiptState, put_claim,
+    CLAIMS_OPEN, ClaimRow, ClaimState, Dispute, Group, Line, RECEIPTS_OPEN, ReceiptRow, ReceiptState,
+    put_claim,
 };
 use crate::economics::merkle;
 use crate::http::ResponseHead;
@@ -34,7 +35,7 @@ use crate::wire::object::{Sealed, open};
 use crate::wire::portal::{Claim, ClaimDecision, PayoutTo, PortalErrorBody, PortalErrorCode, Verdict};
 
 /// Characters of a FEP's reason that are kept.
-const REASON: usize = 256;
+pub(super) const REASON: usize = 256;
 
 pub(crate) struct Claims {
     rng: Stream,
@@ -451,7 +452,8 @@ impl Claims {
                     ));
                     receipt.state = ReceiptState::Disputed;
                     receipt.rejected = Some(reason);
-                    receipt.disputed_until_ms = Some((cx.now.wall + self.dispute_for).0);
+                    let until_ms = (cx.now.wall + self.dispute_for).0;
+                    receipt.dispute = Some(Dispute { until_ms, stands: false });
                     refused += 1;
                 }
                 Fate::Open => {

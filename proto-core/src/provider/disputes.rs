@@ -1,52 +1,77 @@
-//! Receipts that a FEP would not pay. Each is `disputed` for a term, in which people can look into it; then it waits to be claimed
-//! again, as often as it takes. Only this provider's operator writes one off, and that counts in the exposure until the
-//! operator clears it.
+//! Receipts that a FEP would not pay. Each is `disputed` for a term, in which people can look into it: the FEP is shown the receipt,
+//! and asked now and then what its people say. Where they say nothing it waits to be claimed again when the term is over, as
+//! often as it takes. Only this provider's operator writes one off, and that counts in the exposure until the operator clears it.
 //!
 //! ```text
-//!   rejected line --> disputed --its term is over, or by the operator's word--> unclaimed
+//!   rejected line --> disputed --its term is over, its FEP says so, or the operator--> unclaimed
+//!                        |-- its FEP says that it stands: disputed, until the operator acts
 //!                        |---- by the operator's word --> written_off
 //!                        '---- by the operator's word --> paid
 //! ```
 //!
 //! One thing is done after the other, each once the one before is durable: no receipt is moved twice.
 
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use serde_json::{Value, json};
 
+use super::claims::REASON;
 use super::receipts::Receipts;
-use super::rows::{DISPUTES, DisputeRow, RECEIPTS_OPEN, ReceiptRow, ReceiptState, show_receipt};
+use super::rows::{DISPUTES, DisputeRow, Line, RECEIPTS_OPEN, ReceiptRow, ReceiptState, show_receipt};
 use crate::http::ResponseHead;
-use crate::limits::DISPUTES_READ;
+use crate::identity::FepId;
+use crate::limits::{DISPUTE_EVERY, DISPUTES_READ, REDELIVER_FIRST};
 use crate::machine::{Completion, OpId, StreamId};
+use crate::node::config;
 use crate::node::cx::Cx;
-use crate::store::{Keys, Range, Row};
+use crate::node::fep::{Answer, FepCalls};
+use crate::store::{Keys, Range, Row, Write};
 use crate::time::{Span, Time, Wake, Wall};
 use crate::timers::Timers;
+use crate::wire::cbor::Blob;
+use crate::wire::object::open;
+use crate::wire::portal::{Dispute, DisputeDecision, Ruling};
 
-/// How soon to look again while the time is not known.
-const CLOCK_RETRY: Span = Span::from_secs(60);
+/// How soon to look again while something else is done, or the time is not known.
+const LOOK_AGAIN: Span = Span::from_secs(60);
 
 pub(super) struct Disputes {
     term: Span,
+    urls: BTreeMap<FepId, String>,
     doing: Option<(OpId, Doing)>,
-    orders: VecDeque<Order>,
-    /// To look for those whose term is over.
+    next: VecDeque<Word>,
+    calls: FepCalls<(FepId, Line)>,
+    /// To look for those whose term is over, and to ask about the others.
     due: Timers<()>,
+    /// How many there were when that was seen last.
+    known: u64,
 }
 
-/// What an operator says of a disputed receipt.
+/// What somebody says of a disputed receipt.
+enum Word {
+    Operator(Order),
+    Fep(Line, DisputeDecision),
+}
+
+pub(crate) struct Order {
+    pub(crate) stream: StreamId,
+    /// How the receipt's id begins.
+    pub(crate) id: String,
+    pub(crate) act: Act,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Word {
+pub(crate) enum Act {
     WriteOff,
+    /// It was paid after all.
     Paid,
     ClaimAgain,
 }
 
-impl Word {
+impl Act {
     pub(crate) fn named(name: &str) -> Option<Self> {
         Some(match name {
             "write-off" => Self::WriteOff,
@@ -55,81 +80,102 @@ impl Word {
             _ => return None,
         })
     }
-
-    const fn state(self) -> ReceiptState {
-        match self {
-            Self::WriteOff => ReceiptState::WrittenOff,
-            Self::Paid => ReceiptState::Paid,
-            Self::ClaimAgain => ReceiptState::Unclaimed,
-        }
-    }
 }
 
-pub(crate) struct Order {
-    pub(crate) stream: StreamId,
-    /// How the receipt's id begins.
-    pub(crate) id: String,
-    pub(crate) word: Word,
-}
-
-/// Receipts whose term is over are looked for, a page at a time.
+/// All of them are looked at, a page at a time.
 #[derive(Default)]
 struct Scan {
     from: String,
-    /// When the first ends of those that go on.
+    /// When to look again.
     next: Option<Wall>,
-    /// Those of this page are all that there are.
+    /// Those of this page are the last.
     is_last: bool,
 }
 
 enum Doing {
     Scan(Scan),
-    /// Those of its page whose term is over.
-    Over(Scan),
+    /// What is to be claimed again, or asked about, of its page.
+    Page(Scan),
     Returned(Scan),
     /// Which receipt is meant?
     Find(Order),
     Read(Order),
     Moved(StreamId, Value),
+    Rule(DisputeDecision),
+    Ruled,
 }
 
 impl Disputes {
-    pub(super) fn new(term: Span, receipts: &Receipts, now: Time) -> Self {
-        let mut disputes = Self { term, doing: None, orders: VecDeque::new(), due: Timers::default() };
-        if receipts.open().disputed > 0 {
-            disputes.due.set((), now, "look for disputes that are over");
-        }
+    pub(super) fn new(
+        config: &config::Provider,
+        feps: &[config::Fep],
+        receipts: &Receipts,
+        now: Time,
+    ) -> Self {
+        let mut disputes = Self {
+            term: config.dispute_for,
+            urls: feps.iter().map(|fep| (fep.fep_id, fep.url.clone())).collect(),
+            doing: None,
+            next: VecDeque::new(),
+            calls: FepCalls::default(),
+            due: Timers::default(),
+            known: 0,
+        };
+        disputes.watch(receipts, now);
         disputes
     }
 
-    /// There may be new ones.
+    /// New ones are shown to their FEP soon.
     pub(super) fn watch(&mut self, receipts: &Receipts, now: Time) {
-        if receipts.open().disputed > 0 && self.due.next().is_none() {
-            self.due.set((), now + self.term, "look for disputes that are over");
+        let disputed = receipts.open().disputed;
+        if disputed > self.known {
+            self.due.set((), now + REDELIVER_FIRST, "look at the disputes");
         }
+        self.known = disputed;
     }
 
     /// By the operator's word. It is answered when that is durable.
     pub(super) fn order(&mut self, cx: &mut Cx<'_>, order: Order) {
-        self.orders.push_back(order);
+        self.next.push_back(Word::Operator(order));
         self.go_on(cx);
     }
 
+    pub(super) fn response(&mut self, stream: StreamId, head: &ResponseHead) {
+        self.calls.response(stream, head);
+    }
+
+    /// True: the stream is one of ours.
+    pub(super) fn bytes(&mut self, cx: &mut Cx<'_>, stream: StreamId, bytes: &[u8]) -> bool {
+        self.calls.bytes(cx, stream, bytes)
+    }
+
+    pub(super) fn finished(&mut self, cx: &mut Cx<'_>, stream: StreamId) -> bool {
+        let Some((of, answer)) = self.calls.finished(cx, stream) else { return false };
+        self.answered(cx, of, &answer);
+        true
+    }
+
+    pub(super) fn reset(&mut self, cx: &mut Cx<'_>, stream: StreamId) -> bool {
+        self.calls.reset(cx, stream).is_some()
+    }
+
     pub(super) fn handle_timeout(&mut self, cx: &mut Cx<'_>) {
+        // Who does not answer is asked again with the next look.
+        self.calls.handle_timeout(cx);
         if self.due.expired(cx.now.mono).is_none() {
             return;
         }
         if cx.clock_is_wrong() || self.doing.is_some() {
-            return self.due.set((), cx.now.mono + CLOCK_RETRY, "look again for disputes that are over");
+            return self.due.set((), cx.now.mono + LOOK_AGAIN, "look again at the disputes");
         }
         self.scan(cx, Scan::default());
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Wake> {
-        self.due.next()
+        Wake::earliest(self.due.next(), self.calls.poll_timeout())
     }
 
-    /// `None`: the operation is none of these. True: a receipt waits to be claimed again.
+    /// `None`: the operation is none of these. True: a receipt may wait to be claimed again.
     pub(super) fn done(
         &mut self,
         cx: &mut Cx<'_>,
@@ -141,93 +187,145 @@ impl Disputes {
         let none = &Vec::new();
         let rows = match completion {
             Completion::Page(Ok(rows)) => rows,
-            Completion::Stored(Ok(())) => none,
+            Completion::Stored(Ok(())) | Completion::Dialled(_) => none,
             Completion::Page(Err(error)) | Completion::Stored(Err(error)) => {
                 match doing {
-                    Doing::Scan(_) | Doing::Over(_) | Doing::Returned(_) => {
-                        self.due.set((), cx.now.mono + CLOCK_RETRY, "look again for disputes that are over");
+                    Doing::Scan(_) | Doing::Page(_) | Doing::Returned(_) => {
+                        self.due.set((), cx.now.mono + LOOK_AGAIN, "look again at the disputes");
                     }
                     Doing::Find(Order { stream, .. })
                     | Doing::Read(Order { stream, .. })
                     | Doing::Moved(stream, _) => refuse(cx, stream, 503, "unavailable", error.text()),
+                    // It says the same when it is asked again.
+                    Doing::Rule(_) | Doing::Ruled => {}
                 }
                 self.go_on(cx);
                 return Some(false);
             }
-            Completion::Dialled(_) => none,
         };
-        let waits = matches!(doing, Doing::Returned(_) | Doing::Moved(..));
+        let moved = matches!(doing, Doing::Returned(_) | Doing::Moved(..) | Doing::Ruled);
         match doing {
             Doing::Scan(scan) => self.scanned(cx, scan, rows),
-            Doing::Over(scan) => self.over(cx, receipts, scan, rows),
-            Doing::Returned(scan) => self.scanned_page(cx, scan),
+            Doing::Page(scan) => self.page(cx, receipts, scan, rows),
+            Doing::Returned(scan) => self.scan_on(cx, scan),
             Doing::Find(order) => self.find(cx, order, rows),
-            Doing::Read(order) => self.read(cx, receipts, order, rows),
+            Doing::Read(order) => self.act(cx, receipts, order, rows),
             Doing::Moved(stream, receipt) => {
                 let body = serde_json::to_vec(&json!({ "receipt": receipt })).unwrap_or_default();
                 cx.respond_whole(stream, ResponseHead::json(200), body);
             }
+            Doing::Rule(decision) => self.rule(cx, receipts, decision, rows),
+            Doing::Ruled => {}
         }
+        self.known = receipts.open().disputed;
         self.go_on(cx);
-        Some(waits)
+        Some(moved)
     }
 
     fn go_on(&mut self, cx: &mut Cx<'_>) {
         if self.doing.is_some() {
             return;
         }
-        if let Some(order) = self.orders.pop_front() {
-            let (from, to) = (order.id.clone(), format!("{}~", order.id));
-            // A second one tells that more than one is meant.
-            let op = cx.read(Range { table: DISPUTES, from, to, limit: 2 });
-            self.doing = Some((op, Doing::Find(order)));
-        }
+        self.doing = self.next.pop_front().map(|word| match word {
+            Word::Operator(order) => {
+                let (from, to) = (order.id.clone(), format!("{}~", order.id));
+                // A second one tells that more than one is meant.
+                (cx.read(Range { table: DISPUTES, from, to, limit: 2 }), Doing::Find(order))
+            }
+            Word::Fep(line, decision) => (cx.find(open_rows([line.key()].into())), Doing::Rule(decision)),
+        });
     }
 
     fn scan(&mut self, cx: &mut Cx<'_>, scan: Scan) {
-        let range =
-            Range { table: DISPUTES, from: scan.from.clone(), to: "~".into(), limit: DISPUTES_READ as u32 };
-        self.doing = Some((cx.read(range), Doing::Scan(scan)));
+        let (from, to) = (scan.from.clone(), "~".into());
+        let op = cx.read(Range { table: DISPUTES, from, to, limit: DISPUTES_READ as u32 });
+        self.doing = Some((op, Doing::Scan(scan)));
     }
 
     fn scanned(&mut self, cx: &mut Cx<'_>, mut scan: Scan, rows: &[Row]) {
         scan.is_last = rows.len() < DISPUTES_READ;
         scan.from = rows.last().map(|row| format!("{}~", row.key)).unwrap_or_default();
-        let mut over = Vec::new();
-        for row in disputed(cx, rows) {
-            let ends = Wall(row.until_ms);
-            if ends <= cx.now.wall {
-                over.push(row.line.key());
-            } else {
-                scan.next = Some(scan.next.map_or(ends, |next| next.min(ends)));
-            }
+        let lasting = disputed(cx, rows).into_iter().filter(|row| !row.dispute.stands);
+        let keys: Vec<String> = lasting.map(|row| row.line.key()).collect();
+        if keys.is_empty() {
+            return self.scan_on(cx, scan);
         }
-        if over.is_empty() {
-            return self.scanned_page(cx, scan);
-        }
-        let op = cx.find(Keys { table: RECEIPTS_OPEN, keys: over });
-        self.doing = Some((op, Doing::Over(scan)));
+        let op = cx.find(open_rows(keys));
+        self.doing = Some((op, Doing::Page(scan)));
     }
 
-    fn over(&mut self, cx: &mut Cx<'_>, receipts: &mut Receipts, scan: Scan, rows: &[Row]) {
+    /// Those whose term is over are to be claimed again; the FEP is asked about the others.
+    fn page(&mut self, cx: &mut Cx<'_>, receipts: &mut Receipts, mut scan: Scan, rows: &[Row]) {
         let mut batch = Vec::new();
         for row in rows.iter().filter_map(|row| row.parse::<ReceiptRow>(RECEIPTS_OPEN).ok()) {
-            if row.state == ReceiptState::Disputed {
+            let Some(until) = row.dispute.map(|dispute| Wall(dispute.until_ms)) else { continue };
+            if until <= cx.now.wall {
                 cx.info(format!("receipt {} will be claimed again: nobody settled its dispute", row.id()));
-                batch.extend(receipts.resolved(row, Word::ClaimAgain.state()).1);
+                batch.extend(receipts.resolved(row, Act::ClaimAgain).1);
+                continue;
             }
+            let next = until.min(cx.now.wall + DISPUTE_EVERY);
+            scan.next = Some(scan.next.map_or(next, |known| known.min(next)));
+            self.ask(cx, &row, until);
         }
-        let op = cx.store(batch);
-        self.doing = Some((op, Doing::Returned(scan)));
+        if batch.is_empty() {
+            return self.scan_on(cx, scan);
+        }
+        self.doing = Some((cx.store(batch), Doing::Returned(scan)));
     }
 
-    fn scanned_page(&mut self, cx: &mut Cx<'_>, scan: Scan) {
+    fn scan_on(&mut self, cx: &mut Cx<'_>, scan: Scan) {
         if !scan.is_last {
             return self.scan(cx, scan);
         }
         if let Some(next) = scan.next {
             let pause = Span::from_millis(next.0.saturating_sub(cx.now.wall.0)).min(self.term);
-            self.due.set((), cx.now.mono + pause, "look for disputes that are over");
+            let at = cx.now.mono + pause;
+            if self.due.at(()).is_none_or(|sooner| sooner > at) {
+                self.due.set((), at, "look at the disputes");
+            }
+        }
+    }
+
+    fn ask(&mut self, cx: &mut Cx<'_>, row: &ReceiptRow, until: Wall) {
+        let fep_id = row.receipt.fep_id;
+        let (Some(url), Some(claim_id)) = (self.urls.get(&fep_id), row.claim_id) else { return };
+        let dispute = cx.me.seal(Dispute {
+            fep_id,
+            claim_id,
+            receipt: Blob(hex::decode(&row.signed).unwrap_or_default()),
+            reason: row.rejected.clone().unwrap_or_default(),
+            until_ms: until.0,
+            issued_ms: cx.now.wall.0,
+        });
+        let line = Line { receipt_id: row.id(), issued_ms: row.issued_ms() };
+        self.calls.post(cx, (fep_id, line), url, "/v1/disputes", &dispute.bytes.0);
+    }
+
+    fn answered(&mut self, cx: &mut Cx<'_>, (fep_id, line): (FepId, Line), answer: &Answer) {
+        match answer {
+            Answer::Given(bytes) => {
+                let decision = open::<DisputeDecision>(cx.me.network, None, bytes);
+                let decision = decision.ok().filter(|decision| {
+                    decision.content.receipt_id == line.receipt_id
+                        && cx.feps.bound_when_issued(fep_id, decision).is_ok()
+                });
+                match decision {
+                    Some(decision) => {
+                        self.next.push_back(Word::Fep(line, decision.content));
+                        self.go_on(cx);
+                    }
+                    None => cx.warn(format!(
+                        "receipt {}: what its FEP says of the dispute does not hold; asking again",
+                        line.receipt_id
+                    )),
+                }
+            }
+            Answer::Refused(refusal) => cx.warn(format!(
+                "receipt {}: its FEP takes no dispute for it: {:?}",
+                line.receipt_id, refusal.code
+            )),
+            Answer::Silent | Answer::Noted | Answer::Nothing => {}
         }
     }
 
@@ -235,7 +333,7 @@ impl Disputes {
         let mut found = disputed(cx, rows);
         match (found.pop(), found.pop()) {
             (Some(row), None) => {
-                let op = cx.find(Keys { table: RECEIPTS_OPEN, keys: [row.line.key()].into() });
+                let op = cx.find(open_rows([row.line.key()].into()));
                 self.doing = Some((op, Doing::Read(order)));
             }
             (Some(_), Some(_)) => {
@@ -250,37 +348,64 @@ impl Disputes {
         }
     }
 
-    fn read(&mut self, cx: &mut Cx<'_>, receipts: &mut Receipts, order: Order, rows: &[Row]) {
-        let row = rows.first().and_then(|row| row.parse::<ReceiptRow>(RECEIPTS_OPEN).ok());
-        let Some(row) = row.filter(|row| row.state == ReceiptState::Disputed) else {
+    fn act(&mut self, cx: &mut Cx<'_>, receipts: &mut Receipts, order: Order, rows: &[Row]) {
+        let Some(row) = only(rows) else {
             let message =
                 format!("receipt {} is not in the store as it should be: `labman-cli audit`", order.id);
             return refuse(cx, order.stream, 503, "unavailable", message);
         };
-        let (row, batch) = receipts.resolved(row, order.word.state());
-        let op = cx.store(batch);
-        self.doing = Some((op, Doing::Moved(order.stream, show_receipt(&row))));
+        let (row, batch) = receipts.resolved(row, order.act);
+        self.doing = Some((cx.store(batch), Doing::Moved(order.stream, show_receipt(&row))));
+    }
+
+    /// What the FEP's people say, unless something was done since, or it is about another claim.
+    fn rule(&mut self, cx: &mut Cx<'_>, receipts: &mut Receipts, decision: DisputeDecision, rows: &[Row]) {
+        let said = only(rows).filter(|row| row.claim_id == Some(decision.claim_id));
+        let Some(mut row) = said.filter(|row| row.dispute.is_some_and(|dispute| !dispute.stands)) else {
+            return;
+        };
+        let (id, answer) = (row.id(), decision.answer.chars().take(REASON).collect::<String>());
+        let batch = match decision.ruling {
+            Ruling::ClaimAgain => {
+                cx.info(format!("receipt {id} will be claimed again, its FEP says: {answer}"));
+                receipts.resolved(row, Act::ClaimAgain).1
+            }
+            Ruling::Stands => {
+                cx.warn(format!("receipt {id} will not be paid, its FEP says: {answer}"));
+                row.rejected = Some(answer);
+                row.dispute = row.dispute.map(|dispute| super::rows::Dispute { stands: true, ..dispute });
+                receipts.changed(&row, ReceiptState::Disputed)
+            }
+        };
+        self.doing = Some((cx.store(batch), Doing::Ruled));
     }
 }
 
 impl Receipts {
-    /// A receipt that was disputed is in that state now: as it is then, and the writes that say so.
-    fn resolved(
-        &mut self,
-        mut row: ReceiptRow,
-        state: ReceiptState,
-    ) -> (ReceiptRow, Vec<crate::store::Write>) {
-        row.state = state;
-        row.disputed_until_ms = None;
-        match state {
-            ReceiptState::Unclaimed => (row.claim_id, row.rejected) = (None, None),
-            ReceiptState::Paid => row.taken_on_word = true,
-            ReceiptState::WrittenOff | ReceiptState::InClaim | ReceiptState::Disputed => {}
+    /// A disputed receipt, of which this was decided: as it is then, and the writes that say so.
+    fn resolved(&mut self, mut row: ReceiptRow, act: Act) -> (ReceiptRow, Vec<Write>) {
+        row.dispute = None;
+        match act {
+            Act::WriteOff => row.state = ReceiptState::WrittenOff,
+            Act::Paid => (row.state, row.taken_on_word) = (ReceiptState::Paid, true),
+            Act::ClaimAgain => {
+                (row.state, row.claim_id, row.rejected) = (ReceiptState::Unclaimed, None, None);
+            }
         }
         let mut batch = self.changed(&row, ReceiptState::Disputed);
         batch.push(self.sums.put(&row.group()));
         (row, batch)
     }
+}
+
+fn open_rows(keys: Vec<String>) -> Keys {
+    Keys { table: RECEIPTS_OPEN, keys }
+}
+
+/// The receipt that was looked for, if it is there and disputed.
+fn only(rows: &[Row]) -> Option<ReceiptRow> {
+    let row = rows.first()?.parse::<ReceiptRow>(RECEIPTS_OPEN).ok()?;
+    Some(row).filter(|row| row.state == ReceiptState::Disputed)
 }
 
 fn disputed(cx: &mut Cx<'_>, rows: &[Row]) -> Vec<DisputeRow> {

@@ -101,7 +101,7 @@ impl Receipts {
             signed: hex::encode(&receipt.bytes.0),
             receipt: receipt.content,
             state: if claim_id.is_some() { ReceiptState::Paid } else { ReceiptState::Unclaimed },
-            disputed_until_ms: None,
+            dispute: None,
             taken_on_word: claim_id.is_some(),
             claim_id,
             rejected: None,

@@ -254,7 +254,7 @@ impl Receipts {
             state: ReceiptState::Unclaimed,
             claim_id: None,
             rejected: None,
-            disputed_until_ms: None,
+            dispute: None,
             taken_on_word: false,
         };
         self.keep(cx, from, row)

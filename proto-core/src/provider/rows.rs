@@ -128,8 +128,8 @@ pub(crate) struct ReceiptRow {
     pub(super) claim_id: Option<ClaimId>,
     /// Why the FEP would not pay it.
     pub(super) rejected: Option<String>,
-    /// While it is disputed: until then, in Unix milliseconds.
-    pub(super) disputed_until_ms: Option<u64>,
+    /// While it is disputed.
+    pub(super) dispute: Option<Dispute>,
     /// No claim that is kept here paid it: that it is paid is its FEP's word, who gave it again when its claim was forgotten
     /// here, or the operator's.
     pub(super) taken_on_word: bool,
@@ -170,6 +170,14 @@ pub(super) fn unclaimed_key(group: &Group, receipt: &str) -> String {
     format!("{}/{receipt}", group_key(group))
 }
 
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Dispute {
+    /// When it will be claimed again, in Unix milliseconds.
+    pub(super) until_ms: u64,
+    /// Its FEP's people have said that they will not pay: then the operator acts, and nobody else.
+    pub(super) stands: bool,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum ReceiptState {
@@ -199,7 +207,7 @@ pub(super) fn put_receipt(row: &ReceiptRow, before: Option<ReceiptState>) -> Vec
         }
         ReceiptState::Disputed => {
             let line = Line { receipt_id: row.id(), issued_ms: row.issued_ms() };
-            let dispute = DisputeRow { line, until_ms: row.disputed_until_ms.unwrap_or_default() };
+            let dispute = DisputeRow { line, dispute: row.dispute.unwrap_or_default() };
             batch.push(Write::Put(DISPUTES, Row::json(row.id().to_string(), &dispute)));
             batch.push(Write::Put(RECEIPTS_OPEN, Row::json(key, row)));
         }
@@ -225,8 +233,8 @@ pub(super) struct UnclaimedRow {
 pub(super) struct DisputeRow {
     #[serde(flatten)]
     pub(super) line: Line,
-    /// In Unix milliseconds.
-    pub(super) until_ms: u64,
+    #[serde(flatten)]
+    pub(super) dispute: Dispute,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -301,7 +309,7 @@ pub(crate) fn show_receipt(row: &ReceiptRow) -> serde_json::Value {
         "slug": row.slug, "counts": settled, "charge": row.receipt.charge, "payout": row.receipt.payout, "rate": row.receipt.rate,
         "currency": payout_to.currency, "address": payout_to.address, "issued_ms": row.receipt.issued_ms,
         "sequence": row.receipt.sequence, "claim_id": row.claim_id, "rejected": row.rejected,
-        "disputed_until_ms": row.disputed_until_ms,
+        "disputed_until_ms": row.dispute.filter(|dispute| !dispute.stands).map(|dispute| dispute.until_ms),
     })
 }
 

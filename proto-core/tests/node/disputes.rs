@@ -1,20 +1,22 @@
 //! Receipts that their FEP would not pay: left for people to look into, claimed again, or given up by the operator alone.
 
 use labman_proto_core::http::{RequestHead, Surface};
-use labman_proto_core::limits::DISPUTES_READ;
+use labman_proto_core::limits::{DISPUTE_EVERY, DISPUTES_READ};
 use labman_proto_core::money::Micros;
 use labman_proto_core::time::Span;
 use labman_proto_core::wire::envelope::Kind;
 use labman_proto_core::wire::ids::ReceiptId;
+use labman_proto_core::wire::portal::Ruling;
 use serde_json::{Value, json};
 
 use super::jobs::{Shop, shop};
 use super::peer::counts;
 use super::portman::delivery;
-use super::rig::FEP_KEY;
+use super::rig::{FEP_KEY, STRANGER};
 
 /// Of the rig's provider, and a claim's time.
-const TERM: Span = Span::from_secs(3_600);
+const TERM: Span = Span::from_secs(24 * 3_600);
+const LATER: Span = Span::from_secs(1_800);
 const CLAIMED: Span = Span::from_secs(30);
 const WHY: &str = "no receipt of this provider";
 
@@ -68,10 +70,63 @@ fn a_rejected_line_is_disputed_and_claimed_again_once_its_term_is_over() {
     shop.holds();
 
     shop.rig.fep.rejects = None;
-    shop.rig.pass(Span::from_secs(3_500));
+    shop.rig.pass(Span::from_secs(24 * 3_600 - 60));
     assert_eq!((shop.states(), shop.rig.fep.claims.len()), (vec![json!("disputed")], 1));
     shop.rig.pass(Span::from_secs(120));
     assert_eq!((shop.states(), shop.rig.fep.claims.len()), (vec![json!("paid")], 2));
+    shop.holds();
+}
+
+#[test]
+fn its_fep_is_shown_the_receipt_and_asked_each_hour_what_its_people_say() {
+    let mut shop = shop();
+    let id = shop.is_refused(1);
+    let (dispute, receipt) = shop.rig.fep.disputes[0].clone();
+    let claim = &shop.rig.fep.claims[0];
+    assert_eq!((dispute.claim_id, receipt.receipt_id, dispute.reason.as_str()), (claim.claim_id, id, WHY));
+    shop.rig.pass(DISPUTE_EVERY);
+    shop.rig.pass(DISPUTE_EVERY);
+    assert_eq!(shop.rig.fep.disputes.len(), 3);
+}
+
+#[test]
+fn what_its_fep_rules_is_done() {
+    let mut shop = shop();
+    let id = shop.is_refused(1);
+    // By somebody else, and of another claim: of no account.
+    shop.rig.fep.ruling = Some((Ruling::Stands, "no"));
+    shop.rig.fep.signer = Some(STRANGER);
+    shop.rig.restart();
+    shop.rig.pass(CLAIMED);
+    assert!(shop.rig.admin("/receipts")["receipts"][0]["disputed_until_ms"].is_u64());
+    shop.rig.fep.signer = None;
+
+    shop.rig.fep.ruling = Some((Ruling::ClaimAgain, "found it"));
+    shop.rig.fep.rejects = None;
+    shop.rig.restart();
+    shop.rig.pass(CLAIMED);
+    assert_eq!(shop.states(), [json!("paid")]);
+    assert_eq!(shop.rig.fep.claims.last().unwrap().receipts, [id]);
+    shop.holds();
+}
+
+#[test]
+fn a_rejection_that_stands_waits_for_the_operator_alone() {
+    let mut shop = shop();
+    let id = shop.is_refused(1);
+    shop.rig.fep.ruling = Some((Ruling::Stands, "paid under claim 7, on Tuesday"));
+    shop.rig.restart();
+    shop.rig.pass(CLAIMED);
+    let asked = shop.rig.fep.disputes.len();
+    shop.holds();
+    shop.rig.restart();
+    shop.rig.pass(TERM + TERM);
+    let receipt = shop.rig.admin("/receipts")["receipts"][0].clone();
+    assert_eq!((&receipt["state"], &receipt["disputed_until_ms"]), (&json!("disputed"), &Value::Null));
+    assert_eq!(receipt["rejected"], "paid under claim 7, on Tuesday");
+    assert_eq!((shop.rig.fep.disputes.len(), shop.rig.fep.claims.len()), (asked, 1), "nobody is asked again");
+    let (status, _) = shop.says(&format!("/receipts/paid?id={id}"));
+    assert_eq!((status, shop.states()), (Some(200), vec![json!("paid")]));
     shop.holds();
 }
 
@@ -90,14 +145,14 @@ fn a_fep_that_goes_on_refusing_is_asked_once_in_a_term() {
 fn a_dispute_ends_in_its_time_across_restarts() {
     let mut shop = shop();
     let first = shop.is_refused(1);
-    shop.rig.pass(Span::from_secs(1_800));
+    shop.rig.pass(LATER);
     shop.is_refused(2);
     shop.rig.restart();
-    shop.rig.pass(Span::from_secs(1_850));
+    shop.rig.pass(Span::from_secs(24 * 3_600 - 1_800));
     assert_eq!(shop.rig.fep.claims.last().unwrap().receipts, [first], "the other's term is not over");
     shop.rig.restart();
     shop.rig.fep.rejects = None;
-    shop.rig.pass(Span::from_secs(1_800));
+    shop.rig.pass(LATER);
     assert_eq!(shop.states().iter().filter(|state| **state == "paid").count(), 1);
     shop.holds();
 }

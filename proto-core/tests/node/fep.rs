@@ -9,9 +9,9 @@ use labman_proto_core::wire::ids::{AuthId, ClaimId, Hash, PayoutId, ReceiptId};
 use labman_proto_core::wire::keys::Quote;
 use labman_proto_core::wire::object::{self, Sealed};
 use labman_proto_core::wire::portal::{
-    Attempt, AuthorizeRequest, Claim, ClaimDecision, IssuedReceipt, IssuedReceipts, JobAuthorization, Offer,
-    Payout, PortalError, PortalErrorBody, PortalErrorCode, Receipt, ReceiptsRequest, RejectedLine,
-    UsageReport, UsageStatement, Verdict, key_id,
+    Attempt, AuthorizeRequest, Claim, ClaimDecision, Dispute, DisputeDecision, IssuedReceipt, IssuedReceipts,
+    JobAuthorization, Offer, Payout, PortalError, PortalErrorBody, PortalErrorCode, Receipt, ReceiptsRequest,
+    RejectedLine, Ruling, UsageReport, UsageStatement, Verdict, key_id,
 };
 
 use super::rig::{FEP, FEP_KEY, identity, net, node, seal};
@@ -31,6 +31,9 @@ pub(crate) struct Fep {
     pub(crate) twist: Option<fn(&mut JobAuthorization)>,
     /// Changes a claim's decision before it is signed.
     pub(crate) decision: Option<fn(&mut ClaimDecision)>,
+    pub(crate) disputes: Vec<(Dispute, Receipt)>,
+    /// What its people say of disputes.
+    pub(crate) ruling: Option<(Ruling, &'static str)>,
     /// A claim with that receipt is refused as a whole.
     pub(crate) cant_take: Option<ReceiptId>,
     /// Why no receipt of a claim is paid, if none is.
@@ -156,6 +159,17 @@ impl Fep {
                     twist(&mut decision);
                 }
                 seal(signer, decision)
+            }
+            "/v1/disputes" => {
+                let dispute = object::open::<Dispute>(net(), None, body).expect("a dispute").content;
+                let receipt =
+                    object::open::<Receipt>(net(), None, &dispute.receipt.0).expect("a receipt").content;
+                let (claim_id, receipt_id) = (dispute.claim_id, receipt.receipt_id);
+                self.disputes.push((dispute, receipt));
+                let Some((ruling, answer)) = self.ruling else { return Some((202, Vec::new())) };
+                let (fep_id, answer) = (identity(FEP).fep_id(), answer.into());
+                let decided_ms = now.wall.0;
+                seal(signer, DisputeDecision { fep_id, claim_id, receipt_id, ruling, answer, decided_ms })
             }
             _ => panic!("nobody calls {path}"),
         };

@@ -96,7 +96,7 @@ pub(crate) fn provider_config() -> config::Config {
         tenant: "acme".into(),
         portmans: vec![portman],
         claim_every: Span::from_secs(10),
-        dispute_for: Span::from_secs(3_600),
+        dispute_for: Span::from_secs(24 * 3_600),
         exposure: EXPOSURE.into(),
     };
     config::Config { provider: Some(provider), ..config() }

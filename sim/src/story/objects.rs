@@ -8,8 +8,8 @@ use labman_proto_core::wire::keys::{Descriptor, KeyRing};
 use labman_proto_core::wire::mesh::Invitation;
 use labman_proto_core::wire::object::Object;
 use labman_proto_core::wire::portal::{
-    AttemptRelease, AuthorizeRequest, Claim, ClaimDecision, JobAuthorization, Offer, Receipt, StreamAck,
-    UsageReport, UsageStatement,
+    AttemptRelease, AuthorizeRequest, Claim, ClaimDecision, Dispute, DisputeDecision, IssuedReceipts,
+    JobAuthorization, Offer, Receipt, ReceiptsRequest, StreamAck, UsageReport, UsageStatement,
 };
 
 use super::frames::tokens;
@@ -112,6 +112,31 @@ pub(super) fn part(bytes: &[u8], names: &mut Names) -> Option<Part> {
             let paid = decision.payout.map(|payout| format!(", {} paid", payout.amount));
             let text = format!("{} {:?}{}", decision.claim_id, decision.verdict, paid.unwrap_or_default());
             Part::new("ClaimDecision", Vec::new(), text)
+        }
+        ReceiptsRequest::KIND => {
+            let asked: ReceiptsRequest = cbor::decode(payload).ok()?;
+            Part::new("ReceiptsRequest", Vec::new(), format!("behind number {}", asked.after))
+        }
+        IssuedReceipts::KIND => {
+            let issued: IssuedReceipts = cbor::decode(payload).ok()?;
+            let text = format!(
+                "{} behind number {}, the last is {}",
+                issued.receipts.len(),
+                issued.after,
+                issued.last
+            );
+            Part::new("IssuedReceipts", Vec::new(), text)
+        }
+        Dispute::KIND => {
+            let dispute: Dispute = cbor::decode(payload).ok()?;
+            let text = format!("of claim {}: {:?}", dispute.claim_id, dispute.reason);
+            Part::new("Dispute", Vec::new(), text)
+        }
+        DisputeDecision::KIND => {
+            let decision: DisputeDecision = cbor::decode(payload).ok()?;
+            let text =
+                format!("{:?}: receipt {}, {:?}", decision.ruling, decision.receipt_id, decision.answer);
+            Part::new("DisputeDecision", Vec::new(), text)
         }
         Invitation::KIND => {
             let invitation: Invitation = cbor::decode(payload).ok()?;

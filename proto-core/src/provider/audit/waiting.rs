@@ -40,16 +40,16 @@ impl Waiting {
             desk.report
                 .must(Invariant::I4, found, place(RECEIPTS_OPEN, &key), || "no claim will find it".into());
         }
-        let mut until = None;
+        let mut dispute = None;
         if row.state == ReceiptState::Disputed {
             self.disputed += 1;
             let listed: Option<DisputeRow> = desk.get(DISPUTES, &row.id().to_string())?;
-            until = listed.filter(|listed| listed.line.key() == key).map(|listed| listed.until_ms);
+            dispute = listed.filter(|listed| listed.line.key() == key).map(|listed| listed.dispute);
             let what = || "nobody will look into it".into();
-            desk.report.must(Invariant::I4, until.is_some(), place(RECEIPTS_OPEN, &key), what);
+            desk.report.must(Invariant::I4, dispute.is_some(), place(RECEIPTS_OPEN, &key), what);
         }
-        let what = || format!("is {:?} until {:?}", row.state, row.disputed_until_ms);
-        desk.report.must(Invariant::I4, row.disputed_until_ms == until, place(RECEIPTS_OPEN, &key), what);
+        let what = || format!("is {:?}, with {:?}", row.state, row.dispute);
+        desk.report.must(Invariant::I4, row.dispute == dispute, place(RECEIPTS_OPEN, &key), what);
         if let Some(part) = self.groups.entry(group).or_default().of(row.state) {
             part.count = part.count.saturating_add(1);
             part.sum = part.sum.checked_add(row.receipt.payout).unwrap_or(Micros(i64::MAX));
