@@ -63,6 +63,8 @@ mutants! {
     ClaimLineTwice = "claim-line-twice",
     /// a provider never looks for receipts to claim
     NeverClaims = "never-claims",
+    /// a provider never claims again what its FEP rejected
+    DisputeForgotten = "dispute-forgotten",
     /// a provider takes a claim for paid whose call its FEP did not answer
     SilenceCountsAsPaid = "silence-counts-as-paid",
     /// a gateway takes a usage report for settled that its FEP did not answer

@@ -25,6 +25,7 @@ use crate::http::ResponseHead;
 use crate::identity::FepId;
 use crate::limits::{DISPUTE_EVERY, DISPUTES_READ, REDELIVER_FIRST};
 use crate::machine::{Completion, OpId, StreamId};
+use crate::mutants::{Mutant, mutant};
 use crate::node::config;
 use crate::node::cx::Cx;
 use crate::node::fep::{Answer, FepCalls};
@@ -259,7 +260,7 @@ impl Disputes {
         let mut batch = Vec::new();
         for row in rows.iter().filter_map(|row| row.parse::<ReceiptRow>(RECEIPTS_OPEN).ok()) {
             let Some(until) = row.dispute.map(|dispute| Wall(dispute.until_ms)) else { continue };
-            if until <= cx.now.wall {
+            if until <= cx.now.wall && !mutant(Mutant::DisputeForgotten) {
                 cx.info(format!("receipt {} will be claimed again: nobody settled its dispute", row.id()));
                 batch.extend(receipts.resolved(row, Act::ClaimAgain).1);
                 continue;

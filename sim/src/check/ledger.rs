@@ -6,11 +6,15 @@ use labman_proto_core::economics::{Counts, Fees, Price, Rate};
 use labman_proto_core::identity::NodeId;
 use labman_proto_core::limits::{STREAM_WINDOW, UNACKED};
 use labman_proto_core::money::{Currency, Micros};
+use labman_proto_core::time::Span;
 use labman_proto_core::wire::ids::ReceiptId;
 use labman_proto_core::wire::portal::Receipt;
 use serde::{Deserialize, Deserializer};
 
 use super::price;
+
+/// A provider that is up looks at its disputes that soon after a term is over: whatever it does just then.
+const LOOKED_FOR_WITHIN: Span = Span::from_secs(3 * 60);
 
 /// `GET /ledger` of a FEP.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -42,6 +46,8 @@ pub struct Held {
     /// That the payout is in.
     pub currency: Currency,
     pub rate: Rate,
+    /// While it is disputed, and its FEP has not said that it stands: Unix milliseconds.
+    pub disputed_until_ms: Option<u64>,
 }
 
 /// What a provider's `GET /status` says it has of each state.
@@ -102,6 +108,8 @@ pub struct Provider {
     pub forgot: bool,
     /// It was there to ask for what it had not, or what it had lost.
     pub asks: bool,
+    /// Its wall clock, where that ran on, and nothing keeps it from its work: Unix milliseconds.
+    pub now_ms: Option<u64>,
 }
 
 /// Everybody's books: the FEP's at one moment, and the providers' before that, so that what they hold it had issued.
@@ -359,6 +367,14 @@ fn check_provider(books: &Books, provider: &Provider, found: &mut Vec<String>) {
     let never: Vec<u64> = never.map(|receipt| receipt.sequence).collect();
     if !never.is_empty() {
         found.push(format!("I6: {name} has not asked for its receipts number {never:?}, which never came"));
+    }
+    let over = |held: &&Held| {
+        let by_ms = held.disputed_until_ms.map(|until_ms| until_ms + LOOKED_FOR_WITHIN.as_millis());
+        by_ms.zip(provider.now_ms).is_some_and(|(by_ms, now_ms)| by_ms < now_ms)
+    };
+    if let Some(held) = provider.held.iter().find(over) {
+        let (id, until) = (held.receipt_id, held.disputed_until_ms);
+        found.push(format!("I4: {name} was to claim receipt {id:?} again at {until:?}, and did not"));
     }
     let mut never_came: BTreeMap<&Currency, i128> = BTreeMap::new();
     for receipt in missing() {

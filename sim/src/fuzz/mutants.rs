@@ -15,9 +15,12 @@ use super::{Profile, Search, plan};
 use crate::run::run;
 
 /// Defects that take somebody who is after money: hunted in worlds of the profile `money`.
-const OF_MONEY: [Mutant; 5] = [
+const OF_MONEY: [Mutant; 8] = [
     Mutant::AckIgnored,
     Mutant::BondUnlocked,
+    Mutant::DisputeForgotten,
+    Mutant::GatewayPaidTwice,
+    Mutant::RateNotPinned,
     Mutant::ReceiptNotRedelivered,
     Mutant::SilenceCountsAsSettled,
     Mutant::SilenceCountsAsPaid,

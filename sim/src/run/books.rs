@@ -15,6 +15,7 @@ use super::rest::Status;
 use super::{Job, JobState, Run, outcome};
 use crate::check::ledger::{Asked, Books, Doubt, Held, Ledger, Owing, Provider, States, Text};
 use crate::faults::{Fault, Inject};
+use crate::host::HostId;
 use crate::report::Ending;
 use crate::scenario;
 
@@ -173,7 +174,17 @@ impl Run<'_> {
         let forgot = self.scenario.forgets(&name) || !self.rests(&name);
         let Exposures { feps: owing } = self.get(&name, "/exposure")?;
         let asks = self.rests(&name);
-        Ok(Provider { name, node_id, held, states, owing, prices, forgot, asks })
+        let now_ms = self.undisturbed(&name).map(|host| self.world.host_now(host).wall.0);
+        Ok(Provider { name, node_id, held, states, owing, prices, forgot, asks, now_ms })
+    }
+
+    /// A host that nothing has kept from its own work since all was healed, a while ago.
+    fn undisturbed(&self, name: &str) -> Option<HostId> {
+        let healed = self.started + self.scenario.healed_at?;
+        let suffers = |index: &usize| self.scenario.faults[*index].inject.hosts().contains(&name);
+        let disturbed = self.scenario.loses_time(name) || self.under_way.iter().any(suffers);
+        let long_ago = self.world.now() >= healed + ASKS_WITHIN;
+        self.hosts.get(name).copied().filter(|_| long_ago && !disturbed)
     }
 
     /// Since all was healed there was time for every provider to ask.

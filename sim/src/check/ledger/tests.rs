@@ -62,6 +62,7 @@ fn held(receipt: &Receipt, state: &str) -> Held {
         payout: receipt.payout,
         currency: receipt.payout_to.currency.clone(),
         rate: receipt.rate,
+        disputed_until_ms: None,
     }
 }
 
@@ -104,6 +105,7 @@ fn books() -> Books {
         prices: BTreeMap::from([("acme:box:toy".into(), PRICE)]),
         forgot: false,
         asks: true,
+        now_ms: Some(1_000_000),
     };
     Books {
         ledger: Ledger { balanced: true, currency: xts(), accounts },
@@ -258,6 +260,21 @@ fn what_never_came_has_been_asked_for_whoever_kept_it_back_and_whoever_lost_it()
     books.issued[1].issued_ms = 0;
     books.providers[0].asks = false;
     assert_eq!(check(&books), Vec::<String>::new());
+}
+
+#[test]
+fn what_is_disputed_is_claimed_again_at_its_term() {
+    let mut books = books();
+    let held = &mut books.providers[0].held[1];
+    held.state = "disputed".into();
+    held.disputed_until_ms = Some(1_000_000 - 180_000);
+    books.providers[0].states.unclaimed = 0;
+    assert_eq!(check(&books), Vec::<String>::new());
+    books.providers[0].now_ms = Some(1_000_001);
+    let found = check(&books);
+    assert!(found[0].ends_with("again at Some(820000), and did not"), "{found:?}");
+    books.providers[0].now_ms = None;
+    assert_eq!(check(&books), Vec::<String>::new(), "its clock was set");
 }
 
 #[test]
