@@ -39,6 +39,18 @@ fn a_command_that_is_made_again_under_its_idempotency_key_is_done_once() {
 }
 
 #[test]
+fn a_dispute_that_is_not_open_cannot_be_decided() {
+    let fep = Fep::new();
+    assert_eq!(fep.does(&["dispute", "list"]), serde_json::json!({ "disputes": [] }));
+    for ruling in ["claim-again", "stands"] {
+        let asked = ["dispute", ruling, "00ff", "--answer", "it was paid", "--config", "fep.toml"];
+        let out = fep.run(&asked, Stdio::null());
+        let said = String::from_utf8_lossy(&out.stderr);
+        assert!(!out.status.success() && said.contains("no dispute is open"), "{ruling}: {said}");
+    }
+}
+
+#[test]
 fn whoever_closes_the_pipe_has_read_enough() {
     let fep = Fep::new();
     for asked in [&["id"][..], &["ledger", "--json"], &["ledger"]] {

@@ -332,6 +332,9 @@ pub const PORTAL_ACCEPTED: usize = 16 * 1024;
 pub const PORTAL_CARRIED: usize = 64;
 /// Transfers on their way out. A further claim or withdrawal is answered 503.
 pub const PORTAL_TRANSFERS: usize = 16 * 1024;
+/// Disputes that nobody has decided, in all and of one provider. A further one is answered 503.
+pub const PORTAL_DISPUTES: usize = 4096;
+pub const PORTAL_DISPUTES_OF_ONE: usize = 512;
 /// Until a rail is asked again what became of a transfer: doubling, up to.
 pub const RAIL_FIRST: Span = Span::from_secs(1);
 pub const RAIL_LAST: Span = Span::from_secs(300);
@@ -341,7 +344,7 @@ pub const PAYOUT_ANEW: Span = Span::from_secs(600);
 pub const PORTAL_GROUP: usize = 64;
 /// Lines of one listing. A larger `limit` counts as this.
 pub const PORTAL_LIST: u32 = 1000;
-/// Names, payment references and payout addresses, in bytes. A longer one is answered 400.
+/// Names, payment references, payout addresses, and what is said of a dispute, in bytes. A longer one is answered 400.
 pub const PORTAL_TEXT: usize = 128;
 /// How far a gateway's clock may be from the portal's, either way. Beyond, its authorization is answered 400.
 pub const CLOCK_SKEW: Span = Span::from_secs(120);

@@ -3,7 +3,7 @@
 //! ```text
 //!   HTTP --> exchanges --> routes --> authorize, usage, claims, --+--> books (accounts, ledger, holds, receipts, accepted
 //!                          (api,      pulls, admin, statements,   |           claims, transfers)
-//!                           admin)    withdrawals                 |
+//!                           admin)    withdrawals, disputes       |
 //!                                     look <---- store reads <----+----> writer ----> store
 //!                          payouts, withdrawals --> transfers <--> rails
 //! ```
@@ -11,7 +11,7 @@
 //! A room decides on the books, which move at once; its rows go to the [`writer`]; the answer leaves once they are durable.
 //! So two concurrent calls can't spend the same money, and nobody hears of what a crash could undo.
 //!
-//! Absent: disputes; rails other than mock ones.
+//! Absent: rails other than mock ones.
 
 pub mod config;
 
@@ -26,6 +26,7 @@ mod bonds;
 mod books;
 mod civil;
 mod claims;
+mod disputes;
 mod exchanges;
 mod faults;
 mod gateway_fees;

@@ -26,9 +26,9 @@ use labman_proto_core::wire::mesh::{
     Shuffle, Suspicion, Taken, Version, Want, Wanted,
 };
 use labman_proto_core::wire::portal::{
-    Attempt, AttemptRelease, AuthorizeRequest, Claim, ClaimDecision, End, IssuedReceipt, IssuedReceipts,
-    JobAuthorization, Offer, Payout, PayoutTo, Receipt, ReceiptsRequest, RejectedLine, StreamAck,
-    UsageReport, UsageStatement, Verdict,
+    Attempt, AttemptRelease, AuthorizeRequest, Claim, ClaimDecision, Dispute, DisputeDecision, End,
+    IssuedReceipt, IssuedReceipts, JobAuthorization, Offer, Payout, PayoutTo, Receipt, ReceiptsRequest,
+    RejectedLine, Ruling, StreamAck, UsageReport, UsageStatement, Verdict,
 };
 use labman_proto_core::wire::topic::{Topic, Topics};
 
@@ -138,6 +138,10 @@ fn portal_stories() -> Seeds {
     let nobody = [&[4, 0, 0, 0, 0, 0, 0, 3, 0], &releases[..], &settle].concat();
     let claim = [&[6, 0, 0, 0, 0, 0, 9, 0, 0], &settle[..]].concat();
     let lapse = [9, 3, 0, 11, 1];
+    // Of the first job's receipt, with what was settled, paid and claimed, and until when.
+    let dispute = [&[12, 1, 0, 0, 0][..], &[1; 15], &[0; 7], &[9, 1, 0], &[0; 8], &[0], &settle].concat();
+    // Whatever its id begins with.
+    let decide: Vec<u8> = (0..16).flat_map(|digit| [12, 0, digit, 1, 11, 1]).collect();
     let story = |parts: &[&[u8]]| [&authorize[..], &parts.concat()].concat();
     vec![
         story(&[&with_statement, &claim, &with_statement]),
@@ -148,6 +152,8 @@ fn portal_stories() -> Seeds {
         // Nothing is settled before the provider speaks, or the hold lapses.
         story(&[&without, &shown(0, 2)]),
         story(&[&without, &lapse, &without]),
+        // What was not paid is disputed, decided, and asked about again.
+        story(&[&with_statement, &dispute, &dispute, &decide, &dispute]),
     ]
 }
 
@@ -417,6 +423,22 @@ fn objects() -> Seeds {
                 rate: "0.92".parse().expect("a rate"),
                 until_ms: now + 3_600_000,
             }],
+        }),
+        encode(&Dispute {
+            fep_id,
+            claim_id,
+            receipt: Blob(vec![10; 8]),
+            reason: "paid before".into(),
+            until_ms: now + 3_600_000,
+            issued_ms: now,
+        }),
+        encode(&DisputeDecision {
+            fep_id,
+            claim_id,
+            receipt_id,
+            ruling: Ruling::Stands,
+            answer: "it was paid".into(),
+            decided_ms: now,
         }),
     ]
 }

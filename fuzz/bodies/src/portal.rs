@@ -1,7 +1,7 @@
 //! A whole portal, and a fuzzer that is its gateways, providers, operator, disk and clock.
 
 use labman_proto_core::economics::Fees;
-use labman_proto_core::economics::{Counts, Price, merkle};
+use labman_proto_core::economics::{Counts, Price, Rate, merkle};
 use labman_proto_core::http::{RequestHead, Surface};
 use labman_proto_core::machine::{ResetCode, StreamId};
 use labman_proto_core::money::{Currency, Micros};
@@ -12,8 +12,8 @@ use labman_proto_core::wire::cbor::{Blob, decode};
 use labman_proto_core::wire::ids::{AuthId, ClaimId, Hash, ReceiptId, RequestId};
 use labman_proto_core::wire::object::{self, Object};
 use labman_proto_core::wire::portal::{
-    AttemptRelease, AuthorizeRequest, Claim, End, Offer, PayoutTo, ReceiptsRequest, StreamAck, UsageReport,
-    UsageStatement, key_digest,
+    AttemptRelease, AuthorizeRequest, Claim, Dispute, End, Offer, PayoutTo, Receipt, ReceiptsRequest,
+    StreamAck, UsageReport, UsageStatement, key_digest, key_id,
 };
 use serde_json::{Value, json};
 
@@ -122,8 +122,9 @@ impl World {
             "/v1/health",
             "/v1/statements",
             "/v1/receipts",
+            "/v1/disputes",
         ];
-        match feed.u8() % 12 {
+        match feed.u8() % 13 {
             // A stranger's bytes.
             0 => {
                 let path = *feed.one(&known);
@@ -134,14 +135,15 @@ impl World {
             // A stranger's payload, behind a signature that holds.
             1 => {
                 let signer = *feed.one(&[GATEWAY, PROVIDER, 99]);
-                let kind = feed.u8() % 5;
+                let kind = feed.u8() % 6;
                 let payload = feed.bytes();
                 match kind {
                     0 => self.post_if::<AuthorizeRequest>(known[0], signer, payload),
                     1 => self.post_if::<UsageReport>(known[1], signer, payload),
                     2 => self.post_if::<Claim>(known[2], signer, payload),
                     3 => self.post_if::<UsageStatement>(known[5], signer, payload),
-                    _ => self.post_if::<ReceiptsRequest>(known[6], signer, payload),
+                    4 => self.post_if::<ReceiptsRequest>(known[6], signer, payload),
+                    _ => self.post_if::<Dispute>(known[7], signer, payload),
                 }
             }
             2 | 3 => {
@@ -196,6 +198,8 @@ impl World {
                     "/gateways/payout-to",
                     "/gateways/pay",
                     "/ring",
+                    "/disputes",
+                    "/disputes/decide",
                 ]);
                 let method = *feed.one(&["GET", "POST"]);
                 let body = match path {
@@ -204,6 +208,7 @@ impl World {
                         let reference = *feed.one(&["a", "b", "c"]);
                         bond(amount, reference)
                     }
+                    "/disputes/decide" if feed.flag() => decides(feed),
                     "/gateways/pay" if feed.flag() => {
                         json!({ "gateway": identity(GATEWAY).node_id() }).to_string().into_bytes()
                     }
@@ -236,8 +241,16 @@ impl World {
                 Some(stream) => self.driver.finish(stream),
                 None => {}
             },
-            _ if feed.flag() => self.driver.settle(),
-            _ => drop(self.driver.complete(feed.u8() == 1)),
+            11 if feed.flag() => self.driver.settle(),
+            11 => drop(self.driver.complete(feed.u8() == 1)),
+            _ if feed.flag() => {
+                let dispute = self.dispute(feed);
+                self.post(known[7], *feed.one(&[PROVIDER, PROVIDER, GATEWAY]), dispute);
+            }
+            _ => {
+                let stream = self.begin(Surface::Admin, "POST", "/disputes/decide", &decides(feed));
+                self.driver.finish(stream);
+            }
         }
     }
 
@@ -351,6 +364,42 @@ impl World {
         }
     }
 
+    /// Of a receipt as this portal may have signed it: what is checked of it holds, mostly.
+    fn dispute(&self, feed: &mut Feed<'_>) -> Dispute {
+        let (fep_id, auth_id, attempt) = (identity(PORTAL).fep_id(), self.auth(feed), feed.u8() % 2);
+        let key = *feed.one(&[KEYS[0], KEYS[0], KEYS[1], PORTAL]);
+        let receipt = Receipt {
+            receipt_id: ReceiptId::of(fep_id, auth_id, attempt),
+            fep_id,
+            provider_node_id: identity(PROVIDER).node_id(),
+            gateway_node_id: identity(GATEWAY).node_id(),
+            auth_id,
+            attempt,
+            offer_hash: Hash([0; 32]),
+            settled: counts(feed),
+            accepted: counts(feed),
+            stated: counts(feed),
+            billing_currency: payout_to().currency,
+            charge: Micros(1_000),
+            payout_to: payout_to(),
+            payout: Micros(feed.u64() as i64),
+            rate: Rate::ONE,
+            authorized_ms: self.driver.now.wall.0,
+            issued_ms: self.driver.now.wall.0,
+            key_id: key_id(&identity(key).node_id().0),
+            sequence: 1,
+            request_id: RequestId([0; 16]),
+        };
+        Dispute {
+            fep_id,
+            claim_id: ClaimId([feed.u8() % 4; 16]),
+            receipt: Blob(seal(key, receipt)),
+            reason: String::from(*feed.one(&["already paid", "already paid", "", "\n"])),
+            until_ms: feed.u64(),
+            issued_ms: self.driver.now.wall.0,
+        }
+    }
+
     fn auth(&self, feed: &mut Feed<'_>) -> AuthId {
         let at = usize::from(feed.u8()) % self.auths.len().max(1);
         self.auths.get(at).copied().unwrap_or(AuthId([7; 16]))
@@ -360,6 +409,13 @@ impl World {
 fn counts(feed: &mut Feed<'_>) -> Counts {
     let (input, cached, output) = (feed.u16().into(), feed.u8().into(), feed.u16().into());
     Counts { input, cached, output }
+}
+
+fn decides(feed: &mut Feed<'_>) -> Vec<u8> {
+    // How an id begins that a fuzzer need not guess.
+    let receipt = format!("{:x}", feed.u8() % 16);
+    let ruling = *feed.one(&["claim_again", "stands", "perhaps"]);
+    json!({ "receipt": receipt, "ruling": ruling, "answer": "so it is" }).to_string().into_bytes()
 }
 
 fn bond(amount: &str, reference: &str) -> Vec<u8> {

@@ -14,8 +14,8 @@ use labman_proto_core::wire::mesh::{
 };
 use labman_proto_core::wire::object::{self, Object};
 use labman_proto_core::wire::portal::{
-    AttemptRelease, AuthorizeRequest, Claim, ClaimDecision, IssuedReceipts, JobAuthorization, Offer, Receipt,
-    ReceiptsRequest, StreamAck, UsageReport, UsageStatement,
+    AttemptRelease, AuthorizeRequest, Claim, ClaimDecision, Dispute, DisputeDecision, IssuedReceipts,
+    JobAuthorization, Offer, Receipt, ReceiptsRequest, StreamAck, UsageReport, UsageStatement,
 };
 use labman_proto_core::wire::portman::{FromPortman, ToPortman};
 use minicbor::{Decode, Encode};
@@ -172,7 +172,7 @@ pub fn signed_object(bytes: &[u8]) {
     let mut feed = Feed::new(bytes);
     let kind = feed.u8();
     let object = feed.rest();
-    match kind % 15 {
+    match kind % 17 {
         0 => opened::<Offer>(object),
         1 => opened::<AuthorizeRequest>(object),
         2 => opened::<JobAuthorization>(object),
@@ -187,7 +187,9 @@ pub fn signed_object(bytes: &[u8]) {
         11 => opened::<ReceiptsRequest>(object),
         12 => opened::<IssuedReceipts>(object),
         13 => opened::<KeyRing>(object),
-        _ => opened::<Descriptor>(object),
+        14 => opened::<Descriptor>(object),
+        15 => opened::<Dispute>(object),
+        _ => opened::<DisputeDecision>(object),
     }
 }
 

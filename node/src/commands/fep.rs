@@ -112,6 +112,9 @@ enum Command {
         #[command(flatten)]
         page: Page,
     },
+    /// Lines of claims that were not paid, and that their providers dispute
+    #[command(subcommand)]
+    Dispute(DisputeCommand),
     /// Rails, and trouble with them
     #[command(subcommand)]
     Rail(RailCommand),
@@ -174,6 +177,25 @@ struct Month {
     /// Of UTC; all time where it is left out
     #[arg(long, value_name = "YYYY-MM")]
     month: Option<String>,
+}
+
+#[derive(Subcommand, Debug)]
+enum DisputeCommand {
+    /// Those that nobody has decided, the oldest first
+    List,
+    /// Let the provider claim the receipt again at once
+    ClaimAgain(Decided),
+    /// Say that the receipt will not be paid
+    Stands(Decided),
+}
+
+#[derive(clap::Args, Debug)]
+struct Decided {
+    /// How its id begins; where it is disputed under several claims: all of it, a slash, and how the claim's id begins
+    receipt: String,
+    /// What the provider's people are told
+    #[arg(long, value_name = "TEXT")]
+    answer: String,
 }
 
 #[derive(Subcommand, Debug)]

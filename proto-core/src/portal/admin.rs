@@ -36,7 +36,7 @@ use super::rows::{
     UNCLAIMED, earned_key, numbered,
 };
 use super::writer::{Commit, Then};
-use super::{gateway_fees, openapi, quotes, signing, statements, withdrawals};
+use super::{disputes, gateway_fees, openapi, quotes, signing, statements, withdrawals};
 
 const USER: Field = field("user", Is::UserId, "the user's id");
 
@@ -297,6 +297,26 @@ pub(super) const ROUTES: &[Route] = &[
             "transfer, rail, key, to, amount, purpose, state",
         )]),
         run: |cx, call| operator::open_transfers(cx.books, call.query()).map(Step::Answer),
+    },
+    Route {
+        method: "GET",
+        path: "/disputes",
+        about: "Lists lines that were not paid and that their providers dispute, the oldest first, until somebody decides",
+        takes: Takes::Nothing,
+        gives: Gives::Json(&[field(
+            "disputes",
+            Is::List,
+            "receipt_id, claim_id, provider, payout, currency, address, reason, raised_ms, until_ms",
+        )]),
+        run: |cx, _| Ok(Step::Answer(disputes::list(cx.books))),
+    },
+    Route {
+        method: "POST",
+        path: "/disputes/decide",
+        about: "Decides an open dispute: its provider is told, by this FEP's signature",
+        takes: Takes::Json(disputes::DECIDE),
+        gives: Gives::Json(disputes::DECIDED),
+        run: |cx, call| disputes::decide(cx.books, parse(&call.body)?),
     },
     Route {
         method: "GET",

@@ -4,7 +4,7 @@ use crate::http::Surface;
 
 use super::answer::{Answer, Step};
 use super::routes::{Gives, Is, Route, Takes, field};
-use super::{authorize, claims, openapi, pulls, usage};
+use super::{authorize, claims, disputes, openapi, pulls, usage};
 
 pub(super) const ROUTES: &[Route] = &[
     Route {
@@ -46,6 +46,14 @@ pub(super) const ROUTES: &[Route] = &[
         takes: Takes::Object("Claim"),
         gives: Gives::Object("ClaimDecision"),
         run: |cx, call| claims::handle(cx.fep, cx.books, cx.now, &call.body),
+    },
+    Route {
+        method: "POST",
+        path: "/v1/disputes",
+        about: "A provider disputes that a line was not paid; 202 until this FEP's people have decided, then that for ever",
+        takes: Takes::Object("Dispute"),
+        gives: Gives::Object("DisputeDecision"),
+        run: |cx, call| disputes::handle(cx.fep, cx.now, &call.body),
     },
     Route {
         method: "GET",

@@ -2,6 +2,7 @@
 //!
 //! Whoever adds a kind of entry or of account is led here by the compiler, and says what such an entry must agree with.
 
+mod disputes;
 pub(crate) mod issued;
 mod jobs;
 mod ledger;
@@ -41,6 +42,7 @@ pub fn audit<R: Reader>(store: &R, verify: Verify) -> Result<Report, R::Error> {
     let issued = jobs::check(&mut desk, keys, &mut booked, &last)?;
     payouts::check(&mut desk, keys, &booked, &issued, &last)?;
     transfers::check(&mut desk, &booked, &last)?;
+    disputes::check(&mut desk, keys)?;
     Ok(desk.report)
 }
 

@@ -8,6 +8,7 @@ use crate::time::Now;
 use super::accounts::Accounts;
 use super::answer::Refused;
 use super::config::Config;
+use super::disputes::Disputes;
 use super::faults::Faults;
 use super::gateway_fees::PayDay;
 use super::holds::Holds;
@@ -63,6 +64,7 @@ pub(super) struct Books {
     pub(super) faults: Faults,
     pub(super) quotes: Quotes,
     pub(super) pay_day: PayDay,
+    pub(super) disputes: Disputes,
 }
 
 impl Books {
@@ -106,6 +108,7 @@ impl Books {
             faults: Faults::load(snapshot)?,
             quotes: Quotes::load(snapshot)?,
             pay_day: PayDay::new(now.mono, fep.config.gateways_paid_every),
+            disputes: Disputes::load(snapshot)?,
         })
     }
 

@@ -11,13 +11,15 @@ use super::admin::{self, Deposit};
 use super::answer::{Refused, Step, Stepped};
 use super::bonds::{self, Bond};
 use super::claims::Lines;
+use super::disputes;
 use super::exchanges::Call;
 use super::holds::Caller;
 use super::pulls::Pull;
 use super::rails::operator;
 use super::routes::{self, Cx};
 use super::rows::{
-    ANSWERED, BONDS, CLAIMS, DEPOSITS, ISSUED, RECEIPTS, RESOLUTIONS, ReceiptRow, WITHDRAWALS,
+    ANSWERED, BONDS, CLAIMS, DEPOSITS, DISPUTES_ENDED, DisputeRow, ISSUED, RECEIPTS, RESOLUTIONS, ReceiptRow,
+    WITHDRAWALS,
 };
 use super::statements::{self, Statement};
 use super::withdrawals::{self, Withdrawal};
@@ -44,6 +46,9 @@ pub(super) enum Look {
     Bond(Bond),
     /// Was this reference used?
     Withdrawal(Withdrawal),
+    /// Was this dispute decided?
+    Dispute(Box<DisputeRow>),
+    Ruling(disputes::Word),
     /// Does this ring follow the one in force?
     Ring(Box<Keys>),
     /// Was this answered under its idempotency key?
@@ -64,6 +69,8 @@ impl Look {
             | Self::Deposit(_)
             | Self::Bond(_)
             | Self::Withdrawal(_)
+            | Self::Dispute(_)
+            | Self::Ruling(_)
             | Self::Ring(_)
             | Self::Answered(_) => true,
             // What follows a look at a claim goes on under that one.
@@ -97,6 +104,8 @@ impl Look {
             Self::Withdrawal(withdrawal) => {
                 withdrawals::decide(fep, cx.books, now, stream, withdrawal, only(WITHDRAWALS, rows)?)
             }
+            Self::Dispute(row) => disputes::raise(cx.books, stream, *row, only(DISPUTES_ENDED, rows)?),
+            Self::Ruling(word) => disputes::rule(fep, cx.books, now, stream, word),
             Self::Ring(ring) => signing::decide(fep, now, stream, ring),
             Self::Answered(call) => match only(ANSWERED, rows)? {
                 Some(before) => answered::again(&call.body, before),

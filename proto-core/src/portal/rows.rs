@@ -13,7 +13,7 @@ use crate::money::{Currency, Micros};
 use crate::store::Table;
 use crate::wire::ids::{AuthId, ClaimId, ReceiptId};
 use crate::wire::ids::{Hash, RequestId};
-use crate::wire::portal::{Offer, Payout, PayoutTo, Receipt, Verdict};
+use crate::wire::portal::{Offer, Payout, PayoutTo, Receipt, Ruling, Verdict};
 
 use super::accounts::UserId;
 use super::config::RailName;
@@ -69,6 +69,10 @@ pub(super) const WITHDRAWALS: Table = Table::history("withdrawals");
 pub(super) const QUOTES: Table = Table::live("quotes");
 /// By rail: trouble that the operator ordered.
 pub(super) const FAULTS: Table = Table::live("faults");
+/// Lines that were not paid and are disputed, by receipt and claim, until somebody decides.
+pub(super) const DISPUTES: Table = Table::live("disputes");
+/// What was decided, by the same key.
+pub(super) const DISPUTES_ENDED: Table = Table::history("disputes_ended");
 /// Answers to calls with an `Idempotency-Key`, by operation and key.
 pub(super) const ANSWERED: Table = Table::history("answered");
 
@@ -102,6 +106,8 @@ pub(super) const ALL: &[Table] = &[
     WITHDRAWALS,
     QUOTES,
     FAULTS,
+    DISPUTES,
+    DISPUTES_ENDED,
     ANSWERED,
 ];
 
@@ -451,6 +457,37 @@ pub(super) struct FaultRow {
     pub(super) fault: Fault,
     /// So often still.
     pub(super) times: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct DisputeRow {
+    pub(super) receipt: Receipt,
+    pub(super) signed: Signed,
+    pub(super) provider: NodeId,
+    /// Whose line was not paid.
+    pub(super) claim_id: ClaimId,
+    /// As the provider was told it.
+    pub(super) reason: String,
+    pub(super) raised_ms: u64,
+    /// Then the provider claims it again.
+    pub(super) until_ms: u64,
+}
+
+impl DisputeRow {
+    pub(super) fn key(&self) -> String {
+        alloc::format!("{}/{}", self.receipt.receipt_id, self.claim_id)
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct EndedDisputeRow {
+    #[serde(flatten)]
+    pub(super) dispute: DisputeRow,
+    pub(super) ruling: Ruling,
+    /// For the provider's people.
+    pub(super) answer: String,
+    pub(super) decided_ms: u64,
+    pub(super) decision: Signed,
 }
 
 #[derive(Serialize, Deserialize)]

@@ -7,6 +7,7 @@
 //! | `POST /v1/statements` | [`UsageStatement`] by the provider | [`Receipt`], or 204 when nothing is owed |
 //! | `POST /v1/receipts` | [`ReceiptsRequest`] by the provider | [`IssuedReceipts`] |
 //! | `POST /v1/claims` | [`Claim`] by the provider | [`ClaimDecision`] |
+//! | `POST /v1/disputes` | [`Dispute`] by the provider | [`DisputeDecision`]; 202 until somebody has decided |
 //! | `GET /v1/descriptor` | | [`Descriptor`](super::keys::Descriptor) |
 //! | `GET /v1/health` | | JSON `{"ok": true}` |
 //!

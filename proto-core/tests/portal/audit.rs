@@ -24,7 +24,7 @@ fn judge(disk: &Disk) -> Report {
 /// Books with something of everything: two users; holds that are open, reported and waiting, captured and paid, captured and
 /// unclaimed, in a claim that a rail does not answer, returned with an attempt that the bond answers for, paid from the
 /// bond, released, expired; a job for nothing; the same in a currency of its provider's; a gateway's fees that were sent;
-/// withdrawals that have arrived, and have not.
+/// withdrawals that have arrived, and have not; disputes that are open, and decided.
 fn rich() -> Disk {
     let (mut rig, ann) = Rig::with_user_over(rails(0), "1");
     let bob = rig.user("bob", "2.5");
@@ -77,6 +77,13 @@ fn rich() -> Disk {
     assert_eq!(rig.admin("POST", "/rails/faults", fault).status, 200);
     assert_eq!(rig.claim(PROVIDER, claim(2, unanswered.payout.0, vec![unanswered.receipt_id])).status, 503);
     withdraw(&mut rig, "0.2", "leaves");
+    for claim in [8, 9] {
+        let disputed = seal(PROVIDER, rig.dispute(&unanswered, claim));
+        assert_eq!(rig.post("/v1/disputes", &disputed).status, 202);
+    }
+    let named = format!("{}/08", unanswered.receipt_id);
+    let word = json!({ "receipt": named, "ruling": "stands", "answer": "paid" });
+    assert_eq!(rig.admin("POST", "/disputes/decide", word).status, 200);
     assert_eq!(rig.balance("leaving:u000001"), 200_000);
     rig.disk
 }
@@ -136,7 +143,7 @@ fn a_claim_for_nothing_is_paid_nothing_and_the_books_hold() {
 }
 
 /// What tells no money: when things were said, what tells a repeated call from another, the last number given (some are
-/// missing), what of an offer decides no price, and what a rail was not asked for yet.
+/// missing), what of an offer decides no price, what a rail was not asked for yet, and what a provider says of its dispute.
 const UNJUDGED: &[&str] = &[
     "/at_ms/",
     "/created_ms/",
@@ -164,6 +171,9 @@ const UNJUDGED: &[&str] = &[
     "/offers/0/valid_until_ms/",
     "/offers/1/valid_until_ms/",
     "/cached_per_mtok/",
+    "/raised_ms/",
+    "/reason/",
+    "/until_ms/",
 ];
 
 #[test]
@@ -176,12 +186,16 @@ fn whatever_row_is_gone_or_has_another_value_is_found() {
         .collect();
     let twisted = twists::all(&disk, &tables, UNJUDGED);
     assert!(twisted.len() > 300, "{}", twisted.len());
-    // What its user has back goes without a trace when it lapses.
+    // What its user has back goes without a trace when it lapses; and no money follows from a dispute.
     let returned = disk.rows("holds").into_iter().filter(|(_, hold)| hold["returned"] == true);
-    let lapsed: Vec<_> = returned.map(|(key, _)| format!("holds {key} is gone")).collect();
+    let returned = returned.map(|(key, _)| format!("holds {key} is gone"));
+    let disputes = ["disputes", "disputes_ended"]
+        .into_iter()
+        .flat_map(|table| disk.rows(table).into_iter().map(move |(key, _)| format!("{table} {key} is gone")));
+    let traceless: Vec<_> = returned.chain(disputes).collect();
     let unfound: Vec<_> = twisted
         .into_iter()
-        .filter(|(what, disk)| !lapsed.contains(what) && judge(disk).holds())
+        .filter(|(what, disk)| !traceless.contains(what) && judge(disk).holds())
         .map(|(what, _)| what)
         .collect();
     assert!(unfound.is_empty(), "{unfound:#?}");
@@ -208,7 +222,7 @@ fn each_invariant_is_found_broken_where_it_is() {
     let first = |name: &str| rich().rows(name).remove(0);
     let last = |name: &str| rich().rows(name).pop().unwrap();
     let of = |name: &str, key: &str| Row::json(key, &rich().rows(name).remove(0).1).key;
-    let cases: [(&str, Invariant, &str, Disk); 10] = [
+    let cases: [(&str, Invariant, &str, Disk); 11] = [
         ("a row is no JSON", Invariant::Rows, "journal", {
             let mut disk = rich();
             let row = Row { key: first("journal").0, value: b"{".to_vec() };
@@ -263,6 +277,10 @@ fn each_invariant_is_found_broken_where_it_is() {
         }),
         ("a payout is on the rail twice", Invariant::I3, "rail", {
             also("rail", &of("rail", "00000000000000000000000000000000"), &first("rail").1)
+        }),
+        ("a decided dispute is open again", Invariant::Rows, "disputes ", {
+            let (key, row) = first("disputes_ended");
+            also("disputes", &key, &row)
         }),
         (
             "a hold is not the dearest outcome",

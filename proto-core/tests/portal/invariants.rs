@@ -65,6 +65,12 @@ enum Act {
         key: u8,
         micros: u32,
     },
+    /// A receipt's provider disputes it under that claim, and the operator may decide: claim again, or not.
+    Dispute {
+        of: u8,
+        claim: u8,
+        again: Option<bool>,
+    },
     Trouble {
         rail: usize,
         fault: usize,
@@ -110,6 +116,8 @@ fn act() -> impl Strategy<Value = Act> {
         2 => (0u8..8, 1u32..1_500, 0usize..4)
             .prop_map(|(reference, micros, to)| Act::Withdraw { reference, micros, to }),
         1 => (0u8..4, 1u32..3).prop_map(|(key, micros)| Act::Keyed { key, micros }),
+        1 => (0u8..6, 0u8..3, any::<Option<bool>>())
+            .prop_map(|(of, claim, again)| Act::Dispute { of, claim, again }),
         2 => (0usize..3, 0usize..3, 0u8..3).prop_map(|(rail, fault, times)| Act::Trouble { rail, fault, times }),
         1 => any::<bool>().prop_map(|state| Act::Freeze { state }),
         1 => (0usize..4, any::<bool>()).prop_map(|(to, now)| Act::PayGateway { to, now }),
@@ -144,6 +152,8 @@ struct World {
     waiting: BTreeMap<(bool, u8), Claim>,
     /// Bodies and answers, by idempotency key.
     keyed: BTreeMap<u8, (Value, Reply)>,
+    /// What disputes were answered, by receipt and claim.
+    ruled: BTreeMap<(ReceiptId, u8), Vec<u8>>,
 }
 
 impl World {
@@ -162,6 +172,7 @@ impl World {
             crashes: 0,
             waiting: BTreeMap::new(),
             keyed: BTreeMap::new(),
+            ruled: BTreeMap::new(),
         }
     }
 
@@ -240,6 +251,7 @@ impl World {
                     None => drop(self.keyed.insert(key, (body, reply))),
                 }
             }
+            Act::Dispute { of, claim, again } => self.dispute(of, claim, again),
             Act::Trouble { rail, fault, times } => {
                 let rail = ["test", "mock-fiat", "mock-crypto"][rail];
                 let fault = ["failed", "answer_lost", "ask_lost"][fault];
@@ -375,6 +387,29 @@ impl World {
                 assert_eq!(payout.amount.0, sum);
             }
         }
+    }
+
+    fn dispute(&mut self, of: u8, claim: u8, again: Option<bool>) {
+        let Some(receipt) = self.receipts.get(usize::from(of)).cloned() else { return };
+        let by = if receipt.provider_node_id == node(PROVIDER) { PROVIDER } else { OTHER_PROVIDER };
+        let ask = |world: &mut Self| {
+            let body = seal(by, world.rig.dispute(&receipt, claim));
+            world.rig.post("/v1/disputes", &body)
+        };
+        let key = (receipt.receipt_id, claim);
+        let reply = ask(self);
+        match self.ruled.get(&key) {
+            Some(before) => assert_eq!((200, before), (reply.status, &reply.body), "decided once"),
+            None => assert_eq!(reply.status, 202),
+        }
+        let Some(again) = again.filter(|_| !self.ruled.contains_key(&key)) else { return };
+        let named = format!("{}/{}", receipt.receipt_id, hex::encode([claim; 16]));
+        let ruling = if again { "claim_again" } else { "stands" };
+        let word = json!({ "receipt": named, "ruling": ruling, "answer": "so it is" });
+        assert_eq!(self.rig.admin("POST", "/disputes/decide", word).status, 200);
+        let told = ask(self);
+        assert_eq!(told.status, 200);
+        self.ruled.insert(key, told.body);
     }
 
     /// Who was told to ask again does. One claim may bring the money of others that were asked for before it.

@@ -4,6 +4,7 @@ mod answered;
 mod audit;
 mod claims;
 mod crashes;
+mod disputes;
 mod exchange;
 mod gateway_fees;
 mod holds;

@@ -29,7 +29,7 @@ fn names(object: &Value) -> Vec<String> {
 }
 
 /// A body for each of the operator's calls that is taken.
-fn body(path: &str, key: &Value) -> Value {
+fn body(path: &str, key: &Value, receipt: &Value) -> Value {
     match path {
         "/users" => json!({ "name": "bob" }),
         "/keys" => json!({ "user": "u000001" }),
@@ -47,6 +47,7 @@ fn body(path: &str, key: &Value) -> Value {
             let keys = vec![rings::always(&identity(PORTAL_KEY)), next];
             json!({ "ring": hex::encode(rings::ring(&identity(PORTAL), 2, keys)) })
         }
+        "/disputes/decide" => json!({ "receipt": receipt, "ruling": "stands", "answer": "it was paid" }),
         "/rails/faults" => json!({ "rail": "test", "fault": "failed", "times": 0 }),
         other => panic!("write a body for POST {other}"),
     }
@@ -57,15 +58,18 @@ fn the_operator_s_calls_take_and_give_what_the_document_says() {
     let (mut rig, api_key) = Rig::with_user("10");
     // The gateway has earned something, and is paid somewhere.
     let auth_id = rig.authorized(&job(1, &api_key)).auth_id;
-    rig.settled(auth_id, counts(10, 7));
-    rig.admin("POST", "/gateways/payout-to", body("/gateways/payout-to", &Value::Null));
+    let receipt = rig.settled(auth_id, counts(10, 7));
+    rig.admin("POST", "/gateways/payout-to", body("/gateways/payout-to", &Value::Null, &Value::Null));
+    let disputed = seal(PROVIDER, rig.dispute(&receipt, 1));
+    assert_eq!(rig.post("/v1/disputes", &disputed).status, 202);
+    let receipt = json!(receipt.receipt_id);
     let key = rig.admin("GET", "/keys", Value::Null).json()["keys"][0]["key"].clone();
     let document = document(&mut rig, Surface::Admin);
     let operations = operations(&document);
     assert!(operations.len() > 15);
     for (method, path, operation) in operations {
         let asked = if path == "/statement" { format!("{path}?user=u000001") } else { path.clone() };
-        let sent = if method == "POST" { body(&path, &key) } else { Value::Null };
+        let sent = if method == "POST" { body(&path, &key, &receipt) } else { Value::Null };
         let reply = rig.admin(&method, &asked, sent.clone());
         assert_eq!(reply.status, 200, "{method} {path}: {}", String::from_utf8_lossy(&reply.body));
         if path != "/openapi.json" {
@@ -105,6 +109,7 @@ fn the_public_document_names_every_public_call_and_no_other() {
             "POST /v1/authorize",
             "POST /v1/claims",
             "GET /v1/descriptor",
+            "POST /v1/disputes",
             "GET /v1/health",
             "POST /v1/receipts",
             "POST /v1/statements",

@@ -19,8 +19,8 @@ use labman_proto_core::wire::ids::{AuthId, ClaimId, ReceiptId};
 use labman_proto_core::wire::ids::{Hash, RequestId};
 use labman_proto_core::wire::object::{self, Object};
 use labman_proto_core::wire::portal::{
-    AttemptRelease, AuthorizeRequest, Claim, ClaimDecision, End, IssuedReceipts, JobAuthorization, Offer,
-    PayoutTo, Receipt, ReceiptsRequest, StreamAck, UsageReport, UsageStatement, key_digest,
+    AttemptRelease, AuthorizeRequest, Claim, ClaimDecision, Dispute, End, IssuedReceipts, JobAuthorization,
+    Offer, PayoutTo, Receipt, ReceiptsRequest, StreamAck, UsageReport, UsageStatement, key_digest,
 };
 use serde_json::{Value, json};
 
@@ -374,6 +374,20 @@ impl Rig {
     pub(crate) fn pulled(&mut self, provider: u8, after: u64) -> IssuedReceipts {
         let asked = ReceiptsRequest { fep_id: identity(PORTAL).fep_id(), after, issued_ms: self.now.wall.0 };
         self.post("/v1/receipts", &seal(provider, asked)).object()
+    }
+
+    /// What a provider shows whose receipt was not paid under that claim.
+    pub(crate) fn dispute(&self, receipt: &Receipt, claim: u8) -> Dispute {
+        let issued_ms = self.now.wall.0;
+        Dispute {
+            fep_id: identity(PORTAL).fep_id(),
+            claim_id: ClaimId([claim; 16]),
+            // The same content by the same key is the same bytes.
+            receipt: Blob(seal(PORTAL_KEY, receipt.clone())),
+            reason: "already paid under claim 00".into(),
+            until_ms: issued_ms + 3_600_000,
+            issued_ms,
+        }
     }
 
     pub(crate) fn decided(&mut self, provider: u8, claim: Claim) -> ClaimDecision {

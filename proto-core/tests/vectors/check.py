@@ -807,7 +807,7 @@ def paper(raw, context):
     key = next((key for key in ring[2] if key[0] == signer), None)
     refuse_unless(key, "paper.key")
     named = {"JobAuthorization": 12, "Receipt": 17}.get(name)
-    refuse_unless(says[0 if name == "IssuedReceipts" else 1] == ring[0], "paper.names")
+    refuse_unless(says[0 if name in ("IssuedReceipts", "DisputeDecision") else 1] == ring[0], "paper.names")
     refuse_unless(named is None or says[named] == derived("labman key id 1", signer), "paper.names")
 
     def certified(at):
@@ -821,7 +821,7 @@ def paper(raw, context):
         early = now < key[1] and signs(now + 120_000)
         refuse_unless((signs(now) or early) and certified(says[4]), "paper.time")
     else:
-        issued = {"Receipt": 16, "ClaimDecision": 5, "IssuedReceipts": 5}
+        issued = {"Receipt": 16, "ClaimDecision": 5, "IssuedReceipts": 5, "DisputeDecision": 5}
         refuse_unless(signs(says[issued[name]]), "paper.time")
     return {}
 

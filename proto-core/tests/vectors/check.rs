@@ -17,8 +17,9 @@ use labman_proto_core::wire::mesh::{
 };
 use labman_proto_core::wire::object::{self, BadObject, Object, Sealed};
 use labman_proto_core::wire::portal::{
-    AttemptRelease, AuthorizeRequest, Claim, ClaimDecision, IssuedReceipts, JobAuthorization, Offer, Receipt,
-    ReceiptsRequest, StreamAck, UsageReport, UsageStatement, key_digest, key_id,
+    AttemptRelease, AuthorizeRequest, Claim, ClaimDecision, Dispute, DisputeDecision, IssuedReceipts,
+    JobAuthorization, Offer, Receipt, ReceiptsRequest, StreamAck, UsageReport, UsageStatement, key_digest,
+    key_id,
 };
 use labman_proto_core::wire::topic::Topic;
 use minicbor::data::Type;
@@ -123,6 +124,8 @@ fn object(vector: &Vector) -> Result<Value, Rule> {
         "ReceiptsRequest" => opened::<ReceiptsRequest>(vector),
         "IssuedReceipts" => opened::<IssuedReceipts>(vector),
         "ClaimDecision" => opened::<ClaimDecision>(vector),
+        "Dispute" => opened::<Dispute>(vector),
+        "DisputeDecision" => opened::<DisputeDecision>(vector),
         "Invitation" => opened::<Invitation>(vector),
         "StreamAck" => opened::<StreamAck>(vector),
         "UsageStatement" => opened::<UsageStatement>(vector),
@@ -345,6 +348,7 @@ fn paper(vector: &Vector) -> Result<Value, Rule> {
         "JobAuthorization" => keys.binds_now(&open::<JobAuthorization>(vector)?, now),
         "Receipt" => keys.bound_when_issued(&open::<Receipt>(vector)?),
         "ClaimDecision" => keys.bound_when_issued(&open::<ClaimDecision>(vector)?),
+        "DisputeDecision" => keys.bound_when_issued(&open::<DisputeDecision>(vector)?),
         "IssuedReceipts" => keys.bound_when_issued(&open::<IssuedReceipts>(vector)?),
         other => panic!("{}: {other} is no paper of a FEP's", vector.name),
     };

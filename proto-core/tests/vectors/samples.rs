@@ -15,9 +15,9 @@ use labman_proto_core::wire::mesh::{
 };
 use labman_proto_core::wire::object::{self, Object, Sealed};
 use labman_proto_core::wire::portal::{
-    Attempt, AttemptRelease, AuthorizeRequest, Claim, ClaimDecision, End, IssuedReceipt, IssuedReceipts,
-    JobAuthorization, Offer, Payout, PayoutTo, Receipt, ReceiptsRequest, RejectedLine, StreamAck,
-    UsageReport, UsageStatement, Verdict, key_digest, key_id,
+    Attempt, AttemptRelease, AuthorizeRequest, Claim, ClaimDecision, Dispute, DisputeDecision, End,
+    IssuedReceipt, IssuedReceipts, JobAuthorization, Offer, Payout, PayoutTo, Receipt, ReceiptsRequest,
+    RejectedLine, Ruling, StreamAck, UsageReport, UsageStatement, Verdict, key_digest, key_id,
 };
 use labman_proto_core::wire::topic::{Topic, Topics};
 
@@ -73,7 +73,7 @@ pub(crate) struct Paper {
     pub(crate) optional: &'static [u64],
 }
 
-pub(crate) const OBJECTS: [Paper; 15] = [
+pub(crate) const OBJECTS: [Paper; 17] = [
     Paper { name: "Offer", kind: 1, signer: PROVIDER, payload: || cbor::encode(&offer()), optional: &[] },
     Paper {
         name: "AuthorizeRequest",
@@ -153,6 +153,20 @@ pub(crate) const OBJECTS: [Paper; 15] = [
         kind: 15,
         signer: FEP_KEY,
         payload: || cbor::encode(&issued_receipts()),
+        optional: &[],
+    },
+    Paper {
+        name: "Dispute",
+        kind: 16,
+        signer: PROVIDER,
+        payload: || cbor::encode(&dispute()),
+        optional: &[],
+    },
+    Paper {
+        name: "DisputeDecision",
+        kind: 17,
+        signer: FEP_KEY,
+        payload: || cbor::encode(&dispute_decision()),
         optional: &[],
     },
 ];
@@ -578,5 +592,27 @@ pub(crate) fn claim_decision() -> ClaimDecision {
         rejected: vec![RejectedLine { receipt_id: ReceiptId([0xee; 16]), reason: "no such receipt".into() }],
         payout: Some(Payout { payout_id, to: payout_to(), amount: Micros(4_968), rail_tx: "mock-1".into() }),
         decided_ms: WALL + 10_020,
+    }
+}
+
+pub(crate) fn dispute() -> Dispute {
+    Dispute {
+        fep_id: identity(FEP).fep_id(),
+        claim_id: CLAIM,
+        receipt: seal(FEP_KEY, receipt()).bytes,
+        reason: "no such receipt".into(),
+        until_ms: WALL + 259_210_020,
+        issued_ms: WALL + 10_030,
+    }
+}
+
+pub(crate) fn dispute_decision() -> DisputeDecision {
+    DisputeDecision {
+        fep_id: identity(FEP).fep_id(),
+        claim_id: CLAIM,
+        receipt_id: receipt().receipt_id,
+        ruling: Ruling::Stands,
+        answer: "it was paid under another claim".into(),
+        decided_ms: WALL + 20_000,
     }
 }

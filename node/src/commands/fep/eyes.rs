@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::{Command, FxCommand, GatewayCommand, KeyCommand, RailCommand, UserCommand};
+use super::signing_key::written;
+use super::{Command, DisputeCommand, FxCommand, GatewayCommand, KeyCommand, RailCommand, UserCommand};
 
 pub(super) fn for_eyes(command: &Command, answer: &Value) -> String {
     match command {
@@ -65,6 +66,16 @@ pub(super) fn for_eyes(command: &Command, answer: &Value) -> String {
         Command::Fx(FxCommand::Drop { currency }) => {
             format!("{currency} is not quoted any more; what was authorized in it stands.")
         }
+        Command::Dispute(DisputeCommand::List) => disputes(answer),
+        Command::Dispute(DisputeCommand::ClaimAgain(_)) => {
+            format!(
+                "Receipt {} can be claimed again: its provider hears of it.",
+                plain(&answer["receipt_id"])
+            )
+        }
+        Command::Dispute(DisputeCommand::Stands(_)) => {
+            format!("Receipt {} will not be paid: its provider hears of it.", plain(&answer["receipt_id"]))
+        }
         Command::Ledger { .. } => ledger(answer),
         Command::User(UserCommand::List)
         | Command::Gateway(GatewayCommand::List)
@@ -100,6 +111,30 @@ fn ledger(answer: &Value) -> String {
     lines.join("\n")
 }
 
+/// The first digits do to name one; --json has all of them, and the provider's address.
+fn disputes(answer: &Value) -> String {
+    let row = |[receipt, claim, provider, payout, until, reason]: [&str; 6]| {
+        format!("{receipt:<10}  {claim:<10}  {provider:<10}  {payout:>20}  {until:<16}  {reason}")
+    };
+    let line = |one: &Value| {
+        let short = |name: &str| plain(&one[name]).chars().take(10).collect::<String>();
+        let payout = format!("{} {}", plain(&one["payout"]), plain(&one["currency"]));
+        let until = one["until_ms"].as_u64().map(written).unwrap_or_default();
+        let [receipt, claim, provider] = ["receipt_id", "claim_id", "provider"].map(short);
+        row([&receipt, &claim, &provider, &payout, &until, &plain(&one["reason"])])
+    };
+    let lines: Vec<String> = answer["disputes"].as_array().into_iter().flatten().map(line).collect();
+    if lines.is_empty() {
+        return "none are open".to_string();
+    }
+    let head = row(["receipt", "claim", "provider", "payout", "until (UTC)", "why it was not paid"]);
+    format!(
+        "{head}\n{}\nEach is claimed again when its time is over; before that you can say of one:\n\
+         labman-fep dispute claim-again RECEIPT --answer TEXT, or stands RECEIPT --answer TEXT",
+        lines.join("\n")
+    )
+}
+
 /// One line an object.
 fn list(items: &Value) -> String {
     let lines = items.as_array().into_iter().flatten().map(|item| {
@@ -112,4 +147,32 @@ fn list(items: &Value) -> String {
 
 pub(super) fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_string)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_dispute_is_one_line_with_why_it_was_not_paid() {
+        let answer = json!({ "disputes": [{
+            "receipt_id": "0123456789abcdef", "claim_id": "fedcba9876543210", "provider": "ProviderProvider",
+            "payout": "0.000055", "currency": "XTS", "address": "acct-7", "reason": "already paid",
+            "raised_ms": 1_700_000_000_000_u64, "until_ms": 1_700_259_200_000_u64,
+        }]});
+        let shown = disputes(&answer);
+        let line = shown.lines().nth(1).unwrap();
+        assert_eq!(
+            line,
+            "0123456789  fedcba9876  ProviderPr          0.000055 XTS  2023-11-17T22:13  already paid"
+        );
+        assert_eq!(disputes(&json!({ "disputes": [] })), "none are open");
+    }
+
+    #[test]
+    fn a_time_beyond_all_calendars_is_shown_as_it_is() {
+        let answer = json!({ "disputes": [{ "until_ms": u64::MAX }]});
+        assert!(disputes(&answer).contains(&format!("{} ms", u64::MAX)));
+    }
 }

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use super::eyes::{for_eyes, plain};
 use super::{
-    Command, FxCommand, GatewayCommand, KeyCommand, Page, RailCommand, StatementCommand, UserCommand,
-    statement,
+    Command, Decided, DisputeCommand, FxCommand, GatewayCommand, KeyCommand, Page, RailCommand,
+    StatementCommand, UserCommand, statement,
 };
 use crate::admin::{Admin, AdminError};
 use crate::commands::say;
@@ -127,6 +127,9 @@ impl Operator {
             }
             Command::Payouts { open, page } => admin.get(&listing("/payouts", *open, page)).await,
             Command::Transfers { open, page } => admin.get(&listing("/transfers", *open, page)).await,
+            Command::Dispute(DisputeCommand::List) => admin.get("/disputes").await,
+            Command::Dispute(DisputeCommand::ClaimAgain(word)) => self.decide(word, "claim_again").await,
+            Command::Dispute(DisputeCommand::Stands(word)) => self.decide(word, "stands").await,
             Command::Rail(RailCommand::List) => admin.get("/rails").await,
             Command::Rail(RailCommand::Fault { rail, fault, times }) => {
                 admin.post("/rails/faults", &json!({ "rail": rail, "fault": fault, "times": times })).await
@@ -170,6 +173,12 @@ impl Operator {
 
     async fn set_key(&self, key: &str, state: &str) -> Result<Value, AdminError> {
         self.admin.post("/keys/state", &json!({ "key": key, "state": state })).await
+    }
+
+    async fn decide(&self, word: &Decided, ruling: &str) -> Result<Value, AdminError> {
+        let Decided { receipt, answer } = word;
+        let word = json!({ "receipt": receipt, "ruling": ruling, "answer": answer });
+        self.admin.post("/disputes/decide", &word).await
     }
 
     /// The query of a statement's first page.

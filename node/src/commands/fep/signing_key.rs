@@ -266,7 +266,7 @@ fn moment(when: &str) -> Result<u64, String> {
 }
 
 /// A moment as people write it; of one beyond all calendars, its milliseconds.
-fn written(ms: u64) -> String {
+pub(super) fn written(ms: u64) -> String {
     let at = i64::try_from(ms / 1000).ok().and_then(|s| time::OffsetDateTime::from_unix_timestamp(s).ok());
     at.map_or_else(
         || format!("{ms} ms"),

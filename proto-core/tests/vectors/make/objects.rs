@@ -8,7 +8,9 @@ use super::{Sample, Suite};
 use crate::craft::{bent_object, malleable, object_of, resigned, signature_of, with};
 use crate::format::File;
 use crate::keys::{FEP_KEY, GATEWAY, NETWORK, OTHER, PROVIDER, node};
-use crate::samples::{OBJECTS, Paper, claim_decision, offer, receipt, usage_report, usage_statement};
+use crate::samples::{
+    OBJECTS, Paper, claim_decision, dispute_decision, offer, receipt, usage_report, usage_statement,
+};
 
 const WHAT: &str = "object";
 
@@ -157,6 +159,10 @@ fn fields(suite: &mut Suite) {
     suite.good(WHAT, expecting("ClaimDecision", None), "ClaimDecision: verdict 0", verdict(0));
     suite.good(WHAT, expecting("ClaimDecision", None), "ClaimDecision: verdict 2", verdict(2));
     suite.bad("content", WHAT, expecting("ClaimDecision", None), "ClaimDecision: verdict 3", verdict(3));
+    let decision = cbor::encode(&dispute_decision());
+    let ruling = |n| object_of(FEP_KEY, 17, &with(&decision, 3, Some(&[n])));
+    suite.good(WHAT, expecting("DisputeDecision", None), "DisputeDecision: ruling 0", ruling(0));
+    suite.bad("content", WHAT, expecting("DisputeDecision", None), "DisputeDecision: ruling 2", ruling(2));
     let paper = cbor::encode(&receipt());
     let rate = |rate: &[u8]| object_of(FEP_KEY, 5, &with(&paper, 14, Some(rate)));
     suite.bad(

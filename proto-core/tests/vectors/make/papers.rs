@@ -10,7 +10,7 @@ use super::Suite;
 use crate::craft::object_of;
 use crate::format::File;
 use crate::keys::{CROWD, FEP, FEP_KEY, NETWORK, OTHER, WALL, identity, node};
-use crate::samples::{claim_decision, issued_receipts, job_authorization, receipt, seal};
+use crate::samples::{claim_decision, dispute_decision, issued_receipts, job_authorization, receipt, seal};
 
 const HOUR: u64 = 3_600_000;
 
@@ -110,10 +110,11 @@ fn authorizations(suite: &mut Suite) {
 
 /// What must have been valid when it was issued.
 fn history(suite: &mut Suite) {
-    let papers: [(&str, Vec<u8>, u64); 3] = [
+    let papers: [(&str, Vec<u8>, u64); 4] = [
         ("Receipt", seal(FEP_KEY, receipt()).bytes.0, receipt().issued_ms),
         ("ClaimDecision", seal(FEP_KEY, claim_decision()).bytes.0, claim_decision().decided_ms),
         ("IssuedReceipts", seal(FEP_KEY, issued_receipts()).bytes.0, issued_receipts().issued_ms),
+        ("DisputeDecision", seal(FEP_KEY, dispute_decision()).bytes.0, dispute_decision().decided_ms),
     ];
     for (object, paper, issued) in papers {
         let long_after = issued + 1_000 * HOUR;
