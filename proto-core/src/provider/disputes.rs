@@ -23,7 +23,7 @@ use super::receipts::Receipts;
 use super::rows::{DISPUTES, DisputeRow, Line, RECEIPTS_OPEN, ReceiptRow, ReceiptState, show_receipt};
 use crate::http::ResponseHead;
 use crate::identity::FepId;
-use crate::limits::{DISPUTE_EVERY, DISPUTES_READ, REDELIVER_FIRST};
+use crate::limits::{DISPUTE_EVERY, DISPUTES_READ, PORTAL_TEXT, REDELIVER_FIRST};
 use crate::machine::{Completion, OpId, StreamId};
 use crate::mutants::{Mutant, mutant};
 use crate::node::config;
@@ -295,7 +295,7 @@ impl Disputes {
             fep_id,
             claim_id,
             receipt: Blob(hex::decode(&row.signed).unwrap_or_default()),
-            reason: row.rejected.clone().unwrap_or_default(),
+            reason: as_told(row.rejected.as_deref().unwrap_or_default()),
             until_ms: until.0,
             issued_ms: cx.now.wall.0,
         });
@@ -397,6 +397,13 @@ impl Receipts {
         batch.push(self.sums.put(&row.group()));
         (row, batch)
     }
+}
+
+/// A reason is whatever its FEP wrote; in a dispute it is short, and plain.
+fn as_told(reason: &str) -> String {
+    let plain = reason.chars().map(|char| if char == ' ' || char.is_ascii_graphic() { char } else { '?' });
+    let told: String = plain.take(PORTAL_TEXT).collect();
+    if told.is_empty() { "no reason was given".into() } else { told }
 }
 
 fn open_rows(keys: Vec<String>) -> Keys {

@@ -18,6 +18,10 @@ use super::rig::{FEP_KEY, STRANGER};
 const TERM: Span = Span::from_secs(24 * 3_600);
 const LATER: Span = Span::from_secs(1_800);
 const CLAIMED: Span = Span::from_secs(30);
+const LONG: &str = match str::from_utf8(&[b'x'; 300]) {
+    Ok(text) => text,
+    Err(_) => "",
+};
 const WHY: &str = "no receipt of this provider";
 
 impl Shop {
@@ -87,6 +91,17 @@ fn its_fep_is_shown_the_receipt_and_asked_each_hour_what_its_people_say() {
     shop.rig.pass(DISPUTE_EVERY);
     shop.rig.pass(DISPUTE_EVERY);
     assert_eq!(shop.rig.fep.disputes.len(), 3);
+}
+
+#[test]
+fn a_dispute_is_shown_in_plain_words_whatever_reason_was_given() {
+    for (reason, told) in [("", "no reason was given"), ("naïve\u{7}", "na?ve?"), (LONG, &LONG[..128])] {
+        let mut shop = shop();
+        shop.rig.fep.rejects = Some(reason);
+        shop.earns(1);
+        shop.rig.pass(CLAIMED);
+        assert_eq!(shop.rig.fep.disputes[0].0.reason, told);
+    }
 }
 
 #[test]
