@@ -294,7 +294,7 @@ impl Portal {
         let Some((stream, look)) = self.looking.remove(&op) else { return };
         let stepped = match page {
             Ok(_) if self.stopped.is_some() => Err(unavailable()),
-            Ok(rows) => look.found(&mut self.cx(now, stream), &rows),
+            Ok(rows) => look.found(&mut self.cx(now, stream), rows),
             Err(error) => {
                 self.out.event(Level::Error, ROOM, alloc::format!("{error}"));
                 Err(unavailable())
