@@ -342,7 +342,7 @@ impl<M: Machine> Actor<M> {
         }
     }
 
-    fn store(&mut self, op: OpId, batch: Vec<Write>) {
+    fn store(&mut self, op: OpId, batch: Arc<Vec<Write>>) {
         match &self.effects.store {
             Some(store) => store.write(op, batch, self.port.clone()),
             None => self.answers.push_back(Happening::Done(op, Completion::Stored(Err(no_store())))),

@@ -21,7 +21,7 @@
 //!   in or out ends both directions at once. When a link goes down its open streams are reset first
 //!   ([`ResetCode::Unreachable`]), then comes `LinkDown`.
 
-use alloc::{collections::VecDeque, string::String, vec::Vec};
+use alloc::{collections::VecDeque, string::String, sync::Arc, vec::Vec};
 use core::net::SocketAddr;
 
 use crate::http::{RequestHead, ResponseHead, Surface};
@@ -154,7 +154,7 @@ pub enum Output {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Op {
     Dial(Target),
-    Store(Vec<Write>),
+    Store(Arc<Vec<Write>>),
     Read(Range),
     Find(Keys),
 }
@@ -339,6 +339,11 @@ impl Outbox {
     }
 
     pub fn store(&mut self, batch: Vec<Write>) -> OpId {
+        self.store_shared(Arc::new(batch))
+    }
+
+    /// For a batch that must be at hand should the store refuse it.
+    pub fn store_shared(&mut self, batch: Arc<Vec<Write>>) -> OpId {
         self.start(Op::Store(batch))
     }
 

@@ -295,7 +295,7 @@ impl Portal {
         let Some((stream, look)) = self.looking.remove(&op) else { return };
         let stepped = match page {
             Ok(_) if self.stopped.is_some() => Err(unavailable()),
-            Ok(rows) => look.found(&mut self.cx(now, stream), &rows),
+            Ok(rows) => look.found(&mut self.cx(now, stream), rows),
             Err(error) => {
                 self.out.event(Level::Error, ROOM, alloc::format!("{error}"));
                 Err(unavailable())
@@ -329,8 +329,9 @@ impl Portal {
 
     fn stored(&mut self, now: Now, op: OpId, result: Result<(), StoreError>) {
         match self.writer.done(op, result) {
-            Some(Written::Durable(commits)) => {
-                commits.into_iter().for_each(|commit| self.durable(now, commit))
+            Some(Written::Durable(batch, commits)) => {
+                self.books.receipts.written(&batch);
+                commits.into_iter().for_each(|commit| self.durable(now, commit));
             }
             Some(Written::Refused(commit)) => self.refused(commit),
             Some(Written::Again) | None => {}
@@ -339,7 +340,6 @@ impl Portal {
     }
 
     fn durable(&mut self, now: Now, commit: Commit) {
-        self.books.receipts.written(&commit.batch);
         let level = if matches!(commit.then, Then::Nothing) { Level::Debug } else { Level::Info };
         self.out.event(level, ROOM, commit.told);
         match commit.then {

@@ -102,7 +102,7 @@ impl Row {
         Self { key: key.into(), value: serde_json::to_vec(value).unwrap_or_default() }
     }
 
-    pub fn parse<T: serde::de::DeserializeOwned>(&self, table: Table) -> Result<T, BadRow> {
+    pub fn parse<'a, T: serde::Deserialize<'a>>(&'a self, table: Table) -> Result<T, BadRow> {
         serde_json::from_slice(&self.value).map_err(|error| BadRow {
             table: table.name,
             key: self.key.clone(),

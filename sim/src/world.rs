@@ -15,6 +15,7 @@ mod trouble;
 pub mod witness;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use labman_proto_core::machine::{DownReason, Input, Level, LinkId, Machine, Op, OpId, Output, StreamId};
 use labman_proto_core::rng::Seed;
@@ -437,7 +438,9 @@ impl<M: Machine> World<M> {
             Output::Grant { stream, bytes } => self.grant(host, stream, bytes),
             Output::Close { link, reason } => self.close(host, link, reason),
             Output::Start(op, Op::Dial(target)) => self.dial(host, op, target),
-            Output::Start(op, Op::Store(batch)) => self.disk_start(host, op, Request::Store(batch)),
+            Output::Start(op, Op::Store(batch)) => {
+                self.disk_start(host, op, Request::Store(Arc::unwrap_or_clone(batch)))
+            }
             Output::Start(op, Op::Read(range)) => self.disk_start(host, op, Request::Read(range)),
             Output::Start(op, Op::Find(keys)) => self.disk_start(host, op, Request::Find(keys)),
             Output::Event(event) => {

@@ -19,7 +19,7 @@ impl Disk {
         match op {
             Op::Store(batch) => {
                 if let Some(kept) = &mut self.kept {
-                    kept.push(batch.clone());
+                    kept.push(batch.to_vec());
                 }
                 Some(Completion::Stored(self.apply(batch)))
             }

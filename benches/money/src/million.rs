@@ -172,9 +172,14 @@ async fn fill_portal(path: &Path, held: Held) -> Tried<()> {
         fill::rows(&mut store, table.name, [(row.key.clone(), value.to_string())])?;
         let text = value.to_string();
         match table.name {
-            "unclaimed" => {
+            "earned" => {
                 let (provider, _) = row.key.split_once('/').ok_or("a provider's key")?;
-                let rows = (0..held.open).map(|number| (format!("{provider}/{}", id(number)), text.clone()));
+                value["claim_id"] = "0".repeat(32).into();
+                let closed = value.to_string();
+                let rows = (0..held.open + held.done).map(|number| {
+                    let row = if number < held.open { &text } else { &closed };
+                    (format!("{provider}/{}", id(number)), row.clone())
+                });
                 fill::rows(&mut store, table.name, rows)?;
             }
             "issued" => {
@@ -183,10 +188,6 @@ async fn fill_portal(path: &Path, held: Held) -> Tried<()> {
                     (format!("{provider}/{number:020}"), json!({ "number": number }).to_string())
                 });
                 fill::rows(&mut store, table.name, rows)?;
-                let closed = json!({ "claim_id": "0".repeat(32) }).to_string();
-                let rows = (held.open..held.open + held.done)
-                    .map(|number| (format!("{provider}/{}", id(number)), closed.clone()));
-                fill::rows(&mut store, "closed", rows)?;
             }
             "receipts" => {
                 let rows = (0..held.open + held.done)

@@ -1,6 +1,7 @@
 //! The store's thread: group commit. Whatever waits when it looks is one transaction, and is answered after its commit.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::thread;
 
 use labman_proto_core::machine::{Completion, OpId};
@@ -35,7 +36,7 @@ struct Operation {
 }
 
 enum Work {
-    Write(Vec<Write>),
+    Write(Arc<Vec<Write>>),
     Read(Range),
     Find(Keys),
 }
@@ -77,7 +78,7 @@ impl Store {
         snapshot.map_err(|error| failed(error.to_string()))
     }
 
-    pub(crate) fn write(&self, op: OpId, batch: Vec<Write>, port: Port) {
+    pub(crate) fn write(&self, op: OpId, batch: Arc<Vec<Write>>, port: Port) {
         self.order(Operation { op, work: Work::Write(batch), port });
     }
 

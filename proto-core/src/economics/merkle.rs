@@ -4,23 +4,27 @@ use crate::wire::ids::Hash;
 
 /// Root over the leaves in order; over none: the hash of nothing.
 pub fn root(leaves: &[[u8; 16]]) -> Hash {
-    Hash(*subtree(leaves).as_bytes())
+    Hash(subtree(leaves))
 }
 
-fn subtree(leaves: &[[u8; 16]]) -> blake3::Hash {
-    let mut hasher = blake3::Hasher::new();
-    match leaves {
-        [] => {}
+fn subtree(leaves: &[[u8; 16]]) -> [u8; 32] {
+    let hash = match leaves {
+        [] => blake3::hash(&[]),
         [leaf] => {
-            hasher.update(&[0]).update(leaf);
+            let mut node = [0; 17];
+            node[1..].copy_from_slice(leaf);
+            blake3::hash(&node)
         }
         _ => {
             // The largest power of two smaller than the number of leaves goes left.
             let (left, right) = leaves.split_at(leaves.len().next_power_of_two() / 2);
-            hasher.update(&[1]).update(subtree(left).as_bytes()).update(subtree(right).as_bytes());
+            let mut node = [1; 65];
+            node[1..33].copy_from_slice(&subtree(left));
+            node[33..].copy_from_slice(&subtree(right));
+            blake3::hash(&node)
         }
-    }
-    hasher.finalize()
+    };
+    *hash.as_bytes()
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Bytes and back: the pieces that everything else is put together from.
 
-use alloc::{string::String, vec::Vec};
+use alloc::{string::String, sync::Arc, vec::Vec};
 use core::net::{IpAddr, SocketAddr};
 
 use crate::store::Table;
@@ -154,6 +154,16 @@ impl<'a, A: Code<'a>, B: Code<'a>> Code<'a> for (A, B) {
 
     fn take(from: &mut Bytes<'a>) -> Result<Self, Bad> {
         Ok((A::take(from)?, B::take(from)?))
+    }
+}
+
+impl<'a, T: Code<'a>> Code<'a> for Arc<T> {
+    fn put(&self, to: &mut Vec<u8>) {
+        (**self).put(to);
+    }
+
+    fn take(from: &mut Bytes<'a>) -> Result<Self, Bad> {
+        T::take(from).map(Self::new)
     }
 }
 

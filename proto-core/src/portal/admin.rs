@@ -32,8 +32,8 @@ use super::look::{self, Look};
 use super::rails::operator;
 use super::routes::{Field, Gives, Is, PAGE, Route, Takes, field};
 use super::rows::{
-    DEPOSITS, DepositRow, KeyState, Kind, PAYOUTS, PayoutRow, Purpose, RECEIPTS, ReceiptRow, TRANSFERS_ENDED,
-    UNCLAIMED, earned_key, numbered,
+    DEPOSITS, DepositRow, EARNED, EarnedRow, KeyState, Kind, PAYOUTS, PayoutRow, Purpose, RECEIPTS,
+    ReceiptRow, TRANSFERS_ENDED, earned_key, numbered,
 };
 use super::writer::{Commit, Then};
 use super::{disputes, gateway_fees, openapi, quotes, signing, statements, withdrawals};
@@ -641,29 +641,31 @@ fn has_the_fees_that_it_sends(books: &Books) -> bool {
     on_their_way.into_iter().all(|(gateway, sum)| sum <= books.ledger.balance(Account::Gateway(gateway)))
 }
 
-/// The newest receipts, in rising order: which of them are unclaimed?
+/// The newest receipts, in rising order: which of them were claimed?
 pub(super) fn receipts(receipts: Vec<ReceiptRow>) -> Stepped {
     let key = |row: &ReceiptRow| earned_key(row.receipt.provider_node_id, row.receipt.receipt_id);
-    let keys = Keys { table: UNCLAIMED, keys: receipts.iter().map(key).collect() };
+    let keys = Keys { table: EARNED, keys: receipts.iter().map(key).collect() };
     Ok(Step::Find(keys, Look::States(receipts)))
 }
 
-/// The newest first, given the rows of those that are unclaimed.
-pub(super) fn states(receipts: Vec<ReceiptRow>, unclaimed: &[Row]) -> Answer {
+/// The newest first, given what each has earned.
+pub(super) fn states(receipts: Vec<ReceiptRow>, earned: &[Row]) -> Result<Answer, Refused> {
     #[derive(Serialize)]
     struct Line {
         state: &'static str,
         #[serde(flatten)]
         receipt: Receipt,
     }
-    let unclaimed: BTreeSet<&str> = unclaimed.iter().map(|row| row.key.as_str()).collect();
+    let rows: Vec<EarnedRow> = look::all(EARNED, earned)?;
+    let keys = earned.iter().map(|row| row.key.as_str()).zip(rows);
+    let unclaimed: BTreeSet<_> = keys.filter(|(_, row)| row.claim_id.is_none()).map(|(key, _)| key).collect();
     let line = |ReceiptRow { receipt, .. }| {
         let key = earned_key(receipt.provider_node_id, receipt.receipt_id);
         let waits = unclaimed.contains(key.as_str());
         Line { state: if waits { "unclaimed" } else { "paid" }, receipt }
     };
     let lines: Vec<_> = receipts.into_iter().rev().map(line).collect();
-    Answer::ok(&serde_json::json!({ "receipts": lines }))
+    Ok(Answer::ok(&serde_json::json!({ "receipts": lines })))
 }
 
 /// The newest payouts, from their rows in rising order.

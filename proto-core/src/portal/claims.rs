@@ -4,7 +4,7 @@
 //! the money, and the decision is signed when it has arrived. Decisions are kept for providers who were ever issued a
 //! receipt; others only hear that their lines are refused.
 
-use alloc::{boxed::Box, collections::BTreeMap, vec::Vec};
+use alloc::{boxed::Box, vec::Vec};
 
 use crate::economics::merkle;
 use crate::identity::NodeId;
@@ -21,8 +21,10 @@ use crate::wire::portal::{Claim, ClaimDecision, Payout, RejectedLine, Verdict};
 
 use super::answer::{Answer, Refused, Step, Stepped};
 use super::books::{Books, Fep};
-use super::look::Look;
-use super::rows::{AcceptedRow, CLAIMS, ClaimRow, LineFault, RejectedRow, Signed, UnclaimedRow, claim_key};
+use super::look::{self, Look};
+use super::rows::{
+    AcceptedRow, CLAIMS, ClaimRow, EARNED, EarnedRow, LineFault, PayoutToRead, RejectedRow, Signed, claim_key,
+};
 use super::writer::{Commit, Then};
 use super::{payouts, receipts};
 
@@ -50,12 +52,6 @@ pub(super) fn handle(fep: &Fep, books: &Books, now: Now, body: &[u8]) -> Stepped
     Ok(Step::Look(range, Look::Claim(Box::new(sealed))))
 }
 
-/// A claim, and which of its lines were claimed before, where that was looked at: most claims have none of these.
-pub(super) struct Lines {
-    claim: Sealed<Claim>,
-    closed: Option<BTreeMap<ReceiptId, ClaimId>>,
-}
-
 /// The claim is looked at, if the store does not say how it was decided before.
 pub(super) fn look(claim: Sealed<Claim>, before: Option<ClaimRow>) -> Stepped {
     if let Some(ClaimRow { digest: decided, decision, .. }) = before {
@@ -64,37 +60,24 @@ pub(super) fn look(claim: Sealed<Claim>, before: Option<ClaimRow>) -> Stepped {
             false => Err(used_otherwise()),
         };
     }
-    Ok(look_for_lines(claim, None))
+    // What can be claimed is looked at last: from then on the books know what is taken.
+    let keys = receipts::earned(NodeId(claim.signer), claim.content.receipts.iter().copied());
+    Ok(Step::Find(keys, Look::Lines(Box::new(claim))))
 }
 
-/// What can be claimed is looked at last: from then on the books know what is taken.
-pub(super) fn look_again(claim: Sealed<Claim>, closed: &[Row]) -> Stepped {
-    Ok(look_for_lines(claim, Some(receipts::claims(closed)?)))
-}
-
-fn look_for_lines(claim: Sealed<Claim>, closed: Option<BTreeMap<ReceiptId, ClaimId>>) -> Step {
-    let keys = receipts::unclaimed(NodeId(claim.signer), claim.content.receipts.iter().copied());
-    Step::Find(keys, Look::Lines(Box::new(Lines { claim, closed })))
-}
-
-/// Decides, given those of its lines that are unclaimed.
+/// Decides, given what the provider has earned with those of its lines that are its receipts.
 pub(super) fn decide(
     fep: &Fep,
     books: &mut Books,
     now: Now,
     stream: StreamId,
-    lines: Lines,
-    unclaimed: &[Row],
+    claim: Sealed<Claim>,
+    earned: Vec<Row>,
 ) -> Stepped {
-    let provider = NodeId(lines.claim.signer);
-    let unclaimed = receipts::waiting(unclaimed)?;
-    if lines.closed.is_none() && lines.claim.content.receipts.iter().any(|id| !unclaimed.contains_key(id)) {
-        let keys = receipts::closed(provider, lines.claim.content.receipts.iter().copied());
-        return Ok(Step::Find(keys, Look::Closed(Box::new(lines.claim))));
-    }
-    let claim = &lines.claim.content;
+    let provider = NodeId(claim.signer);
+    let claim = &claim.content;
     let digest = digest(claim);
-    let Sorted { accepted, sum, rejected, first } = sort(books, &lines, &unclaimed)?;
+    let Sorted { taken, sum, rejected, first } = sort(books, claim, earned)?;
     let Some(first) = first else {
         return reject(fep, now, stream, provider, claim, digest, &rejected).map(Step::Commit);
     };
@@ -106,7 +89,7 @@ pub(super) fn decide(
         rejected,
         to: claim.payout_to.clone(),
         amount: sum.checked_add(twice.unwrap_or_default()).ok_or_else(wrong_total)?,
-        receipts: accepted.len() as u64,
+        receipts: taken.len() as u64,
         at_ms: now.wall.0,
         transfer: None,
     };
@@ -117,7 +100,7 @@ pub(super) fn decide(
         claimed.receipts
     );
     let (mut batch, then) = payouts::accept(fep, books, now, stream, claimed)?;
-    batch.extend(books.receipts.close(provider, &accepted, claim.claim_id));
+    batch.extend(books.receipts.close(claim.claim_id, taken));
     Ok(Step::Commit(Commit { batch, then, told }))
 }
 
@@ -189,33 +172,32 @@ fn digest(claim: &Claim) -> Hash {
 
 #[derive(Default)]
 struct Sorted {
-    accepted: Vec<ReceiptId>,
-    /// Of the accepted lines' payouts; and the first of these.
+    /// The lines that can be paid, and what their rows become.
+    taken: Vec<(ReceiptId, Row)>,
+    /// Of their payouts; and the first of these.
     sum: Micros,
     first: Option<Micros>,
     rejected: Vec<RejectedRow>,
 }
 
-fn sort(
-    books: &Books,
-    looked: &Lines,
-    unclaimed: &BTreeMap<ReceiptId, UnclaimedRow>,
-) -> Result<Sorted, Refused> {
-    let claim = &looked.claim.content;
-    let before = |line: &ReceiptId| looked.closed.as_ref().and_then(|closed| closed.get(line).copied());
+fn sort(books: &Books, claim: &Claim, earned: Vec<Row>) -> Result<Sorted, Refused> {
     let mut lines = Sorted::default();
+    // The store's rows come in the order of the claim's lines.
+    let mut earned = earned.into_iter().peekable();
     for line in &claim.receipts {
-        let claimed = books.receipts.closing(*line).or_else(|| before(line));
-        let fault = match (claimed, unclaimed.get(line)) {
-            (None, Some(row)) if row.payout_to == claim.payout_to => {
-                lines.sum = lines.sum.checked_add(row.payout).ok_or_else(wrong_total)?;
-                lines.first.get_or_insert(row.payout);
-                lines.accepted.push(*line);
-                continue;
-            }
-            (None, Some(_)) => LineFault::Elsewhere,
-            (Some(claim), _) => LineFault::Claimed(claim),
-            (None, None) => LineFault::Unknown,
+        let fault = match earned.next_if(|row| line.with_hex(|hex| row.key.ends_with(hex))) {
+            None => LineFault::Unknown,
+            Some(row) => match payout(books, claim, *line, &row)? {
+                Err(fault) => fault,
+                Ok(payout) => {
+                    lines.sum = lines.sum.checked_add(payout).ok_or_else(wrong_total)?;
+                    lines.first.get_or_insert(payout);
+                    let taken =
+                        EarnedRow { payout, payout_to: &claim.payout_to, claim_id: Some(claim.claim_id) };
+                    lines.taken.push((*line, Row::json(row.key, &taken)));
+                    continue;
+                }
+            },
         };
         lines.rejected.push(RejectedRow { receipt_id: *line, fault });
     }
@@ -225,6 +207,21 @@ fn sort(
         false => claim.total >= lines.sum,
     };
     if agrees { Ok(lines) } else { Err(wrong_total()) }
+}
+
+/// What a line that is earned comes to, if it can be paid.
+fn payout(
+    books: &Books,
+    claim: &Claim,
+    line: ReceiptId,
+    row: &Row,
+) -> Result<Result<Micros, LineFault>, Refused> {
+    let earned: EarnedRow<PayoutToRead<'_>> = look::parse(EARNED, row)?;
+    Ok(match books.receipts.closing(line).or(earned.claim_id) {
+        Some(before) => Err(LineFault::Claimed(before)),
+        None if earned.payout_to == claim.payout_to => Ok(earned.payout),
+        None => Err(LineFault::Elsewhere),
+    })
 }
 
 fn used_otherwise() -> Refused {

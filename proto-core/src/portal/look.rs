@@ -10,7 +10,6 @@ use crate::wire::portal::Claim;
 use super::admin::{self, Deposit};
 use super::answer::{Refused, Step, Stepped};
 use super::bonds::{self, Bond};
-use super::claims::Lines;
 use super::disputes;
 use super::exchanges::Call;
 use super::holds::Caller;
@@ -31,10 +30,8 @@ pub(super) enum Look {
     Resolution(Caller),
     /// Was this claim decided?
     Claim(Box<Sealed<Claim>>),
-    /// Which of its lines were claimed before?
-    Closed(Box<Sealed<Claim>>),
     /// Which of its lines can be claimed?
-    Lines(Box<Lines>),
+    Lines(Box<Sealed<Claim>>),
     /// Which receipts were issued under these numbers?
     Numbers(Pull),
     Issued(Pull),
@@ -55,7 +52,7 @@ pub(super) enum Look {
     Answered(Box<Call>),
     Statement(Statement),
     Receipts,
-    /// Which of the receipts that were listed are unclaimed?
+    /// Which of the receipts that were listed were claimed?
     States(Vec<ReceiptRow>),
     Payouts,
     Transfers,
@@ -73,8 +70,8 @@ impl Look {
             | Self::Ruling(_)
             | Self::Ring(_)
             | Self::Answered(_) => true,
-            // What follows a look at a claim goes on under that one.
-            Self::Closed(_) | Self::Lines(_) => false,
+            // It goes on under the look at its claim.
+            Self::Lines(_) => false,
             Self::Resolution(_)
             | Self::Statement(_)
             | Self::Numbers(_)
@@ -87,13 +84,13 @@ impl Look {
         }
     }
 
-    pub(super) fn found(self, cx: &mut Cx<'_>, rows: &[Row]) -> Stepped {
+    pub(super) fn found(self, cx: &mut Cx<'_>, found: Vec<Row>) -> Stepped {
         let Cx { fep, now, stream, .. } = *cx;
+        let rows = found.as_slice();
         match self {
             Self::Resolution(caller) => usage::remembered(caller, all(RESOLUTIONS, rows)?).map(Step::Answer),
             Self::Claim(claim) => claims::look(*claim, only(CLAIMS, rows)?),
-            Self::Closed(claim) => claims::look_again(*claim, rows),
-            Self::Lines(lines) => claims::decide(fep, cx.books, now, stream, *lines, rows),
+            Self::Lines(claim) => claims::decide(fep, cx.books, now, stream, *claim, found),
             Self::Numbers(pull) => Ok(pulls::numbered(pull, &all(ISSUED, rows)?)),
             Self::Issued(pull) => Ok(pulls::issued(pull, all(RECEIPTS, rows)?)),
             Self::Claimed(pull, receipts) => pulls::answer(fep, now, &pull, receipts, rows).map(Step::Answer),
@@ -113,7 +110,7 @@ impl Look {
             },
             Self::Statement(statement) => statements::page(statement, rows).map(Step::Answer),
             Self::Receipts => admin::receipts(all(RECEIPTS, rows)?),
-            Self::States(receipts) => Ok(Step::Answer(admin::states(receipts, rows))),
+            Self::States(receipts) => admin::states(receipts, rows).map(Step::Answer),
             Self::Payouts => admin::payouts(rows).map(Step::Answer),
             Self::Transfers => operator::transfers(rows).map(Step::Answer),
         }
@@ -128,6 +125,6 @@ pub(super) fn all<T: serde::de::DeserializeOwned>(table: Table, rows: &[Row]) ->
     rows.iter().map(|row| parse(table, row)).collect()
 }
 
-pub(super) fn parse<T: serde::de::DeserializeOwned>(table: Table, row: &Row) -> Result<T, Refused> {
+pub(super) fn parse<'a, T: serde::Deserialize<'a>>(table: Table, row: &'a Row) -> Result<T, Refused> {
     row.parse(table).map_err(|bad| Refused::unavailable(bad.to_string()))
 }

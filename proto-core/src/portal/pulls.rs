@@ -49,7 +49,7 @@ pub(super) fn numbered(pull: Pull, rows: &[IssuedRow]) -> Step {
 }
 
 pub(super) fn issued(pull: Pull, receipts: Vec<ReceiptRow>) -> Step {
-    let keys = receipts::closed(pull.provider, receipts.iter().map(|row| row.receipt.receipt_id));
+    let keys = receipts::earned(pull.provider, receipts.iter().map(|row| row.receipt.receipt_id));
     Step::Find(keys, Look::Claimed(pull, receipts))
 }
 
@@ -58,10 +58,10 @@ pub(super) fn answer(
     now: Now,
     pull: &Pull,
     receipts: Vec<ReceiptRow>,
-    closed: &[Row],
+    earned: &[Row],
 ) -> Result<Answer, Refused> {
     let Pull { provider, after, last } = *pull;
-    let claims = receipts::claims(closed)?;
+    let claims = receipts::claims(earned)?;
     let issued = |ReceiptRow { receipt, signed }| IssuedReceipt {
         receipt: Blob(signed.0),
         claim_id: claims.get(&receipt.receipt_id).copied(),

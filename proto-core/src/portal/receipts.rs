@@ -6,11 +6,9 @@ use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use serde::de::DeserializeOwned;
-
 use crate::identity::NodeId;
 use crate::mutants::{Mutant, mutant};
-use crate::store::{BadRow, Keys, Row, Snapshot, Table, Write};
+use crate::store::{BadRow, Keys, Row, Snapshot, Write};
 use crate::wire::ids::{ClaimId, ReceiptId};
 use crate::wire::object::Sealed;
 use crate::wire::portal::Receipt;
@@ -18,8 +16,8 @@ use crate::wire::portal::Receipt;
 use super::answer::Refused;
 use super::look;
 use super::rows::{
-    CLOSED, ClosedRow, ISSUED, IssuedRow, PROVIDERS, ProviderRow, RECEIPTS, ReceiptRow, Signed, UNCLAIMED,
-    UnclaimedRow, earned_key, issued_key, numbered,
+    EARNED, EarnedRow, ISSUED, IssuedRow, PROVIDERS, PayoutToRead, ProviderRow, RECEIPTS, ReceiptRow, Signed,
+    earned_key, issued_key, numbered,
 };
 
 /// The last sequence number of a provider, and the last that is durable.
@@ -74,15 +72,14 @@ impl Receipts {
     /// A receipt that was just signed, under its provider's next sequence number.
     pub(super) fn add(&mut self, receipt: &Sealed<Receipt>) -> Vec<Write> {
         let Receipt { receipt_id, provider_node_id: provider, sequence, payout, .. } = receipt.content;
-        let payout_to = receipt.content.payout_to.clone();
         self.last += 1;
         self.providers.entry(provider).or_default().last = sequence;
-        let unclaimed = UnclaimedRow { payout, payout_to };
+        let earned = EarnedRow { payout, payout_to: &receipt.content.payout_to, claim_id: None };
         let row = ReceiptRow { receipt: receipt.content.clone(), signed: Signed(receipt.bytes.0.clone()) };
         let counted = ProviderRow { node_id: provider, sequence };
         let issued = IssuedRow { number: self.last };
         alloc::vec![
-            Write::Insert(UNCLAIMED, Row::json(earned_key(provider, receipt_id), &unclaimed)),
+            Write::Insert(EARNED, Row::json(earned_key(provider, receipt_id), &earned)),
             Write::Insert(RECEIPTS, Row::json(numbered(self.last), &row)),
             Write::Insert(ISSUED, Row::json(issued_key(provider, sequence), &issued)),
             Write::Put(PROVIDERS, Row::json(provider.to_string(), &counted)),
@@ -94,27 +91,24 @@ impl Receipts {
         self.closing.get(&receipt_id).copied()
     }
 
-    /// A claim was accepted for the receipt. Should another have been, in spite of all, the store refuses it.
-    pub(super) fn close(
-        &mut self,
-        provider: NodeId,
-        receipts: &[ReceiptId],
-        claim_id: ClaimId,
-    ) -> Vec<Write> {
-        let closed = Row::json(String::new(), &ClosedRow { claim_id }).value;
-        let close = |(receipt_id, key): (&ReceiptId, String)| {
-            self.closing.insert(*receipt_id, claim_id);
-            let row = Row { key: key.clone(), value: closed.clone() };
-            [Write::Delete(UNCLAIMED, key), Write::Insert(CLOSED, row)]
+    /// A claim was accepted for receipts; their rows say so once they are durable.
+    ///
+    /// No other claim can have been, so the store need not refuse these rows. Whoever decides has seen each receipt's row, and
+    /// asked for it either before this is written, and then decides while `closing` still says who took it, or after that, and
+    /// then the row says it: a store does what it is asked in that order, and one batch at a time is at it.
+    pub(super) fn close(&mut self, claim_id: ClaimId, taken: Vec<(ReceiptId, Row)>) -> Vec<Write> {
+        let close = |(receipt_id, row)| {
+            self.closing.insert(receipt_id, claim_id);
+            Write::Put(EARNED, row)
         };
-        receipts.iter().zip(keys(provider, receipts.iter().copied())).flat_map(close).collect()
+        taken.into_iter().map(close).collect()
     }
 
     /// These writes are durable: whoever looks now finds what was issued and closed by them.
     pub(super) fn written(&mut self, batch: &[Write]) {
         for write in batch {
             match write {
-                Write::Insert(CLOSED, row) => {
+                Write::Put(EARNED, row) => {
                     if let Some(receipt_id) = id_in(&row.key) {
                         self.closing.remove(&receipt_id);
                     }
@@ -130,38 +124,30 @@ impl Receipts {
     }
 }
 
-/// Which of these receipts of the provider are unclaimed, as the store has it.
-pub(super) fn unclaimed(provider: NodeId, receipts: impl Iterator<Item = ReceiptId>) -> Keys {
-    Keys { table: UNCLAIMED, keys: keys(provider, receipts).collect() }
+/// What the provider has earned with these receipts, as the store has it.
+pub(super) fn earned(provider: NodeId, receipts: impl Iterator<Item = ReceiptId>) -> Keys {
+    // Whose they are is written out once, and no key grows.
+    let provider = alloc::format!("{provider}/");
+    let key = |receipt_id: ReceiptId| {
+        let mut key = String::with_capacity(provider.len() + 2 * receipt_id.0.len());
+        key.push_str(&provider);
+        receipt_id.with_hex(|hex| key.push_str(hex));
+        key
+    };
+    Keys { table: EARNED, keys: receipts.map(key).collect() }
 }
 
-/// Which of them were claimed.
-pub(super) fn closed(provider: NodeId, receipts: impl Iterator<Item = ReceiptId>) -> Keys {
-    Keys { table: CLOSED, keys: keys(provider, receipts).collect() }
-}
-
-/// What [`unclaimed`] found.
-pub(super) fn waiting(rows: &[Row]) -> Result<BTreeMap<ReceiptId, UnclaimedRow>, Refused> {
-    by_id(UNCLAIMED, rows)
-}
-
-/// By which claims, from the rows that [`closed`] found.
+/// Which of them were claimed, from the rows that [`earned`] found.
 pub(super) fn claims(rows: &[Row]) -> Result<BTreeMap<ReceiptId, ClaimId>, Refused> {
-    let closed: BTreeMap<ReceiptId, ClosedRow> = by_id(CLOSED, rows)?;
-    Ok(closed.into_iter().map(|(receipt_id, row)| (receipt_id, row.claim_id)).collect())
+    let mut claims = BTreeMap::new();
+    for row in rows {
+        let earned: EarnedRow<PayoutToRead<'_>> = look::parse(EARNED, row)?;
+        claims.extend(id_in(&row.key).zip(earned.claim_id));
+    }
+    Ok(claims)
 }
 
-fn by_id<T: DeserializeOwned>(table: Table, rows: &[Row]) -> Result<BTreeMap<ReceiptId, T>, Refused> {
-    let ids = rows.iter().filter_map(|row| Some((id_in(&row.key)?, row)));
-    ids.map(|(id, row)| Ok((id, look::parse(table, row)?))).collect()
-}
-
-/// [`earned_key`]s of many: whose they are is written out once.
-fn keys(provider: NodeId, receipts: impl Iterator<Item = ReceiptId>) -> impl Iterator<Item = String> {
-    let provider = provider.to_string();
-    receipts.map(move |receipt_id| alloc::format!("{provider}/{receipt_id}"))
-}
-
+/// The receipt in an [`earned_key`].
 fn id_in(key: &str) -> Option<ReceiptId> {
     key.rsplit_once('/')?.1.parse().ok()
 }

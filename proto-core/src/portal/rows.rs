@@ -1,9 +1,10 @@
 //! What a portal keeps: its tables, and the JSON in their rows.
 //!
 //! Live tables hold what decisions need; history is written once (`Insert`), so that the store itself refuses a second
-//! request, settlement, claim or payout under the same id. Amounts are micro-units.
+//! request, settlement, claim or payout under the same id. Only what is [`EARNED`] is written twice, again by the claim that
+//! takes it. Amounts are micro-units.
 
-use alloc::{string::String, vec::Vec};
+use alloc::{borrow::Cow, string::String, vec::Vec};
 
 use serde::{Deserialize, Serialize};
 
@@ -43,10 +44,8 @@ pub(super) const RESOLUTIONS: Table = Table::history("resolutions");
 pub(super) const RECEIPTS: Table = Table::history("receipts");
 /// Their numbers, by provider and its own sequence.
 pub(super) const ISSUED: Table = Table::history("issued");
-/// Receipts nobody has claimed yet, by receipt.
-pub(super) const UNCLAIMED: Table = Table::history("unclaimed");
-/// Those that a claim was accepted for, by receipt: no second claim may take one.
-pub(super) const CLOSED: Table = Table::history("closed");
+/// What each receipt is worth to its provider, and the claim that was accepted for it, by provider and receipt.
+pub(super) const EARNED: Table = Table::history("earned");
 /// By the operator's reference.
 pub(super) const BONDS: Table = Table::history("bonds");
 /// By the operator's reference.
@@ -93,8 +92,7 @@ pub(super) const ALL: &[Table] = &[
     RESOLUTIONS,
     RECEIPTS,
     ISSUED,
-    UNCLAIMED,
-    CLOSED,
+    EARNED,
     DEPOSITS,
     BONDS,
     CLAIMS,
@@ -247,15 +245,29 @@ pub(super) enum Outcome {
     Expired,
 }
 
+/// `To`: a [`PayoutTo`], or what is cheaper where there are many rows.
 #[derive(Serialize, Deserialize)]
-pub(super) struct UnclaimedRow {
+pub(super) struct EarnedRow<To = PayoutTo> {
     pub(super) payout: Micros,
-    pub(super) payout_to: PayoutTo,
+    pub(super) payout_to: To,
+    /// `None`: it can be claimed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) claim_id: Option<ClaimId>,
 }
 
-#[derive(Serialize, Deserialize)]
-pub(super) struct ClosedRow {
-    pub(super) claim_id: ClaimId,
+/// A [`PayoutTo`] that is only looked at.
+#[derive(Deserialize)]
+pub(super) struct PayoutToRead<'a> {
+    #[serde(borrow)]
+    pub(super) currency: Cow<'a, str>,
+    #[serde(borrow)]
+    pub(super) address: Cow<'a, str>,
+}
+
+impl PartialEq<PayoutTo> for PayoutToRead<'_> {
+    fn eq(&self, other: &PayoutTo) -> bool {
+        self.currency == other.currency.as_str() && self.address == other.address
+    }
 }
 
 #[derive(Serialize, Deserialize)]

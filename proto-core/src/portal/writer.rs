@@ -4,7 +4,7 @@
 //! batch, not per call. A batch that holds a row which is there already fails as a whole: its operations are then written
 //! one by one, and only the one at fault is refused.
 
-use alloc::{boxed::Box, collections::VecDeque, string::String, vec::Vec};
+use alloc::{boxed::Box, collections::VecDeque, string::String, sync::Arc, vec::Vec};
 
 use crate::keys::Keys;
 use crate::limits::PORTAL_GROUP;
@@ -48,9 +48,9 @@ pub(super) enum Then {
     Paid(Decisions),
 }
 
-/// What became of a batch.
+/// What became of a batch. The commits in it come without their writes.
 pub(super) enum Written {
-    Durable(Vec<Commit>),
+    Durable(Arc<Vec<Write>>, Vec<Commit>),
     /// Its rows were not all new.
     Refused(Commit),
     /// To be tried again, one by one.
@@ -58,10 +58,17 @@ pub(super) enum Written {
     Failed(String),
 }
 
+/// The batch of a group, in which each commit has so many writes.
+struct AtStore {
+    op: OpId,
+    batch: Arc<Vec<Write>>,
+    group: Vec<(usize, Commit)>,
+}
+
 #[derive(Default)]
 pub(super) struct Writer {
     queue: VecDeque<Commit>,
-    at_store: Option<(OpId, Vec<Commit>)>,
+    at_store: Option<AtStore>,
     /// So many of the queue's first are to be written alone.
     alone: usize,
 }
@@ -78,35 +85,50 @@ impl Writer {
         }
         let most = if self.alone > 0 { 1 } else { PORTAL_GROUP };
         self.alone = self.alone.saturating_sub(1);
-        let group: Vec<_> = self.queue.drain(..most.min(self.queue.len())).collect();
-        let op = out.store(group.iter().flat_map(|commit| commit.batch.iter().cloned()).collect());
-        self.at_store = Some((op, group));
+        let (mut batch, mut group) = (Vec::new(), Vec::new());
+        for mut commit in self.queue.drain(..most.min(self.queue.len())) {
+            let writes = commit.batch.len();
+            batch.append(&mut commit.batch);
+            group.push((writes, commit));
+        }
+        let batch = Arc::new(batch);
+        let op = out.store_shared(Arc::clone(&batch));
+        self.at_store = Some(AtStore { op, batch, group });
     }
 
     /// The batch that is at the store.
     pub(super) fn at_store(&self) -> Option<OpId> {
-        self.at_store.as_ref().map(|(op, _)| *op)
+        self.at_store.as_ref().map(|at_store| at_store.op)
     }
 
     /// `None`: this was no batch of ours.
     pub(super) fn done(&mut self, op: OpId, result: Result<(), StoreError>) -> Option<Written> {
-        let (_, mut group) = self.at_store.take_if(|(at_store, _)| *at_store == op)?;
+        let AtStore { batch, mut group, .. } = self.at_store.take_if(|at_store| at_store.op == op)?;
         Some(match result {
-            Ok(()) => Written::Durable(group),
+            Ok(()) => Written::Durable(batch, group.into_iter().map(|(_, commit)| commit).collect()),
             Err(StoreError::Exists) if group.len() > 1 => {
                 self.alone = group.len();
-                group.into_iter().rev().for_each(|commit| self.queue.push_front(commit));
+                self.put_back(batch, group);
                 Written::Again
             }
             Err(StoreError::Exists) => match group.pop() {
-                Some(commit) => Written::Refused(commit),
+                Some((_, commit)) => Written::Refused(commit),
                 None => Written::Again,
             },
             Err(StoreError::Failed(why)) => {
-                group.into_iter().rev().for_each(|commit| self.queue.push_front(commit));
+                self.put_back(batch, group);
                 Written::Failed(why)
             }
         })
+    }
+
+    /// To the head of the queue, each with its own writes.
+    fn put_back(&mut self, batch: Arc<Vec<Write>>, mut group: Vec<(usize, Commit)>) {
+        let mut batch = Arc::unwrap_or_clone(batch).into_iter();
+        for (writes, commit) in &mut group {
+            commit.batch = batch.by_ref().take(*writes).collect();
+        }
+        group.into_iter().rev().for_each(|(_, commit)| self.queue.push_front(commit));
     }
 
     /// Everything that is not durable and never will be.

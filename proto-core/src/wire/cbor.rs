@@ -211,9 +211,19 @@ macro_rules! hex_id {
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(pub [u8; $len]);
 
+        impl $name {
+            /// Calls `with` on its hex, without having that on the heap.
+            pub fn with_hex<T>(&self, with: impl FnOnce(&str) -> T) -> T {
+                let mut hex = [0; 2 * $len];
+                // Neither errs: there is as much room as it needs, and hex is ASCII.
+                let _ = hex::encode_to_slice(self.0, &mut hex);
+                with(core::str::from_utf8(&hex).unwrap_or_default())
+            }
+        }
+
         impl core::fmt::Display for $name {
             fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-                f.write_str(&hex::encode(self.0))
+                self.with_hex(|hex| f.write_str(hex))
             }
         }
 
@@ -225,7 +235,7 @@ macro_rules! hex_id {
 
         impl serde::Serialize for $name {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
+                self.with_hex(|hex| serializer.serialize_str(hex))
             }
         }
 

@@ -61,7 +61,7 @@ fn a_receipt_paid_under_one_claim_is_not_paid_under_another() {
 fn a_portal_holds_no_more_in_memory_however_many_receipts_wait_to_be_claimed() {
     let (one, _) = with_receipts(&[PROVIDER]);
     let (five, receipts) = with_receipts(&[PROVIDER; 5]);
-    assert_eq!(five.disk.rows("unclaimed").len(), receipts.len());
+    assert_eq!(five.disk.rows("earned").len(), receipts.len());
     assert_eq!(five.disk.snapshot().rows.len(), one.disk.snapshot().rows.len());
 }
 

@@ -459,7 +459,8 @@ impl World {
 
     /// A provider that has lost everything gets every receipt again, and hears which of them were claimed.
     fn pull_everything(&mut self) {
-        let closed: BTreeSet<_> = self.rig.disk.rows("closed").into_iter().map(|(key, _)| key).collect();
+        let closed = self.rig.disk.rows("earned").into_iter().filter(|(_, row)| !row["claim_id"].is_null());
+        let closed: BTreeSet<_> = closed.map(|(key, _)| key).collect();
         let mut given = BTreeMap::new();
         for provider in [PROVIDER, OTHER_PROVIDER] {
             let pulled = self.rig.pulled(provider, 0);

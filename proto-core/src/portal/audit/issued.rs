@@ -6,8 +6,8 @@ use alloc::vec::Vec;
 use crate::audit::{Desk, Reader};
 use crate::identity::NodeId;
 use crate::portal::rows::{
-    CLAIMS, ClaimRow, PAYOUTS, PROVIDERS, PayoutRow, ProviderRow, RECEIPTS, ReceiptRow, UNCLAIMED, auth_key,
-    claim_key, earned_key,
+    CLAIMS, ClaimRow, EARNED, EarnedRow, PAYOUTS, PROVIDERS, PayoutRow, ProviderRow, RECEIPTS, ReceiptRow,
+    auth_key, claim_key, earned_key,
 };
 use crate::wire::ids::{ClaimId, ReceiptId};
 use crate::wire::portal::Receipt;
@@ -42,11 +42,12 @@ pub(crate) fn has_issued<R: Reader>(
 }
 
 pub(crate) fn is_unclaimed<R: Reader>(
-    desk: &Desk<'_, R>,
+    desk: &mut Desk<'_, R>,
     provider: NodeId,
     receipt: ReceiptId,
 ) -> Result<bool, R::Error> {
-    desk.has(UNCLAIMED, &earned_key(provider, receipt))
+    let row: Option<EarnedRow> = desk.get(EARNED, &earned_key(provider, receipt))?;
+    Ok(row.is_some_and(|row| row.claim_id.is_none()))
 }
 
 /// The signed decision on a claim.

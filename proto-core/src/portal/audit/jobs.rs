@@ -15,10 +15,10 @@ use crate::portal::accounts::UserId;
 use crate::portal::holds;
 use crate::portal::ledger::Account;
 use crate::portal::rows::{
-    ACCEPTED, BALANCES, BONDS, BalanceRow, BondRow, CLAIMS, CLOSED, ClosedRow, CountersRow, DEPOSITS,
-    DepositRow, HOLDS, HoldRow, ISSUED, IssuedRow, Outcome, PROVIDERS, ProviderRow, RECEIPTS, REQUESTS,
-    RESOLUTIONS, ReceiptRow, RequestRow, ResolutionRow, UNCLAIMED, USERS, UnclaimedRow, auth_key,
-    balance_key, claim_key, earned_key, issued_key, numbered,
+    ACCEPTED, BALANCES, BONDS, BalanceRow, BondRow, CLAIMS, CountersRow, DEPOSITS, DepositRow, EARNED,
+    EarnedRow, HOLDS, HoldRow, ISSUED, IssuedRow, Outcome, PROVIDERS, ProviderRow, RECEIPTS, REQUESTS,
+    RESOLUTIONS, ReceiptRow, RequestRow, ResolutionRow, USERS, auth_key, balance_key, claim_key, earned_key,
+    issued_key, numbered,
 };
 use crate::wire::ids::ReceiptId;
 use crate::wire::portal::{Attempt, JobAuthorization, Receipt, UsageReport};
@@ -228,7 +228,7 @@ fn check_receipts<R: Reader>(
     captured: u64,
     last: &CountersRow,
 ) -> Result<(Issued, BTreeMap<UserId, i128>), R::Error> {
-    let (mut unclaimed, mut closed) = (0u64, 0u64);
+    let mut earned = 0u64;
     let mut sequences: BTreeMap<NodeId, u64> = BTreeMap::new();
     let (mut issued, mut charged) = (Issued::default(), BTreeMap::<UserId, i128>::new());
     let mut number = 0u64;
@@ -267,22 +267,19 @@ fn check_receipts<R: Reader>(
         desk.report.must(Invariant::I3, found, place(RECEIPTS, key), what);
 
         let id = earned_key(provider, receipt.receipt_id);
-        let waits: Option<UnclaimedRow> = desk.get(UNCLAIMED, &id)?;
-        let taken: Option<ClosedRow> = desk.get(CLOSED, &id)?;
-        unclaimed += u64::from(waits.is_some());
-        closed += u64::from(taken.is_some());
-        let once = match (waits, taken) {
-            (Some(row), None) => (row.payout, &row.payout_to) == (receipt.payout, &receipt.payout_to),
-            (None, Some(row)) => {
-                let of = (provider, receipt.payout_to.currency.clone());
-                issued.paid.entry(of).or_default().add(wide(receipt.payout));
-                let claim = claim_key(provider, row.claim_id);
-                desk.has(CLAIMS, &claim)? || desk.has(ACCEPTED, &claim)?
-            }
-            (None, None) | (Some(_), Some(_)) => false,
-        };
-        let what = || "neither waits to be claimed as it says, nor was it claimed once".into();
-        desk.report.must(Invariant::I3, once, place(RECEIPTS, key), what);
+        let row: Option<EarnedRow> = desk.get(EARNED, &id)?;
+        earned += u64::from(row.is_some());
+        let same = |row: &EarnedRow| (row.payout, &row.payout_to) == (receipt.payout, &receipt.payout_to);
+        let what = || "is not earned as it says".into();
+        desk.report.must(Invariant::I3, row.as_ref().is_some_and(same), place(RECEIPTS, key), what);
+        if let Some(claim_id) = row.and_then(|row| row.claim_id) {
+            let of = (provider, receipt.payout_to.currency.clone());
+            issued.paid.entry(of).or_default().add(wide(receipt.payout));
+            let claim = claim_key(provider, claim_id);
+            let there = desk.has(CLAIMS, &claim)? || desk.has(ACCEPTED, &claim)?;
+            let what = || format!("was taken by claim {claim_id}, which was never accepted");
+            desk.report.must(Invariant::I3, there, place(RECEIPTS, key), what);
+        }
         if let Some(request) =
             desk.get::<RequestRow>(REQUESTS, &auth_key(receipt.auth_id))?.filter(|_| from_hold)
         {
@@ -290,7 +287,7 @@ fn check_receipts<R: Reader>(
         }
         Ok(())
     })?;
-    for (table, known) in [(ISSUED, number), (UNCLAIMED, unclaimed), (CLOSED, closed)] {
+    for (table, known) in [(ISSUED, number), (EARNED, earned)] {
         let mut rows = 0u64;
         desk.rows(table, |_| rows += 1)?;
         let what = || format!("has {rows} rows, of which {known} are of receipts that were issued");
