@@ -59,16 +59,18 @@ pub(crate) fn for_eyes(answer: &Value) -> String {
 /// Those that their FEPs would not pay, and what can be done about them.
 fn disputed(answer: &Value) -> Option<String> {
     let all = answer["receipts"].as_array()?.iter().filter(|receipt| receipt["state"] == "disputed");
-    let reasons: Vec<String> = all
-        .map(|receipt| {
-            format!("{} is disputed: {}", short(&receipt["receipt_id"]), text(&receipt["rejected"]))
-        })
-        .collect();
-    (!reasons.is_empty()).then(|| {
+    let line = |receipt: &Value| {
+        let then = match receipt["disputed_until_ms"].is_null() {
+            true => "its FEP says that this stands; it waits for you",
+            false => "it is claimed again after `dispute_for`, or when its FEP says so",
+        };
+        format!("{} is disputed ({then}): {}", short(&receipt["receipt_id"]), text(&receipt["rejected"]))
+    };
+    let lines: Vec<String> = all.map(line).collect();
+    (!lines.is_empty()).then(|| {
         format!(
-            "{}\nEach is claimed again by itself after `dispute_for`; before that you can say of one: \
-             `labman-cli receipts claim-again ID`, `paid ID` or `write-off ID`.",
-            reasons.join("\n")
+            "{}\nOf each you can say: `labman-cli receipts claim-again ID`, `paid ID` or `write-off ID`.",
+            lines.join("\n")
         )
     })
 }
@@ -115,7 +117,7 @@ mod tests {
     fn a_disputed_one_is_shown_with_its_reason_and_what_can_be_done() {
         let receipt = json!({ "receipt_id": "0123456789abcdef", "state": "disputed", "rejected": "no receipt of this provider" });
         let shown = for_eyes(&json!({ "receipts": [receipt] }));
-        assert!(shown.contains("0123456789 is disputed: no receipt of this provider"), "{shown}");
+        assert!(shown.contains("it waits for you): no receipt of this provider"), "{shown}");
         assert!(shown.contains("claim-again ID"), "{shown}");
     }
 

@@ -16,6 +16,10 @@ pub enum StartError {
         "store {path}: written by a newer labman (layout {found}, this one knows {known}); run that version, or restore a backup"
     )]
     StoreNewer { path: PathBuf, found: i64, known: i64 },
+    #[error(
+        "store {path}: written by an older labman (layout {found}, this one reads {known} only); run that version until nothing is owed, and begin anew"
+    )]
+    StoreOlder { path: PathBuf, found: i64, known: i64 },
     #[error("store {path}: is not a labman store; name another file")]
     StoreForeign { path: PathBuf },
     #[error("journal {path}: {what}; name another file, or correct that")]

@@ -167,6 +167,8 @@ async fn foreign_newer_and_broken_files_are_left_alone() {
     within(idle(&newer).await.unwrap().stop()).await;
     rusqlite::Connection::open(&newer).unwrap().pragma_update(None, "user_version", 99).unwrap();
     assert!(matches!(idle(&newer).await, Err(StartError::StoreNewer { found: 99, .. })));
+    rusqlite::Connection::open(&newer).unwrap().pragma_update(None, "user_version", 1).unwrap();
+    assert!(matches!(idle(&newer).await, Err(StartError::StoreOlder { found: 1, .. })));
 }
 
 #[tokio::test]

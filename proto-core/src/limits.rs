@@ -155,8 +155,12 @@ pub const CLAIM_RECEIPTS: usize = 256;
 pub const CLAIMS_AT_ONCE: usize = 16;
 /// How long a receipt stays disputed where its provider says nothing else: for people to look into it.
 pub const DISPUTE_TERM: Span = Span::from_secs(3 * 24 * 3_600);
+/// The longest that a FEP takes a dispute to last.
+pub const DISPUTE_LONGEST: Span = Span::from_secs(90 * 24 * 3_600);
 /// How often a FEP is asked what its people say of a dispute.
 pub const DISPUTE_EVERY: Span = Span::from_secs(3_600);
+/// How soon after some disputes it is asked about more.
+pub const DISPUTE_PAGE_EVERY: Span = Span::from_secs(60);
 /// Disputes that are read from the store at once.
 pub const DISPUTES_READ: usize = 64;
 /// A provider's claims that a FEP has not decided. No further one is made until it decides one.

@@ -9,6 +9,7 @@
 //! ```
 
 mod admit;
+mod appeals;
 pub(crate) mod audit;
 mod claims;
 mod denials;
@@ -36,6 +37,7 @@ use alloc::{
     vec::Vec,
 };
 
+use appeals::Appeals;
 use claims::Claims;
 use denials::{Denials, Fault, Party};
 use disputes::Disputes;
@@ -98,6 +100,7 @@ pub(crate) struct Provider {
     errands: Errands,
     claims: Claims,
     disputes: Disputes,
+    appeals: Appeals,
     pulls: Pulls,
     /// When to sign the offers anew.
     refresh: Timers<()>,
@@ -113,7 +116,8 @@ impl Provider {
         now: Time,
     ) -> Result<Self, BadRow> {
         let receipts = Receipts::new(snapshot)?;
-        let disputes = Disputes::new(&config, feps, &receipts, now);
+        let disputes = Disputes::new(config.dispute_for, &receipts, now);
+        let appeals = Appeals::new(feps, &receipts, now);
         let mut statements = Statements::new(feps);
         for row in receipts.awaited() {
             statements.show(row.key(), now + row.shown_after_crash());
@@ -133,6 +137,7 @@ impl Provider {
             errands: Errands::default(),
             claims: Claims::new(&config, feps, rng, snapshot, now)?,
             disputes,
+            appeals,
             pulls: Pulls::new(feps, now),
             refresh: Timers::default(),
             teller: Teller::default(),
@@ -274,7 +279,7 @@ impl Provider {
         if self.claims.bytes(cx, stream, bytes)
             || self.statements.bytes(cx, stream, bytes)
             || self.pulls.bytes(cx, stream, bytes)
-            || self.disputes.bytes(cx, stream, bytes)
+            || self.appeals.bytes(cx, stream, bytes)
         {
             return false;
         }
@@ -289,7 +294,7 @@ impl Provider {
         self.claims.response(stream, head);
         self.statements.response(stream, head);
         self.pulls.response(stream, head);
-        self.disputes.response(stream, head);
+        self.appeals.response(stream, head);
     }
 
     pub(crate) fn finished(&mut self, cx: &mut Cx<'_>, stream: StreamId) {
@@ -301,7 +306,10 @@ impl Provider {
             self.pulled(cx, issued);
         } else if self.claims.finished(cx, stream) {
             self.claims_answered(cx);
-        } else if self.disputes.finished(cx, stream) {
+        } else if let Some(ruled) = self.appeals.finished(cx, stream) {
+            if let Some(ruled) = ruled {
+                self.disputes.ruled(cx, ruled);
+            }
         } else {
             self.sockets.ended(cx, stream);
         }
@@ -316,7 +324,7 @@ impl Provider {
             self.pulled(cx, issued);
         } else if self.claims.reset(cx, stream) {
             self.claims_answered(cx);
-        } else if self.disputes.reset(cx, stream) {
+        } else if self.appeals.reset(cx, stream) {
         } else {
             self.sockets.ended(cx, stream);
         }
@@ -337,9 +345,13 @@ impl Provider {
             return Vec::new();
         }
         if let Some(waits) = self.disputes.done(cx, &mut self.receipts, op, completion) {
+            self.appeals.watch(&self.receipts, cx.now.mono);
             if waits {
                 self.claims.look(cx.now.mono);
             }
+            return Vec::new();
+        }
+        if self.appeals.done(cx, op, completion) {
             return Vec::new();
         }
         if let Some((from, taken)) = self.receipts.found(cx, &self.config, op, completion) {
@@ -405,6 +417,7 @@ impl Provider {
         self.claims.handle_timeout(cx, &self.receipts);
         self.claims_answered(cx);
         self.disputes.handle_timeout(cx);
+        self.appeals.handle_timeout(cx);
         self.pulls.handle_timeout(cx, &self.receipts);
     }
 
@@ -433,6 +446,7 @@ impl Provider {
         let wake = Wake::earliest(wake, self.statements.poll_timeout());
         let wake = Wake::earliest(wake, self.pulls.poll_timeout());
         let wake = Wake::earliest(wake, self.disputes.poll_timeout());
+        let wake = Wake::earliest(wake, self.appeals.poll_timeout());
         Wake::earliest(wake, self.claims.poll_timeout())
     }
 
@@ -511,6 +525,7 @@ impl Provider {
             }
         }
         self.disputes.watch(&self.receipts, cx.now.mono);
+        self.appeals.watch(&self.receipts, cx.now.mono);
         for (fep, paid) in self.claims.take_decided() {
             match paid {
                 true => self.denials.made_good(cx, Party::Fep(fep), Fault::Unpaid),

@@ -14,8 +14,9 @@ use crate::store::lock::{self, StoreLock};
 
 /// "labm": tells our files from other programs'.
 const APPLICATION_ID: i64 = 0x6c61_626d;
-/// The layout below. A file with a later one was written by a newer labman.
-const LAYOUT: i64 = 1;
+/// Of the tables and their rows. A file with a later one was written by a newer labman; one with an earlier one has rows that
+/// this one does not read.
+const LAYOUT: i64 = 2;
 /// A person's query may hold a read lock for a moment.
 pub(super) const BUSY: Duration = Duration::from_secs(5);
 
@@ -140,6 +141,9 @@ pub(super) fn check_layout(connection: &Connection, path: &Path) -> Result<(), S
     let found = number("PRAGMA user_version")?;
     if found > LAYOUT {
         return Err(StartError::StoreNewer { path: path.into(), found, known: LAYOUT });
+    }
+    if found < LAYOUT && things > 0 {
+        return Err(StartError::StoreOlder { path: path.into(), found, known: LAYOUT });
     }
     Ok(())
 }

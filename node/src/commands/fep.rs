@@ -191,7 +191,7 @@ enum DisputeCommand {
 
 #[derive(clap::Args, Debug)]
 struct Decided {
-    /// How its id begins; where it is disputed under several claims: all of it, a slash, and how the claim's id begins
+    /// How its id begins
     receipt: String,
     /// What the provider's people are told
     #[arg(long, value_name = "TEXT")]

@@ -5,7 +5,7 @@
 //!   POST /v1/disputes --> open (202) --POST /disputes/decide--> decided: the same signed bytes from then on
 //! ```
 //!
-//! One is known by its receipt and claim. What is done under these goes one after the other, each from looking it up until it is
+//! One is known by its receipt and claim; of a receipt one is open, the last that was raised. What is done under these goes one after the other, each from looking it up until it is
 //! durable: so nobody is told of what a crash could undo, and none is raised anew while it is being decided.
 
 use alloc::boxed::Box;
@@ -17,10 +17,10 @@ use alloc::vec::Vec;
 use serde::Deserialize;
 
 use crate::identity::NodeId;
-use crate::limits::{PORTAL_DISPUTES, PORTAL_DISPUTES_OF_ONE};
+use crate::limits::{DISPUTE_LONGEST, PORTAL_DISPUTES, PORTAL_DISPUTES_OF_ONE};
 use crate::machine::StreamId;
 use crate::store::{BadRow, Range, Row, Snapshot, Write};
-use crate::time::Now;
+use crate::time::{Now, Wall};
 use crate::wire::cbor::Blob;
 use crate::wire::object;
 use crate::wire::portal::{Dispute, DisputeDecision, Receipt, Ruling};
@@ -48,15 +48,31 @@ impl Disputes {
         Ok(disputes)
     }
 
-    fn must_have_room(&self, provider: NodeId) -> Result<(), Refused> {
-        if self.open.len() >= PORTAL_DISPUTES {
-            return Err(Refused::unavailable("too many disputes are open here; ask again"));
+    /// What makes way for this one: what was said of its receipt before, and where there is no room, what is over: those receipts
+    /// were claimed again.
+    fn make_room(&mut self, row: &DisputeRow, now: Wall) -> Result<Vec<Write>, Refused> {
+        let of_it = format!("{}/", row.receipt.receipt_id);
+        let before = self.open.keys().filter(|key| key.starts_with(&of_it));
+        let mut gone: Vec<String> = before.cloned().collect();
+        let must_fit = |gone: &[String]| {
+            let others = || self.open.iter().filter(|(key, _)| !gone.contains(key)).map(|(_, other)| other);
+            if others().count() >= PORTAL_DISPUTES {
+                return Err(Refused::unavailable("too many disputes are open here; ask again"));
+            }
+            match others().filter(|other| other.provider == row.provider).count() < PORTAL_DISPUTES_OF_ONE {
+                true => Ok(()),
+                false => Err(Refused::unavailable("too many disputes of yours are open here; ask again")),
+            }
+        };
+        if must_fit(&gone).is_err() {
+            let over = self.open.iter().filter(|(_, other)| other.until_ms < now.0);
+            gone.extend(over.map(|(key, _)| key.clone()));
+            must_fit(&gone)?;
         }
-        let its_own = self.open.values().filter(|row| row.provider == provider).count();
-        match its_own < PORTAL_DISPUTES_OF_ONE {
-            true => Ok(()),
-            false => Err(Refused::unavailable("too many disputes of yours are open here; ask again")),
+        for key in &gone {
+            self.open.remove(key);
         }
+        Ok(gone.into_iter().map(|key| Write::Delete(DISPUTES, key)).collect())
     }
 
     /// The key of the one that begins so.
@@ -68,8 +84,7 @@ impl Disputes {
                 "no dispute is open of a receipt whose id begins with {begin}: `labman-fep dispute list` shows them"
             ))),
             (Some(_), Some(_)) => Err(Refused::conflict(format!(
-                "more than one dispute is open of a receipt whose id begins with {begin}: say more of it; where one \
-                 receipt is disputed under several claims, all of it, a slash, and how the claim's id begins"
+                "more than one dispute is open of a receipt whose id begins with {begin}: say more of it"
             ))),
         }
     }
@@ -92,7 +107,7 @@ pub(super) fn handle(fep: &Fep, now: Now, body: &[u8]) -> Stepped {
         claim_id: dispute.claim_id,
         reason: dispute.reason,
         raised_ms: now.wall.0,
-        until_ms: dispute.until_ms,
+        until_ms: dispute.until_ms.min((now.wall + DISPUTE_LONGEST).0),
     };
     Ok(Step::Look(Range::exactly(DISPUTES_ENDED, &row.key()), Look::Dispute(Box::new(row))))
 }
@@ -111,6 +126,7 @@ fn our_receipt(fep: &Fep, provider: NodeId, bytes: &[u8]) -> Result<Receipt, Ref
 /// Raised, if the store does not say how it was decided.
 pub(super) fn raise(
     books: &mut Books,
+    now: Now,
     stream: StreamId,
     row: DisputeRow,
     ended: Option<EndedDisputeRow>,
@@ -122,14 +138,14 @@ pub(super) fn raise(
     if books.disputes.open.contains_key(&key) {
         return Ok(Step::Answer(Answer::Noted));
     }
-    books.disputes.must_have_room(row.provider)?;
+    let mut batch = books.disputes.make_room(&row, now.wall)?;
     let told = format!(
         "provider {} disputes receipt {} of claim {}",
         row.provider, row.receipt.receipt_id, row.claim_id
     );
-    let write = Write::Insert(DISPUTES, Row::json(key.clone(), &row));
+    batch.push(Write::Insert(DISPUTES, Row::json(key.clone(), &row)));
     books.disputes.open.insert(key, row);
-    commit(stream, alloc::vec![write], Answer::Noted, told)
+    commit(stream, batch, Answer::Noted, told)
 }
 
 /// `GET /disputes`.
@@ -149,7 +165,7 @@ pub(super) fn list(books: &Books) -> Answer {
 }
 
 pub(super) const DECIDE: &[Field] = &[
-    field("receipt", Is::Text, "how its id begins; or all of it, a slash, and how its claim's id begins"),
+    field("receipt", Is::Text, "how its id begins"),
     RULING,
     field("answer", Is::Text, "for the provider's people"),
 ];

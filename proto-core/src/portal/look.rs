@@ -101,7 +101,7 @@ impl Look {
             Self::Withdrawal(withdrawal) => {
                 withdrawals::decide(fep, cx.books, now, stream, withdrawal, only(WITHDRAWALS, rows)?)
             }
-            Self::Dispute(row) => disputes::raise(cx.books, stream, *row, only(DISPUTES_ENDED, rows)?),
+            Self::Dispute(row) => disputes::raise(cx.books, now, stream, *row, only(DISPUTES_ENDED, rows)?),
             Self::Ruling(word) => disputes::rule(fep, cx.books, now, stream, word),
             Self::Ring(ring) => signing::decide(fep, now, stream, ring),
             Self::Answered(call) => match only(ANSWERED, rows)? {

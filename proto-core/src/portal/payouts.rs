@@ -326,7 +326,8 @@ fn must_have_room(fep: &Fep, books: &Books, claimed: &AcceptedRow) -> Result<(),
     let (claims, carried) = books.accepted.carried(&group).ok_or_else(too_much)?;
     let sum = carried.checked_add(claimed.amount).ok_or_else(too_much)?;
     if claims.len() >= PORTAL_CARRIED && least.is_none_or(|least| sum < least) {
-        return Err(Refused::bad_request(alloc::format!(
+        // Nothing is wrong with the claim: no line of it is to blame.
+        return Err(Refused::conflict(alloc::format!(
             "{PORTAL_CARRIED} claims wait for more to be owed to this address; claim more at once"
         )));
     }

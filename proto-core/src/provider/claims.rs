@@ -37,6 +37,12 @@ use crate::wire::portal::{Claim, ClaimDecision, PayoutTo, PortalErrorBody, Porta
 /// Characters of a FEP's reason that are kept.
 pub(super) const REASON: usize = 256;
 
+/// What a FEP wrote, as it can be shown on a terminal, and told to others.
+pub(super) fn plain(text: &str, most: usize) -> String {
+    let plain = text.chars().map(|char| if char == ' ' || char.is_ascii_graphic() { char } else { '?' });
+    plain.take(most).collect()
+}
+
 pub(crate) struct Claims {
     rng: Stream,
     every: Span,
@@ -385,8 +391,8 @@ impl Claims {
                 {
                     self.drafts.refused(&group, rows.len());
                     if rows.len() == 1 {
-                        let message: String = refusal.message.chars().take(REASON).collect();
-                        fate = Fate::Disputed(alloc::format!("its FEP refuses a claim for it: {message}"));
+                        let why = alloc::format!("its FEP refuses a claim for it: {}", refusal.message);
+                        fate = Fate::Disputed(plain(&why, REASON));
                     }
                 }
                 self.decided(cx, receipts, claim, rows, |_| fate.clone());
@@ -424,7 +430,7 @@ impl Claims {
                     None => Fate::Open,
                 };
                 self.decided(cx, receipts, claim, rows, |id| match named(id) {
-                    Some(line) => Fate::Disputed(line.reason.chars().take(REASON).collect()),
+                    Some(line) => Fate::Disputed(plain(&line.reason, REASON)),
                     None => unnamed.clone(),
                 });
             }

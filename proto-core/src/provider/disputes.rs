@@ -1,6 +1,6 @@
-//! Receipts that a FEP would not pay. Each is `disputed` for a term, in which people can look into it: the FEP is shown the receipt,
-//! and asked now and then what its people say. Where they say nothing it waits to be claimed again when the term is over, as
-//! often as it takes. Only this provider's operator writes one off, and that counts in the exposure until the operator clears it.
+//! Receipts that a FEP would not pay. Each is `disputed` for a term, in which people can look into it ([`appeals`](super::appeals)). Where
+//! they say nothing it waits to be claimed again when the term is over, as often as it takes. Only this provider's operator
+//! writes one off, and that counts in the exposure until the operator clears it.
 //!
 //! ```text
 //!   rejected line --> disputed --its term is over, its FEP says so, or the operator--> unclaimed
@@ -11,50 +11,43 @@
 //!
 //! One thing is done after the other, each once the one before is durable: no receipt is moved twice.
 
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::VecDeque;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use serde_json::{Value, json};
 
-use super::claims::REASON;
+use super::appeals::Ruled;
+use super::claims::{REASON, plain};
 use super::receipts::Receipts;
-use super::rows::{DISPUTES, DisputeRow, Line, RECEIPTS_OPEN, ReceiptRow, ReceiptState, show_receipt};
+use super::rows::{self, DISPUTES, DisputeRow, RECEIPTS_OPEN, ReceiptRow, ReceiptState, show_receipt};
 use crate::http::ResponseHead;
-use crate::identity::FepId;
-use crate::limits::{DISPUTE_EVERY, DISPUTES_READ, PORTAL_TEXT, REDELIVER_FIRST};
+use crate::limits::DISPUTES_READ;
 use crate::machine::{Completion, OpId, StreamId};
 use crate::mutants::{Mutant, mutant};
-use crate::node::config;
 use crate::node::cx::Cx;
-use crate::node::fep::{Answer, FepCalls};
 use crate::store::{Keys, Range, Row, Write};
 use crate::time::{Span, Time, Wake, Wall};
 use crate::timers::Timers;
-use crate::wire::cbor::Blob;
-use crate::wire::object::open;
-use crate::wire::portal::{Dispute, DisputeDecision, Ruling};
+use crate::wire::portal::{DisputeDecision, Ruling};
 
 /// How soon to look again while something else is done, or the time is not known.
 const LOOK_AGAIN: Span = Span::from_secs(60);
+const LEAST_PAUSE: Span = Span::from_secs(1);
 
 pub(super) struct Disputes {
     term: Span,
-    urls: BTreeMap<FepId, String>,
     doing: Option<(OpId, Doing)>,
     next: VecDeque<Word>,
-    calls: FepCalls<(FepId, Line)>,
-    /// To look for those whose term is over, and to ask about the others.
+    /// To look for those whose term is over.
     due: Timers<()>,
-    /// How many there were when that was seen last.
-    known: u64,
 }
 
 /// What somebody says of a disputed receipt.
 enum Word {
     Operator(Order),
-    Fep(Line, DisputeDecision),
+    Fep(Ruled),
 }
 
 pub(crate) struct Order {
@@ -87,7 +80,7 @@ impl Act {
 #[derive(Default)]
 struct Scan {
     from: String,
-    /// When to look again.
+    /// When the first of those ends that go on.
     next: Option<Wall>,
     /// Those of this page are the last.
     is_last: bool,
@@ -95,8 +88,8 @@ struct Scan {
 
 enum Doing {
     Scan(Scan),
-    /// What is to be claimed again, or asked about, of its page.
-    Page(Scan),
+    /// Those of its page whose term is over.
+    Over(Scan),
     Returned(Scan),
     /// Which receipt is meant?
     Find(Order),
@@ -107,32 +100,19 @@ enum Doing {
 }
 
 impl Disputes {
-    pub(super) fn new(
-        config: &config::Provider,
-        feps: &[config::Fep],
-        receipts: &Receipts,
-        now: Time,
-    ) -> Self {
-        let mut disputes = Self {
-            term: config.dispute_for,
-            urls: feps.iter().map(|fep| (fep.fep_id, fep.url.clone())).collect(),
-            doing: None,
-            next: VecDeque::new(),
-            calls: FepCalls::default(),
-            due: Timers::default(),
-            known: 0,
-        };
-        disputes.watch(receipts, now);
+    pub(super) fn new(term: Span, receipts: &Receipts, now: Time) -> Self {
+        let mut disputes = Self { term, doing: None, next: VecDeque::new(), due: Timers::default() };
+        if receipts.open().disputed > 0 {
+            disputes.due.set((), now, "look for disputes that are over");
+        }
         disputes
     }
 
-    /// New ones are shown to their FEP soon.
+    /// There may be new ones: none of them ends before that.
     pub(super) fn watch(&mut self, receipts: &Receipts, now: Time) {
-        let disputed = receipts.open().disputed;
-        if disputed > self.known {
-            self.due.set((), now + REDELIVER_FIRST, "look at the disputes");
+        if receipts.open().disputed > 0 && self.due.next().is_none() {
+            self.due.set((), now + self.term, "look for disputes that are over");
         }
-        self.known = disputed;
     }
 
     /// By the operator's word. It is answered when that is durable.
@@ -141,39 +121,24 @@ impl Disputes {
         self.go_on(cx);
     }
 
-    pub(super) fn response(&mut self, stream: StreamId, head: &ResponseHead) {
-        self.calls.response(stream, head);
-    }
-
-    /// True: the stream is one of ours.
-    pub(super) fn bytes(&mut self, cx: &mut Cx<'_>, stream: StreamId, bytes: &[u8]) -> bool {
-        self.calls.bytes(cx, stream, bytes)
-    }
-
-    pub(super) fn finished(&mut self, cx: &mut Cx<'_>, stream: StreamId) -> bool {
-        let Some((of, answer)) = self.calls.finished(cx, stream) else { return false };
-        self.answered(cx, of, &answer);
-        true
-    }
-
-    pub(super) fn reset(&mut self, cx: &mut Cx<'_>, stream: StreamId) -> bool {
-        self.calls.reset(cx, stream).is_some()
+    /// By its FEP's word.
+    pub(super) fn ruled(&mut self, cx: &mut Cx<'_>, ruled: Ruled) {
+        self.next.push_back(Word::Fep(ruled));
+        self.go_on(cx);
     }
 
     pub(super) fn handle_timeout(&mut self, cx: &mut Cx<'_>) {
-        // Who does not answer is asked again with the next look.
-        self.calls.handle_timeout(cx);
         if self.due.expired(cx.now.mono).is_none() {
             return;
         }
         if cx.clock_is_wrong() || self.doing.is_some() {
-            return self.due.set((), cx.now.mono + LOOK_AGAIN, "look again at the disputes");
+            return self.due.set((), cx.now.mono + LOOK_AGAIN, "look again for disputes that are over");
         }
         self.scan(cx, Scan::default());
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Wake> {
-        Wake::earliest(self.due.next(), self.calls.poll_timeout())
+        self.due.next()
     }
 
     /// `None`: the operation is none of these. True: a receipt may wait to be claimed again.
@@ -191,8 +156,8 @@ impl Disputes {
             Completion::Stored(Ok(())) | Completion::Dialled(_) => none,
             Completion::Page(Err(error)) | Completion::Stored(Err(error)) => {
                 match doing {
-                    Doing::Scan(_) | Doing::Page(_) | Doing::Returned(_) => {
-                        self.due.set((), cx.now.mono + LOOK_AGAIN, "look again at the disputes");
+                    Doing::Scan(_) | Doing::Over(_) | Doing::Returned(_) => {
+                        self.due.set((), cx.now.mono + LOOK_AGAIN, "look again for disputes that are over");
                     }
                     Doing::Find(Order { stream, .. })
                     | Doing::Read(Order { stream, .. })
@@ -207,7 +172,7 @@ impl Disputes {
         let moved = matches!(doing, Doing::Returned(_) | Doing::Moved(..) | Doing::Ruled);
         match doing {
             Doing::Scan(scan) => self.scanned(cx, scan, rows),
-            Doing::Page(scan) => self.page(cx, receipts, scan, rows),
+            Doing::Over(scan) => self.over(cx, receipts, scan, rows),
             Doing::Returned(scan) => self.scan_on(cx, scan),
             Doing::Find(order) => self.find(cx, order, rows),
             Doing::Read(order) => self.act(cx, receipts, order, rows),
@@ -218,7 +183,6 @@ impl Disputes {
             Doing::Rule(decision) => self.rule(cx, receipts, decision, rows),
             Doing::Ruled => {}
         }
-        self.known = receipts.open().disputed;
         self.go_on(cx);
         Some(moved)
     }
@@ -233,7 +197,9 @@ impl Disputes {
                 // A second one tells that more than one is meant.
                 (cx.read(Range { table: DISPUTES, from, to, limit: 2 }), Doing::Find(order))
             }
-            Word::Fep(line, decision) => (cx.find(open_rows([line.key()].into())), Doing::Rule(decision)),
+            Word::Fep(Ruled { line, decision }) => {
+                (cx.find(open_rows([line.key()].into())), Doing::Rule(decision))
+            }
         });
     }
 
@@ -246,31 +212,36 @@ impl Disputes {
     fn scanned(&mut self, cx: &mut Cx<'_>, mut scan: Scan, rows: &[Row]) {
         scan.is_last = rows.len() < DISPUTES_READ;
         scan.from = rows.last().map(|row| format!("{}~", row.key)).unwrap_or_default();
-        let lasting = disputed(cx, rows).into_iter().filter(|row| !row.dispute.stands);
-        let keys: Vec<String> = lasting.map(|row| row.line.key()).collect();
-        if keys.is_empty() {
+        let (now, latest) = (cx.now.wall, cx.now.wall + self.term);
+        let mut over = Vec::new();
+        for row in disputed(cx, rows).into_iter().filter(|row| !row.dispute.stands) {
+            let until = Wall(row.dispute.until_ms);
+            // No term is longer: the clock was wrong when it began, or the config said otherwise.
+            if until <= now || until > latest {
+                over.push(row.line.key());
+            }
+            if until > now {
+                let until = until.min(latest);
+                scan.next = Some(scan.next.map_or(until, |next| next.min(until)));
+            }
+        }
+        if over.is_empty() {
             return self.scan_on(cx, scan);
         }
-        let op = cx.find(open_rows(keys));
-        self.doing = Some((op, Doing::Page(scan)));
+        self.doing = Some((cx.find(open_rows(over)), Doing::Over(scan)));
     }
 
-    /// Those whose term is over are to be claimed again; the FEP is asked about the others.
-    fn page(&mut self, cx: &mut Cx<'_>, receipts: &mut Receipts, mut scan: Scan, rows: &[Row]) {
+    fn over(&mut self, cx: &mut Cx<'_>, receipts: &mut Receipts, scan: Scan, rows: &[Row]) {
         let mut batch = Vec::new();
-        for row in rows.iter().filter_map(|row| row.parse::<ReceiptRow>(RECEIPTS_OPEN).ok()) {
-            let Some(until) = row.dispute.map(|dispute| Wall(dispute.until_ms)) else { continue };
-            if until <= cx.now.wall && !mutant(Mutant::DisputeForgotten) {
+        for mut row in rows.iter().filter_map(|row| row.parse::<ReceiptRow>(RECEIPTS_OPEN).ok()) {
+            let Some(dispute) = row.dispute else { continue };
+            if Wall(dispute.until_ms) > cx.now.wall {
+                row.dispute = Some(rows::Dispute { until_ms: (cx.now.wall + self.term).0, ..dispute });
+                batch.extend(receipts.changed(&row, ReceiptState::Disputed));
+            } else if !mutant(Mutant::DisputeForgotten) {
                 cx.info(format!("receipt {} will be claimed again: nobody settled its dispute", row.id()));
                 batch.extend(receipts.resolved(row, Act::ClaimAgain).1);
-                continue;
             }
-            let next = until.min(cx.now.wall + DISPUTE_EVERY);
-            scan.next = Some(scan.next.map_or(next, |known| known.min(next)));
-            self.ask(cx, &row, until);
-        }
-        if batch.is_empty() {
-            return self.scan_on(cx, scan);
         }
         self.doing = Some((cx.store(batch), Doing::Returned(scan)));
     }
@@ -280,53 +251,10 @@ impl Disputes {
             return self.scan(cx, scan);
         }
         if let Some(next) = scan.next {
-            let pause = Span::from_millis(next.0.saturating_sub(cx.now.wall.0)).min(self.term);
-            let at = cx.now.mono + pause;
-            if self.due.at(()).is_none_or(|sooner| sooner > at) {
-                self.due.set((), at, "look at the disputes");
-            }
-        }
-    }
-
-    fn ask(&mut self, cx: &mut Cx<'_>, row: &ReceiptRow, until: Wall) {
-        let fep_id = row.receipt.fep_id;
-        let (Some(url), Some(claim_id)) = (self.urls.get(&fep_id), row.claim_id) else { return };
-        let dispute = cx.me.seal(Dispute {
-            fep_id,
-            claim_id,
-            receipt: Blob(hex::decode(&row.signed).unwrap_or_default()),
-            reason: as_told(row.rejected.as_deref().unwrap_or_default()),
-            until_ms: until.0,
-            issued_ms: cx.now.wall.0,
-        });
-        let line = Line { receipt_id: row.id(), issued_ms: row.issued_ms() };
-        self.calls.post(cx, (fep_id, line), url, "/v1/disputes", &dispute.bytes.0);
-    }
-
-    fn answered(&mut self, cx: &mut Cx<'_>, (fep_id, line): (FepId, Line), answer: &Answer) {
-        match answer {
-            Answer::Given(bytes) => {
-                let decision = open::<DisputeDecision>(cx.me.network, None, bytes);
-                let decision = decision.ok().filter(|decision| {
-                    decision.content.receipt_id == line.receipt_id
-                        && cx.feps.bound_when_issued(fep_id, decision).is_ok()
-                });
-                match decision {
-                    Some(decision) => {
-                        self.next.push_back(Word::Fep(line, decision.content));
-                        self.go_on(cx);
-                    }
-                    None => cx.warn(format!(
-                        "receipt {}: what its FEP says of the dispute does not hold; asking again",
-                        line.receipt_id
-                    )),
-                }
-            }
-            Answer::Refused(refusal) => cx.warn(format!(
-                "receipt {}: its FEP takes no dispute for it: {:?}",
-                line.receipt_id, refusal.code
-            )),
-            Answer::Silent | Answer::Noted | Answer::Nothing => {}
+            let pause = Span::from_millis(next.0.saturating_sub(cx.now.wall.0));
+            // A clock that stands still does not keep us busy.
+            let pause = pause.min(self.term).max(LEAST_PAUSE);
+            self.due.set((), cx.now.mono + pause, "look for disputes that are over");
         }
     }
 
@@ -365,7 +293,7 @@ impl Disputes {
         let Some(mut row) = said.filter(|row| row.dispute.is_some_and(|dispute| !dispute.stands)) else {
             return;
         };
-        let (id, answer) = (row.id(), decision.answer.chars().take(REASON).collect::<String>());
+        let (id, answer) = (row.id(), plain(&decision.answer, REASON));
         let batch = match decision.ruling {
             Ruling::ClaimAgain => {
                 cx.info(format!("receipt {id} will be claimed again, its FEP says: {answer}"));
@@ -374,7 +302,7 @@ impl Disputes {
             Ruling::Stands => {
                 cx.warn(format!("receipt {id} will not be paid, its FEP says: {answer}"));
                 row.rejected = Some(answer);
-                row.dispute = row.dispute.map(|dispute| super::rows::Dispute { stands: true, ..dispute });
+                row.dispute = row.dispute.map(|dispute| rows::Dispute { stands: true, ..dispute });
                 receipts.changed(&row, ReceiptState::Disputed)
             }
         };
@@ -399,14 +327,7 @@ impl Receipts {
     }
 }
 
-/// A reason is whatever its FEP wrote; in a dispute it is short, and plain.
-fn as_told(reason: &str) -> String {
-    let plain = reason.chars().map(|char| if char == ' ' || char.is_ascii_graphic() { char } else { '?' });
-    let told: String = plain.take(PORTAL_TEXT).collect();
-    if told.is_empty() { "no reason was given".into() } else { told }
-}
-
-fn open_rows(keys: Vec<String>) -> Keys {
+pub(super) fn open_rows(keys: Vec<String>) -> Keys {
     Keys { table: RECEIPTS_OPEN, keys }
 }
 
@@ -416,7 +337,7 @@ fn only(rows: &[Row]) -> Option<ReceiptRow> {
     Some(row).filter(|row| row.state == ReceiptState::Disputed)
 }
 
-fn disputed(cx: &mut Cx<'_>, rows: &[Row]) -> Vec<DisputeRow> {
+pub(super) fn disputed(cx: &mut Cx<'_>, rows: &[Row]) -> Vec<DisputeRow> {
     let mut parsed = Vec::new();
     for row in rows {
         match row.parse(DISPUTES) {

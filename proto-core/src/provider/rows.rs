@@ -166,6 +166,11 @@ pub(super) fn receipt_key(receipt: &Receipt) -> String {
     newest_first(receipt.issued_ms, &receipt.receipt_id.to_string())
 }
 
+/// Begins as people name it. A FEP may have signed two papers of one id.
+pub(super) fn dispute_key(row: &ReceiptRow) -> String {
+    format!("{}-{}", row.id(), row.issued_ms())
+}
+
 pub(super) fn unclaimed_key(group: &Group, receipt: &str) -> String {
     format!("{}/{receipt}", group_key(group))
 }
@@ -197,7 +202,7 @@ pub(super) fn put_receipt(row: &ReceiptRow, before: Option<ReceiptState>) -> Vec
         batch.push(Write::Delete(RECEIPTS_UNCLAIMED, unclaimed.clone()));
     }
     if before == Some(ReceiptState::Disputed) {
-        batch.push(Write::Delete(DISPUTES, row.id().to_string()));
+        batch.push(Write::Delete(DISPUTES, dispute_key(row)));
     }
     match row.state {
         ReceiptState::Unclaimed => {
@@ -208,7 +213,7 @@ pub(super) fn put_receipt(row: &ReceiptRow, before: Option<ReceiptState>) -> Vec
         ReceiptState::Disputed => {
             let line = Line { receipt_id: row.id(), issued_ms: row.issued_ms() };
             let dispute = DisputeRow { line, dispute: row.dispute.unwrap_or_default() };
-            batch.push(Write::Put(DISPUTES, Row::json(row.id().to_string(), &dispute)));
+            batch.push(Write::Put(DISPUTES, Row::json(dispute_key(row), &dispute)));
             batch.push(Write::Put(RECEIPTS_OPEN, Row::json(key, row)));
         }
         ReceiptState::InClaim | ReceiptState::WrittenOff => {

@@ -1,18 +1,24 @@
 //! Receipts that their FEP would not pay: left for people to look into, claimed again, or given up by the operator alone.
 
+use std::collections::BTreeSet;
+
 use labman_proto_core::http::{RequestHead, Surface};
-use labman_proto_core::limits::{DISPUTE_EVERY, DISPUTES_READ};
+use labman_proto_core::limits::{DISPUTE_EVERY, DISPUTE_PAGE_EVERY, DISPUTES_READ};
 use labman_proto_core::money::Micros;
 use labman_proto_core::time::Span;
+use labman_proto_core::wire::cbor::{self, Blob};
 use labman_proto_core::wire::envelope::Kind;
 use labman_proto_core::wire::ids::ReceiptId;
+use labman_proto_core::wire::mesh::FepDescriptor;
 use labman_proto_core::wire::portal::Ruling;
 use serde_json::{Value, json};
 
+use super::fep::FEES;
 use super::jobs::{Shop, shop};
 use super::peer::counts;
 use super::portman::delivery;
-use super::rig::{FEP_KEY, STRANGER};
+use super::rig::{FEP, FEP_KEY, STRANGER, identity};
+use super::rings;
 
 /// Of the rig's provider, and a claim's time.
 const TERM: Span = Span::from_secs(24 * 3_600);
@@ -183,6 +189,13 @@ fn many_disputes_end_together() {
     }
     shop.rig.pass(CLAIMED);
     assert!(shop.states().iter().all(|state| *state == "disputed"));
+    // A FEP is not asked about all of them at once.
+    assert!(shop.rig.fep.disputes.len() <= DISPUTES_READ);
+    shop.rig.pass(DISPUTE_PAGE_EVERY);
+    assert!(shop.rig.fep.disputes.len() <= 2 * DISPUTES_READ);
+    shop.rig.pass(DISPUTE_PAGE_EVERY + DISPUTE_PAGE_EVERY);
+    let shown: BTreeSet<_> = shop.rig.fep.disputes.iter().map(|(_, receipt)| receipt.receipt_id).collect();
+    assert_eq!((shown.len(), shop.rig.fep.disputes.len()), (usize::from(all), usize::from(all)));
     shop.rig.fep.rejects = None;
     shop.rig.pass(TERM + CLAIMED);
     let states = shop.states();
@@ -215,6 +228,58 @@ fn a_receipt_for_which_every_claim_is_refused_keeps_no_other_from_being_paid() {
     shop.rig.pass(CLAIMED);
     assert!(shop.rig.fep.claims.len() <= before + 4, "{:?}", shop.rig.fep.claims.len());
     shop.holds();
+}
+
+#[test]
+fn a_claim_that_comes_too_early_blames_no_line() {
+    let mut shop = shop();
+    (1..=4).for_each(|number| {
+        shop.earns(number);
+    });
+    let body = br#"{"error":{"code":"conflict","message":"64 claims wait for more to be owed"}}"#;
+    shop.rig.fep.says = Some(("/v1/claims", 409, body.to_vec()));
+    shop.rig.pass(Span::from_secs(120));
+    assert_eq!(shop.rig.admin("/exposure")["feps"][0]["disputed"], 0);
+    shop.rig.fep.says = None;
+    shop.rig.pass(CLAIMED);
+    assert_eq!((shop.states(), shop.rig.fep.claims.len()), (vec![json!("paid"); 4], 1), "all together");
+}
+
+#[test]
+fn a_term_that_began_by_a_wrong_clock_is_no_longer_than_any() {
+    let mut shop = shop();
+    shop.earns(1);
+    shop.rig.fep.rejects = Some(WHY);
+    shop.rig.set_clock(30 * 24 * 3_600_000);
+    shop.rig.pass(CLAIMED);
+    assert_eq!(shop.states(), [json!("disputed")]);
+    shop.rig.set_clock(-30 * 24 * 3_600_000);
+    shop.rig.restart();
+    shop.rig.fep.rejects = None;
+    shop.rig.pass(CLAIMED);
+    shop.holds();
+    shop.rig.pass(TERM + CLAIMED);
+    assert_eq!(shop.states(), [json!("paid")]);
+}
+
+#[test]
+fn a_key_that_is_revoked_rules_on_nothing_whatever_the_date() {
+    let mut shop = shop();
+    shop.is_refused(1);
+    let keys = vec![
+        rings::revoked(rings::always(&identity(FEP_KEY)), shop.rig.now.wall.0),
+        rings::always(&identity(STRANGER)),
+    ];
+    let ring = rings::ring(&identity(FEP), 2, keys);
+    let descriptor = Blob(rings::descriptor(&identity(STRANGER), ring, 0, FEES));
+    let told = cbor::encode(&FepDescriptor { fep_id: identity(FEP).fep_id(), descriptor });
+    shop.gateway.say(&mut shop.rig, shop.gateway.control, Kind::FepDescriptor, &told);
+    shop.rig.fep.ruling = Some((Ruling::Stands, "no"));
+    shop.rig.pass(DISPUTE_EVERY);
+    assert!(shop.rig.admin("/receipts")["receipts"][0]["disputed_until_ms"].is_u64());
+    shop.rig.fep.signer = Some(STRANGER);
+    shop.rig.pass(DISPUTE_EVERY);
+    assert!(shop.rig.admin("/receipts")["receipts"][0]["disputed_until_ms"].is_null());
 }
 
 #[test]

@@ -203,14 +203,33 @@ fn an_operator_names_a_dispute_by_how_its_receipt_s_id_begins() {
     assert_eq!(open(&mut rig).len(), 20);
     assert_eq!(decide(&mut rig, all[3][..8].to_uppercase(), "stands").json()["receipt_id"], all[3]);
     assert_eq!(decide(&mut rig, &all[3], "stands").refusal(), (404, "not_found".into()));
+}
 
-    // One receipt under two claims: the claim's id tells which.
-    let twice = receipts.iter().find(|receipt| receipt.receipt_id.to_string() == all[4]).unwrap();
-    let disputed = rig.dispute(twice, 2);
-    raise(&mut rig, PROVIDER, disputed);
-    assert_eq!(decide(&mut rig, &all[4], "stands").refusal(), (409, "conflict".into()));
-    let second = decide(&mut rig, format!("{}/02", all[4]), "stands").json();
-    assert_eq!((&second["receipt_id"], &second["claim_id"]), (&json!(all[4]), &json!("02".repeat(16))));
+#[test]
+fn of_a_receipt_the_last_dispute_is_open() {
+    let (mut rig, receipts) = issued(&[PROVIDER; 2]);
+    let [first, second, other] =
+        [(0, 1), (0, 2), (1, 1)].map(|(at, claim)| rig.dispute(&receipts[at], claim));
+    for dispute in [first, other, second] {
+        assert_eq!(raise(&mut rig, PROVIDER, dispute).status, 202);
+    }
+    rig.crash();
+    assert_eq!(open(&mut rig).len(), 2);
+    let decided = decide(&mut rig, receipts[0].receipt_id, "stands").json();
+    assert_eq!(decided["claim_id"], json!("02".repeat(16)));
+}
+
+#[test]
+fn one_that_is_over_makes_way_where_there_is_no_room() {
+    let (mut rig, receipts) = issued(&[PROVIDER, PROVIDER]);
+    let [first, further] = [0, 1].map(|at: usize| rig.dispute(&receipts[at], 1));
+    let soon = rig.now.wall.0 + 1_000;
+    raise(&mut rig, PROVIDER, Dispute { until_ms: soon, ..first });
+    crowd(&mut rig, PORTAL_DISPUTES_OF_ONE - 1, PROVIDER, 7);
+    assert_eq!(raise(&mut rig, PROVIDER, further.clone()).status, 503);
+    rig.pass(Span::from_secs(2));
+    assert_eq!(raise(&mut rig, PROVIDER, further).status, 202);
+    assert_eq!(open(&mut rig).len(), 1);
 }
 
 #[test]
@@ -351,7 +370,7 @@ fn crowd(rig: &mut Rig, count: usize, provider: u8, tag: u8) {
 
 #[test]
 fn beyond_the_most_open_disputes_a_further_one_is_told_to_come_back() {
-    let (mut rig, receipts) = issued(&[PROVIDER, PROVIDER, OTHER_PROVIDER]);
+    let (mut rig, receipts) = issued(&[PROVIDER, PROVIDER, OTHER_PROVIDER, OTHER_PROVIDER]);
     let first = rig.dispute(&receipts[0], 1);
     raise(&mut rig, PROVIDER, first.clone());
     // One provider does not take all the room.
@@ -364,10 +383,9 @@ fn beyond_the_most_open_disputes_a_further_one_is_told_to_come_back() {
     assert_eq!(raise(&mut rig, OTHER_PROVIDER, others).status, 202);
     crowd(&mut rig, PORTAL_DISPUTES - PORTAL_DISPUTES_OF_ONE - 1, STRANGER, 8);
     assert_eq!(open(&mut rig).len(), PORTAL_DISPUTES);
-    let others = rig.dispute(&receipts[2], 2);
+    let others = rig.dispute(&receipts[3], 1);
     assert_eq!(raise(&mut rig, OTHER_PROVIDER, others.clone()).refusal(), (503, "unavailable".into()));
     // Once some are decided there is room again.
-    assert_eq!(decide(&mut rig, format!("{}/01", receipts[0].receipt_id), "stands").refusal().0, 409);
     let exact = format!("{}/{}", receipts[0].receipt_id, "01".repeat(16));
     assert_eq!(decide(&mut rig, exact, "stands").status, 200);
     assert_eq!(raise(&mut rig, OTHER_PROVIDER, others).status, 202);

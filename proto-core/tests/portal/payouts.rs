@@ -118,7 +118,7 @@ fn too_many_small_claims_are_sent_back_to_be_claimed_together() {
         assert!(is_not_yet(&rig.claim(PROVIDER, claim(number, 7, vec![*id]))));
     }
     let [.., last, latest] = receipts[..] else { panic!("there are more") };
-    assert_eq!(rig.claim(PROVIDER, claim(100, 7, vec![last])).refusal(), (400, "bad_request".into()));
+    assert_eq!(rig.claim(PROVIDER, claim(100, 7, vec![last])).refusal(), (409, "conflict".into()));
     let together = rig.decided(PROVIDER, claim(101, 14, vec![last, latest]));
     assert_eq!(together.payout.unwrap().amount, Micros(14));
     assert_eq!(rig.balance("rail:payouts"), 7 * (i64::from(most) + 2));

@@ -35,7 +35,7 @@ pub(crate) fn each_receipt<R: Reader>(
             see(&Held {
                 receipt: &row.receipt,
                 signed,
-                is_paid: row.state == ReceiptState::Paid,
+                is_paid: row.state == ReceiptState::Paid && !row.taken_on_word,
                 claim: row.claim_id,
             })
         })?;

@@ -12,7 +12,8 @@ use crate::money::Micros;
 use crate::numbers::Numbers;
 use crate::provider::rows::{
     DISPUTES, DisputeRow, Group, NumbersRow, RECEIPT_NUMBERS, RECEIPTS_OPEN, RECEIPTS_SUMS,
-    RECEIPTS_UNCLAIMED, ReceiptRow, ReceiptState, UnclaimedRow, group_key, receipt_key, unclaimed_key,
+    RECEIPTS_UNCLAIMED, ReceiptRow, ReceiptState, UnclaimedRow, dispute_key, group_key, receipt_key,
+    unclaimed_key,
 };
 use crate::provider::sums::{Open, SumsRow};
 
@@ -43,7 +44,7 @@ impl Waiting {
         let mut dispute = None;
         if row.state == ReceiptState::Disputed {
             self.disputed += 1;
-            let listed: Option<DisputeRow> = desk.get(DISPUTES, &row.id().to_string())?;
+            let listed: Option<DisputeRow> = desk.get(DISPUTES, &dispute_key(row))?;
             dispute = listed.filter(|listed| listed.line.key() == key).map(|listed| listed.dispute);
             let what = || "nobody will look into it".into();
             desk.report.must(Invariant::I4, dispute.is_some(), place(RECEIPTS_OPEN, &key), what);
