@@ -4,9 +4,8 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use labman_proto_core::economics::{Counts, Fees, Price, Rate, bill, dearest};
+use labman_proto_core::economics::{Counts, Fees, Price, Rate};
 use labman_proto_core::http::{RequestHead, ResponseHead, Surface};
-use labman_proto_core::identity::NodeId;
 use labman_proto_core::machine::{Completion, Op, Peer, ResetCode, StreamId};
 use labman_proto_core::money::Micros;
 use labman_proto_core::node::{Node, config};
@@ -14,7 +13,7 @@ use labman_proto_core::rng::Seed;
 use labman_proto_core::time::{Span, Wall};
 use labman_proto_core::wire::cbor::{Blob, decode, encode};
 use labman_proto_core::wire::envelope::{Header, Kind, SignedFrame, light};
-use labman_proto_core::wire::ids::{AuthId, ClaimId, Hash, ReceiptId, RequestId};
+use labman_proto_core::wire::ids::{AuthId, Hash, ReceiptId, RequestId};
 use labman_proto_core::wire::keys::Descriptor;
 use labman_proto_core::wire::mesh::{
     Announce, CapabilityRecord, Chunk, Departure, Digest, Distance, Distances, Errand, ErrandDone, Features,
@@ -24,10 +23,11 @@ use labman_proto_core::wire::mesh::{
 };
 use labman_proto_core::wire::object::{self, Object};
 use labman_proto_core::wire::portal::{
-    Attempt, AttemptRelease, AuthorizeRequest, End, IssuedReceipt, IssuedReceipts, JobAuthorization, Offer,
-    PayoutTo, Receipt, ReceiptsRequest, StreamAck, UsageReport, UsageStatement, key_id,
+    Attempt, AttemptRelease, End, JobAuthorization, Offer, PayoutTo, StreamAck, UsageStatement, key_id,
 };
 use labman_proto_core::wire::topic::{Topic, Topics};
+
+mod fep;
 
 use crate::driver::{Driver, beginning};
 use crate::feed::Feed;
@@ -417,12 +417,12 @@ impl World {
                 (Kind::ProxyMark, encode(&mark))
             }
             9 => {
-                let receipt = self.auths.last().map(|auth| receipt(auth, 0, counts(feed)));
+                let receipt = self.auths.last().map(|auth| fep::receipt(auth, 0, counts(feed)));
                 let receipt = receipt.map_or_else(|| feed.bytes().to_vec(), |receipt| seal(FEP_KEY, receipt));
                 (Kind::ReceiptDelivery, encode(&ReceiptDelivery { receipt: Blob(receipt) }))
             }
             10 => {
-                let receipt_id = self.auths.last().map(|auth| receipt(auth, 0, counts(feed)).receipt_id);
+                let receipt_id = self.auths.last().map(|auth| fep::receipt(auth, 0, counts(feed)).receipt_id);
                 let receipt_id = receipt_id.unwrap_or(ReceiptId(feed.array()));
                 (Kind::ReceiptAck, encode(&ReceiptAck { receipt_id, refused: None }))
             }
@@ -435,7 +435,7 @@ impl World {
                 (Kind::Errand, encode(&errand))
             }
             20 => {
-                let receipt = self.auths.last().map(|auth| receipt(auth, 0, counts(feed)));
+                let receipt = self.auths.last().map(|auth| fep::receipt(auth, 0, counts(feed)));
                 let object = receipt.map_or_else(|| feed.bytes().to_vec(), |receipt| seal(FEP_KEY, receipt));
                 let number = u64::from(feed.u8() % 4);
                 (Kind::ErrandDone, encode(&ErrandDone { number, object: Blob(object) }))
@@ -567,99 +567,15 @@ impl World {
         let Some(state) = self.driver.streams.get(&stream) else { return };
         let path = state.asked.as_ref().map(|(_, head)| head.path.clone()).unwrap_or_default();
         let body = state.heard.clone();
-        let honest = if feed.u8().is_multiple_of(4) { None } else { self.granted(&path, &body, feed) };
+        let honest = if feed.u8().is_multiple_of(4) {
+            None
+        } else {
+            fep::answer(&mut self.auths, self.driver.now.wall, &path, &body, feed)
+        };
         let (status, answer) = honest.unwrap_or_else(|| (feed.u16(), feed.bytes().to_vec()));
         self.driver.respond(stream, ResponseHead::new(status));
         self.driver.bytes(stream, &answer);
         self.driver.finish(stream);
-    }
-
-    fn granted(&mut self, path: &str, body: &[u8], feed: &mut Feed<'_>) -> Option<(u16, Vec<u8>)> {
-        let fep_id = identity(FEP).fep_id();
-        match path {
-            "/v1/descriptor" => Some((200, descriptor(1, &[(FEP_KEY, 0, None)], 0))),
-            "/v1/authorize" => {
-                let asked = object::open::<AuthorizeRequest>(network(), None, body).ok()?;
-                let (gateway, asked) = (NodeId(asked.signer), asked.content);
-                let offers =
-                    asked.offers.iter().map(|offer| object::open::<Offer>(network(), None, &offer.0));
-                let offers: Vec<_> = offers.collect::<Result<_, _>>().ok()?;
-                let attempts = offers.iter().map(|offer| {
-                    let (price, fees, rate) = (&offer.content.price, &Fees::default(), Rate::ONE);
-                    let most = dearest(price, fees, rate, asked.input_bound, asked.max_output);
-                    let most = most.map_or(Micros::ZERO, |bill| bill.charge);
-                    Attempt {
-                        provider: NodeId(offer.signer),
-                        offer_hash: Hash(offer.hash),
-                        max_charge: most,
-                        max_payout: most,
-                        payout_currency: offer.content.payout.currency.clone(),
-                        rate,
-                    }
-                });
-                let attempts: Vec<Attempt> = attempts.collect();
-                let auth = JobAuthorization {
-                    auth_id: AuthId::of(fep_id, gateway, asked.request_id),
-                    fep_id,
-                    request_id: asked.request_id,
-                    gateway,
-                    issued_ms: self.driver.now.wall.0,
-                    ttl_s: asked.ttl_s,
-                    currency: payout_to().currency,
-                    hold: attempts.iter().map(|attempt| attempt.max_charge).max().unwrap_or_default(),
-                    fees: Fees::default(),
-                    input_bound: asked.input_bound,
-                    max_output: asked.max_output,
-                    attempts,
-                    key_id: key_id(&identity(FEP_KEY).fep_key().0),
-                    streamed: asked.streamed,
-                };
-                self.auths.push(auth.clone());
-                Some((200, seal(FEP_KEY, auth)))
-            }
-            "/v1/usage" => {
-                let report = object::open::<UsageReport>(network(), None, body).ok()?.content;
-                let auth = self.auths.iter().find(|auth| auth.auth_id == report.auth_id)?;
-                let Some(attempt) = report.attempt else { return Some((204, Vec::new())) };
-                if report.statement.is_none() {
-                    return Some((202, Vec::new()));
-                }
-                let mut receipt = receipt(auth, attempt, report.accepted);
-                if feed.u8() == 1 {
-                    receipt.sequence = feed.u64();
-                }
-                Some((200, seal(FEP_KEY, receipt)))
-            }
-            "/v1/statements" => {
-                let statement = object::open::<UsageStatement>(network(), None, body).ok()?.content;
-                let auth = self.auths.iter().find(|auth| auth.auth_id == statement.auth_id)?;
-                match feed.u8() % 4 {
-                    0 => Some((204, Vec::new())),
-                    _ => Some((200, seal(FEP_KEY, receipt(auth, statement.attempt, statement.counts)))),
-                }
-            }
-            "/v1/receipts" => {
-                let asked = object::open::<ReceiptsRequest>(network(), None, body).ok()?;
-                let (provider, after) = (NodeId(asked.signer), asked.content.after);
-                let mut receipts = Vec::new();
-                for number in 0..u64::from(feed.u8() % 4) {
-                    let at = usize::from(feed.u8()) % self.auths.len().max(1);
-                    let mut receipt = receipt(self.auths.get(at)?, feed.u8() % 3, counts(feed));
-                    receipt.sequence = after.saturating_add(number).saturating_add(feed.u8().into());
-                    if feed.flag() {
-                        receipt.auth_id = AuthId([feed.u8(); 16]);
-                        receipt.receipt_id = ReceiptId::of(fep_id, receipt.auth_id, receipt.attempt);
-                    }
-                    let claim_id = feed.flag().then_some(ClaimId([1; 16]));
-                    receipts.push(IssuedReceipt { receipt: Blob(seal(FEP_KEY, receipt)), claim_id });
-                }
-                let last = if feed.flag() { feed.u64() } else { after.saturating_add(receipts.len() as u64) };
-                let issued_ms = self.driver.now.wall.0;
-                let issued = IssuedReceipts { fep_id, provider, after, last, receipts, issued_ms };
-                Some((200, seal(FEP_KEY, issued)))
-            }
-            _ => None,
-        }
     }
 
     /// The Portman says a line on one of its sockets.
@@ -745,33 +661,6 @@ fn counts(feed: &mut Feed<'_>) -> Counts {
 fn refusal(feed: &mut Feed<'_>) -> Refusal {
     let code = *feed.one(&[RefusalCode::Busy, RefusalCode::BadRequest, RefusalCode::NotTrusted]);
     Refusal { code, message: String::from_utf8_lossy(feed.bytes()).into_owned() }
-}
-
-fn receipt(auth: &JobAuthorization, attempt: u8, settled: Counts) -> Receipt {
-    let named = auth.attempts.get(usize::from(attempt));
-    let bill = bill(&price(), &Fees::default(), Rate::ONE, &settled);
-    Receipt {
-        receipt_id: ReceiptId::of(auth.fep_id, auth.auth_id, attempt),
-        fep_id: auth.fep_id,
-        provider_node_id: named.map_or(identity(NODE).node_id(), |named| named.provider),
-        gateway_node_id: auth.gateway,
-        auth_id: auth.auth_id,
-        attempt,
-        offer_hash: named.map_or(Hash([0; 32]), |named| named.offer_hash),
-        settled,
-        accepted: settled,
-        stated: settled,
-        billing_currency: auth.currency.clone(),
-        charge: bill.as_ref().map_or(Micros::ZERO, |bill| bill.charge),
-        payout_to: payout_to(),
-        payout: bill.as_ref().map_or(Micros::ZERO, |bill| bill.payout),
-        rate: Rate::ONE,
-        authorized_ms: auth.issued_ms,
-        issued_ms: auth.issued_ms,
-        key_id: auth.key_id,
-        sequence: 1,
-        request_id: auth.request_id,
-    }
 }
 
 /// What the FEP says of itself.
