@@ -673,29 +673,6 @@ impl Node {
             }
         }
     }
-
-    fn admin_request(&mut self, now: Now, stream: StreamId, head: &crate::http::RequestHead) {
-        self.owners.adopt(stream, Room::Admin, None);
-        if head.method == "POST" {
-            return self.order(now, stream, head);
-        }
-        let (own, slots) = match &mut self.gateway {
-            Some(gateway) => (gateway.demand().of_the_last_hour(now.mono), gateway.slots(self.gossip.view())),
-            None => Default::default(),
-        };
-        let status = admin::Status {
-            config: &self.config,
-            born: self.being_born.is_none(),
-            clock: (self.clocks.disagreement(now), self.clocks.peers()),
-            labnet: &self.labnet,
-            view: self.gossip.view(),
-            equivocations: self.gossip.equivocations(),
-            gateway: self.gateway.as_ref(),
-            provider: self.provider.as_ref(),
-            market: self.market.show(own, &slots),
-        };
-        self.admin.request(&mut cx!(self, now, Admin), &status, stream, head);
-    }
 }
 
 impl Machine for Node {

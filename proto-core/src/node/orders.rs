@@ -1,8 +1,8 @@
-//! What a node's operator orders over the admin socket. What only looks is in `admin.rs`.
+//! What a node's operator orders over the admin socket, and what `admin.rs` needs to answer what is only asked.
 
 use serde_json::json;
 
-use super::{Node, Room};
+use super::{Node, Room, admin};
 use crate::http::{RequestHead, ResponseHead};
 use crate::machine::StreamId;
 use crate::node::cx::Cx;
@@ -12,7 +12,30 @@ use crate::time::Now;
 const ORDERS: [&str; 3] = ["/claims/build", "/denials/clear", "/exposure/clear"];
 
 impl Node {
-    pub(super) fn order(&mut self, now: Now, stream: StreamId, head: &RequestHead) {
+    pub(super) fn admin_request(&mut self, now: Now, stream: StreamId, head: &RequestHead) {
+        self.owners.adopt(stream, Room::Admin, None);
+        if head.method == "POST" {
+            return self.order(now, stream, head);
+        }
+        let (own, slots) = match &mut self.gateway {
+            Some(gateway) => (gateway.demand().of_the_last_hour(now.mono), gateway.slots(self.gossip.view())),
+            None => Default::default(),
+        };
+        let status = admin::Status {
+            config: &self.config,
+            born: self.being_born.is_none(),
+            clock: (self.clocks.disagreement(now), self.clocks.peers()),
+            labnet: &self.labnet,
+            view: self.gossip.view(),
+            equivocations: self.gossip.equivocations(),
+            gateway: self.gateway.as_ref(),
+            provider: self.provider.as_ref(),
+            market: self.market.show(own, &slots),
+        };
+        self.admin.request(&mut cx!(self, now, Admin), &status, stream, head);
+    }
+
+    fn order(&mut self, now: Now, stream: StreamId, head: &RequestHead) {
         let (path, query) = head.path.split_once('?').unwrap_or((&head.path, ""));
         let named = |name: &str| query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
         let conflict = |message: &str| (409, json!({ "error": { "code": "conflict", "message": message } }));
