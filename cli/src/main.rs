@@ -87,11 +87,11 @@ enum Command {
 
 #[derive(Subcommand, Debug)]
 enum ReceiptsOrder {
-    /// Give up a receipt that its FEP would not pay
+    /// Give up a receipt that its FEP would not pay, for good
     WriteOff { id: String },
-    /// It was paid after all
+    /// Its money came all the same: it counts as paid, for good
     Paid { id: String },
-    /// Claim it again now, without waiting for `dispute_for`
+    /// Claim it with the next, without waiting for `dispute_for`
     ClaimAgain { id: String },
 }
 

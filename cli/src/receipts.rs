@@ -69,7 +69,8 @@ fn disputed(answer: &Value) -> Option<String> {
     let lines: Vec<String> = all.map(line).collect();
     (!lines.is_empty()).then(|| {
         format!(
-            "{}\nOf each you can say: `labman-cli receipts claim-again ID`, `paid ID` or `write-off ID`.",
+            "{}\nOf each you can say, for good: `labman-cli receipts paid ID` (its money came all the same), `write-off ID` (you \
+             give it up), or `claim-again ID`.",
             lines.join("\n")
         )
     })
@@ -85,7 +86,10 @@ pub(crate) fn resolved(answer: &Value) -> String {
         text(&receipt["currency"])
     );
     let then = match receipt["state"].as_str() {
-        Some("unclaimed") => "it will be claimed again".to_string(),
+        Some("unclaimed") => {
+            "it is claimed with the next, after `claim_every`; `labman-cli claims build` does it now"
+                .to_string()
+        }
         Some("written_off") => format!(
             "written off; it counts in what its FEP owes until `labman-cli exposure clear {}`",
             short(&receipt["fep_id"])
@@ -130,7 +134,7 @@ mod tests {
         let shown = resolved(&receipt("written_off"));
         assert!(shown.starts_with("receipt 0123456789, 0.000086 XTS: written off"), "{shown}");
         assert!(shown.ends_with("`labman-cli exposure clear FepFepFepF`"), "{shown}");
-        assert!(resolved(&receipt("unclaimed")).contains("claimed again"));
+        assert!(resolved(&receipt("unclaimed")).contains("claims build"));
     }
 
     #[test]

@@ -90,7 +90,7 @@ pub async fn run(options: Options) -> Result<(), DemoError> {
     };
     let told = match told {
         Ok(Some((client, slugs))) if !options.once => {
-            story.stays_up(&client, &slugs);
+            story.stays_up(&client, &slugs, directory.path());
             stop.asked().await;
             Ok(())
         }

@@ -121,13 +121,14 @@ class Story:
                 capture_output=True, text=True,
             )  # fmt: skip
             audit = subprocess.run(
-                [self.mesh.path("labman-cli"), "audit", "--data-dir", self.mesh.data(PROVIDER)],
+                [self.mesh.path("labman-cli"), "audit", "--data-dir", self.mesh.data(PROVIDER),
+                 "--fep-data-dir", self.mesh.data("fep"), "--gateway-data-dir", self.mesh.data("gateway")],
                 capture_output=True, text=True,
             )  # fmt: skip
             assert ledger.returncode == 0, ledger.stdout + ledger.stderr
             assert audit.returncode == 0, audit.stdout + audit.stderr
 
-        yield "both books hold", hold
+        yield "both books hold, alone and beside each other", hold
 
     def reason(self, receipt_id):
         return next(receipt["rejected"] for receipt in self.receipts() if receipt["receipt_id"] == receipt_id)

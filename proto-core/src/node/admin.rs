@@ -203,7 +203,7 @@ impl Admin {
         });
         let (banned_nodes, banned_networks) = status.labnet.banned(cx.now.mono);
         let receipts = status.provider.map(Provider::receipts);
-        let Open { unclaimed, in_claim, .. } = receipts.map(Receipts::open).unwrap_or_default();
+        let Open { unclaimed, in_claim, disputed, .. } = receipts.map(Receipts::open).unwrap_or_default();
         let (paid, missing) = (receipts.map_or(0, Receipts::paid), receipts.map_or(0, Receipts::missing));
         json!({
             "node_id": cx.me.node_id,
@@ -223,7 +223,9 @@ impl Admin {
                 "unsettled": status.gateway.map_or(0, Gateway::unsettled),
                 "provider": status.provider.map_or(0, Provider::jobs_under_way), "receipts_missing": missing,
             },
-            "receipts": { "unclaimed": unclaimed, "in_claim": in_claim, "paid_since_start": paid },
+            "receipts": {
+                "unclaimed": unclaimed, "in_claim": in_claim, "disputed": disputed, "paid_since_start": paid,
+            },
         })
     }
 }

@@ -69,12 +69,15 @@ pub(super) fn for_eyes(command: &Command, answer: &Value) -> String {
         Command::Dispute(DisputeCommand::List) => disputes(answer),
         Command::Dispute(DisputeCommand::ClaimAgain(_)) => {
             format!(
-                "Receipt {} can be claimed again: its provider hears of it.",
+                "Receipt {} can be claimed again: its provider hears of it within the hour.",
                 plain(&answer["receipt_id"])
             )
         }
         Command::Dispute(DisputeCommand::Stands(_)) => {
-            format!("Receipt {} will not be paid: its provider hears of it.", plain(&answer["receipt_id"]))
+            format!(
+                "Receipt {} will not be paid: its provider hears of it within the hour.",
+                plain(&answer["receipt_id"])
+            )
         }
         Command::Ledger { .. } => ledger(answer),
         Command::User(UserCommand::List)
@@ -129,7 +132,7 @@ fn disputes(answer: &Value) -> String {
     }
     let head = row(["receipt", "claim", "provider", "payout", "until (UTC)", "why it was not paid"]);
     format!(
-        "{head}\n{}\nEach is claimed again when its time is over; before that you can say of one:\n\
+        "{head}\n{}\nEach is claimed again when its time is over, unless its provider has settled it; before that you can say of one:\n\
          labman-fep dispute claim-again RECEIPT --answer TEXT, or stands RECEIPT --answer TEXT",
         lines.join("\n")
     )

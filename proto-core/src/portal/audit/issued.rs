@@ -41,13 +41,14 @@ pub(crate) fn has_issued<R: Reader>(
         || is_captured(desk, &bond_key(receipt), signed)?)
 }
 
-pub(crate) fn is_unclaimed<R: Reader>(
+/// What has become of a receipt: claimed by whom, if by anybody. `None`: it is not there.
+pub(crate) fn claim_of<R: Reader>(
     desk: &mut Desk<'_, R>,
     provider: NodeId,
     receipt: ReceiptId,
-) -> Result<bool, R::Error> {
+) -> Result<Option<Option<ClaimId>>, R::Error> {
     let row: Option<EarnedRow> = desk.get(EARNED, &earned_key(provider, receipt))?;
-    Ok(row.is_some_and(|row| row.claim_id.is_none()))
+    Ok(row.map(|row| row.claim_id))
 }
 
 /// The signed decision on a claim.

@@ -16,6 +16,8 @@ pub(crate) struct Held<'a> {
     pub(crate) receipt: &'a Receipt,
     pub(crate) signed: Vec<u8>,
     pub(crate) is_paid: bool,
+    /// Its FEP would not pay it, or people have said what becomes of it: no claim that is kept here needs to know of it.
+    pub(crate) is_disputed: bool,
     /// That took it.
     pub(crate) claim: Option<ClaimId>,
 }
@@ -36,6 +38,8 @@ pub(crate) fn each_receipt<R: Reader>(
                 receipt: &row.receipt,
                 signed,
                 is_paid: row.state == ReceiptState::Paid && !row.taken_on_word,
+                is_disputed: row.taken_on_word
+                    || matches!(row.state, ReceiptState::Disputed | ReceiptState::WrittenOff),
                 claim: row.claim_id,
             })
         })?;
