@@ -89,8 +89,8 @@ pub async fn run(options: Options) -> Result<(), DemoError> {
         },
     };
     let told = match told {
-        Ok(Some((client, slugs))) if !options.once => {
-            story.stays_up(&client, &slugs, directory.path());
+        Ok(Some(told)) if !options.once => {
+            story.stays_up(&told.client, &told.slugs, &directory.path().join(told.served_by));
             stop.asked().await;
             Ok(())
         }
@@ -102,13 +102,14 @@ pub async fn run(options: Options) -> Result<(), DemoError> {
     told
 }
 
-/// The first request, and who may send the next.
-async fn tell(
-    options: &Options,
-    mesh: &Mesh,
-    story: &Story,
-    dir: &Path,
-) -> Result<(Client, Vec<String>), DemoError> {
+/// The first request: who may send the next, for what, and which provider served it.
+struct Told {
+    client: Client,
+    slugs: Vec<String>,
+    served_by: String,
+}
+
+async fn tell(options: &Options, mesh: &Mesh, story: &Story, dir: &Path) -> Result<Told, DemoError> {
     let user = mesh.user("demo", "1.00").await?;
     let client = mesh.client(0, &user.api_key);
     let slugs = match (mesh.providers_listed(&client, LISTED_WITHIN).await, &options.runtime_url) {
@@ -126,7 +127,9 @@ async fn tell(
     if options.json {
         commands::say(format_args!("{:#}", document(&outcome, &client, &user)));
     }
-    Ok((client, slugs))
+    let provider = mesh.provider(outcome.provider);
+    let served_by = provider.map(|provider| provider.name.clone()).unwrap_or_default();
+    Ok(Told { client, slugs, served_by })
 }
 
 /// The one streamed request. Its model is named without a provider: the gateway chooses.

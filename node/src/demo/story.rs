@@ -122,7 +122,7 @@ impl Story {
         );
     }
 
-    pub(super) fn stays_up(&self, client: &Client, slugs: &[String], directory: &Path) {
+    pub(super) fn stays_up(&self, client: &Client, slugs: &[String], provider: &Path) {
         let (url, model) = (client.base_url(), slugs.first().map(String::as_str).unwrap_or_default());
         self.say("\nThe mesh stays up until Ctrl-C. Use it from any OpenAI client:\n");
         self.say(format!("  export OPENAI_BASE_URL={url}"));
@@ -132,8 +132,8 @@ impl Story {
              -H 'Content-Type: application/json' \
              -d '{{\"model\": \"{model}\", \"stream\": true, \"messages\": [{{\"role\": \"user\", \"content\": \"Hello\"}}]}}'\n"
         ));
-        self.say("Ask a part of it what it knows, such as a provider where its money is:\n");
-        let socket = directory.join("provider-1/admin.sock");
+        self.say("Ask the provider that served it where its money is:\n");
+        let socket = provider.join("admin.sock");
         self.say(format!("  labman-cli --socket {} earnings\n", socket.display()));
     }
 
