@@ -4,7 +4,7 @@
 //!
 //! ```text
 //!   receipts: unclaimed --claim stored--> in_claim --decision--> paid | disputed (a rejected line: disputes.rs)
-//!                 ^-- the claim itself was refused: the next has half as many, until it is known which line is to blame
+//!                 ^-- the claim itself was refused; as wrong (400), the next has half as many, until one line is to blame
 //!   claim:                submitted --decision stored--> paid | rejected
 //! ```
 
