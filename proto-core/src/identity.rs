@@ -21,7 +21,10 @@ macro_rules! id32 {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&bs58::encode(self.0).into_string())
+                // 32 bytes are 44 digits at most.
+                let mut text = [0; 44];
+                let digits = bs58::encode(self.0).onto(text.as_mut_slice()).map_err(|_| fmt::Error)?;
+                f.write_str(core::str::from_utf8(&text[..digits]).map_err(|_| fmt::Error)?)
             }
         }
 

@@ -25,6 +25,7 @@ mod authorize;
 mod bonds;
 mod books;
 mod civil;
+mod claimed;
 mod claims;
 mod disputes;
 mod exchanges;
@@ -295,7 +296,7 @@ impl Portal {
         let Some((stream, look)) = self.looking.remove(&op) else { return };
         let stepped = match page {
             Ok(_) if self.stopped.is_some() => Err(unavailable()),
-            Ok(rows) => look.found(&mut self.cx(now, stream), rows),
+            Ok(rows) => look.found(&mut self.cx(now, stream), &rows),
             Err(error) => {
                 self.out.event(Level::Error, ROOM, alloc::format!("{error}"));
                 Err(unavailable())

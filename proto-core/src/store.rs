@@ -103,10 +103,8 @@ impl Row {
     }
 
     pub fn parse<'a, T: serde::Deserialize<'a>>(&'a self, table: Table) -> Result<T, BadRow> {
-        serde_json::from_slice(&self.value).map_err(|error| BadRow {
-            table: table.name,
-            key: self.key.clone(),
-            what: alloc::format!("{error}"),
-        })
+        let bad = |what| BadRow { table: table.name, key: self.key.clone(), what };
+        let text = core::str::from_utf8(&self.value).map_err(|error| bad(alloc::format!("{error}")))?;
+        serde_json::from_str(text).map_err(|error| bad(alloc::format!("{error}")))
     }
 }

@@ -174,13 +174,20 @@ async fn fill_portal(path: &Path, held: Held) -> Tried<()> {
         match table.name {
             "earned" => {
                 let (provider, _) = row.key.split_once('/').ok_or("a provider's key")?;
-                value["claim_id"] = "0".repeat(32).into();
-                let closed = value.to_string();
                 let rows = (0..held.open + held.done).map(|number| {
-                    let row = if number < held.open { &text } else { &closed };
-                    (format!("{provider}/{}", id(number)), row.clone())
+                    value["sequence"] = (number + 1).into();
+                    (format!("{provider}/{}", id(number)), value.to_string())
                 });
                 fill::rows(&mut store, table.name, rows)?;
+                // Of 64 numbers each, as the portal writes them.
+                let (first, last) = (held.open + 1, held.open + held.done);
+                let pages = (first / 64..=last / 64).filter(|_| held.done > 0).map(|page| {
+                    let run = json!({
+                        "first": first.max(64 * page), "last": last.min(64 * page + 63), "claim_id": "0".repeat(32),
+                    });
+                    (format!("{provider}/{page:020}"), json!({ "runs": [run] }).to_string())
+                });
+                fill::rows(&mut store, "claimed", pages)?;
             }
             "issued" => {
                 let (provider, _) = row.key.split_once('/').ok_or("a provider's key")?;

@@ -5,7 +5,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
-use labman_proto_core::store::{Keys, Range, Row, Snapshot, StoreError, Table, Write};
+use labman_proto_core::store::{Range, Row, Snapshot, StoreError, Table, Write};
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Savepoint, Transaction, params};
 
 use crate::error::StartError;
@@ -16,7 +16,7 @@ use crate::store::lock::{self, StoreLock};
 const APPLICATION_ID: i64 = 0x6c61_626d;
 /// Of the tables and their rows. A file with a later one was written by a newer labman; one with an earlier one has rows that
 /// this one does not read.
-const LAYOUT: i64 = 2;
+const LAYOUT: i64 = 3;
 /// A person's query may hold a read lock for a moment.
 pub(super) const BUSY: Duration = Duration::from_secs(5);
 
@@ -92,11 +92,18 @@ pub(super) fn read(transaction: &Transaction<'_>, range: &Range) -> Result<Vec<R
     rows.collect::<rusqlite::Result<_>>().map_err(failed)
 }
 
-pub(super) fn find(transaction: &Transaction<'_>, keys: &Keys) -> Result<Vec<Row>, StoreError> {
-    let sql = format!("SELECT key, value FROM \"{}\" WHERE key = ?1", keys.table.name);
+pub(super) fn find(
+    transaction: &Transaction<'_>,
+    table: Table,
+    keys: Vec<String>,
+) -> Result<Vec<Row>, StoreError> {
+    let sql = format!("SELECT value FROM \"{}\" WHERE key = ?1", table.name);
     let mut select = transaction.prepare_cached(&sql).map_err(failed)?;
-    let found = keys.keys.iter().filter_map(|key| select.query_row([key], row).optional().transpose());
-    found.collect::<rusqlite::Result<_>>().map_err(failed)
+    let mut found = |key: String| {
+        let value = select.query_row([&key], |row| row.get::<_, String>(0)).optional().transpose()?;
+        Some(value.map(|value| Row { key, value: value.into_bytes() }))
+    };
+    keys.into_iter().filter_map(&mut found).collect::<rusqlite::Result<_>>().map_err(failed)
 }
 
 fn apply(savepoint: &Savepoint<'_>, change: &Write) -> Result<(), StoreError> {

@@ -129,15 +129,17 @@ fn work(mut sqlite: Sqlite, mut inbox: mpsc::UnboundedReceiver<Order>) {
     }
 }
 
-fn carry_out(sqlite: &mut Sqlite, group: Vec<Operation>) {
+fn carry_out(sqlite: &mut Sqlite, mut group: Vec<Operation>) {
     if group.is_empty() {
         return;
     }
     let committed = sqlite.commit(|transaction| {
-        let outcomes = group.iter().map(|operation| match &operation.work {
+        let outcomes = group.iter_mut().map(|operation| match &mut operation.work {
             Work::Write(batch) => Outcome::Wrote(sqlite::write(transaction, batch)),
             Work::Read(range) => Outcome::Page(sqlite::read(transaction, range)),
-            Work::Find(keys) => Outcome::Page(sqlite::find(transaction, keys)),
+            Work::Find(keys) => {
+                Outcome::Page(sqlite::find(transaction, keys.table, core::mem::take(&mut keys.keys)))
+            }
         });
         outcomes.collect::<Vec<_>>()
     });

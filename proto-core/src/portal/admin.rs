@@ -5,7 +5,7 @@
 //! Amounts and balances are decimal text, such as `"12.500000"`; receipts and payouts are the signed objects' own fields, in
 //! micro-units.
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeMap;
 use alloc::{
     string::{String, ToString},
     vec::Vec,
@@ -19,7 +19,7 @@ use crate::limits::{PORTAL_LIST, PORTAL_TEXT};
 use crate::machine::StreamId;
 use crate::money::{Currency, Micros};
 use crate::rng::Stream;
-use crate::store::{Keys, Range, Row, Table, Write};
+use crate::store::{Range, Row, Table, Write};
 use crate::time::Now;
 use crate::wire::portal::Receipt;
 
@@ -27,13 +27,14 @@ use super::accounts::UserId;
 use super::answer::{Answer, Refused, Step, Stepped};
 use super::bonds;
 use super::books::{Books, Fep};
+use super::claimed::Pages;
 use super::ledger::{self, Account, Entry};
 use super::look::{self, Look};
 use super::rails::operator;
 use super::routes::{Field, Gives, Is, PAGE, Route, Takes, field};
 use super::rows::{
-    DEPOSITS, DepositRow, EARNED, EarnedRow, KeyState, Kind, PAYOUTS, PayoutRow, Purpose, RECEIPTS,
-    ReceiptRow, TRANSFERS_ENDED, earned_key, numbered,
+    DEPOSITS, DepositRow, KeyState, Kind, PAYOUTS, PayoutRow, Purpose, RECEIPTS, ReceiptRow, TRANSFERS_ENDED,
+    numbered,
 };
 use super::writer::{Commit, Then};
 use super::{disputes, gateway_fees, openapi, quotes, signing, statements, withdrawals};
@@ -643,26 +644,22 @@ fn has_the_fees_that_it_sends(books: &Books) -> bool {
 
 /// The newest receipts, in rising order: which of them were claimed?
 pub(super) fn receipts(receipts: Vec<ReceiptRow>) -> Stepped {
-    let key = |row: &ReceiptRow| earned_key(row.receipt.provider_node_id, row.receipt.receipt_id);
-    let keys = Keys { table: EARNED, keys: receipts.iter().map(key).collect() };
+    let keys = Pages::keys(receipts.iter().map(|row| (row.receipt.provider_node_id, row.receipt.sequence)));
     Ok(Step::Find(keys, Look::States(receipts)))
 }
 
-/// The newest first, given what each has earned.
-pub(super) fn states(receipts: Vec<ReceiptRow>, earned: &[Row]) -> Result<Answer, Refused> {
+/// The newest first, given what was claimed of them.
+pub(super) fn states(receipts: Vec<ReceiptRow>, claimed: &[Row]) -> Result<Answer, Refused> {
     #[derive(Serialize)]
     struct Line {
         state: &'static str,
         #[serde(flatten)]
         receipt: Receipt,
     }
-    let rows: Vec<EarnedRow> = look::all(EARNED, earned)?;
-    let keys = earned.iter().map(|row| row.key.as_str()).zip(rows);
-    let unclaimed: BTreeSet<_> = keys.filter(|(_, row)| row.claim_id.is_none()).map(|(key, _)| key).collect();
+    let claimed = Pages::found(claimed)?;
     let line = |ReceiptRow { receipt, .. }| {
-        let key = earned_key(receipt.provider_node_id, receipt.receipt_id);
-        let waits = unclaimed.contains(key.as_str());
-        Line { state: if waits { "unclaimed" } else { "paid" }, receipt }
+        let claim = claimed.claim_of(receipt.provider_node_id, receipt.sequence);
+        Line { state: if claim.is_some() { "paid" } else { "unclaimed" }, receipt }
     };
     let lines: Vec<_> = receipts.into_iter().rev().map(line).collect();
     Ok(Answer::ok(&serde_json::json!({ "receipts": lines })))

@@ -21,12 +21,15 @@ use crate::wire::portal::{Claim, ClaimDecision, Payout, RejectedLine, Verdict};
 
 use super::answer::{Answer, Refused, Step, Stepped};
 use super::books::{Books, Fep};
+use super::claimed::Pages;
 use super::look::{self, Look};
+use super::payouts;
+use super::receipts::{self, Receipts};
 use super::rows::{
-    AcceptedRow, CLAIMS, ClaimRow, EARNED, EarnedRow, LineFault, PayoutToRead, RejectedRow, Signed, claim_key,
+    AcceptedRow, CLAIMS, ClaimRow, EARNED, EarnedRow, LineFault, RejectedRow, Signed, Text, claim_key,
+    payout_place,
 };
 use super::writer::{Commit, Then};
-use super::{payouts, receipts};
 
 pub(super) fn handle(fep: &Fep, books: &Books, now: Now, body: &[u8]) -> Stepped {
     let sealed = object::open::<Claim>(fep.network, None, body)?;
@@ -60,24 +63,58 @@ pub(super) fn look(claim: Sealed<Claim>, before: Option<ClaimRow>) -> Stepped {
             false => Err(used_otherwise()),
         };
     }
-    // What can be claimed is looked at last: from then on the books know what is taken.
     let keys = receipts::earned(NodeId(claim.signer), claim.content.receipts.iter().copied());
     Ok(Step::Find(keys, Look::Lines(Box::new(claim))))
 }
 
-/// Decides, given what the provider has earned with those of its lines that are its receipts.
+/// A claim, and what of its lines is known.
+pub(super) struct Lines {
+    claim: Sealed<Claim>,
+    /// In the claim's order. `None`: it is no receipt of this provider.
+    lines: Vec<Option<Line>>,
+}
+
+struct Line {
+    sequence: u64,
+    payout: Micros,
+    /// It is paid out where the claim says.
+    is_here: bool,
+}
+
+/// Its lines are known, given what the provider has earned with those that are its receipts.
+pub(super) fn lines(claim: Sealed<Claim>, earned: &[Row]) -> Stepped {
+    // The store's rows come in the order of the claim's lines.
+    let mut earned = earned.iter().peekable();
+    let here = payout_place(&claim.content.payout_to);
+    let line = |receipt_id: &ReceiptId| {
+        let row = earned.next_if(|row| receipt_id.with_hex(|hex| row.key.ends_with(hex)));
+        row.map(|row| {
+            let EarnedRow { payout, to: Text(to), sequence } = look::parse(EARNED, row)?;
+            Ok(Line { sequence, payout, is_here: to == here })
+        })
+        .transpose()
+    };
+    let lines = claim.content.receipts.iter().map(line).collect::<Result<Vec<_>, Refused>>()?;
+    let provider = NodeId(claim.signer);
+    // What was claimed is looked at last: from then on the books know what is taken.
+    let keys = Pages::keys(lines.iter().flatten().map(|line| (provider, line.sequence)));
+    Ok(Step::Find(keys, Look::Taken(Box::new(Lines { claim, lines }))))
+}
+
+/// Decides, given what was claimed before on the pages of its lines.
 pub(super) fn decide(
     fep: &Fep,
     books: &mut Books,
     now: Now,
     stream: StreamId,
-    claim: Sealed<Claim>,
-    earned: Vec<Row>,
+    lines: Lines,
+    claimed: &[Row],
 ) -> Stepped {
-    let provider = NodeId(claim.signer);
-    let claim = &claim.content;
+    let found = Pages::found(claimed)?;
+    let provider = NodeId(lines.claim.signer);
+    let claim = &lines.claim.content;
     let digest = digest(claim);
-    let Sorted { taken, sum, rejected, first } = sort(books, claim, earned)?;
+    let Sorted { taken, sum, rejected, first } = sort(&books.receipts, &found, &lines)?;
     let Some(first) = first else {
         return reject(fep, now, stream, provider, claim, digest, &rejected).map(Step::Commit);
     };
@@ -100,7 +137,7 @@ pub(super) fn decide(
         claimed.receipts
     );
     let (mut batch, then) = payouts::accept(fep, books, now, stream, claimed)?;
-    batch.extend(books.receipts.close(claim.claim_id, taken));
+    batch.extend(books.receipts.closing.close(provider, claim.claim_id, taken, found));
     Ok(Step::Commit(Commit { batch, then, told }))
 }
 
@@ -164,64 +201,62 @@ fn must_be_whole(claim: &Claim) -> Result<(), Refused> {
     Ok(())
 }
 
-/// Of what is claimed; signing the same claim later does not change it.
+/// Of what is claimed; signing the same claim later does not change it. The Merkle root stands for the receipts.
 fn digest(claim: &Claim) -> Hash {
-    let timeless = Claim { issued_ms: 0, ..claim.clone() };
-    Hash(*blake3::hash(&cbor::encode(&timeless)).as_bytes())
+    let Claim { claim_id, fep_id, receipts: _, merkle_root, total, payout_to, issued_ms: _ } = claim;
+    let (payout_to, receipts) = (payout_to.clone(), Vec::new());
+    let said = Claim {
+        claim_id: *claim_id,
+        fep_id: *fep_id,
+        receipts,
+        merkle_root: *merkle_root,
+        total: *total,
+        payout_to,
+        issued_ms: 0,
+    };
+    Hash(*blake3::hash(&cbor::encode(&said)).as_bytes())
 }
 
 #[derive(Default)]
 struct Sorted {
-    /// The lines that can be paid, and what their rows become.
-    taken: Vec<(ReceiptId, Row)>,
+    /// The lines that can be paid, by their numbers.
+    taken: Vec<u64>,
     /// Of their payouts; and the first of these.
     sum: Micros,
     first: Option<Micros>,
     rejected: Vec<RejectedRow>,
 }
 
-fn sort(books: &Books, claim: &Claim, earned: Vec<Row>) -> Result<Sorted, Refused> {
-    let mut lines = Sorted::default();
-    // The store's rows come in the order of the claim's lines.
-    let mut earned = earned.into_iter().peekable();
-    for line in &claim.receipts {
-        let fault = match earned.next_if(|row| line.with_hex(|hex| row.key.ends_with(hex))) {
+fn sort(receipts: &Receipts, found: &Pages, Lines { claim, lines }: &Lines) -> Result<Sorted, Refused> {
+    let provider = NodeId(claim.signer);
+    let claim = &claim.content;
+    let mut sorted = Sorted::default();
+    let taken_by = |line: &Line| {
+        let closing = receipts.closing.claim_of(provider, line.sequence);
+        closing.or_else(|| found.claim_of(provider, line.sequence))
+    };
+    for (receipt_id, line) in claim.receipts.iter().zip(lines) {
+        let fault = match line {
             None => LineFault::Unknown,
-            Some(row) => match payout(books, claim, *line, &row)? {
-                Err(fault) => fault,
-                Ok(payout) => {
-                    lines.sum = lines.sum.checked_add(payout).ok_or_else(wrong_total)?;
-                    lines.first.get_or_insert(payout);
-                    let taken =
-                        EarnedRow { payout, payout_to: &claim.payout_to, claim_id: Some(claim.claim_id) };
-                    lines.taken.push((*line, Row::json(row.key, &taken)));
+            Some(line) => match taken_by(line) {
+                Some(before) => LineFault::Claimed(before),
+                None if !line.is_here => LineFault::Elsewhere,
+                None => {
+                    sorted.sum = sorted.sum.checked_add(line.payout).ok_or_else(wrong_total)?;
+                    sorted.first.get_or_insert(line.payout);
+                    sorted.taken.push(line.sequence);
                     continue;
                 }
             },
         };
-        lines.rejected.push(RejectedRow { receipt_id: *line, fault });
+        sorted.rejected.push(RejectedRow { receipt_id: *receipt_id, fault });
     }
     // What a refused line was thought to be worth is not known here: then the total can only be too small.
-    let agrees = match lines.rejected.is_empty() {
-        true => claim.total == lines.sum,
-        false => claim.total >= lines.sum,
+    let agrees = match sorted.rejected.is_empty() {
+        true => claim.total == sorted.sum,
+        false => claim.total >= sorted.sum,
     };
-    if agrees { Ok(lines) } else { Err(wrong_total()) }
-}
-
-/// What a line that is earned comes to, if it can be paid.
-fn payout(
-    books: &Books,
-    claim: &Claim,
-    line: ReceiptId,
-    row: &Row,
-) -> Result<Result<Micros, LineFault>, Refused> {
-    let earned: EarnedRow<PayoutToRead<'_>> = look::parse(EARNED, row)?;
-    Ok(match books.receipts.closing(line).or(earned.claim_id) {
-        Some(before) => Err(LineFault::Claimed(before)),
-        None if earned.payout_to == claim.payout_to => Ok(earned.payout),
-        None => Err(LineFault::Elsewhere),
-    })
+    if agrees { Ok(sorted) } else { Err(wrong_total()) }
 }
 
 fn used_otherwise() -> Refused {
@@ -232,7 +267,7 @@ fn wrong_total() -> Refused {
     Refused::bad_request("the claim's total is not the sum of its receipts' payouts")
 }
 
-fn line(RejectedRow { receipt_id, fault }: &RejectedRow) -> RejectedLine {
+fn rejected_line(RejectedRow { receipt_id, fault }: &RejectedRow) -> RejectedLine {
     let reason = match fault {
         LineFault::Unknown => "no receipt of this provider".into(),
         LineFault::Claimed(claim) => alloc::format!("already paid under claim {claim}"),
@@ -254,7 +289,7 @@ fn decision(
         claim_id,
         fep_id: fep.fep_id,
         verdict,
-        rejected: rejected.iter().map(line).collect(),
+        rejected: rejected.iter().map(rejected_line).collect(),
         payout,
         decided_ms: now.wall.0,
     };

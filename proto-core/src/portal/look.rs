@@ -30,8 +30,10 @@ pub(super) enum Look {
     Resolution(Caller),
     /// Was this claim decided?
     Claim(Box<Sealed<Claim>>),
-    /// Which of its lines can be claimed?
+    /// What are its lines worth?
     Lines(Box<Sealed<Claim>>),
+    /// Which of them were claimed?
+    Taken(Box<claims::Lines>),
     /// Which receipts were issued under these numbers?
     Numbers(Pull),
     Issued(Pull),
@@ -71,7 +73,7 @@ impl Look {
             | Self::Ring(_)
             | Self::Answered(_) => true,
             // It goes on under the look at its claim.
-            Self::Lines(_) => false,
+            Self::Lines(_) | Self::Taken(_) => false,
             Self::Resolution(_)
             | Self::Statement(_)
             | Self::Numbers(_)
@@ -84,13 +86,13 @@ impl Look {
         }
     }
 
-    pub(super) fn found(self, cx: &mut Cx<'_>, found: Vec<Row>) -> Stepped {
+    pub(super) fn found(self, cx: &mut Cx<'_>, rows: &[Row]) -> Stepped {
         let Cx { fep, now, stream, .. } = *cx;
-        let rows = found.as_slice();
         match self {
             Self::Resolution(caller) => usage::remembered(caller, all(RESOLUTIONS, rows)?).map(Step::Answer),
             Self::Claim(claim) => claims::look(*claim, only(CLAIMS, rows)?),
-            Self::Lines(claim) => claims::decide(fep, cx.books, now, stream, *claim, found),
+            Self::Lines(claim) => claims::lines(*claim, rows),
+            Self::Taken(lines) => claims::decide(fep, cx.books, now, stream, *lines, rows),
             Self::Numbers(pull) => Ok(pulls::numbered(pull, &all(ISSUED, rows)?)),
             Self::Issued(pull) => Ok(pulls::issued(pull, all(RECEIPTS, rows)?)),
             Self::Claimed(pull, receipts) => pulls::answer(fep, now, &pull, receipts, rows).map(Step::Answer),

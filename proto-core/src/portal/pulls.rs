@@ -14,8 +14,8 @@ use crate::wire::portal::{IssuedReceipt, IssuedReceipts, ReceiptsRequest};
 use super::answer::{Answer, Refused, Step, Stepped};
 use super::authorize::must_be_fresh;
 use super::books::{Books, Fep};
+use super::claimed::Pages;
 use super::look::Look;
-use super::receipts;
 use super::rows::{ISSUED, IssuedRow, RECEIPTS, ReceiptRow, issued_key, numbered as number_key};
 
 /// Who asks, for what lies behind which number, and the last there was when it asked.
@@ -49,7 +49,7 @@ pub(super) fn numbered(pull: Pull, rows: &[IssuedRow]) -> Step {
 }
 
 pub(super) fn issued(pull: Pull, receipts: Vec<ReceiptRow>) -> Step {
-    let keys = receipts::earned(pull.provider, receipts.iter().map(|row| row.receipt.receipt_id));
+    let keys = Pages::keys(receipts.iter().map(|row| (pull.provider, row.receipt.sequence)));
     Step::Find(keys, Look::Claimed(pull, receipts))
 }
 
@@ -58,13 +58,13 @@ pub(super) fn answer(
     now: Now,
     pull: &Pull,
     receipts: Vec<ReceiptRow>,
-    earned: &[Row],
+    claimed: &[Row],
 ) -> Result<Answer, Refused> {
     let Pull { provider, after, last } = *pull;
-    let claims = receipts::claims(earned)?;
+    let claimed = Pages::found(claimed)?;
     let issued = |ReceiptRow { receipt, signed }| IssuedReceipt {
         receipt: Blob(signed.0),
-        claim_id: claims.get(&receipt.receipt_id).copied(),
+        claim_id: claimed.claim_of(provider, receipt.sequence),
     };
     let receipts = receipts.into_iter().map(issued).collect();
     let issued_ms = now.wall.0;

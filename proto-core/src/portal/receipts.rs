@@ -1,6 +1,6 @@
 //! What providers have earned: receipts are issued here, numbered for each provider, and wait in the store to be claimed.
 //!
-//! In memory is how many each provider was issued, and what is being closed: neither grows with the receipts.
+//! In memory is how many each provider was issued, and what is being claimed: neither grows with the receipts.
 
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
@@ -9,15 +9,14 @@ use alloc::vec::Vec;
 use crate::identity::NodeId;
 use crate::mutants::{Mutant, mutant};
 use crate::store::{BadRow, Keys, Row, Snapshot, Write};
-use crate::wire::ids::{ClaimId, ReceiptId};
+use crate::wire::ids::ReceiptId;
 use crate::wire::object::Sealed;
 use crate::wire::portal::Receipt;
 
-use super::answer::Refused;
-use super::look;
+use super::claimed::Closing;
 use super::rows::{
-    EARNED, EarnedRow, ISSUED, IssuedRow, PROVIDERS, PayoutToRead, ProviderRow, RECEIPTS, ReceiptRow, Signed,
-    earned_key, issued_key, numbered,
+    CLAIMED, EARNED, EarnedRow, ISSUED, IssuedRow, PROVIDERS, ProviderRow, RECEIPTS, ReceiptRow, Signed,
+    earned_key, issued_key, numbered, payout_place,
 };
 
 /// The last sequence number of a provider, and the last that is durable.
@@ -32,8 +31,7 @@ pub(super) struct Receipts {
     providers: BTreeMap<NodeId, Issued>,
     /// The number of the last receipt of all.
     last: u64,
-    /// Closed by a claim, and not durably yet: who looks in the store may still find them unclaimed.
-    closing: BTreeMap<ReceiptId, ClaimId>,
+    pub(super) closing: Closing,
 }
 
 impl Receipts {
@@ -74,7 +72,7 @@ impl Receipts {
         let Receipt { receipt_id, provider_node_id: provider, sequence, payout, .. } = receipt.content;
         self.last += 1;
         self.providers.entry(provider).or_default().last = sequence;
-        let earned = EarnedRow { payout, payout_to: &receipt.content.payout_to, claim_id: None };
+        let earned = EarnedRow { payout, to: payout_place(&receipt.content.payout_to), sequence };
         let row = ReceiptRow { receipt: receipt.content.clone(), signed: Signed(receipt.bytes.0.clone()) };
         let counted = ProviderRow { node_id: provider, sequence };
         let issued = IssuedRow { number: self.last };
@@ -86,33 +84,11 @@ impl Receipts {
         ]
     }
 
-    /// The claim that is taking the receipt at this moment.
-    pub(super) fn closing(&self, receipt_id: ReceiptId) -> Option<ClaimId> {
-        self.closing.get(&receipt_id).copied()
-    }
-
-    /// A claim was accepted for receipts; their rows say so once they are durable.
-    ///
-    /// No other claim can have been, so the store need not refuse these rows. Whoever decides has seen each receipt's row, and
-    /// asked for it either before this is written, and then decides while `closing` still says who took it, or after that, and
-    /// then the row says it: a store does what it is asked in that order, and one batch at a time is at it.
-    pub(super) fn close(&mut self, claim_id: ClaimId, taken: Vec<(ReceiptId, Row)>) -> Vec<Write> {
-        let close = |(receipt_id, row)| {
-            self.closing.insert(receipt_id, claim_id);
-            Write::Put(EARNED, row)
-        };
-        taken.into_iter().map(close).collect()
-    }
-
-    /// These writes are durable: whoever looks now finds what was issued and closed by them.
+    /// These writes are durable: whoever looks now finds what was issued and claimed by them.
     pub(super) fn written(&mut self, batch: &[Write]) {
         for write in batch {
             match write {
-                Write::Put(EARNED, row) => {
-                    if let Some(receipt_id) = id_in(&row.key) {
-                        self.closing.remove(&receipt_id);
-                    }
-                }
+                Write::Put(CLAIMED, row) => self.closing.written(row),
                 Write::Put(PROVIDERS, row) => {
                     if let Ok(ProviderRow { node_id, sequence }) = row.parse(PROVIDERS) {
                         self.providers.entry(node_id).or_default().durable = sequence;
@@ -135,19 +111,4 @@ pub(super) fn earned(provider: NodeId, receipts: impl Iterator<Item = ReceiptId>
         key
     };
     Keys { table: EARNED, keys: receipts.map(key).collect() }
-}
-
-/// Which of them were claimed, from the rows that [`earned`] found.
-pub(super) fn claims(rows: &[Row]) -> Result<BTreeMap<ReceiptId, ClaimId>, Refused> {
-    let mut claims = BTreeMap::new();
-    for row in rows {
-        let earned: EarnedRow<PayoutToRead<'_>> = look::parse(EARNED, row)?;
-        claims.extend(id_in(&row.key).zip(earned.claim_id));
-    }
-    Ok(claims)
-}
-
-/// The receipt in an [`earned_key`].
-fn id_in(key: &str) -> Option<ReceiptId> {
-    key.rsplit_once('/')?.1.parse().ok()
 }

@@ -1,8 +1,8 @@
 //! What a portal keeps: its tables, and the JSON in their rows.
 //!
 //! Live tables hold what decisions need; history is written once (`Insert`), so that the store itself refuses a second
-//! request, settlement, claim or payout under the same id. Only what is [`EARNED`] is written twice, again by the claim that
-//! takes it. Amounts are micro-units.
+//! request, settlement, claim or payout under the same id. Only what is [`CLAIMED`] is written again, by each claim that takes
+//! of it. Amounts are micro-units.
 
 use alloc::{borrow::Cow, string::String, vec::Vec};
 
@@ -44,8 +44,10 @@ pub(super) const RESOLUTIONS: Table = Table::history("resolutions");
 pub(super) const RECEIPTS: Table = Table::history("receipts");
 /// Their numbers, by provider and its own sequence.
 pub(super) const ISSUED: Table = Table::history("issued");
-/// What each receipt is worth to its provider, and the claim that was accepted for it, by provider and receipt.
+/// What each receipt is worth to its provider, by provider and receipt.
 pub(super) const EARNED: Table = Table::history("earned");
+/// The claims that were accepted for them, by provider and [page](super::claimed) of their numbers.
+pub(super) const CLAIMED: Table = Table::history("claimed");
 /// By the operator's reference.
 pub(super) const BONDS: Table = Table::history("bonds");
 /// By the operator's reference.
@@ -93,6 +95,7 @@ pub(super) const ALL: &[Table] = &[
     RECEIPTS,
     ISSUED,
     EARNED,
+    CLAIMED,
     DEPOSITS,
     BONDS,
     CLAIMS,
@@ -245,29 +248,22 @@ pub(super) enum Outcome {
     Expired,
 }
 
-/// `To`: a [`PayoutTo`], or what is cheaper where there are many rows.
 #[derive(Serialize, Deserialize)]
-pub(super) struct EarnedRow<To = PayoutTo> {
+pub(super) struct EarnedRow<T = String> {
     pub(super) payout: Micros,
-    pub(super) payout_to: To,
-    /// `None`: it can be claimed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) claim_id: Option<ClaimId>,
+    /// Where it is paid out, as [`payout_place`] has it.
+    pub(super) to: T,
+    /// The receipt's number among its provider's.
+    pub(super) sequence: u64,
 }
 
-/// A [`PayoutTo`] that is only looked at.
+/// A row's text that is only looked at: without an allocation, since a claim has many rows.
 #[derive(Deserialize)]
-pub(super) struct PayoutToRead<'a> {
-    #[serde(borrow)]
-    pub(super) currency: Cow<'a, str>,
-    #[serde(borrow)]
-    pub(super) address: Cow<'a, str>,
-}
+pub(super) struct Text<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
 
-impl PartialEq<PayoutTo> for PayoutToRead<'_> {
-    fn eq(&self, other: &PayoutTo) -> bool {
-        self.currency == other.currency.as_str() && self.address == other.address
-    }
+/// An address and its currency, as one text.
+pub(super) fn payout_place(to: &PayoutTo) -> String {
+    alloc::format!("{} {}", to.currency, to.address)
 }
 
 #[derive(Serialize, Deserialize)]
@@ -519,6 +515,11 @@ pub(super) fn auth_key(auth_id: AuthId) -> String {
 /// A receipt by whose it is and its id: a claim finds those of the claimer, and no row need say the provider.
 pub(super) fn earned_key(provider: NodeId, receipt_id: ReceiptId) -> String {
     alloc::format!("{provider}/{receipt_id}")
+}
+
+/// Of what was claimed of a provider's receipts.
+pub(super) fn page_key(provider: NodeId, page: u64) -> String {
+    alloc::format!("{provider}/{}", numbered(page))
 }
 
 /// A provider's receipt as it is numbered for it.

@@ -485,7 +485,7 @@ impl Rig {
                 Later::Op(op, Op::Dial(target)) => self.dials.push((op, target)),
                 Later::Op(op, asked) if self.store_held => self.held.push_back((op, asked)),
                 Later::Op(op, asked) => {
-                    let done = self.disk.run(&asked).expect("a store's operation");
+                    let done = self.disk.run(asked).expect("a store's operation");
                     self.node.handle(self.now, Input::Done(op, done));
                 }
                 Later::Credit(stream, bytes) => {

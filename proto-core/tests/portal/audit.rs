@@ -223,7 +223,7 @@ fn each_invariant_is_found_broken_where_it_is() {
     let first = |name: &str| rich().rows(name).remove(0);
     let last = |name: &str| rich().rows(name).pop().unwrap();
     let of = |name: &str, key: &str| Row::json(key, &rich().rows(name).remove(0).1).key;
-    let cases: [(&str, Invariant, &str, Disk); 11] = [
+    let cases: [(&str, Invariant, &str, Disk); 12] = [
         ("a row is no JSON", Invariant::Rows, "journal", {
             let mut disk = rich();
             let row = Row { key: first("journal").0, value: b"{".to_vec() };
@@ -270,14 +270,23 @@ fn each_invariant_is_found_broken_where_it_is() {
         ("a receipt is issued twice", Invariant::I3, "receipts", {
             also("receipts", &format!("{:020}", 99), &last("receipts").1)
         }),
-        ("a receipt that was paid can be claimed again", Invariant::I3, "provider", {
-            let mut disk = rich();
-            let is_paid = |(_, row): &(String, Value)| !row["claim_id"].is_null();
-            let (key, mut row) = disk.rows("earned").into_iter().find(is_paid).unwrap();
-            row.as_object_mut().unwrap().remove("claim_id");
-            disk.apply(&[Write::Put(table("earned"), Row::json(key, &row))]).unwrap();
-            disk
-        }),
+        (
+            "a receipt that was paid can be claimed again",
+            Invariant::I3,
+            "provider",
+            with("claimed", |page| {
+                page["runs"].as_array_mut().unwrap().remove(0);
+            }),
+        ),
+        (
+            "a receipt was taken by two claims",
+            Invariant::I3,
+            "claimed",
+            with("claimed", |page| {
+                let runs = page["runs"].as_array_mut().unwrap();
+                runs.push(runs[0].clone());
+            }),
+        ),
         ("a payout is on the rail twice", Invariant::I3, "rail", {
             also("rail", &of("rail", "00000000000000000000000000000000"), &first("rail").1)
         }),

@@ -58,6 +58,28 @@ fn a_receipt_paid_under_one_claim_is_not_paid_under_another() {
 }
 
 #[test]
+fn receipts_that_were_claimed_in_any_order_are_found_claimed_by_their_own_claims() {
+    let (mut rig, receipts) = with_receipts(&[PROVIDER; 130]);
+    // Every third together: then no page of numbers is of one claim.
+    let thirds = [0, 1, 2].map(|first| receipts.iter().skip(first).step_by(3).copied().collect::<Vec<_>>());
+    for (number, third) in (1..).zip(&thirds) {
+        let sum = 7 * third.len() as i64;
+        assert_eq!(rig.decided(PROVIDER, claim(number, sum, third.clone())).verdict, Verdict::Accepted);
+    }
+    let again = rig.decided(PROVIDER, claim(4, 7 * 130, receipts.clone()));
+    assert_eq!(again.verdict, Verdict::Rejected);
+    for line in again.rejected {
+        let third = (1..).zip(&thirds).find(|(_, third)| third.contains(&line.receipt_id)).unwrap().0;
+        let claim = format!("{third:02x}").repeat(16);
+        assert_eq!(line.reason, format!("already paid under claim {claim}"), "{}", line.receipt_id);
+    }
+    for (third, issued) in (0..3).cycle().zip(rig.pulled(PROVIDER, 0).receipts) {
+        assert_eq!(issued.claim_id.unwrap().0, [third + 1; 16]);
+    }
+    assert_eq!(rig.disk.rows("claimed").len(), 3, "130 numbers, 64 a page, the first is 1");
+}
+
+#[test]
 fn a_portal_holds_no_more_in_memory_however_many_receipts_wait_to_be_claimed() {
     let (one, _) = with_receipts(&[PROVIDER]);
     let (five, receipts) = with_receipts(&[PROVIDER; 5]);

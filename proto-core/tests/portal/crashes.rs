@@ -85,10 +85,10 @@ fn story(
 
 #[test]
 fn a_crash_at_any_point_changes_nothing_in_the_end() {
-    // Two authorizations, two reports; a claim that looks for itself and for its lines, is accepted, sent, asked of the rail,
+    // Two authorizations, two reports; a claim that looks for itself, for its lines and for what was claimed of them, is accepted, sent, asked of the rail,
     // which looks and writes, and confirmed. Where that takes long, the claim is looked up once more; a lost answer has the rail look twice, and a failure
     // is written down, and another transfer scheduled and sent.
-    let steps = [(None, 11), (Some("answer_lost"), 14), (Some("ask_lost"), 13), (Some("failed"), 34)];
+    let steps = [(None, 12), (Some("answer_lost"), 15), (Some("ask_lost"), 14), (Some("failed"), 35)];
     for (trouble, steps) in steps {
         let (receipt, books, _) = story(trouble, None);
         let mut crashes = 0;

@@ -459,8 +459,14 @@ impl World {
 
     /// A provider that has lost everything gets every receipt again, and hears which of them were claimed.
     fn pull_everything(&mut self) {
-        let closed = self.rig.disk.rows("earned").into_iter().filter(|(_, row)| !row["claim_id"].is_null());
-        let closed: BTreeSet<_> = closed.map(|(key, _)| key).collect();
+        let mut closed = BTreeSet::new();
+        for (key, page) in self.rig.disk.rows("claimed") {
+            let (provider, _) = key.split_once('/').unwrap();
+            for run in page["runs"].as_array().unwrap() {
+                let [first, last] = ["first", "last"].map(|end| run[end].as_u64().unwrap());
+                closed.extend((first..=last).map(|number| (provider.to_owned(), number)));
+            }
+        }
         let mut given = BTreeMap::new();
         for provider in [PROVIDER, OTHER_PROVIDER] {
             let pulled = self.rig.pulled(provider, 0);
@@ -471,7 +477,7 @@ impl World {
                         .unwrap()
                         .content;
                 assert_eq!((receipt.provider_node_id, receipt.sequence), (node(provider), number));
-                let is_closed = closed.contains(&format!("{}/{}", node(provider), receipt.receipt_id));
+                let is_closed = closed.contains(&(node(provider).to_string(), number));
                 assert_eq!(issued.claim_id.is_some(), is_closed, "{receipt:?}");
                 given.insert(receipt.receipt_id, receipt);
             }

@@ -528,7 +528,7 @@ impl Rig {
     /// Lets the store do one thing, and tells the portal.
     pub(crate) fn step(&mut self) -> bool {
         let Some((op, asked)) = self.ops.pop_front() else { return false };
-        let done = self.disk.run(&asked).expect("a portal uses its store only");
+        let done = self.disk.run(asked).expect("a portal uses its store only");
         self.handle(Input::Done(op, done));
         true
     }
@@ -536,7 +536,7 @@ impl Rig {
     /// Lets the store do one thing; the portal does not hear of it.
     pub(crate) fn step_unheard(&mut self) {
         if let Some((_, asked)) = self.ops.pop_front() {
-            self.disk.run(&asked);
+            self.disk.run(asked);
         }
     }
 

@@ -16,11 +16,11 @@ pub(crate) struct Disk {
 
 impl Disk {
     /// Does what the operation asks. `None`: it is none of the store's.
-    pub(crate) fn run(&mut self, op: &Op) -> Option<Completion> {
+    pub(crate) fn run(&mut self, op: Op) -> Option<Completion> {
         match op {
-            Op::Store(batch) => Some(Completion::Stored(self.apply(batch))),
-            Op::Read(range) => Some(Completion::Page(Ok(self.page(range)))),
-            Op::Find(keys) => Some(Completion::Page(Ok(self.find(keys)))),
+            Op::Store(batch) => Some(Completion::Stored(self.apply(&batch))),
+            Op::Read(range) => Some(Completion::Page(Ok(self.page(&range)))),
+            Op::Find(keys) => Some(Completion::Page(Ok(self.find(&keys)))),
             Op::Dial(_) => None,
         }
     }

@@ -5,9 +5,10 @@ use alloc::vec::Vec;
 
 use crate::audit::{Desk, Reader};
 use crate::identity::NodeId;
+use crate::portal::claimed::{Page, page_of};
 use crate::portal::rows::{
-    CLAIMS, ClaimRow, EARNED, EarnedRow, PAYOUTS, PROVIDERS, PayoutRow, ProviderRow, RECEIPTS, ReceiptRow,
-    auth_key, claim_key, earned_key,
+    CLAIMED, CLAIMS, ClaimRow, EARNED, EarnedRow, PAYOUTS, PROVIDERS, PayoutRow, ProviderRow, RECEIPTS,
+    ReceiptRow, auth_key, claim_key, earned_key, page_key,
 };
 use crate::wire::ids::{ClaimId, ReceiptId};
 use crate::wire::portal::Receipt;
@@ -48,7 +49,17 @@ pub(crate) fn claim_of<R: Reader>(
     receipt: ReceiptId,
 ) -> Result<Option<Option<ClaimId>>, R::Error> {
     let row: Option<EarnedRow> = desk.get(EARNED, &earned_key(provider, receipt))?;
-    Ok(row.map(|row| row.claim_id))
+    row.map(|row| claim_of_number(desk, provider, row.sequence)).transpose()
+}
+
+/// The claim that took the provider's receipt of this number.
+pub(super) fn claim_of_number<R: Reader>(
+    desk: &mut Desk<'_, R>,
+    provider: NodeId,
+    sequence: u64,
+) -> Result<Option<ClaimId>, R::Error> {
+    let page: Option<Page> = desk.get(CLAIMED, &page_key(provider, page_of(sequence)))?;
+    Ok(page.and_then(|page| page.claim_of(sequence)))
 }
 
 /// The signed decision on a claim.

@@ -12,17 +12,19 @@ use crate::identity::NodeId;
 use crate::keys::Keys;
 use crate::money::{Currency, Micros};
 use crate::portal::accounts::UserId;
+use crate::portal::claimed::{Page, page_of};
 use crate::portal::holds;
 use crate::portal::ledger::Account;
 use crate::portal::rows::{
-    ACCEPTED, BALANCES, BONDS, BalanceRow, BondRow, CLAIMS, CountersRow, DEPOSITS, DepositRow, EARNED,
-    EarnedRow, HOLDS, HoldRow, ISSUED, IssuedRow, Outcome, PROVIDERS, ProviderRow, RECEIPTS, REQUESTS,
-    RESOLUTIONS, ReceiptRow, RequestRow, ResolutionRow, USERS, auth_key, balance_key, claim_key, earned_key,
-    issued_key, numbered,
+    ACCEPTED, BALANCES, BONDS, BalanceRow, BondRow, CLAIMED, CLAIMS, CountersRow, DEPOSITS, DepositRow,
+    EARNED, EarnedRow, HOLDS, HoldRow, ISSUED, IssuedRow, Outcome, PROVIDERS, ProviderRow, RECEIPTS,
+    REQUESTS, RESOLUTIONS, ReceiptRow, RequestRow, ResolutionRow, USERS, auth_key, balance_key, claim_key,
+    earned_key, issued_key, numbered, payout_place,
 };
 use crate::wire::ids::ReceiptId;
 use crate::wire::portal::{Attempt, JobAuthorization, Receipt, UsageReport};
 
+use super::issued::claim_of_number;
 use super::ledger::Booked;
 use super::wide;
 
@@ -228,7 +230,7 @@ fn check_receipts<R: Reader>(
     captured: u64,
     last: &CountersRow,
 ) -> Result<(Issued, BTreeMap<UserId, i128>), R::Error> {
-    let mut earned = 0u64;
+    let (mut earned, mut taken) = (0u64, 0u64);
     let mut sequences: BTreeMap<NodeId, u64> = BTreeMap::new();
     let (mut issued, mut charged) = (Issued::default(), BTreeMap::<UserId, i128>::new());
     let mut number = 0u64;
@@ -269,10 +271,13 @@ fn check_receipts<R: Reader>(
         let id = earned_key(provider, receipt.receipt_id);
         let row: Option<EarnedRow> = desk.get(EARNED, &id)?;
         earned += u64::from(row.is_some());
-        let same = |row: &EarnedRow| (row.payout, &row.payout_to) == (receipt.payout, &receipt.payout_to);
+        let to = payout_place(&receipt.payout_to);
+        let same =
+            |row: &EarnedRow| (row.payout, &row.to, row.sequence) == (receipt.payout, &to, receipt.sequence);
         let what = || "is not earned as it says".into();
         desk.report.must(Invariant::I3, row.as_ref().is_some_and(same), place(RECEIPTS, key), what);
-        if let Some(claim_id) = row.and_then(|row| row.claim_id) {
+        if let Some(claim_id) = claim_of_number(desk, provider, receipt.sequence)? {
+            taken += 1;
             let of = (provider, receipt.payout_to.currency.clone());
             issued.paid.entry(of).or_default().add(wide(receipt.payout));
             let claim = claim_key(provider, claim_id);
@@ -293,6 +298,7 @@ fn check_receipts<R: Reader>(
         let what = || format!("has {rows} rows, of which {known} are of receipts that were issued");
         desk.report.must(Invariant::I3, rows == known, || table.name.into(), what);
     }
+    check_pages(desk, taken)?;
     let what = || format!("{number} were issued, {captured} captured, the last is {}", last.receipts);
     let agrees = (number, number) == (captured, last.receipts);
     desk.report.must(Invariant::I3, agrees, || RECEIPTS.name.into(), what);
@@ -307,6 +313,26 @@ fn check_receipts<R: Reader>(
         desk.report.must(Invariant::I3, false, place(PROVIDERS, &provider.to_string()), what);
     }
     Ok((issued, charged))
+}
+
+/// What was claimed was issued, and by one claim each.
+fn check_pages<R: Reader>(desk: &mut Desk<'_, R>, taken: u64) -> Result<(), R::Error> {
+    let mut claimed = 0u64;
+    desk.each(CLAIMED, |desk, key, page: Page| {
+        let (mut free, mut agrees) = (0, true);
+        for run in &page.runs {
+            agrees &= free <= run.first && run.first <= run.last;
+            agrees &= [run.first, run.last].iter().all(|number| key.ends_with(&numbered(page_of(*number))));
+            claimed = claimed.saturating_add(run.last.saturating_sub(run.first)).saturating_add(1);
+            free = run.last.saturating_add(1);
+        }
+        let what = || "says of a receipt twice, or of another page's, what claim it was taken by".into();
+        desk.report.must(Invariant::I3, agrees, place(CLAIMED, key), what);
+        Ok(())
+    })?;
+    let what = || format!("has {claimed} receipts, of which {taken} were issued");
+    desk.report.must(Invariant::I3, claimed == taken, || CLAIMED.name.into(), what);
+    Ok(())
 }
 
 /// Was that resolved by these very bytes?
