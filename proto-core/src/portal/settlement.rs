@@ -37,8 +37,11 @@ impl Words<'_> {
             End::Broken | End::Forgotten => taken > 0 && auth.streamed,
         };
         let stated = match (said.end, self.accepted) {
-            // Only the gateway knows.
-            (End::Forgotten, Some(accepted)) => Counts { output: taken, ..accepted },
+            // Only the gateway knows; what it acknowledged before counts as far as it is stated, too.
+            (End::Forgotten, Some(accepted)) => {
+                let acked = acked.output.min(said.counts.output);
+                Counts { output: accepted.output.max(acked), ..accepted }
+            }
             (_, _) => Counts { output: taken.min(said.counts.output), ..said.counts },
         };
         let output = stated.output;
@@ -146,6 +149,9 @@ mod tests {
         assert_eq!(output(true, None, Some((16, End::Forgotten)), Some(16)), Some(16));
         assert_eq!(output(true, Some(30), Some((0, End::Forgotten)), None), Some(30));
         assert_eq!(output(true, None, Some((0, End::Forgotten)), None), None);
+        // More than either says is not owed: a receipt for it would be refused.
+        assert_eq!(output(true, Some(0), Some((0, End::Forgotten)), Some(1)), None);
+        assert_eq!(output(true, Some(2), Some((3, End::Forgotten)), Some(5)), Some(3));
     }
 
     #[test]
