@@ -179,12 +179,10 @@ async fn fill_portal(path: &Path, held: Held) -> Tried<()> {
                     (format!("{provider}/{}", id(number)), value.to_string())
                 });
                 fill::rows(&mut store, table.name, rows)?;
-                // Of 64 numbers each, as the portal writes them.
+                // Of 32 numbers each, as the portal writes them.
                 let (first, last) = (held.open + 1, held.open + held.done);
-                let pages = (first / 64..=last / 64).filter(|_| held.done > 0).map(|page| {
-                    let run = json!({
-                        "first": first.max(64 * page), "last": last.min(64 * page + 63), "claim_id": "0".repeat(32),
-                    });
+                let pages = (first / 32..=last / 32).filter(|_| held.done > 0).map(|page| {
+                    let run = json!([first.max(32 * page), last.min(32 * page + 31), "0".repeat(32)]);
                     (format!("{provider}/{page:020}"), json!({ "runs": [run] }).to_string())
                 });
                 fill::rows(&mut store, "claimed", pages)?;

@@ -14,8 +14,8 @@ use crate::store::lock::{self, StoreLock};
 
 /// "labm": tells our files from other programs'.
 const APPLICATION_ID: i64 = 0x6c61_626d;
-/// Of the tables and their rows. A file with a later one was written by a newer labman; one with an earlier one has rows that
-/// this one does not read.
+/// Of the tables and their rows, of all daemons. A file with a later one was written by a newer labman; one with an earlier one
+/// may have rows that this one does not read.
 const LAYOUT: i64 = 3;
 /// A person's query may hold a read lock for a moment.
 pub(super) const BUSY: Duration = Duration::from_secs(5);

@@ -13,8 +13,10 @@ use crate::error::StartError;
 use crate::port::{Happening, Port};
 use crate::store::sqlite::{self, Sqlite};
 
-/// Operations in one transaction. Further ones are in the next.
+/// Operations in one transaction, and keys looked up in it: what they find is in memory until it is over. Further ones are in the
+/// next.
 const GROUP: usize = 1024;
+const GROUP_KEYS: usize = 4096;
 
 /// The way to the store's thread, which ends when the last of these is gone.
 #[derive(Clone)]
@@ -107,12 +109,14 @@ impl Store {
 
 fn work(mut sqlite: Sqlite, mut inbox: mpsc::UnboundedReceiver<Order>) {
     while let Some(first) = inbox.blocking_recv() {
-        let mut group = Vec::new();
+        let (mut group, mut keys) = (Vec::new(), 0);
         let mut next = Some(first);
         // What is no operation ends the group, and comes after it.
         while let Some(Order::Do(operation)) = next {
+            keys += operation.work.keys();
             group.push(operation);
-            next = if group.len() < GROUP { inbox.try_recv().ok() } else { None };
+            let has_room = group.len() < GROUP && keys < GROUP_KEYS;
+            next = if has_room { inbox.try_recv().ok() } else { None };
         }
         carry_out(&mut sqlite, group);
         match next {
@@ -153,6 +157,13 @@ fn carry_out(sqlite: &mut Sqlite, mut group: Vec<Operation>) {
 }
 
 impl Work {
+    fn keys(&self) -> usize {
+        match self {
+            Self::Find(keys) => keys.keys.len(),
+            Self::Write(_) | Self::Read(_) => 0,
+        }
+    }
+
     fn failed(&self, error: StoreError) -> Completion {
         match self {
             Self::Write(_) => Completion::Stored(Err(error)),

@@ -16,9 +16,9 @@ use super::answer::Refused;
 use super::look;
 use super::rows::{CLAIMED, page_key};
 
-/// Receipts of a page: enough that a whole claim of what was issued together has a few, and few enough that one which is claimed
-/// line by line stays small.
-const PAGE: u64 = 64;
+/// Receipts of a page: enough that a whole claim of what was issued together has a few, and few enough that a claim of which each
+/// line is on another page, of lines that were claimed one by one, reads no more than 256 times 32 runs.
+const PAGE: u64 = 32;
 
 /// What was claimed of the receipts of one page.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -27,13 +27,9 @@ pub(super) struct Page {
     pub(super) runs: Vec<Run>,
 }
 
-/// Receipts that one claim took, numbered without a gap.
+/// Receipts that one claim took, numbered without a gap: the first, the last, and the claim.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Run {
-    pub(super) first: u64,
-    pub(super) last: u64,
-    pub(super) claim_id: ClaimId,
-}
+pub(super) struct Run(pub(super) u64, pub(super) u64, pub(super) ClaimId);
 
 /// A provider, and the number of a page of its receipts.
 type PageId = (NodeId, u64);
@@ -62,18 +58,25 @@ pub(super) fn page_of(sequence: u64) -> u64 {
 
 impl Page {
     pub(super) fn claim_of(&self, sequence: u64) -> Option<ClaimId> {
-        let run = self.runs.get(self.runs.partition_point(|run| run.last < sequence))?;
-        (run.first <= sequence).then_some(run.claim_id)
+        let Run(first, _, claim_id) = self.runs.get(self.runs.partition_point(|run| run.1 < sequence))?;
+        (*first <= sequence).then_some(*claim_id)
+    }
+
+    /// Does it say of each receipt of the page, and of no other, once at most who took it? Of one that does not, nothing can be
+    /// told.
+    pub(super) fn is_whole(&self, number: u64) -> bool {
+        let on_it = |run: &Run| run.0 <= run.1 && [run.0, run.1].iter().all(|end| page_of(*end) == number);
+        self.runs.iter().all(on_it) && self.runs.is_sorted_by(|a, b| a.1 < b.0)
     }
 
     /// A claim took the receipt of this number, which none had.
     fn take(&mut self, sequence: u64, claim_id: ClaimId) {
-        let at = self.runs.partition_point(|run| run.last < sequence);
+        let at = self.runs.partition_point(|run| run.1 < sequence);
         match at.checked_sub(1).and_then(|before| self.runs.get_mut(before)) {
-            Some(run) if run.claim_id == claim_id && run.last.checked_add(1) == Some(sequence) => {
-                run.last = sequence
+            Some(Run(_, last, by)) if *by == claim_id && last.checked_add(1) == Some(sequence) => {
+                *last = sequence
             }
-            _ => self.runs.insert(at, Run { first: sequence, last: sequence, claim_id }),
+            _ => self.runs.insert(at, Run(sequence, sequence, claim_id)),
         }
     }
 }
@@ -89,9 +92,14 @@ impl Pages {
 
     /// What it has there. A page of which nothing was claimed has no row.
     pub(super) fn found(rows: &[Row]) -> Result<Self, Refused> {
-        let page = |row: &Row| Ok((id_in(&row.key), look::parse(CLAIMED, row)?));
-        let pages = rows.iter().map(page).collect::<Result<Vec<_>, Refused>>()?;
-        Ok(Self(pages.into_iter().filter_map(|(id, page)| Some((id?, page))).collect()))
+        let page = |row: &Row| {
+            let page: Page = look::parse(CLAIMED, row)?;
+            let id = id_in(&row.key).filter(|(_, number)| page.is_whole(*number));
+            let unclear =
+                || alloc::format!("table {}, row {:?}: what was claimed is unclear", CLAIMED.name, row.key);
+            Ok((id.ok_or_else(|| Refused::unavailable(unclear()))?, page))
+        };
+        rows.iter().map(page).collect::<Result<_, Refused>>().map(Self)
     }
 
     pub(super) fn claim_of(&self, provider: NodeId, sequence: u64) -> Option<ClaimId> {

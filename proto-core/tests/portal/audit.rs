@@ -223,7 +223,7 @@ fn each_invariant_is_found_broken_where_it_is() {
     let first = |name: &str| rich().rows(name).remove(0);
     let last = |name: &str| rich().rows(name).pop().unwrap();
     let of = |name: &str, key: &str| Row::json(key, &rich().rows(name).remove(0).1).key;
-    let cases: [(&str, Invariant, &str, Disk); 12] = [
+    let cases: [(&str, Invariant, &str, Disk); 14] = [
         ("a row is no JSON", Invariant::Rows, "journal", {
             let mut disk = rich();
             let row = Row { key: first("journal").0, value: b"{".to_vec() };
@@ -277,6 +277,20 @@ fn each_invariant_is_found_broken_where_it_is() {
             with("claimed", |page| {
                 page["runs"].as_array_mut().unwrap().remove(0);
             }),
+        ),
+        ("what was claimed is another provider's", Invariant::I3, "claimed", {
+            let mut disk = rich();
+            let (key, page) = disk.rows("claimed").remove(0);
+            let other = key.replacen(|one: char| one != '1', "1", 1);
+            let put = Write::Insert(table("claimed"), Row::json(other, &page));
+            disk.apply(&[Write::Delete(table("claimed"), key), put]).unwrap();
+            disk
+        }),
+        (
+            "a receipt was taken by a claim that never was",
+            Invariant::I3,
+            "receipts",
+            with("claimed", |page| page["runs"][0][2] = "0".repeat(32).into()),
         ),
         (
             "a receipt was taken by two claims",

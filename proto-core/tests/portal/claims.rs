@@ -76,7 +76,50 @@ fn receipts_that_were_claimed_in_any_order_are_found_claimed_by_their_own_claims
     for (third, issued) in (0..3).cycle().zip(rig.pulled(PROVIDER, 0).receipts) {
         assert_eq!(issued.claim_id.unwrap().0, [third + 1; 16]);
     }
-    assert_eq!(rig.disk.rows("claimed").len(), 3, "130 numbers, 64 a page, the first is 1");
+    assert_eq!(rig.disk.rows("claimed").len(), 5, "130 numbers, 32 a page, the first is 1");
+}
+
+#[test]
+fn claims_at_once_for_different_receipts_of_one_page_each_keep_their_own() {
+    let (mut rig, receipts) = with_receipts(&[PROVIDER; 7]);
+    let (odd, even) = ([0, 2].map(|at| receipts[at]), [1, 3].map(|at| receipts[at]));
+    let body = |number, sum, lines: &[ReceiptId]| seal(PROVIDER, claim(number, sum, lines.to_vec()));
+    let bodies = [body(1, 14, &odd), body(2, 14, &even), body(3, 28, &receipts[..4])];
+    let streams = bodies.map(|body| rig.begin_post("/v1/claims", &body));
+    // One more comes while the first batch is at the store, and a last one when all are written.
+    while rig.disk.rows("claimed").is_empty() {
+        assert!(rig.step());
+    }
+    let late = rig.begin_post("/v1/claims", &body(4, 35, &receipts[..5]));
+    rig.run();
+    let decided = |rig: &mut Rig, stream| rig.reply(stream).unwrap().object::<ClaimDecision>();
+    let paid = streams.map(|stream| decided(&mut rig, stream).verdict);
+    assert_eq!(paid, [Verdict::Accepted, Verdict::Accepted, Verdict::Rejected]);
+    let late = decided(&mut rig, late);
+    assert_eq!((late.rejected.len(), late.payout.unwrap().amount), (4, Micros(7)));
+    let last = rig.decided(PROVIDER, claim(5, 49, receipts));
+    assert_eq!((last.rejected.len(), last.payout.unwrap().amount), (5, Micros(14)));
+    assert_eq!(rig.balance("rail:payouts"), 49);
+    let (_, page) = rig.disk.rows("claimed").remove(0);
+    let by: Vec<&str> =
+        page["runs"].as_array().unwrap().iter().map(|run| &run[2].as_str().unwrap()[..2]).collect();
+    assert_eq!(by, ["01", "02", "01", "02", "04", "05"]);
+}
+
+#[test]
+fn a_page_that_says_of_a_receipt_twice_who_took_it_lets_nobody_take_it_again() {
+    let (mut rig, receipts) = with_receipts(&[PROVIDER, PROVIDER]);
+    rig.decided(PROVIDER, claim(1, 14, receipts.clone()));
+    let (key, mut page) = rig.disk.rows("claimed").remove(0);
+    let run = page["runs"][0].clone();
+    page["runs"].as_array_mut().unwrap().push(run);
+    let row = labman_proto_core::store::Row::json(key, &page);
+    let claimed =
+        labman_proto_core::portal::Portal::TABLES.iter().find(|table| table.name == "claimed").unwrap();
+    rig.disk.apply(&[labman_proto_core::store::Write::Put(*claimed, row)]).unwrap();
+    let (status, _) = rig.claim(PROVIDER, claim(2, 14, receipts)).refusal();
+    assert_eq!(status, 503);
+    assert_eq!(rig.balance("rail:payouts"), 14);
 }
 
 #[test]

@@ -463,7 +463,7 @@ impl World {
         for (key, page) in self.rig.disk.rows("claimed") {
             let (provider, _) = key.split_once('/').unwrap();
             for run in page["runs"].as_array().unwrap() {
-                let [first, last] = ["first", "last"].map(|end| run[end].as_u64().unwrap());
+                let [first, last] = [0, 1].map(|end| run[end].as_u64().unwrap());
                 closed.extend((first..=last).map(|number| (provider.to_owned(), number)));
             }
         }

@@ -1,5 +1,6 @@
 //! What a FEP's rows say of one provider: for the look at both parties' books together.
 
+use alloc::collections::BTreeMap;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
@@ -49,17 +50,28 @@ pub(crate) fn claim_of<R: Reader>(
     receipt: ReceiptId,
 ) -> Result<Option<Option<ClaimId>>, R::Error> {
     let row: Option<EarnedRow> = desk.get(EARNED, &earned_key(provider, receipt))?;
-    row.map(|row| claim_of_number(desk, provider, row.sequence)).transpose()
+    row.map(|row| Claimed::default().claim_of(desk, provider, row.sequence)).transpose()
 }
 
-/// The claim that took the provider's receipt of this number.
-pub(super) fn claim_of_number<R: Reader>(
-    desk: &mut Desk<'_, R>,
-    provider: NodeId,
-    sequence: u64,
-) -> Result<Option<ClaimId>, R::Error> {
-    let page: Option<Page> = desk.get(CLAIMED, &page_key(provider, page_of(sequence)))?;
-    Ok(page.and_then(|page| page.claim_of(sequence)))
+/// What was claimed. Asked in the order of receipts' numbers, it reads each page once.
+#[derive(Default)]
+pub(super) struct Claimed(BTreeMap<NodeId, (u64, Option<Page>)>);
+
+impl Claimed {
+    /// The claim that took the provider's receipt of this number.
+    pub(super) fn claim_of<R: Reader>(
+        &mut self,
+        desk: &mut Desk<'_, R>,
+        provider: NodeId,
+        sequence: u64,
+    ) -> Result<Option<ClaimId>, R::Error> {
+        let number = page_of(sequence);
+        if self.0.get(&provider).is_none_or(|(read, _)| *read != number) {
+            self.0.insert(provider, (number, desk.get(CLAIMED, &page_key(provider, number))?));
+        }
+        let page = self.0.get(&provider).and_then(|(_, page)| page.as_ref());
+        Ok(page.and_then(|page| page.claim_of(sequence)))
+    }
 }
 
 /// The signed decision on a claim.

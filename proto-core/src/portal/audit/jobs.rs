@@ -12,7 +12,7 @@ use crate::identity::NodeId;
 use crate::keys::Keys;
 use crate::money::{Currency, Micros};
 use crate::portal::accounts::UserId;
-use crate::portal::claimed::{Page, page_of};
+use crate::portal::claimed::{Page, Run};
 use crate::portal::holds;
 use crate::portal::ledger::Account;
 use crate::portal::rows::{
@@ -24,7 +24,7 @@ use crate::portal::rows::{
 use crate::wire::ids::ReceiptId;
 use crate::wire::portal::{Attempt, JobAuthorization, Receipt, UsageReport};
 
-use super::issued::claim_of_number;
+use super::issued::Claimed;
 use super::ledger::Booked;
 use super::wide;
 
@@ -230,7 +230,7 @@ fn check_receipts<R: Reader>(
     captured: u64,
     last: &CountersRow,
 ) -> Result<(Issued, BTreeMap<UserId, i128>), R::Error> {
-    let (mut earned, mut taken) = (0u64, 0u64);
+    let (mut earned, mut taken, mut claimed) = (0u64, 0u64, Claimed::default());
     let mut sequences: BTreeMap<NodeId, u64> = BTreeMap::new();
     let (mut issued, mut charged) = (Issued::default(), BTreeMap::<UserId, i128>::new());
     let mut number = 0u64;
@@ -276,7 +276,7 @@ fn check_receipts<R: Reader>(
             |row: &EarnedRow| (row.payout, &row.to, row.sequence) == (receipt.payout, &to, receipt.sequence);
         let what = || "is not earned as it says".into();
         desk.report.must(Invariant::I3, row.as_ref().is_some_and(same), place(RECEIPTS, key), what);
-        if let Some(claim_id) = claim_of_number(desk, provider, receipt.sequence)? {
+        if let Some(claim_id) = claimed.claim_of(desk, provider, receipt.sequence)? {
             taken += 1;
             let of = (provider, receipt.payout_to.currency.clone());
             issued.paid.entry(of).or_default().add(wide(receipt.payout));
@@ -319,12 +319,10 @@ fn check_receipts<R: Reader>(
 fn check_pages<R: Reader>(desk: &mut Desk<'_, R>, taken: u64) -> Result<(), R::Error> {
     let mut claimed = 0u64;
     desk.each(CLAIMED, |desk, key, page: Page| {
-        let (mut free, mut agrees) = (0, true);
-        for run in &page.runs {
-            agrees &= free <= run.first && run.first <= run.last;
-            agrees &= [run.first, run.last].iter().all(|number| key.ends_with(&numbered(page_of(*number))));
-            claimed = claimed.saturating_add(run.last.saturating_sub(run.first)).saturating_add(1);
-            free = run.last.saturating_add(1);
+        let number = key.rsplit_once('/').and_then(|(_, number)| number.parse().ok());
+        let agrees = number.is_some_and(|number| page.is_whole(number));
+        for Run(first, last, _) in &page.runs {
+            claimed = claimed.saturating_add(last.saturating_sub(*first)).saturating_add(1);
         }
         let what = || "says of a receipt twice, or of another page's, what claim it was taken by".into();
         desk.report.must(Invariant::I3, agrees, place(CLAIMED, key), what);
