@@ -122,6 +122,8 @@ pub const INVITED_IN_VAIN: Span = Span::from_secs(60);
 pub const GATEWAY_JOBS: usize = 4096;
 /// Requests that a FEP did not answer, and whose hold a gateway asks back in case it was made. Holds of further ones lapse.
 pub const GATEWAY_UNSURE: usize = 1024;
+/// Jobs that may wait for a slot of a model, as far as its operator may allow it.
+pub const QUEUE_MOST: u32 = 1024;
 /// Jobs a provider has under way or unsettled. A further stream is reset.
 pub const PROVIDER_JOBS: usize = 4096;
 /// Requests that a provider hears from one gateway at once, before it knows that they are paid for. A further stream is reset.

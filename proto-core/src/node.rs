@@ -429,6 +429,9 @@ impl Node {
             let mesh = Mesh { gossip: &self.gossip, labnet: &self.labnet };
             gateway.keys_came(&mut cx!(self, now, Gateway), &mesh);
         }
+        if let Some(provider) = &mut self.provider {
+            provider.go_on(&mut cx!(self, now, Provider));
+        }
         if let Some(load) = self.provider.as_mut().and_then(|provider| provider.poll_load(now.mono)) {
             self.tell_load(now, &load, None);
         }

@@ -11,7 +11,7 @@
 //! - [`job`]: one request's way through the runtime, no faster than its reader; [`meter`] counts it.
 //! - [`runtime`]: the runtime's address and the ways it says no.
 //!
-//! What is absent: a queue (a job beyond the slots is refused at once, so that it can be tried elsewhere), loading and
+//! What is absent: a queue (a job beyond the slots is refused: its labman lets jobs wait), loading and
 //! unloading of models, metrics, a store.
 
 pub mod config;

@@ -3,9 +3,9 @@
 //!
 //! ```text
 //!   Hearing --request, body--> admit.rs --ok--> Recording --stored--> Running --end--> Stating --stored--> Awaiting
-//!                                |no                                (running.rs)                           receipt
-//!                            ProxyError                        cut: stated, no end                   (receipts.rs)
-//!                                                       no receipt: statements.rs
+//!                                |no                 |              ^ (running.rs)                         receipt
+//!                            ProxyError              v              | cut: stated, no end            (receipts.rs)
+//!                                                 Waiting, no slot -+       no receipt: statements.rs
 //! ```
 
 mod admit;
@@ -30,6 +30,7 @@ mod sockets;
 mod statements;
 mod sums;
 mod unacked;
+mod waiting;
 
 use alloc::{
     collections::{BTreeMap, BTreeSet},
@@ -57,6 +58,7 @@ use serde_json::Value;
 use sockets::Sockets;
 use statements::Statements;
 use unacked::Unacked;
+use waiting::Waiting;
 
 use crate::gateway::Tell;
 use crate::http::ResponseHead;
@@ -91,6 +93,7 @@ pub(crate) struct Provider {
     jobs: BTreeMap<StreamId, Job>,
     /// Jobs by the Portman that runs them.
     running: BTreeMap<(LinkId, u64), StreamId>,
+    waiting: Waiting,
     storing: BTreeMap<OpId, StreamId>,
     due: Timers<StreamId>,
     receipts: Receipts,
@@ -128,6 +131,7 @@ impl Provider {
             feps: feps.iter().map(|fep| fep.fep_id).collect(),
             jobs: BTreeMap::new(),
             running: BTreeMap::new(),
+            waiting: Waiting::default(),
             storing: BTreeMap::new(),
             due: Timers::default(),
             receipts,
@@ -234,9 +238,9 @@ impl Provider {
             true => Vec::new(),
             false => self.offers.of(cx, &self.config, &self.sockets),
         };
-        for (Sealed { bytes, content, .. }, slots) in offers {
+        for offers::Offered { offer: Sealed { bytes, content, .. }, slots, queue } in offers {
             topics.insert(Topic::of_model(&content.slug));
-            hosted.push(Hosted { offer: bytes, slots });
+            hosted.push(Hosted { offer: bytes, slots, queue });
         }
         CapabilityRecord { hosted, witnesses: Vec::new(), topics: Topics::These(topics) }
     }
@@ -429,9 +433,9 @@ impl Provider {
     /// How busy it is, where that is to be told now.
     pub(crate) fn poll_load(&mut self, now: Time) -> Option<Load> {
         if self.sockets.take_changed() {
-            self.teller.changed(now, &taken(&self.sockets, &self.config));
+            self.teller.changed(now, &taken(&self.sockets, &self.waiting, &self.config));
         }
-        self.teller.poll(now, || taken(&self.sockets, &self.config))
+        self.teller.poll(now, || taken(&self.sockets, &self.waiting, &self.config))
     }
 
     /// What a gateway that is new to us has missed.
@@ -651,7 +655,10 @@ fn is_owed(cx: &Cx<'_>, row: &AuthorizationRow) -> bool {
     words.settled(&row.auth).is_some()
 }
 
-fn taken(sockets: &Sockets, config: &config::Provider) -> Taken {
-    let slots = sockets.slots();
-    slots.map(|(ep, model, busy, all)| (offers::slug(config, ep, model), (busy, all))).collect()
+fn taken(sockets: &Sockets, waiting: &Waiting, config: &config::Provider) -> Taken {
+    let of = |(ep, model, busy, slots): (&str, &str, u32, u32)| {
+        let waits = u32::try_from(waiting.len(ep, model)).unwrap_or(u32::MAX);
+        (offers::slug(config, ep, model), (busy.saturating_add(waits), slots))
+    };
+    sockets.slots().map(of).collect()
 }

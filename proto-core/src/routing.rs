@@ -73,7 +73,7 @@ pub(crate) fn rank(
             continue;
         };
         let busy = in_flight(&provider, &offer.slug);
-        if busy >= served.slots {
+        if busy >= served.slots.saturating_add(served.queue) {
             why = worse(why, NoCandidate::Full);
             continue;
         }

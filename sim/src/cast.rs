@@ -352,6 +352,7 @@ impl Cast<'_> {
             prices: BTreeMap::new(),
             payout: PayoutTo { currency, address },
             least_payout: portman.least_payout,
+            queue: portman.queue,
         }
     }
 

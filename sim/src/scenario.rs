@@ -225,6 +225,9 @@ pub struct Portman {
     pub price: Price,
     #[serde(default = "default_slots")]
     pub slots: u32,
+    /// Requests that may wait for a slot.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub queue: u32,
     /// In tokens.
     #[serde(default = "default_context_length")]
     pub context_length: u32,

@@ -206,7 +206,7 @@ fn messages() -> Seeds {
             interest: Topics::All,
         }),
         encode(&CapabilityRecord {
-            hosted: vec![Hosted { offer: Blob(objects()[0].clone()), slots: 4 }],
+            hosted: vec![Hosted { offer: Blob(objects()[0].clone()), slots: 4, queue: 2 }],
             witnesses: vec![node_id(3)],
             topics: Topics::All,
         }),

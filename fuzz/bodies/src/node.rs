@@ -56,6 +56,7 @@ pub(crate) fn both_config() -> config::Config {
         prices: BTreeMap::new(),
         payout: payout_to(),
         least_payout: Micros::ZERO,
+        queue: 0,
     };
     config::Config {
         network: NETWORK.into(),
@@ -376,7 +377,7 @@ impl World {
             2 => {
                 let offer = Blob(seal(peer, self.offer(feed)));
                 let slots = u32::from(feed.u8());
-                let hosted = vec![Hosted { offer, slots }; usize::from(feed.u8() % 3)];
+                let hosted = vec![Hosted { offer, slots, queue: slots / 2 }; usize::from(feed.u8() % 3)];
                 (
                     Kind::CapabilityRecord,
                     encode(&CapabilityRecord { hosted, witnesses: Vec::new(), topics: topics(feed) }),

@@ -21,7 +21,7 @@ impl Records {
             let origin = Identity::from_secret(&secret);
             // Every twentieth as long as a record may be.
             let filler = "x".repeat(if number.is_multiple_of(20) { 15 * 1024 } else { 64 });
-            let hosted = vec![Hosted { offer: Blob(filler.into_bytes()), slots: 1 }];
+            let hosted = vec![Hosted { offer: Blob(filler.into_bytes()), slots: 1, queue: 0 }];
             let payload = CapabilityRecord { hosted, witnesses: Vec::new(), topics: Topics::All };
             signed(&origin, net_id, Kind::CapabilityRecord, &encode(&payload))
         };

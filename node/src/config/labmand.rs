@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use labman_proto_core::identity::{FepId, NodeId};
-use labman_proto_core::limits::{DISPUTE_TERM, EXPOSURE};
+use labman_proto_core::limits::{DISPUTE_TERM, EXPOSURE, QUEUE_MOST};
 use labman_proto_core::money::{Currency, Micros};
 use labman_proto_core::node::config::{self as node, Subnet};
 use labman_proto_core::portman;
@@ -125,6 +125,7 @@ struct PortmanField {
     runtime: Option<Spanned<Runtime>>,
     payout: Spanned<PayoutField>,
     least_payout: Option<Amount>,
+    queue: Option<Spanned<u32>>,
     price: PriceField,
     #[serde(default)]
     prices: BTreeMap<String, PriceField>,
@@ -333,7 +334,19 @@ impl PortmanField {
             prices: self.prices.iter().map(|(model, price)| (model.clone(), price.price())).collect(),
             payout,
             least_payout: self.least_payout.map_or(Micros(1), |amount| amount.0),
+            queue: self.queue(source)?,
         })
+    }
+
+    fn queue(&self, source: &Source) -> Result<u32, ConfigError> {
+        match &self.queue {
+            Some(queue) if *queue.get_ref() > QUEUE_MOST => {
+                let message = format!("at most {QUEUE_MOST} requests may wait");
+                Err(source.fault(Some(queue.span()), &message))
+            }
+            Some(queue) => Ok(*queue.get_ref()),
+            None => Ok(0),
+        }
     }
 
     /// The Portman to run inside this process, if it is to be.

@@ -150,6 +150,7 @@ impl Plan {
             prices: Default::default(),
             payout: PayoutTo { currency: self.currency.clone(), address: format!("test:{}", provider.name) },
             least_payout: portman.least_payout,
+            queue: 0,
         };
         config::labmand::Labmand {
             data_dir: self.dir.join(&provider.name),

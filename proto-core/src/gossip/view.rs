@@ -26,6 +26,8 @@ struct Provides {
 pub(crate) struct Served {
     pub(crate) offer: Sealed<Offer>,
     pub(crate) slots: u32,
+    /// Requests that it lets wait for a slot.
+    pub(crate) queue: u32,
 }
 
 impl View {
@@ -82,7 +84,7 @@ impl View {
                 Some(one) => one.offer.clone(),
                 None => open(network, Some(node_id.0), &hosted.offer.0).ok()?,
             };
-            Some(Served { offer, slots: hosted.slots })
+            Some(Served { offer, slots: hosted.slots, queue: hosted.queue })
         });
         let provides = Provides { served: served.collect(), witnesses: record.witnesses.clone() };
         self.served.insert(node_id, provides);

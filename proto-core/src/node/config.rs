@@ -181,4 +181,6 @@ pub struct Portman {
     pub payout: PayoutTo,
     /// Receipts are claimed once they sum to this much.
     pub least_payout: Micros,
+    /// Requests that may wait for a slot of one model; beyond that they are refused, to be tried elsewhere.
+    pub queue: u32,
 }

@@ -4,6 +4,8 @@ use alloc::{boxed::Box, format};
 
 use super::offers::Known;
 use super::rows::AuthorizationRow;
+use super::running::FULL;
+use super::sockets::Room;
 use super::{Party, Provider, rows};
 use crate::economics::{Rate, dearest};
 use crate::identity::NodeId;
@@ -128,10 +130,10 @@ impl Provider {
         if cx.me.leaves {
             return Err((ModelNotAvailable, "this provider is being shut down"));
         }
-        match self.sockets.has_room(&known.ep, &known.model) {
-            None => return Err((ModelNotAvailable, "the model does not run here now")),
-            Some(false) => return Err((Busy, "all slots of the model are taken")),
-            Some(true) => {}
+        match self.room(known) {
+            Room::NoModel => return Err((ModelNotAvailable, "the model does not run here now")),
+            Room::Full => return Err((Busy, FULL)),
+            Room::Slot => {}
         }
         let body = JobBody::parse(body).map_err(|what| (BadRequest, what))?;
         let (auth, offer) = (&row.auth, &row.offer);

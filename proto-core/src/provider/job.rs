@@ -7,6 +7,7 @@ use alloc::{
 };
 
 use super::admit::{Admitted, Declined};
+use super::offers::Known;
 use super::receipts::From;
 use super::running::Running;
 use super::{Provider, rows};
@@ -39,6 +40,8 @@ pub(super) enum State {
     Recording(alloc::boxed::Box<Admitted>),
     /// That it is declined is on its way to the disk; then it is said.
     Declining(ProxyError),
+    /// All slots of its model are taken.
+    Waiting(alloc::boxed::Box<Admitted>),
     Running(alloc::boxed::Box<Running>),
     /// The statement is on its way to the disk; then it is sent.
     Stating(ProxyEnd),
@@ -60,6 +63,7 @@ impl Job {
             State::Hearing { request: Some(request), .. } => CONTROL_FRAME + weight_of_body(request.body_len),
             State::Recording(_)
             | State::Declining(_)
+            | State::Waiting(_)
             | State::Running(_)
             | State::Stating(_)
             | State::Awaiting => 0,
@@ -75,6 +79,7 @@ impl Job {
             }
             State::Recording(_)
             | State::Declining(_)
+            | State::Waiting(_)
             | State::Running(_)
             | State::Stating(_)
             | State::Awaiting => CONTROL_FRAME,
@@ -285,8 +290,7 @@ impl Provider {
         let empty = State::Hearing { request: None, body: Vec::new() };
         match core::mem::replace(&mut job.state, empty) {
             State::Recording(admitted) if job.cancelled => {
-                let message = "its gateway wants it no more".to_string();
-                self.release(cx, stream, &admitted.row, Refusal { code: RefusalCode::Cancelled, message });
+                self.release(cx, stream, &admitted.row, unwanted());
             }
             State::Recording(admitted) => self.run(cx, stream, *admitted),
             State::Declining(error) => self.say_declined(cx, stream, &error),
@@ -299,7 +303,9 @@ impl Provider {
                 job.state = State::Awaiting;
                 self.due.set(stream, cx.now.mono + SETTLE_MARGIN, "a receipt on the job's stream");
             }
-            other @ (State::Hearing { .. } | State::Running(_) | State::Awaiting) => job.state = other,
+            other @ (State::Hearing { .. } | State::Waiting(_) | State::Running(_) | State::Awaiting) => {
+                job.state = other;
+            }
         }
     }
 
@@ -317,6 +323,7 @@ impl Provider {
                 cx.reset(stream, ResetCode::Cancelled);
             }
             State::Running(_) => self.cancelled(cx, stream),
+            State::Waiting(_) => self.give_up_waiting(cx, stream, unwanted()),
             State::Recording(_) | State::Declining(_) | State::Stating(_) => {}
         }
     }
@@ -327,6 +334,11 @@ impl Provider {
         match job.state {
             State::Running(running) => self.cut_off(cx, *running),
             State::Recording(admitted) => self.receipts.unused(cx, admitted.row.key()),
+            State::Waiting(admitted) => {
+                let Known { ep, model, .. } = admitted.known;
+                self.stop_waiting(&(ep, model), stream);
+                self.receipts.unused(cx, admitted.row.key());
+            }
             State::Hearing { .. } | State::Declining(_) | State::Stating(_) | State::Awaiting => {}
         }
     }
@@ -339,6 +351,10 @@ impl Provider {
                 return self.due.set(stream, at, what);
             }
             cx.warn(alloc::format!("req_{}: cut off, waiting for {what}", running.row.auth.request_id));
+        }
+        if let Some(Job { state: State::Waiting(_), .. }) = self.jobs.get(&stream) {
+            let message = "no slot of the model came free in time".to_string();
+            return self.give_up_waiting(cx, stream, Refusal { code: RefusalCode::Busy, message });
         }
         cx.reset(stream, ResetCode::Cancelled);
         self.job_cut(cx, stream);
@@ -364,6 +380,10 @@ impl Provider {
         self.due.clear(stream);
         self.jobs.remove(&stream)
     }
+}
+
+fn unwanted() -> Refusal {
+    Refusal { code: RefusalCode::Cancelled, message: "its gateway wants it no more".to_string() }
 }
 
 fn declined(cx: &Cx<'_>, row: &rows::AuthorizationRow, refusal: Refusal) -> ProxyError {

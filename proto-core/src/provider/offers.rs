@@ -23,7 +23,7 @@ const KNOWN: usize = 4 * PORTMAN_MODELS;
 /// What one record has for offers, in bytes: with its frame it must not be longer than neighbours accept.
 const RECORD_ROOM: usize = GOSSIP_FRAME - OVERHEAD - 16 - WITNESSES * 34 - OFFERS * 9;
 /// What an offer's place in the record adds to it, in bytes.
-const HOSTED_OVERHEAD: usize = 16;
+const HOSTED_OVERHEAD: usize = 20;
 
 /// What the model at that endpoint is called on the mesh.
 pub(super) fn slug(config: &config::Provider, ep: &str, model: &str) -> String {
@@ -41,16 +41,25 @@ pub(super) struct Known {
     pub(super) offer: Sealed<Offer>,
     pub(super) ep: String,
     pub(super) model: String,
+    /// Jobs that may wait for a slot.
+    pub(super) queue: u32,
+}
+
+/// A model as it is announced.
+pub(super) struct Offered {
+    pub(super) offer: Sealed<Offer>,
+    pub(super) slots: u32,
+    pub(super) queue: u32,
 }
 
 impl Offers {
-    /// The offers for what runs now, each with its slots.
+    /// The offers for what runs now.
     pub(super) fn of(
         &mut self,
         cx: &mut Cx<'_>,
         config: &config::Provider,
         sockets: &Sockets,
-    ) -> Vec<(Sealed<Offer>, u32)> {
+    ) -> Vec<Offered> {
         self.known.retain(|_, known| Wall(known.offer.content.valid_until_ms) > cx.now.wall);
         let (mut hosted, mut left_out, mut room) = (Vec::new(), 0, RECORD_ROOM);
         for portman in &config.portmans {
@@ -76,14 +85,15 @@ impl Offers {
                     None => {
                         let offer = cx.me.seal(wanted);
                         let (ep, model) = (portman.ep.clone(), model.id.clone());
-                        self.known.insert(Hash(offer.hash), Known { offer: offer.clone(), ep, model });
+                        let known = Known { offer: offer.clone(), ep, model, queue: portman.queue };
+                        self.known.insert(Hash(offer.hash), known);
                         offer
                     }
                 };
                 match room.checked_sub(offer.bytes.0.len() + HOSTED_OVERHEAD) {
                     Some(rest) => {
                         room = rest;
-                        hosted.push((offer, model.slots));
+                        hosted.push(Offered { offer, slots: model.slots, queue: portman.queue });
                     }
                     None => left_out += 1,
                 }

@@ -12,8 +12,10 @@ use alloc::{collections::VecDeque, string::String, string::ToString, vec::Vec};
 use super::Provider;
 use super::admit::Admitted;
 use super::job::{Job, State};
+use super::offers::Known;
 use super::rows::AuthorizationRow;
-use super::sockets::Start;
+use super::sockets::Room;
+use super::waiting::Where;
 use crate::economics::Counts;
 use crate::flow::Relay;
 use crate::identity::NodeId;
@@ -32,6 +34,8 @@ use crate::wire::mesh::{Chunk, ProxyEnd, ProxyMark, Refusal, RefusalCode, Taken,
 use crate::wire::object::open;
 use crate::wire::portal::{End, StreamAck, UsageStatement};
 use crate::wire::portman::{Fault, FromPortman, ToPortman};
+
+pub(super) const FULL: &str = "all slots of the model are taken";
 
 pub(super) struct Running {
     pub(super) row: AuthorizationRow,
@@ -198,21 +202,91 @@ impl Running {
 }
 
 impl Provider {
+    /// Whether a job of that offer can be run, now or when one before it is over.
+    pub(super) fn room(&self, known: &Known) -> Room {
+        let Known { ep, model, queue, .. } = known;
+        match self.sockets.room(ep, model) {
+            Room::Full if self.waiting.len(ep, model) < *queue as usize => Room::Slot,
+            room => room,
+        }
+    }
+
+    /// It is on disk that the authorization is used: runs it, or lets it wait for a slot. The model may have been lost, or
+    /// filled up, meanwhile.
     pub(super) fn run(&mut self, cx: &mut Cx<'_>, stream: StreamId, admitted: Admitted) {
+        let Known { ep, model, .. } = &admitted.known;
+        let whereto = (ep.clone(), model.clone());
+        match self.sockets.room(ep, model) {
+            Room::Slot => self.start(cx, stream, admitted),
+            Room::Full if self.room(&admitted.known) == Room::Slot => {
+                cx.debug(alloc::format!("req_{}: waits for a slot", admitted.row.auth.request_id));
+                self.waiting.push(whereto, stream);
+                self.sockets.note_changed();
+                self.due.set(stream, cx.now.mono + FIRST_CHUNK, "a slot");
+                if let Some(job) = self.jobs.get_mut(&stream) {
+                    job.state = State::Waiting(alloc::boxed::Box::new(admitted));
+                }
+            }
+            Room::Full => self.release(cx, stream, &admitted.row, refusal(RefusalCode::Busy, FULL)),
+            Room::NoModel => self.release(cx, stream, &admitted.row, no_model()),
+        }
+    }
+
+    /// Slots may have become free, or a model be lost: whoever waited for that.
+    pub(crate) fn go_on(&mut self, cx: &mut Cx<'_>) {
+        if !self.sockets.has_changed() {
+            return;
+        }
+        let queues: Vec<Where> = self.waiting.queues().cloned().collect();
+        for whereto in queues {
+            while let Some(stream) = self.waiting.first(&whereto) {
+                let room = self.sockets.room(&whereto.0, &whereto.1);
+                if room == Room::Full {
+                    break;
+                }
+                self.waiting.remove(&whereto, stream);
+                let Some(admitted) = self.take_waiting(stream) else { continue };
+                match room {
+                    Room::Slot => self.start(cx, stream, admitted),
+                    Room::Full | Room::NoModel => self.release(cx, stream, &admitted.row, no_model()),
+                }
+            }
+        }
+    }
+
+    /// It waits no more for a slot.
+    fn take_waiting(&mut self, stream: StreamId) -> Option<Admitted> {
+        let job = self.jobs.get_mut(&stream)?;
+        let empty = State::Hearing { request: None, body: Vec::new() };
+        match core::mem::replace(&mut job.state, empty) {
+            State::Waiting(admitted) => Some(*admitted),
+            other => {
+                job.state = other;
+                None
+            }
+        }
+    }
+
+    /// Its gateway wants it no more, or no slot came free in time.
+    pub(super) fn give_up_waiting(&mut self, cx: &mut Cx<'_>, stream: StreamId, refusal: Refusal) {
+        let Some(Job { state: State::Waiting(admitted), .. }) = self.jobs.get(&stream) else { return };
+        let (row, known) = (admitted.row.clone(), &admitted.known);
+        let whereto = (known.ep.clone(), known.model.clone());
+        self.stop_waiting(&whereto, stream);
+        self.release(cx, stream, &row, refusal);
+    }
+
+    pub(super) fn stop_waiting(&mut self, whereto: &Where, stream: StreamId) {
+        if self.waiting.remove(whereto, stream) {
+            self.sockets.note_changed();
+        }
+    }
+
+    fn start(&mut self, cx: &mut Cx<'_>, stream: StreamId, admitted: Admitted) {
         let Admitted { row, known, body } = admitted;
         let max_output = body.max_output;
-        // It may have been lost, or filled up, while the disk was written.
-        let started = match self.sockets.start(cx, &known.ep, &known.model, body.body, STREAM_WINDOW) {
-            Start::Started(link, job) => Ok((link, job)),
-            Start::NoModel => Err((RefusalCode::ModelNotAvailable, "the model does not run here now")),
-            Start::NoSlot => Err((RefusalCode::Busy, "all slots of the model are taken")),
-        };
-        let portman = match started {
-            Ok(portman) => portman,
-            Err((code, message)) => {
-                return self.release(cx, stream, &row, Refusal { code, message: message.to_string() });
-            }
-        };
+        let started = self.sockets.start(cx, &known.ep, &known.model, body.body, STREAM_WINDOW);
+        let Some(portman) = started else { return self.release(cx, stream, &row, no_model()) };
         cx.info(alloc::format!("req_{}: running on {}", row.auth.request_id, row.offer.slug));
         self.running.insert(portman, stream);
         let running = Running {
@@ -466,11 +540,19 @@ impl Provider {
     /// Input that was taken on for a gateway, or lost to it, and nothing of it acknowledged, in tokens.
     pub(super) fn unacked_input(&self, cx: &Cx<'_>, gateway: &NodeId) -> u64 {
         let running = self.jobs.values().filter_map(|job| match &job.state {
-            State::Recording(admitted) => Some(&admitted.row.auth),
+            State::Recording(admitted) | State::Waiting(admitted) => Some(&admitted.row.auth),
             State::Running(running) if running.is_unacked() => Some(&running.row.auth),
             _ => None,
         });
         let theirs = running.filter(|auth| auth.gateway == *gateway);
         theirs.map(|auth| u64::from(auth.input_bound)).sum::<u64>() + self.unacked.of(gateway, cx.now.mono)
     }
+}
+
+fn refusal(code: RefusalCode, message: &str) -> Refusal {
+    Refusal { code, message: message.to_string() }
+}
+
+fn no_model() -> Refusal {
+    refusal(RefusalCode::ModelNotAvailable, "the model does not run here now")
 }

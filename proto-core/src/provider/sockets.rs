@@ -18,10 +18,14 @@ pub(crate) struct Sockets {
     changed: bool,
 }
 
-pub(super) enum Start {
-    Started(LinkId, u64),
+/// What there is of a model at an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Room {
+    Slot,
+    /// All of its slots are taken.
+    Full,
+    /// It does not run there now.
     NoModel,
-    NoSlot,
 }
 
 struct Socket {
@@ -141,7 +145,7 @@ impl Sockets {
         changed
     }
 
-    /// Starts a job, if the model still runs there and has a free slot.
+    /// Starts a job, where there is [a slot](Room::Slot) for it.
     pub(super) fn start(
         &mut self,
         cx: &mut Cx<'_>,
@@ -149,20 +153,15 @@ impl Sockets {
         model: &str,
         body: serde_json::Value,
         credit: u32,
-    ) -> Start {
+    ) -> Option<(LinkId, u64)> {
         let attached = self.sockets.iter_mut().find(|(_, socket)| socket.ep == ep && socket.stream.is_some());
-        let Some((link, socket)) = attached else { return Start::NoModel };
-        let Some(known) = socket.models.iter().find(|known| known.id == model) else { return Start::NoModel };
-        let busy = socket.in_flight.entry(model.to_string()).or_default();
-        if *busy >= known.slots {
-            return Start::NoSlot;
-        }
-        *busy += 1;
+        let (link, socket) = attached?;
+        *socket.in_flight.entry(model.to_string()).or_default() += 1;
         self.changed = true;
         socket.last_job += 1;
         let job = socket.last_job;
         socket.say(cx, &ToPortman::Start { job, model: model.to_string(), body, credit });
-        Start::Started(*link, job)
+        Some((*link, job))
     }
 
     pub(super) fn say(&mut self, cx: &mut Cx<'_>, link: LinkId, message: &ToPortman) {
@@ -179,6 +178,15 @@ impl Sockets {
         }
     }
 
+    /// Somebody began or ceased to wait for a slot.
+    pub(super) fn note_changed(&mut self) {
+        self.changed = true;
+    }
+
+    pub(super) fn has_changed(&self) -> bool {
+        self.changed
+    }
+
     pub(super) fn take_changed(&mut self) -> bool {
         core::mem::take(&mut self.changed)
     }
@@ -193,11 +201,14 @@ impl Sockets {
         })
     }
 
-    /// Is there a free slot for that model?
-    pub(super) fn has_room(&self, ep: &str, model: &str) -> Option<bool> {
-        let socket = self.sockets.values().find(|socket| socket.ep == ep && socket.stream.is_some())?;
-        let slots = socket.models.iter().find(|known| known.id == model)?.slots;
-        Some(socket.in_flight.get(model).copied().unwrap_or(0) < slots)
+    pub(super) fn room(&self, ep: &str, model: &str) -> Room {
+        let attached = self.sockets.values().find(|socket| socket.ep == ep && socket.stream.is_some());
+        let Some(socket) = attached else { return Room::NoModel };
+        match socket.models.iter().find(|known| known.id == model) {
+            None => Room::NoModel,
+            Some(known) if socket.in_flight.get(model).is_none_or(|busy| *busy < known.slots) => Room::Slot,
+            Some(_) => Room::Full,
+        }
     }
 
     /// What runs at an endpoint: empty while no Portman is attached there.

@@ -102,6 +102,9 @@ pub struct Hosted {
     /// Requests it can run at once.
     #[n(1)]
     pub slots: u32,
+    /// Requests that it lets wait for a slot.
+    #[n(2)]
+    pub queue: u32,
 }
 
 /// The origin leaves, and says so: what it said before counts no more.

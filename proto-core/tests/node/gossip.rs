@@ -24,7 +24,7 @@ use super::rig::{NODE, OTHER, PEER, Rig, STRANGER, both_config, net, node, seal}
 
 /// What a provider of the family `toy` may say: news to whoever hears of it.
 pub(crate) fn news(text: &str) -> Vec<u8> {
-    let hosted = vec![Hosted { offer: Blob(text.into()), slots: 1 }];
+    let hosted = vec![Hosted { offer: Blob(text.into()), slots: 1, queue: 0 }];
     let topics = [Topic::of_family("toy")].into_iter().collect();
     cbor::encode(&CapabilityRecord { hosted, witnesses: Vec::new(), topics })
 }

@@ -13,7 +13,7 @@ use super::peer::{Peer, counts};
 use super::portman::{Order, Portman, model, offer_of};
 use super::rig::{OTHER, PEER, Rig};
 
-fn loads(rig: &mut Rig, peer: &Peer) -> Vec<Vec<u32>> {
+pub(crate) fn loads(rig: &mut Rig, peer: &Peer) -> Vec<Vec<u32>> {
     let heard = peer.hears(rig).into_iter().filter(|(kind, _)| *kind == Kind::Load);
     let loads = heard.map(|(_, payload)| cbor::decode::<Load>(&payload).expect("a load"));
     loads.map(|load| load.busy.iter().map(|busy| busy.jobs).collect()).collect()

@@ -31,6 +31,7 @@ mod logs;
 mod market;
 mod marks;
 mod pulls;
+mod queue;
 mod receipts;
 #[path = "../rig/rings.rs"]
 mod rings;

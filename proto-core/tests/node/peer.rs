@@ -88,7 +88,7 @@ pub(crate) fn offer(rig: &Rig, slug: &str) -> Offer {
 }
 
 pub(crate) fn capability(offers: Vec<Vec<u8>>) -> Vec<u8> {
-    let hosted = offers.into_iter().map(|offer| Hosted { offer: Blob(offer), slots: 64 });
+    let hosted = offers.into_iter().map(|offer| Hosted { offer: Blob(offer), slots: 64, queue: 0 });
     cbor::encode(&CapabilityRecord { hosted: hosted.collect(), witnesses: Vec::new(), topics: Topics::All })
 }
 

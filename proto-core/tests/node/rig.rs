@@ -91,6 +91,7 @@ pub(crate) fn provider_config() -> config::Config {
         prices: BTreeMap::new(),
         payout: payout_to(),
         least_payout: Micros::ZERO,
+        queue: 0,
     };
     let provider = config::Provider {
         tenant: "acme".into(),

@@ -228,7 +228,7 @@ pub(crate) fn told(party: u8, record: &PeerRecord) -> Blob {
 
 pub(crate) fn capability_record() -> CapabilityRecord {
     CapabilityRecord {
-        hosted: vec![Hosted { offer: seal(PROVIDER, offer()).bytes, slots: 4 }],
+        hosted: vec![Hosted { offer: seal(PROVIDER, offer()).bytes, slots: 4, queue: 2 }],
         witnesses: vec![node(BRINGER), node(OTHER)],
         topics: topics(&["lantern"]),
     }

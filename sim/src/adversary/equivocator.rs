@@ -90,5 +90,5 @@ fn repriced(hand: &mut Hand, hosted: Hosted) -> Option<Hosted> {
     offer.price.output_per_mtok = Micros(hand.draws.below(2_000_000) as i64);
     offer.max_output = offer.max_output.saturating_add(hand.draws.below(100) as u32);
     let offer = object::seal(&hand.party.identity, network.id, offer).bytes;
-    Some(Hosted { offer, slots: hand.draws.below(1_000) as u32 })
+    Some(Hosted { offer, slots: hand.draws.below(1_000) as u32, queue: 0 })
 }

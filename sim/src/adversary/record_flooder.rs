@@ -48,7 +48,7 @@ impl Plan for RecordFlooder {
 
 fn made_up(desk: &mut Desk) -> Vec<u8> {
     let origin = desk.new_key();
-    let hosted = vec![Hosted { offer: Blob(b"nobody serves this".to_vec()), slots: 1 }];
+    let hosted = vec![Hosted { offer: Blob(b"nobody serves this".to_vec()), slots: 1, queue: 0 }];
     let record = CapabilityRecord { hosted, witnesses: Vec::new(), topics: Topics::All };
     let header = Header { sender: origin.node_id(), ..header(desk, Kind::CapabilityRecord) };
     craft::signed(&origin, header, &cbor::encode(&record))

@@ -284,16 +284,21 @@ fn provider(number: usize, draws: &mut Stream) -> Provider {
 
 fn portman(number: usize, draws: &mut Stream) -> Portman {
     let price = |draws: &mut Stream| Micros(draws.below(2_000_000) as i64);
+    let model = MODELS[draws.below(MODELS.len() as u64) as usize].into();
+    let price = Price {
+        input_per_mtok: price(draws),
+        cached_per_mtok: Micros::ZERO,
+        output_per_mtok: price(draws),
+        per_request: Micros(draws.below(200) as i64),
+    };
+    let slots = between(draws, 1, 6) as u32;
     Portman {
         ep: format!("e{number}"),
-        model: MODELS[draws.below(MODELS.len() as u64) as usize].into(),
-        price: Price {
-            input_per_mtok: price(draws),
-            cached_per_mtok: Micros::ZERO,
-            output_per_mtok: price(draws),
-            per_request: Micros(draws.below(200) as i64),
-        },
-        slots: between(draws, 1, 6) as u32,
+        model,
+        price,
+        slots,
+        // Some let wait, some refuse at once.
+        queue: if slots.is_multiple_of(2) { slots } else { 0 },
         context_length: 4096,
         token_every: Span::from_millis(between(draws, 5, 120)),
         least_payout: if chance(draws, 30) { Micros(draws.below(2_000) as i64) } else { Micros::ZERO },

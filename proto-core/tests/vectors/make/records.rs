@@ -194,7 +194,7 @@ fn peers(suite: &mut Suite) {
 
 /// Which offers of a capability record count.
 fn offers(suite: &mut Suite) {
-    let hosted = |offer: Vec<u8>| Hosted { offer: Blob(offer), slots: 1 };
+    let hosted = |offer: Vec<u8>| Hosted { offer: Blob(offer), slots: 1, queue: 0 };
     let slug = |slug: &str| Offer { slug: slug.into(), ..offer() };
     let sealed = |party, content| hosted(seal(party, content).bytes.0);
     let mut say = |name: &str, hosted: Vec<Hosted>| {
