@@ -6,6 +6,7 @@ mod audit;
 mod claims;
 mod denials;
 mod earnings;
+mod explain;
 mod exposure;
 mod market;
 mod payouts;
@@ -44,6 +45,11 @@ enum Command {
     Status,
     /// What is asked for, here and around, and what there is of it
     Market,
+    /// Why a request went where it went: who could serve it, who was tried, in what order
+    Explain {
+        /// As `x-request-id` says it, such as `req_4f...`
+        request_id: String,
+    },
     /// The receipts of work done here, newest first
     Receipts {
         /// At most this many
@@ -139,6 +145,9 @@ impl Cli {
         let call = match self.command {
             Command::Status => Call::Look("/status".to_string(), status::for_eyes),
             Command::Market => Call::Look("/market".to_string(), market::for_eyes),
+            Command::Explain { request_id } => {
+                Call::Look(format!("/explain?request={request_id}"), explain::for_eyes)
+            }
             Command::Receipts { limit, order: None } => {
                 Call::Look(format!("/receipts?limit={limit}"), receipts::for_eyes)
             }

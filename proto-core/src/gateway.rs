@@ -39,7 +39,8 @@ use crate::node::cx::Cx;
 use crate::node::fep::{Answer, FepCalls};
 use crate::openai::error::{ApiError, Retry};
 use crate::openai::models;
-use crate::rng::Stream;
+use crate::rng::{Seed, Stream};
+use crate::routing::Router;
 use crate::store::{BadRow, Snapshot, StoreError};
 use crate::time::{Time, Wake};
 use crate::timers::Timers;
@@ -75,6 +76,7 @@ pub(crate) struct Gateway {
     fep_id: FepId,
     fep_url: String,
     rng: Stream,
+    router: Router,
     jobs: BTreeMap<RequestId, Job>,
     /// Bytes of bodies that are not whole, or wait for a provider.
     reading: usize,
@@ -113,7 +115,7 @@ impl Gateway {
     pub(crate) fn new(
         config: &config::Gateway,
         feps: &[config::Fep],
-        rng: Stream,
+        seed: &Seed,
         snapshot: &Snapshot,
         now: Time,
     ) -> Result<Self, BadRow> {
@@ -121,7 +123,8 @@ impl Gateway {
         Ok(Self {
             fep_id: config.fep,
             fep_url: fep_url.unwrap_or_default(),
-            rng,
+            rng: seed.stream("gateway"),
+            router: Router::new(config.routing.clone(), seed.stream("routing")),
             jobs: BTreeMap::new(),
             reading: 0,
             users: BTreeMap::new(),
@@ -301,7 +304,10 @@ impl Gateway {
         match kind {
             Kind::ReceiptAck => self.settle.acknowledged(cx, from, payload),
             Kind::Load => match cbor::decode(payload) {
-                Ok(load) => self.loads.heard(mesh.gossip.view(), from, load),
+                Ok(load) => {
+                    let own = |provider: &_, slug: &str| own(&self.in_flight, provider, slug);
+                    self.loads.heard(mesh.gossip.view(), from, load, own);
+                }
                 Err(_) => cx.note(from, Deed::Offence(Offence::Malformed)),
             },
             Kind::Errand => match cbor::decode(payload) {
@@ -322,6 +328,11 @@ impl Gateway {
     /// What was carried to the FEP for others, and its answers.
     pub(crate) fn take_errands_done(&mut self) -> Vec<Tell> {
         self.courier.take_done()
+    }
+
+    /// For people: why a request went where it went. `None`: it is not remembered.
+    pub(crate) fn explain(&self, id: RequestId) -> Option<serde_json::Value> {
+        self.router.explain(id)
     }
 
     /// What users asked for.
@@ -434,6 +445,11 @@ impl StoreError {
     pub(crate) fn text(&self) -> String {
         self.to_string()
     }
+}
+
+/// This gateway's own jobs at a provider.
+fn own(in_flight: &BTreeMap<(NodeId, String), u32>, provider: &NodeId, slug: &str) -> u32 {
+    in_flight.get(&(*provider, slug.to_string())).copied().unwrap_or(0)
 }
 
 /// The stream of a job that nobody wants any more.

@@ -236,6 +236,25 @@ pub const REDIAL_LAST: Span = Span::from_secs(4);
 
 /// One call to a FEP. Then it counts as not answering.
 pub const FEP_ANSWER: Span = Span::from_secs(5);
+/// Providers and models of which a gateway remembers how they served; and those that failed it last. The oldest are forgotten.
+pub const MEASURED: usize = 16 * 1024;
+/// Answers after which a provider is no newcomer to a gateway.
+pub const PROBATION: u32 = 3;
+/// Answers that a gateway has had from anybody before it holds newcomers back: at first all are new.
+pub const WARM_UP: u32 = 64;
+/// Failures in a row after which a provider is left alone, for how long at first, and at most.
+pub const BREAKER_FAILURES: u32 = 3;
+pub const BREAKER_FIRST: Span = Span::from_secs(5);
+pub const BREAKER_LAST: Span = Span::from_secs(5 * 60);
+/// A provider that is not the last to be tried is given so many times what it usually takes to its first chunk, and at least that
+/// long.
+pub const PATIENCE_TIMES: u64 = 8;
+pub const PATIENCE_LEAST: Span = Span::from_secs(10);
+/// Names in one list of a request's hints.
+pub const HINT_NAMES: usize = 64;
+/// Requests of which a gateway can explain who was chosen, and providers that it names of each. The oldest are forgotten.
+pub const EXPLAINED: usize = 512;
+pub const EXPLAINED_PROVIDERS: usize = 12;
 /// From a provider's acceptance of a request to its first chunk. The gateway then tries the next attempt.
 pub const FIRST_CHUNK: Span = Span::from_secs(60);
 /// Chunks behind a provider's last signed frame, and the age of that frame when a chunk goes out: then the transcript so far

@@ -139,9 +139,7 @@ impl Node {
             leaves: false,
         };
         let gateway = match &config.gateway {
-            Some(gateway) => {
-                Some(Gateway::new(gateway, &config.feps, seed.stream("gateway"), snapshot, now.mono)?)
-            }
+            Some(gateway) => Some(Gateway::new(gateway, &config.feps, &seed, snapshot, now.mono)?),
             None => None,
         };
         let provider = match &config.provider {

@@ -1,19 +1,42 @@
-//! Which providers may serve a request, and in what order to try them.
+//! Which providers may serve a request, in what order to try them, and why.
 //!
-//! Order: those that say to have a free slot; then the lowest price of the dearest outcome, in the FEP's billing currency at
-//! its quotes (without a quote an offer can't be used; while the FEP's terms are unknown, as the prices stand); then the emptiest, by jobs (this
-//! gateway's own, or what the provider said last, whichever is more) over slots; then by chance, so that equals share the
-//! load. Who said to be full may have a slot by now, so it is left for last and not out.
+//! ```text
+//!   View --filter.rs: who can't, and why--> candidates --choice.rs: score, then load, by policy.rs--> order, three at most
+//!                                                ^                                                       |
+//!   measured.rs, breaker.rs: what was seen of them before <----- what became of the attempts ------------+--> trace.rs
+//! ```
+//!
+//! What is absent: loads, which are the gateway's to know; retries, which are its to make.
 
-use alloc::vec::Vec;
+pub(crate) mod breaker;
+mod choice;
+mod filter;
+pub(crate) mod hints;
+mod measured;
+pub(crate) mod policy;
+mod trace;
 
-use crate::economics::{Fees, Rate, dearest};
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    vec::Vec,
+};
+
+use breaker::Breakers;
+use choice::{Candidate, Wish};
+use filter::{Busy, Removed};
+use hints::Hints;
+use measured::Measured;
+use policy::Policy;
+use serde_json::Value;
+use trace::{Considered, Decision, Decisions};
+
 use crate::gossip::{Served, View};
 use crate::identity::NodeId;
 use crate::keys::Described;
-use crate::money::Micros;
+use crate::limits::{ATTEMPTS, FIRST_CHUNK, PATIENCE_LEAST, PATIENCE_TIMES};
 use crate::rng::Stream;
-use crate::time::{Span, Wall};
+use crate::time::{Now, Span, Time};
+use crate::wire::ids::RequestId;
 use crate::wire::portal::Offer;
 
 /// What a request needs of a provider.
@@ -27,6 +50,10 @@ pub(crate) struct Need<'a> {
     pub(crate) fep: Option<&'a Described>,
     /// Offers must be valid for that long.
     pub(crate) job: Span,
+    pub(crate) hints: &'a Hints,
+    /// Names the conversation; whether some of it was answered before.
+    pub(crate) head: u64,
+    pub(crate) continues: bool,
 }
 
 impl Need<'_> {
@@ -44,51 +71,238 @@ impl Need<'_> {
 pub(crate) enum NoCandidate {
     /// Nobody serves the model.
     Unknown,
-    /// It is served by somebody who can't be used now: not linked, a currency that is not quoted, offer about to lapse.
+    /// It is served by somebody who can't be used now: not linked, a currency that is not quoted, offer about to lapse, failing.
     Ineligible,
+    /// Only by those that the request does not want, or not at that price.
+    Unwanted,
+    /// Its context is too short for the prompt.
+    TooLong,
     /// All that could are full.
     Full,
 }
 
-/// The order in which to try providers; never empty.
-pub(crate) fn rank(
-    view: &View,
-    need: &Need<'_>,
-    now: Wall,
-    linked: impl Fn(&NodeId) -> bool,
-    in_flight: impl Fn(&NodeId, &str) -> u32,
-    said: impl Fn(&NodeId, &str) -> u32,
-    rng: &mut Stream,
-) -> Result<Vec<Served>, NoCandidate> {
-    let (mut ranked, mut why) = (Vec::new(), NoCandidate::Unknown);
-    for (provider, served) in
-        view.served().filter(|(_, served)| matches(need.model, &served.offer.content.slug))
-    {
-        let offer = &served.offer.content;
-        let max_output = need.max_output_at(offer);
-        let lasts = Wall(offer.valid_until_ms) >= now + need.job;
-        let rate = need.fep.map_or(Some(Rate::ONE), |fep| fep.rate(&offer.payout.currency, now));
-        let Some(rate) = rate.filter(|_| linked(&provider) && lasts && offer.max_output > 0) else {
-            why = worse(why, NoCandidate::Ineligible);
-            continue;
-        };
-        let busy = in_flight(&provider, &offer.slug);
-        if busy >= served.slots.saturating_add(served.queue) {
-            why = worse(why, NoCandidate::Full);
-            continue;
+/// What a gateway knows of providers at this moment.
+pub(crate) struct Seen<'a> {
+    pub(crate) linked: &'a dyn Fn(&NodeId) -> bool,
+    /// Its own jobs there, by slug.
+    pub(crate) own: &'a dyn Fn(&NodeId, &str) -> u32,
+    /// All jobs there, as far as is known.
+    pub(crate) load: &'a dyn Fn(&NodeId, &str) -> u32,
+}
+
+pub(crate) struct Router {
+    policy: Policy,
+    rng: Stream,
+    measured: Measured,
+    breakers: Breakers,
+    decisions: Decisions,
+}
+
+impl Router {
+    pub(crate) fn new(policy: Policy, rng: Stream) -> Self {
+        let (measured, breakers) = (Measured::default(), Breakers::default());
+        Self { policy, rng, measured, breakers, decisions: Decisions::default() }
+    }
+
+    /// Whom to try, in order; never nobody.
+    pub(crate) fn route(
+        &mut self,
+        id: RequestId,
+        view: &View,
+        need: &Need<'_>,
+        now: Now,
+        seen: &Seen<'_>,
+    ) -> Result<Vec<Served>, NoCandidate> {
+        let (candidates, removed) = self.ordered(view, need, now, seen);
+        let routed = candidates.iter().map(|one| one.served.clone());
+        let most = if need.hints.no_fallbacks { 1 } else { ATTEMPTS };
+        let routed: Vec<Served> = routed.take(most).collect();
+        let why = nobody(&removed);
+        self.decisions.keep(
+            id,
+            Decision {
+                asked: now.mono,
+                at: now.wall,
+                model: need.model.into(),
+                policy: self.policy.name.clone(),
+                eligible: candidates.len(),
+                considered: candidates.into_iter().map(Considered::from).collect(),
+                removed,
+                attempts: Vec::new(),
+            },
+        );
+        if routed.is_empty() { Err(why) } else { Ok(routed) }
+    }
+
+    /// Of those that are not linked, whom to ask to call, in order.
+    pub(crate) fn callable(
+        &mut self,
+        view: &View,
+        need: &Need<'_>,
+        now: Now,
+        seen: &Seen<'_>,
+    ) -> Vec<NodeId> {
+        self.ordered(view, need, now, seen).0.into_iter().map(|one| one.provider).collect()
+    }
+
+    /// Those that can serve, the first to be tried first, each once; and those that can't.
+    fn ordered<'a>(
+        &mut self,
+        view: &'a View,
+        need: &Need<'_>,
+        now: Now,
+        seen: &Seen<'_>,
+    ) -> (Vec<Candidate<'a>>, BTreeMap<Removed, (usize, NodeId)>) {
+        let mut removed: BTreeMap<Removed, (usize, NodeId)> = BTreeMap::new();
+        let mut candidates = Vec::new();
+        for (provider, served) in
+            view.served().filter(|(_, served)| matches(need.model, &served.offer.content.slug))
+        {
+            match self.candidate(provider, served, need, now, seen) {
+                Ok(candidate) => candidates.push(candidate),
+                Err(why) => removed.entry(why).or_insert((0, provider)).0 += 1,
+            }
         }
-        let Some(bill) = dearest(&offer.price, &Fees::default(), rate, need.input_bound, max_output) else {
-            continue;
+        let wish = Wish {
+            sort: need.hints.sort,
+            max_output: u64::from(need.max_output.unwrap_or(u32::MAX)),
+            head: need.head,
+            continues: need.continues,
         };
-        let said = said(&provider, &offer.slug);
-        let load_per_mille = u64::from(busy.max(said)) * 1_000 / u64::from(served.slots.max(1));
-        ranked.push(((said >= served.slots, bill.charge, load_per_mille, rng.next_u64()), served.clone()));
+        choice::order(&mut candidates, &self.policy, &wish, &mut self.rng);
+        let mut once = BTreeSet::new();
+        candidates.retain(|one| once.insert(one.provider));
+        (candidates, removed)
     }
-    if ranked.is_empty() {
-        return Err(why);
+
+    fn candidate<'a>(
+        &self,
+        provider: NodeId,
+        served: &'a Served,
+        need: &Need<'_>,
+        now: Now,
+        seen: &Seen<'_>,
+    ) -> Result<Candidate<'a>, Removed> {
+        let slug = &served.offer.content.slug;
+        let busy = Busy { own: (seen.own)(&provider, slug), all: (seen.load)(&provider, slug) };
+        let state = self.breakers.state(&provider, now.mono);
+        let linked = (seen.linked)(&provider);
+        let charge = filter::charge(need, &provider, served, now.wall, linked, &busy, state)?;
+        let figures = self.measured.of(provider, slug);
+        Ok(Candidate {
+            provider,
+            served,
+            charge,
+            own: busy.own,
+            load: busy.all,
+            newcomer: self.measured.is_newcomer(&figures),
+            figures,
+            named: Hints::names(&need.hints.order, &provider, slug),
+            half_open: state == breaker::State::HalfOpen,
+            score: 0,
+            because: "next best",
+        })
     }
-    ranked.sort_by_key(|(rank, _): &((bool, Micros, u64, u64), Served)| *rank);
-    Ok(ranked.into_iter().map(|(_, served)| served).collect())
+
+    /// How long a provider that is not the last to be tried has until its first chunk.
+    pub(crate) fn patience(&self, provider: NodeId, slug: &str) -> Span {
+        let usual = self.measured.of(provider, slug).first_us();
+        let usual = usual.map(|usual| Span(usual.saturating_mul(1_000 * PATIENCE_TIMES)));
+        usual.unwrap_or(FIRST_CHUNK).clamp(PATIENCE_LEAST, FIRST_CHUNK)
+    }
+
+    /// An attempt is made.
+    pub(crate) fn asked(&mut self, id: RequestId, provider: NodeId, now: Time) {
+        self.decisions.tried(id, provider, now, "asked");
+    }
+
+    /// It was to be tried, and its link is gone.
+    pub(crate) fn unlinked(&mut self, id: RequestId, provider: NodeId, now: Time) {
+        self.decisions.tried(id, provider, now, "not linked any more");
+    }
+
+    /// Its first chunk came.
+    pub(crate) fn began(&mut self, id: RequestId, provider: NodeId, slug: &str, now: Time, after: Span) {
+        self.breakers.served(&provider);
+        self.measured.began(provider, slug, now, after);
+        self.decisions.tried(id, provider, now, "first chunk");
+    }
+
+    /// Its answer is whole: so many output tokens, the last so long after the first.
+    pub(crate) fn ended(
+        &mut self,
+        id: RequestId,
+        provider: NodeId,
+        slug: &str,
+        now: Time,
+        (tokens, took): (u32, Span),
+    ) {
+        self.measured.ended(provider, slug, now, tokens, took);
+        self.decisions.tried(id, provider, now, "served");
+    }
+
+    /// It did not serve. `its_fault`: it may not serve others either. True: it is left alone for a while.
+    pub(crate) fn failed(
+        &mut self,
+        id: RequestId,
+        provider: NodeId,
+        slug: &str,
+        now: Time,
+        (its_fault, what): (bool, &'static str),
+    ) -> bool {
+        self.decisions.tried(id, provider, now, what);
+        if !its_fault {
+            return false;
+        }
+        self.measured.failed(provider, slug, now);
+        self.breakers.failed(provider, now)
+    }
+
+    /// For people: why a request went where it went. `None`: it is not remembered.
+    pub(crate) fn explain(&self, id: RequestId) -> Option<Value> {
+        self.decisions.show(id)
+    }
+
+    pub(crate) fn policy(&self) -> &str {
+        &self.policy.name
+    }
+}
+
+impl From<Candidate<'_>> for Considered {
+    fn from(one: Candidate<'_>) -> Self {
+        Self {
+            provider: one.provider,
+            slug: one.served.offer.content.slug.clone(),
+            charge: one.charge,
+            score: one.score,
+            load: one.load,
+            slots: one.served.slots,
+            own: one.own,
+            first_us: one.figures.first_us(),
+            token_us: one.figures.token_us(),
+            reliability: one.figures.reliability(),
+            newcomer: one.newcomer,
+            because: one.because,
+        }
+    }
+}
+
+/// The reason nearest to success is the most useful one to tell.
+fn nobody(removed: &BTreeMap<Removed, (usize, NodeId)>) -> NoCandidate {
+    let why = |removed: &Removed| match removed {
+        Removed::Ignored | Removed::NotAmongOnly | Removed::TooDear => NoCandidate::Unwanted,
+        Removed::Unlinked | Removed::Lapses | Removed::NotQuoted | Removed::Broken => NoCandidate::Ineligible,
+        Removed::TooLong => NoCandidate::TooLong,
+        Removed::Full => NoCandidate::Full,
+    };
+    let rank = |why: &NoCandidate| match why {
+        NoCandidate::Unknown => 0,
+        NoCandidate::Unwanted => 1,
+        NoCandidate::Ineligible => 2,
+        NoCandidate::TooLong => 3,
+        NoCandidate::Full => 4,
+    };
+    removed.keys().map(why).max_by_key(rank).unwrap_or(NoCandidate::Unknown)
 }
 
 /// Does an offered slug serve what was asked for?
@@ -98,16 +312,6 @@ pub(crate) fn matches(asked: &str, slug: &str) -> bool {
     }
     // With fewer than two colons it is a bare model name.
     asked.matches(':').count() < 2 && slug.splitn(3, ':').nth(2) == Some(asked)
-}
-
-/// The reason nearest to success is the most useful one to tell.
-fn worse(a: NoCandidate, b: NoCandidate) -> NoCandidate {
-    let rank = |why| match why {
-        NoCandidate::Unknown => 0,
-        NoCandidate::Ineligible => 1,
-        NoCandidate::Full => 2,
-    };
-    if rank(b) > rank(a) { b } else { a }
 }
 
 #[cfg(test)]
@@ -135,8 +339,17 @@ mod tests {
             valid_until_ms: 0,
         };
         let most = |input_bound, max_output| {
-            Need { model: "c", input_bound, max_output, fep: None, job: Span::default() }
-                .max_output_at(&offer)
+            Need {
+                model: "c",
+                input_bound,
+                max_output,
+                fep: None,
+                job: Span::default(),
+                hints: &Hints::default(),
+                head: 0,
+                continues: false,
+            }
+            .max_output_at(&offer)
         };
         assert_eq!(most(148, None), 1_900);
         assert_eq!(most(9_000, None), 512);

@@ -13,6 +13,7 @@ use std::collections::BTreeSet;
 use labman_proto_core::economics::{Fees, Price, Rate};
 use labman_proto_core::limits::{DISPUTE_TERM, EXPOSURE, QUOTE_LIFE};
 use labman_proto_core::money::{Currency, Micros};
+use labman_proto_core::node::config::Policy;
 use labman_proto_core::time::Span;
 use serde::{Deserialize, Serialize};
 
@@ -170,6 +171,9 @@ pub struct Gateway {
     /// It serves so many of `families` only, drawn from the seed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub families_each: Option<u32>,
+    /// How it chooses among providers; not said: as gateways do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub routing: Option<Policy>,
     /// Places for mesh links, in both directions; not said: as many as a node has by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_links: Option<u32>,

@@ -68,7 +68,12 @@ pub(crate) fn both_config() -> config::Config {
         caps: config::Caps { links: 4, links_per_address: 2, links_per_network: 3, ..Default::default() },
         reach: config::Reach::default(),
         feps: vec![config::Fep { fep_id: fep, url: "http://fep".into() }],
-        gateway: Some(config::Gateway { public_endpoint: None, fep, families: Vec::new() }),
+        gateway: Some(config::Gateway {
+            public_endpoint: None,
+            fep,
+            families: Vec::new(),
+            routing: config::Policy::default(),
+        }),
         provider: Some(config::Provider {
             dispute_for: Span::from_secs(60),
             tenant: "acme".into(),

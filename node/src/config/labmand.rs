@@ -102,6 +102,7 @@ struct GatewayField {
     connections_per_address: Option<NonZeroUsize>,
     #[serde(default)]
     families: Vec<Spanned<String>>,
+    routing: Option<node::Policy>,
 }
 
 #[derive(Deserialize)]
@@ -226,7 +227,9 @@ impl File {
         let public_endpoint =
             field.public_endpoint.as_ref().map(|url| checked_public_url(url, source)).transpose()?;
         let families = field.families.iter().map(|name| checked_family(name, source));
-        Ok(node::Gateway { public_endpoint, fep, families: families.collect::<Result<_, _>>()? })
+        let families = families.collect::<Result<_, _>>()?;
+        let routing = field.routing.clone().unwrap_or_default();
+        Ok(node::Gateway { public_endpoint, fep, families, routing })
     }
 
     fn provider(

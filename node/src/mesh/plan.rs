@@ -125,7 +125,12 @@ impl Plan {
             connections_per_address: None,
             portman_listen: None,
             node: node::Config {
-                gateway: Some(node::Gateway { public_endpoint: None, fep: fep.fep_id, families: Vec::new() }),
+                gateway: Some(node::Gateway {
+                    public_endpoint: None,
+                    fep: fep.fep_id,
+                    families: Vec::new(),
+                    routing: node::Policy::default(),
+                }),
                 ..self.node(fep)
             },
             embedded: Vec::new(),

@@ -24,7 +24,7 @@ use crate::mutants::{Mutant, mutant};
 use crate::node::cx::Cx;
 use crate::openai::answer::Piece;
 use crate::openai::error::{ApiError, Retry};
-use crate::time::Time;
+use crate::time::{Span, Time};
 use crate::wire::cbor::{self, Blob};
 use crate::wire::envelope::{Kind, LIGHT_OVERHEAD, OVERHEAD};
 use crate::wire::ids::{Hash, RequestId};
@@ -51,7 +51,11 @@ struct Attempt {
     index: u8,
     slug: alloc::string::String,
     conversation: Conversation,
-    began: bool,
+    asked: Time,
+    /// How long it has until its first chunk.
+    patience: Span,
+    /// When that came.
+    began: Option<Time>,
     transcript: Transcript,
     /// Chunks that the provider has signed for.
     marked: u64,
@@ -93,8 +97,9 @@ impl Running {
         match &self.current {
             Some(attempt) if attempt.cancelled => (cx.now.mono + CANCEL_WITHIN, "a provider's last word"),
             Some(attempt) if !attempt.relay.is_drained() => (cx.now.mono + READER_STALL, "the user to read"),
-            Some(attempt) if attempt.began => (cx.now.mono + NEXT_CHUNK, "a provider's next chunk"),
-            _ => (cx.now.mono + FIRST_CHUNK, "a provider's first chunk"),
+            Some(attempt) if attempt.began.is_some() => (cx.now.mono + NEXT_CHUNK, "a provider's next chunk"),
+            Some(attempt) => (attempt.asked + attempt.patience, "a provider's first chunk"),
+            None => (cx.now.mono, "a provider to try"),
         }
     }
 
@@ -122,7 +127,7 @@ impl Running {
                     attempt.text_bytes += piece.text_bytes;
                     self.reply.piece(piece, sse)?;
                 }
-                attempt.began = true;
+                attempt.began.get_or_insert(cx.now.mono);
                 attempt.count(chunk.counts, &self.auth.content, self.plan.max_output);
                 let grant = attempt.relay.forwarded(heard.payload.len() + LIGHT_OVERHEAD, sse.len() - before);
                 cx.grant(attempt.conversation.stream, grant);
@@ -256,7 +261,10 @@ impl Gateway {
             let link = mesh.labnet.way_in(cx.me.node_id, named.provider);
             let candidate =
                 running.plan.candidates.iter().find(|candidate| candidate.offer.hash == named.offer_hash.0);
-            let (Some(link), Some(candidate)) = (link, candidate) else { continue };
+            let (Some(link), Some(candidate)) = (link, candidate) else {
+                self.router.unlinked(id, named.provider, cx.now.mono);
+                continue;
+            };
             let slug = candidate.offer.content.slug.clone();
             let stream = cx.open(link);
             let body = running.plan.request.for_provider(running.plan.max_output);
@@ -275,11 +283,16 @@ impl Gateway {
             for piece in body.chunks(BODY_FRAME - 64) {
                 conversation.say_light(cx, Kind::Body, piece);
             }
+            self.router.asked(id, named.provider, cx.now.mono);
+            let is_last = running.next >= running.auth.content.attempts.len();
+            let patience = if is_last { FIRST_CHUNK } else { self.router.patience(named.provider, &slug) };
             running.current = Some(Attempt {
                 index,
                 slug: slug.clone(),
                 conversation,
-                began: false,
+                asked: cx.now.mono,
+                patience,
+                began: None,
                 transcript: Transcript::default(),
                 marked: 0,
                 stated: Counts::default(),
@@ -290,7 +303,7 @@ impl Gateway {
                 cancelled: false,
                 relay: Relay::default(),
             });
-            running.reply.served_by(named.provider, &slug, running.next);
+            running.reply.served_by(named.provider, &candidate.offer.content, running.next);
             *self.in_flight.entry((named.provider, slug)).or_default() += 1;
             self.attempts.insert(stream, id);
             let (at, why) = running.progress_due(cx);
@@ -307,6 +320,7 @@ impl Gateway {
         let Some(attempt) = &mut running.current else { return };
         attempt.conversation.push(bytes);
         let before = (attempt.transcript.chunks(), attempt.relay.is_drained());
+        let not_begun = attempt.began.is_none();
         let mut sse = Vec::new();
         let outcome = loop {
             let Some(attempt) = &mut running.current else { break Ok(Step::Go) };
@@ -329,6 +343,10 @@ impl Gateway {
             };
             let grant = passed_over + attempt.relay.buffered(attempt.conversation.buffered());
             cx.grant(attempt.conversation.stream, grant);
+            if let Some(at) = attempt.began.filter(|_| not_begun) {
+                let (provider, after) = (attempt.conversation.peer, at - attempt.asked);
+                self.router.began(id, provider, &attempt.slug, at, after);
+            }
             // Only a chunk is progress, and it is none of a user's who has still to read an earlier one, or wants no more.
             progress_made = before.1 && attempt.transcript.chunks() > before.0 && !attempt.cancelled;
         }
@@ -349,7 +367,7 @@ impl Gateway {
         match outcome {
             Ok(Step::Go) => {}
             Ok(Step::Ended(statement, broken)) => self.attempt_ended(cx, id, statement, broken),
-            Ok(Step::Refused(refusal)) => self.attempt_failed(cx, mesh, id, refusal, "it refused"),
+            Ok(Step::Refused(refusal)) => self.attempt_failed(cx, mesh, id, refusal, REFUSED),
             Err(reason) => {
                 if let Some(provider) = provider {
                     cx.note(provider, Deed::Offence(Offence::Malformed));
@@ -393,7 +411,7 @@ impl Gateway {
             }
             // The last attempt is not cut off before its first chunk: there is nobody else to ask.
             Some(attempt)
-                if !attempt.began
+                if attempt.began.is_none()
                     && !attempt.cancelled
                     && running.next >= running.auth.content.attempts.len() =>
             {
@@ -419,7 +437,12 @@ impl Gateway {
             return self.end_running(cx, id, None);
         }
         cx.info(format!("req_{id}: {} did not serve: {:?}, {why}", attempt.slug, refusal.code));
-        if attempt.began && !mutant(Mutant::RetryAfterFirstToken) {
+        let (provider, at) = (attempt.conversation.peer, cx.now.mono);
+        let what = (is_its_fault(refusal.code), if why == REFUSED { refusal.code.text() } else { why });
+        if self.router.failed(id, provider, &attempt.slug, at, what) {
+            cx.info(format!("{provider} failed again and again: it is left alone for a while"));
+        }
+        if attempt.began.is_some() && !mutant(Mutant::RetryAfterFirstToken) {
             let message =
                 format!("The provider failed in the middle of its answer: {}", clip(&refusal.message));
             self.answer_broken(cx, id, "provider_failed", &message);
@@ -442,6 +465,15 @@ impl Gateway {
         let Some(job) = self.jobs.get_mut(&id) else { return };
         let State::Running(running) = &mut job.state else { return };
         let counts = running.current.as_ref().map(|attempt| attempt.accepted).unwrap_or_default();
+        if let Some(attempt) = running.current.as_ref().filter(|attempt| !attempt.cancelled) {
+            let (provider, now) = (attempt.conversation.peer, cx.now.mono);
+            if broken.is_some() {
+                self.router.failed(id, provider, &attempt.slug, now, (true, "broke off"));
+            } else {
+                let took = attempt.began.map_or(Span::default(), |began| now - began);
+                self.router.ended(id, provider, &attempt.slug, now, (counts.output, took));
+            }
+        }
         if let Some(broken) = broken {
             cx.info(format!("req_{id}: its provider broke off: {:?}", broken.code));
             let message =
@@ -544,6 +576,22 @@ impl Gateway {
         }
         if cut {
             abandon(cx, stream);
+        }
+    }
+}
+
+/// What an attempt that its provider refused is called in the log.
+const REFUSED: &str = "it refused";
+
+/// May others hear the same? A full provider serves later, and a bad request is nobody's fault but the user's.
+const fn is_its_fault(code: RefusalCode) -> bool {
+    match code {
+        RefusalCode::ModelNotAvailable
+        | RefusalCode::NotTrusted
+        | RefusalCode::BadAuthorization
+        | RefusalCode::RuntimeFailed => true,
+        RefusalCode::Busy | RefusalCode::OfferChanged | RefusalCode::BadRequest | RefusalCode::Cancelled => {
+            false
         }
     }
 }

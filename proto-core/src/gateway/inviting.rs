@@ -1,10 +1,9 @@
 //! A request that nobody linked can serve, though others could: they are asked to call, and it waits for them.
 
-use alloc::{collections::BTreeSet, vec::Vec};
+use alloc::vec::Vec;
 
 use super::job::State;
 use super::{Due, Gateway, Mesh};
-use crate::gossip::Served;
 use crate::http::Body;
 use crate::identity::NodeId;
 use crate::limits::{INVITE_AGAIN, INVITE_WAIT, INVITED_AT_ONCE, INVITED_IN_VAIN};
@@ -46,14 +45,12 @@ impl Gateway {
     }
 
     /// The first of these, those last that were asked a while ago and did not come: who never does is not to keep others out.
-    pub(super) fn whom_to_invite(&mut self, now: Time, others: &[Served]) -> Vec<NodeId> {
+    pub(super) fn whom_to_invite(&mut self, now: Time, others: Vec<NodeId>) -> Vec<NodeId> {
         self.invited.retain(|_, invited| now - invited.since < INVITED_IN_VAIN);
         let in_vain = |node_id: &NodeId| {
             self.invited.get(node_id).is_some_and(|invited| now - invited.since >= INVITE_WAIT)
         };
-        let mut seen = BTreeSet::new();
-        let others = others.iter().map(|served| NodeId(served.offer.signer));
-        let mut whom: Vec<NodeId> = others.filter(|one| seen.insert(*one)).collect();
+        let mut whom = others;
         whom.sort_by_key(in_vain);
         whom.truncate(INVITED_AT_ONCE);
         whom

@@ -1,6 +1,6 @@
 //! One request from its arrival to its first attempt: read, routed, recorded, authorised.
 
-use alloc::{format, string::ToString, vec::Vec};
+use alloc::{format, vec::Vec};
 
 use super::attempt::Running;
 use super::inviting::{Asked, Inviting};
@@ -8,13 +8,12 @@ use super::{Answer, Due, Gateway, Mesh, Purpose, reply, rows};
 use crate::economics::dearest;
 use crate::gossip::Served;
 use crate::http::Body;
-use crate::identity::NodeId;
 use crate::limits::{ATTEMPTS, FIRST_CHUNK, HTTP_BODY, JOB_TOTAL, SETTLE_MARGIN};
 use crate::machine::StreamId;
 use crate::node::cx::Cx;
 use crate::openai::error::{ApiError, Retry};
 use crate::openai::request::ChatRequest;
-use crate::routing::{Need, NoCandidate, rank};
+use crate::routing::{Need, NoCandidate, Seen};
 use crate::time::{Span, Time};
 use crate::wire::ids::{AuthId, Hash, RequestId};
 use crate::wire::object::{Sealed, open};
@@ -110,26 +109,27 @@ impl Gateway {
             max_output: request.max_output,
             fep: cx.feps.described(self.fep_id),
             job: JOB_TOTAL + SETTLE_MARGIN,
+            hints: &request.hints,
+            head: request.head(),
+            continues: request.continues(),
         };
         let in_flight = &self.in_flight;
-        let busy =
-            |provider: &_, slug: &str| in_flight.get(&(*provider, slug.to_string())).copied().unwrap_or(0);
-        let said = |provider: &_, slug: &str| self.loads.of(provider, slug);
+        let own = |provider: &_, slug: &str| super::own(in_flight, provider, slug);
+        let load = |provider: &_, slug: &str| self.loads.now(provider, slug, own(provider, slug));
         let reaches = |node: &_| mesh.reaches(cx, node);
-        let mut among = |nodes: &dyn Fn(&NodeId) -> bool| {
-            rank(mesh.gossip.view(), &need, cx.now.wall, nodes, busy, said, &mut self.rng)
-        };
-        let mut candidates = match among(&reaches) {
+        let view = mesh.gossip.view();
+        let seen = Seen { linked: &reaches, own: &own, load: &load };
+        let candidates = match self.router.route(id, view, &need, cx.now, &seen) {
             Ok(candidates) => candidates,
             Err(why) => {
                 match asked {
                     Asked::Nobody => {
-                        let others = among(&|node| !reaches(node) && mesh.may_reach(cx, node));
+                        let may_come = |node: &_| !reaches(node) && mesh.may_reach(cx, node);
+                        let others = Seen { linked: &may_come, ..seen };
+                        let others = self.router.callable(view, &need, cx.now, &others);
                         let size = self.jobs.get(&id).map_or(0, |job| job.size);
-                        if let Ok(others) = others
-                            && self.reading + size <= cx.me.caps.bodies()
-                        {
-                            let whom = self.whom_to_invite(cx.now.mono, &others);
+                        if !others.is_empty() && self.reading + size <= cx.me.caps.bodies() {
+                            let whom = self.whom_to_invite(cx.now.mono, others);
                             return self.invite(cx, id, request, whom);
                         }
                     }
@@ -140,7 +140,6 @@ impl Gateway {
                 return self.refuse(cx, id, &nobody(&request.model, why));
             }
         };
-        candidates.truncate(ATTEMPTS);
         // One body for all attempts, so the smallest bound of them.
         let bounds = candidates.iter().map(|candidate| need.max_output_at(&candidate.offer.content));
         let max_output = bounds.min().unwrap_or(1);
@@ -276,7 +275,7 @@ impl Gateway {
             return self.settle.begin(cx, super::settle::Ended::nothing(id, auth, Vec::new()));
         }
         self.demand.job(cx.now.mono, &plan.request.model);
-        let reply = reply::Reply::new(&plan.request, id, cx.now.wall);
+        let reply = reply::Reply::new(&plan.request, id, self.router.policy(), cx.now.wall);
         job.state = State::Running(alloc::boxed::Box::new(Running::new(plan, auth, reply)));
         self.next_attempt(cx, mesh, id);
     }
@@ -357,6 +356,24 @@ fn nobody(model: &str, why: NoCandidate) -> ApiError {
             "no_provider",
             format!("No provider of `{model}` can be used now. Try again shortly."),
         ),
+        NoCandidate::Unwanted => ApiError {
+            param: Some("provider".into()),
+            ..ApiError::new(
+                404,
+                Some("no_provider"),
+                format!(
+                    "`provider` leaves nobody who serves `{model}`: allow more providers, or a higher price."
+                ),
+            )
+        },
+        NoCandidate::TooLong => ApiError {
+            param: Some("messages".into()),
+            ..ApiError::new(
+                400,
+                Some("context_length_exceeded"),
+                format!("The prompt is longer than the context of any `{model}` that is served now."),
+            )
+        },
         NoCandidate::Full => {
             let message = format!("All providers of `{model}` are busy. Try again shortly.");
             ApiError::new(429, Some("rate_limit_exceeded"), message).with_retry(Retry::After { seconds: 2 })

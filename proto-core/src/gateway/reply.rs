@@ -2,7 +2,7 @@
 
 use alloc::{borrow::ToOwned, format, string::String, string::ToString, vec::Vec};
 
-use crate::economics::Counts;
+use crate::economics::{Counts, Price};
 use crate::http::ResponseHead;
 use crate::identity::NodeId;
 use crate::machine::StreamId;
@@ -13,6 +13,7 @@ use crate::openai::error::{ApiError, Retry};
 use crate::openai::request::ChatRequest;
 use crate::time::Wall;
 use crate::wire::ids::RequestId;
+use crate::wire::portal::Offer;
 
 pub(super) struct Reply {
     id: RequestId,
@@ -21,6 +22,8 @@ pub(super) struct Reply {
     ignored: String,
     provider: String,
     slug: String,
+    price: String,
+    policy: String,
     attempts: usize,
 }
 
@@ -34,7 +37,7 @@ enum Mode {
 }
 
 impl Reply {
-    pub(super) fn new(request: &ChatRequest, id: RequestId, now: Wall) -> Self {
+    pub(super) fn new(request: &ChatRequest, id: RequestId, policy: &str, now: Wall) -> Self {
         let mode = if request.stream {
             Mode::Stream { begun: false, finish_reason: None }
         } else {
@@ -47,11 +50,17 @@ impl Reply {
             include_usage: request.include_usage,
         };
         let ignored = request.ignored.join(", ");
-        Self { id, frame, mode, ignored, provider: String::new(), slug: String::new(), attempts: 0 }
+        let (provider, slug, price) = (String::new(), String::new(), String::new());
+        Self { id, frame, mode, ignored, provider, slug, price, policy: policy.to_owned(), attempts: 0 }
     }
 
-    pub(super) fn served_by(&mut self, provider: NodeId, slug: &str, attempts: usize) {
-        (self.provider, self.slug, self.attempts) = (provider.to_string(), slug.to_string(), attempts);
+    pub(super) fn served_by(&mut self, provider: NodeId, offer: &Offer, attempts: usize) {
+        let Price { input_per_mtok, cached_per_mtok, output_per_mtok, per_request } = offer.price;
+        self.price = format!(
+            "input={input_per_mtok} cached={cached_per_mtok} output={output_per_mtok} request={per_request} {}",
+            offer.payout.currency
+        );
+        (self.provider, self.slug, self.attempts) = (provider.to_string(), offer.slug.clone(), attempts);
     }
 
     /// Takes in a piece; what a stream's user gets of it is appended to `sse`.
@@ -125,6 +134,8 @@ impl Reply {
             .with("content-type", content_type)
             .with("x-labman-provider", &self.provider)
             .with("x-labman-model", &header_safe(&self.slug))
+            .with("x-labman-price", &self.price)
+            .with("x-labman-policy", &self.policy)
             .with("x-labman-attempts", &self.attempts.to_string());
         if self.ignored.is_empty() { head } else { head.with("x-labman-ignored-fields", &self.ignored) }
     }

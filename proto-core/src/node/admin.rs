@@ -11,6 +11,7 @@ use crate::gateway::Gateway;
 use crate::gossip::View;
 use crate::http::{RequestHead, ResponseHead};
 use crate::labnet::Labnet;
+use crate::limits::EXPLAINED;
 use crate::machine::{Completion, OpId, StreamId};
 use crate::provider::{
     By, CLAIMS, ClaimRow, Open, Provider, RECEIPTS_OPEN, RECEIPTS_PAID, ReceiptRow, Receipts, show_claim,
@@ -18,6 +19,7 @@ use crate::provider::{
 };
 use crate::store::{Range, Row, Table};
 use crate::time::{Time, Wall};
+use crate::wire::ids::RequestId;
 
 /// Rows of history an answer holds at most.
 const MOST_ROWS: usize = 1_000;
@@ -109,6 +111,22 @@ impl Admin {
                 answer(cx, stream, 200, &body);
             }
             ("GET", "/market") => answer(cx, stream, 200, &status.market),
+            ("GET", "/explain") => {
+                let asked =
+                    query.split('&').find_map(|pair| pair.strip_prefix("request=")).unwrap_or_default();
+                let id: Option<RequestId> = asked.trim_start_matches("req_").parse().ok();
+                match id.and_then(|id| status.gateway?.explain(id)) {
+                    Some(told) => answer(cx, stream, 200, &told),
+                    None => {
+                        let message = format!(
+                            "nothing is remembered of {asked:?}: name a request by its x-request-id; the last {EXPLAINED} of this \
+                             node's gateway are remembered, while it runs"
+                        );
+                        let error = json!({ "error": { "code": "not_found", "message": message } });
+                        answer(cx, stream, 404, &error);
+                    }
+                }
+            }
             ("GET", "/exposure") => {
                 let exposures = status.provider.map(Provider::exposures).unwrap_or_default();
                 answer(cx, stream, 200, &json!({ "feps": exposures }));
@@ -132,7 +150,7 @@ impl Admin {
             ("GET", "/payouts") => self.read(cx, Reading { stream, limit, what: What::Payouts }),
             _ => {
                 let message = format!(
-                    "no {} {path} here: try GET /status, /market, /receipts, /claims, /payouts, /exposure, /denials or \
+                    "no {} {path} here: try GET /status, /market, /explain, /receipts, /claims, /payouts, /exposure, /denials or \
                      /earnings",
                     head.method
                 );

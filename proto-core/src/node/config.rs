@@ -9,6 +9,7 @@ use crate::identity::{FepId, NodeId};
 pub use crate::labnet::{Reach, Subnet};
 use crate::limits::{BODIES_OF_ALL, BODIES_OF_ONE, LINKS, TOPICS};
 use crate::money::{Currency, Micros};
+pub use crate::routing::policy::Policy;
 use crate::time::Span;
 use crate::wire::portal::PayoutTo;
 use crate::wire::topic::{Topic, Topics};
@@ -134,6 +135,8 @@ pub struct Gateway {
     pub fep: FepId,
     /// Model families that it serves, such as `qwen`; empty: all.
     pub families: Vec<String>,
+    #[serde(default)]
+    pub routing: Policy,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

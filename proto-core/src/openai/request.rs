@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::limits::INPUT_ALLOWANCE_PER_ITEM;
 use crate::openai::error::ApiError;
+use crate::routing::hints::Hints;
 
 /// Fields that a runtime gets as they are: OpenAI's own, then those that the common runtimes know beyond them.
 const PASSED: [&str; 32] = [
@@ -44,8 +45,9 @@ const PASSED: [&str; 32] = [
 ];
 
 /// Fields that concern the user and this gateway only: honoured here, and never seen by a provider.
-const KEPT: [&str; 11] = [
+const KEPT: [&str; 12] = [
     "model",
+    "provider",
     "stream",
     "stream_options",
     "max_tokens",
@@ -70,6 +72,8 @@ pub struct ChatRequest {
     pub max_output: Option<u32>,
     /// Names of fields that were left out.
     pub ignored: Vec<String>,
+    /// Whom to route it to.
+    pub(crate) hints: Hints,
     body: Map<String, Value>,
 }
 
@@ -109,7 +113,8 @@ impl ChatRequest {
             None => optional_u32(&fields, "max_tokens")?,
         };
         let stream = flag(&fields, "stream")?;
-        let (mut body, mut ignored) = (Map::new(), Vec::new());
+        let hints = Hints::parse(fields.get("provider"))?;
+        let (mut body, mut ignored) = (Map::new(), Vec::<String>::new());
         for (name, value) in fields {
             if PASSED.contains(&name.as_str()) {
                 body.insert(name, value);
@@ -119,11 +124,39 @@ impl ChatRequest {
             }
         }
         ignored.truncate(32);
-        Ok(Self { model, stream, include_usage, max_output, ignored, body })
+        if let (true, Some(field)) = (hints.require_parameters, ignored.first()) {
+            let message =
+                format!("Nobody here serves `{field}`, and `provider.require_parameters` asks for all.");
+            return Err(ApiError::bad_param(field.clone(), message));
+        }
+        Ok(Self { model, stream, include_usage, max_output, ignored, hints, body })
     }
 
     pub fn input_bound(&self) -> u32 {
         input_bound(&self.body)
+    }
+
+    /// Names the conversation: what stands before its first answer, which stays as it grows.
+    pub(crate) fn head(&self) -> u64 {
+        let messages = self.body.get("messages").and_then(Value::as_array);
+        let first = messages.into_iter().flatten().take_while(|message| !is_answer(message));
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(self.model.as_bytes());
+        for message in first {
+            hasher.update(&serde_json::to_vec(message).unwrap_or_default());
+        }
+        let (head, _) = hasher
+            .finalize()
+            .as_bytes()
+            .split_first_chunk()
+            .map_or((0, &[][..]), |(head, rest)| (u64::from_be_bytes(*head), rest));
+        head
+    }
+
+    /// Some of it was answered before.
+    pub(crate) fn continues(&self) -> bool {
+        let messages = self.body.get("messages").and_then(Value::as_array);
+        messages.into_iter().flatten().any(is_answer)
     }
 
     /// The body for a provider: always a stream, always with a bound.
@@ -176,6 +209,10 @@ fn input_bound(body: &Map<String, Value>) -> u32 {
         items += value.as_array().map_or(1, |list| list.len()) as u64;
     }
     u32::try_from(bytes + items * INPUT_ALLOWANCE_PER_ITEM).unwrap_or(u32::MAX)
+}
+
+fn is_answer(message: &Value) -> bool {
+    message.get("role").and_then(Value::as_str) == Some("assistant")
 }
 
 fn check_messages(messages: Option<&Value>) -> Result<(), ApiError> {

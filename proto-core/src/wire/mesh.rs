@@ -491,6 +491,22 @@ pub enum RefusalCode {
     Cancelled,
 }
 
+impl RefusalCode {
+    /// In a few words, for people.
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::ModelNotAvailable => "does not serve the model now",
+            Self::Busy => "busy",
+            Self::NotTrusted => "does not trust the FEP or this gateway",
+            Self::BadAuthorization => "does not take the authorization",
+            Self::OfferChanged => "has another offer now",
+            Self::BadRequest => "calls the request wrong",
+            Self::RuntimeFailed => "its runtime failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
 /// The FEP's receipt, on the job stream or later on the control stream.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]

@@ -3,12 +3,13 @@
 use labman_proto_core::economics::Price;
 use labman_proto_core::limits::DESCRIPTOR_AT_MOST;
 use labman_proto_core::money::Micros;
+use labman_proto_core::node::config::Policy;
 use labman_proto_core::time::Span;
 use labman_proto_core::wire::portal::{Offer, PayoutTo};
 
 use super::lies::{SLUG, prompt};
 use super::peer::{Peer, offer};
-use super::rig::{OTHER, PEER, Rig, payout_to, price, seal};
+use super::rig::{OTHER, PEER, Rig, gateway_config, payout_to, price, seal};
 
 /// A provider that asks so many per mille of the usual price, in that currency.
 fn provider(rig: &mut Rig, number: u8, currency: &str, per_mille: i64) -> Peer {
@@ -31,7 +32,9 @@ fn provider(rig: &mut Rig, number: u8, currency: &str, per_mille: i64) -> Peer {
 fn prices_in_several_currencies_are_compared_at_the_fep_s_quotes() {
     // A unit of XTS is worth 0.92 EUR.
     for (per_mille, first) in [(900, OTHER), (915, OTHER), (925, PEER), (1_000, PEER)] {
-        let mut rig = Rig::gateway();
+        let mut config = gateway_config();
+        config.gateway.as_mut().unwrap().routing = Policy::named("cheapest").unwrap();
+        let mut rig = Rig::new(config);
         let own = provider(&mut rig, PEER, "XTS", 1_000);
         let foreign = provider(&mut rig, OTHER, "EUR", per_mille);
         rig.ask(&prompt(true));

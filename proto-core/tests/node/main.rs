@@ -35,6 +35,7 @@ mod queue;
 mod receipts;
 #[path = "../rig/rings.rs"]
 mod rings;
+mod routing;
 mod settling;
 mod signing;
 #[path = "../rig/store.rs"]

@@ -78,8 +78,12 @@ pub(crate) fn config() -> config::Config {
 }
 
 pub(crate) fn gateway_config() -> config::Config {
-    let gateway =
-        config::Gateway { public_endpoint: None, fep: identity(FEP).fep_id(), families: Vec::new() };
+    let gateway = config::Gateway {
+        public_endpoint: None,
+        fep: identity(FEP).fep_id(),
+        families: Vec::new(),
+        routing: config::Policy::default(),
+    };
     config::Config { gateway: Some(gateway), ..config() }
 }
 

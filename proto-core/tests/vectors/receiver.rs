@@ -44,7 +44,12 @@ impl Receiver {
             reach: config::Reach::default(),
             caps: config::Caps::default(),
             feps: vec![config::Fep { fep_id: fep, url: "http://fep".into() }],
-            gateway: Some(config::Gateway { public_endpoint: None, fep, families: families.to_vec() }),
+            gateway: Some(config::Gateway {
+                public_endpoint: None,
+                fep,
+                families: families.to_vec(),
+                routing: config::Policy::default(),
+            }),
             provider: None,
         };
         let identity = of(us).unwrap_or_else(|| panic!("no test key is {us}"));

@@ -255,6 +255,7 @@ fn gateway(number: usize, draws: &mut Stream) -> Gateway {
     Gateway {
         families: Vec::new(),
         families_each: None,
+        routing: None,
         name: format!("g{number}"),
         count: None,
         dials: None,

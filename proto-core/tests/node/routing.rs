@@ -1,0 +1,232 @@
+//! To whom a gateway goes first: by what the user asks for, by what it has seen, and by what it can explain afterwards.
+
+use labman_proto_core::economics::Price;
+use labman_proto_core::limits::{BREAKER_FAILURES, BREAKER_FIRST, PATIENCE_LEAST, PROBATION, WARM_UP};
+use labman_proto_core::machine::StreamId;
+use labman_proto_core::money::Micros;
+use labman_proto_core::node::config::Policy;
+use labman_proto_core::time::Span;
+use labman_proto_core::wire::mesh::{Refusal, RefusalCode};
+use labman_proto_core::wire::portal::{End, Offer};
+use serde_json::{Value, json};
+
+use super::lies::{SLUG, prompt};
+use super::peer::{Peer, Served, counts, offer};
+use super::rig::{OTHER, PEER, Rig, STRANGER, gateway_config, node, price, seal};
+
+fn gateway(policy: &str) -> Rig {
+    let mut config = gateway_config();
+    config.gateway.as_mut().unwrap().routing = Policy::named(policy).unwrap();
+    Rig::new(config)
+}
+
+/// A provider of `tenant:box:qwen` whose tokens cost so many times the usual.
+fn seller(rig: &mut Rig, number: u8, tenant: &str, times: i64) -> Peer {
+    let mut peer = Peer::admitted(rig, number);
+    let usual = price();
+    let price = Price {
+        input_per_mtok: Micros(usual.input_per_mtok.0 * times),
+        output_per_mtok: Micros(usual.output_per_mtok.0 * times),
+        ..usual
+    };
+    let offer = Offer { price, ..offer(rig, &format!("{tenant}:box:qwen")) };
+    peer.announce(rig, vec![seal(number, offer)]);
+    peer
+}
+
+fn question(provider: Value) -> Value {
+    json!({
+        "model": "qwen", "stream": true, "max_tokens": 100, "provider": provider,
+        "messages": [{ "role": "user", "content": "a question" }],
+    })
+}
+
+/// Who of them is asked for it, by place; all their jobs end at once with that.
+fn asked(rig: &mut Rig, peers: &mut [&mut Peer], body: &Value) -> Option<usize> {
+    rig.ask(body);
+    let mut who = None;
+    for (at, peer) in peers.iter_mut().enumerate() {
+        for mut job in peer.jobs(rig) {
+            assert_eq!(who.replace(at), None, "one at a time");
+            serve(rig, &mut job);
+        }
+    }
+    who
+}
+
+fn serve(rig: &mut Rig, job: &mut Served) {
+    job.text(rig, counts(10, 2), "an answer");
+    let frame = job.end_frame(job.statement(counts(10, 2), End::Complete), None);
+    rig.deliver(job.stream, &frame);
+}
+
+fn error(rig: &Rig, user: StreamId) -> (u16, Value) {
+    let body: Value = serde_json::from_str(&rig.text(user)).unwrap();
+    (rig.status(user).unwrap(), body["error"].clone())
+}
+
+#[test]
+fn a_request_says_by_what_to_sort_and_whom_to_try_and_not() {
+    let mut rig = gateway("balanced");
+    let mut dear = seller(&mut rig, PEER, "dear", 3);
+    let mut cheap = seller(&mut rig, OTHER, "cheap", 1);
+    let peers = &mut [&mut dear, &mut cheap];
+    for _ in 0..5 {
+        assert_eq!(asked(&mut rig, peers, &question(json!({ "sort": "price" }))), Some(1));
+        assert_eq!(asked(&mut rig, peers, &question(json!({ "only": ["dear"] }))), Some(0));
+        assert_eq!(asked(&mut rig, peers, &question(json!({ "ignore": ["cheap:box"] }))), Some(0));
+        let order = json!({ "order": [node(PEER).to_string(), "cheap"] });
+        assert_eq!(asked(&mut rig, peers, &question(order)), Some(0));
+    }
+}
+
+#[test]
+fn who_costs_more_than_the_user_pays_is_not_asked_and_who_asks_too_much_is_told_so() {
+    let mut rig = gateway("balanced");
+    let mut dear = seller(&mut rig, PEER, "dear", 3);
+    let usual = price().output_per_mtok;
+    let most = |times: i64| json!({ "max_price": { "completion": Micros(usual.0 * times).to_string() } });
+    // The FEP and the gateway take their part, too.
+    let user = rig.ask(&question(most(3)));
+    let (status, told) = error(&rig, user);
+    assert_eq!((status, &told["code"], &told["param"]), (404, &json!("no_provider"), &json!("provider")));
+    assert_eq!(asked(&mut rig, &mut [&mut dear], &question(most(4))), Some(0));
+    let user = rig.ask(&question(json!({ "sort": "mood" })));
+    let (status, told) = error(&rig, user);
+    assert_eq!((status, &told["param"]), (400, &json!("provider.sort")));
+    let mut ignored = question(json!({ "require_parameters": true }));
+    ignored["telepathy"] = json!(true);
+    let user = rig.ask(&ignored);
+    assert_eq!(error(&rig, user).1["param"], "telepathy");
+}
+
+#[test]
+fn without_fallbacks_one_provider_is_named_and_its_refusal_is_the_end() {
+    let mut rig = gateway("cheapest");
+    let mut cheap = seller(&mut rig, PEER, "cheap", 1);
+    let dear = seller(&mut rig, OTHER, "dear", 2);
+    let user = rig.ask(&question(json!({ "allow_fallbacks": false })));
+    let job = cheap.job(&mut rig);
+    assert_eq!(job.auth().attempts.len(), 1);
+    job.refuse(&mut rig, &mut cheap, Refusal { code: RefusalCode::Busy, message: "full".into() });
+    assert_eq!(rig.status(user), Some(429));
+    assert!(dear.jobs(&mut rig).is_empty());
+}
+
+#[test]
+fn a_provider_that_fails_again_and_again_is_left_alone_also_where_nobody_else_is_there() {
+    let mut rig = gateway("balanced");
+    let mut only = Peer::serving(&mut rig, PEER, SLUG);
+    let fail = |rig: &mut Rig, only: &mut Peer| {
+        rig.ask(&prompt(true));
+        let job = only.job(rig);
+        job.refuse(rig, only, Refusal { code: RefusalCode::RuntimeFailed, message: "it smokes".into() });
+    };
+    (0..BREAKER_FAILURES).for_each(|_| fail(&mut rig, &mut only));
+    let user = rig.ask(&prompt(true));
+    assert_eq!(rig.status(user), Some(503));
+    assert!(only.jobs(&mut rig).is_empty());
+    // One tries it after a while, and nobody beside it.
+    rig.pass(BREAKER_FIRST);
+    let tries = rig.ask(&prompt(true));
+    let beside = rig.ask(&prompt(true));
+    assert_eq!((rig.status(tries), rig.status(beside)), (None, Some(503)));
+    let mut job = only.job(&mut rig);
+    serve(&mut rig, &mut job);
+    assert_eq!(asked(&mut rig, &mut [&mut only], &prompt(true)), Some(0), "it serves again");
+}
+
+#[test]
+fn who_has_not_begun_long_after_its_usual_time_is_given_up_for_the_next() {
+    let mut rig = gateway("cheapest");
+    let mut cheap = seller(&mut rig, PEER, "cheap", 1);
+    let dear = seller(&mut rig, OTHER, "dear", 2);
+    (0..PROBATION)
+        .for_each(|_| assert!(asked(&mut rig, &mut [&mut cheap], &question(json!(null))).is_some()));
+    rig.ask(&question(json!(null)));
+    rig.pass(Span(PATIENCE_LEAST.0 - 1));
+    assert!(dear.jobs(&mut rig).is_empty());
+    rig.pass(Span(1));
+    assert_eq!(dear.jobs(&mut rig).len(), 1);
+}
+
+#[test]
+fn newcomers_however_many_get_few_requests_while_somebody_has_proved_itself() {
+    let mut rig = gateway("balanced");
+    let mut known = seller(&mut rig, PEER, "known", 2);
+    (0..WARM_UP).for_each(|_| assert!(asked(&mut rig, &mut [&mut known], &question(json!(null))).is_some()));
+    // They cost half, and nobody knows them.
+    let mut strangers: Vec<Peer> =
+        (100..120).map(|number| seller(&mut rig, number, &format!("new{number}"), 1)).collect();
+    let mut others = 0;
+    for _ in 0..300 {
+        rig.ask(&question(json!(null)));
+        for stranger in &mut strangers {
+            for job in stranger.jobs(&mut rig) {
+                others += 1;
+                job.refuse(&mut rig, stranger, Refusal { code: RefusalCode::Busy, message: "later".into() });
+            }
+        }
+        known.jobs(&mut rig).iter_mut().for_each(|job| serve(&mut rig, job));
+    }
+    // One in ten.
+    assert!((10..=60).contains(&others), "{others} of 300");
+}
+
+#[test]
+fn a_conversation_stays_with_its_provider_as_long_as_load_allows() {
+    let mut rig = gateway("balanced");
+    let mut peers: Vec<Peer> = [PEER, OTHER, STRANGER]
+        .into_iter()
+        .map(|number| seller(&mut rig, number, &format!("t{number}"), 1))
+        .collect();
+    let turn = |first: usize, turns: usize| {
+        let mut messages = vec![json!({ "role": "user", "content": format!("question {first}") })];
+        for _ in 0..turns {
+            messages.push(json!({ "role": "assistant", "content": "so it is" }));
+            messages.push(json!({ "role": "user", "content": "and then?" }));
+        }
+        json!({ "model": "qwen", "stream": true, "max_tokens": 9, "messages": messages })
+    };
+    let mut homes = Vec::new();
+    for first in 0..12 {
+        let mut peers: Vec<&mut Peer> = peers.iter_mut().collect();
+        // All have proved themselves after a few, and then nothing moves a conversation.
+        let at: Vec<_> =
+            (0..4).map(|turns| asked(&mut rig, &mut peers, &turn(first, turns)).unwrap()).collect();
+        if first >= 6 {
+            assert!(at.iter().all(|one| *one == at[0]), "conversation {first}: {at:?}");
+            homes.push(at[0]);
+        }
+    }
+    homes.sort_unstable();
+    homes.dedup();
+    assert!(homes.len() > 1, "not all at one");
+}
+
+#[test]
+fn where_a_request_went_and_why_can_be_explained() {
+    let mut rig = gateway("cheapest");
+    let mut cheap = seller(&mut rig, PEER, "cheap", 1);
+    let dear = seller(&mut rig, OTHER, "dear", 2);
+    let user = rig.ask(&question(json!({ "ignore": ["nobody"] })));
+    let job = cheap.job(&mut rig);
+    job.refuse(&mut rig, &mut cheap, Refusal { code: RefusalCode::Busy, message: "full".into() });
+    let mut job = dear.job(&mut rig);
+    serve(&mut rig, &mut job);
+    let head = rig.wires[&user].head.clone().unwrap();
+    let said = |name: &str| head.header(name).unwrap_or_default().to_string();
+    assert_eq!((said("x-labman-attempts"), said("x-labman-policy")), ("2".into(), "cheapest".into()));
+    assert!(said("x-labman-price").ends_with(" XTS"), "{}", said("x-labman-price"));
+    let told = rig.admin(&format!("/explain?request={}", said("x-request-id")));
+    let attempts = told["attempts"].as_array().unwrap().iter().map(|one| one["what"].as_str().unwrap());
+    assert_eq!(attempts.collect::<Vec<_>>(), ["asked", "busy", "asked", "first chunk", "served"]);
+    assert_eq!(told["considered"][0]["slug"], "cheap:box:qwen");
+    assert_eq!((&told["eligible"], &told["considered"][0]["because"]), (&json!(2), &json!("the best")));
+    // One that nobody could serve, too.
+    let user = rig.ask(&question(json!({ "only": ["nobody"] })));
+    let id = rig.wires[&user].head.clone().unwrap().header("x-request-id").unwrap().to_string();
+    let told = rig.admin(&format!("/explain?request={id}"));
+    assert_eq!((&told["removed"][0]["count"], &told["eligible"]), (&json!(2), &json!(0)));
+    assert_eq!(rig.admin("/explain?request=req_00")["error"]["code"], "not_found");
+}
