@@ -90,7 +90,8 @@ pub async fn run(options: Options) -> Result<(), DemoError> {
     };
     let told = match told {
         Ok(Some(told)) if !options.once => {
-            story.stays_up(&told.client, &told.slugs, &directory.path().join(told.served_by));
+            let model = told.slugs.first().map(|slug| any_providers_model(slug)).unwrap_or_default();
+            story.stays_up(&told.client, model, directory.path(), &told.served_by);
             stop.asked().await;
             Ok(())
         }
@@ -182,10 +183,13 @@ fn plan(options: &Options, dir: &Path) -> Plan {
     let http_listen = SocketAddr::from(([127, 0, 0, 1], options.gateway_port));
     (1..=options.providers).fold(Plan::new(dir).with_gateway("gateway", Some(http_listen)), |plan, number| {
         let mut provider = ProviderPlan::toy(&format!("provider-{number}"));
-        if let Some(url) = &options.runtime_url {
-            let runtime = Runtime::At { url: url.clone(), key: options.runtime_key.clone() };
-            provider.portmans = vec![PortmanPlan { runtime, ..PortmanPlan::toy("local") }];
-        }
+        provider.portmans = vec![match &options.runtime_url {
+            Some(url) => {
+                let runtime = Runtime::At { url: url.clone(), key: options.runtime_key.clone() };
+                PortmanPlan { runtime, ..PortmanPlan::toy("local") }
+            }
+            None => PortmanPlan::nth_toy("toy", number as usize - 1),
+        }];
         plan.with_provider(provider)
     })
 }

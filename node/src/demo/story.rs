@@ -122,19 +122,22 @@ impl Story {
         );
     }
 
-    pub(super) fn stays_up(&self, client: &Client, slugs: &[String], provider: &Path) {
-        let (url, model) = (client.base_url(), slugs.first().map(String::as_str).unwrap_or_default());
+    pub(super) fn stays_up(&self, client: &Client, model: &str, dir: &Path, provider: &str) {
+        let url = client.base_url();
         self.say("\nThe mesh stays up until Ctrl-C. Use it from any OpenAI client:\n");
         self.say(format!("  export OPENAI_BASE_URL={url}"));
         self.say(format!("  export OPENAI_API_KEY={}", client.api_key()));
         self.say(format!(
-            "  curl -N $OPENAI_BASE_URL/chat/completions -H \"Authorization: Bearer $OPENAI_API_KEY\" \
+            "  curl -iN $OPENAI_BASE_URL/chat/completions -H \"Authorization: Bearer $OPENAI_API_KEY\" \
              -H 'Content-Type: application/json' \
              -d '{{\"model\": \"{model}\", \"stream\": true, \"messages\": [{{\"role\": \"user\", \"content\": \"Hello\"}}]}}'\n"
         ));
-        self.say("Ask the provider that served it where its money is:\n");
-        let socket = provider.join("admin.sock");
-        self.say(format!("  labman-cli --socket {} earnings\n", socket.display()));
+        self.say("Add \"provider\": {\"sort\": \"price\"} (or latency, or throughput) to say by what to choose, or");
+        self.say("{\"max_price\": {\"completion\": 1.5}} what it may cost. Ask the gateway why it went where it went:\n");
+        let socket = |name: &str| dir.join(name).join("admin.sock");
+        self.say(format!("  labman-cli --socket {} explain X-REQUEST-ID\n", socket("gateway").display()));
+        self.say("and the provider that served the first where its money is:\n");
+        self.say(format!("  labman-cli --socket {} earnings\n", socket(provider).display()));
     }
 
     pub(super) fn ends(&self, kept: Option<&Path>) {

@@ -209,7 +209,30 @@ impl ProviderPlan {
     }
 }
 
+/// What the built-in runtime takes for a token, and what that costs of the usual price, in percent: no two of three alike, so
+/// that there is something to choose.
+const PACES: [(Span, i64); 3] =
+    [(Span::from_millis(20), 100), (Span::from_millis(40), 50), (Span::from_millis(10), 200)];
+
 impl PortmanPlan {
+    /// The built-in runtime, the first at a pace that eyes can follow, the next cheaper and slower, or dearer and quicker.
+    pub fn nth_toy(ep: &str, number: usize) -> Self {
+        let (token_every, percent) = PACES[number % PACES.len()];
+        let toy = Self::toy(ep);
+        let part = |amount: Micros| Micros(amount.0 * percent / 100);
+        let price = Price {
+            input_per_mtok: part(toy.price.input_per_mtok),
+            cached_per_mtok: part(toy.price.cached_per_mtok),
+            output_per_mtok: part(toy.price.output_per_mtok),
+            per_request: part(toy.price.per_request),
+        };
+        let runtime = match toy.runtime {
+            Runtime::Toy(config) => Runtime::Toy(toy::config::Config { token_every, ..config }),
+            other => other,
+        };
+        Self { runtime, price, ..toy }
+    }
+
     /// The built-in runtime at a pace that eyes can follow.
     pub fn toy(ep: &str) -> Self {
         Self {
