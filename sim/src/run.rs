@@ -12,6 +12,7 @@ mod facts;
 mod mesh;
 mod presence;
 mod quotes;
+mod receipts;
 mod rest;
 mod setup;
 mod siege;

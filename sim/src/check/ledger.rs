@@ -34,7 +34,7 @@ pub struct Line {
 }
 
 /// One of a provider's receipts, as its `GET /receipts` shows it.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct Held {
     pub receipt_id: ReceiptId,
     pub state: String,

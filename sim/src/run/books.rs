@@ -11,9 +11,8 @@ use labman_proto_core::wire::portal::Receipt;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::rest::Status;
 use super::{Job, JobState, Run, outcome};
-use crate::check::ledger::{Asked, Books, Doubt, Held, Ledger, Owing, Provider, States, Text};
+use crate::check::ledger::{Asked, Books, Doubt, Ledger, Owing, Provider, Text};
 use crate::faults::{Fault, Inject};
 use crate::host::HostId;
 use crate::report::Ending;
@@ -22,7 +21,7 @@ use crate::scenario;
 /// Lines asked for in one listing.
 pub(super) const LISTED: usize = 1_000;
 /// How often somebody's books are read until they did not change meanwhile.
-const READINGS: u32 = 10;
+pub(super) const READINGS: u32 = 10;
 /// Within this of a job's end its gateway has that on its disk; and so long after its disk was slow, or it stood still,
 /// what had to wait is there, too.
 const STORED_WITHIN: Span = Span::from_secs(5);
@@ -38,11 +37,6 @@ struct Issued {
 #[derive(Deserialize)]
 struct Exposures {
     feps: Vec<Owing>,
-}
-
-#[derive(Deserialize)]
-struct HeldList {
-    receipts: Vec<Held>,
 }
 
 impl Run<'_> {
@@ -152,19 +146,6 @@ impl Run<'_> {
 
     pub(super) fn user_id(&self, name: &str) -> String {
         self.accounts.get(name).map(|account| account.user.clone()).unwrap_or_default()
-    }
-
-    /// A provider's counts of its receipts and the receipts themselves, of one moment: one may come between two questions.
-    pub(super) fn receipts_of(&mut self, name: &str) -> Result<(States, Vec<Held>), String> {
-        let Status { receipts: mut states, .. } = self.get(name, "/status?brief")?;
-        for _ in 0..READINGS {
-            let HeldList { receipts: held } = self.get(name, &format!("/receipts?limit={LISTED}"))?;
-            let Status { receipts: after, .. } = self.get(name, "/status?brief")?;
-            if std::mem::replace(&mut states, after) == after {
-                return Ok((states, held));
-            }
-        }
-        Err(format!("{name}: its receipts changed at each of {READINGS} readings"))
     }
 
     fn provider_books(&mut self, provider: &scenario::Provider) -> Result<Provider, String> {
