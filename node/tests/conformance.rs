@@ -201,6 +201,8 @@ fn planned(provider: &scenario::Provider) -> ProviderPlan {
             model: portman.model.clone(),
             context_length: portman.context_length,
             token_every: portman.token_every,
+            prompt_token_every: portman.prompt_token_every,
+            thinks: portman.thinks,
         }),
         slots: portman.slots,
         context_length: portman.context_length,

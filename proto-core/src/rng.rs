@@ -4,6 +4,8 @@
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 
+use crate::time::Span;
+
 /// 32 bytes from which every random choice of one machine follows.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Seed(pub [u8; 32]);
@@ -42,6 +44,29 @@ impl Stream {
         ((u128::from(self.next_u64()) * u128::from(bound)) >> 64) as u64
     }
 
+    /// Exponentially distributed with that mean, by von Neumann's comparison method ("Various techniques used in connection
+    /// with random digits", 1951): draw numbers while they fall; a run of odd length gives its first number as the fraction,
+    /// one of even length adds a whole mean and starts again. No logarithm, hence no float: every platform draws the same.
+    pub fn exponential(&mut self, mean: Span) -> Span {
+        let mut whole: u64 = 0;
+        loop {
+            let first = self.next_u64();
+            let (mut last, mut length) = (first, 1);
+            loop {
+                let next = self.next_u64();
+                if next >= last {
+                    break;
+                }
+                (last, length) = (next, length + 1);
+            }
+            if length % 2 == 1 {
+                let fraction = ((u128::from(mean.0) * u128::from(first)) >> 64) as u64;
+                return Span(mean.0.saturating_mul(whole).saturating_add(fraction));
+            }
+            whole += 1;
+        }
+    }
+
     pub fn bytes<const N: usize>(&mut self) -> [u8; N] {
         let mut out = [0; N];
         self.0.fill_bytes(&mut out);
@@ -69,5 +94,17 @@ mod tests {
         let mut stream = Seed::from_u64(1).stream("x");
         assert!((0..1_000).all(|_| stream.below(3) < 3));
         assert_eq!(stream.below(0), 0);
+    }
+
+    #[test]
+    fn an_exponential_draw_has_its_mean_and_its_tail() {
+        let (draws, mean) = (100_000, 1_000_000);
+        let mut stream = Seed::from_u64(5).stream("exponential");
+        let drawn: alloc::vec::Vec<u64> = (0..draws).map(|_| stream.exponential(Span(mean)).0).collect();
+        let average = drawn.iter().sum::<u64>() / draws;
+        assert!(average.abs_diff(mean) < mean / 50, "{average}");
+        // P(X > 2 means) = e^-2 = 0.1353.
+        let beyond = drawn.iter().filter(|span| **span > 2 * mean).count() as u64;
+        assert!(beyond.abs_diff(13_534) < 500, "{beyond}");
     }
 }

@@ -3,8 +3,8 @@
 //!
 //! It is an OpenAI-compatible HTTP server: `GET /v1/models` and `POST /v1/chat/completions`, streaming or not, with
 //! `seed`, `temperature`, `max_tokens` (or `max_completion_tokens`), `stop` and `stream_options.include_usage`. The same
-//! request gives the same text everywhere ([`completion`] says which), one token each `token_every`, and no faster than
-//! its reader takes them.
+//! request gives the same text everywhere ([`completion`] says which), one token each `token_every` once it has read the
+//! prompt and thought, and no faster than its reader takes them.
 //!
 //! What is absent: keys (whoever reaches it may ask), tools, images, log probabilities, more than one choice.
 
@@ -37,6 +37,7 @@ use config::Config;
 pub struct Toy {
     config: Config,
     ids: Stream,
+    thoughts: Stream,
     jobs: BTreeMap<StreamId, Job>,
     out: Outbox,
 }
@@ -62,7 +63,13 @@ type Refusal = (u16, Option<&'static str>, String);
 
 impl Toy {
     pub fn new(config: Config, seed: Seed, _now: Now) -> Self {
-        Self { config, ids: seed.stream("ids"), jobs: BTreeMap::new(), out: Outbox::default() }
+        Self {
+            config,
+            ids: seed.stream("ids"),
+            thoughts: seed.stream("thoughts"),
+            jobs: BTreeMap::new(),
+            out: Outbox::default(),
+        }
     }
 
     fn asked(&mut self, stream: StreamId, surface: Surface, head: &RequestHead) {
@@ -144,9 +151,15 @@ impl Toy {
             includes_usage: request.streams() && request.includes_usage(),
         };
         let streams = request.streams();
-        let wait = if streams { self.config.token_every } else { self.whole_takes(&completion) };
-        let next_at = now.mono + wait;
+        let says = if streams { self.config.token_every } else { self.whole_takes(&completion) };
+        let next_at = now.mono + self.reads_and_thinks(&completion) + says;
         Ok(Speech { answer, completion, streams, said: 0, next_at, in_flight: 0 })
+    }
+
+    /// How long before it begins to speak.
+    fn reads_and_thinks(&mut self, completion: &Completion) -> Span {
+        let reads = self.config.prompt_token_every.0.saturating_mul(completion.prompt_tokens as u64);
+        Span(reads) + self.config.thinks.draw(&mut self.thoughts)
     }
 
     /// An answer in one piece takes as long as its tokens would.

@@ -224,6 +224,8 @@ impl Cast<'_> {
             model: portman.model.clone(),
             context_length: portman.context_length,
             token_every: portman.token_every,
+            prompt_token_every: portman.prompt_token_every,
+            thinks: portman.thinks,
         };
         let build: Build<_> =
             Box::new(move |draws, _, now| Ok(Resident::Toy(Box::new(Toy::new(config.clone(), draws, now)))));

@@ -15,6 +15,7 @@ use labman_proto_core::limits::{DISPUTE_TERM, EXPOSURE, QUOTE_LIFE};
 use labman_proto_core::money::{Currency, Micros};
 use labman_proto_core::node::config::Policy;
 use labman_proto_core::time::Span;
+use labman_proto_core::toy::config::Thinks;
 use serde::{Deserialize, Serialize};
 
 pub use load::{BadScenario, load, parse};
@@ -238,6 +239,12 @@ pub struct Portman {
     /// The runtime's time from one token to the next.
     #[serde(default = "default_token_every", with = "values::span")]
     pub token_every: Span,
+    /// The runtime's time for each token of the prompt, before its answer begins.
+    #[serde(default, with = "values::span", skip_serializing_if = "is_no_time")]
+    pub prompt_token_every: Span,
+    /// The runtime's time for each answer before it begins, besides.
+    #[serde(default, with = "values::Thinks", skip_serializing_if = "is_no_thought")]
+    pub thinks: Thinks,
     /// Receipts are claimed once they sum to this much.
     #[serde(default, with = "values::amount")]
     pub least_payout: Micros,
@@ -513,6 +520,14 @@ const fn default_context_length() -> u32 {
 
 const fn default_token_every() -> Span {
     Span::from_millis(20)
+}
+
+fn is_no_time(span: &Span) -> bool {
+    span.0 == 0
+}
+
+fn is_no_thought(thinks: &Thinks) -> bool {
+    *thinks == Thinks::default()
 }
 
 /// For `skip_serializing_if`.

@@ -5,7 +5,6 @@ use labman_proto_core::time::Span;
 use labman_proto_core::wire::topic::family;
 use serde_json::{Value, json};
 
-use crate::net::latency::exponential;
 use crate::scenario::{Arrivals, Gateway, Job, Scenario};
 
 #[derive(Clone, Debug)]
@@ -83,7 +82,7 @@ fn drawn(
     let mut one_of = |names: &[&str]| names[who.below(names.len() as u64) as usize].to_owned();
     let mut planned = Vec::new();
     loop {
-        at = Span(at.0.saturating_add(exponential(arrivals.every, &mut draws).0));
+        at = Span(at.0.saturating_add(draws.exponential(arrivals.every).0));
         if at >= arrivals.until {
             return planned;
         }

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use labman_proto_core::identity::NodeId;
-use labman_proto_core::time::Span;
 use labman_proto_core::toy;
 
 use super::{in_order, say, until_stopped, write_config};
@@ -147,13 +146,9 @@ async fn serve(at: ConfigPath, journal: Option<PathBuf>) -> Result<(), String> {
 }
 
 async fn toy(listen: SocketAddr) -> Result<(), String> {
-    let config = toy::config::Config {
-        model: "labman-toy".to_string(),
-        context_length: 4096,
-        token_every: Span::from_millis(20),
-    };
     let mut stop = Shutdown::install();
-    let mut toy = Toy::start("toy", listen, config).await.map_err(|why| why.to_string())?;
+    let mut toy =
+        Toy::start("toy", listen, toy::config::Config::default()).await.map_err(|why| why.to_string())?;
     tracing::info!("the built-in runtime, a toy for trying the mesh, is at {}", toy.url());
     let ended = until_stopped(&mut stop, "the built-in runtime", toy.failed()).await;
     in_order(&mut stop, toy.stop()).await;

@@ -238,11 +238,7 @@ impl PortmanPlan {
         Self {
             ep: ep.to_string(),
             token: crate::init::fresh_token(),
-            runtime: Runtime::Toy(toy::config::Config {
-                model: "labman-toy".to_string(),
-                context_length: 4096,
-                token_every: Span::from_millis(20),
-            }),
+            runtime: Runtime::Toy(toy::config::Config::default()),
             slots: 4,
             context_length: 4096,
             price: Price {

@@ -5,7 +5,8 @@ use alloc::{borrow::ToOwned, format, string::String, vec::Vec};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{FinishReason, Toy, completion, config::Config};
+use super::config::{Config, Thinks};
+use super::{FinishReason, Toy, completion};
 use crate::http::{RequestHead, Surface};
 use crate::limits::{self, STREAM_WINDOW};
 use crate::machine::{Input, Machine, Output, ResetCode, StreamId};
@@ -25,10 +26,13 @@ struct Client {
 
 impl Client {
     fn of(model: &str) -> Self {
-        let config = Config { model: model.into(), context_length: 512, token_every: Span::from_millis(50) };
+        Self::with(Config { model: model.into(), ..quick() }, 1)
+    }
+
+    fn with(config: Config, seed: u64) -> Self {
         let now = Now { mono: Time::ZERO, wall: Wall(1_700_000_000_999) };
         Self {
-            toy: Toy::new(config, Seed::from_u64(1), now),
+            toy: Toy::new(config, Seed::from_u64(seed), now),
             now,
             status: None,
             body: Vec::new(),
@@ -98,6 +102,15 @@ impl Client {
     }
 }
 
+fn quick() -> Config {
+    Config {
+        model: "toy".into(),
+        context_length: 512,
+        token_every: Span::from_millis(50),
+        ..Config::default()
+    }
+}
+
 fn request() -> Value {
     json!({ "model": "toy", "messages": [
         { "role": "system", "content": "Be brief." },
@@ -160,6 +173,51 @@ fn without_streaming_the_same_answer_comes_in_one_piece_and_as_late() {
     assert_eq!(answer["choices"][0]["message"]["content"], expected.text());
     assert_eq!(answer["usage"]["total_tokens"], 12 + expected.tokens.len());
     assert_eq!(client.now.mono, Time::ZERO + Span::from_millis(50 * expected.tokens.len() as u64));
+}
+
+#[test]
+fn it_reads_the_prompt_and_thinks_before_its_first_word() {
+    let thinks = Thinks::Constant(Span::from_millis(300));
+    let config = Config { prompt_token_every: Span::from_millis(10), thinks, ..quick() };
+    let tokens = completion(&request()).unwrap().tokens.len() as u64;
+    // Twelve tokens of prompt.
+    let (first, last) = (120 + 300 + 50, 120 + 300 + 50 * tokens);
+    for (stream, begins) in [(true, first), (false, last)] {
+        let mut client = Client::with(config.clone(), 1);
+        let request = serde_json::to_vec(&with(json!({ "stream": stream }))).unwrap();
+        client.ask(ASK, "POST", "/v1/chat/completions", &request);
+        client.wake();
+        assert_eq!(client.now.mono, Time::ZERO + Span::from_millis(begins), "stream: {stream}");
+        let client = client.wait();
+        assert!(client.finished);
+        assert_eq!(client.now.mono, Time::ZERO + Span::from_millis(last), "stream: {stream}");
+    }
+}
+
+#[test]
+fn thoughts_take_an_exponential_time_that_follows_from_the_seed() {
+    const ANSWERS: u64 = 1_000;
+    let mean = 200_000_000;
+    let times = |seed, answers| -> Vec<u64> {
+        let thinks = Thinks::Exponential(Span(mean));
+        let mut client = Client::with(Config { token_every: Span::default(), thinks, ..quick() }, seed);
+        let request = serde_json::to_vec(&with(json!({ "max_tokens": 1 }))).unwrap();
+        let mut answer = |number: u64| {
+            let asked = client.now.mono;
+            client.ask(StreamId(2 * number + 1), "POST", "/v1/chat/completions", &request);
+            while client.wake() {}
+            (client.now.mono - asked).0
+        };
+        (0..answers).map(&mut answer).collect()
+    };
+    let drawn = times(1, ANSWERS);
+    let average = drawn.iter().sum::<u64>() / ANSWERS;
+    assert!(average.abs_diff(mean) < mean / 20, "{average}");
+    // P(X > mean) = 1 / e = 0.3679.
+    let beyond = drawn.iter().filter(|time| **time > mean).count();
+    assert!((338..398).contains(&beyond), "{beyond}");
+    assert_eq!(times(1, 10), drawn[..10]);
+    assert_ne!(times(2, 10), drawn[..10]);
 }
 
 #[test]

@@ -11,6 +11,7 @@ use labman_proto_core::limits::{DISPUTE_TERM, EXPOSURE, QUOTE_LIFE};
 use labman_proto_core::money::{Currency, Micros};
 use labman_proto_core::rng::{Seed, Stream};
 use labman_proto_core::time::Span;
+use labman_proto_core::toy::config::Thinks;
 
 use super::mesh::{self, Attack};
 use crate::adversary::{self, ON_THE_MESH};
@@ -302,6 +303,8 @@ fn portman(number: usize, draws: &mut Stream) -> Portman {
         queue: if slots.is_multiple_of(2) { slots } else { 0 },
         context_length: 4096,
         token_every: Span::from_millis(between(draws, 5, 120)),
+        prompt_token_every: Span::default(),
+        thinks: Thinks::default(),
         least_payout: if chance(draws, 30) { Micros(draws.below(2_000) as i64) } else { Micros::ZERO },
         currency: None,
     }

@@ -5,8 +5,6 @@ use std::sync::OnceLock;
 use labman_proto_core::rng::Stream;
 use labman_proto_core::time::Span;
 
-use super::latency::exponential;
-
 /// RIPE Atlas pings; see scenarios/data/README.md.
 const PINGS: &str = include_str!("../../../scenarios/data/country_rtt_ms.csv");
 
@@ -37,7 +35,7 @@ impl Place {
     pub fn way_to(self, other: Self, draws: &mut Stream) -> Span {
         let table = table();
         let (least, mean) = table.ways[self.0 * table.countries.len() + other.0];
-        least + exponential(Span(mean.0.saturating_sub(least.0)), draws)
+        least + draws.exponential(Span(mean.0.saturating_sub(least.0)))
     }
 }
 

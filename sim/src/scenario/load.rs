@@ -280,6 +280,9 @@ fn check_asker(
 
 #[cfg(test)]
 mod tests {
+    use labman_proto_core::time::Span;
+    use labman_proto_core::toy::config::Thinks;
+
     use super::*;
 
     const SMALL: &str = r#"name = "small"
@@ -314,6 +317,23 @@ prompt = "hello"
         assert_eq!(scenario.providers[0].slugs().collect::<Vec<_>>(), ["acme:box:toy"]);
         assert_eq!(scenario.providers[0].portmans[0].price.output_per_mtok.0, 500_000);
         assert!(scenario.jobs[0].stream);
+    }
+
+    #[test]
+    fn how_a_runtime_takes_its_time_is_written_as_it_is_read() {
+        let thinks = |thinks: &str| {
+            let keys = format!("model = \"toy\"\nprompt_token_every = \"1ms\"\nthinks = {{ {thinks} }}");
+            parse("small.toml", &SMALL.replace("model = \"toy\"", &keys)).unwrap()
+        };
+        for (text, wanted) in [
+            ("constant = \"20ms\"", Thinks::Constant(Span::from_millis(20))),
+            ("exponential = \"0s\"", Thinks::Exponential(Span::default())),
+        ] {
+            let scenario = thinks(text);
+            let portman = &scenario.providers[0].portmans[0];
+            assert_eq!((portman.prompt_token_every, portman.thinks), (Span::from_millis(1), wanted));
+            assert_eq!(parse("again.toml", &scenario.to_toml().unwrap()), Ok(scenario), "{text}");
+        }
     }
 
     #[test]
@@ -359,6 +379,15 @@ prompt = "hello"
         replaced("\"acme\"", "\"\"", "9: tenant: ");
         replaced("model = \"toy\"", "model = \"toy\"\nslots = 0", "13: slots: must be above zero");
         replaced("model = \"toy\"", "model = \"toy\"\ncontext_length = 0", "13: context_length: ");
+        let thinks = |what: &str| format!("model = \"toy\"\nthinks = {{ {what} }}");
+        replaced(
+            "model = \"toy\"",
+            &thinks("constant = \"-1s\""),
+            "13: thinks: \"-1s\" is no length of time",
+        );
+        replaced("model = \"toy\"", &thinks("uniform = \"1s\""), "13: thinks: unknown variant `uniform`");
+        let paced = "model = \"toy\"\nprompt_token_every = \"fast\"";
+        replaced("model = \"toy\"", paced, "13: prompt_token_every: \"fast\" is no length of time");
         replaced("\"0.50\"", "\"-0.50\"", "13: price: ");
         replaced("\"ada\"\n[", "\"ada\"\ndeposit = \"-1\"\n[", "16: deposit: ");
         let rich = "\"ada\"\ncount = 3\ndeposit = \"9000000000000\"\n[";

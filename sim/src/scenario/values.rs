@@ -3,6 +3,7 @@
 use labman_proto_core::economics::{self, Rate};
 use labman_proto_core::money::Micros;
 use labman_proto_core::time::Span;
+use labman_proto_core::toy::config;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -91,7 +92,7 @@ pub(crate) mod rate {
 
 #[derive(Serialize, Deserialize)]
 #[serde(transparent)]
-struct Text(#[serde(with = "span")] Span);
+pub(super) struct Text(#[serde(with = "span")] Span);
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -120,6 +121,36 @@ impl Serialize for Latency {
             Self::Exponential(mean) => Named::Exponential(Text(mean)),
         };
         named.serialize(serializer)
+    }
+}
+
+/// [`config::Thinks`], its times as people write them.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Thinks {
+    Constant(Text),
+    Exponential(Text),
+}
+
+impl Thinks {
+    pub(super) fn serialize<S: Serializer>(
+        thinks: &config::Thinks,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let named = match *thinks {
+            config::Thinks::Constant(span) => Self::Constant(Text(span)),
+            config::Thinks::Exponential(mean) => Self::Exponential(Text(mean)),
+        };
+        named.serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<config::Thinks, D::Error> {
+        Ok(match Deserialize::deserialize(deserializer)? {
+            Self::Constant(Text(span)) => config::Thinks::Constant(span),
+            Self::Exponential(Text(mean)) => config::Thinks::Exponential(mean),
+        })
     }
 }
 

@@ -53,7 +53,9 @@ impl World {
             slots: 1,
             context_length: 1,
         };
-        let toy = toy::config::Config { model: "toy".into(), context_length: 512, token_every };
+        let (model, context_length) = ("toy".into(), 512);
+        let toy =
+            toy::config::Config { model, context_length, token_every, ..toy::config::Config::default() };
         Self {
             now,
             portman: Portman::new(portman, Seed::from_u64(1), now),
