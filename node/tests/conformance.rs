@@ -63,9 +63,9 @@ fn simulated(report: Report) -> Facts {
     Facts { outcomes, receipts: report.receipts, balances: report.balances, claimed }
 }
 
-/// How bytes were cut into chunks, and how long it took, is the driver's business.
+/// How bytes were cut into chunks, and when that was and how long it took, is the driver's business. Receipts say who served.
 fn timeless(outcome: JobOutcome) -> JobOutcome {
-    JobOutcome { chunks: 0, ttft_us: None, took_us: 0, ..outcome }
+    JobOutcome { chunks: 0, asked_at_us: None, provider: None, ttft_us: None, took_us: 0, ..outcome }
 }
 
 /// A scenario's parties on the loopback.

@@ -4,6 +4,7 @@
 //! in which things happened.
 
 pub mod mesh;
+pub mod service;
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
@@ -16,14 +17,19 @@ use serde_json::{Value, json};
 use crate::marks::Marks;
 use crate::scenario::Expect;
 use mesh::MeshReport;
+use service::Work;
 
 #[derive(Clone, Debug, Default)]
 pub struct Report {
     pub scenario: String,
     pub seed: u64,
     pub trace_hash: String,
+    /// Since the start of the workload: jobs that were asked for before are not measured.
+    pub measure_from: Span,
     /// In the scenario's order; jobs that came at random after those of the list.
     pub outcomes: Vec<JobOutcome>,
+    /// What each provider did of the measured jobs.
+    pub providers: BTreeMap<String, Work>,
     pub receipts: Vec<ReceiptFacts>,
     /// Every account of the FEP's ledger, in micro-units.
     pub balances: BTreeMap<String, i64>,
@@ -56,6 +62,10 @@ pub struct JobOutcome {
     pub user: String,
     /// The run was over before it was asked for.
     pub unasked: bool,
+    /// Since the start of the workload, in microseconds.
+    pub asked_at_us: Option<u64>,
+    /// Who served it, as its gateway says.
+    pub provider: Option<String>,
     /// 0: there was no answer.
     pub http_status: u16,
     pub text: String,
@@ -135,6 +145,7 @@ pub const FIGURES: &[&str] = &[
     "jobs.failed",
     "jobs.goodput_permille",
     "jobs.beside_cheats_permille",
+    "jobs.fairness_ppm",
     "jobs.status_400",
     "jobs.status_401",
     "jobs.status_404",
@@ -151,6 +162,12 @@ pub const FIGURES: &[&str] = &[
     "money.claimed",
     "ttft.p50_ms",
     "ttft.p95_ms",
+    "ttft.p99_us",
+    "ttft.mean_us",
+    "ttft.count",
+    "sojourn.p99_us",
+    "sojourn.mean_us",
+    "sojourn.count",
     "settled",
     "events",
     "virtual_seconds",
@@ -186,6 +203,7 @@ impl Report {
             "jobs.failed" => ended(Ending::Failed),
             "jobs.goodput_permille" => self.goodput.permille(),
             "jobs.beside_cheats_permille" => self.beside_cheats.permille(),
+            "jobs.fairness_ppm" => self.fairness_ppm(),
             "jobs.status_400" => status(400),
             "jobs.status_401" => status(401),
             "jobs.status_404" => status(404),
@@ -205,8 +223,14 @@ impl Report {
             "money.claimed" => {
                 paid_claims().filter(|claim| self.is_own(&claim.currency)).map(|claim| claim.total.0).sum()
             }
-            "ttft.p50_ms" => self.ttft_ms(50),
-            "ttft.p95_ms" => self.ttft_ms(95),
+            "ttft.p50_ms" => self.ttft().percentile_us(50) / 1_000,
+            "ttft.p95_ms" => self.ttft().percentile_us(95) / 1_000,
+            "ttft.p99_us" => self.ttft().percentile_us(99),
+            "ttft.mean_us" => self.ttft().mean_us(),
+            "ttft.count" => self.ttft().count(),
+            "sojourn.p99_us" => self.sojourn().percentile_us(99),
+            "sojourn.mean_us" => self.sojourn().mean_us(),
+            "sojourn.count" => self.sojourn().count(),
             "settled" => i64::from(self.settled),
             "events" => i64::try_from(self.events).unwrap_or(i64::MAX),
             "virtual_seconds" => i64::try_from(self.virtual_time.as_millis() / 1_000).unwrap_or(i64::MAX),
@@ -241,7 +265,9 @@ impl Report {
                 "refused": figure("jobs.refused"),
                 "failed": figure("jobs.failed"),
                 "unasked": self.unasked(),
+                "fairness": self.fairness(),
             },
+            "providers": self.work(),
             "outcomes": self.outcomes,
             "receipts": self.receipts,
             "claims": self.claims,
@@ -249,7 +275,8 @@ impl Report {
             "ledger_balanced": self.ledger_balanced,
             "settled": self.settled,
             "failures": self.failures,
-            "ttft_ms": { "p50": figure("ttft.p50_ms"), "p95": figure("ttft.p95_ms") },
+            "ttft_ms": self.ttft().to_json(),
+            "sojourn_ms": self.sojourn().to_json(),
             "virtual_seconds": self.virtual_time.as_millis() as f64 / 1e3,
             "events": self.events,
             "mesh": self.mesh,
@@ -264,17 +291,9 @@ impl Report {
         i64::try_from(unasked).unwrap_or(i64::MAX)
     }
 
-    /// The nearest-rank percentile of the time to the first text; 0 where nobody got any.
     /// Amounts in other currencies can't be summed with the FEP's own.
     fn is_own(&self, currency: &Currency) -> bool {
         self.currency.as_ref().is_none_or(|own| own == currency)
-    }
-
-    fn ttft_ms(&self, percent: usize) -> i64 {
-        let mut times: Vec<u64> = self.outcomes.iter().filter_map(|job| job.ttft_us).collect();
-        times.sort_unstable();
-        let rank = (times.len() * percent).div_ceil(100).max(1);
-        times.get(rank - 1).map_or(0, |us| i64::try_from(us / 1_000).unwrap_or(i64::MAX))
     }
 
     fn summary(&self, out: &mut String) -> fmt::Result {
@@ -334,7 +353,14 @@ impl Report {
         };
         let settled = if self.settled { "everything settled" } else { "not everything settled" };
         writeln!(out, "  ledger    {balanced}, {settled}")?;
-        writeln!(out, "  TTFT      p50 {} ms, p95 {} ms", figure("ttft.p50_ms"), figure("ttft.p95_ms"))?;
+        writeln!(
+            out,
+            "  TTFT      p50 {} ms, p95 {} ms; to the end: mean {} ms, p99 {} ms",
+            figure("ttft.p50_ms"),
+            figure("ttft.p95_ms"),
+            figure("sojourn.mean_us") / 1_000,
+            figure("sojourn.p99_us") / 1_000
+        )?;
         writeln!(
             out,
             "  run       {} events in {}.{:03} s of virtual time, trace {}",
@@ -383,7 +409,8 @@ mod tests {
 
     fn served(ttft_us: u64) -> JobOutcome {
         let finish_reason = Some("stop".into());
-        JobOutcome { http_status: 200, finish_reason, ttft_us: Some(ttft_us), ..JobOutcome::default() }
+        let (asked_at_us, ttft_us) = (Some(0), Some(ttft_us));
+        JobOutcome { http_status: 200, finish_reason, asked_at_us, ttft_us, ..JobOutcome::default() }
     }
 
     #[test]

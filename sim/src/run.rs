@@ -93,7 +93,12 @@ fn play(scenario: &Scenario, seed: u64, options: Options, story: Option<Story>) 
     if options.log {
         run.world.keep_log();
     }
-    let mut report = Report { scenario: scenario.name.clone(), seed, ..Report::default() };
+    let mut report = Report {
+        scenario: scenario.name.clone(),
+        seed,
+        measure_from: scenario.measure_from,
+        ..Report::default()
+    };
     let set_up = run.set_up();
     if set_up.is_ok() {
         run.work();
@@ -539,9 +544,24 @@ impl<'a> Run<'a> {
         Err(place("no answer in time".into()))
     }
 
+    fn outcomes(&self) -> Vec<JobOutcome> {
+        let names = self.names();
+        let outcomes = self.jobs.iter().map(|job| JobOutcome {
+            asked_at_us: job.asked_at.map(|at| (at - self.started).0 / 1_000),
+            provider: match &job.state {
+                JobState::Ended(answer) => answer.provider.and_then(|node| names.get(&node).cloned()),
+                JobState::Waiting | JobState::Asked => None,
+            },
+            ..outcome(job)
+        });
+        outcomes.collect()
+    }
+
     fn finish(mut self, report: &mut Report) {
         self.count_deeds();
-        report.outcomes = self.jobs.iter().map(outcome).collect();
+        report.outcomes = self.outcomes();
+        let providers = self.scenario.providers.iter().map(|provider| &provider.name);
+        report.count_work(providers.map(|name| (name, self.is_honest(name))));
         for (job, outcome) in self.jobs.iter().zip(&report.outcomes).filter(|(_, outcome)| !outcome.unasked) {
             let well = outcome.ending() == Ending::Completed;
             match self.trust_in(&job.planned) {

@@ -40,6 +40,9 @@ pub struct Scenario {
     /// The run lasts its whole duration, even if everything has come to rest before.
     #[serde(default, skip_serializing_if = "is_false")]
     pub whole: bool,
+    /// Jobs that are asked for before this are left out where the report says how long jobs took and who did them.
+    #[serde(default, with = "values::span", skip_serializing_if = "is_no_time")]
+    pub measure_from: Span,
     /// How often the checkers look at the ledger.
     #[serde(default = "default_check_every", with = "values::span")]
     pub check_every: Span,

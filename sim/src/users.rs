@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use labman_proto_core::http::{Body, Lines, RequestHead};
+use labman_proto_core::identity::NodeId;
 use labman_proto_core::limits;
 use labman_proto_core::machine::{Input, Machine, Outbox, Output, ResetCode, StreamId};
 use labman_proto_core::time::{Now, Span, Time, Wake};
@@ -31,6 +32,8 @@ pub struct Answer {
     pub status: u16,
     /// The answer's `x-request-id`, without its `req_`.
     pub request_id: Option<String>,
+    /// Who served it, as its gateway says.
+    pub provider: Option<NodeId>,
     pub text: String,
     pub finish_reason: Option<String>,
     /// `error.code` of a refusal, or of an error inside a stream; where that is null, `error.type`.
@@ -270,6 +273,8 @@ impl Machine for User {
                     pending.answer.status = head.status;
                     let id = head.header("x-request-id").and_then(|id| id.strip_prefix("req_"));
                     pending.answer.request_id = id.map(str::to_owned);
+                    let provider = head.header("x-labman-provider");
+                    pending.answer.provider = provider.and_then(|provider| provider.parse().ok());
                     // A refusal of a streaming request is one JSON document.
                     if !head.header("content-type").is_some_and(|kind| kind.starts_with("text/event-stream"))
                     {

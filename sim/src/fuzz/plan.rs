@@ -163,6 +163,7 @@ fn everything(seed: u64, nodes: usize, attackable: bool) -> Scenario {
         duration: DURATION,
         one_by_one: false,
         whole: true,
+        measure_from: Span::default(),
         check_every: Span::from_secs(20),
         scheme: if draws.below(100) == 0 { Scheme::Ed25519 } else { Scheme::Tag },
         latency: latency(&mut seed.stream("latency")),

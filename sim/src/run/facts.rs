@@ -85,7 +85,8 @@ impl Run<'_> {
         facts
     }
 
-    fn names(&self) -> BTreeMap<NodeId, String> {
+    /// Gateways and providers by what they are called on the mesh.
+    pub(super) fn names(&self) -> BTreeMap<NodeId, String> {
         let gateways = self.scenario.gateways.iter().map(|gateway| &gateway.name);
         let providers = self.scenario.providers.iter().map(|provider| &provider.name);
         gateways.chain(providers).map(|name| (self.cast.node_id(name), name.clone())).collect()

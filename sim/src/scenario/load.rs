@@ -374,6 +374,11 @@ prompt = "hello"
         replaced("name = \"small\"", "name = \"\"", "1: name: must not be empty");
         replaced("\"1m\"", "\"1m\"\nnetwork = \"\"", "3: network: ");
         replaced("\"1m\"", "\"1m\"\ncheck_every = \"0s\"", "3: check_every: must be above zero");
+        replaced(
+            "\"1m\"",
+            "\"1m\"\nmeasure_from = \"1m\"",
+            "3: measure_from: the scenario's duration is over",
+        );
         replaced("\"gateway\"", "\"gateway\"\ndials = 1", "7: dials: 1 gateways, where there are 0");
         replaced("\"acme\"", "\"a:b\"", "9: tenant: \"a:b\" must");
         replaced("\"acme\"", "\"\"", "9: tenant: ");

@@ -37,6 +37,9 @@ pub(super) fn check(scenario: &Scenario) -> Result<(), Mistake> {
             return wrong("", 0, format!("{key}: must be above zero"));
         }
     }
+    if scenario.measure_from >= scenario.duration {
+        return wrong("", 0, "measure_from: the scenario's duration is over by then");
+    }
     check_size(scenario)?;
     check_quotes(&scenario.fep)?;
     check_gateways(&scenario.gateways)?;
