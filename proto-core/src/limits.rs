@@ -249,7 +249,7 @@ pub const BREAKER_LAST: Span = Span::from_secs(5 * 60);
 /// A provider that is not the last to be tried is given so many times what it usually takes to its first chunk, and at least that
 /// long.
 pub const PATIENCE_TIMES: u64 = 8;
-pub const PATIENCE_LEAST: Span = Span::from_secs(10);
+pub const PATIENCE_LEAST: Span = Span::from_secs(5);
 /// Names in one list of a request's hints.
 pub const HINT_NAMES: usize = 64;
 /// Requests of which a gateway can explain who was chosen, and providers that it names of each. The oldest are forgotten.

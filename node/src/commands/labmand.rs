@@ -8,6 +8,7 @@ use labman_proto_core::identity::NodeId;
 use labman_proto_core::toy;
 
 use super::{in_order, say, until_stopped, write_config};
+use crate::config::Every;
 use crate::daemon::{DataDir, Labmand, Toy};
 use crate::signals::Shutdown;
 use crate::{config, demo, init, logging};
@@ -43,6 +44,12 @@ enum Command {
     Toy {
         #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:18080")]
         listen: SocketAddr,
+        /// Its time from one token to the next
+        #[arg(long, value_name = "TIME", default_value = "20ms")]
+        token_every: Every,
+        /// Its time for each answer before that begins, besides
+        #[arg(long, value_name = "TIME")]
+        thinks: Option<Every>,
     },
 }
 
@@ -117,7 +124,11 @@ impl Cli {
                 say(node_id(&at.config)?);
                 Ok(())
             }
-            Some(Command::Toy { listen }) => toy(listen).await,
+            Some(Command::Toy { listen, token_every, thinks }) => {
+                let thinks = thinks.map(|thinks| toy::config::Thinks::Constant(thinks.0)).unwrap_or_default();
+                let config = toy::config::Config { token_every: token_every.0, thinks, ..Default::default() };
+                toy(listen, config).await
+            }
         }
     }
 }
@@ -145,10 +156,9 @@ async fn serve(at: ConfigPath, journal: Option<PathBuf>) -> Result<(), String> {
     ended
 }
 
-async fn toy(listen: SocketAddr) -> Result<(), String> {
+async fn toy(listen: SocketAddr, config: toy::config::Config) -> Result<(), String> {
     let mut stop = Shutdown::install();
-    let mut toy =
-        Toy::start("toy", listen, toy::config::Config::default()).await.map_err(|why| why.to_string())?;
+    let mut toy = Toy::start("toy", listen, config).await.map_err(|why| why.to_string())?;
     tracing::info!("the built-in runtime, a toy for trying the mesh, is at {}", toy.url());
     let ended = until_stopped(&mut stop, "the built-in runtime", toy.failed()).await;
     in_order(&mut stop, toy.stop()).await;
