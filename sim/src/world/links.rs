@@ -28,6 +28,10 @@ impl<M: Machine> World<M> {
         if route.crosses() && self.cut_off(host, there) {
             return self.fail_dial(host, op, DIAL_TIMEOUT, "nobody answers there");
         }
+        // Its transport is in the process that stands still.
+        if route == Route::Mesh && self.hosts[there.0].stalled_until > self.engine.now() + DIAL_TIMEOUT {
+            return self.fail_dial(host, op, DIAL_TIMEOUT, "nobody answers there");
+        }
         if route == Route::Mesh && !self.hosts[there.0].reachable {
             self.marks.note("a dial met a NAT");
             return self.fail_dial(host, op, DIAL_TIMEOUT, "its NAT lets nobody in");

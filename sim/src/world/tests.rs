@@ -249,6 +249,20 @@ fn the_listener_may_open_a_stream_at_once_and_the_dialler_hears_of_the_link_firs
 }
 
 #[test]
+fn a_host_that_stands_still_for_long_is_dialled_in_vain_and_takes_on_no_link() {
+    let mut world = world(3);
+    let [a, b] = ["a", "b"].map(|name| probe(&mut world, name));
+    world.stall(b, world.now() + Span::from_secs(600));
+    for _ in 0..5 {
+        dial(&mut world, a, "b", "b");
+    }
+    run(&mut world);
+    assert_eq!((world.burden(b).links, heard(&mut world, b)), (0, Vec::new()));
+    let vain = heard(&mut world, a);
+    assert!(vain.len() == 5 && vain.iter().all(|heard| matches!(heard, Heard::Done(_))), "{vain:?}");
+}
+
+#[test]
 fn closing_a_link_ends_its_streams_and_tells_both_sides() {
     // Whoever dialled, either side may open streams, and either may close.
     for (opener, closer) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
