@@ -412,7 +412,12 @@ impl Claims {
                 let paid =
                     owed.is_some() && row.paid == owed && decision.content.verdict != Verdict::Rejected;
                 row.state = if paid { ClaimState::Paid } else { ClaimState::Rejected };
-                self.decided.push((row.fep_id, paid && rejected.is_empty()));
+                // A line that was rejected before is disputed already: to hear the same of it again is no new fault.
+                let is_bad = |row: &&ReceiptRow| !paid || named(&row.receipt.receipt_id).is_some();
+                let is_new = rows.iter().filter(is_bad).any(|row| row.rejected.is_none());
+                if paid && rejected.is_empty() || is_new {
+                    self.decided.push((row.fep_id, !is_new));
+                }
                 if let Some(group) = rows.first().map(ReceiptRow::group) {
                     self.drafts.taken(&group);
                 }
@@ -451,7 +456,7 @@ impl Claims {
         for mut receipt in rows {
             let id = receipt.receipt.receipt_id;
             match fate(&id) {
-                Fate::Paid => receipt.state = ReceiptState::Paid,
+                Fate::Paid => (receipt.state, receipt.rejected) = (ReceiptState::Paid, None),
                 Fate::Disputed(reason) => {
                     cx.warn(alloc::format!(
                         "receipt {id} was not paid: `labman-cli receipts` has the FEP's reason"

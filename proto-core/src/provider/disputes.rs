@@ -318,7 +318,7 @@ impl Receipts {
             Act::WriteOff => row.state = ReceiptState::WrittenOff,
             Act::Paid => (row.state, row.taken_on_word) = (ReceiptState::Paid, true),
             Act::ClaimAgain => {
-                (row.state, row.claim_id, row.rejected) = (ReceiptState::Unclaimed, None, None);
+                (row.state, row.claim_id) = (ReceiptState::Unclaimed, None);
             }
         }
         let mut batch = self.changed(&row, ReceiptState::Disputed);

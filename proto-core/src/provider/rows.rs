@@ -126,7 +126,7 @@ pub(crate) struct ReceiptRow {
     pub(super) slug: String,
     /// Of the claim it is in, or was paid by.
     pub(super) claim_id: Option<ClaimId>,
-    /// Why the FEP would not pay it.
+    /// Why the FEP would not pay it when it was claimed last.
     pub(super) rejected: Option<String>,
     /// While it is disputed.
     pub(super) dispute: Option<Dispute>,

@@ -88,6 +88,19 @@ fn a_rejected_line_is_disputed_and_claimed_again_once_its_term_is_over() {
 }
 
 #[test]
+fn one_line_that_is_rejected_again_and_again_is_one_fault_of_its_fep() {
+    // As after a restore from a backup that had not seen the payout: the FEP is right each time, and owed work all the same.
+    let mut shop = shop();
+    shop.is_refused(1);
+    for claims in 2..7 {
+        shop.rig.pass(TERM);
+        shop.rig.pass(CLAIMED);
+        assert_eq!((shop.rig.fep.claims.len(), shop.states()), (claims, vec![json!("disputed")]));
+        assert_eq!(shop.rig.admin("/denials")["denials"], json!([]));
+    }
+}
+
+#[test]
 fn its_fep_is_shown_the_receipt_and_asked_each_hour_what_its_people_say() {
     let mut shop = shop();
     let id = shop.is_refused(1);
