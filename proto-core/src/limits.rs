@@ -238,6 +238,8 @@ pub const REDIAL_LAST: Span = Span::from_secs(4);
 pub const FEP_ANSWER: Span = Span::from_secs(5);
 /// Providers and models of which a gateway remembers how they served; and those that failed it last. The oldest are forgotten.
 pub const MEASURED: usize = 16 * 1024;
+/// What was measured counts so long; whoever was not asked since is new again.
+pub const MEASURED_FOR: Span = Span::from_secs(15 * 60);
 /// Answers after which a provider is no newcomer to a gateway.
 pub const PROBATION: u32 = 3;
 /// Answers that a gateway has had from anybody before it holds newcomers back: at first all are new.
@@ -250,8 +252,12 @@ pub const BREAKER_LAST: Span = Span::from_secs(5 * 60);
 /// long.
 pub const PATIENCE_TIMES: u64 = 8;
 pub const PATIENCE_LEAST: Span = Span::from_secs(5);
+/// Bytes of a model's name in a request: a tenant, an endpoint and what a Portman may call a model.
+pub const MODEL_NAME: usize = 512;
 /// Names in one list of a request's hints.
 pub const HINT_NAMES: usize = 64;
+/// With a prompt bound above this it has as long as the last one.
+pub const PATIENCE_INPUT: u32 = 16 * 1024;
 /// Requests of which a gateway can explain who was chosen, and providers that it names of each. The oldest are forgotten.
 pub const EXPLAINED: usize = 512;
 pub const EXPLAINED_PROVIDERS: usize = 12;

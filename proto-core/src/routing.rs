@@ -33,7 +33,7 @@ use trace::{Considered, Decision, Decisions};
 use crate::gossip::{Served, View};
 use crate::identity::NodeId;
 use crate::keys::Described;
-use crate::limits::{ATTEMPTS, FIRST_CHUNK, PATIENCE_LEAST, PATIENCE_TIMES};
+use crate::limits::{ATTEMPTS, FIRST_CHUNK, PATIENCE_INPUT, PATIENCE_LEAST, PATIENCE_TIMES};
 use crate::rng::Stream;
 use crate::time::{Now, Span, Time};
 use crate::wire::ids::RequestId;
@@ -188,7 +188,7 @@ impl Router {
         let state = self.breakers.state(&provider, now.mono);
         let linked = (seen.linked)(&provider);
         let charge = filter::charge(need, &provider, served, now.wall, linked, &busy, state)?;
-        let figures = self.measured.of(provider, slug);
+        let figures = self.measured.of(provider, slug, now.mono);
         Ok(Candidate {
             provider,
             served,
@@ -204,9 +204,20 @@ impl Router {
         })
     }
 
-    /// How long a provider that is not the last to be tried has until its first chunk.
-    pub(crate) fn patience(&self, provider: NodeId, slug: &str) -> Span {
-        let usual = self.measured.of(provider, slug).first_us();
+    /// How long a provider that is not the last to be tried has until its first chunk. Where a job may have to wait for a slot, or
+    /// has much to be read first, what is usual tells nothing.
+    pub(crate) fn patience(
+        &self,
+        provider: NodeId,
+        slug: &str,
+        now: Time,
+        waits: bool,
+        input_bound: u32,
+    ) -> Span {
+        if waits || input_bound > PATIENCE_INPUT {
+            return FIRST_CHUNK;
+        }
+        let usual = self.measured.of(provider, slug, now).first_us();
         let usual = usual.map(|usual| Span(usual.saturating_mul(1_000 * PATIENCE_TIMES)));
         usual.unwrap_or(FIRST_CHUNK).clamp(PATIENCE_LEAST, FIRST_CHUNK)
     }
@@ -223,7 +234,6 @@ impl Router {
 
     /// Its first chunk came.
     pub(crate) fn began(&mut self, id: RequestId, provider: NodeId, slug: &str, now: Time, after: Span) {
-        self.breakers.served(&provider);
         self.measured.began(provider, slug, now, after);
         self.decisions.tried(id, provider, now, "first chunk");
     }
@@ -237,6 +247,7 @@ impl Router {
         now: Time,
         (tokens, took): (u32, Span),
     ) {
+        self.breakers.served(&provider);
         self.measured.ended(provider, slug, now, tokens, took);
         self.decisions.tried(id, provider, now, "served");
     }

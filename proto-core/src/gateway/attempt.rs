@@ -285,7 +285,13 @@ impl Gateway {
             }
             self.router.asked(id, named.provider, cx.now.mono);
             let is_last = running.next >= running.auth.content.attempts.len();
-            let patience = if is_last { FIRST_CHUNK } else { self.router.patience(named.provider, &slug) };
+            let own = super::own(&self.in_flight, &named.provider, &slug);
+            let waits = self.loads.now(&named.provider, &slug, own) >= candidate.slots;
+            let input_bound = running.plan.request.input_bound();
+            let patience = match is_last {
+                true => FIRST_CHUNK,
+                false => self.router.patience(named.provider, &slug, cx.now.mono, waits, input_bound),
+            };
             running.current = Some(Attempt {
                 index,
                 slug: slug.clone(),
@@ -415,9 +421,11 @@ impl Gateway {
                     && !attempt.cancelled
                     && running.next >= running.auth.content.attempts.len() =>
             {
+                let (provider, slug) = (attempt.conversation.peer, attempt.slug.clone());
+                self.router.failed(id, provider, &slug, cx.now.mono, (true, SILENT));
                 self.due.set(progress(id), job.deadline, "a provider's first chunk");
             }
-            Some(_) | None => self.attempt_lost(cx, mesh, id, "the provider fell silent"),
+            Some(_) | None => self.attempt_lost(cx, mesh, id, SILENT),
         }
     }
 
@@ -438,7 +446,10 @@ impl Gateway {
         }
         cx.info(format!("req_{id}: {} did not serve: {:?}, {why}", attempt.slug, refusal.code));
         let (provider, at) = (attempt.conversation.peer, cx.now.mono);
-        let what = (is_its_fault(refusal.code), if why == REFUSED { refusal.code.text() } else { why });
+        // One that was given less time than it may take is only not waited for.
+        let hasty = why == SILENT && attempt.began.is_none() && at - attempt.asked < FIRST_CHUNK;
+        let its_fault = is_its_fault(refusal.code) && !hasty;
+        let what = (its_fault, if why == REFUSED { refusal.code.text() } else { why });
         if self.router.failed(id, provider, &attempt.slug, at, what) {
             cx.info(format!("{provider} failed again and again: it is left alone for a while"));
         }
@@ -582,6 +593,7 @@ impl Gateway {
 
 /// What an attempt that its provider refused is called in the log.
 const REFUSED: &str = "it refused";
+const SILENT: &str = "the provider fell silent";
 
 /// May others hear the same? A full provider serves later, and a bad request is nobody's fault but the user's.
 const fn is_its_fault(code: RefusalCode) -> bool {

@@ -12,7 +12,7 @@ use crate::node::fep::Answer;
 use crate::wire::cbor::{self, Blob};
 use crate::wire::envelope::Kind;
 use crate::wire::mesh::{Errand, ErrandDone, FepCall};
-use crate::wire::object::open;
+use crate::wire::object::{MOST, open};
 use crate::wire::portal::{Claim, UsageStatement};
 
 #[derive(Default)]
@@ -43,11 +43,12 @@ impl Courier {
             }
         }
         match answer {
-            Answer::Given(object) => {
+            // Longer than a signed object can be, it is none, and no frame could bring it.
+            Answer::Given(object) if object.len() <= MOST => {
                 let payload = cbor::encode(&ErrandDone { number, object: Blob(object) });
                 self.done.push(Tell { to, kind: Kind::ErrandDone, payload });
             }
-            Answer::Nothing | Answer::Noted | Answer::Refused(_) | Answer::Silent => {}
+            Answer::Given(_) | Answer::Nothing | Answer::Noted | Answer::Refused(_) | Answer::Silent => {}
         }
     }
 

@@ -4,7 +4,7 @@ use alloc::{format, string::String, vec::Vec};
 
 use serde_json::{Map, Value, json};
 
-use crate::limits::INPUT_ALLOWANCE_PER_ITEM;
+use crate::limits::{INPUT_ALLOWANCE_PER_ITEM, MODEL_NAME};
 use crate::openai::error::ApiError;
 use crate::routing::hints::Hints;
 
@@ -86,8 +86,11 @@ impl ChatRequest {
             return Err(ApiError::new(400, None, "The request body must be a JSON object."));
         };
         let model = match fields.get("model") {
-            Some(Value::String(model)) if !model.is_empty() => model.clone(),
-            Some(_) => return Err(ApiError::bad_param("model", "`model` must be a non-empty string.")),
+            Some(Value::String(model)) if (1..=MODEL_NAME).contains(&model.len()) => model.clone(),
+            Some(_) => {
+                let message = format!("`model` must be a string of 1 to {MODEL_NAME} bytes.");
+                return Err(ApiError::bad_param("model", message));
+            }
             None => return Err(ApiError::bad_param("model", "You must provide a `model`.")),
         };
         check_messages(fields.get("messages"))?;

@@ -14,7 +14,7 @@ use crate::money::Micros;
 use crate::mutants::{Mutant, mutant};
 use crate::node::cx::Cx;
 use crate::openai::request::JobBody;
-use crate::time::{Span, Wall};
+use crate::time::{Span, Time, Wall};
 use crate::wire::mesh::{ProxyRequest, Refusal, RefusalCode};
 use crate::wire::object::open;
 use crate::wire::portal::JobAuthorization;
@@ -27,6 +27,7 @@ pub(super) struct Admitted {
     pub(super) row: AuthorizationRow,
     pub(super) known: Known,
     pub(super) body: JobBody,
+    pub(super) since: Time,
 }
 
 /// A job that may not.
@@ -108,7 +109,7 @@ impl Provider {
             auth,
         };
         match self.takes_on(cx, known, &row, max_payout, rate, body) {
-            Ok(body) => Ok(Admitted { row, known: known.clone(), body }),
+            Ok(body) => Ok(Admitted { row, known: known.clone(), body, since: cx.now.mono }),
             Err((code, message)) => Err(Declined {
                 refusal: Refusal { code, message: message.into() },
                 row: Some(Box::new(AuthorizationRow { receipt: rows::Owed::Nothing, ..row })),

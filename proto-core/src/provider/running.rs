@@ -234,13 +234,17 @@ impl Provider {
 
     /// Slots may have become free, or a model be lost: whoever waited for that.
     pub(crate) fn go_on(&mut self, cx: &mut Cx<'_>) {
-        if !self.sockets.has_changed() {
+        if !self.sockets.has_changed() && !cx.me.leaves {
             return;
         }
         let queues: Vec<Where> = self.waiting.queues().cloned().collect();
         for whereto in queues {
             while let Some(stream) = self.waiting.first(&whereto) {
-                let room = self.sockets.room(&whereto.0, &whereto.1);
+                // What is begun while the node leaves would be cut off in the middle.
+                let room = match cx.me.leaves {
+                    true => Room::NoModel,
+                    false => self.sockets.room(&whereto.0, &whereto.1),
+                };
                 if room == Room::Full {
                     break;
                 }
@@ -283,7 +287,7 @@ impl Provider {
     }
 
     fn start(&mut self, cx: &mut Cx<'_>, stream: StreamId, admitted: Admitted) {
-        let Admitted { row, known, body } = admitted;
+        let Admitted { row, known, body, since } = admitted;
         let max_output = body.max_output;
         let started = self.sockets.start(cx, &known.ep, &known.model, body.body, STREAM_WINDOW);
         let Some(portman) = started else { return self.release(cx, stream, &row, no_model()) };
@@ -306,7 +310,8 @@ impl Provider {
             relay: Relay::default(),
             credit: STREAM_WINDOW as usize,
             began: cx.now.mono,
-            ends: cx.now.mono + JOB_TOTAL,
+            // Its wait for a slot is part of that: the authorization lives no longer.
+            ends: since + JOB_TOTAL,
             taken: cx.now.mono,
             paused: None,
         };
@@ -540,7 +545,7 @@ impl Provider {
     /// Input that was taken on for a gateway, or lost to it, and nothing of it acknowledged, in tokens.
     pub(super) fn unacked_input(&self, cx: &Cx<'_>, gateway: &NodeId) -> u64 {
         let running = self.jobs.values().filter_map(|job| match &job.state {
-            State::Recording(admitted) | State::Waiting(admitted) => Some(&admitted.row.auth),
+            State::Recording(admitted) => Some(&admitted.row.auth),
             State::Running(running) if running.is_unacked() => Some(&running.row.auth),
             _ => None,
         });

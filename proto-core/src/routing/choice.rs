@@ -110,7 +110,10 @@ fn score(candidates: &mut [Candidate<'_>], policy: &Policy, wish: &Wish) {
     for one in candidates {
         let cost = ratio(one.charge.0.max(1) as u64, cheapest, price);
         let takes = ratio(time(&one.figures).unwrap_or(mean).max(1), quickest, duration);
-        let reliability = u64::from(one.figures.reliability()).max(LEAST_RELIABLE);
+        let reliability = match wish.sort {
+            Some(_) => 1_000,
+            None => u64::from(one.figures.reliability()).max(LEAST_RELIABLE),
+        };
         one.score = cost.saturating_add(takes).saturating_mul(1_000) / reliability;
     }
 }

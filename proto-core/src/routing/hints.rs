@@ -92,12 +92,15 @@ impl MaxPrice {
     pub(crate) fn allows(&self, price: &Price, fees: &Fees, rate: Rate) -> bool {
         let per_request = Price { per_request: price.per_request, ..Price::default() };
         let tokens = Price { per_request: Micros::ZERO, ..*price };
-        let million = |input, output| Counts { input, cached: 0, output };
+        // A cached token may be dearer than a fresh one.
+        let cached = if price.cached_per_mtok > price.input_per_mtok { 1_000_000 } else { 0 };
+        let prompt = Counts { input: 1_000_000, cached, output: 0 };
+        let completion = Counts { input: 0, cached: 0, output: 1_000_000 };
         let within = |most: Option<Micros>, price: &Price, counts: Counts| {
             most.is_none_or(|most| bill(price, fees, rate, &counts).is_some_and(|bill| bill.charge <= most))
         };
-        within(self.prompt, &tokens, million(1_000_000, 0))
-            && within(self.completion, &tokens, million(0, 1_000_000))
+        within(self.prompt, &tokens, prompt)
+            && within(self.completion, &tokens, completion)
             && within(self.request, &per_request, Counts::default())
     }
 }
@@ -223,6 +226,8 @@ mod tests {
         assert!(!most(json!({ "prompt": 1.05 })).allows(&price, &fees, Rate::ONE));
         assert!(most(json!({ "prompt": 1.2 })).allows(&price, &fees, Rate::ONE));
         assert!(!most(json!({ "request": 0.000099 })).allows(&price, &Fees::default(), Rate::ONE));
+        let cached = Price { cached_per_mtok: Micros(100_000_000), ..price };
+        assert!(!most(json!({ "prompt": 50 })).allows(&cached, &Fees::default(), Rate::ONE));
         assert!(most(json!({ "request": "0.0001" })).allows(&price, &Fees::default(), Rate::ONE));
     }
 }

@@ -9,7 +9,7 @@ use alloc::{
 };
 
 use crate::identity::NodeId;
-use crate::limits::{MEASURED, PROBATION, WARM_UP};
+use crate::limits::{MEASURED, MEASURED_FOR, PROBATION, WARM_UP};
 use crate::time::{Span, Time};
 
 /// Samples before which a mean is plain.
@@ -64,6 +64,11 @@ impl Figures {
         self.token_us.known()
     }
 
+    /// A bad hour is not held against anybody for ever.
+    fn is_fresh(&self, now: Time) -> bool {
+        now - self.last < MEASURED_FOR
+    }
+
     /// Attempts that served, of a thousand.
     pub(crate) fn reliability(&self) -> u32 {
         self.served.known().map_or(SURE, |value| u32::try_from(value).unwrap_or(SURE))
@@ -71,8 +76,9 @@ impl Figures {
 }
 
 impl Measured {
-    pub(crate) fn of(&self, provider: NodeId, slug: &str) -> Figures {
-        self.of.get(&(provider, slug.to_string())).copied().unwrap_or_default()
+    pub(crate) fn of(&self, provider: NodeId, slug: &str, now: Time) -> Figures {
+        let known = self.of.get(&(provider, slug.to_string())).copied();
+        known.filter(|figures| figures.is_fresh(now)).unwrap_or_default()
     }
 
     /// It has not proved itself here, where others had the time to.
@@ -85,13 +91,14 @@ impl Measured {
         self.answers = self.answers.saturating_add(1);
         let figures = self.entry(provider, slug, now);
         figures.first_us.add(micros(after));
-        figures.served.add(u64::from(SURE));
     }
 
     /// Its answer is whole: so many output tokens, the last so long after the first.
     pub(crate) fn ended(&mut self, provider: NodeId, slug: &str, now: Time, tokens: u32, took: Span) {
+        let figures = self.entry(provider, slug, now);
+        figures.served.add(u64::from(SURE));
         if let Some(gaps @ 1..) = tokens.checked_sub(1) {
-            self.entry(provider, slug, now).token_us.add(micros(took) / u64::from(gaps));
+            figures.token_us.add(micros(took) / u64::from(gaps));
         }
     }
 
@@ -107,6 +114,9 @@ impl Measured {
             oldest.map(|oldest| self.of.remove(&oldest));
         }
         let figures = self.of.entry(key).or_default();
+        if !figures.is_fresh(now) {
+            *figures = Figures::default();
+        }
         figures.last = now;
         figures
     }
@@ -139,7 +149,8 @@ mod tests {
             measured.began(NodeId([1; 32]), &number.to_string(), Time(number), Span::from_millis(5));
         }
         assert_eq!(measured.of.len(), MEASURED);
-        assert_eq!(measured.of(NodeId([1; 32]), "0").first_us(), None);
-        assert_eq!(measured.of(NodeId([1; 32]), "1").first_us(), Some(5_000));
+        let of = |slug: &str, now| measured.of(NodeId([1; 32]), slug, now).first_us();
+        assert_eq!((of("0", Time(9)), of("1", Time(9))), (None, Some(5_000)));
+        assert_eq!(of("1", Time(1) + MEASURED_FOR), None, "what was seen long ago");
     }
 }

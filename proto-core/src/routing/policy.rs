@@ -29,7 +29,8 @@ pub struct Policy {
     /// thousandths of its slots. `None`: conversations don't count.
     pub sticky: Option<u32>,
     /// Of a thousand requests so many would go first to a provider that has not proved itself here, were all like that: of n
-    /// that have and k that have not, k/(n + k) of them. They get no others while somebody else may serve. 0: all are alike.
+    /// that have and k that have not, k/(n + k) of them. They get no others while one that has proved itself has a slot. 0: all
+    /// are alike.
     pub explore: u32,
 }
 
