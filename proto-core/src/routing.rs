@@ -23,7 +23,7 @@ use alloc::{
 
 use breaker::Breakers;
 use choice::{Candidate, Wish};
-use filter::{Busy, Removed};
+use filter::Removed;
 use hints::Hints;
 use measured::Measured;
 use policy::Policy;
@@ -184,17 +184,17 @@ impl Router {
         seen: &Seen<'_>,
     ) -> Result<Candidate<'a>, Removed> {
         let slug = &served.offer.content.slug;
-        let busy = Busy { own: (seen.own)(&provider, slug), all: (seen.load)(&provider, slug) };
+        let own = (seen.own)(&provider, slug);
         let state = self.breakers.state(&provider, now.mono);
         let linked = (seen.linked)(&provider);
-        let charge = filter::charge(need, &provider, served, now.wall, linked, &busy, state)?;
+        let charge = filter::charge(need, &provider, served, now.wall, linked, own, state)?;
         let figures = self.measured.of(provider, slug, now.mono);
         Ok(Candidate {
             provider,
             served,
             charge,
-            own: busy.own,
-            load: busy.all,
+            own,
+            load: (seen.load)(&provider, slug),
             newcomer: self.measured.is_newcomer(&figures),
             figures,
             named: Hints::names(&need.hints.order, &provider, slug),

@@ -9,10 +9,10 @@ import shutil
 import signal
 import subprocess
 import sys
-import traceback
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
 from check import up_line  # noqa: E402
+from checks import work_through  # noqa: E402
 from mesh import Mesh, eventually  # noqa: E402
 
 PROVIDER = "provider-1"
@@ -141,24 +141,7 @@ def main():
     args = parser.parse_args()
     rarely = lambda toml: re.sub(r"^claim_every = .*$", 'claim_every = "1h"', toml, flags=re.M)  # noqa: E731
     mesh = Mesh(args.bin.resolve(), args.work.resolve(), slots=4, provider_toml=rarely)
-    results = []
-    try:
-        mesh.start()
-        for sentence, check in Story(mesh).checks():
-            try:
-                check()
-                results.append(True)
-            except Exception:
-                results.append(False)
-                traceback.print_exc(file=sys.stdout)
-            print(f"{'ok   ' if results[-1] else 'FAIL '} {sentence}", flush=True)
-    except Exception:
-        results.append(False)
-        traceback.print_exc(file=sys.stdout)
-    finally:
-        mesh.end(signal.SIGKILL)
-    print(f"{results.count(True)} passed, {results.count(False)} failed")
-    return 0 if results and all(results) else 1
+    return work_through(mesh, Story(mesh).checks(), signal.SIGKILL)
 
 
 if __name__ == "__main__":

@@ -9,9 +9,9 @@ import re
 import signal
 import subprocess
 import sys
-import traceback
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
+from checks import work_through  # noqa: E402
 from mesh import PATIENCE_S, Daemon, Mesh, eventually  # noqa: E402
 
 # By tenant: what a million output tokens cost, and what its runtime takes for a token.
@@ -178,24 +178,7 @@ def main():
     parser.add_argument("--work", type=pathlib.Path, required=True)
     args = parser.parse_args()
     mesh = ThreeSellers(args.bin.resolve(), args.work.resolve(), slots=4)
-    results = []
-    try:
-        mesh.start()
-        for sentence, check in checks_of(mesh):
-            try:
-                check()
-                results.append(True)
-            except Exception:
-                results.append(False)
-                traceback.print_exc(file=sys.stdout)
-            print(f"{'ok   ' if results[-1] else 'FAIL '} {sentence}", flush=True)
-    except Exception:
-        results.append(False)
-        traceback.print_exc(file=sys.stdout)
-    finally:
-        mesh.end(signal.SIGKILL)
-    print(f"{results.count(True)} passed, {results.count(False)} failed")
-    return 0 if results and all(results) else 1
+    return work_through(mesh, checks_of(mesh), signal.SIGKILL)
 
 
 if __name__ == "__main__":

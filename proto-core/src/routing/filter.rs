@@ -51,21 +51,14 @@ impl Removed {
 /// in it.
 const BYTES_PER_TOKEN: u32 = 8;
 
-/// What is known of a provider's load.
-pub(super) struct Busy {
-    /// This gateway's own jobs there, and all of them, as far as is known.
-    pub(super) own: u32,
-    pub(super) all: u32,
-}
-
-/// The most that the job may cost there.
+/// The most that the job may cost there. `own`: this gateway's jobs there.
 pub(super) fn charge(
     need: &Need<'_>,
     provider: &NodeId,
     served: &Served,
     now: Wall,
     linked: bool,
-    busy: &Busy,
+    own: u32,
     breaker: State,
 ) -> Result<Micros, Removed> {
     let offer = &served.offer.content;
@@ -95,11 +88,11 @@ pub(super) fn charge(
     let charge = bill.ok_or(Removed::TooDear)?.charge;
     match breaker {
         State::Open { .. } => return Err(Removed::Broken),
-        State::HalfOpen if busy.own > 0 => return Err(Removed::Broken),
+        State::HalfOpen if own > 0 => return Err(Removed::Broken),
         State::HalfOpen | State::Closed => {}
     }
     // Who said to be full may have a slot by now: what is known for sure are one's own jobs.
-    if busy.own >= served.slots.saturating_add(served.queue) {
+    if own >= served.slots.saturating_add(served.queue) {
         return Err(Removed::Full);
     }
     Ok(charge)

@@ -4,7 +4,7 @@ use alloc::{format, string::String, string::ToString, vec::Vec};
 
 use serde_json::{Map, Value};
 
-use crate::economics::{Counts, Fees, Price, Rate, bill};
+use crate::economics::{Fees, Price, Rate, dearest};
 use crate::identity::NodeId;
 use crate::limits::HINT_NAMES;
 use crate::money::Micros;
@@ -92,16 +92,14 @@ impl MaxPrice {
     pub(crate) fn allows(&self, price: &Price, fees: &Fees, rate: Rate) -> bool {
         let per_request = Price { per_request: price.per_request, ..Price::default() };
         let tokens = Price { per_request: Micros::ZERO, ..*price };
-        // A cached token may be dearer than a fresh one.
-        let cached = if price.cached_per_mtok > price.input_per_mtok { 1_000_000 } else { 0 };
-        let prompt = Counts { input: 1_000_000, cached, output: 0 };
-        let completion = Counts { input: 0, cached: 0, output: 1_000_000 };
-        let within = |most: Option<Micros>, price: &Price, counts: Counts| {
-            most.is_none_or(|most| bill(price, fees, rate, &counts).is_some_and(|bill| bill.charge <= most))
+        let within = |most: Option<Micros>, price: &Price, input, output| {
+            most.is_none_or(|most| {
+                dearest(price, fees, rate, input, output).is_some_and(|bill| bill.charge <= most)
+            })
         };
-        within(self.prompt, &tokens, prompt)
-            && within(self.completion, &tokens, completion)
-            && within(self.request, &per_request, Counts::default())
+        within(self.prompt, &tokens, 1_000_000, 0)
+            && within(self.completion, &tokens, 0, 1_000_000)
+            && within(self.request, &per_request, 0, 0)
     }
 }
 
