@@ -44,6 +44,8 @@ struct Watched {
     /// Since when it is down, and who still takes it for alive.
     down: Option<(Time, BTreeSet<HostId>)>,
     gone: bool,
+    /// The latest that each subscriber was seen to hold.
+    held: BTreeMap<HostId, Version>,
     presence: Presence,
 }
 
@@ -98,6 +100,7 @@ impl Run<'_> {
             reached_999: None,
             down: None,
             gone: false,
+            held: BTreeMap::new(),
             presence: Presence::default(),
         })
     }
@@ -109,6 +112,7 @@ impl Run<'_> {
         let mut behind = false;
         for one in &mut watch.providers {
             self.look_at(one, now, &mut watch.report);
+            self.look_who_holds(one);
             behind |= one.fresh.is_some() || one.down.as_ref().is_some_and(|(_, alive)| !alive.is_empty());
         }
         for one in &mut watch.besieged {
@@ -183,7 +187,7 @@ impl Run<'_> {
     fn look_at_dead(&mut self, one: &mut Watched, now: Time, report: &mut MeshReport) {
         one.fresh = None;
         one.presence = Presence::default();
-        let knows = |run: &mut Self, host: &HostId| run.version_at(*host, one.node_id).is_some();
+        let knows = |run: &Self, host: &HostId| run.version_at(*host, one.node_id).is_some();
         let since = one.down.take().map_or(now, |(since, _)| since);
         // All of them, each time: what it said before it died may come to some after they had given it up.
         let alive: BTreeSet<HostId> =
@@ -191,8 +195,10 @@ impl Run<'_> {
         if one.gone {
             // Whoever has started since then was not there when it died.
             let there = |run: &Self, host: &HostId| !run.world.died_within(*host, since, now);
-            // What it said between two looks is new.
-            let old = |run: &mut Self, host: &HostId| run.version_at(*host, one.node_id) <= one.says;
+            // What it said last may be long on its way, round a partition say, and is news to whoever never held it.
+            let old = |run: &Self, host: &HostId| {
+                run.version_at(*host, one.node_id) <= one.held.get(host).copied()
+            };
             let back = one.subscribers.iter().find(|host| knows(self, host) && there(self, host)).copied();
             if let Some(host) = back {
                 if old(self, &host) {
@@ -212,6 +218,14 @@ impl Run<'_> {
             }
         }
         one.down = Some((since, alive));
+    }
+
+    fn look_who_holds(&self, one: &mut Watched) {
+        for host in &one.subscribers {
+            if let Some(version) = self.version_at(*host, one.node_id) {
+                one.held.insert(*host, version);
+            }
+        }
     }
 
     /// The version of a provider's capability record that a host holds.
