@@ -278,7 +278,7 @@ fn provider(number: usize, draws: &mut Stream) -> Provider {
         claim_every: Span::from_secs(between(draws, 10, 90)),
         dispute_for: if number.is_multiple_of(3) { Span::from_secs(4 * 60) } else { DISPUTE_TERM },
         // Of some a FEP may owe little: a few jobs.
-        exposure: if number.is_multiple_of(4) { Micros(3_000) } else { EXPOSURE },
+        exposure: if number.is_multiple_of(4) { Micros(1_000) } else { EXPOSURE },
         wall_offset_ms: skew(draws),
         strategy: None,
         portmans: (1..=portmans).map(|number| portman(number, draws)).collect(),
@@ -490,6 +490,9 @@ fn probes(scenario: &Scenario, draws: &mut Stream) -> Vec<Job> {
         }
     }
     let short = probes.len() as u64;
+    // At providers that let a FEP owe them that much.
+    let roomy = scenario.providers.iter().filter(|provider| provider.exposure == EXPOSURE);
+    let slugs: Vec<String> = roomy.flat_map(Provider::slugs).collect();
     for (number, gateway) in scenario.gateways.iter().enumerate() {
         let template = probes[number * 3].clone();
         probes.push(Job {
