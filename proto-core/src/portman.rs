@@ -86,6 +86,11 @@ impl Portman {
                     self.advance(now, job);
                 }
             }
+            ToPortman::LoadModel { model, .. } | ToPortman::UnloadModel { model, .. } => {
+                let message = "this runtime loads and unloads its models by itself".into();
+                self.say(&FromPortman::NotMoved { model, message });
+            }
+            ToPortman::SetConcurrency { .. } => {}
             ToPortman::Cancel { job } => {
                 if let Some(mut running) = self.jobs.remove(&job) {
                     self.exchanges.remove(&running.exchange());
@@ -142,7 +147,7 @@ impl Portman {
     fn hello(&mut self) {
         // Who leaves serves nothing any more.
         let models = if self.leaves.is_some() { Vec::new() } else { self.models.list().to_vec() };
-        let hello = FromPortman::Hello { models };
+        let hello = FromPortman::Hello { models, shelf: Vec::new() };
         self.say(&hello);
     }
 

@@ -45,11 +45,11 @@ fn done(job: u64, input: u32, cached: u32, output: u32) -> FromPortman {
 fn it_says_hello_at_once_and_again_when_its_models_change() {
     let mut rig = Rig::new();
     rig.attach();
-    assert_eq!(rig.said(), [FromPortman::Hello { models: vec![] }]);
+    assert_eq!(rig.said(), [FromPortman::Hello { models: vec![], shelf: vec![] }]);
 
     let tiny = Model { id: "tiny".into(), context_length: 2048, slots: 2 };
     rig.offer(r#"{"data":[{"id":"tiny","meta":{"n_ctx":2048}}]}"#);
-    assert_eq!(rig.said(), [FromPortman::Hello { models: vec![tiny.clone()] }]);
+    assert_eq!(rig.said(), [FromPortman::Hello { models: vec![tiny.clone()], shelf: vec![] }]);
 
     rig.wait(limits::MODELS_EVERY);
     assert_eq!(rig.questions.len(), 2);
@@ -59,7 +59,7 @@ fn it_says_hello_at_once_and_again_when_its_models_change() {
     // It asks more seldom now.
     rig.wait(limits::MODELS_EVERY.doubled());
     let big = Model { id: "big".into(), context_length: 4096, slots: 2 };
-    assert_eq!(rig.said(), [FromPortman::Hello { models: vec![tiny, big] }]);
+    assert_eq!(rig.said(), [FromPortman::Hello { models: vec![tiny, big], shelf: vec![] }]);
 }
 
 #[test]
@@ -72,7 +72,7 @@ fn a_runtime_that_stays_away_is_mentioned_once() {
     rig.catalogue = None;
     rig.wait(limits::MODELS_EVERY);
     rig.wait(limits::MODELS_WITHIN);
-    assert_eq!(rig.said(), [FromPortman::Hello { models: vec![] }], "no answer, no models");
+    assert_eq!(rig.said(), [FromPortman::Hello { models: vec![], shelf: vec![] }], "no answer, no models");
     rig.wait(limits::MODELS_EVERY);
     rig.wait(limits::MODELS_EVERY);
     let warnings = rig.events.iter().filter(|event| event.level == Level::Warn).count();
@@ -302,7 +302,7 @@ fn who_is_asked_to_leave_serves_no_more_and_ends_what_runs() {
     rig.start(1, STREAM_WINDOW);
     rig.said();
     rig.leave();
-    assert_eq!(rig.said(), [FromPortman::Hello { models: vec![] }]);
+    assert_eq!(rig.said(), [FromPortman::Hello { models: vec![], shelf: vec![] }]);
     assert!(!rig.portman.has_left());
     rig.start(2, STREAM_WINDOW);
     assert_eq!(rig.said(), [failed(2, Fault::ModelNotAvailable, "no model \"tiny\" runs here")]);
@@ -332,7 +332,7 @@ fn a_lost_labman_stops_the_runtime_and_is_dialled_again() {
     rig.wait(limits::REDIAL_FIRST);
     rig.attach();
     let said = rig.said();
-    assert!(matches!(said.as_slice(), [FromPortman::Hello { models }] if models.len() == 1), "{said:?}");
+    assert!(matches!(said.as_slice(), [FromPortman::Hello { models, .. }] if models.len() == 1), "{said:?}");
     rig.start(1, STREAM_WINDOW);
     assert_eq!(rig.said(), [], "a new socket numbers its jobs anew, and all slots are free");
 }

@@ -325,7 +325,8 @@ impl Provider {
     /// A Portman spoke. True: the models served have changed.
     pub(super) fn portman_says(&mut self, cx: &mut Cx<'_>, link: LinkId, message: FromPortman) -> bool {
         match message {
-            FromPortman::Hello { models } => return self.sockets.hello(cx, link, models),
+            FromPortman::Hello { models, .. } => return self.sockets.hello(cx, link, models),
+            FromPortman::NotMoved { model, message } => cx.warn(alloc::format!("{model}: {message}")),
             FromPortman::Chunk { job, data, counts } => {
                 if let Some(stream) = self.running.get(&(link, job)).copied() {
                     self.chunk(cx, stream, data, counts);

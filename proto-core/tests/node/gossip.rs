@@ -480,7 +480,10 @@ fn a_portman_with_ever_new_models_does_not_fill_the_memory() {
     let portman = Portman::attach(&mut rig, Vec::new());
     for round in 0..3 {
         let models = (0..4_000).map(|number| model(&format!("{round}-{number}"), 1)).collect();
-        portman.say(&mut rig, &labman_proto_core::wire::portman::FromPortman::Hello { models });
+        portman.say(
+            &mut rig,
+            &labman_proto_core::wire::portman::FromPortman::Hello { models, shelf: Vec::new() },
+        );
     }
     let status = rig.admin("/status").to_string();
     assert!(status.len() < 100_000, "{} bytes of status", status.len());

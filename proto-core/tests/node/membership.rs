@@ -524,7 +524,10 @@ fn a_peer_record_is_signed_anew_in_time_however_often_the_offers_change() {
     let mut peer_records = 0;
     for minutes in 1..=60 {
         if minutes % 10 == 0 {
-            portman.say(&mut rig, &FromPortman::Hello { models: vec![model("toy", minutes)] });
+            portman.say(
+                &mut rig,
+                &FromPortman::Hello { models: vec![model("toy", minutes)], shelf: Vec::new() },
+            );
         }
         rig.pass(Span::from_secs(60));
         peer_records +=

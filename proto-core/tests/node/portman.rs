@@ -33,7 +33,7 @@ impl Portman {
     pub(crate) fn attach(rig: &mut Rig, models: Vec<Model>) -> Self {
         let link = rig.link_up(Who::Portman { token: TOKEN.into(), origin: None });
         let portman = Self { link, stream: rig.open(link) };
-        portman.say(rig, &FromPortman::Hello { models });
+        portman.say(rig, &FromPortman::Hello { models, shelf: Vec::new() });
         portman
     }
 

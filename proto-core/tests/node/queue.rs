@@ -96,7 +96,7 @@ fn who_goes_or_waits_in_vain_is_owed_nothing_and_the_next_moves_up() {
 fn a_model_that_is_lost_serves_nobody_who_waits() {
     let mut counter = Counter::open();
     let waits = counter.place();
-    counter.portman.say(&mut counter.rig, &FromPortman::Hello { models: Vec::new() });
+    counter.portman.say(&mut counter.rig, &FromPortman::Hello { models: Vec::new(), shelf: Vec::new() });
     assert_eq!(declined(&mut counter.rig, waits), Some((RefusalCode::ModelNotAvailable, true)));
 }
 
@@ -105,7 +105,9 @@ fn a_model_that_has_more_slots_than_before_serves_who_waits_at_once() {
     let mut counter = Counter::open();
     counter.place();
     counter.place();
-    counter.portman.say(&mut counter.rig, &FromPortman::Hello { models: vec![model("toy", 3)] });
+    counter
+        .portman
+        .say(&mut counter.rig, &FromPortman::Hello { models: vec![model("toy", 3)], shelf: Vec::new() });
     assert_eq!(counter.started(), [2, 3]);
 }
 

@@ -196,9 +196,8 @@ impl Run<'_> {
             // Whoever has started since then was not there when it died.
             let there = |run: &Self, host: &HostId| !run.world.died_within(*host, since, now);
             // What it said last may be long on its way, round a partition say, and is news to whoever never held it.
-            let old = |run: &Self, host: &HostId| {
-                run.version_at(*host, one.node_id) <= one.held.get(host).copied()
-            };
+            let old =
+                |run: &Self, host: &HostId| run.version_at(*host, one.node_id) <= one.held.get(host).copied();
             let back = one.subscribers.iter().find(|host| knows(self, host) && there(self, host)).copied();
             if let Some(host) = back {
                 if old(self, &host) {

@@ -203,7 +203,7 @@ proptest! {
         let hello = world.run();
         let hello = hello.last().unwrap();
         prop_assert!(
-            matches!(hello, FromPortman::Hello { models } if models[0].context_length == 512), "{:?}", hello
+            matches!(hello, FromPortman::Hello { models, .. } if models[0].context_length == 512), "{:?}", hello
         );
 
         let messages = json!([{ "role": "user", "content": "What do the lanterns say?" }]);
