@@ -62,7 +62,7 @@ impl Portman {
         heard
             .filter_map(|message| match message {
                 ToPortman::Start { job, .. } => Some(job),
-                ToPortman::Credit { .. } | ToPortman::Cancel { .. } => None,
+                _ => None,
             })
             .collect()
     }
@@ -72,7 +72,7 @@ impl Portman {
         heard
             .filter_map(|message| match message {
                 ToPortman::Cancel { job } => Some(job),
-                ToPortman::Start { .. } | ToPortman::Credit { .. } => None,
+                _ => None,
             })
             .collect()
     }
