@@ -6,6 +6,7 @@
 mod error;
 pub mod fep;
 mod fields;
+mod hosting;
 pub mod labmand;
 pub mod portman;
 

@@ -304,10 +304,16 @@ pub const STATE_AFTER: Span = Span::from_secs(30);
 pub const LOAD_EVERY: Span = Span::from_secs(1);
 /// Models in what a gateway tells of its market, and names that it counts. Less wanted ones, and further ones, are left out.
 pub const MARKET_MODELS: usize = 64;
+/// Currencies in which it tells the cheapest offer of a model.
+pub const MARKET_CURRENCIES: usize = 4;
 pub const MARKET_NAMES: usize = 1024;
 /// A gateway tells what is asked for so soon after something was, and then so often, where it has changed.
 pub const MARKET_SOON: Span = Span::from_secs(10);
 pub const MARKET_EVERY: Span = Span::from_secs(5 * 60);
+/// A provider that has started decides what it hosts not before this: it is to have heard what is asked for.
+pub const HOSTING_SOON: Span = Span::from_secs(30);
+/// A model is unloaded within this, and loaded within four times what it is said to take, and this.
+pub const LOAD_GRACE: Span = Span::from_secs(60);
 /// Between two chunks of a stream whose reader keeps up. Then the stream ends with an error.
 pub const NEXT_CHUNK: Span = Span::from_secs(60);
 /// How long a user may read nothing of what waits for them. Then their job is cancelled.

@@ -11,9 +11,18 @@
 //! the cost is that of a node's links, however large the mesh. Only those are heard that this node chose or dealt with:
 //! a crowd of strangers could want anything.
 //!
-//! What is absent: what to host. Prices: offers have them.
+//! - [`forecast`]: what the next epoch will ask for;
+//! - [`plan`]: what an endpoint keeps in memory by that, and why;
+//! - [`price`]: what it then costs;
+//! - [`policy`]: what an operator lets a provider decide.
+//!
+//! What is absent: when a model is loaded and unloaded, which is `provider/hosting.rs`.
 
 pub(crate) mod demand;
+pub(crate) mod forecast;
+pub(crate) mod plan;
+pub(crate) mod policy;
+pub(crate) mod price;
 
 use alloc::{
     collections::BTreeMap,
@@ -26,16 +35,33 @@ use serde_json::{Value, json};
 
 use crate::gossip::View;
 use crate::identity::NodeId;
-use crate::limits::{MARKET_EVERY, MARKET_MODELS, MARKET_SOON};
+use crate::limits::{MARKET_CURRENCIES, MARKET_EVERY, MARKET_MODELS, MARKET_SOON};
+use crate::money::{Currency, Micros};
 use crate::time::{Time, Wake};
 use crate::timers::Timers;
-use crate::wire::mesh::{Market, Wanted};
+use crate::wire::mesh::{Cheapest, Market, Wanted};
 
 /// The model of a slug, or a bare name itself.
 pub(crate) fn bare(slug: &str) -> &str {
     match slug.matches(':').count() {
         0 | 1 => slug,
         _ => slug.splitn(3, ':').nth(2).unwrap_or_default(),
+    }
+}
+
+/// What a provider that could serve a model hears of it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Outlook {
+    /// Asked for in the last hour.
+    pub(crate) jobs: u32,
+    /// Of all providers.
+    pub(crate) slots: u32,
+    cheapest: Vec<Cheapest>,
+}
+
+impl Outlook {
+    pub(crate) fn cheapest_in(&self, currency: &Currency) -> Option<Micros> {
+        self.cheapest.iter().filter(|one| one.currency == *currency).map(|one| one.price).min()
     }
 }
 
@@ -106,8 +132,11 @@ impl MarketRoom {
                 one.around = one.around.saturating_add(said.jobs).saturating_add(said.unserved);
             });
         }
-        for (model, (slots, taken)) in &slots.0 {
-            of(model, &|one| (one.slots, one.taken) = (*slots, *taken));
+        for (model, known) in &slots.0 {
+            of(model, &|one| {
+                (one.slots, one.taken) = (known.slots, known.taken);
+                one.cheapest = known.cheapest().take(MARKET_CURRENCIES).collect();
+            });
         }
         let mut wanted: Vec<Wanted> = wanted.into_values().filter(Wanted::is_wanted).collect();
         wanted.sort_by_key(|one| core::cmp::Reverse(one.all()));
@@ -115,15 +144,48 @@ impl MarketRoom {
         Market { wanted }
     }
 
+    /// By model. Neighbourhoods overlap, so that sums would count twice: what the neighbour hears that hears most, if that is more.
+    pub(crate) fn outlook(
+        &self,
+        own: &BTreeMap<String, demand::Asked>,
+        slots: &Slots,
+    ) -> BTreeMap<String, Outlook> {
+        let mut all: BTreeMap<String, Outlook> = BTreeMap::new();
+        let mut widest: BTreeMap<&str, u32> = BTreeMap::new();
+        for (model, asked) in own {
+            all.entry(model.clone()).or_default().jobs = asked.jobs.saturating_add(asked.unserved);
+        }
+        for said in self.heard.values().flat_map(BTreeMap::values) {
+            let one = all.entry(said.model.clone()).or_default();
+            one.jobs = one.jobs.saturating_add(said.jobs).saturating_add(said.unserved);
+            one.slots = one.slots.max(said.slots);
+            one.cheapest.extend(said.cheapest.iter().take(MARKET_CURRENCIES).cloned());
+            let widest = widest.entry(&said.model).or_default();
+            *widest = said.all().max(*widest);
+        }
+        for (model, widest) in widest {
+            if let Some(one) = all.get_mut(model) {
+                one.jobs = one.jobs.max(widest);
+            }
+        }
+        for (model, known) in &slots.0 {
+            let one = all.entry(model.clone()).or_default();
+            one.slots = one.slots.max(known.slots);
+            one.cheapest.extend(known.cheapest());
+        }
+        all
+    }
+
     /// For people. `widest`: the most that any one neighbour hears of in its neighbourhood.
     pub(crate) fn show(&self, own: BTreeMap<String, demand::Asked>, slots: &Slots) -> Value {
         let models = self.view(own, slots).wanted.into_iter().map(|one| {
             let said = self.heard.values().filter_map(|said| said.get(&one.model));
             let widest = said.map(Wanted::all).max().unwrap_or(0);
-            let Wanted { model, jobs, unserved, around, slots, taken } = one;
+            let Wanted { model, jobs, unserved, around, slots, taken, cheapest } = one;
+            let cheapest = cheapest.iter().map(|one| json!({ "currency": one.currency, "price": one.price }));
             json!({
                 "model": model, "jobs": jobs, "unserved": unserved, "around": around, "widest": widest,
-                "slots": slots, "taken": taken,
+                "slots": slots, "taken": taken, "cheapest": cheapest.collect::<Vec<_>>(),
             })
         });
         json!({ "models": models.collect::<Vec<_>>(), "neighbours": self.heard.len() })
@@ -134,18 +196,34 @@ impl MarketRoom {
     }
 }
 
-/// Slots of all providers that are known, and how many of them are taken, by model.
+/// What there is of each model, at all providers that are known.
 #[derive(Default)]
-pub(crate) struct Slots(BTreeMap<String, (u32, u32)>);
+pub(crate) struct Slots(BTreeMap<String, Supply>);
+
+#[derive(Default)]
+struct Supply {
+    slots: u32,
+    taken: u32,
+    cheapest: BTreeMap<Currency, Micros>,
+}
+
+impl Supply {
+    fn cheapest(&self) -> impl Iterator<Item = Cheapest> {
+        self.cheapest.iter().map(|(currency, price)| Cheapest { currency: currency.clone(), price: *price })
+    }
+}
 
 impl Slots {
     pub(crate) fn known(view: &View, taken: impl Fn(&NodeId, &str) -> u32) -> Self {
-        let mut slots: BTreeMap<String, (u32, u32)> = BTreeMap::new();
+        let mut slots: BTreeMap<String, Supply> = BTreeMap::new();
         for (provider, served) in view.served() {
-            let slug = &served.offer.content.slug;
-            let of = slots.entry(bare(slug).to_string()).or_default();
-            of.0 = of.0.saturating_add(served.slots);
-            of.1 = of.1.saturating_add(taken(&provider, slug).min(served.slots));
+            let offer = &served.offer.content;
+            let of = slots.entry(bare(&offer.slug).to_string()).or_default();
+            of.slots = of.slots.saturating_add(served.slots);
+            of.taken = of.taken.saturating_add(taken(&provider, &offer.slug).min(served.slots));
+            let price = price::both(&offer.price);
+            let cheapest = of.cheapest.entry(offer.payout.currency.clone()).or_insert(price);
+            *cheapest = price.min(*cheapest);
         }
         Self(slots)
     }
@@ -163,6 +241,7 @@ fn is_far(told: &Market, now: &Market) -> bool {
                 || far(a.around, b.around)
                 || far(a.slots, b.slots)
                 || far(a.taken, b.taken)
+                || a.cheapest != b.cheapest
         }
         (None, None) => false,
         (Some(_), None) | (None, Some(_)) => true,

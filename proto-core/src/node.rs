@@ -144,8 +144,8 @@ impl Node {
         };
         let provider = match &config.provider {
             Some(provider) => {
-                let claims = seed.stream("claims");
-                Some(Provider::new(provider.clone(), &config.feps, claims, snapshot, now.mono)?)
+                let streams = (seed.stream("claims"), seed.stream("hosting"));
+                Some(Provider::new(provider.clone(), &config.feps, streams, snapshot, now.mono)?)
             }
             None => None,
         };
@@ -747,6 +747,7 @@ impl Machine for Node {
                 self.capability_changed(now);
             }
         }
+        self.decide_hosting(now);
         self.settle(now);
     }
 

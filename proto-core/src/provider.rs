@@ -19,6 +19,7 @@ mod earnings;
 mod errands;
 mod exposure;
 mod forgotten;
+mod hosting;
 mod job;
 mod load;
 mod offers;
@@ -45,6 +46,7 @@ use disputes::Disputes;
 pub(crate) use disputes::{Act, Order as DisputeOrder};
 pub(crate) use earnings::By;
 use errands::{Errands, For};
+use hosting::Hosting;
 use job::Job;
 use load::{Taken, Teller};
 use offers::Offers;
@@ -94,6 +96,7 @@ pub(crate) struct Provider {
     /// Jobs by the Portman that runs them.
     running: BTreeMap<(LinkId, u64), StreamId>,
     waiting: Waiting,
+    hosting: Hosting,
     storing: BTreeMap<OpId, StreamId>,
     due: Timers<StreamId>,
     receipts: Receipts,
@@ -114,7 +117,7 @@ impl Provider {
     pub(crate) fn new(
         config: config::Provider,
         feps: &[config::Fep],
-        rng: Stream,
+        (claims, hosting): (Stream, Stream),
         snapshot: &Snapshot,
         now: Time,
     ) -> Result<Self, BadRow> {
@@ -132,6 +135,7 @@ impl Provider {
             jobs: BTreeMap::new(),
             running: BTreeMap::new(),
             waiting: Waiting::default(),
+            hosting: Hosting::new(&config, hosting, now),
             storing: BTreeMap::new(),
             due: Timers::default(),
             receipts,
@@ -139,7 +143,7 @@ impl Provider {
             unacked: Unacked::default(),
             denials: Denials::new(snapshot)?,
             errands: Errands::default(),
-            claims: Claims::new(&config, feps, rng, snapshot, now)?,
+            claims: Claims::new(&config, feps, claims, snapshot, now)?,
             disputes,
             appeals,
             pulls: Pulls::new(feps, now),
@@ -236,7 +240,7 @@ impl Provider {
         let (mut hosted, mut topics) = (Vec::new(), BTreeSet::new());
         let offers = match cx.clock_is_wrong() || cx.me.leaves || !cx.feps.knows_any() {
             true => Vec::new(),
-            false => self.offers.of(cx, &self.config, &self.sockets),
+            false => self.offers.of(cx, &self.config, &self.sockets, &self.hosting),
         };
         for offers::Offered { offer: Sealed { bytes, content, .. }, slots, queue } in offers {
             topics.insert(Topic::of_model(&content.slug));
@@ -256,6 +260,9 @@ impl Provider {
             self.running.range((link, 0)..=(link, u64::MAX)).map(|(_, stream)| *stream).collect();
         for stream in lost {
             self.portman_failed(cx, stream, "its Portman was lost");
+        }
+        if let Some(ep) = self.sockets.ep(link) {
+            self.hosting.lost(ep);
         }
         self.sockets.link_down(cx, link, reason)
     }
@@ -423,6 +430,7 @@ impl Provider {
         self.disputes.handle_timeout(cx);
         self.appeals.handle_timeout(cx);
         self.pulls.handle_timeout(cx, &self.receipts);
+        self.move_models(cx);
     }
 
     /// True: the offers are to be signed anew.
@@ -446,6 +454,7 @@ impl Provider {
     pub(crate) fn poll_timeout(&self) -> Option<Wake> {
         let wake = Wake::earliest(self.due.next(), self.refresh.next());
         let wake = Wake::earliest(wake, self.teller.poll_timeout());
+        let wake = Wake::earliest(wake, self.hosting.poll_timeout());
         let wake = Wake::earliest(wake, self.receipts.poll_timeout());
         let wake = Wake::earliest(wake, self.statements.poll_timeout());
         let wake = Wake::earliest(wake, self.pulls.poll_timeout());

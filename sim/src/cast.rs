@@ -194,6 +194,7 @@ impl Cast<'_> {
             claim_every: provider.claim_every,
             dispute_for: provider.dispute_for,
             exposure: provider.exposure.into(),
+            hosting: node::config::Hosting::default(),
         };
         let gateways = self.scenario.gateways.iter();
         let config = node::config::Config {
@@ -356,6 +357,8 @@ impl Cast<'_> {
             payout: PayoutTo { currency, address },
             least_payout: portman.least_payout,
             queue: portman.queue,
+            shelf: None,
+            pricing: node::config::Pricing::default(),
         }
     }
 

@@ -47,6 +47,15 @@ const TOKEN: &str = "0123456789abcdef";
 /// Of every job that a peer brings.
 const BODY: &[u8] = br#"{"messages":[{"role":"user","content":"x"}],"stream":true,"max_tokens":8}"#;
 
+/// Room for two of three.
+fn shelf() -> config::Shelf {
+    let hosted =
+        |pin| config::Hosted { memory: 4, load: Span::from_secs(1), slots: Some(3), pin, never: false };
+    let models =
+        [("toy", false), ("lantern", true), ("tide", false)].map(|(model, pin)| (model.into(), hosted(pin)));
+    config::Shelf { memory: 8, models: models.into() }
+}
+
 pub(crate) fn both_config() -> config::Config {
     let fep = identity(FEP).fep_id();
     let portman = config::Portman {
@@ -57,6 +66,8 @@ pub(crate) fn both_config() -> config::Config {
         payout: payout_to(),
         least_payout: Micros::ZERO,
         queue: 0,
+        shelf: Some(shelf()),
+        pricing: config::Pricing { strategy: config::Strategy::Undercut, floor: 500, ceiling: 2_000 },
     };
     config::Config {
         network: NETWORK.into(),
@@ -80,6 +91,7 @@ pub(crate) fn both_config() -> config::Config {
             portmans: vec![portman],
             claim_every: Span::from_secs(10),
             exposure: Micros(1_000_000).into(),
+            hosting: config::Hosting { epoch: Span::from_secs(20), ..Default::default() },
         }),
     }
 }

@@ -17,6 +17,7 @@ use toml::Spanned;
 
 use super::error::Source;
 use super::fields::{Amount, Bytes, Every, HostPort, HttpUrl, Listen, PayoutField, PriceField};
+use super::hosting::{HostedField, HostingField, PricingField, checked_shelf};
 use super::portman::{Runtime, checked_token};
 use super::{ConfigError, parse, read};
 
@@ -115,6 +116,8 @@ struct ProviderField {
     #[serde(default)]
     exposure_in: BTreeMap<Currency, Spanned<Amount>>,
     portman_listen: Option<Listen>,
+    #[serde(default)]
+    hosting: HostingField,
 }
 
 #[derive(Deserialize)]
@@ -130,6 +133,10 @@ struct PortmanField {
     price: PriceField,
     #[serde(default)]
     prices: BTreeMap<String, PriceField>,
+    memory: Option<Spanned<Bytes>>,
+    #[serde(default)]
+    models: BTreeMap<String, Spanned<HostedField>>,
+    pricing: Option<PricingField>,
 }
 
 impl Labmand {
@@ -276,7 +283,8 @@ impl File {
             each: field.exposure.as_ref().map_or(EXPOSURE, |amount| amount.get_ref().0),
             in_currency: in_currency.collect(),
         };
-        Ok((node::Provider { tenant, portmans, claim_every, dispute_for, exposure }, embedded))
+        let hosting = field.hosting.checked(source)?;
+        Ok((node::Provider { tenant, portmans, claim_every, dispute_for, exposure, hosting }, embedded))
     }
 }
 
@@ -338,6 +346,11 @@ impl PortmanField {
             payout,
             least_payout: self.least_payout.map_or(Micros(1), |amount| amount.0),
             queue: self.queue(source)?,
+            shelf: checked_shelf(self.memory.as_ref(), &self.models, source)?,
+            pricing: self
+                .pricing
+                .as_ref()
+                .map_or(Ok(node::Pricing::default()), |pricing| pricing.checked(source))?,
         })
     }
 

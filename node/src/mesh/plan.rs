@@ -156,6 +156,8 @@ impl Plan {
             payout: PayoutTo { currency: self.currency.clone(), address: format!("test:{}", provider.name) },
             least_payout: portman.least_payout,
             queue: 0,
+            shelf: None,
+            pricing: node::Pricing::default(),
         };
         config::labmand::Labmand {
             data_dir: self.dir.join(&provider.name),
@@ -171,6 +173,7 @@ impl Plan {
                     claim_every: provider.claim_every,
                     dispute_for: DISPUTE_TERM,
                     exposure: EXPOSURE.into(),
+                    hosting: node::Hosting::default(),
                 }),
                 ..self.node(fep)
             },

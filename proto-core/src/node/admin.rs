@@ -111,6 +111,10 @@ impl Admin {
                 answer(cx, stream, 200, &body);
             }
             ("GET", "/market") => answer(cx, stream, 200, &status.market),
+            ("GET", "/plan") => {
+                let plan = status.provider.map(|provider| provider.hosting_plan(cx.now.mono));
+                answer(cx, stream, 200, &plan.unwrap_or_else(|| json!({ "endpoints": [] })));
+            }
             ("GET", "/explain") => {
                 let asked =
                     query.split('&').find_map(|pair| pair.strip_prefix("request=")).unwrap_or_default();
@@ -150,7 +154,7 @@ impl Admin {
             ("GET", "/payouts") => self.read(cx, Reading { stream, limit, what: What::Payouts }),
             _ => {
                 let message = format!(
-                    "no {} {path} here: try GET /status, /market, /explain, /receipts, /claims, /payouts, /exposure, /denials or \
+                    "no {} {path} here: try GET /status, /market, /plan, /explain, /receipts, /claims, /payouts, /exposure, /denials or \
                      /earnings",
                     head.method
                 );

@@ -8,6 +8,7 @@ use crate::economics::Price;
 use crate::identity::{FepId, NodeId};
 pub use crate::labnet::{Reach, Subnet};
 use crate::limits::{BODIES_OF_ALL, BODIES_OF_ONE, LINKS, TOPICS};
+pub use crate::market::policy::{Hosted, Hosting, Pricing, Shelf, Strategy};
 use crate::money::{Currency, Micros};
 pub use crate::routing::policy::Policy;
 use crate::time::Span;
@@ -149,6 +150,8 @@ pub struct Provider {
     /// How long a receipt that its FEP would not pay stays disputed before it is claimed again.
     pub dispute_for: Span,
     pub exposure: Exposure,
+    #[serde(default)]
+    pub hosting: Hosting,
 }
 
 /// The most that each FEP may owe, in each payout currency by itself: a job that could take it further is refused.
@@ -186,4 +189,9 @@ pub struct Portman {
     pub least_payout: Micros,
     /// Requests that may wait for a slot of one model; beyond that they are refused, to be tried elsewhere.
     pub queue: u32,
+    /// Where this node decides which models its runtime keeps in memory.
+    #[serde(default)]
+    pub shelf: Option<Shelf>,
+    #[serde(default)]
+    pub pricing: Pricing,
 }

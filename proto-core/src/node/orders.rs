@@ -17,10 +17,7 @@ impl Node {
         if head.method == "POST" {
             return self.order(now, stream, head);
         }
-        let (own, slots) = match &mut self.gateway {
-            Some(gateway) => (gateway.demand().of_the_last_hour(now.mono), gateway.slots(self.gossip.view())),
-            None => Default::default(),
-        };
+        let (own, slots) = self.asked_here(now);
         let status = admin::Status {
             config: &self.config,
             born: self.being_born.is_none(),

@@ -1,8 +1,12 @@
 //! What a node tells its neighbours besides records: how busy it is, what is asked for, whom it invites, what a FEP says of itself.
 
+use alloc::{collections::BTreeMap, string::String};
+
 use super::{Node, Room, descriptors};
 use crate::gateway::Gateway;
 use crate::identity::NodeId;
+use crate::market::Slots;
+use crate::market::demand::Asked;
 use crate::node::cx::Cx;
 use crate::node::feps::News;
 use crate::time::Now;
@@ -32,6 +36,28 @@ impl Node {
     pub(super) fn send_invites(&mut self, now: Now) {
         for provider in self.gateway.iter_mut().flat_map(Gateway::take_invites) {
             self.labnet.invite(&mut cx!(self, now, Labnet), &self.gossip, provider);
+        }
+    }
+
+    /// Lets the provider decide what it hosts, by what is asked for.
+    pub(super) fn decide_hosting(&mut self, now: Now) {
+        if !self.provider.as_ref().is_some_and(|provider| provider.hosting_is_due(now.mono)) {
+            return;
+        }
+        let (own, slots) = self.asked_here(now);
+        let outlook = self.market.outlook(&own, &slots);
+        if let Some(provider) = &mut self.provider
+            && provider.decide_hosting(&mut cx!(self, now, Provider), &outlook)
+        {
+            self.capability_changed(now);
+        }
+    }
+
+    /// What this node's own users asked for, and what it knows of that there is.
+    pub(super) fn asked_here(&mut self, now: Now) -> (BTreeMap<String, Asked>, Slots) {
+        match &mut self.gateway {
+            Some(gateway) => (gateway.demand().of_the_last_hour(now.mono), gateway.slots(self.gossip.view())),
+            None => Default::default(),
         }
     }
 

@@ -131,6 +131,9 @@ impl Provider {
         if cx.me.leaves {
             return Err((ModelNotAvailable, "this provider is being shut down"));
         }
+        if self.hosting.is_leaving(&known.ep, &known.model) {
+            return Err((ModelNotAvailable, "the model makes room for others"));
+        }
         match self.room(known) {
             Room::NoModel => return Err((ModelNotAvailable, "the model does not run here now")),
             Room::Full => return Err((Busy, FULL)),

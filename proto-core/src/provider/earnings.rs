@@ -101,6 +101,11 @@ impl Earnings {
         self.add(receipt, Sums { paid: receipt.receipt.payout, ..Sums::default() })
     }
 
+    /// In all, whatever the currency: to compare with what was lost.
+    pub(super) fn all(&self) -> i128 {
+        self.rows.values().map(|row| i128::from(row.sums.earned.0)).sum()
+    }
+
     fn add(&mut self, receipt: &ReceiptRow, sums: Sums) -> Write {
         let (day, fep_id, slug) =
             (receipt.issued_ms() / DAY_MS, receipt.receipt.fep_id, receipt.slug.clone());

@@ -2,6 +2,7 @@
 
 use alloc::{collections::BTreeMap, format, string::String, vec::Vec};
 
+use super::hosting::Hosting;
 use super::sockets::Sockets;
 use crate::limits::{GOSSIP_FRAME, OFFERS, PORTMAN_MODELS, WITNESSES};
 use crate::node::config;
@@ -59,11 +60,15 @@ impl Offers {
         cx: &mut Cx<'_>,
         config: &config::Provider,
         sockets: &Sockets,
+        hosting: &Hosting,
     ) -> Vec<Offered> {
         self.known.retain(|_, known| Wall(known.offer.content.valid_until_ms) > cx.now.wall);
         let (mut hosted, mut left_out, mut room) = (Vec::new(), 0, RECORD_ROOM);
         for portman in &config.portmans {
             for model in sockets.models(&portman.ep) {
+                if hosting.is_leaving(&portman.ep, &model.id) {
+                    continue;
+                }
                 if hosted.len() == OFFERS {
                     left_out += 1;
                     continue;
@@ -72,7 +77,7 @@ impl Offers {
                     slug: slug(config, &portman.ep, &model.id),
                     context_length: model.context_length,
                     max_output: model.context_length,
-                    price: portman.prices.get(&model.id).copied().unwrap_or(portman.price),
+                    price: hosting.price(portman, &model.id),
                     payout: portman.payout.clone(),
                     valid_until_ms: (cx.now.wall + LIFE).0,
                 };

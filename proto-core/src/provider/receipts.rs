@@ -148,6 +148,13 @@ impl Receipts {
         self.used.get(&key).filter(|row| row.receipt == Owed::Awaited)
     }
 
+    /// Of a thousand that were earned so many did not have to be given up.
+    pub(super) fn collected(&self) -> u32 {
+        let (earned, lost) = (self.earnings.all(), self.sums.lost());
+        let kept = (earned - lost).max(0) * 1_000 / earned.max(1);
+        if earned == 0 { 1_000 } else { u32::try_from(kept).unwrap_or(1_000).min(1_000) }
+    }
+
     /// For people: receipts that are open, by state.
     pub(crate) fn open(&self) -> Open {
         let mut all = Open::default();

@@ -237,6 +237,7 @@ impl Provider {
         if !self.sockets.has_changed() && !cx.me.leaves {
             return;
         }
+        self.move_models(cx);
         let queues: Vec<Where> = self.waiting.queues().cloned().collect();
         for whereto in queues {
             while let Some(stream) = self.waiting.first(&whereto) {
@@ -322,11 +323,35 @@ impl Provider {
         }
     }
 
+    /// The operator's word on how many requests a model runs at once is above its Portman's.
+    fn set_concurrency(&self, cx: &mut Cx<'_>, link: LinkId) {
+        let Some(ep) = self.sockets.ep(link) else { return };
+        let Some(portman) = self.config.portmans.iter().find(|portman| portman.ep == ep) else { return };
+        for model in self.sockets.models(ep) {
+            let wanted = portman.shelf.as_ref().and_then(|shelf| shelf.models.get(&model.id)?.slots);
+            if let Some(slots) = wanted.filter(|slots| *slots != model.slots) {
+                let model = model.id.clone();
+                self.sockets.order(cx, ep, &ToPortman::SetConcurrency { model, slots });
+            }
+        }
+    }
+
     /// A Portman spoke. True: the models served have changed.
     pub(super) fn portman_says(&mut self, cx: &mut Cx<'_>, link: LinkId, message: FromPortman) -> bool {
         match message {
-            FromPortman::Hello { models, .. } => return self.sockets.hello(cx, link, models),
-            FromPortman::NotMoved { model, message } => cx.warn(alloc::format!("{model}: {message}")),
+            FromPortman::Hello { models, shelf } => {
+                let changed = self.sockets.hello(cx, link, models, shelf);
+                self.set_concurrency(cx, link);
+                return changed;
+            }
+            FromPortman::NotMoved { model, message } => {
+                cx.warn(alloc::format!("{model} was not loaded or unloaded: {message}"));
+                if let Some(ep) = self.sockets.ep(link) {
+                    self.hosting.failed(cx.now.mono, (ep.to_string(), model));
+                }
+                // What drained is offered again.
+                return true;
+            }
             FromPortman::Chunk { job, data, counts } => {
                 if let Some(stream) = self.running.get(&(link, job)).copied() {
                     self.chunk(cx, stream, data, counts);
@@ -432,6 +457,10 @@ impl Provider {
         let Some(Job { state: State::Running(running), .. }) = self.jobs.get_mut(&stream) else { return };
         let (link, number) = running.portman;
         self.running.remove(&(link, number));
+        if let Some(ep) = self.sockets.ep(link) {
+            let whereto = (ep.to_string(), running.model.clone());
+            self.hosting.ran(whereto, cx.now.mono - running.began, counts);
+        }
         self.sockets.free(link, &running.model);
         running.over = Some(Over { counts, failed });
         self.send_on(cx, stream);

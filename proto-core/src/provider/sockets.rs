@@ -7,7 +7,7 @@ use crate::limits::{LINE, PORTMAN_MODEL_ID, PORTMAN_MODELS};
 use crate::machine::{DownReason, LinkId, StreamId};
 use crate::node::config;
 use crate::node::cx::Cx;
-use crate::wire::portman::{FromPortman, Model, ToPortman};
+use crate::wire::portman::{FromPortman, Model, Shelved, ToPortman};
 
 pub(crate) struct Sockets {
     /// Endpoint names by the hash of their token, so that comparing takes the same time whatever was sent.
@@ -33,6 +33,8 @@ struct Socket {
     stream: Option<StreamId>,
     lines: Lines,
     models: Vec<Model>,
+    /// What it could run.
+    shelf: Vec<Shelved>,
     last_job: u64,
     in_flight: BTreeMap<String, u32>,
 }
@@ -60,8 +62,8 @@ impl Sockets {
             cx.out.close(old, "replaced by a newer socket");
         }
         let (ep, lines) = (ep.clone(), Lines::up_to(LINE * 2));
-        let (models, in_flight) = (Vec::new(), BTreeMap::new());
-        self.sockets.insert(link, Socket { ep, stream: None, lines, models, last_job: 0, in_flight });
+        let (models, shelf, in_flight) = (Vec::new(), Vec::new(), BTreeMap::new());
+        self.sockets.insert(link, Socket { ep, stream: None, lines, models, shelf, last_job: 0, in_flight });
     }
 
     pub(super) fn opened(&mut self, cx: &mut Cx<'_>, stream: StreamId, link: LinkId) {
@@ -131,8 +133,18 @@ impl Sockets {
     }
 
     /// The Portman tells what it runs. True: that is news.
-    pub(super) fn hello(&mut self, cx: &mut Cx<'_>, link: LinkId, mut models: Vec<Model>) -> bool {
+    pub(super) fn hello(
+        &mut self,
+        cx: &mut Cx<'_>,
+        link: LinkId,
+        mut models: Vec<Model>,
+        mut shelf: Vec<Shelved>,
+    ) -> bool {
         let Some(socket) = self.sockets.get_mut(&link) else { return false };
+        shelf.retain(|shelved| shelved.id.len() <= PORTMAN_MODEL_ID);
+        shelf.truncate(PORTMAN_MODELS);
+        self.changed |= socket.shelf != shelf;
+        socket.shelf = shelf;
         models.retain(|model| model.id.len() <= PORTMAN_MODEL_ID);
         models.truncate(PORTMAN_MODELS);
         let changed = socket.models != models;
@@ -214,6 +226,43 @@ impl Sockets {
     /// What runs at an endpoint: empty while no Portman is attached there.
     pub(crate) fn models(&self, ep: &str) -> &[Model] {
         self.sockets.values().rfind(|socket| socket.ep == ep).map_or(&[], |socket| &socket.models)
+    }
+
+    /// It runs there now.
+    pub(super) fn runs(&self, ep: &str, model: &str) -> bool {
+        self.models(ep).iter().any(|known| known.id == model)
+    }
+
+    /// All models that an endpoint has, in memory or not.
+    pub(super) fn known(&self, ep: &str) -> impl Iterator<Item = &str> {
+        let socket = self.sockets.values().rfind(|socket| socket.ep == ep);
+        let (models, shelf) =
+            socket.map(|socket| (socket.models.as_slice(), socket.shelf.as_slice())).unwrap_or_default();
+        models.iter().map(|model| model.id.as_str()).chain(shelf.iter().map(|shelved| shelved.id.as_str()))
+    }
+
+    pub(super) fn slots_of(&self, ep: &str, model: &str) -> Option<u32> {
+        self.models(ep).iter().find(|known| known.id == model).map(|known| known.slots)
+    }
+
+    /// Of the model there that has most.
+    pub(super) fn most_slots(&self, ep: &str) -> u32 {
+        self.models(ep).iter().map(|model| model.slots).max().unwrap_or(1)
+    }
+
+    pub(super) fn in_flight(&self, ep: &str, model: &str) -> u32 {
+        let socket = self.sockets.values().rfind(|socket| socket.ep == ep);
+        socket.and_then(|socket| socket.in_flight.get(model).copied()).unwrap_or(0)
+    }
+
+    pub(super) fn order(&self, cx: &mut Cx<'_>, ep: &str, order: &ToPortman) {
+        if let Some(socket) = self.sockets.values().rfind(|socket| socket.ep == ep) {
+            socket.say(cx, order);
+        }
+    }
+
+    pub(super) fn ep(&self, link: LinkId) -> Option<&str> {
+        self.sockets.get(&link).map(|socket| socket.ep.as_str())
     }
 
     pub(crate) fn is_attached(&self, ep: &str) -> bool {

@@ -78,6 +78,11 @@ impl Sums {
         self.groups.iter()
     }
 
+    /// In all, whatever the currency: to compare with what was earned.
+    pub(super) fn lost(&self) -> i128 {
+        self.groups.values().map(|open| i128::from(open.lost().0)).sum()
+    }
+
     pub(super) fn unclaimed(&self, group: &Group) -> Tally {
         self.groups.get(group).map_or(Tally::default(), |open| open.unclaimed)
     }

@@ -16,6 +16,7 @@ use serde::Serialize;
 
 use crate::economics::Counts;
 use crate::identity::{FepId, NodeId};
+use crate::money::{Currency, Micros};
 use crate::wire::cbor::Blob;
 use crate::wire::ids::{Hash, ReceiptId, RequestId};
 use crate::wire::object::Object;
@@ -347,6 +348,19 @@ pub struct Wanted {
     pub slots: u32,
     #[n(5)]
     pub taken: u32,
+    /// The cheapest offer in each of at most [`MARKET_CURRENCIES`](crate::limits::MARKET_CURRENCIES) currencies.
+    #[n(6)]
+    pub cheapest: Vec<Cheapest>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Cheapest {
+    #[n(0)]
+    pub currency: Currency,
+    /// A million tokens of input and a million of output together.
+    #[n(1)]
+    pub price: Micros,
 }
 
 impl Wanted {

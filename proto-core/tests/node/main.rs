@@ -12,6 +12,7 @@ mod exposure;
 mod fep;
 mod feps;
 mod gossip;
+mod hosting;
 mod leaving;
 mod membership;
 

@@ -96,6 +96,8 @@ pub(crate) fn provider_config() -> config::Config {
         payout: payout_to(),
         least_payout: Micros::ZERO,
         queue: 0,
+        shelf: None,
+        pricing: config::Pricing::default(),
     };
     let provider = config::Provider {
         tenant: "acme".into(),
@@ -103,6 +105,7 @@ pub(crate) fn provider_config() -> config::Config {
         claim_every: Span::from_secs(10),
         dispute_for: Span::from_secs(24 * 3_600),
         exposure: EXPOSURE.into(),
+        hosting: config::Hosting::default(),
     };
     config::Config { provider: Some(provider), ..config() }
 }

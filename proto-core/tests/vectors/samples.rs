@@ -8,10 +8,10 @@ use labman_proto_core::wire::envelope::Kind;
 use labman_proto_core::wire::ids::{AuthId, ClaimId, Hash, PayoutId, ReceiptId, RequestId};
 use labman_proto_core::wire::keys::{CertifiedKey, Descriptor, KeyRing, OfferedRail, Quote};
 use labman_proto_core::wire::mesh::{
-    Announce, Busy, CapabilityRecord, Chunk, Departure, Digest, Distance, Distances, Errand, ErrandDone,
-    Features, FepCall, FepDescriptor, Hello, Hosted, Invitation, Invite, Key, Load, Mark, Market, PeerRecord,
-    ProxyEnd, ProxyError, ProxyMark, ProxyRequest, Prune, ReceiptAck, ReceiptDelivery, Refusal, RefusalCode,
-    Shuffle, Suspicion, Taken, Transcript, Version, Want, Wanted,
+    Announce, Busy, CapabilityRecord, Cheapest, Chunk, Departure, Digest, Distance, Distances, Errand,
+    ErrandDone, Features, FepCall, FepDescriptor, Hello, Hosted, Invitation, Invite, Key, Load, Mark, Market,
+    PeerRecord, ProxyEnd, ProxyError, ProxyMark, ProxyRequest, Prune, ReceiptAck, ReceiptDelivery, Refusal,
+    RefusalCode, Shuffle, Suspicion, Taken, Transcript, Version, Want, Wanted,
 };
 use labman_proto_core::wire::object::{self, Object, Sealed};
 use labman_proto_core::wire::portal::{
@@ -363,7 +363,16 @@ pub(crate) fn load() -> Load {
 }
 
 pub(crate) fn market() -> Market {
-    let wanted = Wanted { model: "lantern".into(), jobs: 40, unserved: 2, around: 500, slots: 12, taken: 11 };
+    let cheapest = Cheapest { currency: offer().payout.currency, price: Micros(2_500_000) };
+    let wanted = Wanted {
+        model: "lantern".into(),
+        jobs: 40,
+        unserved: 2,
+        around: 500,
+        slots: 12,
+        taken: 11,
+        cheapest: vec![cheapest],
+    };
     Market { wanted: vec![wanted] }
 }
 

@@ -1,0 +1,521 @@
+//! Which models this provider's endpoints keep in memory, and at what prices: looked at once an epoch, and done step by step.
+//!
+//! ```text
+//!   gateways' markets, own jobs --> forecasts --> market/plan.rs --> Draining --no job left--> Unloading --> gone
+//!                                                        |                                       | room
+//!                                                        +--> Waiting -------------------------> Loading --> runs
+//! ```
+//!
+//! A model that drains is offered no more, and ends what was begun. Of many providers alike a few at a time may change
+//! anything: all of them hear the same, and would do the same.
+//!
+//! What is absent: what a model is worth its place is `market/plan.rs`'s to say, what it costs `market/price.rs`'s.
+
+use alloc::{
+    collections::BTreeMap,
+    format,
+    string::{String, ToString},
+    vec::Vec,
+};
+
+use serde_json::{Value, json};
+
+use super::Provider;
+use super::sockets::Sockets;
+use super::waiting::{Waiting, Where};
+use crate::economics::{Counts, Price};
+use crate::limits::{HOSTING_SOON, LOAD_GRACE};
+use crate::market::Outlook;
+use crate::market::forecast::Forecast;
+use crate::market::plan::{Bounds, Candidate, Line, Verdict, plan};
+use crate::market::policy::{Hosted, Hosting as Policy, Shelf};
+use crate::market::price::{self, AS_CONFIGURED, Seen};
+use crate::node::config;
+use crate::node::cx::Cx;
+use crate::rng::Stream;
+use crate::time::{Span, Time, Wake};
+use crate::timers::Timers;
+use crate::wire::portman::ToPortman;
+
+/// Of so many providers alike one changes what it hosts in an epoch, and of fewer all in turn.
+const TURNS: u64 = 8;
+/// A model that could not be loaded is not tried again for so many epochs.
+const NOT_AGAIN: u64 = 3;
+/// What a job is thought to be like before any was seen.
+const USUAL: Counts = Counts { input: 500, cached: 0, output: 200 };
+const USUAL_TIME: Span = Span::from_secs(20);
+
+pub(super) struct Hosting {
+    policy: Policy,
+    rng: Stream,
+    /// When it is decided what is hosted.
+    due: Timers<()>,
+    models: BTreeMap<Where, Model>,
+    moving: BTreeMap<Where, Moving>,
+    /// What was decided last, by endpoint.
+    decided: BTreeMap<String, Vec<Line>>,
+    usual: Counts,
+    usual_time: Span,
+    loads: u64,
+    epochs: u64,
+    /// Jobs that came, of a thousand of what should have by the slots that we have.
+    wins: u64,
+}
+
+/// What was seen of a model at an endpoint.
+#[derive(Default)]
+struct Model {
+    /// In this epoch.
+    jobs: u32,
+    used: Span,
+    /// Jobs that are asked for on the mesh in an hour.
+    wanted: Forecast,
+    /// Slots of others.
+    elsewhere: u32,
+    /// Of the configured price, in thousandths.
+    factor: Option<u32>,
+    not_before: Option<Time>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Moving {
+    /// To be loaded when there is room.
+    Waiting,
+    Loading {
+        until: Time,
+    },
+    /// To be unloaded when no job of it is left.
+    Draining,
+    Unloading {
+        until: Time,
+    },
+}
+
+impl Moving {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Waiting => "waits for room",
+            Self::Loading { .. } => "loading",
+            Self::Draining => "draining",
+            Self::Unloading { .. } => "unloading",
+        }
+    }
+}
+
+impl Hosting {
+    pub(super) fn new(config: &config::Provider, mut rng: Stream, now: Time) -> Self {
+        let policy = config.hosting.clone();
+        let mut due = Timers::default();
+        let prices = config.portmans.iter().any(|portman| portman.pricing.strategy != Default::default());
+        if prices || config.portmans.iter().any(|portman| portman.shelf.is_some()) {
+            // Epochs of those that started together are not together.
+            due.set((), now + HOSTING_SOON + Span(rng.below(policy.epoch.0)), NEXT);
+        }
+        Self {
+            policy,
+            rng,
+            due,
+            models: BTreeMap::new(),
+            moving: BTreeMap::new(),
+            decided: BTreeMap::new(),
+            usual: USUAL,
+            usual_time: USUAL_TIME,
+            loads: 0,
+            epochs: 0,
+            wins: 1_000,
+        }
+    }
+
+    /// A job left its slot.
+    pub(super) fn ran(&mut self, whereto: Where, took: Span, counts: Option<Counts>) {
+        let model = self.models.entry(whereto).or_default();
+        model.jobs = model.jobs.saturating_add(1);
+        model.used = Span(model.used.0.saturating_add(took.0));
+        self.usual_time = Span(drift(self.usual_time.0, took.0));
+        if let Some(counts) = counts {
+            let drift = |old: u32, new: u32| drift(old.into(), new.into()) as u32;
+            self.usual.input = drift(self.usual.input, counts.input);
+            self.usual.output = drift(self.usual.output, counts.output);
+        }
+    }
+
+    /// It is not offered any more, or not yet.
+    pub(super) fn is_leaving(&self, ep: &str, model: &str) -> bool {
+        let moving = self.moving.get(&(ep.to_string(), model.to_string()));
+        matches!(moving, Some(Moving::Draining | Moving::Unloading { .. }))
+    }
+
+    /// What a model costs now.
+    pub(super) fn price(&self, portman: &config::Portman, model: &str) -> Price {
+        let configured = portman.prices.get(model).unwrap_or(&portman.price);
+        let known = self.models.get(&(portman.ep.clone(), model.to_string()));
+        price::at(configured, known.and_then(|known| known.factor).unwrap_or(AS_CONFIGURED))
+    }
+
+    /// A Portman is gone, and with it what it was told.
+    pub(super) fn lost(&mut self, ep: &str) {
+        self.moving.retain(|(other, _), _| other != ep);
+    }
+
+    /// A model was not loaded, or not unloaded.
+    pub(super) fn failed(&mut self, now: Time, whereto: Where) {
+        if self.moving.remove(&whereto).is_some() {
+            let again = now + Span(self.policy.epoch.0.saturating_mul(NOT_AGAIN));
+            self.models.entry(whereto).or_default().not_before = Some(again);
+        }
+    }
+
+    /// Goes on with what was decided, as far as jobs have ended and there is room.
+    pub(super) fn go_on(&mut self, cx: &mut Cx<'_>, desk: &Desk<'_>) -> Vec<(String, ToPortman)> {
+        let mut orders = Vec::new();
+        let mut moving = core::mem::take(&mut self.moving);
+        moving.retain(|(ep, model), step| {
+            let runs = desk.sockets.runs(ep, model);
+            match *step {
+                Moving::Loading { .. } if runs => {
+                    cx.info(format!("{model} is loaded at {ep:?}"));
+                    false
+                }
+                Moving::Unloading { .. } | Moving::Draining if !runs => {
+                    cx.info(format!("{model} is unloaded at {ep:?}"));
+                    false
+                }
+                Moving::Loading { until } | Moving::Unloading { until } if until <= cx.now.mono => {
+                    cx.warn(format!(
+                        "{model} at {ep:?} did not get ready or out of the way in time: see to its runtime"
+                    ));
+                    let again = cx.now.mono + Span(self.policy.epoch.0.saturating_mul(NOT_AGAIN));
+                    self.models.entry((ep.clone(), model.clone())).or_default().not_before = Some(again);
+                    false
+                }
+                Moving::Draining if !desk.is_used(ep, model) => {
+                    *step = Moving::Unloading { until: cx.now.mono + LOAD_GRACE };
+                    let reason = "others are worth more".to_string();
+                    orders.push((ep.clone(), ToPortman::UnloadModel { model: model.clone(), reason }));
+                    true
+                }
+                Moving::Waiting | Moving::Loading { .. } | Moving::Draining | Moving::Unloading { .. } => {
+                    true
+                }
+            }
+        });
+        self.moving = moving;
+        self.load_what_fits(cx, desk, &mut orders);
+        orders
+    }
+
+    fn load_what_fits(&mut self, cx: &Cx<'_>, desk: &Desk<'_>, orders: &mut Vec<(String, ToPortman)>) {
+        for (portman, shelf) in desk.shelves() {
+            let taken = |(model, hosted): (&String, &Hosted)| {
+                let loading = self.moving.get(&(portman.ep.clone(), model.clone()));
+                let held = desk.sockets.runs(&portman.ep, model)
+                    || matches!(loading, Some(Moving::Loading { .. } | Moving::Unloading { .. }));
+                if held { hosted.memory } else { 0 }
+            };
+            let mut free = shelf.memory.saturating_sub(shelf.models.iter().map(taken).sum());
+            for (priority, model) in self.waiting_at(&portman.ep).into_iter().rev().enumerate() {
+                let Some(hosted) = shelf.models.get(&model) else { continue };
+                let Some(rest) = free.checked_sub(hosted.memory) else { continue };
+                free = rest;
+                let until = cx.now.mono + Span(hosted.load.0.saturating_mul(4)) + LOAD_GRACE;
+                self.moving.insert((portman.ep.clone(), model.clone()), Moving::Loading { until });
+                self.loads += 1;
+                let priority = u8::try_from(priority).unwrap_or(u8::MAX);
+                orders.push((portman.ep.clone(), ToPortman::LoadModel { model, priority }));
+            }
+        }
+    }
+
+    /// What waits to be loaded, the most worth for a GiB first.
+    fn waiting_at(&self, ep: &str) -> Vec<String> {
+        let lines = self.decided.get(ep).map(Vec::as_slice).unwrap_or_default();
+        let names = lines.iter().map(|line| &line.candidate.model);
+        let waits =
+            |model: &&String| self.moving.get(&(ep.to_string(), (*model).clone())) == Some(&Moving::Waiting);
+        names.filter(waits).cloned().collect()
+    }
+
+    pub(super) fn is_due(&self, now: Time) -> bool {
+        self.due.next().is_some_and(|wake| wake.at <= now)
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Wake> {
+        let until = self.moving.values().filter_map(|step| match step {
+            Moving::Loading { until } | Moving::Unloading { until } => Some(*until),
+            Moving::Waiting | Moving::Draining => None,
+        });
+        let late = until.min().map(|at| Wake { at, why: "a model to be loaded or unloaded" });
+        Wake::earliest(self.due.next(), late)
+    }
+
+    /// An epoch ends: what was seen in it is taken in, and the next is decided. True: the offers have changed.
+    pub(super) fn decide(
+        &mut self,
+        cx: &mut Cx<'_>,
+        desk: &Desk<'_>,
+        outlook: &BTreeMap<String, Outlook>,
+        collected: u32,
+    ) -> bool {
+        if self.due.expired(cx.now.mono).is_none() {
+            return false;
+        }
+        // A little sooner or later, so that those who fell together come apart.
+        let epoch = self.policy.epoch.0;
+        let jitter = Span(epoch / 20 * 19 + self.rng.below(epoch / 10 + 1));
+        self.due.set((), cx.now.mono + jitter, NEXT);
+        self.epochs += 1;
+        self.look_back(desk, outlook);
+        let repriced = self.set_prices(desk, outlook);
+        let mut moved = false;
+        let of_us = desk
+            .config
+            .portmans
+            .iter()
+            .map(|portman| desk.sockets.most_slots(&portman.ep))
+            .max()
+            .unwrap_or(0);
+        let replicas = outlook.values().map(|one| one.slots).max().unwrap_or(0) / of_us.max(1);
+        let may_switch = self.rng.below(u64::from(replicas).clamp(1, TURNS)) == 0;
+        for (portman, shelf) in desk.shelves() {
+            let candidates = self.candidates(cx.now.mono, desk, portman, shelf, collected);
+            let Policy { loads, horizon, .. } = self.policy;
+            let lines = plan(candidates, Bounds { memory: shelf.memory, loads, horizon, may_switch });
+            moved |= self.order(cx, &portman.ep, &lines);
+            self.decided.insert(portman.ep.clone(), lines);
+        }
+        for model in self.models.values_mut() {
+            (model.jobs, model.used) = (0, Span::default());
+        }
+        repriced || moved
+    }
+
+    /// What the epoch was like.
+    fn look_back(&mut self, desk: &Desk<'_>, outlook: &BTreeMap<String, Outlook>) {
+        let (mut came, mut due) = (0, 0);
+        for (portman, model) in desk.models() {
+            let whereto = (portman.ep.clone(), model.to_string());
+            let seen = outlook.get(crate::market::bare(model)).cloned().unwrap_or_default();
+            let (runs, slots) = (desk.sockets.runs(&portman.ep, model), desk.slots(portman, model));
+            let known = self.models.entry(whereto).or_default();
+            known.wanted.add(u64::from(seen.jobs).saturating_mul(1_000));
+            known.elsewhere = seen.slots.saturating_sub(if runs { slots } else { 0 });
+            if runs {
+                let hours = self.policy.epoch.as_millis().max(1);
+                came += u64::from(known.jobs) * 3_600_000 * 1_000 / hours;
+                due += share(known, slots);
+            }
+        }
+        if let Some(won) = came.saturating_mul(1_000).checked_div(due) {
+            self.wins = drift(self.wins, won.clamp(100, 2_000));
+        }
+    }
+
+    fn set_prices(&mut self, desk: &Desk<'_>, outlook: &BTreeMap<String, Outlook>) -> bool {
+        let mut changed = false;
+        for (portman, model) in desk.models() {
+            if !desk.sockets.runs(&portman.ep, model) {
+                continue;
+            }
+            let slots = u64::from(desk.slots(portman, model).max(1));
+            let known = self.models.entry((portman.ep.clone(), model.to_string())).or_default();
+            let utilisation = known.used.0.saturating_mul(1_000) / (self.policy.epoch.0 * slots).max(1);
+            let cheapest = outlook
+                .get(crate::market::bare(model))
+                .and_then(|seen| seen.cheapest_in(&portman.payout.currency));
+            let seen = Seen { utilisation: utilisation.min(1_000) as u32, cheapest };
+            let factor = known.factor.unwrap_or(AS_CONFIGURED);
+            let configured = portman.prices.get(model).unwrap_or(&portman.price);
+            let next = price::next(portman.pricing, factor, configured, seen);
+            changed |= next != factor;
+            known.factor = Some(next);
+        }
+        changed
+    }
+
+    fn candidates(
+        &self,
+        now: Time,
+        desk: &Desk<'_>,
+        portman: &config::Portman,
+        shelf: &Shelf,
+        collected: u32,
+    ) -> Vec<Candidate> {
+        let known_there = desk.sockets.known(&portman.ep);
+        let candidate = |model: &str| {
+            let hosted = shelf.models.get(model)?;
+            let whereto = (portman.ep.clone(), model.to_string());
+            let known = self.models.get(&whereto)?;
+            let loading = matches!(self.moving.get(&whereto), Some(Moving::Waiting | Moving::Loading { .. }));
+            let leaving = self.is_leaving(&portman.ep, model);
+            let loaded = loading || (desk.sockets.runs(&portman.ep, model) && !leaving);
+            let barred = match (hosted.never, leaving, known.not_before) {
+                (true, ..) => Some("it is never to be hosted"),
+                (_, true, _) => Some("it is on its way out"),
+                (.., Some(from)) if from > now && !loaded => {
+                    Some("it could not be loaded, and is tried again later")
+                }
+                _ => None,
+            };
+            let jobs = share(known, desk.slots(portman, model)).saturating_mul(self.wins) / 1_000;
+            let worth = jobs.saturating_mul(self.earns(&self.price(portman, model))) / 1_000;
+            Some(Candidate {
+                model: model.into(),
+                memory: hosted.memory,
+                load: hosted.load,
+                loaded,
+                pin: hosted.pin,
+                barred,
+                worth: worth.saturating_mul(u64::from(collected)) / 1_000,
+            })
+        };
+        known_there.filter_map(candidate).collect()
+    }
+
+    /// What a usual job pays at a price, in thousandths of a micro-unit.
+    fn earns(&self, price: &Price) -> u64 {
+        let of = |tokens: u32, per_mtok: crate::money::Micros| {
+            u64::from(tokens) * u64::try_from(per_mtok.0).unwrap_or(0) / 1_000
+        };
+        let request = u64::try_from(price.per_request.0).unwrap_or(0).saturating_mul(1_000);
+        of(self.usual.input, price.input_per_mtok)
+            .saturating_add(of(self.usual.output, price.output_per_mtok))
+            .saturating_add(request)
+    }
+
+    /// Begins what a plan says.
+    fn order(&mut self, cx: &mut Cx<'_>, ep: &str, lines: &[Line]) -> bool {
+        let mut moved = false;
+        for Line { candidate, verdict, why, .. } in lines {
+            let whereto = (ep.to_string(), candidate.model.clone());
+            match verdict {
+                Verdict::Load => {
+                    cx.info(format!("{} is to be loaded at {ep:?}: {why}", candidate.model));
+                    self.moving.entry(whereto).or_insert(Moving::Waiting);
+                }
+                Verdict::Unload if self.moving.get(&whereto) == Some(&Moving::Waiting) => {
+                    self.moving.remove(&whereto);
+                }
+                Verdict::Unload => {
+                    cx.info(format!("{} is to be unloaded at {ep:?}: {why}", candidate.model));
+                    self.moving.insert(whereto, Moving::Draining);
+                }
+                Verdict::Keep | Verdict::Leave => continue,
+            }
+            moved = true;
+        }
+        moved
+    }
+
+    /// For people: what is hosted, why, and what it would take to change.
+    fn show(&self, now: Time, desk: &Desk<'_>) -> Value {
+        let endpoint = |(portman, shelf): (&config::Portman, &Shelf)| {
+            let lines = self.decided.get(&portman.ep).map(Vec::as_slice).unwrap_or_default();
+            let models = lines.iter().map(|line| self.show_line(desk, portman, line));
+            let used = shelf.models.iter().filter(|(model, _)| desk.sockets.runs(&portman.ep, model));
+            json!({
+                "ep": portman.ep, "memory": shelf.memory, "used": used.map(|(_, hosted)| hosted.memory).sum::<u64>(),
+                "currency": portman.payout.currency, "models": models.collect::<Vec<_>>(),
+            })
+        };
+        let next = self.due.next().map(|wake| (wake.at - now).as_millis());
+        json!({
+            "endpoints": desk.shelves().map(endpoint).collect::<Vec<_>>(), "next_ms": next, "epochs": self.epochs, "loads": self.loads,
+            "wins": self.wins,
+        })
+    }
+
+    fn show_line(&self, desk: &Desk<'_>, portman: &config::Portman, line: &Line) -> Value {
+        let Candidate { model, memory, worth, .. } = &line.candidate;
+        let whereto = (portman.ep.clone(), model.clone());
+        let known = self.models.get(&whereto);
+        let runs = desk.sockets.runs(&portman.ep, model);
+        let state = match self.moving.get(&whereto) {
+            Some(step) => step.name(),
+            None if runs => "runs",
+            None => "on the shelf",
+        };
+        let micros =
+            |thousandths: u64| crate::money::Micros(i64::try_from(thousandths / 1_000).unwrap_or(i64::MAX));
+        json!({
+            "model": model, "state": state, "verdict": line.verdict.name(), "why": line.why, "memory": memory,
+            "wanted_per_hour": known.map_or(0, |known| known.wanted.next() / 1_000),
+            "slots_elsewhere": known.map_or(0, |known| known.elsewhere),
+            "price_factor": known.and_then(|known| known.factor).unwrap_or(AS_CONFIGURED),
+            "worth_per_hour": micros(*worth), "turns_at": line.turns_at.map(micros),
+        })
+    }
+}
+
+const NEXT: &str = "decide what is hosted in the next epoch";
+
+/// Jobs in an hour, in thousandths, that would be this provider's by its part of the slots; not more than they can run.
+fn share(known: &Model, slots: u32) -> u64 {
+    let all = u64::from(known.elsewhere) + u64::from(slots);
+    known.wanted.next().saturating_mul(slots.into()) / all.max(1)
+}
+
+fn drift(old: u64, new: u64) -> u64 {
+    old - old / 8 + new / 8
+}
+
+/// What hosting is decided by, of the rest of the provider.
+pub(super) struct Desk<'a> {
+    pub(super) config: &'a config::Provider,
+    pub(super) sockets: &'a Sockets,
+    pub(super) waiting: &'a Waiting,
+}
+
+impl<'a> Desk<'a> {
+    fn shelves(&self) -> impl Iterator<Item = (&'a config::Portman, &'a Shelf)> + use<'a> {
+        self.config.portmans.iter().filter_map(|portman| Some((portman, portman.shelf.as_ref()?)))
+    }
+
+    /// All that runs or could, at every endpoint.
+    fn models(&self) -> impl Iterator<Item = (&'a config::Portman, &'a str)> + use<'a> {
+        let sockets = self.sockets;
+        self.config
+            .portmans
+            .iter()
+            .flat_map(move |portman| sockets.known(&portman.ep).map(move |model| (portman, model)))
+    }
+
+    /// Those that it has, or would have.
+    fn slots(&self, portman: &config::Portman, model: &str) -> u32 {
+        let configured = portman.shelf.as_ref().and_then(|shelf| shelf.models.get(model)?.slots);
+        let runs = self.sockets.slots_of(&portman.ep, model);
+        runs.or(configured).unwrap_or_else(|| self.sockets.most_slots(&portman.ep)).max(1)
+    }
+
+    fn is_used(&self, ep: &str, model: &str) -> bool {
+        self.sockets.in_flight(ep, model) > 0 || self.waiting.len(ep, model) > 0
+    }
+}
+
+impl Provider {
+    /// True: it is time to decide what is hosted.
+    pub(crate) fn hosting_is_due(&self, now: Time) -> bool {
+        self.hosting.is_due(now)
+    }
+
+    /// True: the offers have changed.
+    pub(crate) fn decide_hosting(&mut self, cx: &mut Cx<'_>, outlook: &BTreeMap<String, Outlook>) -> bool {
+        let collected = self.receipts.collected();
+        let desk = Desk { config: &self.config, sockets: &self.sockets, waiting: &self.waiting };
+        let changed = self.hosting.decide(cx, &desk, outlook, collected);
+        self.move_models(cx);
+        changed
+    }
+
+    pub(super) fn move_models(&mut self, cx: &mut Cx<'_>) {
+        let desk = Desk { config: &self.config, sockets: &self.sockets, waiting: &self.waiting };
+        for (ep, order) in self.hosting.go_on(cx, &desk) {
+            self.sockets.order(cx, &ep, &order);
+        }
+    }
+
+    /// For people.
+    pub(crate) fn hosting_plan(&self, now: Time) -> Value {
+        let desk = Desk { config: &self.config, sockets: &self.sockets, waiting: &self.waiting };
+        self.hosting.show(now, &desk)
+    }
+}

@@ -1,0 +1,185 @@
+//! What a provider keeps in memory: decided by what gateways say is asked for, done when no job is in the way.
+
+use labman_proto_core::limits::HOSTING_SOON;
+use labman_proto_core::node::config::{Hosted, Hosting, Pricing, Shelf, Strategy};
+use labman_proto_core::time::Span;
+use labman_proto_core::wire::cbor;
+use labman_proto_core::wire::envelope::Kind;
+use labman_proto_core::wire::mesh::{Market, RefusalCode, Wanted};
+use labman_proto_core::wire::portman::{FromPortman, Shelved, ToPortman};
+
+use super::peer::{Peer, counts};
+use super::portman::{Order, Portman, model, offer_of, refusal};
+use super::rig::{PEER, Rig, provider_config};
+
+const EPOCH: Span = Span::from_secs(60);
+const GIB: u64 = 1 << 30;
+
+/// A provider with room for one of two models, of which the toy runs.
+struct Lab {
+    rig: Rig,
+    gateway: Peer,
+    portman: Portman,
+}
+
+fn hosted() -> Hosted {
+    Hosted { memory: 4 * GIB, load: Span::from_secs(4), slots: None, pin: false, never: false }
+}
+
+impl Lab {
+    fn open(change: impl FnOnce(&mut Shelf)) -> Self {
+        let mut config = provider_config();
+        let provider = config.provider.as_mut().unwrap();
+        provider.hosting = Hosting { epoch: EPOCH, ..Hosting::default() };
+        let models = [("toy".into(), hosted()), ("tide".into(), hosted())];
+        let mut shelf = Shelf { memory: 6 * GIB, models: models.into() };
+        change(&mut shelf);
+        provider.portmans[0].shelf = Some(shelf);
+        let mut rig = Rig::new(config);
+        let portman = Portman::attach(&mut rig, Vec::new());
+        let mut gateway = Peer::called(&mut rig, PEER);
+        gateway.greet(&mut rig);
+        let mut lab = Self { rig, gateway, portman };
+        lab.runs(&["toy"], &["tide"]);
+        lab
+    }
+
+    fn runs(&mut self, models: &[&str], shelf: &[&str]) {
+        let models = models.iter().map(|id| model(id, 2)).collect();
+        let shelf = shelf.iter().map(|id| Shelved { id: (*id).into(), loading: false }).collect();
+        self.portman.say(&mut self.rig, &FromPortman::Hello { models, shelf });
+    }
+
+    /// Its gateway's users ask for so many jobs of each in an hour.
+    fn asked(&mut self, wanted: &[(&str, u32)]) {
+        let wanted = wanted.iter().map(|(model, jobs)| Wanted {
+            model: (*model).into(),
+            jobs: *jobs,
+            ..Wanted::default()
+        });
+        let market = Market { wanted: wanted.collect() };
+        self.gateway.say(&mut self.rig, self.gateway.control, Kind::Market, &cbor::encode(&market));
+    }
+
+    /// What the Portman is told to do with its models until an epoch has passed.
+    fn orders(&mut self) -> Vec<String> {
+        let heard = self.portman.hears(&mut self.rig).into_iter();
+        let name = |order| match order {
+            ToPortman::LoadModel { model, .. } => Some(format!("load {model}")),
+            ToPortman::UnloadModel { model, .. } => Some(format!("unload {model}")),
+            ToPortman::SetConcurrency { model, slots } => Some(format!("{model} x {slots}")),
+            _ => None,
+        };
+        heard.filter_map(name).collect()
+    }
+
+    fn first_epoch(&mut self) -> Vec<String> {
+        self.rig.pass(HOSTING_SOON);
+        self.rig.pass(EPOCH);
+        self.orders()
+    }
+
+    fn line(&mut self, model: &str) -> serde_json::Value {
+        let plan = self.rig.admin("/plan");
+        let models = plan["endpoints"][0]["models"].as_array().cloned().unwrap_or_default();
+        models.into_iter().find(|line| line["model"] == model).unwrap_or_default()
+    }
+}
+
+#[test]
+fn what_is_asked_for_takes_the_place_of_what_is_not() {
+    let mut lab = Lab::open(|_| {});
+    lab.asked(&[("tide", 100)]);
+    assert_eq!(lab.first_epoch(), ["unload toy"], "nobody uses it");
+    assert_eq!(lab.line("tide")["state"], "waits for room");
+    lab.runs(&[], &["toy", "tide"]);
+    assert_eq!(lab.orders(), ["load tide"]);
+    lab.runs(&["tide"], &["toy"]);
+    assert_eq!(offer_of(&mut lab.rig, &lab.gateway).content.slug, "acme:box:tide");
+    let line = lab.line("tide");
+    assert_eq!((&line["state"], &line["wanted_per_hour"]), (&"runs".into(), &100.into()));
+    assert_eq!(lab.rig.admin("/plan")["loads"], 1);
+}
+
+#[test]
+fn a_model_ends_what_it_has_begun_and_begins_nothing_before_it_goes() {
+    let mut lab = Lab::open(|_| {});
+    let offer = offer_of(&mut lab.rig, &lab.gateway);
+    Order::new(&lab.rig, PEER, &offer, 1).place(&mut lab.rig, &mut lab.gateway);
+    lab.asked(&[("tide", 100)]);
+    lab.rig.pass(HOSTING_SOON);
+    lab.portman.text(&mut lab.rig, 1, "x", counts(3, 1));
+    assert_eq!(lab.first_epoch(), [""; 0], "a job runs");
+    assert_eq!(lab.line("toy")["state"], "draining");
+    let late = Order::new(&lab.rig, PEER, &offer, 2).place(&mut lab.rig, &mut lab.gateway);
+    assert_eq!(refusal(&mut lab.rig, late), Some(RefusalCode::ModelNotAvailable));
+    lab.portman.say(&mut lab.rig, &FromPortman::Done { job: 1, counts: counts(3, 1) });
+    assert_eq!(lab.orders(), ["unload toy"]);
+}
+
+#[test]
+fn what_is_asked_for_as_much_is_not_worth_a_change() {
+    let mut lab = Lab::open(|_| {});
+    lab.asked(&[("toy", 100), ("tide", 104)]);
+    assert_eq!(lab.first_epoch(), [""; 0]);
+    let line = lab.line("tide");
+    assert_eq!(line["verdict"], "leave");
+    assert!(line["turns_at"].as_i64() > line["worth_per_hour"].as_i64(), "{line}");
+}
+
+#[test]
+fn the_operator_s_word_is_above_what_is_asked_for() {
+    let mut lab = Lab::open(|shelf| shelf.models.get_mut("toy").unwrap().pin = true);
+    lab.asked(&[("tide", 10_000)]);
+    assert_eq!(lab.first_epoch(), [""; 0]);
+    assert!(lab.line("tide")["why"].as_str().unwrap().contains("more than there is for it"));
+
+    let mut lab = Lab::open(|shelf| shelf.models.get_mut("tide").unwrap().never = true);
+    lab.asked(&[("tide", 10_000)]);
+    assert_eq!(lab.first_epoch(), [""; 0]);
+
+    let mut lab = Lab::open(|shelf| shelf.models.get_mut("toy").unwrap().slots = Some(7));
+    assert_eq!(lab.orders(), ["toy x 7"]);
+    lab.rig.pass(EPOCH);
+}
+
+#[test]
+fn a_model_that_can_t_be_loaded_is_not_tried_again_at_once() {
+    let mut lab = Lab::open(|shelf| shelf.memory = 8 * GIB);
+    lab.asked(&[("tide", 100)]);
+    assert_eq!(lab.first_epoch(), ["load tide"], "there is room for both");
+    let message = "the file is broken".into();
+    lab.portman.say(&mut lab.rig, &FromPortman::NotMoved { model: "tide".into(), message });
+    lab.rig.pass(EPOCH);
+    lab.rig.pass(EPOCH);
+    assert_eq!(lab.orders(), [""; 0]);
+    (0..3).for_each(|_| lab.rig.pass(EPOCH));
+    assert_eq!(lab.orders(), ["load tide"]);
+}
+
+#[test]
+fn a_model_that_waits_for_room_in_vain_is_offered_on() {
+    let mut lab = Lab::open(|_| {});
+    lab.asked(&[("tide", 100)]);
+    assert_eq!(lab.first_epoch(), ["unload toy"]);
+    let message = "it is stuck".into();
+    lab.portman.say(&mut lab.rig, &FromPortman::NotMoved { model: "toy".into(), message });
+    assert_eq!(offer_of(&mut lab.rig, &lab.gateway).content.slug, "acme:box:toy");
+}
+
+#[test]
+fn a_price_falls_while_nobody_comes_and_not_below_its_floor() {
+    let mut config = provider_config();
+    let provider = config.provider.as_mut().unwrap();
+    provider.hosting = Hosting { epoch: EPOCH, ..Hosting::default() };
+    provider.portmans[0].pricing = Pricing { strategy: Strategy::Utilisation, floor: 900, ceiling: 2_000 };
+    let configured = provider.portmans[0].price;
+    let mut rig = Rig::new(config);
+    Portman::attach(&mut rig, vec![model("toy", 2)]);
+    let gateway = Peer::admitted(&mut rig, PEER);
+    assert_eq!(offer_of(&mut rig, &gateway).content.price, configured);
+    rig.pass(HOSTING_SOON);
+    (0..10).for_each(|_| rig.pass(EPOCH));
+    let price = offer_of(&mut rig, &gateway).content.price;
+    assert_eq!(price.output_per_mtok.0, configured.output_per_mtok.0 * 9 / 10);
+}
