@@ -198,11 +198,12 @@ impl Real {
 fn planned(provider: &scenario::Provider) -> ProviderPlan {
     let portmans = provider.portmans.iter().map(|portman| PortmanPlan {
         runtime: Runtime::Toy(toy::config::Config {
-            model: portman.model.clone(),
+            models: vec![portman.model.clone()],
             context_length: portman.context_length,
             token_every: portman.token_every,
             prompt_token_every: portman.prompt_token_every,
             thinks: portman.thinks,
+            ..toy::config::Config::default()
         }),
         slots: portman.slots,
         context_length: portman.context_length,

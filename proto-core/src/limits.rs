@@ -396,7 +396,8 @@ pub const HOLD_GRACE: Span = Span::from_secs(60);
 
 /// One line from a labman to its Portman, in bytes: a whole request body and its frame. A longer one closes the link.
 pub const PORTMAN_LINE: usize = HTTP_BODY + LINE;
-/// Models a Portman announces, and the length of one's name in bytes. Others are left out.
+/// Models a Portman announces, running or not, and of which it heeds what it is told of slots; and the length of one's name in
+/// bytes. Others are left out.
 pub const PORTMAN_MODELS: usize = 256;
 pub const PORTMAN_MODEL_ID: usize = 256;
 /// How often a Portman asks its runtime for its models, and how long it waits for the answer. Then it has none.
@@ -404,6 +405,10 @@ pub const MODELS_EVERY: Span = Span::from_secs(10);
 /// While its answer stays the same it is asked at pauses that double up to this.
 pub const MODELS_AT_LEAST: Span = Span::from_secs(60);
 pub const MODELS_WITHIN: Span = Span::from_secs(5);
+/// How often it is asked while it loads or unloads a model, and how long it may take for either. Then the model has not moved.
+pub const MOVING_EVERY: Span = Span::from_secs(1);
+pub const LOAD_WITHIN: Span = Span::from_secs(10 * 60);
+pub const UNLOAD_WITHIN: Span = Span::from_secs(60);
 /// What a Portman quotes of a runtime's error, in characters. The rest is cut off.
 pub const RUNTIME_MESSAGE: usize = 500;
 

@@ -7,28 +7,29 @@
 //! ```
 //!
 //! - [`labman`]: the socket: dialled, redialled, cut into lines.
-//! - [`models`]: what the runtime offers, asked again and again.
+//! - [`models`]: what the runtime has, asked again and again; [`moves`]: what of it is to be loaded, and unloaded.
 //! - [`job`]: one request's way through the runtime, no faster than its reader; [`meter`] counts it.
 //! - [`runtime`]: the runtime's address and the ways it says no.
 //!
-//! What is absent: a queue (a job beyond the slots is refused: its labman lets jobs wait), loading and
-//! unloading of models, metrics, a store.
+//! What is absent: a queue (a job beyond the slots is refused: its labman lets jobs wait), a choice of what to load or
+//! unload (that is the labman's), metrics, a store.
 
 pub mod config;
 mod job;
 mod labman;
 pub mod meter;
 mod models;
+mod moves;
 mod runtime;
 #[cfg(test)]
 mod tests;
 
-use alloc::{collections::BTreeMap, string::String, vec::Vec};
+use alloc::{collections::BTreeMap, format, string::String, vec::Vec};
 
 use serde_json::{Value, json};
 
-use crate::limits::LEAVE;
-use crate::machine::{Completion, Input, Machine, Outbox, Output, Peer, ResetCode, StreamId};
+use crate::limits::{LEAVE, RUNTIME_MESSAGE};
+use crate::machine::{Completion, Input, Level, Machine, Outbox, Output, Peer, ResetCode, StreamId};
 use crate::rng::Seed;
 use crate::time::{Now, Time, Wake};
 use crate::wire::portman::{Fault, FromPortman, JobId, ToPortman};
@@ -36,14 +37,15 @@ use crate::wire::portman::{Fault, FromPortman, JobId, ToPortman};
 use config::Config;
 use job::Job;
 use labman::Labman;
-use models::Models;
+use models::{Learnt, Models, State};
+use moves::Moves;
 use runtime::{Heard, Runtime};
 
 pub struct Portman {
-    slots: usize,
     runtime: Runtime,
     labman: Labman,
     models: Models,
+    moves: Moves,
     jobs: BTreeMap<JobId, Job>,
     /// Which job an HTTP exchange at the runtime serves.
     exchanges: BTreeMap<StreamId, JobId>,
@@ -57,10 +59,10 @@ impl Portman {
     pub fn new(config: Config, seed: Seed, now: Now) -> Self {
         let runtime = Runtime::new(&config.runtime_url, config.runtime_key.as_deref());
         Self {
-            slots: config.slots as usize,
             models: Models::new(config.slots, config.context_length, now.mono),
             labman: Labman::new(config.labman_url, config.token, seed.stream("redial"), now.mono),
             runtime,
+            moves: Moves::default(),
             jobs: BTreeMap::new(),
             exchanges: BTreeMap::new(),
             leaves: None,
@@ -86,11 +88,13 @@ impl Portman {
                     self.advance(now, job);
                 }
             }
-            ToPortman::LoadModel { model, .. } | ToPortman::UnloadModel { model, .. } => {
-                let message = "this runtime loads and unloads its models by itself".into();
-                self.say(&FromPortman::NotMoved { model, message });
+            ToPortman::LoadModel { model, priority } => self.load(now, model, priority),
+            ToPortman::UnloadModel { model, reason } => self.unload(now, model, &reason),
+            ToPortman::SetConcurrency { model, slots } => {
+                if self.models.set_slots(model, slots) {
+                    self.hello();
+                }
             }
-            ToPortman::SetConcurrency { .. } => {}
             ToPortman::Cancel { job } => {
                 if let Some(mut running) = self.jobs.remove(&job) {
                     self.exchanges.remove(&running.exchange());
@@ -101,10 +105,11 @@ impl Portman {
     }
 
     fn start(&mut self, now: Time, model: &str, body: Value, credit: u32) -> Result<Job, (Fault, String)> {
-        if self.leaves.is_some() || !self.models.has(model) {
-            return Err((Fault::ModelNotAvailable, alloc::format!("no model {model:?} runs here")));
+        let runs = self.models.state(model) == Some(State::Running) && !self.moves.is_unloading(model);
+        if self.leaves.is_some() || !runs {
+            return Err((Fault::ModelNotAvailable, format!("no model {model:?} runs here")));
         }
-        if self.jobs.values().filter(|job| job.model() == model).count() >= self.slots {
+        if self.jobs_of(model) >= self.models.slots_of(model) as usize {
             return Err((Fault::Busy, "all slots are taken".into()));
         }
         let Value::Object(mut body) = body else {
@@ -117,12 +122,76 @@ impl Portman {
         Ok(Job::new(model.into(), exchange, credit, now))
     }
 
+    fn jobs_of(&self, model: &str) -> usize {
+        self.jobs.values().filter(|job| job.model() == model).count()
+    }
+
+    fn load(&mut self, now: Time, model: String, priority: u8) {
+        match self.movable(&model) {
+            Err(message) => self.say(&FromPortman::NotMoved { model, message }),
+            // Its labman asked before it heard that: it waits for a hello.
+            Ok(State::Running) if !self.moves.is_unloading(&model) => self.hello(),
+            Ok(_) => {
+                self.moves.load(model, priority);
+                self.moves.go_on(now, &self.models, &self.runtime, &mut self.out);
+            }
+        }
+    }
+
+    fn unload(&mut self, now: Time, model: String, reason: &str) {
+        let jobs = self.jobs_of(&model);
+        match self.movable(&model) {
+            Err(message) => self.say(&FromPortman::NotMoved { model, message }),
+            Ok(_) if jobs > 0 => {
+                let message = format!("jobs of it run here: {jobs}");
+                self.say(&FromPortman::NotMoved { model, message });
+            }
+            Ok(State::Shelved | State::Failed) if !self.moves.is_loading(&model) => {
+                self.moves.give_up_load(&model, &mut self.out);
+                self.hello();
+            }
+            Ok(_) => {
+                let reason: String = reason.chars().take(RUNTIME_MESSAGE).collect();
+                self.out.event(
+                    Level::Info,
+                    "portman",
+                    format!("the labman wants {model:?} unloaded: {reason}"),
+                );
+                self.moves.unload(now, model, &self.runtime, &mut self.out);
+            }
+        }
+    }
+
+    /// Where a model is, if it can be asked to be anywhere else.
+    fn movable(&self, model: &str) -> Result<State, String> {
+        let state = self.models.state(model).ok_or_else(|| format!("the runtime has no model {model:?}"))?;
+        match (self.leaves, self.models.can_move()) {
+            (Some(_), _) => Err("this Portman is about to leave".into()),
+            (None, false) => Err("this runtime loads and unloads its models by itself".into()),
+            (None, true) => Ok(state),
+        }
+    }
+
+    /// There is a new list of the runtime's models, or none to be had.
+    fn learnt(&mut self, now: Time, Learnt { changed }: Learnt) {
+        if changed {
+            self.hello();
+        }
+        for message in self.moves.listed(&self.models, &mut self.out) {
+            self.say(&message);
+        }
+        self.moves.go_on(now, &self.models, &self.runtime, &mut self.out);
+    }
+
     /// Something came from the runtime.
     fn handle_runtime(&mut self, now: Time, exchange: StreamId, heard: Heard<'_>) {
         if self.models.is_asking(exchange) {
-            if self.models.handle(&self.runtime, heard, &mut self.out) {
-                self.hello();
+            if let Some(learnt) = self.models.handle(&self.runtime, heard, &mut self.out) {
+                self.learnt(now, learnt);
             }
+            return;
+        }
+        if self.moves.handle(now, exchange, heard, &mut self.out) {
             return;
         }
         let Some(id) = self.exchanges.get(&exchange).copied() else { return };
@@ -146,8 +215,10 @@ impl Portman {
 
     fn hello(&mut self) {
         // Who leaves serves nothing any more.
-        let models = if self.leaves.is_some() { Vec::new() } else { self.models.list().to_vec() };
-        let hello = FromPortman::Hello { models, shelf: Vec::new() };
+        let hello = match self.leaves {
+            Some(_) => FromPortman::Hello { models: Vec::new(), shelf: Vec::new() },
+            None => FromPortman::Hello { models: self.models.running(), shelf: self.models.shelf() },
+        };
         self.say(&hello);
     }
 
@@ -160,9 +231,11 @@ impl Portman {
         self.labman_gone(now);
     }
 
-    /// Nobody waits for the jobs any more.
+    /// Nobody waits for the jobs any more. What it wanted loaded, and how many at once, the labman says again.
     fn labman_gone(&mut self, now: Time) {
         self.labman.gone(now, &mut self.out);
+        self.moves.forget(&mut self.out);
+        self.models.forget_slots();
         self.exchanges.clear();
         for mut job in core::mem::take(&mut self.jobs).into_values() {
             job.hang_up(&mut self.out);
@@ -225,6 +298,7 @@ impl Machine for Portman {
             Input::Credit { .. } => {}
             Input::Leave => {
                 self.leaves = Some(now + LEAVE);
+                self.moves.forget(&mut self.out);
                 self.hello();
             }
             Input::Done(op, Completion::Dialled(Err(why))) => {
@@ -238,9 +312,14 @@ impl Machine for Portman {
     fn handle_timeout(&mut self, now: Now) {
         let now = now.mono;
         self.labman.handle_timeout(now, &mut self.out);
-        if self.models.handle_timeout(now, &self.runtime, &mut self.out) {
-            self.hello();
+        for message in self.moves.handle_timeout(now, &mut self.out) {
+            self.say(&message);
         }
+        let moving = self.moves.is_moving();
+        if let Some(learnt) = self.models.handle_timeout(now, moving, &self.runtime, &mut self.out) {
+            self.learnt(now, learnt);
+        }
+        self.moves.go_on(now, &self.models, &self.runtime, &mut self.out);
         let is_due = |job: &Job| job.poll_timeout().is_some_and(|wake| wake.at <= now);
         let due: Vec<JobId> = self.jobs.iter().filter(|(_, job)| is_due(job)).map(|(id, _)| *id).collect();
         for id in due {
@@ -262,7 +341,8 @@ impl Machine for Portman {
         self.jobs
             .values()
             .map(Job::poll_timeout)
-            .chain([self.labman.poll_timeout(), Some(self.models.poll_timeout()), self.leave_timeout()])
+            .chain([self.labman.poll_timeout(), self.leave_timeout()])
+            .chain([Some(self.models.poll_timeout(self.moves.is_moving())), self.moves.poll_timeout()])
             .fold(None, Wake::earliest)
     }
 

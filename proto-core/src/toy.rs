@@ -6,12 +6,16 @@
 //! request gives the same text everywhere ([`completion`] says which), one token each `token_every` once it has read the
 //! prompt and thought, and no faster than its reader takes them.
 //!
+//! With several models it also does as llama-server's router: `GET /models` says which are loaded, `POST /models/load` and
+//! `POST /models/unload` move one ([`memory`]).
+//!
 //! What is absent: keys (whoever reaches it may ask), tools, images, log probabilities, more than one choice.
 
 mod answer;
 mod chain;
 mod completion;
 pub mod config;
+mod memory;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -20,7 +24,7 @@ pub use completion::{Completion, FinishReason, completion};
 
 use alloc::{collections::BTreeMap, format, string::String, vec::Vec};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::http::{Body, RequestHead, ResponseHead, Surface};
 use crate::limits::{self, STREAM_WINDOW};
@@ -33,9 +37,11 @@ use answer::Answer;
 use chain::Chain;
 use completion::Request;
 use config::Config;
+use memory::Memory;
 
 pub struct Toy {
     config: Config,
+    memory: Memory,
     ids: Stream,
     thoughts: Stream,
     jobs: BTreeMap<StreamId, Job>,
@@ -43,8 +49,22 @@ pub struct Toy {
 }
 
 enum Job {
-    Reading(Body),
+    Reading(Body, Purpose),
     Speaking(Speech),
+}
+
+#[derive(Clone, Copy)]
+enum Endpoint {
+    Models,
+    Takes(Purpose),
+}
+
+/// What a body asks for.
+#[derive(Clone, Copy)]
+enum Purpose {
+    Chat,
+    Load,
+    Unload,
 }
 
 struct Speech {
@@ -62,8 +82,9 @@ struct Speech {
 type Refusal = (u16, Option<&'static str>, String);
 
 impl Toy {
-    pub fn new(config: Config, seed: Seed, _now: Now) -> Self {
+    pub fn new(config: Config, seed: Seed, now: Now) -> Self {
         Self {
+            memory: Memory::new(&config, now.mono),
             config,
             ids: seed.stream("ids"),
             thoughts: seed.stream("thoughts"),
@@ -72,30 +93,43 @@ impl Toy {
         }
     }
 
-    fn asked(&mut self, stream: StreamId, surface: Surface, head: &RequestHead) {
+    fn asked(&mut self, now: Now, stream: StreamId, surface: Surface, head: &RequestHead) {
         let path = head.path.split('?').next().unwrap_or_default();
-        match (surface, head.method.as_str(), path) {
-            (Surface::Public, "GET", "/v1/models") => {
-                let models = answer::models(&self.config.model, self.config.context_length);
+        let Some(endpoint) = self.endpoint(surface, path) else {
+            return self.refuse(stream, (404, None, format!("there is no {path} here")));
+        };
+        match (endpoint, head.method.as_str()) {
+            (Endpoint::Models, "GET") => {
+                let models = answer::models(&self.memory, now.mono, self.config.context_length);
                 self.out.respond_json(stream, 200, &models);
             }
-            (Surface::Public, "POST", "/v1/chat/completions") if self.jobs.len() >= limits::TOY_JOBS => {
+            (Endpoint::Takes(_), "POST") if self.jobs.len() >= limits::TOY_JOBS => {
                 self.refuse(stream, (503, None, "the toy is busy".into()));
             }
-            (Surface::Public, "POST", "/v1/chat/completions") => {
-                self.jobs.insert(stream, Job::Reading(Body::up_to(limits::HTTP_BODY)));
+            (Endpoint::Takes(purpose), "POST") => {
+                self.jobs.insert(stream, Job::Reading(Body::up_to(limits::HTTP_BODY), purpose));
             }
-            (Surface::Public, _, "/v1/models" | "/v1/chat/completions") => {
+            (Endpoint::Models | Endpoint::Takes(_), _) => {
                 self.refuse(stream, (405, None, format!("{path} does not take {}", head.method)));
-            }
-            (Surface::Public | Surface::Admin, _, _) => {
-                self.refuse(stream, (404, None, format!("there is no {path} here")));
             }
         }
     }
 
+    fn endpoint(&self, surface: Surface, path: &str) -> Option<Endpoint> {
+        match (surface, path) {
+            (Surface::Public, "/v1/models") => Some(Endpoint::Models),
+            (Surface::Public, "/v1/chat/completions") => Some(Endpoint::Takes(Purpose::Chat)),
+            (Surface::Public, "/models") if self.memory.moves() => Some(Endpoint::Models),
+            (Surface::Public, "/models/load") if self.memory.moves() => Some(Endpoint::Takes(Purpose::Load)),
+            (Surface::Public, "/models/unload") if self.memory.moves() => {
+                Some(Endpoint::Takes(Purpose::Unload))
+            }
+            (Surface::Public | Surface::Admin, _) => None,
+        }
+    }
+
     fn body(&mut self, stream: StreamId, bytes: &[u8]) {
-        let Some(Job::Reading(body)) = self.jobs.get_mut(&stream) else { return };
+        let Some(Job::Reading(body, _)) = self.jobs.get_mut(&stream) else { return };
         match body.push(bytes) {
             Ok(()) => self.out.grant(stream, bytes.len()),
             Err(_) => {
@@ -107,9 +141,32 @@ impl Toy {
     }
 
     fn body_ended(&mut self, now: Now, stream: StreamId) {
-        let Some(Job::Reading(body)) = self.jobs.get_mut(&stream) else { return };
-        let body = body.take();
-        match self.begin(now, &body) {
+        let Some(Job::Reading(body, purpose)) = self.jobs.get_mut(&stream) else { return };
+        let (body, purpose) = (body.take(), *purpose);
+        match purpose {
+            Purpose::Chat => self.chat(now, stream, &body),
+            Purpose::Load | Purpose::Unload => {
+                self.jobs.remove(&stream);
+                match self.move_model(now, &body, purpose) {
+                    Ok(()) => self.out.respond_json(stream, 200, &json!({ "success": true })),
+                    Err(refusal) => self.refuse(stream, refusal),
+                }
+            }
+        }
+    }
+
+    fn move_model(&mut self, now: Now, body: &[u8], purpose: Purpose) -> Result<(), Refusal> {
+        let request = parse(body)?;
+        let model = request.get("model").and_then(Value::as_str);
+        let model = model.ok_or_else(|| (400, None, String::from("missing field `model`")))?;
+        match purpose {
+            Purpose::Unload => self.memory.unload(model),
+            Purpose::Load | Purpose::Chat => self.memory.load(now.mono, model),
+        }
+    }
+
+    fn chat(&mut self, now: Now, stream: StreamId, body: &[u8]) {
+        match self.begin(now, body) {
             Ok(speech) => {
                 if speech.streams {
                     let head = ResponseHead::new(200)
@@ -127,14 +184,8 @@ impl Toy {
     }
 
     fn begin(&mut self, now: Now, body: &[u8]) -> Result<Speech, Refusal> {
-        let bad = |message| (400, None, message);
-        let request: Value =
-            serde_json::from_slice(body).map_err(|error| bad(format!("the request is no JSON: {error}")))?;
-        let request = Request::parse(&request).map_err(bad)?;
-        if request.model != self.config.model {
-            let message = format!("the model {:?} does not exist", request.model);
-            return Err((404, Some("model_not_found"), message));
-        }
+        let request = Request::parse(&parse(body)?).map_err(|message| (400, None, message))?;
+        self.memory.check(now.mono, &request.model)?;
         let longest = request.prompt_tokens().saturating_add(request.most());
         if longest > self.config.context_length as usize {
             let message = format!(
@@ -205,6 +256,10 @@ impl Toy {
     }
 }
 
+fn parse(body: &[u8]) -> Result<Value, Refusal> {
+    serde_json::from_slice(body).map_err(|error| (400, None, format!("the request is no JSON: {error}")))
+}
+
 impl Speech {
     /// When it goes on. `None`: it waits for its reader.
     fn due(&self) -> Option<Time> {
@@ -224,7 +279,7 @@ impl Speech {
 impl Machine for Toy {
     fn handle(&mut self, now: Now, input: Input<'_>) {
         match input {
-            Input::Request { stream, surface, head } => self.asked(stream, surface, &head),
+            Input::Request { stream, surface, head } => self.asked(now, stream, surface, &head),
             Input::Bytes { stream, bytes } => self.body(stream, bytes),
             Input::Finished { stream } => self.body_ended(now, stream),
             Input::Reset { stream, .. } => {
@@ -250,7 +305,7 @@ impl Machine for Toy {
             Job::Speaking(speech) if speech.due().is_some_and(|at| at <= now.mono) => {
                 !Self::speak(out, *stream, speech, config.token_every)
             }
-            Job::Speaking(_) | Job::Reading(_) => true,
+            Job::Speaking(_) | Job::Reading(..) => true,
         });
     }
 
@@ -261,7 +316,7 @@ impl Machine for Toy {
     fn poll_timeout(&self) -> Option<Wake> {
         let due = self.jobs.values().filter_map(|job| match job {
             Job::Speaking(speech) => speech.due(),
-            Job::Reading(_) => None,
+            Job::Reading(..) => None,
         });
         due.min().map(|at| Wake { at, why: "the next token" })
     }

@@ -222,11 +222,12 @@ impl Cast<'_> {
 
     pub fn runtime(&self, provider: &scenario::Provider, portman: &scenario::Portman) -> Spec<Resident> {
         let config = toy::config::Config {
-            model: portman.model.clone(),
+            models: vec![portman.model.clone()],
             context_length: portman.context_length,
             token_every: portman.token_every,
             prompt_token_every: portman.prompt_token_every,
             thinks: portman.thinks,
+            ..toy::config::Config::default()
         };
         let build: Build<_> =
             Box::new(move |draws, _, now| Ok(Resident::Toy(Box::new(Toy::new(config.clone(), draws, now)))));

@@ -64,7 +64,13 @@ impl World {
             8 => self.driver.pass(Span::from_millis(*feed.one(&[1, 100, 1_000, 10_000, 60_000]))),
             _ => {
                 // The answer to the question for its models.
-                let body = if feed.flag() { feed.bytes() } else { br#"{"data":[{"id":"toy"},{"id":"x"}]}"# };
+                let lists = [
+                    r#"{"data":[{"id":"toy"},{"id":"x"}]}"#,
+                    r#"{"data":[{"id":"toy","status":{"value":"loaded"}},{"id":"x","status":{"value":"loading"}}]}"#,
+                    r#"{"data":[{"id":"toy","status":{"value":"unloaded"}},{"id":"x","status":{"value":"loaded"}}]}"#,
+                    r#"{"data":[{"id":"x","status":{"value":"unloaded","failed":true}}]}"#,
+                ];
+                let body = if feed.flag() { feed.bytes() } else { feed.one(&lists).as_bytes() };
                 self.runtime_answers(body);
             }
         }
@@ -84,7 +90,7 @@ impl World {
         let socket = self.driver.streams.iter().find(|(_, state)| state.link.is_some());
         let Some(stream) = socket.map(|(stream, _)| *stream) else { return };
         let job = feed.u8() % 4;
-        let line = match feed.u8() % 5 {
+        let line = match feed.u8() % 6 {
             0 | 1 => {
                 let (model, credit) = (*feed.one(&["toy", "x", ""]), feed.u16());
                 let body = r#"{"messages":[{"role":"user","content":"x"}],"max_tokens":8}"#;
@@ -95,6 +101,17 @@ impl World {
                 format!(r#"{{"type":"credit","job":{job},"bytes":{bytes}}}"#)
             }
             3 => format!(r#"{{"type":"cancel","job":{job}}}"#),
+            4 => {
+                let model = *feed.one(&["toy", "x", ""]);
+                let (kind, field) = *feed.one(&[
+                    ("load_model", "priority"),
+                    ("unload_model", "reason"),
+                    ("set_concurrency", "slots"),
+                ]);
+                let value = feed.u8();
+                let quote = if field == "reason" { "\"" } else { "" };
+                format!(r#"{{"type":"{kind}","model":"{model}","{field}":{quote}{value}{quote}}}"#)
+            }
             _ => String::from_utf8_lossy(feed.bytes()).into_owned(),
         };
         self.driver.bytes(stream, format!("{line}\n").as_bytes());

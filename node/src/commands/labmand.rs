@@ -1,6 +1,7 @@
 //! The command line of `labmand`.
 
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -44,6 +45,15 @@ enum Command {
     Toy {
         #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:18080")]
         listen: SocketAddr,
+        /// What it has, by name; repeat it for more
+        #[arg(long = "model", value_name = "NAME", default_value = "labman-toy")]
+        models: Vec<String>,
+        /// How many of several models are in memory at once [default: all]
+        #[arg(long, value_name = "N")]
+        room: Option<NonZeroUsize>,
+        /// Time to load one into memory
+        #[arg(long, value_name = "TIME", default_value = "2s")]
+        load_takes: Every,
         /// Its time from one token to the next
         #[arg(long, value_name = "TIME", default_value = "20ms")]
         token_every: Every,
@@ -124,10 +134,18 @@ impl Cli {
                 say(node_id(&at.config)?);
                 Ok(())
             }
-            Some(Command::Toy { listen, token_every, thinks }) => {
+            Some(Command::Toy { listen, models, room, load_takes, token_every, thinks }) => {
                 let thinks = thinks.map(|thinks| toy::config::Thinks::Constant(thinks.0)).unwrap_or_default();
-                let config = toy::config::Config { token_every: token_every.0, thinks, ..Default::default() };
-                toy(listen, config).await
+                let is_again =
+                    |(at, name): &(usize, &String)| models.iter().take(*at).any(|other| other == *name);
+                if let Some((_, name)) = models.iter().enumerate().find(is_again) {
+                    return Err(format!("the model {name:?} is given twice"));
+                }
+                let (token_every, load_takes) = (token_every.0, load_takes.0);
+                let room = room.map_or(usize::MAX, NonZeroUsize::get);
+                let loaded = models.iter().take(room).cloned().collect();
+                let pace = toy::config::Config { token_every, thinks, ..Default::default() };
+                toy(listen, toy::config::Config { models, loaded, room, load_takes, ..pace }).await
             }
         }
     }

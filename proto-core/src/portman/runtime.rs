@@ -5,7 +5,7 @@
 
 use alloc::{format, string::String, vec::Vec};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::http::RequestHead;
 use crate::limits;
@@ -51,17 +51,33 @@ impl Runtime {
     }
 
     pub(super) fn ask_for_chat(&self, request: &Value, out: &mut Outbox) -> StreamId {
-        let body = serde_json::to_vec(request).unwrap_or_default();
-        let head = self
-            .head("POST", "/chat/completions")
-            .with("accept", "text/event-stream")
-            .with("content-type", "application/json")
-            .with("content-length", &format!("{}", body.len()));
+        let head = self.head("POST", "/chat/completions").with("accept", "text/event-stream");
+        self.post(head, request, out)
+    }
+
+    /// `verb`: `load` or `unload`.
+    pub(super) fn ask_to_move(&self, verb: &str, model: &str, out: &mut Outbox) -> StreamId {
+        let head = self.authorized(RequestHead::new("POST", &format!("{}/models/{verb}", self.root())));
+        self.post(head, &json!({ "model": model }), out)
+    }
+
+    /// llama-server's own endpoints are no part of OpenAI's API, and stand beside its version path.
+    fn root(&self) -> &str {
+        self.base.strip_suffix("/v1").unwrap_or(&self.base)
+    }
+
+    fn post(&self, head: RequestHead, body: &Value, out: &mut Outbox) -> StreamId {
+        let body = serde_json::to_vec(body).unwrap_or_default();
+        let head =
+            head.with("content-type", "application/json").with("content-length", &format!("{}", body.len()));
         out.request(&self.origin, head, body)
     }
 
     fn head(&self, method: &str, path: &str) -> RequestHead {
-        let head = RequestHead::new(method, &format!("{}{path}", self.base));
+        self.authorized(RequestHead::new(method, &format!("{}{path}", self.base)))
+    }
+
+    fn authorized(&self, head: RequestHead) -> RequestHead {
         match &self.authorization {
             Some(authorization) => head.with("authorization", authorization),
             None => head,
@@ -93,14 +109,15 @@ mod tests {
 
     #[test]
     fn a_url_is_cut_where_its_path_begins() {
-        for (url, origin, base) in [
-            ("http://127.0.0.1:11434/v1", "http://127.0.0.1:11434", "/v1"),
-            ("http://[::1]:8000/api/v1/", "http://[::1]:8000", "/api/v1"),
-            ("https://runtime", "https://runtime", ""),
-            ("runtime:80/v1", "runtime:80", "/v1"),
+        for (url, origin, base, root) in [
+            ("http://127.0.0.1:11434/v1", "http://127.0.0.1:11434", "/v1", ""),
+            ("http://[::1]:8000/api/v1/", "http://[::1]:8000", "/api/v1", "/api"),
+            ("https://runtime", "https://runtime", "", ""),
+            ("runtime:80/v1", "runtime:80", "/v1", ""),
         ] {
             let runtime = Runtime::new(url, None);
-            assert_eq!((runtime.origin.as_str(), runtime.base.as_str()), (origin, base), "{url}");
+            let parts = (runtime.origin.as_str(), runtime.base.as_str(), runtime.root());
+            assert_eq!(parts, (origin, base, root), "{url}");
         }
     }
 

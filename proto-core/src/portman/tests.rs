@@ -1,5 +1,6 @@
-//! Stories of a Portman between a hand-fed labman and a hand-fed runtime, and one with the toy behind it.
+//! Stories of a Portman between a hand-fed labman and a hand-fed runtime, and some with the toy behind it.
 
+mod moves;
 mod rig;
 mod with_toy;
 

@@ -5,6 +5,8 @@ use alloc::string::String;
 use serde_json::{Value, json};
 
 use super::completion::Completion;
+use super::memory::{Memory, Status};
+use crate::time::Time;
 
 /// Says in every answer what gave it.
 const FINGERPRINT: &str = "labman-toy";
@@ -86,14 +88,24 @@ fn usage(completion: &Completion) -> Value {
     })
 }
 
-pub(super) fn models(model: &str, context_length: u32) -> Value {
-    json!({ "object": "list", "data": [{
-        "id": model,
-        "object": "model",
-        "created": 0,
-        "owned_by": "labman",
-        "context_length": context_length,
-    }]})
+/// Where there is nothing to load, nothing is said of it, as by a server of one model.
+pub(super) fn models(memory: &Memory, now: Time, context_length: u32) -> Value {
+    let model = |(name, status): (&str, Status)| {
+        let mut model = json!({
+            "id": name,
+            "object": "model",
+            "created": 0,
+            "owned_by": "labman",
+            "context_length": context_length,
+        });
+        if memory.moves()
+            && let Some(fields) = model.as_object_mut()
+        {
+            fields.insert("status".into(), json!({ "value": status.name() }));
+        }
+        model
+    };
+    json!({ "object": "list", "data": memory.list(now).map(model).collect::<Value>() })
 }
 
 pub(super) fn error(status: u16, code: Option<&str>, message: &str) -> Value {

@@ -1,14 +1,19 @@
 //! How the toy behaves.
 
-use alloc::string::String;
+use alloc::{string::String, vec, vec::Vec};
 
 use crate::rng::Stream;
 use crate::time::Span;
 
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The name it lists its one model under.
-    pub model: String,
+    /// What it has, by name. A single one is always in memory.
+    pub models: Vec<String>,
+    /// Of several: those that are in memory when it starts, as far as there is room.
+    pub loaded: Vec<String>,
+    /// How many of several are in memory at once, and how long one takes to get there.
+    pub room: usize,
+    pub load_takes: Span,
     /// In tokens (words).
     pub context_length: u32,
     /// Time from one token to the next, and before the first.
@@ -26,11 +31,14 @@ pub enum Thinks {
     Exponential(Span),
 }
 
-/// At a pace that eyes can follow, and without a thought.
+/// One model, at a pace that eyes can follow, and without a thought.
 impl Default for Config {
     fn default() -> Self {
         Self {
-            model: "labman-toy".into(),
+            models: vec!["labman-toy".into()],
+            loaded: Vec::new(),
+            room: usize::MAX,
+            load_takes: Span::from_secs(2),
             context_length: 4096,
             token_every: Span::from_millis(20),
             prompt_token_every: Span::default(),

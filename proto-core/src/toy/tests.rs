@@ -1,6 +1,6 @@
 //! What a client of the toy sees.
 
-use alloc::{borrow::ToOwned, format, string::String, vec::Vec};
+use alloc::{borrow::ToOwned, format, string::String, vec, vec::Vec};
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -22,11 +22,13 @@ struct Client {
     status: Option<u16>,
     body: Vec<u8>,
     finished: bool,
+    /// The number of its latest short question.
+    asked: u64,
 }
 
 impl Client {
     fn of(model: &str) -> Self {
-        Self::with(Config { model: model.into(), ..quick() }, 1)
+        Self::with(Config { models: vec![model.into()], ..quick() }, 1)
     }
 
     fn with(config: Config, seed: u64) -> Self {
@@ -37,6 +39,7 @@ impl Client {
             status: None,
             body: Vec::new(),
             finished: false,
+            asked: 1,
         }
     }
 
@@ -104,7 +107,7 @@ impl Client {
 
 fn quick() -> Config {
     Config {
-        model: "toy".into(),
+        models: vec!["toy".into()],
         context_length: 512,
         token_every: Span::from_millis(50),
         ..Config::default()
@@ -346,6 +349,114 @@ fn only_so_many_requests_are_taken_at_once() {
     assert_eq!(client.status, None);
     client.ask(StreamId(100_001), "POST", "/v1/chat/completions", &body);
     assert_eq!(client.status, Some(503));
+}
+
+/// Two models of which one fits in memory, and takes two seconds to get there.
+fn crowded() -> Client {
+    let models = vec!["big".into(), "small".into()];
+    let loaded = models.clone();
+    Client::with(Config { models, loaded, room: 1, load_takes: Span::from_secs(2), ..quick() }, 1)
+}
+
+impl Client {
+    /// Asks something short, and returns the answer.
+    fn says(&mut self, method: &str, path: &str, body: &Value) -> (u16, Value) {
+        (self.status, self.finished) = (None, false);
+        self.body.clear();
+        self.asked += 2;
+        self.ask(StreamId(1_000 + self.asked), method, path, &serde_json::to_vec(body).unwrap());
+        while !self.finished && self.wake() {}
+        (self.status.unwrap(), self.json())
+    }
+
+    fn moves(&mut self, verb: &str, model: &str) -> (u16, String) {
+        let (status, answer) = self.says("POST", &format!("/models/{verb}"), &json!({ "model": model }));
+        let said = answer["error"]["message"].as_str().map(String::from);
+        (status, said.unwrap_or_else(|| format!("{answer}")))
+    }
+
+    fn statuses(&mut self) -> Vec<(String, String)> {
+        let (_, list) = self.says("GET", "/v1/models", &json!({}));
+        assert_eq!(self.says("GET", "/models", &json!({})).1, list);
+        let text = |value: &Value| String::from(value.as_str().unwrap());
+        let models = list["data"].as_array().unwrap().iter();
+        models.map(|model| (text(&model["id"]), text(&model["status"]["value"]))).collect()
+    }
+
+    fn passes(&mut self, span: Span) {
+        self.now.mono = self.now.mono + span;
+    }
+}
+
+fn states(big: &str, small: &str) -> [(String, String); 2] {
+    [("big".into(), big.into()), ("small".into(), small.into())]
+}
+
+#[test]
+fn of_several_models_it_says_which_are_loaded_and_answers_only_with_those() {
+    let mut client = crowded();
+    assert_eq!(client.statuses(), states("loaded", "unloaded"), "as far as there is room");
+    assert_eq!(client.says("POST", "/v1/chat/completions", &with(json!({ "model": "big" }))).0, 200);
+    let (status, answer) = client.says("POST", "/v1/chat/completions", &with(json!({ "model": "small" })));
+    assert_eq!((status, &answer["error"]["type"]), (503, &json!("server_error")));
+    assert_eq!(answer["error"]["message"], "the model \"small\" is not loaded: load it first");
+}
+
+#[test]
+fn a_model_is_loaded_once_there_is_room_and_takes_its_time() {
+    let mut client = crowded();
+    let full = "memory is full with 1 models, and none is evicted: unload one first";
+    assert_eq!(client.moves("load", "small"), (400, full.into()));
+    let success = (200, String::from(r#"{"success":true}"#));
+    assert_eq!(client.moves("unload", "big"), success);
+    assert_eq!(client.moves("load", "small"), success);
+    assert_eq!(client.statuses(), states("unloaded", "loading"));
+    let (status, _) = client.says("POST", "/v1/chat/completions", &with(json!({ "model": "small" })));
+    assert_eq!(status, 503, "not yet");
+    assert_eq!(client.moves("load", "big"), (400, full.into()), "what is being loaded takes its room");
+    client.passes(Span::from_secs(2));
+    assert_eq!(client.statuses(), states("unloaded", "loaded"));
+    let (status, _) = client.says("POST", "/v1/chat/completions", &with(json!({ "model": "small" })));
+    assert_eq!(status, 200);
+}
+
+#[test]
+fn a_move_that_makes_no_sense_is_refused() {
+    let mut client = crowded();
+    for (verb, model, status, message) in [
+        ("load", "huge", 404, "the model \"huge\" does not exist"),
+        ("unload", "huge", 404, "the model \"huge\" does not exist"),
+        ("load", "big", 400, "the model \"big\" is loaded already"),
+        ("unload", "small", 400, "the model \"small\" is not loaded"),
+    ] {
+        assert_eq!(client.moves(verb, model), (status, message.into()));
+    }
+    assert_eq!(client.says("POST", "/models/load", &json!({})).0, 400);
+    assert_eq!(client.says("GET", "/models/load", &json!({})).0, 405);
+}
+
+#[test]
+fn an_answer_under_way_outlives_its_model() {
+    let mut client = crowded();
+    let request = serde_json::to_vec(&with(json!({ "model": "big", "stream": true }))).unwrap();
+    client.ask(ASK, "POST", "/v1/chat/completions", &request);
+    client.wake();
+    assert_eq!(client.moves("unload", "big").0, 200);
+    client.body.clear();
+    let client = client.wait();
+    assert!(client.finished);
+    assert_eq!(client.chunks().last().unwrap()["choices"][0]["finish_reason"], "stop");
+}
+
+#[test]
+fn a_single_model_is_always_there_and_nothing_moves_it() {
+    let mut client = Client::with(Config { room: 0, ..quick() }, 1);
+    let (_, list) = client.says("GET", "/v1/models", &json!({}));
+    assert_eq!(list["data"][0].get("status"), None);
+    for (method, path) in [("GET", "/models"), ("POST", "/models/load"), ("POST", "/models/unload")] {
+        assert_eq!(client.says(method, path, &json!({ "model": "toy" })).0, 404, "{path}");
+    }
+    assert_eq!(client.says("POST", "/v1/chat/completions", &request()).0, 200);
 }
 
 proptest! {

@@ -1,7 +1,7 @@
 //! Portman and toy wired to each other by a small driver that keeps the contract's credit: what a job streams is what
-//! the toy says, however the bytes are cut and however slowly they are taken.
+//! the toy says, however the bytes are cut and however slowly they are taken; and what is loaded is what the toy has loaded.
 
-use alloc::{collections::VecDeque, format, string::String, vec::Vec};
+use alloc::{collections::VecDeque, format, string::String, vec, vec::Vec};
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
@@ -44,6 +44,12 @@ fn at_toy(stream: StreamId) -> StreamId {
 
 impl World {
     fn new(token_every: Span, piece: usize) -> Self {
+        let (models, context_length) = (vec!["toy".into()], 512);
+        let default = toy::config::Config::default();
+        Self::with(toy::config::Config { models, context_length, token_every, ..default }, piece)
+    }
+
+    fn with(toy: toy::config::Config, piece: usize) -> Self {
         let now = Now::default();
         let portman = Config {
             labman_url: "ws://labman/".into(),
@@ -53,9 +59,6 @@ impl World {
             slots: 1,
             context_length: 1,
         };
-        let (model, context_length) = ("toy".into(), 512);
-        let toy =
-            toy::config::Config { model, context_length, token_every, ..toy::config::Config::default() };
         Self {
             now,
             portman: Portman::new(portman, Seed::from_u64(1), now),
@@ -186,6 +189,41 @@ impl World {
         }
         true
     }
+}
+
+/// The ids of the last hello: what runs, and what is on the shelf.
+fn hello(said: &[FromPortman]) -> (Vec<&str>, Vec<&str>) {
+    let Some(FromPortman::Hello { models, shelf }) = said.last() else { panic!("{said:?}") };
+    let models = models.iter().map(|model| model.id.as_str()).collect();
+    (models, shelf.iter().map(|shelved| shelved.id.as_str()).collect())
+}
+
+#[test]
+fn models_take_turns_in_a_memory_that_holds_one() {
+    let models: Vec<String> = vec!["big".into(), "small".into()];
+    let loaded = vec!["big".into()];
+    let load_takes = Span::from_secs(30);
+    let config = toy::config::Config { models, loaded, room: 1, load_takes, ..Default::default() };
+    let mut world = World::with(config, 100);
+    assert_eq!(hello(&world.run()), (vec!["big"], vec!["small"]));
+
+    let load = ToPortman::LoadModel { model: "small".into(), priority: 1 };
+    world.labman_says(&load);
+    let said = world.run();
+    let [FromPortman::NotMoved { model, message }] = said.as_slice() else { panic!("{said:?}") };
+    assert_eq!(model, "small");
+    assert_eq!(message, "memory is full with 1 models, and none is evicted: unload one first");
+
+    world.labman_says(&ToPortman::UnloadModel { model: "big".into(), reason: String::new() });
+    world.labman_says(&load);
+    let began = world.now.mono;
+    assert_eq!(hello(&world.run()), (vec!["small"], vec!["big"]));
+    let took = world.now.mono - began;
+    assert!((load_takes..load_takes + Span::from_secs(5)).contains(&took), "{took:?}");
+
+    let body = json!({ "messages": [{ "role": "user", "content": "Who is there?" }], "max_tokens": 3 });
+    world.labman_says(&ToPortman::Start { job: 1, model: "small".into(), body, credit: 60_000 });
+    assert!(matches!(world.run().last(), Some(FromPortman::Done { job: 1, .. })));
 }
 
 proptest! {
