@@ -10,6 +10,7 @@ mod explain;
 mod exposure;
 mod market;
 mod payouts;
+mod plan;
 mod receipts;
 mod status;
 mod table;
@@ -45,6 +46,8 @@ enum Command {
     Status,
     /// What is asked for, here and around, and what there is of it
     Market,
+    /// Which models this provider keeps in memory, why, and what it would take to change that
+    Plan,
     /// Why a request went where it went: who could serve it, who was tried, in what order
     Explain {
         /// As `x-request-id` says it, such as `req_4f...`
@@ -145,6 +148,7 @@ impl Cli {
         let call = match self.command {
             Command::Status => Call::Look("/status".to_string(), status::for_eyes),
             Command::Market => Call::Look("/market".to_string(), market::for_eyes),
+            Command::Plan => Call::Look("/plan".to_string(), plan::for_eyes),
             Command::Explain { request_id } => {
                 Call::Look(format!("/explain?request={request_id}"), explain::for_eyes)
             }

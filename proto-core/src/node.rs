@@ -184,6 +184,11 @@ impl Node {
         self.gossip.version_of(provider)
     }
 
+    /// Models that it had loaded since its start: for those who look whether providers alike change together.
+    pub fn loads(&self) -> u64 {
+        self.provider.as_ref().map_or(0, Provider::loads)
+    }
+
     /// The peers that this node may call, linked or not: for those who look for a swarm among them.
     pub fn peers(&self) -> impl Iterator<Item = NodeId> {
         self.gossip.sample()

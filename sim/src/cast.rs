@@ -13,7 +13,7 @@ use labman_proto_core::node::{self, Node};
 use labman_proto_core::portal::{self, Portal};
 use labman_proto_core::portman::{self, Portman};
 use labman_proto_core::rng::Seed;
-use labman_proto_core::time::{Now, Wake};
+use labman_proto_core::time::{Now, Span, Wake};
 use labman_proto_core::toy::{self, Toy};
 use labman_proto_core::wire::portal::PayoutTo;
 
@@ -194,7 +194,7 @@ impl Cast<'_> {
             claim_every: provider.claim_every,
             dispute_for: provider.dispute_for,
             exposure: provider.exposure.into(),
-            hosting: node::config::Hosting::default(),
+            hosting: provider.hosting.config(),
         };
         let gateways = self.scenario.gateways.iter();
         let config = node::config::Config {
@@ -222,12 +222,14 @@ impl Cast<'_> {
 
     pub fn runtime(&self, provider: &scenario::Provider, portman: &scenario::Portman) -> Spec<Resident> {
         let config = toy::config::Config {
-            models: vec![portman.model.clone()],
+            models: portman.all_models(),
+            loaded: if portman.shelf.is_some() { portman.first_models() } else { Vec::new() },
+            room: portman.shelf.as_ref().map_or(usize::MAX, |shelf| shelf.room as usize),
+            load_takes: portman.shelf.as_ref().map_or(Span::default(), |shelf| shelf.load),
             context_length: portman.context_length,
             token_every: portman.token_every,
             prompt_token_every: portman.prompt_token_every,
             thinks: portman.thinks,
-            ..toy::config::Config::default()
         };
         let build: Build<_> =
             Box::new(move |draws, _, now| Ok(Resident::Toy(Box::new(Toy::new(config.clone(), draws, now)))));
@@ -358,8 +360,8 @@ impl Cast<'_> {
             payout: PayoutTo { currency, address },
             least_payout: portman.least_payout,
             queue: portman.queue,
-            shelf: None,
-            pricing: node::config::Pricing::default(),
+            shelf: portman.shelf.as_ref().map(|shelf| shelf_of(portman, shelf)),
+            pricing: portman.pricing,
         }
     }
 
@@ -451,4 +453,15 @@ fn mesh_number(name: &str) -> u128 {
 
 fn at_port(number: u128) -> String {
     format!("[{}]:4433", std::net::Ipv6Addr::from(number))
+}
+
+/// Models of a gibibyte each, as many as have room.
+fn shelf_of(portman: &scenario::Portman, shelf: &scenario::market::Shelf) -> node::config::Shelf {
+    const GIB: u64 = 1 << 30;
+    let hosted =
+        node::config::Hosted { memory: GIB, load: shelf.load, slots: None, pin: false, never: false };
+    node::config::Shelf {
+        memory: GIB * u64::from(shelf.room),
+        models: portman.all_models().into_iter().map(|model| (model, hosted.clone())).collect(),
+    }
 }

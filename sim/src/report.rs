@@ -3,6 +3,7 @@
 //! Everything is named as in the scenario and sorted, so that two runs of one scenario can be compared whatever the order
 //! in which things happened.
 
+pub mod market;
 pub mod mesh;
 pub mod service;
 
@@ -16,6 +17,7 @@ use serde_json::{Value, json};
 
 use crate::marks::Marks;
 use crate::scenario::Expect;
+use market::MarketReport;
 use mesh::MeshReport;
 use service::Work;
 
@@ -48,6 +50,8 @@ pub struct Report {
     pub events: u64,
     /// How the mesh did, where that was watched.
     pub mesh: Option<MeshReport>,
+    /// How what is hosted followed what was asked for, where anybody decided that.
+    pub market: Option<MarketReport>,
     /// Faults that bit, and what else happened.
     pub marks: Marks,
     /// Faults whose moment did not come before the run was over.
@@ -234,7 +238,10 @@ impl Report {
             "settled" => i64::from(self.settled),
             "events" => i64::try_from(self.events).unwrap_or(i64::MAX),
             "virtual_seconds" => i64::try_from(self.virtual_time.as_millis() / 1_000).unwrap_or(i64::MAX),
-            _ => return self.mesh.as_ref().and_then(|mesh| mesh.figure(name)),
+            _ => {
+                let market = || self.market.as_ref().and_then(|market| market.figure(name));
+                return self.mesh.as_ref().and_then(|mesh| mesh.figure(name)).or_else(market);
+            }
         })
     }
 
@@ -280,6 +287,7 @@ impl Report {
             "virtual_seconds": self.virtual_time.as_millis() as f64 / 1e3,
             "events": self.events,
             "mesh": self.mesh,
+            "market": self.market,
             "faults": self.marks.faults,
             "faults_not_begun": self.faults_not_begun,
             "sometimes": self.marks.sometimes,
@@ -371,6 +379,9 @@ impl Report {
         )?;
         if let Some(mesh) = &self.mesh {
             mesh.summary(out)?;
+        }
+        if let Some(market) = &self.market {
+            market.summary(out)?;
         }
         for (title, counts) in [("faults bit", &self.marks.faults), ("sometimes", &self.marks.sometimes)] {
             let counts: Vec<String> = counts.iter().map(|(what, times)| format!("{what} {times}")).collect();

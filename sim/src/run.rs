@@ -9,6 +9,7 @@ mod burdens;
 mod contact;
 mod disks;
 mod facts;
+mod market;
 mod mesh;
 mod presence;
 mod quotes;
@@ -138,6 +139,8 @@ struct Run<'a> {
     swarm: BTreeMap<NodeId, u128>,
     /// What is watched of the mesh.
     mesh: Option<mesh::Watch>,
+    /// Who decides what it hosts.
+    shelves: Option<market::Shelves>,
     /// Faults that have begun and not ended.
     under_way: BTreeSet<usize>,
     /// Faults that have ever begun.
@@ -197,6 +200,8 @@ enum Due {
     Check,
     /// The mesh is to be looked at.
     Mesh,
+    /// It is to be looked at who loaded something.
+    Market,
     /// The core must agree by now.
     Views,
     /// Whoever waits, waits no longer.
@@ -239,6 +244,7 @@ impl<'a> Run<'a> {
             views_due: false,
             swarm: BTreeMap::new(),
             mesh: None,
+            shelves: None,
             under_way: BTreeSet::new(),
             begun: BTreeSet::new(),
             to_quote: Vec::new(),
@@ -262,6 +268,7 @@ impl<'a> Run<'a> {
             self.schedule(at + fault.lasting, Due::End(index));
         }
         self.watch_mesh();
+        self.watch_market();
         self.schedule_adversaries();
         self.schedule_quotes();
         if self.scenario.one_by_one {
@@ -368,6 +375,7 @@ impl<'a> Run<'a> {
             Due::Retreat(index) => self.set_adversary(index, false),
             Due::Check => self.check_due = true,
             Due::Mesh => self.look_at_mesh(),
+            Due::Market => self.look_at_market(),
             Due::Views => self.views_due = true,
             Due::Nap => {}
             Due::Over => self.over = true,
@@ -575,6 +583,7 @@ impl<'a> Run<'a> {
         report.virtual_time = Span(self.world.now().0);
         report.events = self.world.events();
         report.mesh = self.mesh_found.take();
+        report.market = self.market_report(report);
         report.marks = self.world.marks().clone();
         let not_begun = |(index, _): &(usize, _)| !self.begun.contains(index);
         let faults = self.scenario.faults.iter().enumerate().filter(not_begun);

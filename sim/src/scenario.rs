@@ -4,6 +4,7 @@
 //! Times of jobs and events count from the moment when every gateway has heard of every model.
 
 mod load;
+pub mod market;
 mod sense;
 pub mod set;
 pub(crate) mod values;
@@ -13,7 +14,7 @@ use std::collections::BTreeSet;
 use labman_proto_core::economics::{Fees, Price, Rate};
 use labman_proto_core::limits::{DISPUTE_TERM, EXPOSURE, QUOTE_LIFE};
 use labman_proto_core::money::{Currency, Micros};
-use labman_proto_core::node::config::Policy;
+use labman_proto_core::node::config::{Policy, Pricing};
 use labman_proto_core::time::Span;
 use labman_proto_core::toy::config::Thinks;
 use serde::{Deserialize, Serialize};
@@ -215,6 +216,8 @@ pub struct Provider {
         skip_serializing_if = "is_default_exposure"
     )]
     pub exposure: Micros,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub hosting: market::Hosting,
     #[serde(default)]
     pub wall_offset_ms: i64,
     /// How it is dishonest, if it is.
@@ -254,6 +257,28 @@ pub struct Portman {
     /// What its price is in, and its work is paid in; not said: the FEP's currency.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub currency: Option<Currency>,
+    /// Its runtime has several models, and its provider decides which of them are in memory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shelf: Option<market::Shelf>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub pricing: Pricing,
+}
+
+impl Portman {
+    /// What is in memory at the start.
+    pub fn first_models(&self) -> Vec<String> {
+        match &self.shelf {
+            Some(shelf) => (1..=shelf.room.min(shelf.count)).map(|n| market::named(&self.model, n)).collect(),
+            None => vec![self.model.clone()],
+        }
+    }
+
+    pub fn all_models(&self) -> Vec<String> {
+        match &self.shelf {
+            Some(shelf) => (1..=shelf.count).map(|n| market::named(&self.model, n)).collect(),
+            None => vec![self.model.clone()],
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -307,6 +332,9 @@ pub struct Arrivals {
     /// Not said: any.
     pub gateway: Option<String>,
     pub model: String,
+    /// Said: one of many models.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zipf: Option<market::Zipf>,
     pub prompt: String,
     pub max_tokens: Option<u32>,
     #[serde(default = "yes")]
@@ -449,9 +477,36 @@ impl Scenario {
 }
 
 impl Provider {
-    /// The slugs of what its Portmans serve.
+    /// The slugs of what its Portmans serve at the start.
     pub fn slugs(&self) -> impl Iterator<Item = String> {
-        self.portmans.iter().map(|portman| format!("{}:{}:{}", self.tenant, portman.ep, portman.model))
+        self.with_portmans(Portman::first_models).map(|(slug, _)| slug)
+    }
+
+    /// All that they could serve.
+    pub fn all_slugs(&self) -> impl Iterator<Item = (String, &Portman)> {
+        self.with_portmans(Portman::all_models)
+    }
+
+    /// What each of its Portmans would call these.
+    pub fn with_portmans(
+        &self,
+        models: fn(&Portman) -> Vec<String>,
+    ) -> impl Iterator<Item = (String, &Portman)> {
+        self.portmans.iter().flat_map(move |portman| {
+            let slug = move |model| (format!("{}:{}:{model}", self.tenant, portman.ep), portman);
+            models(portman).into_iter().map(slug)
+        })
+    }
+}
+
+impl Scenario {
+    /// The part of what is asked for last, in millionths, that could be in memory if everybody knew what will be asked for.
+    /// `None`: nobody asks for many models, or nobody decides what is hosted.
+    pub fn best_hits_ppm(&self) -> Option<u64> {
+        let zipf = self.arrivals.iter().filter_map(|arrivals| arrivals.zipf.as_ref()).next_back()?;
+        let rooms = self.providers.iter().flat_map(|provider| &provider.portmans);
+        let rooms: u32 = rooms.filter_map(|portman| portman.shelf.as_ref()).map(|shelf| shelf.room).sum();
+        (rooms > 0).then(|| zipf.top_ppm(rooms))
     }
 }
 
@@ -470,6 +525,10 @@ impl Default for LatencyTable {
 
 fn default_network() -> String {
     "sim".into()
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 fn is_zero(number: &u32) -> bool {

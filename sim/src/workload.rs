@@ -5,6 +5,7 @@ use labman_proto_core::time::Span;
 use labman_proto_core::wire::topic::family;
 use serde_json::{Value, json};
 
+use crate::scenario::market::named;
 use crate::scenario::{Arrivals, Gateway, Job, Scenario};
 
 #[derive(Clone, Debug)]
@@ -80,6 +81,11 @@ fn drawn(
     };
     let mut who = seed.child("askers").stream(&arrivals.name);
     let mut one_of = |names: &[&str]| names[who.below(names.len() as u64) as usize].to_owned();
+    let mut what = seed.child("wants").stream(&arrivals.name);
+    let mut model = || match &arrivals.zipf {
+        Some(zipf) => named(&arrivals.model, zipf.number(what.below(zipf.total()))),
+        None => arrivals.model.clone(),
+    };
     let mut planned = Vec::new();
     loop {
         at = Span(at.0.saturating_add(draws.exponential(arrivals.every).0));
@@ -92,7 +98,7 @@ fn drawn(
             gateway: one_of(&gateways),
             streaming: arrivals.stream,
             api_key: None,
-            body: body(&arrivals.model, &arrivals.prompt, arrivals.stream, arrivals.max_tokens),
+            body: body(&model(), &arrivals.prompt, arrivals.stream, arrivals.max_tokens),
             at,
             leaves_after: None,
             stops_reading_after: None,

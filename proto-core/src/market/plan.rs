@@ -18,6 +18,9 @@ const HYSTERESIS: u128 = 100;
 
 const GIB: u128 = 1 << 30;
 
+/// What is looked at in the order of its worth.
+pub(crate) const AS_IT_IS: u64 = 1_000;
+
 /// A model that could be in memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Candidate {
@@ -31,6 +34,8 @@ pub(crate) struct Candidate {
     pub(crate) barred: Option<&'static str>,
     /// What it would earn in an hour, in thousandths of a micro-unit.
     pub(crate) worth: u64,
+    /// Its luck: by so many thousandths of its worth it is looked at sooner or later than others.
+    pub(crate) luck: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,7 +81,8 @@ pub(crate) struct Bounds {
 
 /// A verdict for each, the most worth for a GiB first.
 pub(crate) fn plan(mut candidates: Vec<Candidate>, bounds: Bounds) -> Vec<Line> {
-    candidates.sort_by(|a, b| density(b).cmp(&density(a)).then_with(|| a.model.cmp(&b.model)));
+    let lot = |of: &Candidate| density(of).saturating_mul(of.luck.into());
+    candidates.sort_by(|a, b| lot(b).cmp(&lot(a)).then_with(|| a.model.cmp(&b.model)));
     let mut lines: Vec<Line> = candidates.into_iter().map(first_verdict).collect();
     let pinned = indices(&lines, |line| {
         line.candidate.pin && line.candidate.barred.is_none() && line.verdict == Verdict::Leave
@@ -89,6 +95,7 @@ pub(crate) fn plan(mut candidates: Vec<Candidate>, bounds: Bounds) -> Vec<Line> 
     for wanted in indices(&lines, |line| line.verdict == Verdict::Leave && line.candidate.barred.is_none()) {
         consider(&mut lines, wanted, bounds, &mut loads);
     }
+    lines.sort_by_key(|line| core::cmp::Reverse(density(&line.candidate)));
     explain_kept(&mut lines);
     lines
 }
@@ -272,6 +279,7 @@ mod tests {
             pin: false,
             barred: None,
             worth,
+            luck: AS_IT_IS,
         }
     }
 
@@ -332,6 +340,18 @@ mod tests {
         assert!(verdicts.contains(&("here".into(), Verdict::Keep)));
         assert!(verdicts.contains(&("rich".into(), Verdict::Leave)));
         assert!(verdicts.contains(&("fits".into(), Verdict::Load)));
+    }
+
+    #[test]
+    fn who_is_lucky_comes_first_if_it_is_worth_it_and_what_is_in_memory_goes_by_its_worth() {
+        let lucky = Candidate { luck: 9_000, ..of("lucky", 5, 200, false) };
+        let verdicts = verdicts(
+            vec![of("rich", 5, 900, false), lucky, of("here", 5, 150, true), of("poor", 5, 100, true)],
+            Bounds { loads: 1, ..BOUNDS },
+        );
+        assert!(verdicts.contains(&("lucky".into(), Verdict::Load)));
+        assert!(verdicts.contains(&("poor".into(), Verdict::Unload)), "{verdicts:?}");
+        assert_eq!(verdicts[0], ("rich".into(), Verdict::Leave), "told in the order of their worth");
     }
 
     fn any_candidates() -> impl Strategy<Value = Vec<Candidate>> {

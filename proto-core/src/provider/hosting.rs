@@ -25,11 +25,11 @@ use super::sockets::Sockets;
 use super::waiting::{Waiting, Where};
 use crate::economics::{Counts, Price};
 use crate::limits::{HOSTING_SOON, LOAD_GRACE};
-use crate::market::Outlook;
 use crate::market::forecast::Forecast;
-use crate::market::plan::{Bounds, Candidate, Line, Verdict, plan};
+use crate::market::plan::{AS_IT_IS, Bounds, Candidate, Line, Verdict, plan};
 use crate::market::policy::{Hosted, Hosting as Policy, Shelf};
 use crate::market::price::{self, AS_CONFIGURED, Seen};
+use crate::market::{Outlook, bare};
 use crate::node::config;
 use crate::node::cx::Cx;
 use crate::rng::Stream;
@@ -37,8 +37,8 @@ use crate::time::{Span, Time, Wake};
 use crate::timers::Timers;
 use crate::wire::portman::ToPortman;
 
-/// Of so many providers alike one changes what it hosts in an epoch, and of fewer all in turn.
-const TURNS: u64 = 8;
+/// Of so many providers alike one changes what it hosts in an epoch, and of fewer one, too.
+const TURNS: u64 = 10;
 /// A model that could not be loaded is not tried again for so many epochs.
 const NOT_AGAIN: u64 = 3;
 /// What a job is thought to be like before any was seen.
@@ -267,17 +267,13 @@ impl Hosting {
         self.look_back(desk, outlook);
         let repriced = self.set_prices(desk, outlook);
         let mut moved = false;
-        let of_us = desk
-            .config
-            .portmans
-            .iter()
-            .map(|portman| desk.sockets.most_slots(&portman.ep))
-            .max()
-            .unwrap_or(0);
-        let replicas = outlook.values().map(|one| one.slots).max().unwrap_or(0) / of_us.max(1);
-        let may_switch = self.rng.below(u64::from(replicas).clamp(1, TURNS)) == 0;
+        let turns = turns(desk, outlook);
+        let may_switch = self.rng.below(turns) == 0;
         for (portman, shelf) in desk.shelves() {
-            let candidates = self.candidates(cx.now.mono, desk, portman, shelf, collected);
+            let mut candidates = self.candidates(cx.now.mono, desk, portman, shelf, collected);
+            if turns > 1 {
+                self.draw_lots(&mut candidates);
+            }
             let Policy { loads, horizon, .. } = self.policy;
             let lines = plan(candidates, Bounds { memory: shelf.memory, loads, horizon, may_switch });
             moved |= self.order(cx, &portman.ep, &lines);
@@ -294,7 +290,7 @@ impl Hosting {
         let (mut came, mut due) = (0, 0);
         for (portman, model) in desk.models() {
             let whereto = (portman.ep.clone(), model.to_string());
-            let seen = outlook.get(crate::market::bare(model)).cloned().unwrap_or_default();
+            let seen = outlook.get(bare(model)).cloned().unwrap_or_default();
             let (runs, slots) = (desk.sockets.runs(&portman.ep, model), desk.slots(portman, model));
             let known = self.models.entry(whereto).or_default();
             known.wanted.add(u64::from(seen.jobs).saturating_mul(1_000));
@@ -319,9 +315,8 @@ impl Hosting {
             let slots = u64::from(desk.slots(portman, model).max(1));
             let known = self.models.entry((portman.ep.clone(), model.to_string())).or_default();
             let utilisation = known.used.0.saturating_mul(1_000) / (self.policy.epoch.0 * slots).max(1);
-            let cheapest = outlook
-                .get(crate::market::bare(model))
-                .and_then(|seen| seen.cheapest_in(&portman.payout.currency));
+            let cheapest =
+                outlook.get(bare(model)).and_then(|seen| seen.cheapest_in(&portman.payout.currency));
             let seen = Seen { utilisation: utilisation.min(1_000) as u32, cheapest };
             let factor = known.factor.unwrap_or(AS_CONFIGURED);
             let configured = portman.prices.get(model).unwrap_or(&portman.price);
@@ -366,9 +361,19 @@ impl Hosting {
                 pin: hosted.pin,
                 barred,
                 worth: worth.saturating_mul(u64::from(collected)) / 1_000,
+                luck: AS_IT_IS,
             })
         };
         known_there.filter_map(candidate).collect()
+    }
+
+    /// Others look for the same: which of several one loads is left to chance, in proportion to what they are worth (the least
+    /// of exponential draws, each over its worth), so that not all load the best.
+    fn draw_lots(&mut self, candidates: &mut [Candidate]) {
+        for candidate in candidates.iter_mut().filter(|candidate| !candidate.loaded) {
+            let drawn = self.rng.exponential(Span(AS_IT_IS * AS_IT_IS)).0;
+            candidate.luck = AS_IT_IS * AS_IT_IS * AS_IT_IS / drawn.max(1);
+        }
     }
 
     /// What a usual job pays at a price, in thousandths of a micro-unit.
@@ -454,6 +459,16 @@ fn share(known: &Model, slots: u32) -> u64 {
     known.wanted.next().saturating_mul(slots.into()) / all.max(1)
 }
 
+/// As many providers of our size as there may be that would change the same, as far as is heard of their slots. Where that tells
+/// nothing of our own, they are many.
+fn turns(desk: &Desk<'_>, outlook: &BTreeMap<String, Outlook>) -> u64 {
+    let runs = desk.models().filter(|(portman, model)| desk.sockets.runs(&portman.ep, model));
+    let heard = runs.filter(|(_, model)| outlook.get(bare(model)).is_some_and(|one| one.slots > 0));
+    let ours: u64 = heard.map(|(portman, model)| u64::from(desk.slots(portman, model))).sum();
+    let all: u64 = outlook.values().map(|one| u64::from(one.slots)).sum();
+    all.checked_div(ours).map_or(TURNS, |turns| turns.clamp(1, TURNS))
+}
+
 fn drift(old: u64, new: u64) -> u64 {
     old - old / 8 + new / 8
 }
@@ -511,6 +526,11 @@ impl Provider {
         for (ep, order) in self.hosting.go_on(cx, &desk) {
             self.sockets.order(cx, &ep, &order);
         }
+    }
+
+    /// Models that were loaded, since this node's start.
+    pub(crate) fn loads(&self) -> u64 {
+        self.hosting.loads
     }
 
     /// For people.

@@ -52,11 +52,15 @@ impl Lab {
 
     /// Its gateway's users ask for so many jobs of each in an hour.
     fn asked(&mut self, wanted: &[(&str, u32)]) {
-        let wanted = wanted.iter().map(|(model, jobs)| Wanted {
+        // Nobody else serves the toy.
+        let told = |(model, jobs): &(&str, u32)| Wanted {
             model: (*model).into(),
             jobs: *jobs,
+            slots: if *model == "toy" { 2 } else { 0 },
             ..Wanted::default()
-        });
+        };
+        let toy = wanted.iter().all(|(model, _)| *model != "toy").then_some(("toy", 0));
+        let wanted = wanted.iter().chain(&toy).map(told);
         let market = Market { wanted: wanted.collect() };
         self.gateway.say(&mut self.rig, self.gateway.control, Kind::Market, &cbor::encode(&market));
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use labman_proto_core::time::Span;
 
-use crate::scenario::{Gateway, Scenario};
+use crate::scenario::{Gateway, Portman, Scenario};
 use crate::workload::Planned;
 
 /// So long after healing links are up again, machines restarted, and views agree.
@@ -42,7 +42,7 @@ impl Core {
         hosts.retain(|host| scenario.is_honest(host));
         let mut slugs = BTreeSet::new();
         for provider in scenario.providers.iter().filter(|provider| hosts.contains(&provider.name)) {
-            for (slug, portman) in provider.slugs().zip(&provider.portmans) {
+            for (slug, portman) in provider.with_portmans(Portman::first_models) {
                 if hosts.contains(&format!("{}/{}", provider.name, portman.ep)) {
                     slugs.insert(slug);
                 }

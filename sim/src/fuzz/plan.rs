@@ -279,6 +279,7 @@ fn provider(number: usize, draws: &mut Stream) -> Provider {
         dispute_for: if number.is_multiple_of(3) { Span::from_secs(4 * 60) } else { DISPUTE_TERM },
         // Of some a FEP may owe little: a few jobs.
         exposure: if number.is_multiple_of(4) { Micros(1_000) } else { EXPOSURE },
+        hosting: Default::default(),
         wall_offset_ms: skew(draws),
         strategy: None,
         portmans: (1..=portmans).map(|number| portman(number, draws)).collect(),
@@ -308,6 +309,8 @@ fn portman(number: usize, draws: &mut Stream) -> Portman {
         thinks: Thinks::default(),
         least_payout: if chance(draws, 30) { Micros(draws.below(2_000) as i64) } else { Micros::ZERO },
         currency: None,
+        shelf: None,
+        pricing: Default::default(),
     }
 }
 

@@ -27,6 +27,13 @@ impl Report {
         self.outcomes.iter().filter(measured).filter(|job| job.ending() == Ending::Completed)
     }
 
+    /// Of all that were asked for since measuring began: how many there are, and how many were served.
+    pub fn measured_hits(&self) -> (u64, u64) {
+        let from_us = self.measure_from.0 / 1_000;
+        let asked = self.outcomes.iter().filter(|job| job.asked_at_us.is_some_and(|at_us| at_us >= from_us));
+        (asked.count() as u64, self.measured().count() as u64)
+    }
+
     /// From asking to the first text.
     pub(super) fn ttft(&self) -> Times {
         Times::new(self.measured().filter_map(|job| job.ttft_us))

@@ -150,7 +150,7 @@ impl Run<'_> {
 
     fn provider_books(&mut self, provider: &scenario::Provider) -> Result<Provider, String> {
         let (states, held) = self.receipts_of(&provider.name)?;
-        let prices = provider.slugs().zip(provider.portmans.iter().map(|portman| portman.price)).collect();
+        let prices = provider.all_slugs().map(|(slug, portman)| (slug, portman.price)).collect();
         let (name, node_id) = (provider.name.clone(), self.cast.node_id(&provider.name));
         let forgot = self.scenario.forgets(&name) || !self.rests(&name);
         let Exposures { feps: owing } = self.get(&name, "/exposure")?;

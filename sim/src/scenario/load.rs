@@ -207,7 +207,12 @@ fn check(scenario: &Scenario) -> Result<(), (&'static str, usize, String)> {
     }
     sense::check_faults(scenario)?;
     for (index, expect) in scenario.expects.iter().enumerate() {
-        let known: Vec<&str> = report::FIGURES.iter().chain(report::mesh::FIGURES).copied().collect();
+        let known: Vec<&str> = report::FIGURES
+            .iter()
+            .chain(report::mesh::FIGURES)
+            .chain(report::market::FIGURES)
+            .copied()
+            .collect();
         if !known.contains(&expect.field.as_str()) {
             let known = known.join(", ");
             return Err((

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use labman_proto_core::economics::Price;
-use labman_proto_core::limits::QUOTE_LIFE;
+use labman_proto_core::limits::{PORTMAN_MODELS, QUOTE_LIFE};
 use labman_proto_core::money::{Currency, Micros};
 use labman_proto_core::time::Span;
 
@@ -166,6 +166,9 @@ fn check_providers(scenario: &Scenario) -> Result<(), Mistake> {
         if tenant.is_empty() || tenant.contains(':') {
             return wrong("provider", index, format!("tenant: {tenant:?} must be a name without ':'"));
         }
+        if provider.hosting.epoch < Span::from_secs(1) || provider.hosting.horizon < Span::from_secs(1) {
+            return wrong("provider", index, "hosting: epoch and horizon must be 1s at least");
+        }
         if claim_every.0 == 0 {
             return wrong("provider", index, "claim_every: must be above zero");
         }
@@ -195,6 +198,16 @@ fn check_portman(fep: &Fep, portman: &Portman, index: usize) -> Result<(), Mista
     for (key, number) in [("slots", *slots), ("context_length", *context_length)] {
         if number == 0 {
             return wrong(table, index, format!("{key}: must be above zero"));
+        }
+    }
+    if let Some(shelf) = &portman.shelf {
+        for (key, number) in [("count", shelf.count), ("room", shelf.room)] {
+            if number == 0 {
+                return wrong(table, index, format!("shelf: {key} must be above zero"));
+            }
+        }
+        if shelf.count as usize > PORTMAN_MODELS {
+            return wrong(table, index, format!("shelf: a Portman has at most {PORTMAN_MODELS} models"));
         }
     }
     let known = |currency: &Currency| {
@@ -241,6 +254,9 @@ fn check_arrivals(scenario: &Scenario) -> Result<(), Mistake> {
         }
         if from > until {
             return wrong("arrivals", index, "from: must not be after until");
+        }
+        if arrivals.zipf.as_ref().is_some_and(|zipf| !(1..=1_000_000).contains(&zipf.count)) {
+            return wrong("arrivals", index, "zipf: count must be from 1 to 1000000");
         }
         jobs = jobs.saturating_add((until.0 - from.0) / every.0);
         if jobs > MOST_JOBS {
