@@ -68,7 +68,7 @@ class Mesh:
         fep_config = self.init("labman-fep", "fep", "--listen", "127.0.0.1:0")
         fep = self.daemon("fep", "labman-fep", fep_config)
         fep_id, fep_url = fep.says(r"labman-fep is up: fep (\S+)"), fep.says(r"nodes call it at (\S+)")
-        at_fep = ("--fep-id", fep_id, "--fep-url", fep_url)
+        self.at_fep = at_fep = ("--fep-id", fep_id, "--fep-url", fep_url)
         self.pin("fep", fep_url)
 
         gateway_config = self.init(
@@ -77,6 +77,7 @@ class Mesh:
         )  # fmt: skip
         gateway = self.daemon("gateway", "labmand", gateway_config)
         gateway_id, mesh = gateway.says(r"labmand is up: node (\S+)"), gateway.says(r"mesh on (\S+)")
+        self.at_gateway = ("--gateway-id", gateway_id, "--gateway-addr", mesh)
         self.api = gateway.says(r"OpenAI API on http://([^/\s]+)")
         self.pin("gateway", mesh, self.api)
 
@@ -102,6 +103,22 @@ class Mesh:
 
         tenants = {"provider-1", "provider-2"}
         eventually("both providers being listed", lambda: tenants <= {m.split(":")[0] for m in self.models()})
+
+    def serve(self, name, *toy, edited):
+        """One more provider, with a toy of its own, once its config is edited."""
+        toy = Daemon(self.work, f"{name}-toy", self.path("labmand"), "toy", "--listen", "127.0.0.1:0", *toy)
+        self.daemons[f"{name}-toy"] = toy
+        config = self.init(
+            "labmand", name, "--provider", *self.at_fep, *self.at_gateway, "--tenant", name,
+            "--runtime-url", toy.says(r"is at (\S+)"), "--portman-listen", "127.0.0.1:0",
+        )  # fmt: skip
+        config.write_text(edited(config.read_text()))
+        return self.daemon(name, "labmand", config)
+
+    def ask_node(self, name, *command):
+        """What `labman-cli` says of a node."""
+        command = (self.path("labman-cli"), "--config", self.configs[name], *command)
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
     def portman_apart(self, config, runtime):
         toml = config.read_text()
@@ -169,7 +186,7 @@ class Mesh:
         return [model["id"] for model in json.loads(self.call("GET", "/v1/models")[1])["data"]]
 
     def end(self, how=signal.SIGTERM):
-        for name in ("portman-2", "provider-1", "provider-2", "gateway", "fep", "provider-1-toy", "provider-2-toy"):
-            daemon = self.daemons.get(name)
-            if daemon and daemon.is_up():
+        """Whoever was started last first."""
+        for daemon in reversed(self.daemons.values()):
+            if daemon.is_up():
                 daemon.end(how)

@@ -7,12 +7,11 @@ import json
 import pathlib
 import re
 import signal
-import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
 from checks import work_through  # noqa: E402
-from mesh import PATIENCE_S, Daemon, Mesh, eventually  # noqa: E402
+from mesh import PATIENCE_S, Mesh, eventually  # noqa: E402
 
 # By tenant: what a million output tokens cost, and what its runtime takes for a token.
 SELLERS = {"cheap": ("0.50", "60ms"), "middle": ("2.00", "25ms"), "quick": ("8.00", "5ms")}
@@ -34,34 +33,22 @@ class ThreeSellers(Mesh):
     def start(self):
         super().start()
         # Those of the usual mesh sell another model here.
-        self.at = re.search(r"mesh on (\S+)", self.daemons["gateway"].said()).group(1)
-        self.gateway_id = re.search(r"labmand is up: node (\S+)", self.daemons["gateway"].said()).group(1)
         for name in ("provider-1", "provider-2"):
             self.daemons[name].end()
         for name, (_, token_every) in SELLERS.items():
-            self.sell(name, "--token-every", token_every)
+            self.sell(name, token_every)
         eventually(lambda: f"three sellers: {self.models()}", lambda: set(SELLERS) <= self.tenants())
 
     def tenants(self):
         return {model.split(":")[0] for model in self.models()}
 
-    def sell(self, name, *pace):
-        self.daemons[f"{name}-toy"] = toy = Daemon(
-            self.work, f"{name}-toy", self.path("labmand"), "toy", "--listen", "127.0.0.1:0", *pace
-        )
-        fep = self.daemons["fep"].said()
-        config = self.init(
-            "labmand", name, "--provider",
-            "--fep-id", re.search(r"labman-fep is up: fep (\S+)", fep).group(1),
-            "--fep-url", re.search(r"nodes call it at (\S+)", fep).group(1),
-            "--gateway-id", self.gateway_id, "--gateway-addr", self.at, "--tenant", name,
-            "--runtime-url", toy.says(r"is at (\S+)"), "--portman-listen", "127.0.0.1:0",
-        )  # fmt: skip
-        price = f'output_per_mtok = "{SELLERS[name][0]}"'
-        toml, prices = re.subn(r'output_per_mtok = "2\.00"', price, config.read_text(), count=1)
-        assert prices == 1, toml
-        config.write_text(toml)
-        self.daemon(name, "labmand", config)
+    def sell(self, name, token_every):
+        def priced(toml):
+            toml, prices = re.subn(r'output_per_mtok = "2\.00"', f'output_per_mtok = "{SELLERS[name][0]}"', toml, count=1)
+            assert prices == 1, toml
+            return toml
+
+        self.serve(name, "--token-every", token_every, edited=priced)
 
     def slow_down(self, name):
         """It takes a while before each answer from now on."""
@@ -96,19 +83,7 @@ class ThreeSellers(Mesh):
         return answer
 
     def explain(self, request_id, *options):
-        config = self.configs["gateway"]
-        told = subprocess.run(
-            [self.path("labman-cli"), *options, "--config", config, "explain", request_id],
-            capture_output=True, text=True, check=True,
-        )  # fmt: skip
-        return told.stdout
-
-    def end(self, how=signal.SIGTERM):
-        for name in (*SELLERS, *(f"{name}-toy" for name in SELLERS)):
-            daemon = self.daemons.get(name)
-            if daemon and daemon.is_up():
-                daemon.end(how)
-        super().end(how)
+        return self.ask_node("gateway", *options, "explain", request_id)
 
 
 def checks_of(mesh):
