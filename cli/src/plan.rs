@@ -15,7 +15,8 @@ pub(crate) fn for_eyes(answer: &Value) -> String {
     let next = answer["next_ms"].as_u64().map_or_else(|| "-".into(), minutes);
     format!(
         "{}\n{} models loaded in {} epochs; the next decision is in {next}. jobs/h: what is asked for in an hour, as far as gateways\n\
-         tell. earns/h: what a model would earn here with its share of that. turns at: what that would have to be for another verdict.",
+         tell. earns/h: what a model would earn here with its share of that, as far as that\n\
+         comes. turns at: what that would have to be for another verdict.",
         pages.join("\n"),
         text(&answer["loads"]),
         text(&answer["epochs"])

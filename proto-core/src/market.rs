@@ -61,7 +61,8 @@ pub(crate) struct Outlook {
 
 impl Outlook {
     pub(crate) fn cheapest_in(&self, currency: &Currency) -> Option<Micros> {
-        self.cheapest.iter().filter(|one| one.currency == *currency).map(|one| one.price).min()
+        let prices = self.cheapest.iter().filter(|one| one.currency == *currency).map(|one| one.price);
+        prices.filter(|price| *price > Micros::ZERO).min()
     }
 }
 
@@ -144,36 +145,29 @@ impl MarketRoom {
         Market { wanted }
     }
 
-    /// By model. Neighbourhoods overlap, so that sums would count twice: what the neighbour hears that hears most, if that is more.
+    /// By model. Neighbourhoods overlap, so that sums would count twice, and any neighbour may lie: it is what the middle one of those
+    /// says that name the model, this node itself among them if it has users.
     pub(crate) fn outlook(
         &self,
         own: &BTreeMap<String, demand::Asked>,
         slots: &Slots,
     ) -> BTreeMap<String, Outlook> {
-        let mut all: BTreeMap<String, Outlook> = BTreeMap::new();
-        let mut widest: BTreeMap<&str, u32> = BTreeMap::new();
-        for (model, asked) in own {
-            all.entry(model.clone()).or_default().jobs = asked.jobs.saturating_add(asked.unserved);
+        let ours = self.view(own.clone(), slots).wanted;
+        let ours = ours.iter().filter(|_| !own.is_empty() || !slots.0.is_empty());
+        let mut said: BTreeMap<&str, Vec<&Wanted>> = BTreeMap::new();
+        for one in self.heard.values().flat_map(BTreeMap::values).chain(ours) {
+            said.entry(&one.model).or_default().push(one);
         }
-        for said in self.heard.values().flat_map(BTreeMap::values) {
-            let one = all.entry(said.model.clone()).or_default();
-            one.jobs = one.jobs.saturating_add(said.jobs).saturating_add(said.unserved);
-            one.slots = one.slots.max(said.slots);
-            one.cheapest.extend(said.cheapest.iter().take(MARKET_CURRENCIES).cloned());
-            let widest = widest.entry(&said.model).or_default();
-            *widest = said.all().max(*widest);
-        }
-        for (model, widest) in widest {
-            if let Some(one) = all.get_mut(model) {
-                one.jobs = one.jobs.max(widest);
-            }
-        }
-        for (model, known) in &slots.0 {
-            let one = all.entry(model.clone()).or_default();
-            one.slots = one.slots.max(known.slots);
-            one.cheapest.extend(known.cheapest());
-        }
-        all
+        let outlook = |(model, said): (&str, Vec<&Wanted>)| {
+            let cheapest = said.iter().flat_map(|one| one.cheapest.iter().take(MARKET_CURRENCIES)).cloned();
+            let one = Outlook {
+                jobs: middle(said.iter().map(|one| one.all())),
+                slots: middle(said.iter().map(|one| one.slots)),
+                cheapest: cheapest.collect(),
+            };
+            (model.to_string(), one)
+        };
+        said.into_iter().map(outlook).collect()
     }
 
     /// For people. `widest`: the most that any one neighbour hears of in its neighbourhood.
@@ -194,6 +188,13 @@ impl MarketRoom {
     pub(crate) fn poll_timeout(&self) -> Option<Wake> {
         self.due.next()
     }
+}
+
+/// The lower one, of two.
+fn middle(said: impl Iterator<Item = u32>) -> u32 {
+    let mut said: Vec<u32> = said.collect();
+    said.sort_unstable();
+    said.get(said.len().saturating_sub(1) / 2).copied().unwrap_or_default()
 }
 
 /// What there is of each model, at all providers that are known.

@@ -434,6 +434,9 @@ impl Node {
         }
         if let Some(provider) = &mut self.provider {
             provider.go_on(&mut cx!(self, now, Provider));
+            if provider.take_reoffer() {
+                self.capability_changed(now);
+            }
         }
         if let Some(load) = self.provider.as_mut().and_then(|provider| provider.poll_load(now.mono)) {
             self.tell_load(now, &load, None);

@@ -252,6 +252,10 @@ impl Provider {
     /// A Portman's socket came up. True: the models served may have changed.
     pub(crate) fn portman_up(&mut self, cx: &mut Cx<'_>, link: LinkId, token: &str, origin: Option<&str>) {
         self.sockets.link_up(cx, link, token, origin);
+        // It knows nothing of what one before it was told.
+        if let Some(ep) = self.sockets.ep(link) {
+            self.hosting.lost(ep);
+        }
     }
 
     /// A link went down. True: the models served have changed.
@@ -261,7 +265,7 @@ impl Provider {
         for stream in lost {
             self.portman_failed(cx, stream, "its Portman was lost");
         }
-        if let Some(ep) = self.sockets.ep(link) {
+        if let Some(ep) = self.sockets.ep(link).filter(|_| self.sockets.is_latest(link)) {
             self.hosting.lost(ep);
         }
         self.sockets.link_down(cx, link, reason)

@@ -22,6 +22,7 @@ pub mod host;
 pub mod marks;
 pub mod net;
 pub mod operator;
+pub mod oracle;
 pub mod replay;
 pub mod report;
 pub mod run;

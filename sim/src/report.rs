@@ -16,6 +16,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::marks::Marks;
+use crate::oracle::{Beside, Oracle};
 use crate::scenario::Expect;
 use market::MarketReport;
 use mesh::MeshReport;
@@ -41,6 +42,8 @@ pub struct Report {
     pub ledger_balanced: Option<bool>,
     /// All jobs had ended, and all money had come to rest, before the duration was over.
     pub settled: bool,
+    /// What theory says, beside what came of it.
+    pub oracles: Vec<Beside>,
     /// What the checkers found, and expectations that were not met. Empty: the run passed.
     pub failures: Vec<String>,
     /// Jobs among honest gateways and providers only, and those for models that dishonest providers serve, too.
@@ -259,6 +262,16 @@ impl Report {
         }
     }
 
+    /// Notes what theory says of the figures, and which are too far off.
+    pub fn compare(&mut self, oracles: &[Oracle]) {
+        for oracle in oracles {
+            let Some(figure) = self.figure(&oracle.field) else { continue };
+            let beside = oracle.beside(figure);
+            self.failures.extend(beside.failure());
+            self.oracles.push(beside);
+        }
+    }
+
     /// One line for machines.
     pub fn to_json(&self) -> Value {
         let figure = |name: &str| self.figure(name).unwrap_or_default();
@@ -288,6 +301,7 @@ impl Report {
             "events": self.events,
             "mesh": self.mesh,
             "market": self.market,
+            "oracles": self.oracles,
             "faults": self.marks.faults,
             "faults_not_begun": self.faults_not_begun,
             "sometimes": self.marks.sometimes,
@@ -382,6 +396,9 @@ impl Report {
         }
         if let Some(market) = &self.market {
             market.summary(out)?;
+        }
+        for oracle in &self.oracles {
+            oracle.summary(out)?;
         }
         for (title, counts) in [("faults bit", &self.marks.faults), ("sometimes", &self.marks.sometimes)] {
             let counts: Vec<String> = counts.iter().map(|(what, times)| format!("{what} {times}")).collect();

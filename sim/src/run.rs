@@ -112,6 +112,7 @@ fn play(scenario: &Scenario, seed: u64, options: Options, story: Option<Story>) 
         report.failures.insert(0, format!("could not be set up: {why}"));
     }
     report.expect(&scenario.expects);
+    report.compare(&scenario.oracles);
     (report, story)
 }
 

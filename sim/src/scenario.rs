@@ -24,6 +24,7 @@ pub use load::{BadScenario, load, parse};
 use crate::adversary::{Adversary, Dishonest, Role};
 use crate::faults::{Fault, Inject};
 use crate::net::latency::Latency;
+use crate::oracle::Oracle;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -77,6 +78,8 @@ pub struct Scenario {
     pub mesh: Option<Mesh>,
     #[serde(rename = "expect", default)]
     pub expects: Vec<Expect>,
+    #[serde(rename = "oracle", default, skip_serializing_if = "Vec::is_empty")]
+    pub oracles: Vec<Oracle>,
 }
 
 /// Watches how what some providers say of themselves gets around, and what that costs.

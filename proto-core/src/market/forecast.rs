@@ -22,7 +22,9 @@ impl Forecast {
             _ => mix(LEVEL, observed, before + self.trend),
         };
         if self.seen > 0 {
-            self.trend = mix(TREND, self.level - before, self.trend);
+            // One epoch that was out of all proportion is not held against the next twenty.
+            let most = self.level / 2;
+            self.trend = mix(TREND, self.level - before, self.trend).clamp(-most, most);
         }
         self.seen = self.seen.saturating_add(1);
     }
@@ -39,6 +41,8 @@ fn mix(weight: i64, new: i64, old: i64) -> i64 {
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec::Vec;
+
     use super::*;
 
     fn after(observed: impl IntoIterator<Item = u64>) -> Forecast {
@@ -59,6 +63,20 @@ mod tests {
         assert!((40_500..=41_500).contains(&rising.next()), "{rising:?}");
         let falling = after((0..=10).rev().map(|n| n * 1_000));
         assert!(falling.next() <= 1_000, "{falling:?}");
+    }
+
+    #[test]
+    fn one_epoch_out_of_all_proportion_is_forgotten_soon() {
+        let mut forecast = after([100_000; 5]);
+        forecast.add(36_000_000);
+        let next: Vec<u64> = (0..10)
+            .map(|_| {
+                forecast.add(100_000);
+                forecast.next()
+            })
+            .collect();
+        assert!(next.iter().all(|next| *next >= 25_000), "{next:?}");
+        assert!(*next.last().unwrap() < 200_000, "{next:?}");
     }
 
     #[test]

@@ -29,7 +29,8 @@ pub(crate) struct Candidate {
     pub(crate) memory: u64,
     pub(crate) load: Span,
     pub(crate) loaded: bool,
-    pub(crate) pin: bool,
+    /// Why it must be in memory, if it must.
+    pub(crate) bound: Option<&'static str>,
     /// Why it may not be in memory, if it may not.
     pub(crate) barred: Option<&'static str>,
     /// What it would earn in an hour, in thousandths of a micro-unit.
@@ -85,7 +86,7 @@ pub(crate) fn plan(mut candidates: Vec<Candidate>, bounds: Bounds) -> Vec<Line> 
     candidates.sort_by(|a, b| lot(b).cmp(&lot(a)).then_with(|| a.model.cmp(&b.model)));
     let mut lines: Vec<Line> = candidates.into_iter().map(first_verdict).collect();
     let pinned = indices(&lines, |line| {
-        line.candidate.pin && line.candidate.barred.is_none() && line.verdict == Verdict::Leave
+        line.candidate.bound.is_some() && line.candidate.barred.is_none() && line.verdict == Verdict::Leave
     });
     let mut loads = bounds.loads;
     for wanted in pinned {
@@ -104,7 +105,7 @@ fn first_verdict(candidate: Candidate) -> Line {
     let (verdict, why) = match &candidate {
         Candidate { barred: Some(why), loaded: true, .. } => (Verdict::Unload, *why),
         Candidate { barred: Some(why), .. } => (Verdict::Leave, *why),
-        Candidate { pin: true, loaded: true, .. } => (Verdict::Keep, "it is pinned"),
+        Candidate { bound: Some(why), loaded: true, .. } => (Verdict::Keep, *why),
         Candidate { loaded: true, .. } => (Verdict::Keep, ""),
         Candidate { .. } => (Verdict::Leave, ""),
     };
@@ -158,8 +159,9 @@ fn bundle(lines: &[Line], wanted: usize, room: &Room, loads: u32) -> Vec<usize> 
     let mut spare = room.spare;
     let mut bundle = [wanted].to_vec();
     for (index, line) in lines.iter().enumerate() {
-        let fits =
-            line.candidate.memory <= spare && line.candidate.worth > 0 && line.candidate.barred.is_none();
+        let Candidate { memory, worth, barred, .. } = line.candidate;
+        // What fits anyway needs nobody to go.
+        let fits = memory <= spare && memory > room.free && worth > 0 && barred.is_none();
         if index != wanted && line.verdict == Verdict::Leave && fits && bundle.len() < loads as usize {
             spare -= line.candidate.memory;
             bundle.push(index);
@@ -183,31 +185,45 @@ fn break_even(given_up: u64, load: Span, horizon: Span) -> u64 {
 
 /// How room for one is made.
 struct Room {
-    /// Models that it takes the place of, the least worth for a GiB first.
+    /// Models that it takes the place of.
     victims: Vec<usize>,
-    /// Bytes that are then left.
+    /// Bytes that are free as it is, and that are left when all is done.
+    free: u64,
     spare: u64,
 }
 
 /// `None`: not even all others that may go would make room.
 fn make_room(lines: &[Line], wanted: usize, memory: u64) -> Option<Room> {
-    let needed = lines.get(wanted)?.candidate.memory;
-    let stays = |line: &Line| matches!(line.verdict, Verdict::Keep | Verdict::Load);
-    let taken: u64 = lines.iter().filter(|line| stays(line)).map(|line| line.candidate.memory).sum();
-    let mut free = memory.saturating_sub(taken);
+    let needed = i128::from(lines.get(wanted)?.candidate.memory);
+    let stays = |line: &&Line| matches!(line.verdict, Verdict::Keep | Verdict::Load);
+    let taken: i128 = lines.iter().filter(stays).map(|line| i128::from(line.candidate.memory)).sum();
+    // Below zero where more is in memory than should be: that must go first.
+    let free = i128::from(memory) - taken;
+    let mut spare = free - needed;
     let mut victims = Vec::new();
     for (index, line) in lines.iter().enumerate().rev() {
-        if free >= needed {
+        if spare >= 0 {
             break;
         }
-        // What was loaded for its worth in this very plan is worth more than this.
-        if line.verdict == Verdict::Keep && !line.candidate.pin {
-            free = free.saturating_add(line.candidate.memory);
+        // The least worth for a GiB first. What was loaded for its worth in this very plan is worth more than this.
+        if line.verdict == Verdict::Keep && line.candidate.bound.is_none() {
+            spare += i128::from(line.candidate.memory);
             victims.push(index);
         }
     }
-    let spare = free.checked_sub(needed)?;
-    Some(Room { victims, spare })
+    if spare < 0 {
+        return None;
+    }
+    // A large one may have made more room than is needed: what fits beside stays, the most worth first.
+    for index in victims.clone().into_iter().rev() {
+        let memory = lines.get(index).map_or(0, |line| i128::from(line.candidate.memory));
+        if memory <= spare {
+            spare -= memory;
+            victims.retain(|victim| *victim != index);
+        }
+    }
+    let bytes = |bytes: i128| u64::try_from(bytes).unwrap_or(0);
+    Some(Room { victims, free: bytes(free), spare: bytes(spare) })
 }
 
 fn swap(lines: &mut [Line], wanted: usize, room: Option<Room>, why: &str, loads: &mut u32) {
@@ -237,7 +253,9 @@ fn explain_kept(lines: &mut [Line]) {
     let waits = |line: &&Line| line.verdict == Verdict::Leave && line.candidate.barred.is_none();
     let next = lines.iter().filter(waits).find(|line| line.candidate.worth > 0);
     let next = next.map(|line| (line.candidate.model.clone(), density(&line.candidate)));
-    for line in lines.iter_mut().filter(|line| line.verdict == Verdict::Keep && !line.candidate.pin) {
+    for line in
+        lines.iter_mut().filter(|line| line.verdict == Verdict::Keep && line.candidate.bound.is_none())
+    {
         let memory = u128::from(line.candidate.memory);
         match &next {
             Some((model, density)) => {
@@ -276,7 +294,7 @@ mod tests {
             memory: gib << 30,
             load: Span::from_secs(60),
             loaded,
-            pin: false,
+            bound: None,
             barred: None,
             worth,
             luck: AS_IT_IS,
@@ -303,6 +321,28 @@ mod tests {
     }
 
     #[test]
+    fn nobody_goes_for_what_fits_without_that() {
+        // The small one is worth least for a GiB, but the large one must go anyway.
+        let verdicts_of = |candidates| verdicts(candidates, BOUNDS);
+        let told =
+            verdicts_of(vec![of("small", 2, 20, true), of("large", 8, 160, true), of("rich", 8, 900, false)]);
+        assert!(told.contains(&("small".into(), Verdict::Keep)), "{told:?}");
+        // One that fits into what is free does not help another to a place.
+        let told =
+            verdicts_of(vec![of("here", 8, 100, true), of("rich", 4, 60, false), of("fits", 2, 29, false)]);
+        assert!(told.contains(&("here".into(), Verdict::Keep)), "{told:?}");
+        assert!(told.contains(&("fits".into(), Verdict::Load)), "{told:?}");
+    }
+
+    #[test]
+    fn where_more_is_in_memory_than_should_be_that_goes_first() {
+        let told =
+            verdicts(vec![of("a", 8, 800, true), of("b", 6, 60, true), of("c", 6, 300, false)], BOUNDS);
+        assert!(told.contains(&("c".into(), Verdict::Leave)), "only two GiB would be free: {told:?}");
+        assert!(told.contains(&("b".into(), Verdict::Keep)), "{told:?}");
+    }
+
+    #[test]
     fn a_little_more_is_not_worth_loading_for() {
         let lines = plan(vec![of("here", 10, 1_000, true), of("there", 10, 1_050, false)], BOUNDS);
         assert_eq!((lines[0].verdict, lines[1].verdict), (Verdict::Leave, Verdict::Keep));
@@ -323,7 +363,7 @@ mod tests {
 
     #[test]
     fn the_operator_s_word_is_above_what_is_earned() {
-        let pinned = Candidate { pin: true, ..of("pinned", 6, 0, false) };
+        let pinned = Candidate { bound: Some("it is pinned"), ..of("pinned", 6, 0, false) };
         let denied = Candidate { barred: Some("it is never to be hosted"), ..of("denied", 2, 9_000, true) };
         let rich = of("rich", 6, 5_000, true);
         let verdicts = verdicts(vec![pinned, denied, rich], BOUNDS);
@@ -365,7 +405,11 @@ mod tests {
                     let loaded = loaded && gib <= free;
                     free -= if loaded { gib } else { 0 };
                     let of = of(&format!("m{n}"), gib, worth, loaded);
-                    Candidate { pin: odd == 0, barred: (odd == 1).then_some("no"), ..of }
+                    Candidate {
+                        bound: (odd == 0).then_some("it is pinned"),
+                        barred: (odd == 1).then_some("no"),
+                        ..of
+                    }
                 })
                 .collect()
         })
@@ -381,8 +425,8 @@ mod tests {
             let memory: u64 = lines.iter().filter(hosted).map(|line| line.candidate.memory).sum();
             prop_assert!(memory <= bounds.memory);
             prop_assert!(lines.iter().filter(hosted).all(|line| line.candidate.barred.is_none()));
-            let pins = lines.iter().any(|line| line.candidate.pin && line.verdict == Verdict::Load);
-            let loaded = lines.iter().filter(|line| line.verdict == Verdict::Load && !line.candidate.pin);
+            let pins = lines.iter().any(|line| line.candidate.bound.is_some() && line.verdict == Verdict::Load);
+            let loaded = lines.iter().filter(|line| line.verdict == Verdict::Load && line.candidate.bound.is_none());
             prop_assert!(loaded.count() <= loads as usize);
             if !pins {
                 let after: u64 = lines.iter().filter(hosted).map(|line| line.candidate.worth).sum();

@@ -42,7 +42,7 @@ pub struct Hosted {
     /// Requests it runs at once; not said: as its Portman is configured.
     pub slots: Option<u32>,
     pub pin: bool,
-    /// Never loaded.
+    /// Not in memory.
     pub never: bool,
 }
 

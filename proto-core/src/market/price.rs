@@ -20,27 +20,47 @@ pub(crate) const AS_CONFIGURED: u32 = 1_000;
 pub(crate) struct Seen {
     /// Slot time that was used, in thousandths.
     pub(crate) utilisation: u32,
-    /// The cheapest offer of anybody that is heard of, input and output of a million tokens together, in our currency.
+    /// The cheapest offer that is heard of, our own among them: input and output of a million tokens together, in our currency.
     pub(crate) cheapest: Option<Micros>,
+    /// Nobody else is heard to offer it.
+    pub(crate) alone: bool,
 }
 
-/// The next factor, in thousandths of the configured price.
+/// The factor to begin with.
+pub(crate) fn first(pricing: Pricing) -> u32 {
+    match pricing.strategy {
+        Strategy::Fixed => AS_CONFIGURED,
+        Strategy::Utilisation | Strategy::Undercut => bounded(pricing, AS_CONFIGURED),
+    }
+}
+
+/// The next factor, in thousandths of the configured price. It moves by a step at most, whoever says whatever.
 pub(crate) fn next(pricing: Pricing, factor: u32, configured: &Price, seen: Seen) -> u32 {
-    let (floor, ceiling) = (pricing.floor, pricing.ceiling.max(pricing.floor));
     let step = (factor / (1_000 / STEP)).max(1);
+    let (up, down) = (factor.saturating_add(step), factor.saturating_sub(step));
     let wanted = match pricing.strategy {
         Strategy::Fixed => return AS_CONFIGURED,
-        Strategy::Utilisation if seen.utilisation > SCARCE => factor.saturating_add(step),
-        Strategy::Utilisation if seen.utilisation < IDLE => factor.saturating_sub(step),
+        Strategy::Utilisation if seen.utilisation > SCARCE => up,
+        Strategy::Utilisation if seen.utilisation < IDLE => down,
         Strategy::Utilisation => factor,
-        Strategy::Undercut => match seen.cheapest.and_then(|cheapest| ratio(cheapest, both(configured))) {
-            // It is our own, or as good as that: is there anybody else?
-            Some(cheapest) if cheapest >= factor => factor,
-            Some(cheapest) => cheapest.saturating_sub((cheapest / (1_000 / BELOW)).max(1)),
-            None => factor.saturating_add(step),
-        },
+        // Back to what the operator asks for.
+        Strategy::Undercut if seen.alone || seen.cheapest.is_none() => AS_CONFIGURED.clamp(down, up),
+        Strategy::Undercut => {
+            match seen.cheapest.filter(|cheapest| *cheapest < both(&at(configured, factor))) {
+                Some(cheapest) => {
+                    let theirs = ratio(cheapest, both(configured)).unwrap_or(factor);
+                    theirs.saturating_sub((theirs / (1_000 / BELOW)).max(1)).clamp(down, factor)
+                }
+                // It is our own.
+                None => factor,
+            }
+        }
     };
-    wanted.clamp(floor, ceiling)
+    bounded(pricing, wanted)
+}
+
+fn bounded(pricing: Pricing, factor: u32) -> u32 {
+    factor.clamp(pricing.floor, pricing.ceiling.max(pricing.floor))
 }
 
 /// Input and output of a million tokens.
@@ -87,7 +107,7 @@ mod tests {
 
     #[test]
     fn scarce_slots_become_dearer_and_idle_ones_cheaper_within_bounds() {
-        let busy = |utilisation| move |_: u32| Seen { utilisation, cheapest: None };
+        let busy = |utilisation| move |_: u32| Seen { utilisation, ..Seen::default() };
         assert_eq!(run(Strategy::Utilisation, busy(950)), 2_000);
         assert_eq!(run(Strategy::Utilisation, busy(100)), 500);
         assert_eq!(run(Strategy::Utilisation, busy(650)), AS_CONFIGURED);
@@ -97,24 +117,46 @@ mod tests {
     #[test]
     fn where_demand_falls_with_the_price_slots_come_to_be_used_as_they_should() {
         // At the configured price all would be taken; at twice that, four tenths.
-        let seen = |factor: u32| Seen { utilisation: (1_600 - factor * 6 / 10).min(1_000), cheapest: None };
+        let seen =
+            |factor: u32| Seen { utilisation: (1_600 - factor * 6 / 10).min(1_000), ..Seen::default() };
         let factor = run(Strategy::Utilisation, seen);
         assert!((IDLE..=SCARCE).contains(&seen(factor).utilisation), "{factor}");
     }
 
     #[test]
-    fn who_undercuts_goes_below_the_cheapest_and_not_below_the_floor() {
-        let cheapest = |at: i64| move |_: u32| Seen { utilisation: 0, cheapest: Some(Micros(at)) };
-        assert_eq!(
-            run(Strategy::Undercut, cheapest(1_600_000)),
-            792,
-            "2.0 together, so 1.6 is 800 thousandths"
-        );
-        assert_eq!(run(Strategy::Undercut, cheapest(200_000)), 500);
-        assert_eq!(run(Strategy::Undercut, |_| Seen::default()), 2_000, "nobody else offers it");
-        // Its own offer is the cheapest: it is not undercut.
-        let own = |factor: u32| Seen { utilisation: 0, cheapest: Some(both(&at(&PRICE, factor))) };
-        assert_eq!(run(Strategy::Undercut, own), AS_CONFIGURED);
+    fn who_undercuts_goes_below_the_cheapest_step_by_step_and_not_below_the_floor() {
+        // Who is below is cheapest itself, and is told so.
+        let rival = |at_rival: i64| {
+            move |factor: u32| {
+                let cheapest = both(&at(&PRICE, factor)).min(Micros(at_rival));
+                Seen { cheapest: Some(cheapest), ..Seen::default() }
+            }
+        };
+        assert_eq!(run(Strategy::Undercut, rival(1_600_000)), 792, "2.0 together, so 1.6 is 800 thousandths");
+        assert_eq!(run(Strategy::Undercut, rival(200_000)), 500);
+        assert_eq!(run(Strategy::Undercut, rival(3_000_000)), AS_CONFIGURED, "its own is the cheapest");
+        let pricing = Pricing { strategy: Strategy::Undercut, ..Pricing::default() };
+        assert_eq!(next(pricing, 1_000, &PRICE, rival(1)(1_000)), 950, "a lie moves it by a step");
+        let alone = Seen { alone: true, cheapest: Some(Micros(1_000_000)), ..Seen::default() };
+        assert_eq!(next(pricing, 500, &PRICE, alone), 525, "its rival has gone");
+        assert_eq!(next(pricing, 990, &PRICE, alone), AS_CONFIGURED);
+    }
+
+    #[test]
+    fn a_price_with_crooked_figures_does_not_undercut_itself() {
+        let crooked = Price { input_per_mtok: Micros(123_400), output_per_mtok: Micros(456_700), ..PRICE };
+        let pricing = Pricing { strategy: Strategy::Undercut, ..Pricing::default() };
+        for factor in 500..1_000 {
+            let own = Seen { cheapest: Some(both(&at(&crooked, factor))), ..Seen::default() };
+            assert_eq!(next(pricing, factor, &crooked, own), factor);
+        }
+    }
+
+    #[test]
+    fn a_price_begins_within_its_bounds() {
+        let dear = Pricing { strategy: Strategy::Utilisation, floor: 1_500, ceiling: 2_000 };
+        assert_eq!(first(dear), 1_500);
+        assert_eq!(first(Pricing::default()), AS_CONFIGURED);
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! Which models this provider's endpoints keep in memory, and at what prices: looked at once an epoch, and done step by step.
 //!
 //! ```text
-//!   gateways' markets, own jobs --> forecasts --> market/plan.rs --> Draining --no job left--> Unloading --> gone
-//!                                                        |                                       | room
-//!                                                        +--> Waiting -------------------------> Loading --> runs
+//!   gateways' markets --> forecasts --> market/plan.rs --> Draining --no job left--> Unloading --> gone
+//!   own jobs --> how often we win          |                                       | room
+//!                                          +--> Waiting -------------------------> Loading --> runs
 //! ```
 //!
 //! A model that drains is offered no more, and ends what was begun. Of many providers alike a few at a time may change
@@ -11,18 +11,21 @@
 //!
 //! What is absent: what a model is worth its place is `market/plan.rs`'s to say, what it costs `market/price.rs`'s.
 
+mod desk;
+
 use alloc::{
     collections::BTreeMap,
+    collections::BTreeSet,
     format,
     string::{String, ToString},
     vec::Vec,
 };
 
+pub(super) use desk::Desk;
 use serde_json::{Value, json};
 
 use super::Provider;
-use super::sockets::Sockets;
-use super::waiting::{Waiting, Where};
+use super::waiting::Where;
 use crate::economics::{Counts, Price};
 use crate::limits::{HOSTING_SOON, LOAD_GRACE};
 use crate::market::forecast::Forecast;
@@ -30,6 +33,7 @@ use crate::market::plan::{AS_IT_IS, Bounds, Candidate, Line, Verdict, plan};
 use crate::market::policy::{Hosted, Hosting as Policy, Shelf};
 use crate::market::price::{self, AS_CONFIGURED, Seen};
 use crate::market::{Outlook, bare};
+use crate::money::Micros;
 use crate::node::config;
 use crate::node::cx::Cx;
 use crate::rng::Stream;
@@ -58,9 +62,13 @@ pub(super) struct Hosting {
     usual_time: Span,
     loads: u64,
     epochs: u64,
-    /// Jobs that came, of a thousand of what should have by the slots that we have.
-    wins: u64,
+    epoch_began: Time,
+    /// What runs is offered again, though nothing else has changed.
+    reoffer: bool,
 }
+
+/// Jobs, in thousandths, that are taken to have come as they should before any did: a few more or less are chance.
+const GIVEN: u64 = 20_000;
 
 /// What was seen of a model at an endpoint.
 #[derive(Default)]
@@ -74,7 +82,18 @@ struct Model {
     elsewhere: u32,
     /// Of the configured price, in thousandths.
     factor: Option<u32>,
+    /// A load or unload came to nothing: nothing is tried before this.
     not_before: Option<Time>,
+    /// While it runs: jobs that came, and that should have by our part of the slots, in thousandths; old ones fade.
+    came: u64,
+    due: u64,
+}
+
+impl Model {
+    /// Of a thousand jobs that should be ours so many come.
+    const fn wins(&self) -> u64 {
+        (self.came + GIVEN).saturating_mul(1_000) / (self.due + GIVEN)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,24 +141,24 @@ impl Hosting {
             usual_time: USUAL_TIME,
             loads: 0,
             epochs: 0,
-            wins: 1_000,
+            epoch_began: now,
+            reoffer: false,
         }
     }
 
     /// A job left its slot.
-    pub(super) fn ran(&mut self, whereto: Where, took: Span, counts: Option<Counts>) {
+    pub(super) fn ran(&mut self, whereto: Where, began: Time, now: Time, counts: Counts) {
+        let (took, of_epoch) = (now - began, now - began.max(self.epoch_began));
         let model = self.models.entry(whereto).or_default();
         model.jobs = model.jobs.saturating_add(1);
-        model.used = Span(model.used.0.saturating_add(took.0));
+        model.used = Span(model.used.0.saturating_add(of_epoch.0));
         self.usual_time = Span(drift(self.usual_time.0, took.0));
-        if let Some(counts) = counts {
-            let drift = |old: u32, new: u32| drift(old.into(), new.into()) as u32;
-            self.usual.input = drift(self.usual.input, counts.input);
-            self.usual.output = drift(self.usual.output, counts.output);
-        }
+        let drift = |old: u32, new: u32| u32::try_from(drift(old.into(), new.into())).unwrap_or(u32::MAX);
+        self.usual.input = drift(self.usual.input, counts.input);
+        self.usual.output = drift(self.usual.output, counts.output);
     }
 
-    /// It is not offered any more, or not yet.
+    /// It is not offered any more.
     pub(super) fn is_leaving(&self, ep: &str, model: &str) -> bool {
         let moving = self.moving.get(&(ep.to_string(), model.to_string()));
         matches!(moving, Some(Moving::Draining | Moving::Unloading { .. }))
@@ -149,7 +168,7 @@ impl Hosting {
     pub(super) fn price(&self, portman: &config::Portman, model: &str) -> Price {
         let configured = portman.prices.get(model).unwrap_or(&portman.price);
         let known = self.models.get(&(portman.ep.clone(), model.to_string()));
-        price::at(configured, known.and_then(|known| known.factor).unwrap_or(AS_CONFIGURED))
+        price::at(configured, known.and_then(|known| known.factor).unwrap_or(price::first(portman.pricing)))
     }
 
     /// A Portman is gone, and with it what it was told.
@@ -160,9 +179,19 @@ impl Hosting {
     /// A model was not loaded, or not unloaded.
     pub(super) fn failed(&mut self, now: Time, whereto: Where) {
         if self.moving.remove(&whereto).is_some() {
-            let again = now + Span(self.policy.epoch.0.saturating_mul(NOT_AGAIN));
-            self.models.entry(whereto).or_default().not_before = Some(again);
+            self.not_again_soon(now, whereto);
         }
+    }
+
+    fn not_again_soon(&mut self, now: Time, whereto: Where) {
+        let again = now + Span(self.policy.epoch.0.saturating_mul(NOT_AGAIN));
+        self.models.entry(whereto).or_default().not_before = Some(again);
+        self.reoffer = true;
+    }
+
+    /// True: the offers are to be announced anew.
+    pub(super) fn take_reoffer(&mut self) -> bool {
+        core::mem::take(&mut self.reoffer)
     }
 
     /// Goes on with what was decided, as far as jobs have ended and there is room.
@@ -170,13 +199,13 @@ impl Hosting {
         let mut orders = Vec::new();
         let mut moving = core::mem::take(&mut self.moving);
         moving.retain(|(ep, model), step| {
-            let runs = desk.sockets.runs(ep, model);
+            let (runs, holds) = (desk.sockets.runs(ep, model), desk.sockets.holds(ep, model));
             match *step {
-                Moving::Loading { .. } if runs => {
+                Moving::Waiting | Moving::Loading { .. } if runs => {
                     cx.info(format!("{model} is loaded at {ep:?}"));
                     false
                 }
-                Moving::Unloading { .. } | Moving::Draining if !runs => {
+                Moving::Unloading { .. } | Moving::Draining if !holds => {
                     cx.info(format!("{model} is unloaded at {ep:?}"));
                     false
                 }
@@ -184,8 +213,11 @@ impl Hosting {
                     cx.warn(format!(
                         "{model} at {ep:?} did not get ready or out of the way in time: see to its runtime"
                     ));
-                    let again = cx.now.mono + Span(self.policy.epoch.0.saturating_mul(NOT_AGAIN));
-                    self.models.entry((ep.clone(), model.clone())).or_default().not_before = Some(again);
+                    self.not_again_soon(cx.now.mono, (ep.clone(), model.clone()));
+                    if !runs {
+                        let reason = "it was to be ready by now".to_string();
+                        orders.push((ep.clone(), ToPortman::UnloadModel { model: model.clone(), reason }));
+                    }
                     false
                 }
                 Moving::Draining if !desk.is_used(ep, model) => {
@@ -207,23 +239,36 @@ impl Hosting {
     fn load_what_fits(&mut self, cx: &Cx<'_>, desk: &Desk<'_>, orders: &mut Vec<(String, ToPortman)>) {
         for (portman, shelf) in desk.shelves() {
             let taken = |(model, hosted): (&String, &Hosted)| {
-                let loading = self.moving.get(&(portman.ep.clone(), model.clone()));
-                let held = desk.sockets.runs(&portman.ep, model)
-                    || matches!(loading, Some(Moving::Loading { .. } | Moving::Unloading { .. }));
+                let step = self.moving.get(&(portman.ep.clone(), model.clone()));
+                let held = desk.sockets.holds(&portman.ep, model)
+                    || matches!(step, Some(Moving::Loading { .. } | Moving::Unloading { .. }));
                 if held { hosted.memory } else { 0 }
             };
             let mut free = shelf.memory.saturating_sub(shelf.models.iter().map(taken).sum());
-            for (priority, model) in self.waiting_at(&portman.ep).into_iter().rev().enumerate() {
+            // A runtime loads one after the other.
+            let mut until = self.loaded_by(&portman.ep).unwrap_or(cx.now.mono + LOAD_GRACE);
+            for (place, model) in self.waiting_at(&portman.ep).into_iter().enumerate() {
                 let Some(hosted) = shelf.models.get(&model) else { continue };
-                let Some(rest) = free.checked_sub(hosted.memory) else { continue };
+                // What is worth most is not overtaken by what is smaller.
+                let Some(rest) = free.checked_sub(hosted.memory) else { break };
                 free = rest;
-                let until = cx.now.mono + Span(hosted.load.0.saturating_mul(4)) + LOAD_GRACE;
+                until = until + Span(hosted.load.0.saturating_mul(4));
                 self.moving.insert((portman.ep.clone(), model.clone()), Moving::Loading { until });
                 self.loads += 1;
-                let priority = u8::try_from(priority).unwrap_or(u8::MAX);
+                let priority = u8::MAX - u8::try_from(place).unwrap_or(u8::MAX);
                 orders.push((portman.ep.clone(), ToPortman::LoadModel { model, priority }));
             }
         }
+    }
+
+    /// When the last of the loads that were ordered there must have ended.
+    fn loaded_by(&self, ep: &str) -> Option<Time> {
+        let there = self.moving.iter().filter(|((other, _), _)| other == ep);
+        let until = there.filter_map(|(_, step)| match step {
+            Moving::Loading { until } => Some(*until),
+            _ => None,
+        });
+        until.max()
     }
 
     /// What waits to be loaded, the most worth for a GiB first.
@@ -264,12 +309,14 @@ impl Hosting {
         let jitter = Span(epoch / 20 * 19 + self.rng.below(epoch / 10 + 1));
         self.due.set((), cx.now.mono + jitter, NEXT);
         self.epochs += 1;
-        self.look_back(desk, outlook);
-        let repriced = self.set_prices(desk, outlook);
+        self.look_back(desk, outlook, cx.now.mono);
+        let repriced = self.set_prices(desk, outlook, cx.now.mono - self.epoch_began);
         let mut moved = false;
         let turns = turns(desk, outlook);
         let may_switch = self.rng.below(turns) == 0;
         for (portman, shelf) in desk.shelves() {
+            // What still waits for room is decided anew.
+            self.moving.retain(|(ep, _), step| *ep != portman.ep || *step != Moving::Waiting);
             let mut candidates = self.candidates(cx.now.mono, desk, portman, shelf, collected);
             if turns > 1 {
                 self.draw_lots(&mut candidates);
@@ -282,43 +329,55 @@ impl Hosting {
         for model in self.models.values_mut() {
             (model.jobs, model.used) = (0, Span::default());
         }
+        self.epoch_began = cx.now.mono;
         repriced || moved
     }
 
     /// What the epoch was like.
-    fn look_back(&mut self, desk: &Desk<'_>, outlook: &BTreeMap<String, Outlook>) {
-        let (mut came, mut due) = (0, 0);
+    fn look_back(&mut self, desk: &Desk<'_>, outlook: &BTreeMap<String, Outlook>, now: Time) {
+        let in_use = desk.in_use(self.epoch_began, now);
+        let epoch_ms = (now - self.epoch_began).as_millis().max(1);
+        let mut there = BTreeSet::new();
         for (portman, model) in desk.models() {
             let whereto = (portman.ep.clone(), model.to_string());
             let seen = outlook.get(bare(model)).cloned().unwrap_or_default();
             let (runs, slots) = (desk.sockets.runs(&portman.ep, model), desk.slots(portman, model));
-            let known = self.models.entry(whereto).or_default();
-            known.wanted.add(u64::from(seen.jobs).saturating_mul(1_000));
+            let can = capacity(slots, self.usual_time);
+            let known = self.models.entry(whereto.clone()).or_default();
+            // Nobody's word makes it worth more than a hundred times what we could do.
+            known.wanted.add(u64::from(seen.jobs).saturating_mul(1_000).min(can.saturating_mul(100)));
             known.elsewhere = seen.slots.saturating_sub(if runs { slots } else { 0 });
+            let used = in_use.get(&whereto).copied().unwrap_or_default();
+            known.used = Span(known.used.0.saturating_add(used.0));
+            (known.came, known.due) = (known.came / 32 * 31, known.due / 32 * 31);
             if runs {
-                let hours = self.policy.epoch.as_millis().max(1);
-                came += u64::from(known.jobs) * 3_600_000 * 1_000 / hours;
-                due += share(known, slots);
+                known.came = known.came.saturating_add(u64::from(known.jobs).saturating_mul(1_000));
+                let due = share(known, slots, self.usual_time).saturating_mul(epoch_ms) / HOUR_MS;
+                known.due = known.due.saturating_add(due);
             }
+            there.insert(whereto);
         }
-        if let Some(won) = came.saturating_mul(1_000).checked_div(due) {
-            self.wins = drift(self.wins, won.clamp(100, 2_000));
-        }
+        self.models.retain(|whereto, _| there.contains(whereto));
     }
 
-    fn set_prices(&mut self, desk: &Desk<'_>, outlook: &BTreeMap<String, Outlook>) -> bool {
+    fn set_prices(&mut self, desk: &Desk<'_>, outlook: &BTreeMap<String, Outlook>, lasted: Span) -> bool {
         let mut changed = false;
         for (portman, model) in desk.models() {
             if !desk.sockets.runs(&portman.ep, model) {
                 continue;
             }
-            let slots = u64::from(desk.slots(portman, model).max(1));
-            let known = self.models.entry((portman.ep.clone(), model.to_string())).or_default();
-            let utilisation = known.used.0.saturating_mul(1_000) / (self.policy.epoch.0 * slots).max(1);
-            let cheapest =
-                outlook.get(bare(model)).and_then(|seen| seen.cheapest_in(&portman.payout.currency));
-            let seen = Seen { utilisation: utilisation.min(1_000) as u32, cheapest };
-            let factor = known.factor.unwrap_or(AS_CONFIGURED);
+            let slots = u64::from(desk.slots(portman, model));
+            let Some(known) = self.models.get_mut(&(portman.ep.clone(), model.to_string())) else { continue };
+            let could = lasted.0.saturating_mul(slots).max(1);
+            let utilisation = u128::from(known.used.0) * 1_000 / u128::from(could);
+            let seen = Seen {
+                utilisation: u32::try_from(utilisation).unwrap_or(1_000).min(1_000),
+                cheapest: outlook
+                    .get(bare(model))
+                    .and_then(|seen| seen.cheapest_in(&portman.payout.currency)),
+                alone: known.elsewhere == 0,
+            };
+            let factor = known.factor.unwrap_or(price::first(portman.pricing));
             let configured = portman.prices.get(model).unwrap_or(&portman.price);
             let next = price::next(portman.pricing, factor, configured, seen);
             changed |= next != factor;
@@ -340,25 +399,32 @@ impl Hosting {
             let hosted = shelf.models.get(model)?;
             let whereto = (portman.ep.clone(), model.to_string());
             let known = self.models.get(&whereto)?;
-            let loading = matches!(self.moving.get(&whereto), Some(Moving::Waiting | Moving::Loading { .. }));
+            let step = self.moving.get(&whereto);
+            let loading = matches!(step, Some(Moving::Loading { .. }));
             let leaving = self.is_leaving(&portman.ep, model);
-            let loaded = loading || (desk.sockets.runs(&portman.ep, model) && !leaving);
-            let barred = match (hosted.never, leaving, known.not_before) {
-                (true, ..) => Some("it is never to be hosted"),
+            let held = loading || desk.sockets.holds(&portman.ep, model);
+            let later = known.not_before.is_some_and(|from| from > now);
+            let barred = match (hosted.never, leaving, later) {
                 (_, true, _) => Some("it is on its way out"),
-                (.., Some(from)) if from > now && !loaded => {
-                    Some("it could not be loaded, and is tried again later")
-                }
+                (true, ..) if !(held && later) => Some("it is never to be hosted"),
+                (.., true) if !held => Some("it could not be loaded, and is tried again later"),
                 _ => None,
             };
-            let jobs = share(known, desk.slots(portman, model)).saturating_mul(self.wins) / 1_000;
+            let bound = match () {
+                () if held && later => Some("it could not be moved, and is tried again later"),
+                () if hosted.pin => Some("it is pinned"),
+                () if held && !desk.sockets.runs(&portman.ep, model) => Some("it is being loaded"),
+                () => None,
+            };
+            let jobs = share(known, desk.slots(portman, model), self.usual_time).saturating_mul(known.wins())
+                / 1_000;
             let worth = jobs.saturating_mul(self.earns(&self.price(portman, model))) / 1_000;
             Some(Candidate {
                 model: model.into(),
                 memory: hosted.memory,
                 load: hosted.load,
-                loaded,
-                pin: hosted.pin,
+                loaded: held && !leaving,
+                bound,
                 barred,
                 worth: worth.saturating_mul(u64::from(collected)) / 1_000,
                 luck: AS_IT_IS,
@@ -378,8 +444,8 @@ impl Hosting {
 
     /// What a usual job pays at a price, in thousandths of a micro-unit.
     fn earns(&self, price: &Price) -> u64 {
-        let of = |tokens: u32, per_mtok: crate::money::Micros| {
-            u64::from(tokens) * u64::try_from(per_mtok.0).unwrap_or(0) / 1_000
+        let of = |tokens: u32, per_mtok: Micros| {
+            u64::from(tokens).saturating_mul(u64::try_from(per_mtok.0).unwrap_or(0)) / 1_000
         };
         let request = u64::try_from(price.per_request.0).unwrap_or(0).saturating_mul(1_000);
         of(self.usual.input, price.input_per_mtok)
@@ -425,7 +491,6 @@ impl Hosting {
         let next = self.due.next().map(|wake| (wake.at - now).as_millis());
         json!({
             "endpoints": desk.shelves().map(endpoint).collect::<Vec<_>>(), "next_ms": next, "epochs": self.epochs, "loads": self.loads,
-            "wins": self.wins,
         })
     }
 
@@ -439,24 +504,31 @@ impl Hosting {
             None if runs => "runs",
             None => "on the shelf",
         };
-        let micros =
-            |thousandths: u64| crate::money::Micros(i64::try_from(thousandths / 1_000).unwrap_or(i64::MAX));
+        let micros = |thousandths: u64| Micros(i64::try_from(thousandths / 1_000).unwrap_or(i64::MAX));
         json!({
             "model": model, "state": state, "verdict": line.verdict.name(), "why": line.why, "memory": memory,
             "wanted_per_hour": known.map_or(0, |known| known.wanted.next() / 1_000),
             "slots_elsewhere": known.map_or(0, |known| known.elsewhere),
             "price_factor": known.and_then(|known| known.factor).unwrap_or(AS_CONFIGURED),
-            "worth_per_hour": micros(*worth), "turns_at": line.turns_at.map(micros),
+            "wins": known.map_or(1_000, Model::wins), "worth_per_hour": micros(*worth), "turns_at": line.turns_at.map(micros),
         })
     }
 }
 
 const NEXT: &str = "decide what is hosted in the next epoch";
 
+const HOUR_MS: u64 = 3_600_000;
+
 /// Jobs in an hour, in thousandths, that would be this provider's by its part of the slots; not more than they can run.
-fn share(known: &Model, slots: u32) -> u64 {
+fn share(known: &Model, slots: u32, usual_time: Span) -> u64 {
     let all = u64::from(known.elsewhere) + u64::from(slots);
-    known.wanted.next().saturating_mul(slots.into()) / all.max(1)
+    let share = known.wanted.next().saturating_mul(slots.into()) / all.max(1);
+    share.min(capacity(slots, usual_time))
+}
+
+/// Jobs in an hour, in thousandths, that so many slots can run.
+fn capacity(slots: u32, usual_time: Span) -> u64 {
+    u64::from(slots).saturating_mul(HOUR_MS * 1_000) / usual_time.as_millis().max(1)
 }
 
 /// As many providers of our size as there may be that would change the same, as far as is heard of their slots. Where that tells
@@ -473,39 +545,6 @@ fn drift(old: u64, new: u64) -> u64 {
     old - old / 8 + new / 8
 }
 
-/// What hosting is decided by, of the rest of the provider.
-pub(super) struct Desk<'a> {
-    pub(super) config: &'a config::Provider,
-    pub(super) sockets: &'a Sockets,
-    pub(super) waiting: &'a Waiting,
-}
-
-impl<'a> Desk<'a> {
-    fn shelves(&self) -> impl Iterator<Item = (&'a config::Portman, &'a Shelf)> + use<'a> {
-        self.config.portmans.iter().filter_map(|portman| Some((portman, portman.shelf.as_ref()?)))
-    }
-
-    /// All that runs or could, at every endpoint.
-    fn models(&self) -> impl Iterator<Item = (&'a config::Portman, &'a str)> + use<'a> {
-        let sockets = self.sockets;
-        self.config
-            .portmans
-            .iter()
-            .flat_map(move |portman| sockets.known(&portman.ep).map(move |model| (portman, model)))
-    }
-
-    /// Those that it has, or would have.
-    fn slots(&self, portman: &config::Portman, model: &str) -> u32 {
-        let configured = portman.shelf.as_ref().and_then(|shelf| shelf.models.get(model)?.slots);
-        let runs = self.sockets.slots_of(&portman.ep, model);
-        runs.or(configured).unwrap_or_else(|| self.sockets.most_slots(&portman.ep)).max(1)
-    }
-
-    fn is_used(&self, ep: &str, model: &str) -> bool {
-        self.sockets.in_flight(ep, model) > 0 || self.waiting.len(ep, model) > 0
-    }
-}
-
 impl Provider {
     /// True: it is time to decide what is hosted.
     pub(crate) fn hosting_is_due(&self, now: Time) -> bool {
@@ -515,14 +554,21 @@ impl Provider {
     /// True: the offers have changed.
     pub(crate) fn decide_hosting(&mut self, cx: &mut Cx<'_>, outlook: &BTreeMap<String, Outlook>) -> bool {
         let collected = self.receipts.collected();
-        let desk = Desk { config: &self.config, sockets: &self.sockets, waiting: &self.waiting };
+        let desk =
+            Desk { config: &self.config, sockets: &self.sockets, waiting: &self.waiting, jobs: &self.jobs };
         let changed = self.hosting.decide(cx, &desk, outlook, collected);
         self.move_models(cx);
         changed
     }
 
+    /// True: the offers have changed though no Portman said so.
+    pub(crate) fn take_reoffer(&mut self) -> bool {
+        self.hosting.take_reoffer()
+    }
+
     pub(super) fn move_models(&mut self, cx: &mut Cx<'_>) {
-        let desk = Desk { config: &self.config, sockets: &self.sockets, waiting: &self.waiting };
+        let desk =
+            Desk { config: &self.config, sockets: &self.sockets, waiting: &self.waiting, jobs: &self.jobs };
         for (ep, order) in self.hosting.go_on(cx, &desk) {
             self.sockets.order(cx, &ep, &order);
         }
@@ -535,7 +581,8 @@ impl Provider {
 
     /// For people.
     pub(crate) fn hosting_plan(&self, now: Time) -> Value {
-        let desk = Desk { config: &self.config, sockets: &self.sockets, waiting: &self.waiting };
+        let desk =
+            Desk { config: &self.config, sockets: &self.sockets, waiting: &self.waiting, jobs: &self.jobs };
         self.hosting.show(now, &desk)
     }
 }

@@ -14,15 +14,15 @@ use super::admit::Admitted;
 use super::job::{Job, State};
 use super::offers::Known;
 use super::rows::AuthorizationRow;
-use super::sockets::Room;
+use super::sockets::{Room, Sockets};
 use super::waiting::Where;
 use crate::economics::Counts;
 use crate::flow::Relay;
 use crate::identity::NodeId;
 use crate::labnet::conversation::Conversation;
 use crate::limits::{
-    ACK_STORED, ACK_WITHIN, FIRST_CHUNK, GATEWAY_STALL, JOB_TOTAL, MARK_CHUNKS, MARK_EVERY, SETTLE_MARGIN,
-    STATE_AFTER, STREAM_WINDOW, UNACKED, UNACKED_FIRST,
+    ACK_STORED, ACK_WITHIN, FIRST_CHUNK, GATEWAY_STALL, JOB_TOTAL, MARK_CHUNKS, MARK_EVERY, RUNTIME_MESSAGE,
+    SETTLE_MARGIN, STATE_AFTER, STREAM_WINDOW, UNACKED, UNACKED_FIRST,
 };
 use crate::machine::{LinkId, StreamId};
 use crate::mutants::{Mutant, mutant};
@@ -127,6 +127,15 @@ impl Running {
             false => self.paused.or(Some(cx.now.mono)),
         };
         fills || self.paused.is_some()
+    }
+
+    /// The endpoint and the model that it has a slot of, if its Portman is there.
+    pub(super) fn whereto<'s>(&'s self, sockets: &'s Sockets) -> Option<(&'s str, &'s str)> {
+        Some((sockets.ep(self.portman.0)?, &self.model))
+    }
+
+    pub(super) const fn began(&self) -> Time {
+        self.began
     }
 
     /// Nothing of it is acknowledged yet.
@@ -345,6 +354,7 @@ impl Provider {
                 return changed;
             }
             FromPortman::NotMoved { model, message } => {
+                let message: String = message.chars().take(RUNTIME_MESSAGE).collect();
                 cx.warn(alloc::format!("{model} was not loaded or unloaded: {message}"));
                 if let Some(ep) = self.sockets.ep(link) {
                     self.hosting.failed(cx.now.mono, (ep.to_string(), model));
@@ -457,9 +467,10 @@ impl Provider {
         let Some(Job { state: State::Running(running), .. }) = self.jobs.get_mut(&stream) else { return };
         let (link, number) = running.portman;
         self.running.remove(&(link, number));
-        if let Some(ep) = self.sockets.ep(link) {
-            let whereto = (ep.to_string(), running.model.clone());
-            self.hosting.ran(whereto, cx.now.mono - running.began, counts);
+        let counts_of_it = running.bounded(counts.unwrap_or(running.sent));
+        if let Some((ep, model)) = running.whereto(&self.sockets) {
+            let whereto = (ep.to_string(), model.to_string());
+            self.hosting.ran(whereto, running.began, cx.now.mono, counts_of_it);
         }
         self.sockets.free(link, &running.model);
         running.over = Some(Over { counts, failed });
@@ -493,6 +504,9 @@ impl Provider {
         cx.info(alloc::format!("req_{}: cancelled by its gateway", row.auth.request_id));
         let model = running.model.clone();
         let lost = counts.output == 0 && running.is_gateway_s_loss(cx.now.mono);
+        if let Some((ep, _)) = running.whereto(&self.sockets).filter(|_| running.over.is_none()) {
+            self.hosting.ran((ep.to_string(), model.clone()), running.began, cx.now.mono, counts);
+        }
         self.stop(cx, portman, &model);
         if lost {
             self.unacked.lost(row.auth.gateway, row.auth.input_bound, cx.now.mono);

@@ -1,6 +1,6 @@
 //! The Portmans attached to this node: who may attach, what runs on each, and the lines between us.
 
-use alloc::{collections::BTreeMap, string::String, string::ToString, vec::Vec};
+use alloc::{collections::BTreeMap, collections::BTreeSet, string::String, string::ToString, vec::Vec};
 
 use crate::http::Lines;
 use crate::limits::{LINE, PORTMAN_MODEL_ID, PORTMAN_MODELS};
@@ -141,7 +141,9 @@ impl Sockets {
         mut shelf: Vec<Shelved>,
     ) -> bool {
         let Some(socket) = self.sockets.get_mut(&link) else { return false };
-        shelf.retain(|shelved| shelved.id.len() <= PORTMAN_MODEL_ID);
+        let mut named = BTreeSet::new();
+        models.retain(|model| named.insert(model.id.clone()));
+        shelf.retain(|shelved| shelved.id.len() <= PORTMAN_MODEL_ID && named.insert(shelved.id.clone()));
         shelf.truncate(PORTMAN_MODELS);
         self.changed |= socket.shelf != shelf;
         socket.shelf = shelf;
@@ -233,6 +235,13 @@ impl Sockets {
         self.models(ep).iter().any(|known| known.id == model)
     }
 
+    /// It runs there, or is being loaded: it takes memory.
+    pub(super) fn holds(&self, ep: &str, model: &str) -> bool {
+        let socket = self.sockets.values().rfind(|socket| socket.ep == ep);
+        let loading = |socket: &Socket| socket.shelf.iter().any(|one| one.id == model && one.loading);
+        self.runs(ep, model) || socket.is_some_and(loading)
+    }
+
     /// All models that an endpoint has, in memory or not.
     pub(super) fn known(&self, ep: &str) -> impl Iterator<Item = &str> {
         let socket = self.sockets.values().rfind(|socket| socket.ep == ep);
@@ -259,6 +268,16 @@ impl Sockets {
         if let Some(socket) = self.sockets.values().rfind(|socket| socket.ep == ep) {
             socket.say(cx, order);
         }
+    }
+
+    /// No later socket has taken its place.
+    pub(super) fn is_latest(&self, link: LinkId) -> bool {
+        let ep = self.ep(link);
+        ep.is_some()
+            && self
+                .sockets
+                .range(link..)
+                .all(|(later, socket)| *later == link || Some(socket.ep.as_str()) != ep)
     }
 
     pub(super) fn ep(&self, link: LinkId) -> Option<&str> {

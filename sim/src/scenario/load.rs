@@ -207,22 +207,23 @@ fn check(scenario: &Scenario) -> Result<(), (&'static str, usize, String)> {
     }
     sense::check_faults(scenario)?;
     for (index, expect) in scenario.expects.iter().enumerate() {
-        let known: Vec<&str> = report::FIGURES
-            .iter()
-            .chain(report::mesh::FIGURES)
-            .chain(report::market::FIGURES)
-            .copied()
-            .collect();
-        if !known.contains(&expect.field.as_str()) {
-            let known = known.join(", ");
-            return Err((
-                "expect",
-                index,
-                format!("field: there is no {:?}; there is {known}", expect.field),
-            ));
-        }
+        check_field("expect", index, &expect.field)?;
+    }
+    for (index, oracle) in scenario.oracles.iter().enumerate() {
+        check_field("oracle", index, &oracle.field)?;
+        oracle.formula.check().map_err(|what| ("oracle", index, format!("formula: {what}")))?;
     }
     Ok(())
+}
+
+/// Only what a report has can be looked at.
+fn check_field(table: &'static str, index: usize, field: &str) -> Result<(), (&'static str, usize, String)> {
+    let known = report::FIGURES.iter().chain(report::mesh::FIGURES).chain(report::market::FIGURES);
+    let known: Vec<&str> = known.copied().collect();
+    match known.contains(&field) {
+        true => Ok(()),
+        false => Err((table, index, format!("field: there is no {field:?}; there is {}", known.join(", ")))),
+    }
 }
 
 /// A strategy that can do nothing where it stands is a mistake.
