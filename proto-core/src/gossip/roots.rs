@@ -160,7 +160,7 @@ impl Roots {
             let says = sides.get(&tree)?.says.as_ref()?;
             // Whoever is below us knows of the root by us; and whether we are it, we know best.
             let offers = !says.above && says.links < DEEPEST && says.root != me;
-            offers.then_some(Place { root: says.root, links: says.links + 1, above: Some(*link) })
+            offers.then(|| Place { root: says.root, links: says.links + 1, above: Some(*link) })
         });
         let rank =
             |place: &Place| (nearness(&tree, &place.root), place.links, place.above != above, place.above);

@@ -179,6 +179,16 @@ fn branches_are_to_whom_the_root_is_nearest_by_and_who_is_nearest_to_it_by_us() 
 }
 
 #[test]
+fn who_says_that_the_root_is_as_far_as_can_be_said_offers_no_way_to_it() {
+    let mut rig = Rig::gateway();
+    let mut far = Peer::admitted(&mut rig, PEER);
+    rig.pass(COMPARED);
+    is_at(&mut rig, &mut far, u8::MAX, false);
+    rig.pass(DISTANCE_EVERY);
+    assert_eq!(place(&far.hears(&mut rig)).map(|said| (said.links, said.above)), Some((0, false)));
+}
+
+#[test]
 fn of_two_that_send_the_same_the_one_that_is_no_way_to_the_root_is_pruned() {
     let mut rig = Rig::gateway();
     let [mut above, mut aside] = [PEER, OTHER].map(|number| Peer::admitted(&mut rig, number));
