@@ -1,4 +1,4 @@
-//! What theory says that a figure should be: closed forms, worked out beside what a run came to.
+//! What a figure should be: by a closed form, or by the same scenario with something changed, told beside what a run came to.
 //!
 //! What is absent: confidence intervals. One run knows its mean to some percent, and a scenario says how near it must come.
 
@@ -106,45 +106,78 @@ impl Formula {
     }
 }
 
-/// A figure beside what theory says.
+/// The same scenario with something changed, run with the same seed: what would have come if, say, everybody knew all.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Baseline {
+    /// What it stands for, such as "one gateway that knows every queue".
+    pub name: String,
+    /// As on the command line: `gateway.0.count=1`.
+    pub set: Vec<String>,
+    /// A figure of the report.
+    pub field: String,
+    /// So many times that of the baseline the figure may be; not said: it is told only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_most: Option<f64>,
+}
+
+/// A figure beside what it should be.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Beside {
     pub field: String,
-    pub formula: &'static str,
+    /// The formula's name, or the baseline's.
+    pub by: String,
     pub expected: f64,
     pub measured: i64,
     pub off_percent: f64,
+    /// What that must be.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub within_percent: Option<f64>,
+    pub at_least_percent: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at_most_percent: Option<f64>,
 }
 
 impl Oracle {
     pub fn beside(&self, measured: i64) -> Beside {
-        let expected = self.formula.value();
-        Beside {
-            field: self.field.clone(),
-            formula: self.formula.name(),
-            expected,
-            measured,
-            off_percent: (measured as f64 / expected - 1.0) * 100.0,
-            within_percent: self.within_percent,
-        }
+        let within = self.within_percent;
+        let by = self.formula.name().into();
+        Beside::new(&self.field, by, self.formula.value(), measured, within.map(|within| -within), within)
+    }
+}
+
+impl Baseline {
+    pub fn beside(&self, expected: i64, measured: i64) -> Beside {
+        let at_most = self.at_most.map(|times| (times - 1.0) * 100.0);
+        Beside::new(&self.field, self.name.clone(), expected as f64, measured, None, at_most)
     }
 }
 
 impl Beside {
+    fn new(
+        field: &str,
+        by: String,
+        expected: f64,
+        measured: i64,
+        at_least_percent: Option<f64>,
+        at_most_percent: Option<f64>,
+    ) -> Self {
+        let off_percent = if expected == 0.0 { 0.0 } else { (measured as f64 / expected - 1.0) * 100.0 };
+        Self { field: field.into(), by, expected, measured, off_percent, at_least_percent, at_most_percent }
+    }
+
     /// What is wrong, if it is further off than it may be.
     pub fn failure(&self) -> Option<String> {
-        let within = self.within_percent.filter(|within| self.off_percent.abs() > *within)?;
-        let Self { field, formula, expected, measured, off_percent, .. } = self;
+        let Self { field, by, expected, measured, off_percent: off, .. } = self;
+        let below = self.at_least_percent.filter(|least| off < least);
+        let bound = below.or(self.at_most_percent.filter(|most| off > most))?;
         Some(format!(
-            "{field} is {measured}, {off_percent:+.1} % off the {expected:.0} of {formula}: more than {within} %"
+            "{field} is {measured}, {off:+.1} % off the {expected:.0} of {by}: {bound:+.1} % at the furthest"
         ))
     }
 
     pub fn summary(&self, out: &mut String) -> fmt::Result {
-        let Self { field, formula, expected, measured, off_percent, .. } = self;
-        writeln!(out, "  oracle    {field} {measured}; by {formula} {expected:.0}: {off_percent:+.1} %")
+        let Self { field, by, expected, measured, off_percent, .. } = self;
+        writeln!(out, "  oracle    {field} {measured}; {by}: {expected:.0}, {off_percent:+.1} %")
     }
 }
 
@@ -179,6 +212,22 @@ mod tests {
         assert_eq!(oracle.beside(1_690_000).failure(), None);
         assert!(oracle.beside(1_710_000).failure().unwrap().contains("+2.5 % off"));
         assert_eq!(Oracle { within_percent: None, ..oracle }.beside(9_000_000).failure(), None);
+    }
+
+    #[test]
+    fn what_is_better_than_its_baseline_is_no_failure_and_what_is_much_worse_is() {
+        let (name, field) = ("who knows all".into(), "sojourn.p99_us".into());
+        let baseline = Baseline { name, set: Vec::new(), field, at_most: Some(1.5) };
+        assert_eq!(baseline.beside(1_000, 1_499).failure(), None);
+        assert_eq!(baseline.beside(1_000, 10).failure(), None);
+        assert!(
+            baseline
+                .beside(1_000, 1_501)
+                .failure()
+                .unwrap()
+                .contains("+50.1 % off the 1000 of who knows all")
+        );
+        assert_eq!(baseline.beside(0, 10).failure(), None, "nothing to compare with");
     }
 
     #[test]

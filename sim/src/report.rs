@@ -266,10 +266,13 @@ impl Report {
     pub fn compare(&mut self, oracles: &[Oracle]) {
         for oracle in oracles {
             let Some(figure) = self.figure(&oracle.field) else { continue };
-            let beside = oracle.beside(figure);
-            self.failures.extend(beside.failure());
-            self.oracles.push(beside);
+            self.set_beside(oracle.beside(figure));
         }
+    }
+
+    pub fn set_beside(&mut self, beside: Beside) {
+        self.failures.extend(beside.failure());
+        self.oracles.push(beside);
     }
 
     /// One line for machines.

@@ -24,7 +24,7 @@ pub use load::{BadScenario, load, parse};
 use crate::adversary::{Adversary, Dishonest, Role};
 use crate::faults::{Fault, Inject};
 use crate::net::latency::Latency;
-use crate::oracle::Oracle;
+use crate::oracle::{Baseline, Oracle};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -80,6 +80,9 @@ pub struct Scenario {
     pub expects: Vec<Expect>,
     #[serde(rename = "oracle", default, skip_serializing_if = "Vec::is_empty")]
     pub oracles: Vec<Oracle>,
+    /// Looked at by the command that runs it, which reads the file once more with what they change.
+    #[serde(rename = "baseline", default, skip_serializing_if = "Vec::is_empty")]
+    pub baselines: Vec<Baseline>,
 }
 
 /// Watches how what some providers say of themselves gets around, and what that costs.

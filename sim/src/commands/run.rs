@@ -1,5 +1,7 @@
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use labman_sim::report::Report;
 use labman_sim::run::{Options, run_told, run_with};
 use labman_sim::scenario::Scenario;
 use labman_sim::scenario::set::{Document, Set};
@@ -38,11 +40,15 @@ impl Args {
         if trace.is_some() && files.len() > 1 {
             return Err("--trace is of one scenario: name one file".into());
         }
-        let read = |file: &PathBuf| Ok(Document::read(file)?.with(&sets)?.scenario);
-        let scenarios: Result<Vec<Scenario>, String> = files.iter().map(read).collect();
+        let read = |file: &PathBuf| {
+            let document = Document::read(file)?;
+            let scenario = document.with(&sets)?.scenario;
+            Ok((document, scenario))
+        };
+        let scenarios: Result<Vec<(Document, Scenario)>, String> = files.iter().map(read).collect();
         let mut passed = true;
-        for (file, scenario) in files.iter().zip(&scenarios?) {
-            let report = match &trace {
+        for (file, (document, scenario)) in files.iter().zip(&scenarios?) {
+            let mut report = match &trace {
                 None => run_with(scenario, seed, Options { log }),
                 Some(path) => {
                     let failed = |error: std::io::Error| format!("{}: {error}", path.display());
@@ -50,6 +56,7 @@ impl Args {
                     run_told(scenario, seed, Options { log }, story).map_err(failed)?
                 }
             };
+            compare(document, scenario, seed, &sets, &mut report)?;
             for line in &report.log {
                 eprintln!("{line}");
             }
@@ -61,4 +68,29 @@ impl Args {
         }
         Ok(verdict(passed))
     }
+}
+
+/// Runs the scenario as each of its baselines has it, once for each that differs.
+fn compare(
+    document: &Document,
+    scenario: &Scenario,
+    seed: u64,
+    sets: &[Set],
+    report: &mut Report,
+) -> Result<(), String> {
+    let mut ran: BTreeMap<&[String], Report> = BTreeMap::new();
+    for baseline in &scenario.baselines {
+        if !ran.contains_key(baseline.set.as_slice()) {
+            let more: Result<Vec<Set>, String> = baseline.set.iter().map(|set| set.parse()).collect();
+            let changed = document.with(&[sets.to_vec(), more?].concat())?.scenario;
+            ran.insert(&baseline.set, run_with(&changed, seed, Options::default()));
+        }
+        let figure = |report: &Report| report.figure(&baseline.field);
+        if let Some((expected, measured)) =
+            ran.get(baseline.set.as_slice()).and_then(figure).zip(figure(report))
+        {
+            report.set_beside(baseline.beside(expected, measured));
+        }
+    }
+    Ok(())
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
 
+use super::set::Set;
 use super::{Scenario, sense};
 use crate::adversary::{Dishonest, Role};
 use crate::report;
@@ -208,6 +209,12 @@ fn check(scenario: &Scenario) -> Result<(), (&'static str, usize, String)> {
     sense::check_faults(scenario)?;
     for (index, expect) in scenario.expects.iter().enumerate() {
         check_field("expect", index, &expect.field)?;
+    }
+    for (index, baseline) in scenario.baselines.iter().enumerate() {
+        check_field("baseline", index, &baseline.field)?;
+        for set in &baseline.set {
+            set.parse::<Set>().map_err(|what| ("baseline", index, format!("set: {what}")))?;
+        }
     }
     for (index, oracle) in scenario.oracles.iter().enumerate() {
         check_field("oracle", index, &oracle.field)?;
