@@ -92,7 +92,8 @@ pub(super) fn checked_shelf(
         Ok((name.clone(), node::Hosted { memory: takes, load, slots, pin: hosted.pin, never: hosted.never }))
     };
     let models: BTreeMap<String, node::Hosted> = models.iter().map(one).collect::<Result<_, _>>()?;
-    let pinned: u64 = models.values().filter(|hosted| hosted.pin).map(|hosted| hosted.memory).sum();
+    let pinned: u64 =
+        models.values().filter(|hosted| hosted.pin).map(|hosted| hosted.memory).fold(0, u64::saturating_add);
     if pinned > most {
         return Err(source.fault(Some(memory.span()), "the pinned models take more than this; pin fewer"));
     }

@@ -6,32 +6,34 @@
 //!                                          +--> Waiting -------------------------> Loading --> runs
 //! ```
 //!
-//! A model that drains is offered no more, and ends what was begun. Of many providers alike a few at a time may change
-//! anything: all of them hear the same, and would do the same.
+//! Of many providers alike a few at a time may change anything: all of them hear the same, and would do the same. Step by step is
+//! [`moves`]; what people see of it is [`show`].
 //!
 //! What is absent: what a model is worth its place is `market/plan.rs`'s to say, what it costs `market/price.rs`'s.
 
 mod desk;
+mod moves;
+mod show;
 
 use alloc::{
     collections::BTreeMap,
     collections::BTreeSet,
-    format,
     string::{String, ToString},
     vec::Vec,
 };
 
 pub(super) use desk::Desk;
-use serde_json::{Value, json};
+use moves::Moving;
+use serde_json::Value;
 
 use super::Provider;
 use super::waiting::Where;
 use crate::economics::{Counts, Price};
-use crate::limits::{HOSTING_SOON, LOAD_GRACE};
+use crate::limits::HOSTING_SOON;
 use crate::market::forecast::Forecast;
-use crate::market::plan::{AS_IT_IS, Bounds, Candidate, Line, Verdict, plan};
-use crate::market::policy::{Hosted, Hosting as Policy, Shelf};
-use crate::market::price::{self, AS_CONFIGURED, Seen};
+use crate::market::plan::{AS_IT_IS, Bounds, Candidate, Line, plan};
+use crate::market::policy::{Hosting as Policy, Shelf};
+use crate::market::price::{self, Seen};
 use crate::market::{Outlook, bare};
 use crate::money::Micros;
 use crate::node::config;
@@ -39,7 +41,6 @@ use crate::node::cx::Cx;
 use crate::rng::Stream;
 use crate::time::{Span, Time, Wake};
 use crate::timers::Timers;
-use crate::wire::portman::ToPortman;
 
 /// Of so many providers alike one changes what it hosts in an epoch, and of fewer one, too.
 const TURNS: u64 = 10;
@@ -96,31 +97,6 @@ impl Model {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Moving {
-    /// To be loaded when there is room.
-    Waiting,
-    Loading {
-        until: Time,
-    },
-    /// To be unloaded when no job of it is left.
-    Draining,
-    Unloading {
-        until: Time,
-    },
-}
-
-impl Moving {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Waiting => "waits for room",
-            Self::Loading { .. } => "loading",
-            Self::Draining => "draining",
-            Self::Unloading { .. } => "unloading",
-        }
-    }
-}
-
 impl Hosting {
     pub(super) fn new(config: &config::Provider, mut rng: Stream, now: Time) -> Self {
         let policy = config.hosting.clone();
@@ -158,126 +134,11 @@ impl Hosting {
         self.usual.output = drift(self.usual.output, counts.output);
     }
 
-    /// It is not offered any more.
-    pub(super) fn is_leaving(&self, ep: &str, model: &str) -> bool {
-        let moving = self.moving.get(&(ep.to_string(), model.to_string()));
-        matches!(moving, Some(Moving::Draining | Moving::Unloading { .. }))
-    }
-
     /// What a model costs now.
     pub(super) fn price(&self, portman: &config::Portman, model: &str) -> Price {
         let configured = portman.prices.get(model).unwrap_or(&portman.price);
         let known = self.models.get(&(portman.ep.clone(), model.to_string()));
         price::at(configured, known.and_then(|known| known.factor).unwrap_or(price::first(portman.pricing)))
-    }
-
-    /// A Portman is gone, and with it what it was told.
-    pub(super) fn lost(&mut self, ep: &str) {
-        self.moving.retain(|(other, _), _| other != ep);
-    }
-
-    /// A model was not loaded, or not unloaded.
-    pub(super) fn failed(&mut self, now: Time, whereto: Where) {
-        if self.moving.remove(&whereto).is_some() {
-            self.not_again_soon(now, whereto);
-        }
-    }
-
-    fn not_again_soon(&mut self, now: Time, whereto: Where) {
-        let again = now + Span(self.policy.epoch.0.saturating_mul(NOT_AGAIN));
-        self.models.entry(whereto).or_default().not_before = Some(again);
-        self.reoffer = true;
-    }
-
-    /// True: the offers are to be announced anew.
-    pub(super) fn take_reoffer(&mut self) -> bool {
-        core::mem::take(&mut self.reoffer)
-    }
-
-    /// Goes on with what was decided, as far as jobs have ended and there is room.
-    pub(super) fn go_on(&mut self, cx: &mut Cx<'_>, desk: &Desk<'_>) -> Vec<(String, ToPortman)> {
-        let mut orders = Vec::new();
-        let mut moving = core::mem::take(&mut self.moving);
-        moving.retain(|(ep, model), step| {
-            let (runs, holds) = (desk.sockets.runs(ep, model), desk.sockets.holds(ep, model));
-            match *step {
-                Moving::Waiting | Moving::Loading { .. } if runs => {
-                    cx.info(format!("{model} is loaded at {ep:?}"));
-                    false
-                }
-                Moving::Unloading { .. } | Moving::Draining if !holds => {
-                    cx.info(format!("{model} is unloaded at {ep:?}"));
-                    false
-                }
-                Moving::Loading { until } | Moving::Unloading { until } if until <= cx.now.mono => {
-                    cx.warn(format!(
-                        "{model} at {ep:?} did not get ready or out of the way in time: see to its runtime"
-                    ));
-                    self.not_again_soon(cx.now.mono, (ep.clone(), model.clone()));
-                    if !runs {
-                        let reason = "it was to be ready by now".to_string();
-                        orders.push((ep.clone(), ToPortman::UnloadModel { model: model.clone(), reason }));
-                    }
-                    false
-                }
-                Moving::Draining if !desk.is_used(ep, model) => {
-                    *step = Moving::Unloading { until: cx.now.mono + LOAD_GRACE };
-                    let reason = "others are worth more".to_string();
-                    orders.push((ep.clone(), ToPortman::UnloadModel { model: model.clone(), reason }));
-                    true
-                }
-                Moving::Waiting | Moving::Loading { .. } | Moving::Draining | Moving::Unloading { .. } => {
-                    true
-                }
-            }
-        });
-        self.moving = moving;
-        self.load_what_fits(cx, desk, &mut orders);
-        orders
-    }
-
-    fn load_what_fits(&mut self, cx: &Cx<'_>, desk: &Desk<'_>, orders: &mut Vec<(String, ToPortman)>) {
-        for (portman, shelf) in desk.shelves() {
-            let taken = |(model, hosted): (&String, &Hosted)| {
-                let step = self.moving.get(&(portman.ep.clone(), model.clone()));
-                let held = desk.sockets.holds(&portman.ep, model)
-                    || matches!(step, Some(Moving::Loading { .. } | Moving::Unloading { .. }));
-                if held { hosted.memory } else { 0 }
-            };
-            let mut free = shelf.memory.saturating_sub(shelf.models.iter().map(taken).sum());
-            // A runtime loads one after the other.
-            let mut until = self.loaded_by(&portman.ep).unwrap_or(cx.now.mono + LOAD_GRACE);
-            for (place, model) in self.waiting_at(&portman.ep).into_iter().enumerate() {
-                let Some(hosted) = shelf.models.get(&model) else { continue };
-                // What is worth most is not overtaken by what is smaller.
-                let Some(rest) = free.checked_sub(hosted.memory) else { break };
-                free = rest;
-                until = until + Span(hosted.load.0.saturating_mul(4));
-                self.moving.insert((portman.ep.clone(), model.clone()), Moving::Loading { until });
-                self.loads += 1;
-                let priority = u8::MAX - u8::try_from(place).unwrap_or(u8::MAX);
-                orders.push((portman.ep.clone(), ToPortman::LoadModel { model, priority }));
-            }
-        }
-    }
-
-    /// When the last of the loads that were ordered there must have ended.
-    fn loaded_by(&self, ep: &str) -> Option<Time> {
-        let there = self.moving.iter().filter(|((other, _), _)| other == ep);
-        let until = there.filter_map(|(_, step)| match step {
-            Moving::Loading { until } => Some(*until),
-            _ => None,
-        });
-        until.max()
-    }
-
-    /// What waits to be loaded, the most worth for a GiB first.
-    fn waiting_at(&self, ep: &str) -> Vec<String> {
-        let lines = self.decided.get(ep).map(Vec::as_slice).unwrap_or_default();
-        let names = lines.iter().map(|line| &line.candidate.model);
-        let waits =
-            |model: &&String| self.moving.get(&(ep.to_string(), (*model).clone())) == Some(&Moving::Waiting);
-        names.filter(waits).cloned().collect()
     }
 
     pub(super) fn is_due(&self, now: Time) -> bool {
@@ -451,67 +312,6 @@ impl Hosting {
         of(self.usual.input, price.input_per_mtok)
             .saturating_add(of(self.usual.output, price.output_per_mtok))
             .saturating_add(request)
-    }
-
-    /// Begins what a plan says.
-    fn order(&mut self, cx: &mut Cx<'_>, ep: &str, lines: &[Line]) -> bool {
-        let mut moved = false;
-        for Line { candidate, verdict, why, .. } in lines {
-            let whereto = (ep.to_string(), candidate.model.clone());
-            match verdict {
-                Verdict::Load => {
-                    cx.info(format!("{} is to be loaded at {ep:?}: {why}", candidate.model));
-                    self.moving.entry(whereto).or_insert(Moving::Waiting);
-                }
-                Verdict::Unload if self.moving.get(&whereto) == Some(&Moving::Waiting) => {
-                    self.moving.remove(&whereto);
-                }
-                Verdict::Unload => {
-                    cx.info(format!("{} is to be unloaded at {ep:?}: {why}", candidate.model));
-                    self.moving.insert(whereto, Moving::Draining);
-                }
-                Verdict::Keep | Verdict::Leave => continue,
-            }
-            moved = true;
-        }
-        moved
-    }
-
-    /// For people: what is hosted, why, and what it would take to change.
-    fn show(&self, now: Time, desk: &Desk<'_>) -> Value {
-        let endpoint = |(portman, shelf): (&config::Portman, &Shelf)| {
-            let lines = self.decided.get(&portman.ep).map(Vec::as_slice).unwrap_or_default();
-            let models = lines.iter().map(|line| self.show_line(desk, portman, line));
-            let used = shelf.models.iter().filter(|(model, _)| desk.sockets.runs(&portman.ep, model));
-            json!({
-                "ep": portman.ep, "memory": shelf.memory, "used": used.map(|(_, hosted)| hosted.memory).sum::<u64>(),
-                "currency": portman.payout.currency, "models": models.collect::<Vec<_>>(),
-            })
-        };
-        let next = self.due.next().map(|wake| (wake.at - now).as_millis());
-        json!({
-            "endpoints": desk.shelves().map(endpoint).collect::<Vec<_>>(), "next_ms": next, "epochs": self.epochs, "loads": self.loads,
-        })
-    }
-
-    fn show_line(&self, desk: &Desk<'_>, portman: &config::Portman, line: &Line) -> Value {
-        let Candidate { model, memory, worth, .. } = &line.candidate;
-        let whereto = (portman.ep.clone(), model.clone());
-        let known = self.models.get(&whereto);
-        let runs = desk.sockets.runs(&portman.ep, model);
-        let state = match self.moving.get(&whereto) {
-            Some(step) => step.name(),
-            None if runs => "runs",
-            None => "on the shelf",
-        };
-        let micros = |thousandths: u64| Micros(i64::try_from(thousandths / 1_000).unwrap_or(i64::MAX));
-        json!({
-            "model": model, "state": state, "verdict": line.verdict.name(), "why": line.why, "memory": memory,
-            "wanted_per_hour": known.map_or(0, |known| known.wanted.next() / 1_000),
-            "slots_elsewhere": known.map_or(0, |known| known.elsewhere),
-            "price_factor": known.and_then(|known| known.factor).unwrap_or(AS_CONFIGURED),
-            "wins": known.map_or(1_000, Model::wins), "worth_per_hour": micros(*worth), "turns_at": line.turns_at.map(micros),
-        })
     }
 }
 
