@@ -25,6 +25,7 @@ use crate::adversary::{Adversary, Dishonest, Role};
 use crate::faults::{Fault, Inject};
 use crate::net::latency::Latency;
 use crate::oracle::{Baseline, Oracle};
+use crate::workload::trace::Trace;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -76,6 +77,8 @@ pub struct Scenario {
     /// How the mesh is watched, if it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mesh: Option<Mesh>,
+    #[serde(rename = "replay", default, skip_serializing_if = "Vec::is_empty")]
+    pub replays: Vec<Replay>,
     #[serde(rename = "expect", default)]
     pub expects: Vec<Expect>,
     #[serde(rename = "oracle", default, skip_serializing_if = "Vec::is_empty")]
@@ -354,6 +357,29 @@ pub struct Arrivals {
     pub until: Span,
 }
 
+/// Jobs as they came in a real hour. They are named `<name>-1`, `<name>-2`, ...
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Replay {
+    pub name: String,
+    /// A user, or a group of users (`count`): then any of them.
+    pub user: String,
+    pub model: String,
+    pub trace: Trace,
+    /// So many at once, each shifted by a part of the hour.
+    #[serde(default = "one")]
+    pub copies: u32,
+    /// Of so many tokens one is asked for: a runtime that takes as much longer for each does the same work in fewer steps.
+    #[serde(default = "one")]
+    pub tokens_by: u32,
+    /// What came before that is left out, and this is the start.
+    #[serde(default, with = "values::span", skip_serializing_if = "is_no_time")]
+    pub from: Span,
+    /// What came later is left out.
+    #[serde(with = "values::span")]
+    pub until: Span,
+}
+
 /// What a figure of the report must be.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -531,6 +557,10 @@ impl Default for LatencyTable {
 
 fn default_network() -> String {
     "sim".into()
+}
+
+const fn one() -> u32 {
+    1
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {

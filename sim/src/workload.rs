@@ -1,12 +1,15 @@
-//! What users ask, and when: the scenario's list of jobs, and those that come at random.
+//! What users ask, and when: the scenario's list of jobs, those that come at random, and those of real hours.
+
+pub mod trace;
 
 use labman_proto_core::rng::Seed;
 use labman_proto_core::time::Span;
 use labman_proto_core::wire::topic::family;
 use serde_json::{Value, json};
+use trace::Request;
 
 use crate::scenario::market::named;
-use crate::scenario::{Arrivals, Gateway, Job, Scenario};
+use crate::scenario::{Arrivals, Gateway, Job, Replay, Scenario};
 
 #[derive(Clone, Debug)]
 pub struct Planned {
@@ -31,7 +34,63 @@ pub fn plan(scenario: &Scenario, seed: Seed, families: impl Fn(&Gateway) -> Vec<
     for arrivals in &scenario.arrivals {
         planned.extend(drawn(scenario, arrivals, seed, &families));
     }
+    for replay in &scenario.replays {
+        planned.extend(replayed(scenario, replay, seed, &families));
+    }
     planned
+}
+
+/// Each copy is the whole hour, begun somewhere else in it. Prompts are words; answers are as long as they were.
+fn replayed(
+    scenario: &Scenario,
+    replay: &Replay,
+    seed: Seed,
+    families: impl Fn(&Gateway) -> Vec<String>,
+) -> Vec<Planned> {
+    let users: Vec<&str> = scenario.users_of(&replay.user).map(|user| user.name.as_str()).collect();
+    let gateways = asked_gateways(scenario, &replay.model, families);
+    let mut who = seed.child("askers").stream(&replay.name);
+    let mut one_of = |names: &[&str]| names[who.below(names.len() as u64) as usize].to_owned();
+    let requests: Vec<Request> = replay.trace.requests().collect();
+    let hour = requests.last().map_or(0, |last| last.at.0) + 1;
+    let shifted = |copy: u32| {
+        let shift = hour / u64::from(replay.copies) * u64::from(copy);
+        requests.iter().map(move |request| (Span((request.at.0 + shift) % hour), request))
+    };
+    let mut all: Vec<(Span, &Request)> = (0..replay.copies).flat_map(shifted).collect();
+    all.retain(|(at, _)| (replay.from..replay.until).contains(at));
+    all.sort_by_key(|(at, _)| *at);
+    let tokens = |many: u32| (many / replay.tokens_by).max(1);
+    let planned = |(number, (at, request)): (usize, (Span, &Request))| {
+        let prompt = vec!["lantern"; tokens(request.prompt) as usize].join(" ");
+        let mut body = body(&replay.model, &prompt, true, Some(tokens(request.answer)));
+        body["min_tokens"] = json!(tokens(request.answer));
+        Planned {
+            name: format!("{}-{}", replay.name, number + 1),
+            user: one_of(&users),
+            gateway: one_of(&gateways),
+            streaming: true,
+            api_key: None,
+            body,
+            at: Span(at.0 - replay.from.0),
+            leaves_after: None,
+            stops_reading_after: None,
+        }
+    };
+    all.into_iter().enumerate().map(planned).collect()
+}
+
+/// Those that serve the model's family.
+fn asked_gateways<'s>(
+    scenario: &'s Scenario,
+    model: &str,
+    families: impl Fn(&Gateway) -> Vec<String>,
+) -> Vec<&'s str> {
+    let (asked, all) = (family(model), scenario.gateways.iter());
+    // Where nobody serves it, whoever is asked says so.
+    let anybody = !all.clone().any(|gateway| serves_family(&families(gateway), &asked));
+    let serves = |gateway: &&Gateway| anybody || serves_family(&families(gateway), &asked);
+    all.filter(serves).map(|gateway| gateway.name.as_str()).collect()
 }
 
 fn listed(scenario: &Scenario, job: &Job) -> Planned {
@@ -67,17 +126,12 @@ fn drawn(
     seed: Seed,
     families: impl Fn(&Gateway) -> Vec<String>,
 ) -> Vec<Planned> {
-    let asked = family(&arrivals.model);
-    let all = scenario.gateways.iter();
-    // Where nobody serves it, whoever is asked says so.
-    let anybody = !all.clone().any(|gateway| serves_family(&families(gateway), &asked));
-    let serves = |gateway: &&Gateway| anybody || serves_family(&families(gateway), &asked);
     let mut draws = seed.child("arrivals").stream(&arrivals.name);
     let mut at = arrivals.from;
     let users: Vec<&str> = scenario.users_of(&arrivals.user).map(|user| user.name.as_str()).collect();
     let gateways: Vec<&str> = match &arrivals.gateway {
         Some(gateway) => vec![gateway],
-        None => all.filter(serves).map(|gateway| gateway.name.as_str()).collect(),
+        None => asked_gateways(scenario, &arrivals.model, families),
     };
     let mut who = seed.child("askers").stream(&arrivals.name);
     let mut one_of = |names: &[&str]| names[who.below(names.len() as u64) as usize].to_owned();

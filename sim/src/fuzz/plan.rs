@@ -176,6 +176,7 @@ fn everything(seed: u64, nodes: usize, attackable: bool) -> Scenario {
         faults: Vec::new(),
         adversaries: Vec::new(),
         healed_at: None,
+        replays: Vec::new(),
         expects: Vec::new(),
         oracles: Vec::new(),
         baselines: Vec::new(),

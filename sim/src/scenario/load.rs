@@ -200,6 +200,11 @@ fn check(scenario: &Scenario) -> Result<(), (&'static str, usize, String)> {
         let gateway = arrivals.gateway.as_deref().unwrap_or(any);
         check_asker(scenario, "arrivals", index, &scenario.users[0].name, Some(gateway))?;
     }
+    for (index, replay) in scenario.replays.iter().enumerate() {
+        if scenario.users_of(&replay.user).next().is_none() {
+            return Err(("replay", index, format!("user: there is no user {:?}", replay.user)));
+        }
+    }
     let hosts: BTreeSet<String> = scenario.hosts().collect();
     for (index, fault) in scenario.faults.iter().enumerate() {
         if let Some(unknown) = fault.inject.hosts().into_iter().find(|name| !hosts.contains(*name)) {

@@ -51,6 +51,7 @@ pub(super) fn check(scenario: &Scenario) -> Result<(), Mistake> {
         }
     }
     check_arrivals(scenario)?;
+    check_replays(scenario)?;
     for (index, adversary) in scenario.adversaries.iter().enumerate() {
         if adversary.until.is_some_and(|until| adversary.from > until) {
             return wrong("adversary", index, "from: must not be after until");
@@ -240,6 +241,23 @@ fn check_deposits(scenario: &Scenario) -> Result<(), Mistake> {
                 let most = Micros(i64::MAX);
                 return wrong("user", index, format!("deposit: all together are more than {most}"));
             }
+        }
+    }
+    Ok(())
+}
+
+fn check_replays(scenario: &Scenario) -> Result<(), Mistake> {
+    for (index, replay) in scenario.replays.iter().enumerate() {
+        for (key, number) in [("copies", replay.copies), ("tokens_by", replay.tokens_by)] {
+            if !(1..=1_000).contains(&number) {
+                return wrong("replay", index, format!("{key}: must be from 1 to 1000"));
+            }
+        }
+        if replay.from >= replay.until {
+            return wrong("replay", index, "from: must be before until");
+        }
+        if replay.trace.requests().count() as u64 * u64::from(replay.copies) > MOST_JOBS {
+            return wrong("replay", index, format!("copies: more than {MOST_JOBS} jobs"));
         }
     }
     Ok(())
