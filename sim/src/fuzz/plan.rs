@@ -475,7 +475,9 @@ fn dishonest(scenario: &mut Scenario, draws: &mut Stream) {
 
 /// For each gateway a job at some providers, when all is well again.
 fn probes(scenario: &Scenario, draws: &mut Stream) -> Vec<Job> {
-    let slugs: Vec<String> = scenario.providers.iter().flat_map(Provider::slugs).collect();
+    // At providers that let a FEP owe them as much as these come to.
+    let roomy = scenario.providers.iter().filter(|provider| provider.exposure == EXPOSURE);
+    let slugs: Vec<String> = roomy.flat_map(Provider::slugs).collect();
     let mut probes = Vec::new();
     for gateway in &scenario.gateways {
         for _ in 0..3 {
@@ -496,9 +498,6 @@ fn probes(scenario: &Scenario, draws: &mut Stream) -> Vec<Job> {
         }
     }
     let short = probes.len() as u64;
-    // At providers that let a FEP owe them that much.
-    let roomy = scenario.providers.iter().filter(|provider| provider.exposure == EXPOSURE);
-    let slugs: Vec<String> = roomy.flat_map(Provider::slugs).collect();
     for (number, gateway) in scenario.gateways.iter().enumerate() {
         let template = probes[number * 3].clone();
         probes.push(Job {
