@@ -20,9 +20,11 @@ mod memory;
 mod tests;
 mod text;
 
+pub use chain::Chain;
 pub use completion::{Completion, FinishReason, completion};
 
 use alloc::{collections::BTreeMap, format, string::String, vec::Vec};
+use core::cell::OnceCell;
 
 use serde_json::{Value, json};
 
@@ -34,7 +36,6 @@ use crate::rng::{Seed, Stream};
 use crate::time::{Now, Span, Time, Wake};
 
 use answer::Answer;
-use chain::Chain;
 use completion::Request;
 use config::Config;
 use memory::Memory;
@@ -43,7 +44,10 @@ pub struct Toy {
     config: Config,
     memory: Memory,
     ids: Stream,
+    seed: Seed,
     thoughts: Stream,
+    /// Read when it is first spoken to: many toys never are.
+    chain: OnceCell<Chain>,
     jobs: BTreeMap<StreamId, Job>,
     out: Outbox,
 }
@@ -88,9 +92,17 @@ impl Toy {
             config,
             ids: seed.stream("ids"),
             thoughts: seed.stream("thoughts"),
+            seed,
+            chain: OnceCell::new(),
             jobs: BTreeMap::new(),
             out: Outbox::default(),
         }
+    }
+
+    /// How long it thinks for each answer, from the first on, for whoever would know what its queue should come to.
+    pub fn thoughts(&self) -> impl Iterator<Item = Span> {
+        let (thinks, mut from) = (self.config.thinks, self.seed.stream("thoughts"));
+        core::iter::repeat_with(move || thinks.draw(&mut from))
     }
 
     fn asked(&mut self, now: Now, stream: StreamId, surface: Surface, head: &RequestHead) {
@@ -194,7 +206,7 @@ impl Toy {
             );
             return Err((400, Some("context_length_exceeded"), message));
         }
-        let completion = request.complete(&Chain::of_the_text());
+        let completion = request.complete(self.chain.get_or_init(Chain::of_the_text));
         let answer = Answer {
             id: format!("chatcmpl-{}", hex::encode(self.ids.bytes::<12>())),
             created: now.wall.0 / 1000,

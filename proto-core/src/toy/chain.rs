@@ -1,9 +1,8 @@
 //! The generator: each word follows from the two before it, or from the one, as in the text.
 //!
-//! It scans the text for every word instead of mapping it: a thousand words are searched faster than indexed. All
-//! arithmetic is in integers, so the same request gives the same words on every machine.
+//! All arithmetic is in integers, so the same request gives the same words on every machine.
 
-use alloc::vec::Vec;
+use alloc::{collections::BTreeMap, vec::Vec};
 
 use super::text::TEXT;
 use crate::limits::{TOY_LONGEST, TOY_SHORTEST};
@@ -13,9 +12,14 @@ use crate::rng::Stream;
 const WANDER_ONE_IN: u64 = 4;
 const PUNCTUATION: [char; 5] = ['.', ',', ';', '?', '!'];
 
-/// The text as words and punctuation.
-pub(super) struct Chain {
+/// The text as words and punctuation. To read it takes as long as to speak for a while: one that speaks often keeps it.
+pub struct Chain {
     tokens: Vec<&'static str>,
+    /// Those that begin a sentence.
+    firsts: Vec<&'static str>,
+    /// Where each stands first, and from each place where the same stands next.
+    places: BTreeMap<&'static str, usize>,
+    again: Vec<Option<usize>>,
 }
 
 /// How to speak.
@@ -25,20 +29,31 @@ pub(super) struct Manner {
     /// In tokens.
     pub at_least: usize,
     pub at_most: usize,
+    /// Nobody listens to more than this; what comes after may be left out.
+    pub heard: usize,
     /// In thousandths, up to 2000. At 0 the likeliest word always follows.
     pub temperature: u64,
     pub choices: Stream,
 }
 
 impl Chain {
-    pub(super) fn of_the_text() -> Self {
-        let mut tokens = Vec::new();
+    pub fn of_the_text() -> Self {
+        let mut tokens: Vec<&'static str> = Vec::new();
         for word in TEXT.split_whitespace() {
             let bare = word.trim_end_matches(PUNCTUATION);
             let (bare, mark) = word.split_at(bare.len());
             tokens.extend([bare, mark].into_iter().filter(|token| !token.is_empty()));
         }
-        Self { tokens }
+        let after_a_sentence = tokens.windows(2).filter_map(|pair| match pair {
+            [end, first] if ends_sentence(end) => Some(*first),
+            _ => None,
+        });
+        let firsts = tokens.first().copied().into_iter().chain(after_a_sentence).collect();
+        let mut places = BTreeMap::new();
+        let mut again: Vec<Option<usize>> =
+            tokens.iter().enumerate().rev().map(|(at, token)| places.insert(*token, at)).collect();
+        again.reverse();
+        Self { tokens, firsts, places, again }
     }
 
     /// Whole sentences, some [`TOY_SHORTEST`] to [`TOY_LONGEST`] tokens in all, or more where more is asked for.
@@ -48,7 +63,7 @@ impl Chain {
         let mut said: Vec<&'static str> = Vec::new();
         said.extend(self.first_word(&mut manner.topic));
         while let Some(last) = said.last().copied() {
-            if ends_sentence(last) && said.len() >= enough {
+            if said.len() > manner.heard || (ends_sentence(last) && said.len() >= enough) {
                 break;
             }
             if said.len() >= manner.at_most - 1 {
@@ -62,13 +77,7 @@ impl Chain {
     }
 
     fn first_word(&self, topic: &mut Stream) -> Option<&'static str> {
-        let after_a_sentence = self.tokens.windows(2).filter_map(|pair| match pair {
-            [end, first] if ends_sentence(end) => Some(*first),
-            _ => None,
-        });
-        let firsts: Vec<&'static str> =
-            self.tokens.first().copied().into_iter().chain(after_a_sentence).collect();
-        firsts.get(topic.below(firsts.len() as u64) as usize).copied()
+        self.firsts.get(topic.below(self.firsts.len() as u64) as usize).copied()
     }
 
     /// The next word; after the text's very last, the very first.
@@ -88,11 +97,11 @@ impl Chain {
     /// What follows these words in the text, and how often, in the order of the text.
     fn followers(&self, context: &[&str]) -> Vec<(&'static str, u64)> {
         let mut followers: Vec<(&'static str, u64)> = Vec::new();
-        for window in self.tokens.windows(context.len() + 1) {
-            let Some((next, before)) = window.split_last() else { continue };
-            if before != context {
-                continue;
-            }
+        let first = context.last().and_then(|last| self.places.get(last)).copied();
+        let places = core::iter::successors(first, |at| self.again.get(*at).copied().flatten());
+        for end in places.map(|at| at + 1) {
+            let before = end.checked_sub(context.len()).and_then(|begin| self.tokens.get(begin..end));
+            let (Some(next), true) = (self.tokens.get(end), before == Some(context)) else { continue };
             match followers.iter_mut().find(|(word, _)| word == next) {
                 Some((_, times)) => *times += 1,
                 None => followers.push((*next, 1)),
@@ -134,8 +143,8 @@ mod tests {
 
     fn speak(topic: u64, temperature: u64, seed: u64) -> Vec<&'static str> {
         let (topic, choices) = (Seed::from_u64(topic).stream("topic"), Seed::from_u64(seed).stream("words"));
-        let (at_least, at_most) = (0, TOY_LONGEST);
-        Chain::of_the_text().speak(Manner { topic, at_least, at_most, temperature, choices })
+        let (at_least, at_most, heard) = (0, TOY_LONGEST, usize::MAX);
+        Chain::of_the_text().speak(Manner { topic, at_least, at_most, heard, temperature, choices })
     }
 
     #[test]
@@ -143,6 +152,20 @@ mod tests {
         assert_eq!(speak(3, 0, 1), speak(3, 0, 2));
         assert_ne!(speak(3, 1000, 1), speak(3, 1000, 2));
         assert_ne!(speak(3, 0, 1), speak(4, 0, 1));
+    }
+
+    #[test]
+    fn what_is_heard_does_not_depend_on_how_long_one_listens() {
+        let listened = |heard| {
+            let (topic, choices) = (Seed::from_u64(7).stream("topic"), Seed::from_u64(9).stream("words"));
+            let (at_least, at_most, temperature) = (40, 60, 1_000);
+            Chain::of_the_text().speak(Manner { topic, at_least, at_most, heard, temperature, choices })
+        };
+        let whole = listened(usize::MAX);
+        for heard in 0..whole.len() {
+            assert_eq!(listened(heard)[..heard], whole[..heard]);
+            assert!(listened(heard).len() > heard, "it is known that there was more");
+        }
     }
 
     #[test]

@@ -41,7 +41,14 @@ impl Completion {
 
 /// What the toy answers to an OpenAI chat request. An error is a text for the user.
 pub fn completion(request: &Value) -> Result<Completion, String> {
-    Request::parse(request).map(|request| request.complete(&Chain::of_the_text()))
+    Chain::of_the_text().completion(request)
+}
+
+impl Chain {
+    /// What the toy answers to an OpenAI chat request. An error is a text for the user.
+    pub fn completion(&self, request: &Value) -> Result<Completion, String> {
+        Request::parse(request).map(|request| request.complete(self))
+    }
 }
 
 /// The part of an OpenAI chat request that the toy heeds; everything else is ignored.
@@ -179,6 +186,7 @@ impl Request {
             topic: said.stream("topic"),
             at_least: self.least(),
             at_most: self.longest(),
+            heard: self.most(),
             // In thousandths; the cast saturates.
             temperature: (self.temperature.unwrap_or(1.0) * 1000.0 + 0.5) as u64,
             choices: seed.stream("words"),
