@@ -70,6 +70,21 @@ impl<'a, R: Reader> Desk<'a, R> {
         })
     }
 
+    /// Only rows that have this text in them: of long tables most are of others, and to look costs a tenth of reading. One that
+    /// can't be read and has it nowhere is left to a look at the whole table.
+    pub(crate) fn each_naming<T: DeserializeOwned>(
+        &mut self,
+        table: Table,
+        name: &str,
+        mut see: impl FnMut(&mut Self, T) -> Result<(), R::Error>,
+    ) -> Result<(), R::Error> {
+        let (store, name) = (self.store, memchr::memmem::Finder::new(name));
+        store.each(table, &mut |row| match name.find(&row.value) {
+            Some(_) => self.parsed(table, &row).map_or(Ok(()), |parsed| see(self, parsed)),
+            None => Ok(()),
+        })
+    }
+
     /// The rows as they are: what reads them says itself which it can't.
     pub(crate) fn rows(&self, table: Table, mut see: impl FnMut(Row)) -> Result<(), R::Error> {
         self.store.each(table, &mut |row| {

@@ -28,7 +28,7 @@ pub(crate) fn each_receipt<R: Reader>(
     provider: NodeId,
     mut see: impl FnMut(&mut Desk<'_, R>, &Receipt) -> Result<(), R::Error>,
 ) -> Result<(), R::Error> {
-    desk.each(RECEIPTS, |desk, _, row: ReceiptRow| {
+    desk.each_naming(RECEIPTS, &provider.to_string(), |desk, row: ReceiptRow| {
         if row.receipt.provider_node_id == provider { see(desk, &row.receipt) } else { Ok(()) }
     })
 }
@@ -90,7 +90,7 @@ pub(crate) fn each_paid_claim<R: Reader>(
     provider: NodeId,
     mut see: impl FnMut(&mut Desk<'_, R>, ClaimId),
 ) -> Result<(), R::Error> {
-    desk.each(PAYOUTS, |desk, _, row: PayoutRow| {
+    desk.each_naming(PAYOUTS, &provider.to_string(), |desk, row: PayoutRow| {
         if row.provider == provider {
             see(desk, row.claim_id);
         }
