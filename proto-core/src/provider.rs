@@ -148,7 +148,7 @@ impl Provider {
             appeals,
             pulls: Pulls::new(feps, now),
             refresh: Timers::default(),
-            teller: Teller::default(),
+            teller: Teller::new(config.load_every),
             config,
         })
     }

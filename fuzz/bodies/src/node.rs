@@ -92,6 +92,7 @@ pub(crate) fn both_config() -> config::Config {
             claim_every: Span::from_secs(10),
             exposure: Micros(1_000_000).into(),
             hosting: config::Hosting { epoch: Span::from_secs(20), ..Default::default() },
+            load_every: Span::from_secs(1),
         }),
     }
 }

@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use labman_proto_core::identity::{FepId, NodeId};
-use labman_proto_core::limits::{DISPUTE_TERM, EXPOSURE, QUEUE_MOST};
+use labman_proto_core::limits::{DISPUTE_TERM, EXPOSURE, LOAD_EVERY, QUEUE_MOST};
 use labman_proto_core::money::{Currency, Micros};
 use labman_proto_core::node::config::{self as node, Subnet};
 use labman_proto_core::portman;
@@ -118,6 +118,7 @@ struct ProviderField {
     portman_listen: Option<Listen>,
     #[serde(default)]
     hosting: HostingField,
+    load_every: Option<Every>,
 }
 
 #[derive(Deserialize)]
@@ -284,7 +285,10 @@ impl File {
             in_currency: in_currency.collect(),
         };
         let hosting = field.hosting.checked(source)?;
-        Ok((node::Provider { tenant, portmans, claim_every, dispute_for, exposure, hosting }, embedded))
+        let load_every = field.load_every.map_or(LOAD_EVERY, |every| every.0);
+        let provider =
+            node::Provider { tenant, portmans, claim_every, dispute_for, exposure, hosting, load_every };
+        Ok((provider, embedded))
     }
 }
 

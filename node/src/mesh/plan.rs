@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use labman_proto_core::economics::{Fees, Price};
-use labman_proto_core::limits::{DISPUTE_TERM, EXPOSURE, GATEWAYS_PAID_EVERY};
+use labman_proto_core::limits::{DISPUTE_TERM, EXPOSURE, GATEWAYS_PAID_EVERY, LOAD_EVERY};
 use labman_proto_core::money::{Currency, Micros};
 use labman_proto_core::node::config as node;
 use labman_proto_core::time::Span;
@@ -174,6 +174,7 @@ impl Plan {
                     dispute_for: DISPUTE_TERM,
                     exposure: EXPOSURE.into(),
                     hosting: node::Hosting::default(),
+                    load_every: LOAD_EVERY,
                 }),
                 ..self.node(fep)
             },

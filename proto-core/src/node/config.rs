@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::economics::Price;
 use crate::identity::{FepId, NodeId};
 pub use crate::labnet::{Reach, Subnet};
-use crate::limits::{BODIES_OF_ALL, BODIES_OF_ONE, LINKS, TOPICS};
+use crate::limits::{BODIES_OF_ALL, BODIES_OF_ONE, LINKS, LOAD_EVERY, TOPICS};
 pub use crate::market::policy::{Hosted, Hosting, Pricing, Shelf, Strategy};
 use crate::money::{Currency, Micros};
 pub use crate::routing::policy::Policy;
@@ -152,6 +152,13 @@ pub struct Provider {
     pub exposure: Exposure,
     #[serde(default)]
     pub hosting: Hosting,
+    /// How often, at most, gateways are told how busy it is.
+    #[serde(default = "usual_load_every")]
+    pub load_every: Span,
+}
+
+const fn usual_load_every() -> Span {
+    LOAD_EVERY
 }
 
 /// The most that each FEP may owe, in each payout currency by itself: a job that could take it further is refused.

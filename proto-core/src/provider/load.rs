@@ -5,16 +5,16 @@
 
 use alloc::{collections::BTreeMap, string::String};
 
-use crate::limits::LOAD_EVERY;
-use crate::time::{Time, Wake};
+use crate::time::{Span, Time, Wake};
 use crate::timers::Timers;
 use crate::wire::mesh::{Busy, Load};
 
 /// Jobs that run now, and slots there are, by slug.
 pub(super) type Taken = BTreeMap<String, (u32, u32)>;
 
-#[derive(Default)]
 pub(super) struct Teller {
+    /// Not oftener.
+    every: Span,
     /// What was told last: models of which none is taken are left out.
     told: BTreeMap<String, u32>,
     /// Not sooner again.
@@ -23,6 +23,10 @@ pub(super) struct Teller {
 }
 
 impl Teller {
+    pub(super) fn new(every: Span) -> Self {
+        Self { every, told: BTreeMap::new(), from: Time::default(), due: Timers::default() }
+    }
+
     /// Slots were taken or freed.
     pub(super) fn changed(&mut self, now: Time, taken: &Taken) {
         let gone = self.told.keys().any(|slug| !taken.contains_key(slug));
@@ -38,7 +42,7 @@ impl Teller {
     /// What is to be told now.
     pub(super) fn poll(&mut self, now: Time, taken: impl FnOnce() -> Taken) -> Option<Load> {
         self.due.expired(now)?;
-        self.from = now + LOAD_EVERY;
+        self.from = now + self.every;
         let taken = taken();
         self.told = taken.into_iter().map(|(slug, (busy, _))| (slug, busy)).filter(|(_, n)| *n > 0).collect();
         Some(self.latest())

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use labman_proto_core::economics::Price;
 use labman_proto_core::http::{RequestHead, ResponseHead, Surface};
 use labman_proto_core::identity::{Identity, Network, NodeId};
-use labman_proto_core::limits::{EXPOSURE, STREAM_WINDOW};
+use labman_proto_core::limits::{EXPOSURE, LOAD_EVERY, STREAM_WINDOW};
 use labman_proto_core::machine::{
     Completion, DownReason, Input, LinkId, Machine, Op, OpId, Output, Peer, ResetCode, StreamId, Target,
 };
@@ -106,6 +106,7 @@ pub(crate) fn provider_config() -> config::Config {
         dispute_for: Span::from_secs(24 * 3_600),
         exposure: EXPOSURE.into(),
         hosting: config::Hosting::default(),
+        load_every: LOAD_EVERY,
     };
     config::Config { provider: Some(provider), ..config() }
 }
