@@ -13,6 +13,7 @@ mod courier;
 mod inviting;
 mod job;
 mod loads;
+mod own;
 mod reply;
 mod rows;
 mod settle;
@@ -23,6 +24,7 @@ use courier::Courier;
 use inviting::Invited;
 use job::{Job, State};
 use loads::Loads;
+use own::Own;
 pub(crate) use rows::TABLE;
 use settle::Settle;
 
@@ -84,7 +86,7 @@ pub(crate) struct Gateway {
     users: BTreeMap<StreamId, RequestId>,
     attempts: BTreeMap<StreamId, RequestId>,
     /// This gateway's own jobs under way, by provider and slug.
-    in_flight: BTreeMap<(NodeId, String), u32>,
+    own: Own,
     recording: BTreeMap<OpId, RequestId>,
     calls: FepCalls<Purpose>,
     /// Authorizations by a key that is not known here, until their FEP has been asked for its keys.
@@ -129,7 +131,7 @@ impl Gateway {
             reading: 0,
             users: BTreeMap::new(),
             attempts: BTreeMap::new(),
-            in_flight: BTreeMap::new(),
+            own: Own::default(),
             recording: BTreeMap::new(),
             calls: FepCalls::default(),
             unverified: Vec::new(),
@@ -305,8 +307,8 @@ impl Gateway {
             Kind::ReceiptAck => self.settle.acknowledged(cx, from, payload),
             Kind::Load => match cbor::decode(payload) {
                 Ok(load) => {
-                    let own = |provider: &_, slug: &str| own(&self.in_flight, provider, slug);
-                    self.loads.heard(mesh.gossip.view(), from, load, own);
+                    let own = |provider: &_, slug: &str| self.own.placed_at(provider, slug);
+                    self.loads.heard(mesh.gossip.view(), from, load, cx.now.mono, own);
                 }
                 Err(_) => cx.note(from, Deed::Offence(Offence::Malformed)),
             },
@@ -418,6 +420,7 @@ impl Gateway {
             State::Inviting(_) => self.reading -= job.size,
             State::Recording(_) | State::Asking(_) | State::Running(_) => {}
         }
+        self.own.release(id);
         self.due.clear(Due::Invited(id));
         self.due.clear(Due::Total(id));
         self.due.clear(Due::Progress(id));
@@ -445,11 +448,6 @@ impl StoreError {
     pub(crate) fn text(&self) -> String {
         self.to_string()
     }
-}
-
-/// This gateway's own jobs at a provider.
-fn own(in_flight: &BTreeMap<(NodeId, String), u32>, provider: &NodeId, slug: &str) -> u32 {
-    in_flight.get(&(*provider, slug.to_string())).copied().unwrap_or(0)
 }
 
 /// The stream of a job that nobody wants any more.

@@ -50,6 +50,7 @@ use crate::node::config;
 use crate::node::cx::Cx;
 use crate::node::loopback::SELF_LINK;
 use crate::rng::{Seed, Stream};
+use crate::routing::along::Along;
 use crate::store::{BadRow, Snapshot};
 use crate::time::{Now, Span, Time, Wake, Wall};
 use crate::timers::Timers;
@@ -83,6 +84,8 @@ pub(crate) struct Labnet {
     caller: Caller,
     invites: Invites,
     links: BTreeMap<LinkId, Link>,
+    /// The same by who is at their other end: a gateway asks for each candidate of each request.
+    ends: BTreeMap<NodeId, Vec<LinkId>>,
     /// Control streams by id.
     controls: BTreeMap<StreamId, LinkId>,
     hello_due: Timers<LinkId>,
@@ -161,6 +164,7 @@ impl Labnet {
             caller: Caller::new(config, anchors, seed.stream("labnet calls"), now.mono),
             invites: Invites::new(config),
             links: BTreeMap::new(),
+            ends: BTreeMap::new(),
             controls: BTreeMap::new(),
             hello_due: Timers::default(),
             serves_itself: config.gateway.is_some() && config.provider.is_some(),
@@ -223,6 +227,7 @@ impl Labnet {
             self.controls.insert(stream, link);
             state.say_hello(cx, &self.interest);
         }
+        self.ends.entry(node_id).or_default().push(link);
         self.links.insert(link, state);
         self.hello_due.set(link, cx.now.mono + HELLO_WITHIN, "a peer's hello");
     }
@@ -235,11 +240,17 @@ impl Labnet {
         self.paused.clear(link);
         self.invites.link_down(link);
         let Some(state) = self.links.remove(&link) else { return };
+        if let Some(links) = self.ends.get_mut(&state.node_id) {
+            links.retain(|other| *other != link);
+            if links.is_empty() {
+                self.ends.remove(&state.node_id);
+            }
+        }
         self.caller.link_down(link, state.was_admitted, cx.now.mono);
         if let Some(stream) = state.control {
             self.controls.remove(&stream);
         }
-        if !self.links.values().any(|other| other.node_id == state.node_id && other.admitted) {
+        if !self.links_to(state.node_id).any(|(_, other)| other.admitted) {
             cx.clocks.lost(&state.node_id);
         }
         if state.admitted {
@@ -360,8 +371,8 @@ impl Labnet {
         match deed {
             Deed::Worked => self.conduct.worked(cx.now.mono, node_id),
             Deed::Offence(offence) => {
-                let links = self.links.iter().filter(|(_, state)| state.node_id == node_id && !state.closed);
-                if let Some(link) = links.map(|(link, _)| *link).next() {
+                let open = self.links_to(node_id).find(|(_, state)| !state.closed);
+                if let Some(link) = open.map(|(link, _)| link) {
                     self.offended(cx, link, offence);
                 }
             }
@@ -377,8 +388,7 @@ impl Labnet {
             Verdict::Close => self.shut(cx, link, "it broke the protocol too often"),
             Verdict::Ban => {
                 cx.warn(alloc::format!("banned {node_id} for a while: it broke the protocol too often"));
-                let theirs = self.links.iter().filter(|(_, state)| state.node_id == node_id);
-                let theirs: Vec<LinkId> = theirs.map(|(link, _)| *link).collect();
+                let theirs: Vec<LinkId> = self.links_to(node_id).map(|(link, _)| link).collect();
                 for link in theirs {
                     self.shut(cx, link, "banned for what it did");
                 }
@@ -574,7 +584,17 @@ impl Labnet {
 
     /// The link to open streams to a node on.
     pub(crate) fn way_in(&self, me: NodeId, node_id: NodeId) -> Option<LinkId> {
-        self.best_to(me, node_id, |state| state.admitted && state.ready)
+        self.best_to(me, node_id, Link::is_way_in)
+    }
+
+    /// Whether there is one, of one node after the other.
+    pub(crate) fn ways_in(&self, me: NodeId) -> impl FnMut(&NodeId) -> bool {
+        let mut along = Along::new(&self.ends);
+        let is_way_in = |link| self.links.get(link).is_some_and(Link::is_way_in);
+        move |node_id| match *node_id == me {
+            true => self.serves_itself,
+            false => along.at(node_id).is_some_and(|links| links.iter().any(is_way_in)),
+        }
     }
 
     fn best_to(&self, me: NodeId, node_id: NodeId, fits: impl Fn(&Link) -> bool) -> Option<LinkId> {
@@ -582,8 +602,14 @@ impl Labnet {
             return self.serves_itself.then_some(SELF_LINK);
         }
         let mine = me < node_id;
-        let links = self.links.iter().filter(|(_, state)| state.node_id == node_id && fits(state));
-        links.max_by_key(|(link, state)| (state.dialled == mine, **link)).map(|(link, _)| *link)
+        let links = self.links_to(node_id).filter(|(_, state)| fits(state));
+        links.max_by_key(|(link, state)| (state.dialled == mine, *link)).map(|(link, _)| link)
+    }
+
+    /// In the order in which they came.
+    fn links_to(&self, node_id: NodeId) -> impl Iterator<Item = (LinkId, &Link)> {
+        let links = self.ends.get(&node_id).map(Vec::as_slice).unwrap_or_default();
+        links.iter().filter_map(|link| Some((*link, self.links.get(link)?)))
     }
 
     fn shut_if_full(&mut self, cx: &mut Cx<'_>, link: LinkId, said: usize) {
@@ -672,6 +698,11 @@ impl Labnet {
 }
 
 impl Link {
+    /// Job streams may be opened on it.
+    const fn is_way_in(&self) -> bool {
+        self.admitted && self.ready
+    }
+
     /// When the peer signed it, if it is the peer's own word to us.
     fn frame(
         &mut self,

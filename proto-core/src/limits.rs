@@ -300,8 +300,10 @@ pub const CANCEL_WITHIN: Span = Span::from_secs(5);
 /// How long a provider whose job was cut off waits for its receipt before it shows the FEP its statement: the gateway's word
 /// is worth more to it, where that reaches the FEP first.
 pub const STATE_AFTER: Span = Span::from_secs(30);
-/// How often, at most, a provider tells its gateways how busy it is.
+/// How often, at most, a provider tells its gateways how busy it is, where its operator does not say.
 pub const LOAD_EVERY: Span = Span::from_secs(1);
+/// A provider for which other gateways had jobs so lately may give its last free slot to one of them.
+pub const CONTESTED_FOR: Span = Span::from_secs(60);
 /// Models in what a gateway tells of its market, and names that it counts. Less wanted ones, and further ones, are left out.
 pub const MARKET_MODELS: usize = 64;
 /// Currencies in which it tells the cheapest offer of a model.

@@ -8,6 +8,7 @@
 //!
 //! What is absent: loads, which are the gateway's to know; retries, which are its to make.
 
+pub(crate) mod along;
 pub(crate) mod breaker;
 mod choice;
 mod filter;
@@ -16,13 +17,10 @@ mod measured;
 pub(crate) mod policy;
 mod trace;
 
-use alloc::{
-    collections::{BTreeMap, BTreeSet},
-    vec::Vec,
-};
+use alloc::{collections::BTreeMap, vec::Vec};
 
 use breaker::Breakers;
-use choice::{Candidate, Wish};
+use choice::{Candidate, Place, Wish};
 use filter::Removed;
 use hints::Hints;
 use measured::Measured;
@@ -33,7 +31,9 @@ use trace::{Considered, Decision, Decisions};
 use crate::gossip::{Served, View};
 use crate::identity::NodeId;
 use crate::keys::Described;
-use crate::limits::{ATTEMPTS, FIRST_CHUNK, PATIENCE_INPUT, PATIENCE_LEAST, PATIENCE_TIMES};
+use crate::limits::{
+    ATTEMPTS, EXPLAINED_PROVIDERS, FIRST_CHUNK, PATIENCE_INPUT, PATIENCE_LEAST, PATIENCE_TIMES,
+};
 use crate::rng::Stream;
 use crate::time::{Now, Span, Time};
 use crate::wire::ids::RequestId;
@@ -81,13 +81,21 @@ pub(crate) enum NoCandidate {
     Full,
 }
 
-/// What a gateway knows of providers at this moment.
+/// How busy a provider is with one model, as far as is known.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Load {
+    pub(crate) jobs: u32,
+    /// Other gateways send it jobs, too.
+    pub(crate) contested: bool,
+}
+
+/// What a gateway knows of providers at this moment: asked for in the order of their ids, as the view has them.
 pub(crate) struct Seen<'a> {
-    pub(crate) linked: &'a dyn Fn(&NodeId) -> bool,
+    pub(crate) linked: &'a mut dyn FnMut(&NodeId) -> bool,
     /// Its own jobs there, by slug.
-    pub(crate) own: &'a dyn Fn(&NodeId, &str) -> u32,
-    /// All jobs there, as far as is known.
-    pub(crate) load: &'a dyn Fn(&NodeId, &str) -> u32,
+    pub(crate) own: &'a mut dyn FnMut(&NodeId, &str) -> u32,
+    /// All jobs there, as far as is known, where so many are its own.
+    pub(crate) load: &'a mut dyn FnMut(&NodeId, &str, u32) -> Load,
 }
 
 pub(crate) struct Router {
@@ -111,9 +119,12 @@ impl Router {
         view: &View,
         need: &Need<'_>,
         now: Now,
-        seen: &Seen<'_>,
+        seen: &mut Seen<'_>,
     ) -> Result<Vec<Served>, NoCandidate> {
-        let (candidates, removed) = self.ordered(view, need, now, seen);
+        let first = EXPLAINED_PROVIDERS.max(ATTEMPTS);
+        let (mut candidates, removed) = self.ordered(view, need, now, seen, first);
+        let eligible = candidates.len();
+        candidates.truncate(first);
         let routed = candidates.iter().map(|one| one.served.clone());
         let most = if need.hints.no_fallbacks { 1 } else { ATTEMPTS };
         let routed: Vec<Served> = routed.take(most).collect();
@@ -125,7 +136,7 @@ impl Router {
                 at: now.wall,
                 model: need.model.into(),
                 policy: self.policy.name.clone(),
-                eligible: candidates.len(),
+                eligible,
                 considered: candidates.into_iter().map(Considered::from).collect(),
                 removed,
                 attempts: Vec::new(),
@@ -140,18 +151,19 @@ impl Router {
         view: &View,
         need: &Need<'_>,
         now: Now,
-        seen: &Seen<'_>,
+        seen: &mut Seen<'_>,
     ) -> Vec<NodeId> {
-        self.ordered(view, need, now, seen).0.into_iter().map(|one| one.provider).collect()
+        self.ordered(view, need, now, seen, usize::MAX).0.into_iter().map(|one| one.provider).collect()
     }
 
-    /// Those that can serve, the first to be tried first, each once; and those that can't.
+    /// Those that can serve, each once, the first of them in the order in which they are to be tried; and those that can't.
     fn ordered<'a>(
         &mut self,
         view: &'a View,
         need: &Need<'_>,
         now: Now,
-        seen: &Seen<'_>,
+        seen: &mut Seen<'_>,
+        first: usize,
     ) -> (Vec<Candidate<'a>>, BTreeMap<Removed, (usize, NodeId)>) {
         let mut removed: BTreeMap<Removed, (usize, NodeId)> = BTreeMap::new();
         let mut candidates = Vec::new();
@@ -169,9 +181,7 @@ impl Router {
             head: need.head,
             continues: need.continues,
         };
-        choice::order(&mut candidates, &self.policy, &wish, &mut self.rng);
-        let mut once = BTreeSet::new();
-        candidates.retain(|one| once.insert(one.provider));
+        choice::order(&mut candidates, &self.policy, &wish, &mut self.rng, first);
         (candidates, removed)
     }
 
@@ -181,7 +191,7 @@ impl Router {
         served: &'a Served,
         need: &Need<'_>,
         now: Now,
-        seen: &Seen<'_>,
+        seen: &mut Seen<'_>,
     ) -> Result<Candidate<'a>, Removed> {
         let slug = &served.offer.content.slug;
         let own = (seen.own)(&provider, slug);
@@ -194,13 +204,12 @@ impl Router {
             served,
             charge,
             own,
-            load: (seen.load)(&provider, slug),
+            load: (seen.load)(&provider, slug, own),
             newcomer: self.measured.is_newcomer(&figures),
             figures,
             named: Hints::names(&need.hints.order, &provider, slug),
             half_open: state == breaker::State::HalfOpen,
-            score: 0,
-            because: "next best",
+            place: Place::default(),
         })
     }
 
@@ -285,15 +294,15 @@ impl From<Candidate<'_>> for Considered {
             provider: one.provider,
             slug: one.served.offer.content.slug.clone(),
             charge: one.charge,
-            score: one.score,
-            load: one.load,
+            score: one.place.score,
+            load: one.load.jobs,
             slots: one.served.slots,
             own: one.own,
             first_us: one.figures.first_us(),
             token_us: one.figures.token_us(),
             reliability: one.figures.reliability(),
             newcomer: one.newcomer,
-            because: one.because,
+            because: one.place.because,
         }
     }
 }

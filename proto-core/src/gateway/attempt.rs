@@ -13,7 +13,6 @@ use super::settle::{Ended, Tail};
 use super::{Due, Gateway, Mesh, abandon};
 use crate::economics::Counts;
 use crate::flow::Relay;
-use crate::identity::NodeId;
 use crate::labnet::conduct::{Deed, Offence};
 use crate::labnet::conversation::{Conversation, Heard};
 use crate::limits::{
@@ -253,6 +252,7 @@ impl Attempt {
 impl Gateway {
     /// Goes to the next provider that the authorization names; without one the job ends with an error.
     pub(super) fn next_attempt(&mut self, cx: &mut Cx<'_>, mesh: &Mesh<'_>, id: RequestId) {
+        self.own.release(id);
         let Some(job) = self.jobs.get_mut(&id) else { return };
         let State::Running(running) = &mut job.state else { return };
         while let Some(named) = running.auth.content.attempts.get(running.next) {
@@ -285,7 +285,7 @@ impl Gateway {
             }
             self.router.asked(id, named.provider, cx.now.mono);
             let is_last = running.next >= running.auth.content.attempts.len();
-            let own = super::own(&self.in_flight, &named.provider, &slug);
+            let own = self.own.at(&named.provider, &slug);
             let waits = self.loads.now(&named.provider, &slug, own) >= candidate.slots;
             let input_bound = running.plan.request.input_bound();
             let patience = match is_last {
@@ -310,7 +310,7 @@ impl Gateway {
                 relay: Relay::default(),
             });
             running.reply.served_by(named.provider, &candidate.offer.content, running.next);
-            *self.in_flight.entry((named.provider, slug)).or_default() += 1;
+            self.own.begun(named.provider, &slug);
             self.attempts.insert(stream, id);
             let (at, why) = running.progress_due(cx);
             self.due.set(progress(id), at, why);
@@ -578,13 +578,7 @@ impl Gateway {
     fn leave(&mut self, cx: &mut Cx<'_>, attempt: &Attempt, cut: bool) {
         let stream: StreamId = attempt.conversation.stream;
         self.attempts.remove(&stream);
-        let key: (NodeId, _) = (attempt.conversation.peer, attempt.slug.clone());
-        if let Some(count) = self.in_flight.get_mut(&key) {
-            *count -= 1;
-            if *count == 0 {
-                self.in_flight.remove(&key);
-            }
-        }
+        self.own.ended(attempt.conversation.peer, &attempt.slug);
         if cut {
             abandon(cx, stream);
         }

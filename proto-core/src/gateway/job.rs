@@ -8,6 +8,7 @@ use super::{Answer, Due, Gateway, Mesh, Purpose, reply, rows};
 use crate::economics::dearest;
 use crate::gossip::Served;
 use crate::http::Body;
+use crate::identity::NodeId;
 use crate::limits::{ATTEMPTS, FIRST_CHUNK, HTTP_BODY, JOB_TOTAL, SETTLE_MARGIN};
 use crate::machine::StreamId;
 use crate::node::cx::Cx;
@@ -113,20 +114,24 @@ impl Gateway {
             head: request.head(),
             continues: request.continues(),
         };
-        let in_flight = &self.in_flight;
-        let own = |provider: &_, slug: &str| super::own(in_flight, provider, slug);
-        let load = |provider: &_, slug: &str| self.loads.now(provider, slug, own(provider, slug));
-        let reaches = |node: &_| mesh.reaches(cx, node);
         let view = mesh.gossip.view();
-        let seen = Seen { linked: &reaches, own: &own, load: &load };
-        let candidates = match self.router.route(id, view, &need, cx.now, &seen) {
+        let routed = {
+            let (mut own, mut load) = (self.own.along(), self.loads.along(cx.now.mono));
+            let mut reaches = mesh.labnet.ways_in(cx.me.node_id);
+            let mut seen = Seen { linked: &mut reaches, own: &mut own, load: &mut load };
+            self.router.route(id, view, &need, cx.now, &mut seen)
+        };
+        let candidates = match routed {
             Ok(candidates) => candidates,
             Err(why) => {
                 match asked {
                     Asked::Nobody => {
-                        let may_come = |node: &_| !reaches(node) && mesh.may_reach(cx, node);
-                        let others = Seen { linked: &may_come, ..seen };
-                        let others = self.router.callable(view, &need, cx.now, &others);
+                        let others = {
+                            let (mut own, mut load) = (self.own.along(), self.loads.along(cx.now.mono));
+                            let mut may_come = |node: &_| !mesh.reaches(cx, node) && mesh.may_reach(cx, node);
+                            let mut seen = Seen { linked: &mut may_come, own: &mut own, load: &mut load };
+                            self.router.callable(view, &need, cx.now, &mut seen)
+                        };
                         let size = self.jobs.get(&id).map_or(0, |job| job.size);
                         if !others.is_empty() && self.reading + size <= cx.me.caps.bodies() {
                             let whom = self.whom_to_invite(cx.now.mono, others);
@@ -149,6 +154,9 @@ impl Gateway {
         }
         self.due.clear(Due::Invited(id));
         let Some(job) = self.jobs.get_mut(&id) else { return };
+        if let Some(first) = candidates.first() {
+            self.own.reserve(id, NodeId(first.offer.signer), first.offer.content.slug.clone());
+        }
         job.state = State::Recording(Plan { request, max_output, candidates });
         job.recorded = true;
         let op = cx.store([rows::asked(id, cx.now.wall)].into());

@@ -4,7 +4,11 @@ use alloc::{collections::BTreeMap, string::String};
 
 use crate::gossip::View;
 use crate::identity::NodeId;
-use crate::wire::mesh::Load;
+use crate::limits::CONTESTED_FOR;
+use crate::routing::Load;
+use crate::routing::along::Along;
+use crate::time::Time;
+use crate::wire::mesh;
 
 #[derive(Default)]
 pub(super) struct Loads {
@@ -17,6 +21,22 @@ struct Said {
     jobs: u32,
     /// Of them, as far as this gateway knew then, its own.
     own: u32,
+    /// When it last said of jobs that are not this gateway's.
+    others: Option<Time>,
+}
+
+impl Said {
+    fn jobs(self, own: u32) -> u32 {
+        self.jobs.saturating_sub(self.own).saturating_add(own)
+    }
+
+    fn at(self, own: u32, now: Time) -> Load {
+        Load { jobs: self.jobs(own), contested: self.is_contested(now) }
+    }
+
+    fn is_contested(self, now: Time) -> bool {
+        self.others.is_some_and(|at| now - at < CONTESTED_FOR)
+    }
 }
 
 impl Loads {
@@ -25,16 +45,24 @@ impl Loads {
         &mut self,
         view: &View,
         provider: NodeId,
-        load: Load,
+        load: mesh::Load,
+        now: Time,
         own: impl Fn(&NodeId, &str) -> u32,
     ) {
         let offers = |slug: &str| view.served_by(&provider).iter().any(|one| one.offer.content.slug == slug);
         let busy = load.busy.into_iter().filter(|busy| offers(&busy.slug));
+        let before = self.said.remove(&provider).unwrap_or_default();
         let said = busy.map(|busy| {
-            let own = own(&provider, &busy.slug);
-            (busy.slug, Said { jobs: busy.jobs, own })
+            let (jobs, own) = (busy.jobs, own(&provider, &busy.slug));
+            let others = before.get(&busy.slug).and_then(|said| said.others);
+            (busy.slug, Said { jobs, own, others: if jobs > own { Some(now) } else { others } })
         });
-        self.said.insert(provider, said.collect());
+        let mut said: BTreeMap<String, Said> = said.collect();
+        // It says nothing of models that have no jobs now.
+        for (slug, gone) in before.into_iter().filter(|(_, gone)| gone.is_contested(now)) {
+            said.entry(slug).or_insert(Said { jobs: 0, own: 0, ..gone });
+        }
+        self.said.insert(provider, said);
     }
 
     /// No link to it is left: it could not say if that changed.
@@ -49,8 +77,15 @@ impl Loads {
 
     /// Jobs there now, as far as can be known: others' are as many as it said, one's own are counted.
     pub(super) fn now(&self, provider: &NodeId, slug: &str, own: u32) -> u32 {
-        let said = self.said(provider, slug);
-        said.jobs.saturating_sub(said.own).saturating_add(own)
+        self.said(provider, slug).jobs(own)
+    }
+
+    /// The same, of one after the other.
+    pub(super) fn along(&self, now: Time) -> impl FnMut(&NodeId, &str, u32) -> Load {
+        let mut along = Along::new(&self.said);
+        move |provider, slug, own| {
+            along.at(provider).and_then(|busy| busy.get(slug)).copied().unwrap_or_default().at(own, now)
+        }
     }
 
     fn said(&self, provider: &NodeId, slug: &str) -> Said {

@@ -1,10 +1,12 @@
 //! Which of those that can serve is tried first, and who after it.
 //!
 //! Everybody has a score: what it costs and how long it takes, beside the cheapest and the quickest, and how often it serves at
-//! all. Those near the best are as good as it; among them load decides, of a few that are drawn.
+//! all. Those near the best are as good as it; among them load decides, of a few that are drawn. All of it takes a time that grows as
+//! their number: there may be thousands.
 
 use alloc::vec::Vec;
 
+use super::Load;
 use super::hints::Sort;
 use super::measured::Figures;
 use super::policy::Policy;
@@ -24,7 +26,7 @@ pub(super) struct Candidate<'a> {
     pub(super) served: &'a Served,
     pub(super) charge: Micros,
     pub(super) own: u32,
-    pub(super) load: u32,
+    pub(super) load: Load,
     pub(super) figures: Figures,
     /// It has not proved itself here.
     pub(super) newcomer: bool,
@@ -32,8 +34,26 @@ pub(super) struct Candidate<'a> {
     pub(super) named: Option<usize>,
     /// A breaker lets one request try it.
     pub(super) half_open: bool,
+    pub(super) place: Place,
+}
+
+/// Where it stands among the others.
+#[derive(Clone, Copy)]
+pub(super) struct Place {
+    /// 0: the first to be looked at. Who sorts by themselves want no other order but that who has a slot goes first.
+    tier: u8,
     pub(super) score: u64,
+    /// By chance, among equals.
+    draw: u64,
+    /// The policy has chosen it.
+    chosen: bool,
     pub(super) because: &'static str,
+}
+
+impl Default for Place {
+    fn default() -> Self {
+        Self { tier: 0, score: 0, draw: 0, chosen: false, because: "next best" }
+    }
 }
 
 /// What of a request matters for the choice.
@@ -48,17 +68,17 @@ pub(super) struct Wish {
 impl Candidate<'_> {
     /// Jobs, in thousandths of the slots.
     fn load_per_mille(&self) -> u64 {
-        u64::from(self.load) * 1_000 / u64::from(self.served.slots.max(1))
+        u64::from(self.load.jobs) * 1_000 / u64::from(self.served.slots.max(1))
     }
 
     fn has_slot(&self) -> bool {
-        self.load < self.served.slots
+        self.load.jobs < self.served.slots
     }
 
-    /// 0: the first to be looked at. Who sorts by themselves want no other order but that who has a slot goes first.
-    fn tier(&self, policy: &Policy, wish: &Wish) -> u8 {
-        let late = policy.free_first && !self.has_slot();
-        u8::from(self.is_unproved(policy, wish)) + 2 * u8::from(late)
+    /// The least is tried first: whom the user names, whom the policy chose, and then the best.
+    fn rank(&self) -> impl Ord + use<> {
+        let named = self.named.unwrap_or(usize::MAX);
+        (named, !self.place.chosen, self.place.tier, self.place.score, self.load_per_mille(), self.place.draw)
     }
 
     fn is_unproved(&self, policy: &Policy, wish: &Wish) -> bool {
@@ -66,22 +86,44 @@ impl Candidate<'_> {
     }
 }
 
-/// Puts them in the order in which they are to be tried.
-pub(super) fn order(candidates: &mut Vec<Candidate<'_>>, policy: &Policy, wish: &Wish, rng: &mut Stream) {
+/// Keeps one of each provider's, which stand together, and puts the first so many in the order in which they are to be tried. The
+/// others, of whom there may be thousands, follow as they come.
+pub(super) fn order(
+    candidates: &mut Vec<Candidate<'_>>,
+    policy: &Policy,
+    wish: &Wish,
+    rng: &mut Stream,
+    first: usize,
+) {
     score(candidates, policy, wish);
-    // Equals in an order of their own each time.
-    let mut keyed: Vec<_> = candidates.drain(..).map(|one| (rng.next_u64(), one)).collect();
-    keyed.sort_by_key(|(random, one)| (one.tier(policy, wish), one.score, one.load_per_mille(), *random));
-    candidates.extend(keyed.into_iter().map(|(_, one)| one));
-    if wish.sort.is_none() {
-        let first =
-            explored(candidates, policy, wish, rng).unwrap_or_else(|| drawn(candidates, policy, wish, rng));
-        candidates.get_mut(..=first).into_iter().for_each(|head| head.rotate_right(1));
+    for one in candidates.iter_mut() {
+        let late = policy.free_first && !one.has_slot();
+        one.place.tier = u8::from(one.is_unproved(policy, wish)) + 2 * u8::from(late);
+        // Equals in an order of their own each time.
+        one.place.draw = rng.next_u64();
     }
-    // Those that the user names go before all others, and a sort is stable.
-    candidates.sort_by_key(|one| one.named.unwrap_or(usize::MAX));
+    candidates.dedup_by(|other, kept| {
+        let same = other.provider == kept.provider;
+        if same && other.rank() < kept.rank() {
+            core::mem::swap(other, kept);
+        }
+        same
+    });
+    if wish.sort.is_none() {
+        let at = explored(candidates, policy, wish, rng).or_else(|| drawn(candidates, policy, wish, rng));
+        if let Some(one) = at.and_then(|at| candidates.get_mut(at)) {
+            one.place.chosen = true;
+        }
+    }
     for one in candidates.iter_mut().filter(|one| one.named.is_some()) {
-        one.because = "named by the request";
+        one.place.because = "named by the request";
+    }
+    if let Some(last) = first.checked_sub(1).filter(|last| *last < candidates.len()) {
+        candidates.select_nth_unstable_by_key(last, Candidate::rank);
+    }
+    let first = candidates.len().min(first);
+    if let Some(first) = candidates.get_mut(..first) {
+        first.sort_unstable_by_key(Candidate::rank);
     }
 }
 
@@ -114,7 +156,7 @@ fn score(candidates: &mut [Candidate<'_>], policy: &Policy, wish: &Wish) {
             Some(_) => 1_000,
             None => u64::from(one.figures.reliability()).max(LEAST_RELIABLE),
         };
-        one.score = cost.saturating_add(takes).saturating_mul(1_000) / reliability;
+        one.place.score = cost.saturating_add(takes).saturating_mul(1_000) / reliability;
     }
 }
 
@@ -137,50 +179,57 @@ fn explored(
     }
     let nth = rng.below(some) as usize;
     let at = candidates.iter().enumerate().filter(|(_, one)| unproved(one)).nth(nth)?.0;
-    candidates.get_mut(at)?.because = "to see how it serves";
+    candidates.get_mut(at)?.place.because = "to see how it serves";
     Some(at)
 }
 
 /// Of those that are about as good as the best: the least loaded of a few, or the one that knows the conversation.
-fn drawn(candidates: &mut [Candidate<'_>], policy: &Policy, wish: &Wish, rng: &mut Stream) -> usize {
-    let Some(best) = candidates.first() else { return 0 };
-    let (tier, most) = (best.tier(policy, wish), ratio(best.score, 1_000, policy.band.saturating_add(1_000)));
-    let near =
-        candidates.iter().take_while(|one| one.tier(policy, wish) == tier && one.score <= most).count();
+fn drawn(candidates: &mut [Candidate<'_>], policy: &Policy, wish: &Wish, rng: &mut Stream) -> Option<usize> {
+    let best = candidates.iter().map(|one| one.place.tier).min()?;
+    let (mut first, mut near) = (Vec::new(), Vec::new());
+    for (at, one) in candidates.iter_mut().enumerate().filter(|(_, one)| one.place.tier == best) {
+        first.push(at);
+        let last = one.load.contested && one.load.jobs.saturating_add(1) >= one.served.slots;
+        match last && policy.overlook > 0 && rng.below(1_000) < u64::from(policy.overlook) {
+            true => one.place.because = "its last slot was left to other gateways",
+            false => near.push(at),
+        }
+    }
+    if near.is_empty() {
+        near = first;
+    }
+    let score = |at: usize| candidates.get(at).map_or(u64::MAX, |one| one.place.score);
+    let best = near.iter().map(|at| score(*at)).min()?;
+    let most = ratio(best, 1_000, policy.band.saturating_add(1_000));
+    near.retain(|at| score(*at) <= most);
     let load = |at: usize| candidates.get(at).map_or(u64::MAX, Candidate::load_per_mille);
-    let mut pool: Vec<usize> = (0..near).collect();
+    let several = near.len() > 1;
+    let mut home = None;
+    if policy.sticky.is_some() && several {
+        let affine = |at: &&usize| candidates.get(**at).map(|one| mixed(wish.head, one));
+        home = near.iter().max_by_key(affine).copied();
+    }
     let draws = match policy.choices {
-        0 => near,
-        some => near.min(some as usize),
+        0 => near.len(),
+        some => near.len().min(some as usize),
     };
     let mut taken: Option<usize> = None;
     for draw in 0..draws {
-        let other = draw + rng.below((near - draw) as u64) as usize;
-        pool.swap(draw, other);
-        let at = pool.get(draw).copied().unwrap_or(0);
+        let other = draw + rng.below((near.len() - draw) as u64) as usize;
+        near.swap(draw, other);
+        let at = near.get(draw).copied()?;
         if taken.is_none_or(|taken| load(at) < load(taken)) {
             taken = Some(at);
         }
     }
-    let taken = taken.unwrap_or(0);
-    let (mut at, mut because) = (taken, if near > 1 { "least loaded of those drawn" } else { "the best" });
-    if let Some(sticky) = policy.sticky {
-        let affine = |one: &Candidate<'_>| mixed(wish.head, one);
-        let home = candidates
-            .iter()
-            .take(near)
-            .enumerate()
-            .max_by_key(|(_, one)| affine(one))
-            .map_or(0, |(at, _)| at);
-        let margin = if wish.continues { u64::from(sticky) } else { 0 };
-        if near > 1 && load(home) <= load(taken).saturating_add(margin) {
-            (at, because) = (home, "its cache may know the conversation");
-        }
+    let mut at = taken?;
+    let mut because = if several { "least loaded of those drawn" } else { "the best" };
+    let margin = if wish.continues { u64::from(policy.sticky.unwrap_or(0)) } else { 0 };
+    if let Some(home) = home.filter(|home| load(*home) <= load(at).saturating_add(margin)) {
+        (at, because) = (home, "its cache may know the conversation");
     }
-    if let Some(one) = candidates.get_mut(at) {
-        one.because = because;
-    }
-    at
+    candidates.get_mut(at)?.place.because = because;
+    Some(at)
 }
 
 /// Rendezvous hashing: every gateway draws the same provider for a conversation, and as few as can be move when one goes.

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::filter::Removed;
 use crate::identity::NodeId;
-use crate::limits::{EXPLAINED, EXPLAINED_PROVIDERS};
+use crate::limits::EXPLAINED;
 use crate::money::Micros;
 use crate::time::{Span, Time, Wall};
 use crate::wire::ids::RequestId;
@@ -62,8 +62,7 @@ pub(crate) struct Decisions {
 }
 
 impl Decisions {
-    pub(super) fn keep(&mut self, id: RequestId, mut decision: Decision) {
-        decision.considered.truncate(EXPLAINED_PROVIDERS);
+    pub(super) fn keep(&mut self, id: RequestId, decision: Decision) {
         if self.of.insert(id, decision).is_none() {
             self.order.push_back(id);
         }

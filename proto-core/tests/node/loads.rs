@@ -19,7 +19,7 @@ pub(crate) fn loads(rig: &mut Rig, peer: &Peer) -> Vec<Vec<u32>> {
     loads.map(|load| load.busy.iter().map(|busy| busy.jobs).collect()).collect()
 }
 
-fn says(rig: &mut Rig, peer: &mut Peer, slug: &str, jobs: u32) {
+pub(crate) fn says(rig: &mut Rig, peer: &mut Peer, slug: &str, jobs: u32) {
     let load = Load { busy: vec![Busy { slug: slug.into(), jobs }] };
     peer.say(rig, peer.control, Kind::Load, &cbor::encode(&load));
 }

@@ -1,7 +1,9 @@
 //! To whom a gateway goes first: by what the user asks for, by what it has seen, and by what it can explain afterwards.
 
 use labman_proto_core::economics::Price;
-use labman_proto_core::limits::{BREAKER_FAILURES, BREAKER_FIRST, PATIENCE_LEAST, PROBATION, WARM_UP};
+use labman_proto_core::limits::{
+    BREAKER_FAILURES, BREAKER_FIRST, CONTESTED_FOR, PATIENCE_LEAST, PROBATION, WARM_UP,
+};
 use labman_proto_core::machine::StreamId;
 use labman_proto_core::money::Micros;
 use labman_proto_core::node::config::Policy;
@@ -11,6 +13,7 @@ use labman_proto_core::wire::portal::{End, Offer};
 use serde_json::{Value, json};
 
 use super::lies::{SLUG, prompt};
+use super::loads::says;
 use super::peer::{Peer, Served, counts, offer};
 use super::rig::{OTHER, PEER, Rig, STRANGER, gateway_config, node, price, seal};
 
@@ -229,4 +232,38 @@ fn where_a_request_went_and_why_can_be_explained() {
     let told = rig.admin(&format!("/explain?request={id}"));
     assert_eq!((&told["removed"][0]["count"], &told["eligible"]), (&json!(2), &json!(0)));
     assert_eq!(rig.admin("/explain?request=req_00")["error"]["code"], "not_found");
+}
+
+#[test]
+fn a_slot_is_reserved_from_the_choice_on_and_free_again_when_the_fep_has_not_answered() {
+    let mut rig = gateway("balanced");
+    Peer::serving(&mut rig, PEER, SLUG);
+    rig.fep.silent = vec!["/v1/authorize", "/v1/usage"];
+    let asked: Vec<StreamId> = (0..64).map(|_| rig.ask(&prompt(true))).collect();
+    assert!(asked.iter().all(|user| rig.status(*user).is_none()), "they wait for the FEP");
+    let late = rig.ask(&prompt(true));
+    assert_eq!(rig.status(late), Some(429), "all slots are promised");
+    rig.pass(Span::from_secs(5));
+    assert!(asked.iter().all(|user| rig.status(*user) == Some(503)), "the FEP did not answer");
+    let next = rig.ask(&prompt(true));
+    assert_eq!(rig.status(next), None);
+}
+
+#[test]
+fn the_last_slot_of_a_provider_that_others_use_is_mostly_left_to_them() {
+    let mut rig = gateway("balanced");
+    let mut dear = seller(&mut rig, PEER, "dear", 3);
+    let mut cheap = seller(&mut rig, OTHER, "cheap", 1);
+    let mut to_cheap = |rig: &mut Rig, jobs: u32| {
+        says(rig, &mut cheap, "cheap:box:qwen", jobs);
+        let peers = &mut [&mut dear, &mut cheap];
+        (0..40).filter(|_| asked(rig, peers, &question(json!({}))) == Some(1)).count()
+    };
+    assert_eq!(to_cheap(&mut rig, 62), 40, "it has two");
+    let few = to_cheap(&mut rig, 63);
+    assert!((1..15).contains(&few), "{few} of 40");
+    // A while after the others went, nobody competes for it.
+    assert!(to_cheap(&mut rig, 0) > 35);
+    rig.pass(CONTESTED_FOR);
+    assert_eq!(to_cheap(&mut rig, 0), 40);
 }
