@@ -195,6 +195,7 @@ impl Cast<'_> {
             dispute_for: provider.dispute_for,
             exposure: provider.exposure.into(),
             hosting: provider.hosting.config(),
+            load_every: provider.load_every,
         };
         let gateways = self.scenario.gateways.iter();
         let config = node::config::Config {
@@ -430,7 +431,7 @@ pub fn portman_name(provider: &scenario::Provider, portman: &scenario::Portman) 
     format!("{}/{}", provider.name, portman.ep)
 }
 
-fn runtime_name(provider: &scenario::Provider, portman: &scenario::Portman) -> String {
+pub fn runtime_name(provider: &scenario::Provider, portman: &scenario::Portman) -> String {
     format!("{}.{}.runtime", provider.name, portman.ep)
 }
 

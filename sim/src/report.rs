@@ -3,6 +3,7 @@
 //! Everything is named as in the scenario and sorted, so that two runs of one scenario can be compared whatever the order
 //! in which things happened.
 
+mod estimate;
 pub mod market;
 pub mod mesh;
 pub mod service;
@@ -16,7 +17,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::marks::Marks;
-use crate::oracle::{Beside, Oracle};
+use crate::oracle::Oracle;
+use crate::oracle::beside::Beside;
 use crate::scenario::Expect;
 use market::MarketReport;
 use mesh::MeshReport;
@@ -42,6 +44,8 @@ pub struct Report {
     pub ledger_balanced: Option<bool>,
     /// All jobs had ended, and all money had come to rest, before the duration was over.
     pub settled: bool,
+    /// How long the runtime of each provider that has one would think for its answers, one after the other.
+    pub thoughts: BTreeMap<String, Vec<Span>>,
     /// What theory says, beside what came of it.
     pub oracles: Vec<Beside>,
     /// What the checkers found, and expectations that were not met. Empty: the run passed.
@@ -266,7 +270,7 @@ impl Report {
     pub fn compare(&mut self, oracles: &[Oracle]) {
         for oracle in oracles {
             let Some(figure) = self.figure(&oracle.field) else { continue };
-            self.set_beside(oracle.beside(figure));
+            self.set_beside(oracle.beside(figure, self.estimate(oracle)));
         }
     }
 

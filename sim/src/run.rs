@@ -15,6 +15,7 @@ mod presence;
 mod quotes;
 mod receipts;
 mod rest;
+mod service;
 mod setup;
 mod siege;
 mod threats;
@@ -121,6 +122,8 @@ struct Run<'a> {
     /// Who does not do only what the protocol says: asked for each job of thousands.
     dishonest: BTreeSet<String>,
     core: Option<Core>,
+    /// What runtimes say, to be compared with what users were told.
+    says: toy::Chain,
     cast: Cast<'a>,
     world: World<Resident>,
     operator: Option<HostId>,
@@ -222,6 +225,7 @@ impl<'a> Run<'a> {
             scenario,
             dishonest: scenario.dishonest(),
             core: Core::of(scenario),
+            says: toy::Chain::of_the_text(),
             cast,
             world: World::new(seed.child("world"), latencies),
             operator: None,
@@ -478,7 +482,7 @@ impl<'a> Run<'a> {
             let trust = self.trust_in(&self.jobs[index].planned);
             let job = &mut self.jobs[index];
             let planned = &job.planned;
-            match toy::completion(&planned.body) {
+            match self.says.completion(&planned.body) {
                 Ok(produced) => {
                     let found = match trust {
                         Trust::Exact => safety::check(&planned.body, planned.streaming, &answer, &produced),
@@ -569,8 +573,8 @@ impl<'a> Run<'a> {
     fn finish(mut self, report: &mut Report) {
         self.count_deeds();
         report.outcomes = self.outcomes();
-        let providers = self.scenario.providers.iter().map(|provider| &provider.name);
-        report.count_work(providers.map(|name| (name, self.is_honest(name))));
+        report.thoughts = self.thoughts(report);
+        report.count_work(self.idle().into_iter());
         for (job, outcome) in self.jobs.iter().zip(&report.outcomes).filter(|(_, outcome)| !outcome.unasked) {
             let well = outcome.ending() == Ending::Completed;
             match self.trust_in(&job.planned) {

@@ -12,7 +12,7 @@ pub(crate) mod values;
 use std::collections::BTreeSet;
 
 use labman_proto_core::economics::{Fees, Price, Rate};
-use labman_proto_core::limits::{DISPUTE_TERM, EXPOSURE, QUOTE_LIFE};
+use labman_proto_core::limits::{DISPUTE_TERM, EXPOSURE, LOAD_EVERY, QUOTE_LIFE};
 use labman_proto_core::money::{Currency, Micros};
 use labman_proto_core::node::config::{Policy, Pricing};
 use labman_proto_core::time::Span;
@@ -227,6 +227,13 @@ pub struct Provider {
     pub exposure: Micros,
     #[serde(default, skip_serializing_if = "is_default")]
     pub hosting: market::Hosting,
+    /// How often, at most, it tells gateways how busy it is.
+    #[serde(
+        default = "default_load_every",
+        with = "values::span",
+        skip_serializing_if = "is_default_load_every"
+    )]
+    pub load_every: Span,
     #[serde(default)]
     pub wall_offset_ms: i64,
     /// How it is dishonest, if it is.
@@ -312,6 +319,9 @@ pub struct Job {
     pub model: String,
     pub prompt: String,
     pub max_tokens: Option<u32>,
+    /// As in the API: what it wants of providers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<toml::Table>,
     /// The toy has at least so much to say.
     pub min_tokens: Option<u32>,
     #[serde(default = "yes")]
@@ -346,6 +356,9 @@ pub struct Arrivals {
     pub zipf: Option<market::Zipf>,
     pub prompt: String,
     pub max_tokens: Option<u32>,
+    /// As in the API: what it wants of providers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<toml::Table>,
     #[serde(default = "yes")]
     pub stream: bool,
     /// Mean time between two.
@@ -598,6 +611,14 @@ const fn default_exposure() -> Micros {
 
 fn is_default_exposure(amount: &Micros) -> bool {
     *amount == EXPOSURE
+}
+
+const fn default_load_every() -> Span {
+    LOAD_EVERY
+}
+
+fn is_default_load_every(every: &Span) -> bool {
+    *every == LOAD_EVERY
 }
 
 const fn default_dispute_for() -> Span {

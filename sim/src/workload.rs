@@ -95,6 +95,7 @@ fn asked_gateways<'s>(
 
 fn listed(scenario: &Scenario, job: &Job) -> Planned {
     let mut body = body(&job.model, &job.prompt, job.stream, job.max_tokens);
+    want(&mut body, job.provider.as_ref());
     if let Some(temperature) = job.temperature {
         body["temperature"] = json!(temperature);
     }
@@ -146,13 +147,15 @@ fn drawn(
         if at >= arrivals.until {
             return planned;
         }
+        let mut body = body(&model(), &arrivals.prompt, arrivals.stream, arrivals.max_tokens);
+        want(&mut body, arrivals.provider.as_ref());
         planned.push(Planned {
             name: format!("{}-{}", arrivals.name, planned.len() + 1),
             user: one_of(&users),
             gateway: one_of(&gateways),
             streaming: arrivals.stream,
             api_key: None,
-            body: body(&model(), &arrivals.prompt, arrivals.stream, arrivals.max_tokens),
+            body,
             at,
             leaves_after: None,
             stops_reading_after: None,
@@ -163,6 +166,12 @@ fn drawn(
 /// A gateway that names no families serves all.
 fn serves_family(families: &[String], family: &String) -> bool {
     families.is_empty() || families.contains(family)
+}
+
+fn want(body: &mut Value, provider: Option<&toml::Table>) {
+    if let Some(provider) = provider {
+        body["provider"] = json!(provider);
+    }
 }
 
 fn body(model: &str, prompt: &str, stream: bool, max_tokens: Option<u32>) -> Value {

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use labman_proto_core::economics::{Fees, Price};
-use labman_proto_core::limits::{DISPUTE_TERM, EXPOSURE, QUOTE_LIFE};
+use labman_proto_core::limits::{DISPUTE_TERM, EXPOSURE, LOAD_EVERY, QUOTE_LIFE};
 use labman_proto_core::money::{Currency, Micros};
 use labman_proto_core::rng::{Seed, Stream};
 use labman_proto_core::time::Span;
@@ -283,6 +283,7 @@ fn provider(number: usize, draws: &mut Stream) -> Provider {
         // Of some a FEP may owe little: a few jobs.
         exposure: if number.is_multiple_of(4) { Micros(1_000) } else { EXPOSURE },
         hosting: Default::default(),
+        load_every: LOAD_EVERY,
         wall_offset_ms: skew(draws),
         strategy: None,
         portmans: (1..=portmans).map(|number| portman(number, draws)).collect(),
@@ -367,6 +368,7 @@ fn job(scenario: &Scenario, name: String, draws: &mut Stream) -> Job {
         model,
         prompt: format!("Tell me of {name}, please, and of the sea."),
         max_tokens: chance(draws, 80).then(|| if long { 700 } else { between(draws, 1, 50) as u32 }),
+        provider: None,
         min_tokens: long.then(|| between(draws, 200, 600) as u32),
         stream: chance(draws, 80),
         temperature: chance(draws, 30).then(|| draws.below(20) as f64 / 10.0),

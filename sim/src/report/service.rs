@@ -1,7 +1,7 @@
 //! How the measured jobs were served: how long their users waited, and how evenly providers shared the work.
 //!
 //! A job is measured if it was completed, and asked for at or after the scenario's `measure_from`: what a mesh does while
-//! it fills up is left out. What is absent: intervals, which are of several runs (`stats.rs`).
+//! it fills up is left out. What is absent: how well the means are known (`estimate.rs`).
 
 use std::collections::BTreeMap;
 
@@ -13,6 +13,8 @@ use super::{Ending, JobOutcome, Report};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Work {
     pub honest: bool,
+    /// Those with the same number have the same to offer, at the same price.
+    pub kind: usize,
     /// Measured jobs that it served.
     pub jobs: u64,
 }
@@ -21,7 +23,7 @@ pub struct Work {
 pub(super) struct Times(Vec<u64>);
 
 impl Report {
-    fn measured(&self) -> impl Iterator<Item = &JobOutcome> {
+    pub(super) fn measured(&self) -> impl Iterator<Item = &JobOutcome> {
         let from_us = self.measure_from.0 / 1_000;
         let measured = move |job: &&JobOutcome| job.asked_at_us.is_some_and(|at_us| at_us >= from_us);
         self.outcomes.iter().filter(measured).filter(|job| job.ending() == Ending::Completed)
@@ -44,10 +46,9 @@ impl Report {
         Times::new(self.measured().map(|job| job.took_us))
     }
 
-    /// Counts what each of these providers did of the jobs that are there. `true`: an honest one.
-    pub fn count_work<'a>(&mut self, providers: impl Iterator<Item = (&'a String, bool)>) {
-        let idle = |(name, honest): (&String, bool)| (name.clone(), Work { honest, jobs: 0 });
-        let mut work: BTreeMap<String, Work> = providers.map(idle).collect();
+    /// Counts what each of these providers did of the jobs that are there.
+    pub fn count_work(&mut self, idle: impl Iterator<Item = (String, Work)>) {
+        let mut work: BTreeMap<String, Work> = idle.collect();
         for provider in self.measured().filter_map(|job| job.provider.as_ref()) {
             if let Some(work) = work.get_mut(provider) {
                 work.jobs += 1;
@@ -71,13 +72,22 @@ impl Report {
         i64::try_from(part.saturating_mul(1_000_000) / whole).unwrap_or(i64::MAX)
     }
 
-    /// Jain's index of the honest providers' jobs (Jain, Chiu and Hawe, DEC-TR-301, 1984) as a fraction: (sum x)^2 to
-    /// n sum x^2, which is 1 where all have done the same, and 1 / n where one has done all.
+    /// The lowest of those among honest providers of a kind.
     fn jain(&self) -> (u128, u128) {
-        let jobs = || self.providers.values().filter(|work| work.honest).map(|work| u128::from(work.jobs));
-        let (sum, squares) = (jobs().sum::<u128>(), jobs().map(|jobs| jobs * jobs).sum::<u128>());
-        if squares == 0 { (1, 1) } else { (sum * sum, jobs().count() as u128 * squares) }
+        let mut kinds: BTreeMap<usize, Vec<u128>> = BTreeMap::new();
+        for work in self.providers.values().filter(|work| work.honest) {
+            kinds.entry(work.kind).or_default().push(u128::from(work.jobs));
+        }
+        let of_kinds = kinds.into_values().map(|jobs| jain(&jobs));
+        of_kinds.min_by(|(a, all_a), (b, all_b)| (a * all_b).cmp(&(b * all_a))).unwrap_or((1, 1))
     }
+}
+
+/// Jain's index (Jain, Chiu and Hawe, DEC-TR-301, 1984) as a fraction: (sum x)^2 to n sum x^2, which is 1 where all have done
+/// the same, and 1 / n where one has done all.
+fn jain(jobs: &[u128]) -> (u128, u128) {
+    let (sum, squares) = (jobs.iter().sum::<u128>(), jobs.iter().map(|jobs| jobs * jobs).sum::<u128>());
+    if squares == 0 { (1, 1) } else { (sum * sum, jobs.len() as u128 * squares) }
 }
 
 impl Times {
@@ -138,8 +148,12 @@ mod tests {
 
     fn report(measure_from: Span, outcomes: Vec<JobOutcome>) -> Report {
         let mut report = Report { measure_from, outcomes, ..Report::default() };
-        let names = ["a", "b", "cheat"].map(String::from);
-        report.count_work(names.iter().map(|name| (name, name != "cheat")));
+        let names = ["a", "b", "cheat", "dear"].map(String::from);
+        let idle = |name: &String| {
+            let (honest, kind) = (name != "cheat", usize::from(name == "dear"));
+            (name.clone(), Work { honest, kind, jobs: 0 })
+        };
+        report.count_work(names.iter().map(idle));
         report
     }
 
@@ -156,7 +170,7 @@ mod tests {
             json["sojourn_ms"].to_string(),
             r#"{"count":2,"mean":4.5005,"p50":3,"p95":6,"p99":6.001}"#
         );
-        assert_eq!(json["providers"].to_string(), r#"{"a":2,"b":0,"cheat":0}"#);
+        assert_eq!(json["providers"].to_string(), r#"{"a":2,"b":0,"cheat":0,"dear":0}"#);
     }
 
     #[test]

@@ -6,7 +6,6 @@ use labman_proto_core::economics::Rate;
 use labman_proto_core::limits::PULL_EVERY;
 use labman_proto_core::money::{Currency, Micros};
 use labman_proto_core::time::{Span, Time};
-use labman_proto_core::toy;
 use labman_proto_core::wire::portal::Receipt;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -112,7 +111,7 @@ impl Run<'_> {
             refused: facts.ending() == Ending::Refused,
             failed_unseen: facts.http_status == 502 && job.planned.body["stream"] != true,
             completion_tokens: facts.completion_tokens,
-            text: text_of(job, &facts.text),
+            text: self.text_of(job, &facts.text),
             gateway_forgot: !self.rests(&job.planned.gateway) || self.gateway_forgot(job),
             job: facts.job,
         }
@@ -183,19 +182,19 @@ impl Run<'_> {
         let answer = self.ask(host, "GET", path, None)?;
         serde_json::from_value(answer).map_err(|error| format!("GET {path} at {host}: {error}"))
     }
-}
 
-/// How much of the runtime's answer a user read.
-fn text_of(job: &Job, text: &str) -> Option<Text> {
-    let produced = toy::completion(&job.planned.body).ok()?;
-    let mut length = 0;
-    let ends = produced.tokens.iter().map(|token| {
-        length += token.len();
-        length
-    });
-    let read = ends.take_while(|end| *end <= text.len()).count() as u64;
-    // Without a stream an error answer says nothing of how much was delivered to the gateway, and is paid.
-    let streamed = job.planned.body["stream"] == true;
-    let to_its_end = streamed && matches!(&job.state, JobState::Ended(answer) if !answer.broken);
-    Some(Text { read, to_its_end, produced: produced.tokens.len() as u64 })
+    /// How much of the runtime's answer a user read.
+    fn text_of(&self, job: &Job, text: &str) -> Option<Text> {
+        let produced = self.says.completion(&job.planned.body).ok()?;
+        let mut length = 0;
+        let ends = produced.tokens.iter().map(|token| {
+            length += token.len();
+            length
+        });
+        let read = ends.take_while(|end| *end <= text.len()).count() as u64;
+        // Without a stream an error answer says nothing of how much was delivered to the gateway, and is paid.
+        let streamed = job.planned.body["stream"] == true;
+        let to_its_end = streamed && matches!(&job.state, JobState::Ended(answer) if !answer.broken);
+        Some(Text { read, to_its_end, produced: produced.tokens.len() as u64 })
+    }
 }

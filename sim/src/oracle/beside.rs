@@ -1,0 +1,104 @@
+//! A figure told beside what it should be.
+
+use std::fmt::{self, Write as _};
+
+use serde::Serialize;
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Beside {
+    pub field: String,
+    /// The formula's name, or the baseline's.
+    pub by: String,
+    pub expected: f64,
+    pub measured: i64,
+    /// What is compared: as measured, or, where it is known what each of these jobs would have met in the book's queue, the
+    /// expectation and by how much the jobs differed from that in the mean.
+    pub estimate: f64,
+    pub job_by_job: bool,
+    /// Of the interval that has the true value nineteen times in twenty, in percent of what is expected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub half_width_percent: Option<f64>,
+    pub off_percent: f64,
+    pub bounds: Bounds,
+}
+
+/// What must hold, in percent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Bounds {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at_least: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at_most: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub half_width: Option<f64>,
+}
+
+/// What a run says of a mean.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Estimate {
+    /// The mean, or how far it is from the book's for the very same jobs.
+    pub value: f64,
+    pub from_the_book: bool,
+    pub half_width: Option<f64>,
+}
+
+impl Beside {
+    pub(super) fn new(
+        (field, by): (&str, String),
+        expected: f64,
+        measured: i64,
+        estimate: Option<Estimate>,
+        bounds: Bounds,
+    ) -> Self {
+        let percent = |part: f64| if expected == 0.0 { 0.0 } else { part / expected * 100.0 };
+        let value = match estimate {
+            Some(estimate) if estimate.from_the_book => expected + estimate.value,
+            Some(estimate) => estimate.value,
+            None => measured as f64,
+        };
+        Self {
+            field: field.into(),
+            by,
+            expected,
+            measured,
+            estimate: value,
+            job_by_job: estimate.is_some_and(|estimate| estimate.from_the_book),
+            half_width_percent: estimate.and_then(|estimate| estimate.half_width).map(percent),
+            off_percent: percent(value - expected),
+            bounds,
+        }
+    }
+
+    /// What is wrong, if it is further off than it may be, or not known as well as it must.
+    pub fn failure(&self) -> Option<String> {
+        let Self { field, by, expected, estimate, off_percent: off, bounds, .. } = self;
+        let below = bounds.at_least.filter(|least| off < least);
+        if let Some(bound) = below.or(bounds.at_most.filter(|most| off > most)) {
+            return Some(format!(
+                "{field} is {estimate:.0}, {off:+.1} % off the {expected:.0} of {by}: {bound:+.1} % at the furthest"
+            ));
+        }
+        let most = bounds.half_width?;
+        match self.half_width_percent {
+            Some(half) if half <= most => None,
+            Some(half) => Some(format!(
+                "{field} is known to ±{half:.1} % only: ±{most:.1} % at most; let it run longer"
+            )),
+            None => Some(format!(
+                "of {field} it can't be said how well it is known: only of means, and of a hundred jobs at least"
+            )),
+        }
+    }
+
+    pub fn summary(&self, out: &mut String) -> fmt::Result {
+        let Self { field, by, expected, measured, estimate, off_percent, .. } = self;
+        write!(out, "  oracle    {field} {measured}")?;
+        if self.job_by_job {
+            write!(out, ", job by job beside the book's queue {estimate:.0}")?;
+        }
+        if let Some(half) = self.half_width_percent {
+            write!(out, " ±{half:.2} %")?;
+        }
+        writeln!(out, "; {by}: {expected:.0}, {off_percent:+.2} %")
+    }
+}

@@ -1,0 +1,169 @@
+//! How well a run knows a mean: by the means of its parts, one after the other, each so long that it has little to do with the last.
+//!
+//! What is absent: a way to find out how long that is. Twenty parts are taken, and a run that is too short for that is known less
+//! well than it says.
+
+use std::collections::BTreeMap;
+
+use labman_proto_core::rng::Seed;
+use labman_proto_core::time::Span;
+
+use super::{Ending, JobOutcome, Report};
+use crate::oracle::beside::Estimate;
+use crate::oracle::queue::{first_come_first_served, least_loaded};
+use crate::oracle::{Formula, Oracle};
+use crate::stats;
+
+const PARTS: usize = 20;
+/// A part of fewer jobs than this says nothing.
+const PART_LEAST: usize = 5;
+/// Where the book's queue draws, that it is drawn so often makes chance in it small beside that in the run.
+const DRAWN_ANEW: u32 = 8;
+
+impl Report {
+    /// `None`: it is no mean of jobs' times.
+    pub(super) fn estimate(&self, oracle: &Oracle) -> Option<Estimate> {
+        let took = match oracle.field.as_str() {
+            "sojourn.mean_us" => |job: &JobOutcome| Some(job.took_us),
+            "ttft.mean_us" => |job: &JobOutcome| job.ttft_us,
+            _ => return None,
+        };
+        if oracle.field == "sojourn.mean_us"
+            && let Some(differences) = self.differences(&oracle.formula)
+        {
+            return Some(of_series(&differences, true));
+        }
+        let mut jobs: Vec<(Option<u64>, u64)> =
+            self.measured().filter_map(|job| Some((job.asked_at_us, took(job)?))).collect();
+        jobs.sort_by_key(|(asked_at_us, _)| *asked_at_us);
+        let series: Vec<f64> = jobs.into_iter().map(|(_, us)| us as f64).collect();
+        Some(of_series(&series, false))
+    }
+
+    /// By how much longer each measured job took than it would have in the book's queue, in microseconds. `None`: the book has none,
+    /// or it is not known how long each was served.
+    fn differences(&self, formula: &Formula) -> Option<Vec<f64>> {
+        let queued = self.as_in_a_queue()?;
+        let streams: Vec<(Span, Span)> = queued.iter().map(|job| (job.comes, job.served)).collect();
+        let book: Vec<f64> = match formula {
+            Formula::ErlangC(queue) => {
+                let took = first_come_first_served(queue.servers, streams);
+                took.into_iter().map(|span| span.0 as f64 / 1e3).collect()
+            }
+            Formula::Choices(queue) => {
+                let mut draws = Seed::from_u64(self.seed).child("book").stream("choices");
+                let servers = self.providers.len();
+                let mut sums = vec![0.0; streams.len()];
+                for _ in 0..DRAWN_ANEW {
+                    let took = least_loaded(servers, queue.servers as usize, &streams, &mut draws);
+                    sums.iter_mut().zip(took).for_each(|(sum, span)| *sum += span.0 as f64 / 1e3);
+                }
+                sums.into_iter().map(|sum| sum / f64::from(DRAWN_ANEW)).collect()
+            }
+            Formula::ZipfTop { .. } => return None,
+        };
+        let measured = queued.iter().zip(book).filter(|(job, _)| job.comes >= self.measure_from);
+        Some(measured.map(|(job, book)| job.took_us as f64 - book).collect())
+    }
+
+    /// All jobs as they came. `None`: not all were served, or somebody thought for longer than its job took, so that it was
+    /// another's thought.
+    fn as_in_a_queue(&self) -> Option<Vec<Queued>> {
+        let mut jobs: Vec<&JobOutcome> =
+            self.outcomes.iter().filter(|job| job.ending() != Ending::Unasked).collect();
+        jobs.sort_by_key(|job| job.asked_at_us);
+        let mut thoughts: BTreeMap<&str, _> =
+            self.thoughts.iter().map(|(provider, all)| (provider.as_str(), all.iter())).collect();
+        let queued = |job: &JobOutcome| {
+            let served = *thoughts.get_mut(job.provider.as_deref()?)?.next()?;
+            let fits = job.ending() == Ending::Completed && served.0 / 1_000 <= job.took_us;
+            fits.then_some(Queued { comes: Span(job.asked_at_us? * 1_000), served, took_us: job.took_us })
+        };
+        jobs.into_iter().map(queued).collect()
+    }
+}
+
+/// A job as a queue sees it.
+struct Queued {
+    comes: Span,
+    served: Span,
+    took_us: u64,
+}
+
+fn of_series(series: &[f64], from_the_book: bool) -> Estimate {
+    let value = series.iter().sum::<f64>() / series.len().max(1) as f64;
+    let part = series.len() / PARTS;
+    let means: Vec<f64> = series
+        .chunks_exact(part.max(1))
+        .take(PARTS)
+        .map(|part| part.iter().sum::<f64>() / part.len() as f64)
+        .collect();
+    let interval = stats::estimate(&means).and_then(|estimate| estimate.interval);
+    let half_width =
+        interval.filter(|_| part >= PART_LEAST).map(|interval| (interval.high - interval.low) / 2.0);
+    Estimate { value, from_the_book, half_width }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oracle::queue::Queue;
+
+    fn oracle(servers: u32) -> Oracle {
+        let queue = Queue { servers, load: 0.5, service: Span::from_millis(1) };
+        let (field, formula) = ("sojourn.mean_us".into(), Formula::ErlangC(queue));
+        Oracle { field, formula, within_percent: None, half_width_percent: None }
+    }
+
+    fn job(asked_at_us: u64, took_us: u64) -> JobOutcome {
+        JobOutcome {
+            provider: Some("p".into()),
+            http_status: 200,
+            finish_reason: Some("stop".into()),
+            asked_at_us: Some(asked_at_us),
+            took_us,
+            ..JobOutcome::default()
+        }
+    }
+
+    /// A job each millisecond, which is served for three: with two servers each waits longer than the one before.
+    fn crowded(late_us: u64) -> Report {
+        let thoughts = vec![Span::from_millis(3); 200];
+        let asked: Vec<Span> = (0..200).map(Span::from_millis).collect();
+        let took = first_come_first_served(2, asked.iter().copied().zip(thoughts.iter().copied()));
+        let jobs = asked.iter().zip(took).map(|(at, took)| job(at.0 / 1_000, took.0 / 1_000 + late_us));
+        let (outcomes, thoughts) = (jobs.collect(), [("p".into(), thoughts)].into());
+        Report { outcomes, thoughts, ..Report::default() }
+    }
+
+    #[test]
+    fn jobs_that_take_as_long_as_in_the_book_differ_by_nothing() {
+        let nothing = Estimate { value: 0.0, from_the_book: true, half_width: Some(0.0) };
+        assert_eq!(crowded(0).estimate(&oracle(2)), Some(nothing));
+        assert_eq!(crowded(7).estimate(&oracle(2)).unwrap().value, 7.0);
+    }
+
+    #[test]
+    fn where_a_slot_is_lost_the_jobs_differ_from_those_of_the_book() {
+        let better = crowded(0).estimate(&oracle(3)).unwrap();
+        assert!(better.value > 10_000.0, "{better:?}");
+    }
+
+    #[test]
+    fn where_a_job_was_not_served_only_what_was_measured_is_told() {
+        let mut report = crowded(0);
+        report.outcomes[0].finish_reason = None;
+        let estimate = report.estimate(&oracle(2)).unwrap();
+        assert!(!estimate.from_the_book && estimate.half_width.is_some(), "{estimate:?}");
+    }
+
+    #[test]
+    fn a_mean_that_drifts_is_not_known_well_and_that_of_a_few_jobs_not_at_all() {
+        let half = |jobs: u64| {
+            let series: Vec<f64> = (0..jobs).map(|at| at as f64).collect();
+            of_series(&series, false).half_width
+        };
+        assert!(half(1_000).unwrap() > 100.0);
+        assert_eq!(half(99), None);
+    }
+}
