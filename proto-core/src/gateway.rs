@@ -24,7 +24,7 @@ use courier::Courier;
 use inviting::Invited;
 use job::{Job, State};
 use loads::Loads;
-use own::Own;
+use own::Owns;
 pub(crate) use rows::TABLE;
 use settle::Settle;
 
@@ -86,7 +86,7 @@ pub(crate) struct Gateway {
     users: BTreeMap<StreamId, RequestId>,
     attempts: BTreeMap<StreamId, RequestId>,
     /// This gateway's own jobs under way, by provider and slug.
-    own: Own,
+    own: Owns,
     recording: BTreeMap<OpId, RequestId>,
     calls: FepCalls<Purpose>,
     /// Authorizations by a key that is not known here, until their FEP has been asked for its keys.
@@ -131,7 +131,7 @@ impl Gateway {
             reading: 0,
             users: BTreeMap::new(),
             attempts: BTreeMap::new(),
-            own: Own::default(),
+            own: Owns::default(),
             recording: BTreeMap::new(),
             calls: FepCalls::default(),
             unverified: Vec::new(),

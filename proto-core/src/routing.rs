@@ -81,6 +81,22 @@ pub(crate) enum NoCandidate {
     Full,
 }
 
+/// A gateway's own jobs at a provider.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Own {
+    /// The provider was asked, and knows of them.
+    pub(crate) placed: u32,
+    /// It will be, if the FEP agrees. Whoever has a key or not can bring these about: they count for whom to prefer, and not for whom
+    /// to ask at all.
+    pub(crate) reserved: u32,
+}
+
+impl Own {
+    pub(crate) const fn all(self) -> u32 {
+        self.placed.saturating_add(self.reserved)
+    }
+}
+
 /// How busy a provider is with one model, as far as is known.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Load {
@@ -93,7 +109,7 @@ pub(crate) struct Load {
 pub(crate) struct Seen<'a> {
     pub(crate) linked: &'a mut dyn FnMut(&NodeId) -> bool,
     /// Its own jobs there, by slug.
-    pub(crate) own: &'a mut dyn FnMut(&NodeId, &str) -> u32,
+    pub(crate) own: &'a mut dyn FnMut(&NodeId, &str) -> Own,
     /// All jobs there, as far as is known, where so many are its own.
     pub(crate) load: &'a mut dyn FnMut(&NodeId, &str, u32) -> Load,
 }
@@ -197,14 +213,14 @@ impl Router {
         let own = (seen.own)(&provider, slug);
         let state = self.breakers.state(&provider, now.mono);
         let linked = (seen.linked)(&provider);
-        let charge = filter::charge(need, &provider, served, now.wall, linked, own, state)?;
+        let charge = filter::charge(need, &provider, served, now.wall, linked, own.placed, state)?;
         let figures = self.measured.of(provider, slug, now.mono);
         Ok(Candidate {
             provider,
             served,
             charge,
-            own,
-            load: (seen.load)(&provider, slug, own),
+            own: own.all(),
+            load: (seen.load)(&provider, slug, own.all()),
             newcomer: self.measured.is_newcomer(&figures),
             figures,
             named: Hints::names(&need.hints.order, &provider, slug),

@@ -21,7 +21,7 @@ struct Said {
     jobs: u32,
     /// Of them, as far as this gateway knew then, its own.
     own: u32,
-    /// When it last said of jobs that are not this gateway's.
+    /// Until when it had jobs that are not this gateway's.
     others: Option<Time>,
 }
 
@@ -32,6 +32,11 @@ impl Said {
 
     fn at(self, own: u32, now: Time) -> Load {
         Load { jobs: self.jobs(own), contested: self.is_contested(now) }
+    }
+
+    /// Others had jobs there until now, if it says so or said so last.
+    fn others_until(self, there_are: bool, now: Time) -> Option<Time> {
+        if there_are || self.jobs > self.own { Some(now) } else { self.others }
     }
 
     fn is_contested(self, now: Time) -> bool {
@@ -54,13 +59,14 @@ impl Loads {
         let before = self.said.remove(&provider).unwrap_or_default();
         let said = busy.map(|busy| {
             let (jobs, own) = (busy.jobs, own(&provider, &busy.slug));
-            let others = before.get(&busy.slug).and_then(|said| said.others);
-            (busy.slug, Said { jobs, own, others: if jobs > own { Some(now) } else { others } })
+            let before = before.get(&busy.slug).copied().unwrap_or_default();
+            (busy.slug, Said { jobs, own, others: before.others_until(jobs > own, now) })
         });
         let mut said: BTreeMap<String, Said> = said.collect();
         // It says nothing of models that have no jobs now.
-        for (slug, gone) in before.into_iter().filter(|(_, gone)| gone.is_contested(now)) {
-            said.entry(slug).or_insert(Said { jobs: 0, own: 0, ..gone });
+        for (slug, gone) in before.into_iter().filter(|(slug, gone)| gone.is_contested(now) && offers(slug)) {
+            let others = gone.others_until(false, now);
+            said.entry(slug).or_insert(Said { jobs: 0, own: 0, others });
         }
         self.said.insert(provider, said);
     }

@@ -5,31 +5,18 @@ use alloc::collections::BTreeMap;
 use alloc::string::String;
 
 use crate::identity::NodeId;
+use crate::routing::Own;
 use crate::routing::along::Along;
 use crate::wire::ids::RequestId;
 
 #[derive(Default)]
-pub(super) struct Own {
+pub(super) struct Owns {
     /// By provider, then by slug: it is asked for each candidate of each request.
-    at: BTreeMap<NodeId, BTreeMap<String, Jobs>>,
+    at: BTreeMap<NodeId, BTreeMap<String, Own>>,
     reserved: BTreeMap<RequestId, (NodeId, String)>,
 }
 
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-struct Jobs {
-    /// The provider was asked, and knows of them.
-    placed: u32,
-    /// It will be.
-    reserved: u32,
-}
-
-impl Jobs {
-    const fn all(self) -> u32 {
-        self.placed + self.reserved
-    }
-}
-
-impl Own {
+impl Owns {
     pub(super) fn at(&self, provider: &NodeId, slug: &str) -> u32 {
         self.jobs(provider, slug).all()
     }
@@ -38,12 +25,10 @@ impl Own {
         self.jobs(provider, slug).placed
     }
 
-    /// As [`Own::at`], of one provider after the other.
-    pub(super) fn along(&self) -> impl FnMut(&NodeId, &str) -> u32 {
+    /// Of one provider after the other.
+    pub(super) fn along(&self) -> impl FnMut(&NodeId, &str) -> Own {
         let mut along = Along::new(&self.at);
-        move |provider, slug| {
-            along.at(provider).and_then(|jobs| jobs.get(slug)).copied().unwrap_or_default().all()
-        }
+        move |provider, slug| along.at(provider).and_then(|jobs| jobs.get(slug)).copied().unwrap_or_default()
     }
 
     /// The request is to be placed there, and nowhere else any more.
@@ -68,15 +53,15 @@ impl Own {
         self.change(provider, slug, |jobs| jobs.placed -= 1);
     }
 
-    fn jobs(&self, provider: &NodeId, slug: &str) -> Jobs {
+    fn jobs(&self, provider: &NodeId, slug: &str) -> Own {
         self.at.get(provider).and_then(|jobs| jobs.get(slug)).copied().unwrap_or_default()
     }
 
-    fn change(&mut self, provider: NodeId, slug: &str, change: impl FnOnce(&mut Jobs)) {
+    fn change(&mut self, provider: NodeId, slug: &str, change: impl FnOnce(&mut Own)) {
         let of_it = self.at.entry(provider).or_default();
         let mut jobs = of_it.get(slug).copied().unwrap_or_default();
         change(&mut jobs);
-        if jobs == Jobs::default() {
+        if jobs == Own::default() {
             of_it.remove(slug);
         } else if let Some(known) = of_it.get_mut(slug) {
             *known = jobs;
@@ -97,8 +82,9 @@ mod tests {
 
     #[test]
     fn a_job_counts_once_from_the_choice_to_its_end() {
-        let (mut own, id) = (Own::default(), RequestId([7; 16]));
-        let counts = |own: &Own| (own.at(&SHOP, "a"), own.placed_at(&SHOP, "a"), own.along()(&SHOP, "a"));
+        let (mut own, id) = (Owns::default(), RequestId([7; 16]));
+        let counts =
+            |own: &Owns| (own.at(&SHOP, "a"), own.placed_at(&SHOP, "a"), own.along()(&SHOP, "a").all());
         own.reserve(id, SHOP, "a".into());
         assert_eq!(counts(&own), (1, 0, 1));
         // It is chosen anew, for the same provider.

@@ -75,6 +75,10 @@ impl Candidate<'_> {
         self.load.jobs < self.served.slots
     }
 
+    fn is_contested_for_its_last(&self) -> bool {
+        self.load.contested && self.load.jobs.saturating_add(1) >= self.served.slots
+    }
+
     /// The least is tried first: whom the user names, whom the policy chose, and then the best.
     fn rank(&self) -> impl Ord + use<> {
         let named = self.named.unwrap_or(usize::MAX);
@@ -186,29 +190,39 @@ fn explored(
 /// Of those that are about as good as the best: the least loaded of a few, or the one that knows the conversation.
 fn drawn(candidates: &mut [Candidate<'_>], policy: &Policy, wish: &Wish, rng: &mut Stream) -> Option<usize> {
     let best = candidates.iter().map(|one| one.place.tier).min()?;
-    let (mut first, mut near) = (Vec::new(), Vec::new());
-    for (at, one) in candidates.iter_mut().enumerate().filter(|(_, one)| one.place.tier == best) {
-        first.push(at);
-        let last = one.load.contested && one.load.jobs.saturating_add(1) >= one.served.slots;
-        match last && policy.overlook > 0 && rng.below(1_000) < u64::from(policy.overlook) {
-            true => one.place.because = "its last slot was left to other gateways",
-            false => near.push(at),
-        }
-    }
-    if near.is_empty() {
-        near = first;
-    }
+    let mut near: Vec<usize> = (0..candidates.len()).collect();
+    near.retain(|at| candidates.get(*at).is_some_and(|one| one.place.tier == best));
     let score = |at: usize| candidates.get(at).map_or(u64::MAX, |one| one.place.score);
-    let best = near.iter().map(|at| score(*at)).min()?;
-    let most = ratio(best, 1_000, policy.band.saturating_add(1_000));
-    near.retain(|at| score(*at) <= most);
+    let as_good = |of: &[usize]| {
+        let best = of.iter().map(|at| score(*at)).min().unwrap_or(u64::MAX);
+        let most = ratio(best, 1_000, policy.band.saturating_add(1_000));
+        move |at: &usize| score(*at) <= most
+    };
+    let mut home = None;
+    if policy.sticky.is_some() {
+        let is_as_good = as_good(&near);
+        let affine = |at: &usize| candidates.get(*at).map(|one| mixed(wish.head, one));
+        let all: Vec<usize> = near.iter().copied().filter(is_as_good).collect();
+        home = all.iter().copied().max_by_key(affine).filter(|_| all.len() > 1);
+    }
+    let mut overlooked: Vec<usize> = Vec::new();
+    // Where nobody has a slot none is left to anybody.
+    if policy.overlook > 0 && candidates.iter().any(|one| one.place.tier == best && one.has_slot()) {
+        let mut left = |at: &usize| {
+            let last = candidates.get(*at).is_some_and(Candidate::is_contested_for_its_last);
+            last && rng.below(1_000) < u64::from(policy.overlook)
+        };
+        overlooked = near.iter().copied().filter(|at| left(at)).collect();
+    }
+    if overlooked.len() < near.len() {
+        near.retain(|at| overlooked.binary_search(at).is_err());
+    } else {
+        overlooked.clear();
+    }
+    let all = as_good(&near);
+    near.retain(all);
     let load = |at: usize| candidates.get(at).map_or(u64::MAX, Candidate::load_per_mille);
     let several = near.len() > 1;
-    let mut home = None;
-    if policy.sticky.is_some() && several {
-        let affine = |at: &&usize| candidates.get(**at).map(|one| mixed(wish.head, one));
-        home = near.iter().max_by_key(affine).copied();
-    }
     let draws = match policy.choices {
         0 => near.len(),
         some => near.len().min(some as usize),
@@ -227,6 +241,9 @@ fn drawn(candidates: &mut [Candidate<'_>], policy: &Policy, wish: &Wish, rng: &m
     let margin = if wish.continues { u64::from(policy.sticky.unwrap_or(0)) } else { 0 };
     if let Some(home) = home.filter(|home| load(*home) <= load(at).saturating_add(margin)) {
         (at, because) = (home, "its cache may know the conversation");
+    }
+    for at in overlooked {
+        candidates.get_mut(at)?.place.because = "its last slot was left to other gateways";
     }
     candidates.get_mut(at)?.place.because = because;
     Some(at)

@@ -23,7 +23,7 @@ pub struct Policy {
     /// Of these so many are drawn, and the least loaded is taken; 0: the least loaded of all. Gateways that are alike and hear
     /// late of each other's choices would otherwise all run to the same one.
     pub choices: u32,
-    /// Of a thousand candidates that other gateways use, too, and that have no more than one slot free, so many are overlooked in each
+    /// Of a thousand candidates that other gateways have just used, too, and that have no more than one slot free, so many are overlooked in each
     /// choice: all gateways would otherwise run to the cheapest slot that has just become free.
     pub overlook: u32,
     /// Who has a free slot goes before who has none.
@@ -65,7 +65,7 @@ impl Policy {
             "balanced" => balanced,
             "cheapest" => Self { time: 0, band: 0, overlook: 0, ..balanced },
             "fastest" => Self { price: 0, ..balanced },
-            "sticky" => Self { sticky: Some(1_000), ..balanced },
+            "sticky" => Self { sticky: Some(1_000), overlook: 0, ..balanced },
             "two-choices" => by_load,
             "least-loaded" => Self { choices: 0, ..by_load },
             "random" => Self { choices: 1, ..by_load },

@@ -237,16 +237,19 @@ fn where_a_request_went_and_why_can_be_explained() {
 #[test]
 fn a_slot_is_reserved_from_the_choice_on_and_free_again_when_the_fep_has_not_answered() {
     let mut rig = gateway("balanced");
-    Peer::serving(&mut rig, PEER, SLUG);
+    let mut dear = seller(&mut rig, PEER, "dear", 3);
+    let mut cheap = seller(&mut rig, OTHER, "cheap", 1);
+    let peers = &mut [&mut dear, &mut cheap];
     rig.fep.silent = vec!["/v1/authorize", "/v1/usage"];
-    let asked: Vec<StreamId> = (0..64).map(|_| rig.ask(&prompt(true))).collect();
-    assert!(asked.iter().all(|user| rig.status(*user).is_none()), "they wait for the FEP");
-    let late = rig.ask(&prompt(true));
-    assert_eq!(rig.status(late), Some(429), "all slots are promised");
+    let waiting: Vec<StreamId> = (0..64).map(|_| rig.ask(&question(json!({})))).collect();
+    rig.fep.silent = Vec::new();
+    assert_eq!(asked(&mut rig, peers, &question(json!({}))), Some(0), "the cheaper one's slots are promised");
+    // Who promises nothing that the FEP has agreed to keeps nobody from being asked at all.
+    let only = json!({ "only": ["cheap"] });
+    assert_eq!(asked(&mut rig, peers, &question(only)), Some(1));
     rig.pass(Span::from_secs(5));
-    assert!(asked.iter().all(|user| rig.status(*user) == Some(503)), "the FEP did not answer");
-    let next = rig.ask(&prompt(true));
-    assert_eq!(rig.status(next), None);
+    assert!(waiting.iter().all(|user| rig.status(*user) == Some(503)), "the FEP did not answer");
+    assert_eq!(asked(&mut rig, peers, &question(json!({}))), Some(1));
 }
 
 #[test]

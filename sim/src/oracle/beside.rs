@@ -85,7 +85,7 @@ impl Beside {
                 "{field} is known to ±{half:.1} % only: ±{most:.1} % at most; let it run longer"
             )),
             None => Some(format!(
-                "of {field} it can't be said how well it is known: only of means, and of a hundred jobs at least"
+                "of {field} it can't be said how well it is known: only of means, and of runs of fifty times what a job takes at least"
             )),
         }
     }

@@ -1,7 +1,5 @@
-//! How well a run knows a mean: by the means of its parts, one after the other, each so long that it has little to do with the last.
-//!
-//! What is absent: a way to find out how long that is. Twenty parts are taken, and a run that is too short for that is known less
-//! well than it says.
+//! How well a run knows a mean: by the means of its parts, one after the other, each so long that it has little to do with the last:
+//! five times what jobs take in the mean. A run of fewer than ten such parts does not know.
 
 use std::collections::BTreeMap;
 
@@ -10,13 +8,15 @@ use labman_proto_core::time::Span;
 
 use super::{Ending, JobOutcome, Report};
 use crate::oracle::beside::Estimate;
-use crate::oracle::queue::{first_come_first_served, least_loaded};
+use crate::oracle::queue::{Queue, first_come_first_served, least_loaded};
 use crate::oracle::{Formula, Oracle};
 use crate::stats;
 
-const PARTS: usize = 20;
-/// A part of fewer jobs than this says nothing.
-const PART_LEAST: usize = 5;
+const PARTS_MOST: u64 = 20;
+const PARTS_LEAST: u64 = 10;
+/// In times of what jobs take in the mean, and in jobs.
+const PART_LASTS: u64 = 5;
+const PART_JOBS: usize = 5;
 /// Where the book's queue draws, that it is drawn so often makes chance in it small beside that in the run.
 const DRAWN_ANEW: u32 = 8;
 
@@ -31,26 +31,45 @@ impl Report {
         if oracle.field == "sojourn.mean_us"
             && let Some(differences) = self.differences(&oracle.formula)
         {
-            return Some(of_series(&differences, true));
+            return Some(of_series(&differences, true, self.parts()));
         }
         let mut jobs: Vec<(Option<u64>, u64)> =
             self.measured().filter_map(|job| Some((job.asked_at_us, took(job)?))).collect();
         jobs.sort_by_key(|(asked_at_us, _)| *asked_at_us);
         let series: Vec<f64> = jobs.into_iter().map(|(_, us)| us as f64).collect();
-        Some(of_series(&series, false))
+        Some(of_series(&series, false, self.parts()))
+    }
+
+    /// Into how many parts it can be cut. 0: it is too short.
+    fn parts(&self) -> usize {
+        let asked = || self.measured().filter_map(|job| job.asked_at_us);
+        let lasted = asked().max().unwrap_or_default() - asked().min().unwrap_or_default();
+        let took = self.sojourn().mean_us().unsigned_abs().max(1);
+        match lasted / (PART_LASTS * took) {
+            0..PARTS_LEAST => 0,
+            parts => parts.min(PARTS_MOST) as usize,
+        }
     }
 
     /// By how much longer each measured job took than it would have in the book's queue, in microseconds. `None`: the book has none,
     /// or it is not known how long each was served.
     fn differences(&self, formula: &Formula) -> Option<Vec<f64>> {
         let queued = self.as_in_a_queue()?;
+        let (queue, servers) = match formula {
+            Formula::ErlangC(queue) => (queue, f64::from(queue.servers)),
+            Formula::Choices(queue) => (queue, self.providers.len() as f64),
+            Formula::ZipfTop { .. } => return None,
+        };
+        if !is_of(&queued, queue, servers) {
+            return None;
+        }
         let streams: Vec<(Span, Span)> = queued.iter().map(|job| (job.comes, job.served)).collect();
         let book: Vec<f64> = match formula {
-            Formula::ErlangC(queue) => {
+            Formula::ErlangC(_) => {
                 let took = first_come_first_served(queue.servers, streams);
                 took.into_iter().map(|span| span.0 as f64 / 1e3).collect()
             }
-            Formula::Choices(queue) => {
+            Formula::Choices(_) | Formula::ZipfTop { .. } => {
                 let mut draws = Seed::from_u64(self.seed).child("book").stream("choices");
                 let servers = self.providers.len();
                 let mut sums = vec![0.0; streams.len()];
@@ -60,10 +79,10 @@ impl Report {
                 }
                 sums.into_iter().map(|sum| sum / f64::from(DRAWN_ANEW)).collect()
             }
-            Formula::ZipfTop { .. } => return None,
         };
         let measured = queued.iter().zip(book).filter(|(job, _)| job.comes >= self.measure_from);
-        Some(measured.map(|(job, book)| job.took_us as f64 - book).collect())
+        let differences: Vec<f64> = measured.map(|(job, book)| job.took_us as f64 - book).collect();
+        (!differences.is_empty()).then_some(differences)
     }
 
     /// All jobs as they came. `None`: not all were served, or somebody thought for longer than its job took, so that it was
@@ -90,17 +109,26 @@ struct Queued {
     took_us: u64,
 }
 
-fn of_series(series: &[f64], from_the_book: bool) -> Estimate {
+/// Do jobs come as often, and are they served for as long, as the formula has it? As far as so many can tell: four times the standard
+/// error of exponential ones.
+fn is_of(queued: &[Queued], queue: &Queue, servers: f64) -> bool {
+    let (Some(first), Some(last)) = (queued.first(), queued.last()) else { return false };
+    let many = queued.len() as f64;
+    let served = queued.iter().map(|job| job.served.0 as f64).sum::<f64>() / many;
+    let every = (last.comes.0 - first.comes.0) as f64 / (many - 1.0).max(1.0);
+    let (service, expected_every) = (queue.service.0 as f64, queue.service.0 as f64 / (queue.load * servers));
+    let near = |found: f64, expected: f64| (found / expected - 1.0).abs() <= 4.0 / many.sqrt();
+    near(served, service) && near(every, expected_every)
+}
+
+fn of_series(series: &[f64], from_the_book: bool, parts: usize) -> Estimate {
     let value = series.iter().sum::<f64>() / series.len().max(1) as f64;
-    let part = series.len() / PARTS;
-    let means: Vec<f64> = series
-        .chunks_exact(part.max(1))
-        .take(PARTS)
-        .map(|part| part.iter().sum::<f64>() / part.len() as f64)
-        .collect();
+    let part = series.len() / parts.max(1);
+    let parts = series.chunks_exact(part.max(1)).take(parts);
+    let means: Vec<f64> = parts.map(|part| part.iter().sum::<f64>() / part.len() as f64).collect();
     let interval = stats::estimate(&means).and_then(|estimate| estimate.interval);
     let half_width =
-        interval.filter(|_| part >= PART_LEAST).map(|interval| (interval.high - interval.low) / 2.0);
+        interval.filter(|_| part >= PART_JOBS).map(|interval| (interval.high - interval.low) / 2.0);
     Estimate { value, from_the_book, half_width }
 }
 
@@ -109,8 +137,8 @@ mod tests {
     use super::*;
     use crate::oracle::queue::Queue;
 
-    fn oracle(servers: u32) -> Oracle {
-        let queue = Queue { servers, load: 0.5, service: Span::from_millis(1) };
+    fn oracle(servers: u32, load: f64) -> Oracle {
+        let queue = Queue { servers, load, service: Span::from_millis(3) };
         let (field, formula) = ("sojourn.mean_us".into(), Formula::ErlangC(queue));
         Oracle { field, formula, within_percent: None, half_width_percent: None }
     }
@@ -126,10 +154,10 @@ mod tests {
         }
     }
 
-    /// A job each millisecond, which is served for three: with two servers each waits longer than the one before.
-    fn crowded(late_us: u64) -> Report {
+    /// A job each second millisecond, which is served for three: two servers have enough to do.
+    fn busy(late_us: u64) -> Report {
         let thoughts = vec![Span::from_millis(3); 200];
-        let asked: Vec<Span> = (0..200).map(Span::from_millis).collect();
+        let asked: Vec<Span> = (0..200).map(|number| Span::from_millis(2 * number)).collect();
         let took = first_come_first_served(2, asked.iter().copied().zip(thoughts.iter().copied()));
         let jobs = asked.iter().zip(took).map(|(at, took)| job(at.0 / 1_000, took.0 / 1_000 + late_us));
         let (outcomes, thoughts) = (jobs.collect(), [("p".into(), thoughts)].into());
@@ -139,29 +167,54 @@ mod tests {
     #[test]
     fn jobs_that_take_as_long_as_in_the_book_differ_by_nothing() {
         let nothing = Estimate { value: 0.0, from_the_book: true, half_width: Some(0.0) };
-        assert_eq!(crowded(0).estimate(&oracle(2)), Some(nothing));
-        assert_eq!(crowded(7).estimate(&oracle(2)).unwrap().value, 7.0);
+        assert_eq!(busy(0).estimate(&oracle(2, 0.75)), Some(nothing));
+        assert_eq!(busy(7).estimate(&oracle(2, 0.75)).unwrap().value, 7.0);
     }
 
     #[test]
     fn where_a_slot_is_lost_the_jobs_differ_from_those_of_the_book() {
-        let better = crowded(0).estimate(&oracle(3)).unwrap();
-        assert!(better.value > 10_000.0, "{better:?}");
+        let mut report = busy(0);
+        let asked = report.outcomes.iter().map(|job| Span(job.asked_at_us.unwrap() * 1_000));
+        let by_one: Vec<u64> = first_come_first_served(1, asked.map(|at| (at, Span::from_millis(3))))
+            .into_iter()
+            .map(|span| span.0 / 1_000)
+            .collect();
+        report.outcomes.iter_mut().zip(by_one).for_each(|(job, took_us)| job.took_us = took_us);
+        assert!(report.estimate(&oracle(2, 0.75)).unwrap().value > 90_000.0);
+    }
+
+    #[test]
+    fn jobs_of_another_queue_than_the_books_are_not_held_beside_it() {
+        let from_the_book = |servers, load| busy(0).estimate(&oracle(servers, load)).unwrap().from_the_book;
+        assert!(from_the_book(2, 0.75));
+        assert!(!from_the_book(2, 0.3) && !from_the_book(5, 0.75), "they come oftener, or less often");
+        let mut report = busy(0);
+        report.thoughts.values_mut().flatten().for_each(|thought| *thought = Span::from_millis(1));
+        assert!(!report.estimate(&oracle(2, 0.75)).unwrap().from_the_book, "they are served for less");
     }
 
     #[test]
     fn where_a_job_was_not_served_only_what_was_measured_is_told() {
-        let mut report = crowded(0);
+        let mut report = busy(0);
         report.outcomes[0].finish_reason = None;
-        let estimate = report.estimate(&oracle(2)).unwrap();
+        let estimate = report.estimate(&oracle(2, 0.75)).unwrap();
         assert!(!estimate.from_the_book && estimate.half_width.is_some(), "{estimate:?}");
+    }
+
+    #[test]
+    fn a_run_that_is_too_short_does_not_know() {
+        let mut report = busy(0);
+        report.outcomes.truncate(70);
+        assert_eq!(report.estimate(&oracle(2, 0.75)).unwrap().half_width, None);
+        report.outcomes.clear();
+        assert!(!report.estimate(&oracle(2, 0.75)).unwrap().from_the_book, "nothing was asked");
     }
 
     #[test]
     fn a_mean_that_drifts_is_not_known_well_and_that_of_a_few_jobs_not_at_all() {
         let half = |jobs: u64| {
             let series: Vec<f64> = (0..jobs).map(|at| at as f64).collect();
-            of_series(&series, false).half_width
+            of_series(&series, false, 20).half_width
         };
         assert!(half(1_000).unwrap() > 100.0);
         assert_eq!(half(99), None);
