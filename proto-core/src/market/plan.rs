@@ -114,7 +114,8 @@ fn first_verdict(candidate: Candidate) -> Line {
 
 /// One that is not in memory: is it worth the place of others?
 fn consider(lines: &mut [Line], wanted: usize, bounds: Bounds, loads: &mut u32) {
-    let Some(Line { candidate, .. }) = lines.get(wanted) else { return };
+    // It may have come along with another.
+    let Some(Line { candidate, verdict: Verdict::Leave, .. }) = lines.get(wanted) else { return };
     let (worth, load, memory) = (candidate.worth, candidate.load, candidate.memory);
     if worth == 0 {
         return leave(lines, wanted, "nobody asks for it, or others serve all who do".into(), None);
@@ -152,6 +153,11 @@ fn consider(lines: &mut [Line], wanted: usize, bounds: Bounds, loads: &mut u32) 
         false => "it is worth more than what makes room for it",
     };
     swap(lines, wanted, Some(room), why, loads);
+    // They come along at once: they may have been looked at before, when it was not yet worth it.
+    for also in bundle.into_iter().filter(|index| *index != wanted) {
+        let room = make_room(lines, also, bounds.memory);
+        swap(lines, also, room, "there is room for it", loads);
+    }
 }
 
 /// It, and what else would then find room, the most worth for a GiB first.
@@ -332,6 +338,22 @@ mod tests {
             verdicts_of(vec![of("here", 8, 100, true), of("rich", 4, 60, false), of("fits", 2, 29, false)]);
         assert!(told.contains(&("here".into(), Verdict::Keep)), "{told:?}");
         assert!(told.contains(&("fits".into(), Verdict::Load)), "{told:?}");
+    }
+
+    #[test]
+    fn what_a_gain_is_counted_on_is_loaded_with_it() {
+        // With two loads, the first two are worth less than what is here, and the first and the last worth more.
+        let told = verdicts(
+            vec![
+                of("here", 10, 9_268, true),
+                of("first", 1, 7_211, false),
+                of("second", 1, 1_003, false),
+                of("last", 3, 3_011, false),
+            ],
+            Bounds { loads: 2, ..BOUNDS },
+        );
+        assert!(told.contains(&("last".into(), Verdict::Load)), "{told:?}");
+        assert!(told.contains(&("first".into(), Verdict::Load)), "{told:?}");
     }
 
     #[test]
