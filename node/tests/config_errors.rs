@@ -67,6 +67,17 @@ fn an_unknown_key_is_named_with_the_known_ones() {
 }
 
 #[test]
+fn an_alias_stands_for_a_model_or_several() {
+    let told = |aliases: &str, words: &[&str]| {
+        Mistake::in_example("gateway", "# aliases =", aliases).error_says(words);
+    };
+    told("aliases = { fast = [] }", &[":44:20:", "stands for one model or a list"]);
+    told("aliases = { fast = \"\" }", &[":44:20:", "\"qwen2.5:7b\""]);
+    told("aliases = { fast = 5 }", &[":44:20:", "a model's name, or a list of names"]);
+    told("aliases = { \"a:b:c\" = \"d\" }", &[":44:23:", "is a slug"]);
+}
+
+#[test]
 fn a_wrong_type_is_told_at_its_key() {
     Mistake::in_example("gateway", "network =", "network = 5")
         .is_told("network", &["invalid type: integer `5`", "a string"]);

@@ -36,6 +36,7 @@ use crate::labnet::conduct::{Deed, Offence};
 use crate::limits::{GATEWAY_JOBS, HTTP_BODY};
 use crate::machine::{Completion, OpId, ResetCode, StreamId};
 use crate::market::{Slots, demand::Demand};
+use crate::names::Aliases;
 use crate::node::config;
 use crate::node::cx::Cx;
 use crate::node::fep::{Answer, FepCalls};
@@ -77,6 +78,7 @@ enum Purpose {
 pub(crate) struct Gateway {
     fep_id: FepId,
     fep_url: String,
+    aliases: Aliases,
     rng: Stream,
     router: Router,
     jobs: BTreeMap<RequestId, Job>,
@@ -125,6 +127,7 @@ impl Gateway {
         Ok(Self {
             fep_id: config.fep,
             fep_url: fep_url.unwrap_or_default(),
+            aliases: config.aliases.clone(),
             rng: seed.stream("gateway"),
             router: Router::new(config.routing.clone(), seed.stream("routing")),
             jobs: BTreeMap::new(),
@@ -164,14 +167,14 @@ impl Gateway {
         match (head.method.as_str(), path) {
             ("POST", "/v1/chat/completions") => self.begin(cx, stream, head, id),
             ("GET", "/v1/models") => {
-                let list = models::list(mesh.gossip.view(), |node| {
+                let list = models::list(mesh.gossip.view(), &self.aliases, |node| {
                     mesh.reaches(cx, node) || mesh.may_reach(cx, node)
                 });
                 reply::json(cx, stream, id, &list);
             }
             ("GET", model) if model.starts_with("/v1/models/") => {
                 let model = model.trim_start_matches("/v1/models/");
-                match models::one(mesh.gossip.view(), model, |node| {
+                match models::one(mesh.gossip.view(), &self.aliases, model, |node| {
                     mesh.reaches(cx, node) || mesh.may_reach(cx, node)
                 }) {
                     Some(value) => reply::json(cx, stream, id, &value),

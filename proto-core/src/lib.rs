@@ -32,6 +32,7 @@ pub mod machine;
 mod market;
 pub mod money;
 pub mod mutants;
+pub mod names;
 pub mod node;
 mod numbers;
 pub mod openai;

@@ -37,17 +37,10 @@ use crate::gossip::View;
 use crate::identity::NodeId;
 use crate::limits::{MARKET_CURRENCIES, MARKET_EVERY, MARKET_MODELS, MARKET_SOON};
 use crate::money::{Currency, Micros};
+use crate::names;
 use crate::time::{Time, Wake};
 use crate::timers::Timers;
 use crate::wire::mesh::{Cheapest, Market, Wanted};
-
-/// The model of a slug, or a bare name itself.
-pub(crate) fn bare(slug: &str) -> &str {
-    match slug.matches(':').count() {
-        0 | 1 => slug,
-        _ => slug.splitn(3, ':').nth(2).unwrap_or_default(),
-    }
-}
 
 /// What a provider that could serve a model hears of it.
 #[derive(Clone, Debug, Default)]
@@ -219,7 +212,7 @@ impl Slots {
         let mut slots: BTreeMap<String, Supply> = BTreeMap::new();
         for (provider, served) in view.served() {
             let offer = &served.offer.content;
-            let of = slots.entry(bare(&offer.slug).to_string()).or_default();
+            let of = slots.entry(names::model(&offer.slug)).or_default();
             of.slots = of.slots.saturating_add(served.slots);
             of.taken = of.taken.saturating_add(taken(&provider, &offer.slug).min(served.slots));
             let price = price::both(&offer.price);

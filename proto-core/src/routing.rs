@@ -34,6 +34,7 @@ use crate::keys::Described;
 use crate::limits::{
     ATTEMPTS, EXPLAINED_PROVIDERS, FIRST_CHUNK, PATIENCE_INPUT, PATIENCE_LEAST, PATIENCE_TIMES,
 };
+use crate::names::Asked;
 use crate::rng::Stream;
 use crate::time::{Now, Span, Time};
 use crate::wire::ids::RequestId;
@@ -41,8 +42,9 @@ use crate::wire::portal::Offer;
 
 /// What a request needs of a provider.
 pub(crate) struct Need<'a> {
-    /// `tenant:ep:model`, or a bare model name: then any tenant and endpoint will do.
     pub(crate) model: &'a str,
+    /// What that name stands for at this gateway.
+    pub(crate) asked: &'a Asked<'a>,
     pub(crate) input_bound: u32,
     /// What the user asked for at most.
     pub(crate) max_output: Option<u32>,
@@ -184,7 +186,7 @@ impl Router {
         let mut removed: BTreeMap<Removed, (usize, NodeId)> = BTreeMap::new();
         let mut candidates = Vec::new();
         for (provider, served) in
-            view.served().filter(|(_, served)| matches(need.model, &served.offer.content.slug))
+            view.served().filter(|(_, served)| need.asked.is_served_by(&served.offer.content.slug))
         {
             match self.candidate(provider, served, need, now, seen) {
                 Ok(candidate) => candidates.push(candidate),
@@ -326,7 +328,9 @@ impl From<Candidate<'_>> for Considered {
 /// The reason nearest to success is the most useful one to tell.
 fn nobody(removed: &BTreeMap<Removed, (usize, NodeId)>) -> NoCandidate {
     let why = |removed: &Removed| match removed {
-        Removed::Ignored | Removed::NotAmongOnly | Removed::TooDear => NoCandidate::Unwanted,
+        Removed::Ignored | Removed::NotAmongOnly | Removed::Quantised | Removed::TooDear => {
+            NoCandidate::Unwanted
+        }
         Removed::Unlinked | Removed::Lapses | Removed::NotQuoted | Removed::Broken => NoCandidate::Ineligible,
         Removed::TooLong => NoCandidate::TooLong,
         Removed::Full => NoCandidate::Full,
@@ -341,28 +345,10 @@ fn nobody(removed: &BTreeMap<Removed, (usize, NodeId)>) -> NoCandidate {
     removed.keys().map(why).max_by_key(rank).unwrap_or(NoCandidate::Unknown)
 }
 
-/// Does an offered slug serve what was asked for?
-pub(crate) fn matches(asked: &str, slug: &str) -> bool {
-    if asked == slug {
-        return true;
-    }
-    // With fewer than two colons it is a bare model name.
-    asked.matches(':').count() < 2 && slug.splitn(3, ':').nth(2) == Some(asked)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_bare_name_matches_any_tenant_and_a_slug_only_itself() {
-        assert!(matches("home:gpu:qwen", "home:gpu:qwen"));
-        assert!(matches("qwen", "home:gpu:qwen"));
-        assert!(matches("qwen:7b", "home:gpu:qwen:7b"));
-        assert!(matches("home:gpu:qwen:7b", "home:gpu:qwen:7b"));
-        assert!(!matches("gpu:qwen", "home:gpu:qwen"));
-        assert!(!matches("away:gpu:qwen", "home:gpu:qwen"));
-    }
+    use crate::names::Aliases;
 
     #[test]
     fn without_a_bound_of_the_users_the_context_sets_it() {
@@ -377,6 +363,7 @@ mod tests {
         let most = |input_bound, max_output| {
             Need {
                 model: "c",
+                asked: &Asked::of("c", &Aliases::new()),
                 input_bound,
                 max_output,
                 fep: None,

@@ -83,6 +83,7 @@ pub(crate) fn both_config() -> config::Config {
             public_endpoint: None,
             fep,
             families: Vec::new(),
+            aliases: BTreeMap::new(),
             routing: config::Policy::default(),
         }),
         provider: Some(config::Provider {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use labman_proto_core::identity::{FepId, NodeId};
 use labman_proto_core::limits::{DISPUTE_TERM, EXPOSURE, LOAD_EVERY, QUEUE_MOST};
 use labman_proto_core::money::{Currency, Micros};
+use labman_proto_core::names::is_slug;
 use labman_proto_core::node::config::{self as node, Subnet};
 use labman_proto_core::portman;
 use labman_proto_core::time::Span;
@@ -103,6 +104,8 @@ struct GatewayField {
     connections_per_address: Option<NonZeroUsize>,
     #[serde(default)]
     families: Vec<Spanned<String>>,
+    #[serde(default)]
+    aliases: BTreeMap<String, Spanned<AliasField>>,
     routing: Option<node::Policy>,
 }
 
@@ -236,8 +239,10 @@ impl File {
             field.public_endpoint.as_ref().map(|url| checked_public_url(url, source)).transpose()?;
         let families = field.families.iter().map(|name| checked_family(name, source));
         let families = families.collect::<Result<_, _>>()?;
+        let aliases = field.aliases.iter().map(|(name, of)| checked_alias(name, of, source));
+        let aliases = aliases.collect::<Result<_, _>>()?;
         let routing = field.routing.clone().unwrap_or_default();
-        Ok(node::Gateway { public_endpoint, fep, families, routing })
+        Ok(node::Gateway { public_endpoint, fep, families, aliases, routing })
     }
 
     fn provider(
@@ -290,6 +295,35 @@ impl File {
             node::Provider { tenant, portmans, claim_every, dispute_for, exposure, hosting, load_every };
         Ok((provider, embedded))
     }
+}
+
+/// One name or slug, or several of which any will do.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "a model's name, or a list of names")]
+enum AliasField {
+    One(String),
+    Several(Vec<String>),
+}
+
+fn checked_alias(
+    name: &str,
+    of: &Spanned<AliasField>,
+    source: &Source,
+) -> Result<(String, Vec<String>), ConfigError> {
+    let names = match of.get_ref() {
+        AliasField::One(name) => [name.clone()].to_vec(),
+        AliasField::Several(names) => names.clone(),
+    };
+    if is_slug(name) {
+        let message =
+            format!("{name:?} is a slug, which names one provider's model; write the alias without colons");
+        return Err(source.fault(Some(of.span()), &message));
+    }
+    if name.is_empty() || names.is_empty() || names.iter().any(String::is_empty) {
+        let message = "an alias stands for one model or a list of them, such as \"fast\" = \"qwen2.5:7b\"";
+        return Err(source.fault(Some(of.span()), message));
+    }
+    Ok((name.into(), names))
 }
 
 /// A family is what its models' names begin with: another name would match none.

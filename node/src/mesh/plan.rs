@@ -129,6 +129,7 @@ impl Plan {
                     public_endpoint: None,
                     fep: fep.fep_id,
                     families: Vec::new(),
+                    aliases: node::Aliases::new(),
                     routing: node::Policy::default(),
                 }),
                 ..self.node(fep)

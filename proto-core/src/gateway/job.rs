@@ -11,6 +11,7 @@ use crate::http::Body;
 use crate::identity::NodeId;
 use crate::limits::{ATTEMPTS, FIRST_CHUNK, HTTP_BODY, JOB_TOTAL, SETTLE_MARGIN};
 use crate::machine::StreamId;
+use crate::names;
 use crate::node::cx::Cx;
 use crate::openai::error::{ApiError, Retry};
 use crate::openai::request::ChatRequest;
@@ -104,8 +105,10 @@ impl Gateway {
         request: ChatRequest,
         asked: Asked,
     ) {
+        let wanted = names::Asked::of(&request.model, &self.aliases);
         let need = Need {
             model: &request.model,
+            asked: &wanted,
             input_bound: request.input_bound(),
             max_output: request.max_output,
             fep: cx.feps.described(self.fep_id),
@@ -141,7 +144,7 @@ impl Gateway {
                     Asked::These(whom) => return self.wait_for(id, request, whom),
                     Asked::InVain => {}
                 }
-                self.demand.unserved(cx.now.mono, &request.model);
+                self.demand.unserved(cx.now.mono, wanted.first());
                 return self.refuse(cx, id, &nobody(&request.model, why));
             }
         };
@@ -282,7 +285,9 @@ impl Gateway {
             self.drop_job(id);
             return self.settle.begin(cx, super::settle::Ended::nothing(id, auth, Vec::new()));
         }
-        self.demand.job(cx.now.mono, &plan.request.model);
+        if let Some(first) = plan.candidates.first() {
+            self.demand.job(cx.now.mono, &first.offer.content.slug);
+        }
         let reply = reply::Reply::new(&plan.request, id, self.router.policy(), cx.now.wall);
         job.state = State::Running(alloc::boxed::Box::new(Running::new(plan, auth, reply)));
         self.next_attempt(cx, mesh, id);

@@ -10,6 +10,7 @@ pub use crate::labnet::{Reach, Subnet};
 use crate::limits::{BODIES_OF_ALL, BODIES_OF_ONE, LINKS, LOAD_EVERY, TOPICS};
 pub use crate::market::policy::{Hosted, Hosting, Pricing, Shelf, Strategy};
 use crate::money::{Currency, Micros};
+pub use crate::names::Aliases;
 pub use crate::routing::policy::Policy;
 use crate::time::Span;
 use crate::wire::portal::PayoutTo;
@@ -136,6 +137,8 @@ pub struct Gateway {
     pub fep: FepId,
     /// Model families that it serves, such as `qwen`; empty: all.
     pub families: Vec<String>,
+    #[serde(default)]
+    pub aliases: Aliases,
     #[serde(default)]
     pub routing: Policy,
 }

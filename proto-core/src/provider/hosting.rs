@@ -30,12 +30,13 @@ use super::Provider;
 use super::waiting::Where;
 use crate::economics::{Counts, Price};
 use crate::limits::HOSTING_SOON;
+use crate::market::Outlook;
 use crate::market::forecast::Forecast;
 use crate::market::plan::{AS_IT_IS, Bounds, Candidate, Line, plan};
 use crate::market::policy::{Hosting as Policy, Shelf};
 use crate::market::price::{self, Seen};
-use crate::market::{Outlook, bare};
 use crate::money::Micros;
+use crate::names;
 use crate::node::config;
 use crate::node::cx::Cx;
 use crate::rng::Stream;
@@ -201,7 +202,7 @@ impl Hosting {
         let mut there = BTreeSet::new();
         for (portman, model) in desk.models() {
             let whereto = (portman.ep.clone(), model.to_string());
-            let seen = outlook.get(bare(model)).cloned().unwrap_or_default();
+            let seen = outlook.get(&names::model(model)).cloned().unwrap_or_default();
             let (runs, slots) = (desk.sockets.runs(&portman.ep, model), desk.slots(portman, model));
             let can = capacity(slots, self.usual_time);
             let known = self.models.entry(whereto.clone()).or_default();
@@ -234,7 +235,7 @@ impl Hosting {
             let seen = Seen {
                 utilisation: u32::try_from(utilisation).unwrap_or(1_000).min(1_000),
                 cheapest: outlook
-                    .get(bare(model))
+                    .get(&names::model(model))
                     .and_then(|seen| seen.cheapest_in(&portman.payout.currency)),
                 alone: known.elsewhere == 0,
             };
@@ -335,7 +336,7 @@ fn capacity(slots: u32, usual_time: Span) -> u64 {
 /// nothing of our own, they are many.
 fn turns(desk: &Desk<'_>, outlook: &BTreeMap<String, Outlook>) -> u64 {
     let runs = desk.models().filter(|(portman, model)| desk.sockets.runs(&portman.ep, model));
-    let heard = runs.filter(|(_, model)| outlook.get(bare(model)).is_some_and(|one| one.slots > 0));
+    let heard = runs.filter(|(_, model)| outlook.get(&names::model(model)).is_some_and(|one| one.slots > 0));
     let ours: u64 = heard.map(|(portman, model)| u64::from(desk.slots(portman, model))).sum();
     let all: u64 = outlook.values().map(|one| u64::from(one.slots)).sum();
     all.checked_div(ours).map_or(TURNS, |turns| turns.clamp(1, TURNS))

@@ -15,6 +15,7 @@ pub(crate) enum Removed {
     /// By the user's hints.
     Ignored,
     NotAmongOnly,
+    Quantised,
     /// It is not linked, and nobody waits for it.
     Unlinked,
     /// Its offer lapses before the job could be settled.
@@ -36,6 +37,7 @@ impl Removed {
         match self {
             Self::Ignored => "ignored by the request",
             Self::NotAmongOnly => "not among those that the request names",
+            Self::Quantised => "of another quantisation than the request names",
             Self::Unlinked => "not linked",
             Self::Lapses => "its offer lapses too soon",
             Self::NotQuoted => "paid in a currency that is not quoted",
@@ -68,6 +70,9 @@ pub(super) fn charge(
     }
     if !need.hints.only.is_empty() && !is_named(&need.hints.only) {
         return Err(Removed::NotAmongOnly);
+    }
+    if !need.hints.quantised_as_wanted(&offer.slug) {
+        return Err(Removed::Quantised);
     }
     if !linked {
         return Err(Removed::Unlinked);

@@ -8,7 +8,11 @@ use crate::economics::{Fees, Price, Rate, dearest};
 use crate::identity::NodeId;
 use crate::limits::HINT_NAMES;
 use crate::money::Micros;
+use crate::names::{LEVELS, Level, level_of};
 use crate::openai::error::ApiError;
+
+/// The level of a model whose name tells none.
+const UNKNOWN: &str = "unknown";
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Hints {
@@ -17,6 +21,8 @@ pub(crate) struct Hints {
     /// Nobody else; empty: anybody.
     pub(crate) only: Vec<String>,
     pub(crate) ignore: Vec<String>,
+    /// Levels of quantisation, by their names; empty: any. `unknown`: where the model's name tells none.
+    quantizations: Vec<String>,
     pub(crate) sort: Option<Sort>,
     pub(crate) max_price: Option<MaxPrice>,
     /// One provider is named, and nobody takes its place.
@@ -58,17 +64,23 @@ impl Hints {
                 "order" => hints.order = names(name, value)?,
                 "only" => hints.only = names(name, value)?,
                 "ignore" => hints.ignore = names(name, value)?,
+                "quantizations" => hints.quantizations = levels(name, value)?,
                 "sort" => hints.sort = sort(value)?,
                 "max_price" => hints.max_price = max_price(value)?,
                 "allow_fallbacks" => hints.no_fallbacks = !flag(name, value)?,
                 "require_parameters" => hints.require_parameters = flag(name, value)?,
                 _ => {
-                    let known = "order, only, ignore, sort, max_price, allow_fallbacks or require_parameters";
+                    let known = "order, only, ignore, quantizations, sort, max_price, allow_fallbacks or require_parameters";
                     return Err(wrong(name, &format!("is not known here: write {known}")));
                 }
             }
         }
         Ok(hints)
+    }
+
+    pub(crate) fn quantised_as_wanted(&self, slug: &str) -> bool {
+        let level = || level_of(slug).map_or(UNKNOWN, Level::name);
+        self.quantizations.is_empty() || self.quantizations.iter().any(|wanted| wanted == level())
     }
 
     /// Is that provider among these? By its id, its tenant, `tenant:ep` or the whole slug.
@@ -108,6 +120,14 @@ fn names(field: &str, value: &Value) -> Result<Vec<String>, ApiError> {
     let list = list.ok_or_else(|| wrong(field, &format!("must be a list of at most {HINT_NAMES} names")))?;
     let name = |name: &Value| name.as_str().map(ToString::to_string);
     list.iter().map(name).collect::<Option<_>>().ok_or_else(|| wrong(field, "must hold names only"))
+}
+
+fn levels(field: &str, value: &Value) -> Result<Vec<String>, ApiError> {
+    let names = names(field, value)?;
+    if names.iter().all(|name| name == UNKNOWN || LEVELS.contains(&name.as_str())) {
+        return Ok(names);
+    }
+    Err(wrong(field, &format!("must hold levels: {} or {UNKNOWN}", LEVELS.join(", "))))
 }
 
 fn sort(value: &Value) -> Result<Option<Sort>, ApiError> {
@@ -178,7 +198,8 @@ mod tests {
             (json!({ "max_price": { "image": 1 } }), "provider.max_price.image"),
             (json!({ "max_price": { "completion": "1.0000001" } }), "provider.max_price.completion"),
             (json!({ "allow_fallbacks": 1 }), "provider.allow_fallbacks"),
-            (json!({ "quantizations": ["int4"] }), "provider.quantizations"),
+            (json!({ "quantizations": ["q4_0"] }), "provider.quantizations"),
+            (json!({ "data_collection": "deny" }), "provider.data_collection"),
         ] {
             let error = wrong(value);
             assert_eq!((error.status, error.param.as_deref()), (400, Some(param)));
@@ -203,6 +224,22 @@ mod tests {
         }
         for name in ["gpu", "qwen:7b", "acm", ""] {
             assert_eq!(Hints::names(&[name.into()], &provider, "acme:gpu:qwen:7b"), None);
+        }
+    }
+
+    #[test]
+    fn a_quantisation_is_told_by_the_model_s_name() {
+        let wanted = |levels: Value| Hints::parse(Some(&json!({ "quantizations": levels }))).unwrap();
+        for (levels, name, does) in [
+            (json!([]), "qwen", true),
+            (json!(["int8", "fp16"]), "qwen-Q8_0.gguf", true),
+            (json!(["int8", "fp16"]), "qwen-q4_k_m", false),
+            (json!(["int8"]), "qwen", false),
+            (json!(["unknown"]), "qwen", true),
+            (json!(["unknown"]), "qwen-awq", false),
+        ] {
+            let slug = format!("home:gpu:{name}");
+            assert_eq!(wanted(levels.clone()).quantised_as_wanted(&slug), does, "{levels} {name}");
         }
     }
 

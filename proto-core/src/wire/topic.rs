@@ -5,6 +5,7 @@ use alloc::collections::BTreeSet;
 
 use minicbor::{Decode, Encode};
 
+use crate::names::bare;
 use crate::wire::cbor::hex_id;
 
 hex_id!(
@@ -34,11 +35,7 @@ impl Topic {
 /// A model's family: the letters that its name begins with, in lower case, without a publisher's `name/` in front.
 /// `Qwen/Qwen2.5-7B` and `home:gpu:qwen3:8b` are of `qwen`. A name that begins with no letter is of the nameless family.
 pub fn family(slug: &str) -> alloc::string::String {
-    let model = match slug.matches(':').count() {
-        0 | 1 => slug,
-        _ => slug.splitn(3, ':').nth(2).unwrap_or_default(),
-    };
-    let name = model.rsplit('/').next().unwrap_or_default();
+    let name = bare(slug).rsplit('/').next().unwrap_or_default();
     name.chars().take_while(char::is_ascii_alphabetic).map(|letter| letter.to_ascii_lowercase()).collect()
 }
 

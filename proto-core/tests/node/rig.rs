@@ -82,6 +82,7 @@ pub(crate) fn gateway_config() -> config::Config {
         public_endpoint: None,
         fep: identity(FEP).fep_id(),
         families: Vec::new(),
+        aliases: BTreeMap::new(),
         routing: config::Policy::default(),
     };
     config::Config { gateway: Some(gateway), ..config() }

@@ -1,6 +1,7 @@
 //! To whom a gateway goes first: by what the user asks for, by what it has seen, and by what it can explain afterwards.
 
 use labman_proto_core::economics::Price;
+use labman_proto_core::http::{RequestHead, Surface};
 use labman_proto_core::limits::{
     BREAKER_FAILURES, BREAKER_FIRST, CONTESTED_FOR, PATIENCE_LEAST, PROBATION, WARM_UP,
 };
@@ -101,6 +102,41 @@ fn who_costs_more_than_the_user_pays_is_not_asked_and_who_asks_too_much_is_told_
     ignored["telepathy"] = json!(true);
     let user = rig.ask(&ignored);
     assert_eq!(error(&rig, user).1["param"], "telepathy");
+}
+
+#[test]
+fn a_model_has_many_names() {
+    let mut config = gateway_config();
+    config.gateway.as_mut().unwrap().aliases =
+        [("fast".into(), vec!["llama".into(), "qwen2.5".into()])].into();
+    let mut rig = Rig::new(config);
+    let mut peer = Peer::admitted(&mut rig, PEER);
+    let offer = offer(&rig, "home:box:qwen2.5-Q4_0");
+    peer.announce(&mut rig, vec![seal(PEER, offer)]);
+    let by = |name: &str, provider: Value| {
+        let mut body = question(provider);
+        body["model"] = json!(name);
+        body
+    };
+    for name in ["home:box:qwen2.5-Q4_0", "qwen2.5-Q4_0", "Qwen/Qwen2.5", "qwen2.5-int4", "fast"] {
+        assert_eq!(asked(&mut rig, &mut [&mut peer], &by(name, json!({}))), Some(0), "{name}");
+        assert_eq!(get(&mut rig, &format!("/v1/models/{name}"))["id"], name);
+    }
+    for name in ["qwen2.5-Q8_0", "llama", "home:box:qwen2.5"] {
+        let user = rig.ask(&by(name, json!({})));
+        assert_eq!(error(&rig, user).1["code"], "model_not_found", "{name}");
+    }
+    let user = rig.ask(&by("fast", json!({ "quantizations": ["int8", "fp16"] })));
+    assert_eq!(error(&rig, user).1["param"], "provider");
+    let listed = get(&mut rig, "/v1/models");
+    let listed = listed["data"].as_array().unwrap().iter().map(|model| model["id"].as_str().unwrap());
+    assert_eq!(listed.collect::<Vec<_>>(), ["fast", "home:box:qwen2.5-Q4_0", "qwen2.5-Q4_0"]);
+}
+
+fn get(rig: &mut Rig, path: &str) -> Value {
+    let stream = rig.request(Surface::Public, RequestHead::new("GET", path));
+    rig.finish(stream);
+    serde_json::from_str(&rig.text(stream)).unwrap()
 }
 
 #[test]

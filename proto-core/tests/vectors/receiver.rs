@@ -48,6 +48,7 @@ impl Receiver {
                 public_endpoint: None,
                 fep,
                 families: families.to_vec(),
+                aliases: config::Aliases::new(),
                 routing: config::Policy::default(),
             }),
             provider: None,

@@ -1,0 +1,238 @@
+//! Names of models: what a request asks for, and which offers serve it.
+//!
+//! ```text
+//!   home:gpu:hf.co/Qwen/Qwen2.5-7B-Instruct-GGUF:Q4_K_M
+//!   tenant ep |    publisher    model      format  quantisation
+//!             '---------------- bare name ---------------------'
+//! ```
+//!
+//! - A slug names one endpoint's model, and nothing else serves it.
+//! - A bare name names a model, wherever it runs. Letter case, the format of its file and what is not said make no difference: without
+//!   a publisher it is anybody's, without a quantisation any will do. What is said must be so.
+//! - A gateway's operator may give names another meaning: [`Aliases`].
+//!
+//! The market counts a model's quantisations as one ([`model`]), because a request that names none is served by all of them.
+//!
+//! What is absent: whether a quantisation is good enough, which is the user's to say (`provider.quantizations`).
+
+mod quantisation;
+
+use alloc::{collections::BTreeMap, string::String, vec::Vec};
+
+pub(crate) use quantisation::{LEVELS, Level};
+use quantisation::{level, says_only_its_level};
+
+/// Names that users may ask for, and the names or slugs that then serve them, any of which will do.
+pub type Aliases = BTreeMap<String, Vec<String>>;
+
+/// What separates the parts of a name that may tell its quantisation.
+const SEPARATORS: [char; 5] = ['-', ':', '.', '@', '_'];
+
+/// Ends of names that tell how a model is stored, not which it is.
+const FORMATS: [&str; 7] = ["gguf", "ggml", "mlx", "safetensors", "bnb", "ud", "latest"];
+
+/// Is it `tenant:ep:model`?
+pub fn is_slug(name: &str) -> bool {
+    name.matches(':').count() >= 2
+}
+
+/// The bare name in a slug, or a bare name itself.
+pub(crate) fn bare(name: &str) -> &str {
+    if is_slug(name) { name.splitn(3, ':').nth(2).unwrap_or_default() } else { name }
+}
+
+/// The model alone, in lower case: the same for all its quantisations and publishers.
+pub(crate) fn model(name: &str) -> String {
+    Parts::of(bare(name)).model.to_ascii_lowercase()
+}
+
+/// How many bits a weight of it has, if its name tells.
+pub(crate) fn level_of(name: &str) -> Option<Level> {
+    Parts::of(bare(name)).quantisation.and_then(level)
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Parts<'a> {
+    publisher: Option<&'a str>,
+    model: &'a str,
+    quantisation: Option<&'a str>,
+}
+
+impl<'a> Parts<'a> {
+    fn of(bare: &'a str) -> Self {
+        let (publisher, mut model) = match bare.rsplit_once('/') {
+            Some((before, model)) => (before.rsplit('/').next(), model),
+            None => (None, bare),
+        };
+        let mut quantisation = None;
+        while let Some((rest, last)) = cut(model) {
+            if FORMATS.iter().any(|format| last.eq_ignore_ascii_case(format)) {
+                model = rest;
+            } else if level(last).is_some() {
+                // `GPTQ-Int4`: what comes last tells more.
+                quantisation = quantisation.or(Some(last));
+                model = rest;
+            } else {
+                break;
+            }
+        }
+        Self { publisher, model, quantisation }
+    }
+
+    fn serves(&self, asked: &Self) -> bool {
+        self.model.eq_ignore_ascii_case(asked.model)
+            && match (asked.publisher, self.publisher) {
+                (Some(asked), Some(ours)) => asked.eq_ignore_ascii_case(ours),
+                (None, _) | (_, None) => true,
+            }
+            && asked.quantisation.is_none_or(|asked| {
+                self.quantisation.is_some_and(|ours| {
+                    ours.eq_ignore_ascii_case(asked)
+                        || (says_only_its_level(asked) && level(asked) == level(ours))
+                })
+            })
+    }
+}
+
+/// The last part of a name, and what is before it: never nothing. A quantisation may itself hold `_`, as `Q4_K_M` does.
+fn cut(name: &str) -> Option<(&str, &str)> {
+    let parts = || name.char_indices().rev().filter(|(_, c)| SEPARATORS.contains(c)).take(3);
+    let at = |(at, _): (usize, char)| Some((name.get(..at)?, name.get(at + 1..)?));
+    let known = |(_, last): &(&str, &str)| level(last).is_some();
+    // The longest that is a quantisation: `K_M` and `M` tell nothing.
+    let longest = parts().filter_map(at).filter(known).last();
+    longest.or_else(|| parts().next().and_then(at)).filter(|(rest, _)| !rest.is_empty())
+}
+
+/// Looked at for each offer on the mesh, before a name is taken apart.
+fn begins_with(offered: &str, model: &str) -> bool {
+    let begin = offered.rsplit('/').next().and_then(|name| name.get(..model.len()));
+    begin.is_some_and(|begin| begin.eq_ignore_ascii_case(model))
+}
+
+/// What a request asks for.
+#[derive(Clone, Debug)]
+pub(crate) struct Asked<'a>(Vec<Name<'a>>);
+
+#[derive(Clone, Copy, Debug)]
+enum Name<'a> {
+    Slug(&'a str),
+    Bare(&'a str, Parts<'a>),
+}
+
+impl<'a> Asked<'a> {
+    pub(crate) fn of(name: &'a str, aliases: &'a Aliases) -> Self {
+        let parsed = |name: &'a str| {
+            if is_slug(name) { Name::Slug(name) } else { Name::Bare(name, Parts::of(name)) }
+        };
+        match aliases.get(name) {
+            Some(names) => Self(names.iter().map(|name| parsed(name)).collect()),
+            None => Self([parsed(name)].to_vec()),
+        }
+    }
+
+    /// Does an offered slug serve it?
+    pub(crate) fn is_served_by(&self, slug: &str) -> bool {
+        let offered = bare(slug);
+        self.0.iter().any(|name| match name {
+            Name::Slug(asked) => *asked == slug,
+            Name::Bare(asked, parts) => {
+                *asked == offered || begins_with(offered, parts.model) && Parts::of(offered).serves(parts)
+            }
+        })
+    }
+
+    /// The name by which what nobody serves is counted.
+    pub(crate) fn first(&self) -> &'a str {
+        self.0.first().map_or("", |name| match name {
+            Name::Slug(name) | Name::Bare(name, _) => name,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::{format, vec};
+
+    use super::*;
+
+    fn serves(asked: &str, slug: &str) -> bool {
+        Asked::of(asked, &Aliases::new()).is_served_by(slug)
+    }
+
+    #[test]
+    fn a_bare_name_matches_any_tenant_and_a_slug_only_itself() {
+        assert!(serves("home:gpu:qwen", "home:gpu:qwen"));
+        assert!(serves("qwen", "home:gpu:qwen"));
+        assert!(serves("qwen:7b", "home:gpu:qwen:7b"));
+        assert!(serves("home:gpu:qwen:7b", "home:gpu:qwen:7b"));
+        assert!(!serves("gpu:qwen", "home:gpu:qwen"));
+        assert!(!serves("away:gpu:qwen", "home:gpu:qwen"));
+        assert!(!serves("home:gpu:qwen", "home:gpu:qwen-q4_0"));
+    }
+
+    #[test]
+    fn every_runtime_s_way_to_name_a_model_is_understood() {
+        for (name, publisher, model, quantisation) in [
+            ("qwen2.5:7b-instruct-q4_K_M", None, "qwen2.5:7b-instruct", Some("q4_K_M")),
+            ("qwen2.5:7b", None, "qwen2.5:7b", None),
+            ("llama3.2:latest", None, "llama3.2", None),
+            ("Qwen/Qwen2.5-7B-Instruct", Some("Qwen"), "Qwen2.5-7B-Instruct", None),
+            ("Qwen/Qwen2.5-7B-Instruct-AWQ", Some("Qwen"), "Qwen2.5-7B-Instruct", Some("AWQ")),
+            ("Qwen/Qwen2.5-7B-Instruct-GPTQ-Int4", Some("Qwen"), "Qwen2.5-7B-Instruct", Some("Int4")),
+            ("RedHatAI/Llama-3.3-70B-FP8", Some("RedHatAI"), "Llama-3.3-70B", Some("FP8")),
+            ("hf.co/bartowski/Llama-3.2-3B-GGUF:IQ3_XXS", Some("bartowski"), "Llama-3.2-3B", Some("IQ3_XXS")),
+            ("stories260K.Q8_0.gguf", None, "stories260K", Some("Q8_0")),
+            ("mistral-7b-bnb-4bit", None, "mistral-7b", Some("4bit")),
+            ("gemma-3-4b-it", None, "gemma-3-4b-it", None),
+            ("phi-4", None, "phi-4", None),
+            ("gpt-oss-20b-MXFP4", None, "gpt-oss-20b", Some("MXFP4")),
+            ("q4_0", None, "q4_0", None),
+            ("-gguf", None, "-gguf", None),
+            ("", None, "", None),
+        ] {
+            assert_eq!(Parts::of(name), Parts { publisher, model, quantisation }, "{name}");
+        }
+    }
+
+    #[test]
+    fn without_a_quantisation_any_will_do_and_what_is_said_must_be_so() {
+        for (asked, offered, does) in [
+            ("qwen2.5:7b", "qwen2.5:7b-q4_K_M", true),
+            ("QWEN2.5:7B", "qwen2.5:7b-q4_K_M", true),
+            ("qwen2.5:7b-q4_k_m", "qwen2.5:7b-q4_K_M", true),
+            ("qwen2.5:7b-q4_0", "qwen2.5:7b-q4_K_M", false),
+            ("qwen2.5:7b-q4_0", "qwen2.5:7b", false),
+            ("qwen2.5:7b-int4", "qwen2.5:7b-q4_K_M", true),
+            ("qwen2.5:7b-4bit", "qwen2.5:7b-AWQ", true),
+            ("qwen2.5:7b-f16", "qwen2.5:7b-fp16", true),
+            ("qwen2.5:7b-int8", "qwen2.5:7b-q4_K_M", false),
+            ("qwen2.5:7b", "qwen2.5:14b", false),
+            ("qwen2.5", "qwen2.5:7b", false),
+            ("Qwen2.5-7B", "Qwen/Qwen2.5-7B-AWQ", true),
+            ("Qwen/Qwen2.5-7B", "qwen2.5-7b.Q8_0.gguf", true),
+            ("Qwen/Qwen2.5-7B", "evil/Qwen2.5-7B", false),
+        ] {
+            assert_eq!(serves(asked, &format!("home:gpu:{offered}")), does, "{asked} by {offered}");
+        }
+    }
+
+    #[test]
+    fn an_alias_stands_for_any_of_its_names_and_not_for_itself() {
+        let aliases = Aliases::from([("fast".into(), vec!["qwen".into(), "home:gpu:llama".into()])]);
+        let asked = Asked::of("fast", &aliases);
+        assert!(asked.is_served_by("away:gpu:qwen-q4_0"));
+        assert!(asked.is_served_by("home:gpu:llama"));
+        assert!(!asked.is_served_by("away:gpu:llama"));
+        assert!(!asked.is_served_by("home:gpu:fast"));
+        assert_eq!(asked.first(), "qwen");
+    }
+
+    #[test]
+    fn the_market_knows_a_model_by_one_name() {
+        for name in ["home:gpu:Qwen/Qwen2.5-7B-AWQ", "qwen2.5-7b", "away:x:qwen2.5-7b.Q4_K_M.gguf"] {
+            assert_eq!(model(name), "qwen2.5-7b");
+        }
+        assert_eq!(model("home:gpu:"), "");
+    }
+}
