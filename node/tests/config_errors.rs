@@ -75,6 +75,8 @@ fn an_alias_stands_for_a_model_or_several() {
     told("aliases = { fast = \"\" }", &[":44:20:", "\"qwen2.5:7b\""]);
     told("aliases = { fast = 5 }", &[":44:20:", "a model's name, or a list of names"]);
     told("aliases = { \"a:b:c\" = \"d\" }", &[":44:23:", "is a slug"]);
+    told("aliases = { a = \"b\", b = \"c\" }", &[":44:17:", "\"b\" is an alias itself"]);
+    told("families = [\"qwen\"]\naliases = { a = \"llama\" }", &["add \"llama\" to families"]);
 }
 
 #[test]

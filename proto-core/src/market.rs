@@ -25,7 +25,7 @@ pub(crate) mod policy;
 pub(crate) mod price;
 
 use alloc::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     string::{String, ToString},
     vec::Vec,
 };
@@ -37,7 +37,7 @@ use crate::gossip::View;
 use crate::identity::NodeId;
 use crate::limits::{MARKET_CURRENCIES, MARKET_EVERY, MARKET_MODELS, MARKET_SOON};
 use crate::money::{Currency, Micros};
-use crate::names;
+use crate::names::{self, bare};
 use crate::time::{Time, Wake};
 use crate::timers::Timers;
 use crate::wire::mesh::{Cheapest, Market, Wanted};
@@ -53,9 +53,47 @@ pub(crate) struct Outlook {
 }
 
 impl Outlook {
+    fn and(mut self, one: &Wanted) -> Self {
+        self.jobs = self.jobs.saturating_add(one.all());
+        self.slots = self.slots.saturating_add(one.slots);
+        self.cheapest.extend(one.cheapest.iter().take(MARKET_CURRENCIES).cloned());
+        self
+    }
+
     pub(crate) fn cheapest_in(&self, currency: &Currency) -> Option<Micros> {
         let prices = self.cheapest.iter().filter(|one| one.currency == *currency).map(|one| one.price);
         prices.filter(|price| *price > Micros::ZERO).min()
+    }
+}
+
+/// What is said of the market, by each that says something of it.
+pub(crate) struct Hearsay(Vec<BTreeMap<String, Wanted>>);
+
+impl Hearsay {
+    /// Of all names by which a model may be asked for. Neighbourhoods overlap, so that sums would count twice, and any neighbour may
+    /// lie: it is what the middle one says of those that name the model.
+    pub(crate) fn of(&self, model: &str) -> Outlook {
+        let names: Vec<&str> = self.names().into_iter().filter(|name| names::asks_for(name, model)).collect();
+        let by_one = |market: &BTreeMap<String, Wanted>| {
+            let said = names.iter().filter_map(|name| market.get(*name));
+            said.fold(None, |all: Option<Outlook>, one| Some(all.unwrap_or_default().and(one)))
+        };
+        let said: Vec<Outlook> = self.0.iter().filter_map(by_one).collect();
+        Outlook {
+            jobs: middle(said.iter().map(|one| one.jobs)),
+            slots: middle(said.iter().map(|one| one.slots)),
+            cheapest: said.into_iter().flat_map(|one| one.cheapest).collect(),
+        }
+    }
+
+    /// Of all models.
+    pub(crate) fn slots(&self) -> u64 {
+        let of = |name| middle(self.0.iter().filter_map(|market| market.get(name)).map(|one| one.slots));
+        self.names().into_iter().map(|name| u64::from(of(name))).sum()
+    }
+
+    fn names(&self) -> BTreeSet<&str> {
+        self.0.iter().flat_map(BTreeMap::keys).map(String::as_str).collect()
     }
 }
 
@@ -138,29 +176,12 @@ impl MarketRoom {
         Market { wanted }
     }
 
-    /// By model. Neighbourhoods overlap, so that sums would count twice, and any neighbour may lie: it is what the middle one of those
-    /// says that name the model, this node itself among them if it has users.
-    pub(crate) fn outlook(
-        &self,
-        own: &BTreeMap<String, demand::Asked>,
-        slots: &Slots,
-    ) -> BTreeMap<String, Outlook> {
-        let ours = self.view(own.clone(), slots).wanted;
-        let ours = ours.iter().filter(|_| !own.is_empty() || !slots.0.is_empty());
-        let mut said: BTreeMap<&str, Vec<&Wanted>> = BTreeMap::new();
-        for one in self.heard.values().flat_map(BTreeMap::values).chain(ours) {
-            said.entry(&one.model).or_default().push(one);
-        }
-        let outlook = |(model, said): (&str, Vec<&Wanted>)| {
-            let cheapest = said.iter().flat_map(|one| one.cheapest.iter().take(MARKET_CURRENCIES)).cloned();
-            let one = Outlook {
-                jobs: middle(said.iter().map(|one| one.all())),
-                slots: middle(said.iter().map(|one| one.slots)),
-                cheapest: cheapest.collect(),
-            };
-            (model.to_string(), one)
-        };
-        said.into_iter().map(outlook).collect()
+    /// What neighbours say, and this node itself if it has users or hears of providers.
+    pub(crate) fn hearsay(&self, own: &BTreeMap<String, demand::Asked>, slots: &Slots) -> Hearsay {
+        let ours =
+            self.view(own.clone(), slots).wanted.into_iter().map(|one| (one.model.clone(), one)).collect();
+        let ours = [ours].into_iter().filter(|_| !own.is_empty() || !slots.0.is_empty());
+        Hearsay(self.heard.values().cloned().chain(ours).collect())
     }
 
     /// For people. `widest`: the most that any one neighbour hears of in its neighbourhood.
@@ -212,7 +233,7 @@ impl Slots {
         let mut slots: BTreeMap<String, Supply> = BTreeMap::new();
         for (provider, served) in view.served() {
             let offer = &served.offer.content;
-            let of = slots.entry(names::model(&offer.slug)).or_default();
+            let of = slots.entry(bare(&offer.slug).to_string()).or_default();
             of.slots = of.slots.saturating_add(served.slots);
             of.taken = of.taken.saturating_add(taken(&provider, &offer.slug).min(served.slots));
             let price = price::both(&offer.price);

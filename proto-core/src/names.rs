@@ -11,7 +11,8 @@
 //!   a publisher it is anybody's, without a quantisation any will do. What is said must be so.
 //! - A gateway's operator may give names another meaning: [`Aliases`].
 //!
-//! The market counts a model's quantisations as one ([`model`]), because a request that names none is served by all of them.
+//! The market counts what was served by its own name, and what nobody served by the name that was asked for: whoever would serve that
+//! adds it to its own.
 //!
 //! What is absent: whether a quantisation is good enough, which is the user's to say (`provider.quantizations`).
 
@@ -19,8 +20,8 @@ mod quantisation;
 
 use alloc::{collections::BTreeMap, string::String, vec::Vec};
 
+use quantisation::Quantisation;
 pub(crate) use quantisation::{LEVELS, Level};
-use quantisation::{level, says_only_its_level};
 
 /// Names that users may ask for, and the names or slugs that then serve them, any of which will do.
 pub type Aliases = BTreeMap<String, Vec<String>>;
@@ -29,11 +30,22 @@ pub type Aliases = BTreeMap<String, Vec<String>>;
 const SEPARATORS: [char; 5] = ['-', ':', '.', '@', '_'];
 
 /// Ends of names that tell how a model is stored, not which it is.
-const FORMATS: [&str; 7] = ["gguf", "ggml", "mlx", "safetensors", "bnb", "ud", "latest"];
+const FORMATS: [&str; 4] = ["gguf", "ggml", "mlx", "safetensors"];
+
+/// The same where a quantisation follows.
+const BEFORE_QUANTISATION: [&str; 4] = ["ud", "i1", "unsloth", "quantized"];
+
+/// A quantisation may itself hold so many separators, as `Q4_0_4_4` does.
+const IN_QUANTISATION: usize = 4;
 
 /// Is it `tenant:ep:model`?
 pub fn is_slug(name: &str) -> bool {
     name.matches(':').count() >= 2
+}
+
+/// Does an offered slug serve what is asked for, where no alias says otherwise?
+pub fn is_served_by(asked: &str, slug: &str) -> bool {
+    Asked::of(asked, &Aliases::new()).is_served_by(slug)
 }
 
 /// The bare name in a slug, or a bare name itself.
@@ -41,21 +53,21 @@ pub(crate) fn bare(name: &str) -> &str {
     if is_slug(name) { name.splitn(3, ':').nth(2).unwrap_or_default() } else { name }
 }
 
-/// The model alone, in lower case: the same for all its quantisations and publishers.
-pub(crate) fn model(name: &str) -> String {
-    Parts::of(bare(name)).model.to_ascii_lowercase()
+/// Of two bare names: does a model serve what is asked for?
+pub(crate) fn asks_for(asked: &str, model: &str) -> bool {
+    Name::Bare(asked, Parts::of(asked)).is_served(model)
 }
 
 /// How many bits a weight of it has, if its name tells.
-pub(crate) fn level_of(name: &str) -> Option<Level> {
-    Parts::of(bare(name)).quantisation.and_then(level)
+pub(crate) fn level_of(slug: &str) -> Option<Level> {
+    Parts::of(bare(slug)).quantisation.map(|quantisation| quantisation.level)
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Parts<'a> {
     publisher: Option<&'a str>,
     model: &'a str,
-    quantisation: Option<&'a str>,
+    quantisation: Option<Quantisation<'a>>,
 }
 
 impl<'a> Parts<'a> {
@@ -64,17 +76,19 @@ impl<'a> Parts<'a> {
             Some((before, model)) => (before.rsplit('/').next(), model),
             None => (None, bare),
         };
-        let mut quantisation = None;
+        let mut quantisation: Option<Quantisation<'_>> = None;
         while let Some((rest, last)) = cut(model) {
-            if FORMATS.iter().any(|format| last.eq_ignore_ascii_case(format)) {
-                model = rest;
-            } else if level(last).is_some() {
-                // `GPTQ-Int4`: what comes last tells more.
-                quantisation = quantisation.or(Some(last));
-                model = rest;
-            } else {
-                break;
+            let is = |other: &&str| last.eq_ignore_ascii_case(other);
+            let is_tag = model.as_bytes().get(rest.len()) == Some(&b':');
+            let is_format = FORMATS.iter().any(is)
+                || quantisation.is_some() && BEFORE_QUANTISATION.iter().any(is)
+                || is_tag && is(&"latest");
+            match Quantisation::of(last) {
+                Some(part) => quantisation = Some(part.before(quantisation)),
+                None if is_format => {}
+                None => break,
             }
+            model = rest;
         }
         Self { publisher, model, quantisation }
     }
@@ -85,22 +99,16 @@ impl<'a> Parts<'a> {
                 (Some(asked), Some(ours)) => asked.eq_ignore_ascii_case(ours),
                 (None, _) | (_, None) => true,
             }
-            && asked.quantisation.is_none_or(|asked| {
-                self.quantisation.is_some_and(|ours| {
-                    ours.eq_ignore_ascii_case(asked)
-                        || (says_only_its_level(asked) && level(asked) == level(ours))
-                })
-            })
+            && asked.quantisation.is_none_or(|asked| self.quantisation.is_some_and(|ours| ours.serves(asked)))
     }
 }
 
-/// The last part of a name, and what is before it: never nothing. A quantisation may itself hold `_`, as `Q4_K_M` does.
+/// The last part of a name, and what is before it: never nothing.
 fn cut(name: &str) -> Option<(&str, &str)> {
-    let parts = || name.char_indices().rev().filter(|(_, c)| SEPARATORS.contains(c)).take(3);
+    let parts = || name.char_indices().rev().filter(|(_, c)| SEPARATORS.contains(c)).take(IN_QUANTISATION);
     let at = |(at, _): (usize, char)| Some((name.get(..at)?, name.get(at + 1..)?));
-    let known = |(_, last): &(&str, &str)| level(last).is_some();
     // The longest that is a quantisation: `K_M` and `M` tell nothing.
-    let longest = parts().filter_map(at).filter(known).last();
+    let longest = parts().filter_map(at).filter(|(_, last)| Quantisation::of(last).is_some()).last();
     longest.or_else(|| parts().next().and_then(at)).filter(|(rest, _)| !rest.is_empty())
 }
 
@@ -120,6 +128,18 @@ enum Name<'a> {
     Bare(&'a str, Parts<'a>),
 }
 
+impl Name<'_> {
+    /// By a model of that bare name.
+    fn is_served(&self, offered: &str) -> bool {
+        match self {
+            Name::Slug(_) => false,
+            Name::Bare(asked, parts) => {
+                *asked == offered || begins_with(offered, parts.model) && Parts::of(offered).serves(parts)
+            }
+        }
+    }
+}
+
 impl<'a> Asked<'a> {
     pub(crate) fn of(name: &'a str, aliases: &'a Aliases) -> Self {
         let parsed = |name: &'a str| {
@@ -133,16 +153,13 @@ impl<'a> Asked<'a> {
 
     /// Does an offered slug serve it?
     pub(crate) fn is_served_by(&self, slug: &str) -> bool {
-        let offered = bare(slug);
         self.0.iter().any(|name| match name {
             Name::Slug(asked) => *asked == slug,
-            Name::Bare(asked, parts) => {
-                *asked == offered || begins_with(offered, parts.model) && Parts::of(offered).serves(parts)
-            }
+            Name::Bare(..) => name.is_served(bare(slug)),
         })
     }
 
-    /// The name by which what nobody serves is counted.
+    /// The name by which it is counted where nobody serves it.
     pub(crate) fn first(&self) -> &'a str {
         self.0.first().map_or("", |name| match name {
             Name::Slug(name) | Name::Bare(name, _) => name,
@@ -173,25 +190,34 @@ mod tests {
 
     #[test]
     fn every_runtime_s_way_to_name_a_model_is_understood() {
-        for (name, publisher, model, quantisation) in [
-            ("qwen2.5:7b-instruct-q4_K_M", None, "qwen2.5:7b-instruct", Some("q4_K_M")),
+        for (name, publisher, model, level) in [
+            ("qwen2.5:7b-instruct-q4_K_M", None, "qwen2.5:7b-instruct", Some("int4")),
             ("qwen2.5:7b", None, "qwen2.5:7b", None),
             ("llama3.2:latest", None, "llama3.2", None),
+            ("mistral-large-latest", None, "mistral-large-latest", None),
             ("Qwen/Qwen2.5-7B-Instruct", Some("Qwen"), "Qwen2.5-7B-Instruct", None),
-            ("Qwen/Qwen2.5-7B-Instruct-AWQ", Some("Qwen"), "Qwen2.5-7B-Instruct", Some("AWQ")),
-            ("Qwen/Qwen2.5-7B-Instruct-GPTQ-Int4", Some("Qwen"), "Qwen2.5-7B-Instruct", Some("Int4")),
-            ("RedHatAI/Llama-3.3-70B-FP8", Some("RedHatAI"), "Llama-3.3-70B", Some("FP8")),
-            ("hf.co/bartowski/Llama-3.2-3B-GGUF:IQ3_XXS", Some("bartowski"), "Llama-3.2-3B", Some("IQ3_XXS")),
-            ("stories260K.Q8_0.gguf", None, "stories260K", Some("Q8_0")),
-            ("mistral-7b-bnb-4bit", None, "mistral-7b", Some("4bit")),
+            ("Qwen/Qwen2.5-7B-Instruct-AWQ", Some("Qwen"), "Qwen2.5-7B-Instruct", Some("int4")),
+            ("Qwen/Qwen2.5-7B-Instruct-GPTQ-Int8", Some("Qwen"), "Qwen2.5-7B-Instruct", Some("int8")),
+            ("RedHatAI/Llama-3.3-70B-FP8", Some("RedHatAI"), "Llama-3.3-70B", Some("fp8")),
+            ("RedHatAI/Llama-3.3-70B-quantized.w4a16", Some("RedHatAI"), "Llama-3.3-70B", Some("int4")),
+            ("hf.co/bartowski/Llama-3.2-3B-GGUF:IQ3_XXS", Some("bartowski"), "Llama-3.2-3B", Some("int3")),
+            ("DeepSeek-R1-UD-IQ1_S.gguf", None, "DeepSeek-R1", Some("int1")),
+            ("stories260K.Q8_0.gguf", None, "stories260K", Some("int8")),
+            ("Llama-3.2-1B.Q4_0_4_4.gguf", None, "Llama-3.2-1B", Some("int4")),
+            ("unsloth/mistral-7b-unsloth-bnb-4bit", Some("unsloth"), "mistral-7b", Some("int4")),
             ("gemma-3-4b-it", None, "gemma-3-4b-it", None),
             ("phi-4", None, "phi-4", None),
-            ("gpt-oss-20b-MXFP4", None, "gpt-oss-20b", Some("MXFP4")),
+            ("gpt-oss-20b-MXFP4", None, "gpt-oss-20b", Some("fp4")),
+            ("sales-q3", None, "sales-q3", None),
+            ("bar_q4_report", None, "bar_q4_report", None),
             ("q4_0", None, "q4_0", None),
             ("-gguf", None, "-gguf", None),
+            ("\u{e9}-q4_\u{e9}", None, "\u{e9}-q4_\u{e9}", None),
             ("", None, "", None),
         ] {
-            assert_eq!(Parts::of(name), Parts { publisher, model, quantisation }, "{name}");
+            let parts = Parts::of(name);
+            assert_eq!((parts.publisher, parts.model), (publisher, model), "{name}");
+            assert_eq!(level_of(name).map(Level::name), level, "{name}");
         }
     }
 
@@ -207,6 +233,10 @@ mod tests {
             ("qwen2.5:7b-4bit", "qwen2.5:7b-AWQ", true),
             ("qwen2.5:7b-f16", "qwen2.5:7b-fp16", true),
             ("qwen2.5:7b-int8", "qwen2.5:7b-q4_K_M", false),
+            ("qwen2.5-7b-GPTQ-Int4", "qwen2.5-7b-Q4_K_M", false),
+            ("qwen2.5-7b-GPTQ", "qwen2.5-7b-GPTQ-Int4", true),
+            ("qwen2.5-7b-GPTQ", "qwen2.5-7b-GPTQ-Int8", false),
+            ("qwen2.5-7b-int4", "qwen2.5-7b-GPTQ-Int4", true),
             ("qwen2.5:7b", "qwen2.5:14b", false),
             ("qwen2.5", "qwen2.5:7b", false),
             ("Qwen2.5-7B", "Qwen/Qwen2.5-7B-AWQ", true),
@@ -229,10 +259,10 @@ mod tests {
     }
 
     #[test]
-    fn the_market_knows_a_model_by_one_name() {
-        for name in ["home:gpu:Qwen/Qwen2.5-7B-AWQ", "qwen2.5-7b", "away:x:qwen2.5-7b.Q4_K_M.gguf"] {
-            assert_eq!(model(name), "qwen2.5-7b");
-        }
-        assert_eq!(model("home:gpu:"), "");
+    fn whoever_serves_a_name_hears_of_all_that_is_asked_for_by_it() {
+        assert!(asks_for("qwen", "qwen-q4_0"));
+        assert!(!asks_for("qwen-q4_0", "qwen"));
+        // A runtime may call its model what looks like a slug.
+        assert!(asks_for("localhost:5000/lib/qwen:7b", "localhost:5000/lib/qwen:7b"));
     }
 }

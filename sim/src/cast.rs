@@ -167,7 +167,7 @@ impl Cast<'_> {
             public_endpoint: Some(format!("http://{name}")),
             fep: self.fep_id(),
             families,
-            aliases: gateway.aliases.clone(),
+            aliases: Default::default(),
             routing: gateway.routing.clone().unwrap_or_default(),
         };
         let config = node::config::Config {

@@ -185,9 +185,6 @@ pub struct Gateway {
     /// It serves so many of `families` only, drawn from the seed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub families_each: Option<u32>,
-    /// What its users call models, and what then serves them.
-    #[serde(default)]
-    pub aliases: labman_proto_core::names::Aliases,
     /// How it chooses among providers; not said: as gateways do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub routing: Option<Policy>,

@@ -238,9 +238,14 @@ impl File {
         let public_endpoint =
             field.public_endpoint.as_ref().map(|url| checked_public_url(url, source)).transpose()?;
         let families = field.families.iter().map(|name| checked_family(name, source));
-        let families = families.collect::<Result<_, _>>()?;
+        let families: Vec<String> = families.collect::<Result<_, _>>()?;
         let aliases = field.aliases.iter().map(|(name, of)| checked_alias(name, of, source));
-        let aliases = aliases.collect::<Result<_, _>>()?;
+        let aliases: node::Aliases = aliases.collect::<Result<_, _>>()?;
+        for (alias, of) in &field.aliases {
+            for name in aliases.get(alias).into_iter().flatten().filter(|name| *name != alias) {
+                checked_target(name, of, &aliases, &families, source)?;
+            }
+        }
         let routing = field.routing.clone().unwrap_or_default();
         Ok(node::Gateway { public_endpoint, fep, families, aliases, routing })
     }
@@ -324,6 +329,27 @@ fn checked_alias(
         return Err(source.fault(Some(of.span()), message));
     }
     Ok((name.into(), names))
+}
+
+/// What no request would come to by its alias is a mistake.
+fn checked_target(
+    name: &str,
+    of: &Spanned<AliasField>,
+    aliases: &node::Aliases,
+    families: &[String],
+    source: &Source,
+) -> Result<(), ConfigError> {
+    if aliases.contains_key(name) {
+        let message = format!("{name:?} is an alias itself; write the models that it stands for");
+        return Err(source.fault(Some(of.span()), &message));
+    }
+    let of_family = family(name);
+    if !families.is_empty() && !families.contains(&of_family) {
+        let message =
+            format!("{name:?} is of no family that this gateway serves; add {of_family:?} to families");
+        return Err(source.fault(Some(of.span()), &message));
+    }
+    Ok(())
 }
 
 /// A family is what its models' names begin with: another name would match none.

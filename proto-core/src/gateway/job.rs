@@ -144,7 +144,10 @@ impl Gateway {
                     Asked::These(whom) => return self.wait_for(id, request, whom),
                     Asked::InVain => {}
                 }
-                self.demand.unserved(cx.now.mono, wanted.first());
+                // Who is not wanted, or not at that price, would not be wanted more if there were more of them.
+                if why != NoCandidate::Unwanted {
+                    self.demand.unserved(cx.now.mono, wanted.first());
+                }
                 return self.refuse(cx, id, &nobody(&request.model, why));
             }
         };

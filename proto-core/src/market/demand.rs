@@ -1,9 +1,9 @@
 //! What a gateway's users asked for in the last hour, by model.
 
-use alloc::{collections::BTreeMap, string::String};
+use alloc::{collections::BTreeMap, string::String, string::ToString};
 
 use crate::limits::{MARKET_NAMES, PORTMAN_MODEL_ID};
-use crate::names;
+use crate::names::bare;
 use crate::time::{Span, Time};
 
 /// An hour is counted in so many parts, the oldest of which is dropped whole.
@@ -38,13 +38,13 @@ impl Demand {
 
     fn count(&mut self, now: Time, slug: &str, add: impl FnOnce(&mut Asked)) {
         self.turn(now);
-        let model = names::model(slug);
-        let is_new = !self.models.contains_key(&model);
+        let model = bare(slug);
+        let is_new = !self.models.contains_key(model);
         if is_new && (self.models.len() >= MARKET_NAMES || model.len() > PORTMAN_MODEL_ID) {
             return;
         }
         self.stirred = true;
-        let parts = self.models.entry(model).or_default();
+        let parts = self.models.entry(model.to_string()).or_default();
         if let Some(part) = parts.get_mut(self.part as usize % PARTS) {
             add(part);
         }
@@ -110,7 +110,7 @@ mod tests {
     fn users_can_name_what_they_like_and_only_so_much_is_kept() {
         let mut demand = Demand::default();
         for n in 0..2 * MARKET_NAMES {
-            demand.unserved(Time::ZERO, &alloc::format!("{n}"));
+            demand.unserved(Time::ZERO, &n.to_string());
         }
         assert_eq!(demand.of_the_last_hour(Time::ZERO).len(), MARKET_NAMES);
     }

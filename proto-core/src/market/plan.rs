@@ -243,7 +243,7 @@ fn swap(lines: &mut [Line], wanted: usize, room: Option<Room>, why: &str, loads:
         }
     }
     if let Some(line) = lines.get_mut(wanted) {
-        (line.verdict, line.why) = (Verdict::Load, why.into());
+        (line.verdict, line.why, line.turns_at) = (Verdict::Load, why.into(), None);
     }
     *loads = loads.saturating_sub(1);
 }

@@ -1,12 +1,12 @@
 //! Quantisations by the names that runtimes and publishers give them, and the levels that users of OpenRouter choose by.
 
 /// Bits of a weight, and whether they are an integer's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Level(&'static str);
 
 /// All there are.
-pub(crate) const LEVELS: [&str; 12] =
-    ["int2", "int3", "int4", "int5", "int6", "int8", "fp4", "fp6", "fp8", "fp16", "bf16", "fp32"];
+pub(crate) const LEVELS: [&str; 13] =
+    ["int1", "int2", "int3", "int4", "int5", "int6", "int8", "fp4", "fp6", "fp8", "fp16", "bf16", "fp32"];
 
 impl Level {
     pub(crate) const fn name(self) -> &'static str {
@@ -14,64 +14,93 @@ impl Level {
     }
 }
 
-/// Ways to quantise whose names tell the bits.
-const NAMED: [(&str, &str); 12] = [
+/// Ways to quantise, and the level where nothing else tells it.
+const METHODS: [(&str, &str); 13] = [
     ("awq", "int4"),
     ("gptq", "int4"),
+    ("bnb", "int4"),
+    ("nf4", "fp4"),
     ("nvfp4", "fp4"),
     ("mxfp4", "fp4"),
+    ("mxfp4_moe", "fp4"),
     ("mxfp6", "fp6"),
     ("mxfp8", "fp8"),
     ("e4m3", "fp8"),
-    ("f16", "fp16"),
-    ("f32", "fp32"),
     ("w4a16", "int4"),
     ("w8a16", "int8"),
     ("w8a8", "int8"),
 ];
 
-/// Of `Q4_K_M`, `IQ3_XXS`, `AWQ`, `fp8`, `4bit` and the like. `None`: it is no quantisation.
-pub(super) fn level(name: &str) -> Option<Level> {
-    let is = |other: &str| name.eq_ignore_ascii_case(other);
-    let named = NAMED.iter().find(|(known, _)| is(known)).map(|(_, level)| *level);
-    let level = named.or_else(|| LEVELS.into_iter().find(|level| is(level)));
-    level.or_else(|| integer(name)).map(Level)
+/// Other names of levels.
+const BITS: [(&str, &str); 8] = [
+    ("2bit", "int2"),
+    ("3bit", "int3"),
+    ("4bit", "int4"),
+    ("5bit", "int5"),
+    ("6bit", "int6"),
+    ("8bit", "int8"),
+    ("f16", "fp16"),
+    ("f32", "fp32"),
+];
+
+/// llama.cpp's, by what their names begin with.
+const INTEGERS: [(&str, &str); 14] = [
+    ("q2_", "int2"),
+    ("q3_", "int3"),
+    ("q4_", "int4"),
+    ("q5_", "int5"),
+    ("q6_", "int6"),
+    ("q8_", "int8"),
+    ("iq1_", "int1"),
+    ("iq2_", "int2"),
+    ("iq3_", "int3"),
+    ("iq4_", "int4"),
+    ("tq1_", "int1"),
+    ("tq2_", "int2"),
+    ("q4f16_", "int4"),
+    ("q8f16_", "int8"),
+];
+
+/// What may follow in these.
+const VARIANTS: [&str; 12] = ["0", "1", "4", "8", "k", "s", "m", "l", "xs", "xxs", "xl", "nl"];
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Quantisation<'a> {
+    /// `None`: only the bits are told.
+    method: Option<&'a str>,
+    pub(super) level: Level,
 }
 
-/// `Q4_K_M`, `IQ3_XXS`, `4bit`.
+impl<'a> Quantisation<'a> {
+    /// Of `Q4_K_M`, `IQ3_XXS`, `AWQ`, `fp8`, `4bit` and the like. `None`: it is no quantisation.
+    pub(super) fn of(name: &'a str) -> Option<Self> {
+        let is = |other: &str| name.eq_ignore_ascii_case(other);
+        let bits = LEVELS.into_iter().find(|level| is(level));
+        let bits = bits.or_else(|| BITS.iter().find(|(other, _)| is(other)).map(|(_, level)| *level));
+        if let Some(level) = bits {
+            return Some(Self { method: None, level: Level(level) });
+        }
+        let named = METHODS.iter().find(|(other, _)| is(other)).map(|(_, level)| *level);
+        let level = named.or_else(|| integer(name))?;
+        Some(Self { method: Some(name), level: Level(level) })
+    }
+
+    /// With what stands after it: `GPTQ-Int8`.
+    pub(super) fn before(self, last: Option<Self>) -> Self {
+        let Some(last) = last else { return self };
+        Self { method: self.method.or(last.method), level: last.level }
+    }
+
+    /// Whoever asks for bits alone means any such.
+    pub(super) fn serves(self, asked: Self) -> bool {
+        let same = |method: &str| self.method.is_some_and(|ours| ours.eq_ignore_ascii_case(method));
+        self.level == asked.level && asked.method.is_none_or(same)
+    }
+}
+
 fn integer(name: &str) -> Option<&'static str> {
-    let lower = |at: usize| name.as_bytes().get(at).map(u8::to_ascii_lowercase);
-    let ends_with = |end: &str| {
-        name.len()
-            .checked_sub(end.len())
-            .and_then(|at| name.get(at..))
-            .is_some_and(|last| last.eq_ignore_ascii_case(end))
-    };
-    let digit = match (lower(0), lower(1)) {
-        (Some(b'i'), Some(b'q')) => 2,
-        (Some(b'q'), _) => 1,
-        (Some(b'0'..=b'9'), _) if name.len() == 4 && ends_with("bit") => 0,
-        _ => return None,
-    };
-    // After the digit there is nothing, or `_` and more.
-    let is_plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    if digit > 0 && !(is_plain && matches!(lower(digit + 1), None | Some(b'_'))) {
-        return None;
-    }
-    match lower(digit)? {
-        b'2' => Some("int2"),
-        b'3' => Some("int3"),
-        b'4' => Some("int4"),
-        b'5' => Some("int5"),
-        b'6' => Some("int6"),
-        b'8' => Some("int8"),
-        _ => None,
-    }
-}
-
-/// `int4`, `4bit` and `f16` tell the bits and no more: whoever asks for that means any such.
-pub(super) fn says_only_its_level(name: &str) -> bool {
-    let is = |other: &&str| name.eq_ignore_ascii_case(other);
-    let is_bits = name.len() == 4 && name.get(1..).is_some_and(|rest| rest.eq_ignore_ascii_case("bit"));
-    LEVELS.iter().any(is) || ["f16", "f32"].iter().any(is) || is_bits
+    let begins = |begin: &str| name.get(..begin.len()).is_some_and(|is| is.eq_ignore_ascii_case(begin));
+    let (begin, level) = INTEGERS.iter().find(|(begin, _)| begins(begin))?;
+    let known = |part: &str| VARIANTS.iter().any(|variant| part.eq_ignore_ascii_case(variant));
+    name.get(begin.len()..)?.split('_').all(known).then_some(*level)
 }

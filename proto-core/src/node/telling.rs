@@ -45,9 +45,9 @@ impl Node {
             return;
         }
         let (own, slots) = self.asked_here(now);
-        let outlook = self.market.outlook(&own, &slots);
+        let hearsay = self.market.hearsay(&own, &slots);
         if let Some(provider) = &mut self.provider
-            && provider.decide_hosting(&mut cx!(self, now, Provider), &outlook)
+            && provider.decide_hosting(&mut cx!(self, now, Provider), &hearsay)
         {
             self.capability_changed(now);
         }

@@ -8,7 +8,7 @@ use crate::gossip::{Served, View};
 use crate::identity::NodeId;
 use crate::names::{Aliases, Asked, bare, is_slug};
 
-/// All slugs, each bare model name once, and the aliases of what is served, with price and context of the cheapest provider.
+/// All slugs, each bare model name as it is offered, and the aliases of what is served, with price and context of the cheapest provider.
 /// `usable` tells the offers that could be taken now from those that are only heard of.
 pub(crate) fn list(view: &View, aliases: &Aliases, usable: impl Fn(&NodeId) -> bool) -> Value {
     let models = by_name(view, aliases, usable);
@@ -16,18 +16,15 @@ pub(crate) fn list(view: &View, aliases: &Aliases, usable: impl Fn(&NodeId) -> b
     json!({ "object": "list", "data": data })
 }
 
-/// Under any name by which a request may ask for it.
+/// What serves a request that asks for it by this name: of a bare one, it may be more than what is offered under it.
 pub(crate) fn one(
     view: &View,
     aliases: &Aliases,
     id: &str,
     usable: impl Fn(&NodeId) -> bool,
 ) -> Option<Value> {
-    let listed = by_name(view, aliases, &usable).get(id).map(|offers| model(id, offers));
-    listed.or_else(|| {
-        let offers = serving(view, id, aliases, usable);
-        (!offers.is_empty()).then(|| model(id, &offers))
-    })
+    let offers = serving(&usable_offers(view, usable), id, aliases);
+    (!offers.is_empty()).then(|| model(id, &offers))
 }
 
 fn by_name<'a>(
@@ -35,29 +32,28 @@ fn by_name<'a>(
     aliases: &'a Aliases,
     usable: impl Fn(&NodeId) -> bool,
 ) -> BTreeMap<&'a str, Vec<&'a Served>> {
+    let usable = usable_offers(view, usable);
     let mut models: BTreeMap<&str, Vec<&Served>> = BTreeMap::new();
-    for (_, served) in view.served().filter(|(provider, _)| usable(provider)) {
+    for served in usable.iter().copied() {
         let slug = served.offer.content.slug.as_str();
         models.entry(slug).or_default().push(served);
         models.entry(bare(slug)).or_default().push(served);
     }
     for alias in aliases.keys() {
-        models.insert(alias, serving(view, alias, aliases, &usable));
+        models.insert(alias, serving(&usable, alias, aliases));
     }
     models.retain(|_, offers| !offers.is_empty());
     models
 }
 
-fn serving<'a>(
-    view: &'a View,
-    asked: &str,
-    aliases: &Aliases,
-    usable: impl Fn(&NodeId) -> bool,
-) -> Vec<&'a Served> {
+fn usable_offers(view: &View, usable: impl Fn(&NodeId) -> bool) -> Vec<&Served> {
+    view.served().filter(|(provider, _)| usable(provider)).map(|(_, served)| served).collect()
+}
+
+fn serving<'a>(offers: &[&'a Served], asked: &str, aliases: &Aliases) -> Vec<&'a Served> {
     let asked = Asked::of(asked, aliases);
-    let serves = |served: &&Served| asked.is_served_by(&served.offer.content.slug);
-    let usable = view.served().filter(|(provider, _)| usable(provider)).map(|(_, served)| served);
-    usable.filter(serves).collect()
+    let serves = |served: &&&Served| asked.is_served_by(&served.offer.content.slug);
+    offers.iter().filter(serves).copied().collect()
 }
 
 fn model(id: &str, served: &[&Served]) -> Value {

@@ -30,13 +30,12 @@ use super::Provider;
 use super::waiting::Where;
 use crate::economics::{Counts, Price};
 use crate::limits::HOSTING_SOON;
-use crate::market::Outlook;
+use crate::market::Hearsay;
 use crate::market::forecast::Forecast;
 use crate::market::plan::{AS_IT_IS, Bounds, Candidate, Line, plan};
 use crate::market::policy::{Hosting as Policy, Shelf};
 use crate::market::price::{self, Seen};
 use crate::money::Micros;
-use crate::names;
 use crate::node::config;
 use crate::node::cx::Cx;
 use crate::rng::Stream;
@@ -160,7 +159,7 @@ impl Hosting {
         &mut self,
         cx: &mut Cx<'_>,
         desk: &Desk<'_>,
-        outlook: &BTreeMap<String, Outlook>,
+        hearsay: &Hearsay,
         collected: u32,
     ) -> bool {
         if self.due.expired(cx.now.mono).is_none() {
@@ -171,10 +170,10 @@ impl Hosting {
         let jitter = Span(epoch / 20 * 19 + self.rng.below(epoch / 10 + 1));
         self.due.set((), cx.now.mono + jitter, NEXT);
         self.epochs += 1;
-        self.look_back(desk, outlook, cx.now.mono);
-        let repriced = self.set_prices(desk, outlook, cx.now.mono - self.epoch_began);
+        self.look_back(desk, hearsay, cx.now.mono);
+        let repriced = self.set_prices(desk, hearsay, cx.now.mono - self.epoch_began);
         let mut moved = false;
-        let turns = turns(desk, outlook);
+        let turns = turns(desk, hearsay);
         let may_switch = self.rng.below(turns) == 0;
         for (portman, shelf) in desk.shelves() {
             // What still waits for room is decided anew.
@@ -196,13 +195,13 @@ impl Hosting {
     }
 
     /// What the epoch was like.
-    fn look_back(&mut self, desk: &Desk<'_>, outlook: &BTreeMap<String, Outlook>, now: Time) {
+    fn look_back(&mut self, desk: &Desk<'_>, hearsay: &Hearsay, now: Time) {
         let in_use = desk.in_use(self.epoch_began, now);
         let epoch_ms = (now - self.epoch_began).as_millis().max(1);
         let mut there = BTreeSet::new();
         for (portman, model) in desk.models() {
             let whereto = (portman.ep.clone(), model.to_string());
-            let seen = outlook.get(&names::model(model)).cloned().unwrap_or_default();
+            let seen = hearsay.of(model);
             let (runs, slots) = (desk.sockets.runs(&portman.ep, model), desk.slots(portman, model));
             let can = capacity(slots, self.usual_time);
             let known = self.models.entry(whereto.clone()).or_default();
@@ -222,7 +221,7 @@ impl Hosting {
         self.models.retain(|whereto, _| there.contains(whereto));
     }
 
-    fn set_prices(&mut self, desk: &Desk<'_>, outlook: &BTreeMap<String, Outlook>, lasted: Span) -> bool {
+    fn set_prices(&mut self, desk: &Desk<'_>, hearsay: &Hearsay, lasted: Span) -> bool {
         let mut changed = false;
         for (portman, model) in desk.models() {
             if !desk.sockets.runs(&portman.ep, model) {
@@ -234,9 +233,7 @@ impl Hosting {
             let utilisation = u128::from(known.used.0) * 1_000 / u128::from(could);
             let seen = Seen {
                 utilisation: u32::try_from(utilisation).unwrap_or(1_000).min(1_000),
-                cheapest: outlook
-                    .get(&names::model(model))
-                    .and_then(|seen| seen.cheapest_in(&portman.payout.currency)),
+                cheapest: hearsay.of(model).cheapest_in(&portman.payout.currency),
                 alone: known.elsewhere == 0,
             };
             let factor = known.factor.unwrap_or(price::first(portman.pricing));
@@ -334,11 +331,11 @@ fn capacity(slots: u32, usual_time: Span) -> u64 {
 
 /// As many providers of our size as there may be that would change the same, as far as is heard of their slots. Where that tells
 /// nothing of our own, they are many.
-fn turns(desk: &Desk<'_>, outlook: &BTreeMap<String, Outlook>) -> u64 {
+fn turns(desk: &Desk<'_>, hearsay: &Hearsay) -> u64 {
     let runs = desk.models().filter(|(portman, model)| desk.sockets.runs(&portman.ep, model));
-    let heard = runs.filter(|(_, model)| outlook.get(&names::model(model)).is_some_and(|one| one.slots > 0));
+    let heard = runs.filter(|(_, model)| hearsay.of(model).slots > 0);
     let ours: u64 = heard.map(|(portman, model)| u64::from(desk.slots(portman, model))).sum();
-    let all: u64 = outlook.values().map(|one| u64::from(one.slots)).sum();
+    let all: u64 = hearsay.slots();
     all.checked_div(ours).map_or(TURNS, |turns| turns.clamp(1, TURNS))
 }
 
@@ -353,11 +350,11 @@ impl Provider {
     }
 
     /// True: the offers have changed.
-    pub(crate) fn decide_hosting(&mut self, cx: &mut Cx<'_>, outlook: &BTreeMap<String, Outlook>) -> bool {
+    pub(crate) fn decide_hosting(&mut self, cx: &mut Cx<'_>, hearsay: &Hearsay) -> bool {
         let collected = self.receipts.collected();
         let desk =
             Desk { config: &self.config, sockets: &self.sockets, waiting: &self.waiting, jobs: &self.jobs };
-        let changed = self.hosting.decide(cx, &desk, outlook, collected);
+        let changed = self.hosting.decide(cx, &desk, hearsay, collected);
         self.move_models(cx);
         changed
     }

@@ -79,8 +79,11 @@ impl Hints {
     }
 
     pub(crate) fn quantised_as_wanted(&self, slug: &str) -> bool {
-        let level = || level_of(slug).map_or(UNKNOWN, Level::name);
-        self.quantizations.is_empty() || self.quantizations.iter().any(|wanted| wanted == level())
+        if self.quantizations.is_empty() {
+            return true;
+        }
+        let level = level_of(slug).map_or(UNKNOWN, Level::name);
+        self.quantizations.iter().any(|wanted| wanted == level)
     }
 
     /// Is that provider among these? By its id, its tenant, `tenant:ep` or the whole slug.

@@ -118,7 +118,7 @@ fn a_model_has_many_names() {
         body["model"] = json!(name);
         body
     };
-    for name in ["home:box:qwen2.5-Q4_0", "qwen2.5-Q4_0", "Qwen/Qwen2.5", "qwen2.5-int4", "fast"] {
+    for name in ["home:box:qwen2.5-Q4_0", "qwen2.5-Q4_0", "Qwen/Qwen2.5", "QWEN2.5", "qwen2.5-int4", "fast"] {
         assert_eq!(asked(&mut rig, &mut [&mut peer], &by(name, json!({}))), Some(0), "{name}");
         assert_eq!(get(&mut rig, &format!("/v1/models/{name}"))["id"], name);
     }

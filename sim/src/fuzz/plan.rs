@@ -260,7 +260,6 @@ fn gateway(number: usize, draws: &mut Stream) -> Gateway {
     Gateway {
         families: Vec::new(),
         families_each: None,
-        aliases: Default::default(),
         routing: None,
         name: format!("g{number}"),
         count: None,

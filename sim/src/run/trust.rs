@@ -4,6 +4,8 @@
 
 use std::collections::BTreeSet;
 
+use labman_proto_core::names::is_served_by;
+
 use super::Run;
 use crate::check::ledger::{Books, Doubt};
 use crate::workload::Planned;
@@ -25,7 +27,7 @@ impl Run<'_> {
             return Trust::Nothing;
         }
         let model = job.body.get("model").and_then(serde_json::Value::as_str).unwrap_or_default();
-        let served = |slug: String| slug == model || slug.splitn(3, ':').last() == Some(model);
+        let served = |slug: String| is_served_by(model, &slug);
         let mut cheats = self.scenario.providers.iter().filter(|provider| provider.strategy.is_some());
         match cheats.any(|provider| provider.slugs().any(served)) {
             true => Trust::Shape,
