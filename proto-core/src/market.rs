@@ -11,6 +11,7 @@
 //! the cost is that of a node's links, however large the mesh. Only those are heard that this node chose or dealt with:
 //! a crowd of strangers could want anything.
 //!
+//! - [`hearsay`]: what a provider makes of what it is told;
 //! - [`forecast`]: what the next epoch will ask for;
 //! - [`plan`]: what an endpoint keeps in memory by that, and why;
 //! - [`price`]: what it then costs;
@@ -20,82 +21,29 @@
 
 pub(crate) mod demand;
 pub(crate) mod forecast;
+mod hearsay;
 pub(crate) mod plan;
 pub(crate) mod policy;
 pub(crate) mod price;
 
 use alloc::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     string::{String, ToString},
     vec::Vec,
 };
 
 use demand::Demand;
+pub(crate) use hearsay::Hearsay;
 use serde_json::{Value, json};
 
 use crate::gossip::View;
 use crate::identity::NodeId;
-use crate::limits::{MARKET_CURRENCIES, MARKET_EVERY, MARKET_MODELS, MARKET_SOON};
+use crate::limits::{MARKET_CURRENCIES, MARKET_EVERY, MARKET_MODELS, MARKET_SOON, PORTMAN_MODEL_ID};
 use crate::money::{Currency, Micros};
-use crate::names::{self, bare};
+use crate::names::bare;
 use crate::time::{Time, Wake};
 use crate::timers::Timers;
 use crate::wire::mesh::{Cheapest, Market, Wanted};
-
-/// What a provider that could serve a model hears of it.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Outlook {
-    /// Asked for in the last hour.
-    pub(crate) jobs: u32,
-    /// Of all providers.
-    pub(crate) slots: u32,
-    cheapest: Vec<Cheapest>,
-}
-
-impl Outlook {
-    fn and(mut self, one: &Wanted) -> Self {
-        self.jobs = self.jobs.saturating_add(one.all());
-        self.slots = self.slots.saturating_add(one.slots);
-        self.cheapest.extend(one.cheapest.iter().take(MARKET_CURRENCIES).cloned());
-        self
-    }
-
-    pub(crate) fn cheapest_in(&self, currency: &Currency) -> Option<Micros> {
-        let prices = self.cheapest.iter().filter(|one| one.currency == *currency).map(|one| one.price);
-        prices.filter(|price| *price > Micros::ZERO).min()
-    }
-}
-
-/// What is said of the market, by each that says something of it.
-pub(crate) struct Hearsay(Vec<BTreeMap<String, Wanted>>);
-
-impl Hearsay {
-    /// Of all names by which a model may be asked for. Neighbourhoods overlap, so that sums would count twice, and any neighbour may
-    /// lie: it is what the middle one says of those that name the model.
-    pub(crate) fn of(&self, model: &str) -> Outlook {
-        let names: Vec<&str> = self.names().into_iter().filter(|name| names::asks_for(name, model)).collect();
-        let by_one = |market: &BTreeMap<String, Wanted>| {
-            let said = names.iter().filter_map(|name| market.get(*name));
-            said.fold(None, |all: Option<Outlook>, one| Some(all.unwrap_or_default().and(one)))
-        };
-        let said: Vec<Outlook> = self.0.iter().filter_map(by_one).collect();
-        Outlook {
-            jobs: middle(said.iter().map(|one| one.jobs)),
-            slots: middle(said.iter().map(|one| one.slots)),
-            cheapest: said.into_iter().flat_map(|one| one.cheapest).collect(),
-        }
-    }
-
-    /// Of all models.
-    pub(crate) fn slots(&self) -> u64 {
-        let of = |name| middle(self.0.iter().filter_map(|market| market.get(name)).map(|one| one.slots));
-        self.names().into_iter().map(|name| u64::from(of(name))).sum()
-    }
-
-    fn names(&self) -> BTreeSet<&str> {
-        self.0.iter().flat_map(BTreeMap::keys).map(String::as_str).collect()
-    }
-}
 
 #[derive(Default)]
 pub(crate) struct MarketRoom {
@@ -109,6 +57,7 @@ impl MarketRoom {
     /// A neighbour that is no stranger said so. It replaces what it said before.
     pub(crate) fn heard(&mut self, from: NodeId, market: Market) {
         let wanted = market.wanted.into_iter().take(MARKET_MODELS);
+        let wanted = wanted.filter(|one| one.model.len() <= PORTMAN_MODEL_ID);
         self.heard.insert(from, wanted.map(|one| (one.model.clone(), one)).collect());
     }
 
@@ -181,7 +130,7 @@ impl MarketRoom {
         let ours =
             self.view(own.clone(), slots).wanted.into_iter().map(|one| (one.model.clone(), one)).collect();
         let ours = [ours].into_iter().filter(|_| !own.is_empty() || !slots.0.is_empty());
-        Hearsay(self.heard.values().cloned().chain(ours).collect())
+        Hearsay::of_all(self.heard.values().cloned().chain(ours))
     }
 
     /// For people. `widest`: the most that any one neighbour hears of in its neighbourhood.
@@ -202,13 +151,6 @@ impl MarketRoom {
     pub(crate) fn poll_timeout(&self) -> Option<Wake> {
         self.due.next()
     }
-}
-
-/// The lower one, of two.
-fn middle(said: impl Iterator<Item = u32>) -> u32 {
-    let mut said: Vec<u32> = said.collect();
-    said.sort_unstable();
-    said.get(said.len().saturating_sub(1) / 2).copied().unwrap_or_default()
 }
 
 /// What there is of each model, at all providers that are known.

@@ -53,6 +53,11 @@ pub(crate) fn bare(name: &str) -> &str {
     if is_slug(name) { name.splitn(3, ':').nth(2).unwrap_or_default() } else { name }
 }
 
+/// The model alone, in lower case: the same for all that may serve each other's names.
+pub(crate) fn model(bare: &str) -> String {
+    Parts::of(bare).model.to_ascii_lowercase()
+}
+
 /// Of two bare names: does a model serve what is asked for?
 pub(crate) fn asks_for(asked: &str, model: &str) -> bool {
     Name::Bare(asked, Parts::of(asked)).is_served(model)
@@ -205,6 +210,9 @@ mod tests {
             ("stories260K.Q8_0.gguf", None, "stories260K", Some("int8")),
             ("Llama-3.2-1B.Q4_0_4_4.gguf", None, "Llama-3.2-1B", Some("int4")),
             ("unsloth/mistral-7b-unsloth-bnb-4bit", Some("unsloth"), "mistral-7b", Some("int4")),
+            ("mistral-7b-8bit-GPTQ", None, "mistral-7b", Some("int8")),
+            ("mistral-7b-W8A16-AWQ", None, "mistral-7b", Some("int8")),
+            ("mistral-7b-BF16-Q4_K_M", None, "mistral-7b", Some("int4")),
             ("gemma-3-4b-it", None, "gemma-3-4b-it", None),
             ("phi-4", None, "phi-4", None),
             ("gpt-oss-20b-MXFP4", None, "gpt-oss-20b", Some("fp4")),

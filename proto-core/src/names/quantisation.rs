@@ -14,11 +14,11 @@ impl Level {
     }
 }
 
-/// Ways to quantise, and the level where nothing else tells it.
-const METHODS: [(&str, &str); 13] = [
-    ("awq", "int4"),
-    ("gptq", "int4"),
-    ("bnb", "int4"),
+/// Ways to quantise to any level, and the usual one.
+const USUALLY: [(&str, &str); 3] = [("awq", "int4"), ("gptq", "int4"), ("bnb", "int4")];
+
+/// Ways to quantise that tell the level.
+const METHODS: [(&str, &str); 10] = [
     ("nf4", "fp4"),
     ("nvfp4", "fp4"),
     ("mxfp4", "fp4"),
@@ -69,26 +69,29 @@ pub(super) struct Quantisation<'a> {
     /// `None`: only the bits are told.
     method: Option<&'a str>,
     pub(super) level: Level,
+    /// It is not told, only usual.
+    is_usual: bool,
 }
 
 impl<'a> Quantisation<'a> {
     /// Of `Q4_K_M`, `IQ3_XXS`, `AWQ`, `fp8`, `4bit` and the like. `None`: it is no quantisation.
     pub(super) fn of(name: &'a str) -> Option<Self> {
-        let is = |other: &str| name.eq_ignore_ascii_case(other);
-        let bits = LEVELS.into_iter().find(|level| is(level));
-        let bits = bits.or_else(|| BITS.iter().find(|(other, _)| is(other)).map(|(_, level)| *level));
-        if let Some(level) = bits {
-            return Some(Self { method: None, level: Level(level) });
-        }
-        let named = METHODS.iter().find(|(other, _)| is(other)).map(|(_, level)| *level);
-        let level = named.or_else(|| integer(name))?;
-        Some(Self { method: Some(name), level: Level(level) })
+        let of = |table: &[(&str, &'static str)]| {
+            table.iter().find(|(other, _)| name.eq_ignore_ascii_case(other)).map(|(_, level)| *level)
+        };
+        let bits = LEVELS.into_iter().find(|level| name.eq_ignore_ascii_case(level)).or_else(|| of(&BITS));
+        let told = || of(&METHODS).or_else(|| integer(name)).map(|level| (level, Some(name), false));
+        let usual = || of(&USUALLY).map(|level| (level, Some(name), true));
+        let (level, method, is_usual) =
+            bits.map(|level| (level, None, false)).or_else(told).or_else(usual)?;
+        Some(Self { method, level: Level(level), is_usual })
     }
 
-    /// With what stands after it: `GPTQ-Int8`.
+    /// With what stands after it: `GPTQ-Int8`, `8bit-GPTQ`.
     pub(super) fn before(self, last: Option<Self>) -> Self {
         let Some(last) = last else { return self };
-        Self { method: self.method.or(last.method), level: last.level }
+        let level = if last.is_usual { self } else { last };
+        Self { method: self.method.or(last.method), ..level }
     }
 
     /// Whoever asks for bits alone means any such.

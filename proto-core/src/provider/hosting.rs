@@ -201,7 +201,7 @@ impl Hosting {
         let mut there = BTreeSet::new();
         for (portman, model) in desk.models() {
             let whereto = (portman.ep.clone(), model.to_string());
-            let seen = hearsay.of(model);
+            let seen = hearsay.of(model, |name| desk.serves_first(portman, name) == Some(model));
             let (runs, slots) = (desk.sockets.runs(&portman.ep, model), desk.slots(portman, model));
             let can = capacity(slots, self.usual_time);
             let known = self.models.entry(whereto.clone()).or_default();
@@ -228,13 +228,16 @@ impl Hosting {
                 continue;
             }
             let slots = u64::from(desk.slots(portman, model));
+            // Against others, and not against oneself under other names.
+            let named = hearsay.named(model);
+            let ours = desk.slots_named(model);
             let Some(known) = self.models.get_mut(&(portman.ep.clone(), model.to_string())) else { continue };
             let could = lasted.0.saturating_mul(slots).max(1);
             let utilisation = u128::from(known.used.0) * 1_000 / u128::from(could);
             let seen = Seen {
                 utilisation: u32::try_from(utilisation).unwrap_or(1_000).min(1_000),
-                cheapest: hearsay.of(model).cheapest_in(&portman.payout.currency),
-                alone: known.elsewhere == 0,
+                cheapest: named.cheapest_in(&portman.payout.currency),
+                alone: named.slots <= ours,
             };
             let factor = known.factor.unwrap_or(price::first(portman.pricing));
             let configured = portman.prices.get(model).unwrap_or(&portman.price);
@@ -333,7 +336,7 @@ fn capacity(slots: u32, usual_time: Span) -> u64 {
 /// nothing of our own, they are many.
 fn turns(desk: &Desk<'_>, hearsay: &Hearsay) -> u64 {
     let runs = desk.models().filter(|(portman, model)| desk.sockets.runs(&portman.ep, model));
-    let heard = runs.filter(|(_, model)| hearsay.of(model).slots > 0);
+    let heard = runs.filter(|(_, model)| hearsay.named(model).slots > 0);
     let ours: u64 = heard.map(|(portman, model)| u64::from(desk.slots(portman, model))).sum();
     let all: u64 = hearsay.slots();
     all.checked_div(ours).map_or(TURNS, |turns| turns.clamp(1, TURNS))

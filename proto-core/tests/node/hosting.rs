@@ -1,11 +1,12 @@
 //! What a provider keeps in memory: decided by what gateways say is asked for, done when no job is in the way.
 
 use labman_proto_core::limits::HOSTING_SOON;
+use labman_proto_core::money::Micros;
 use labman_proto_core::node::config::{Hosted, Hosting, Pricing, Shelf, Strategy};
 use labman_proto_core::time::Span;
 use labman_proto_core::wire::cbor;
 use labman_proto_core::wire::envelope::Kind;
-use labman_proto_core::wire::mesh::{Market, RefusalCode, Wanted};
+use labman_proto_core::wire::mesh::{Cheapest, Market, RefusalCode, Wanted};
 use labman_proto_core::wire::portman::{FromPortman, Shelved, ToPortman};
 
 use super::peer::{Peer, counts};
@@ -230,6 +231,48 @@ fn a_neighbour_s_invention_is_worth_no_more_than_what_slots_can_do() {
     let worth = lab.line("tide")["worth_per_hour"].as_i64().unwrap();
     let honest = lab.line("toy")["worth_per_hour"].as_i64().unwrap();
     assert!(worth < 3 * honest, "{worth} to {honest}");
+}
+
+#[test]
+fn whoever_names_no_quantisation_is_counted_for_one_of_them() {
+    let mut lab = Lab::open(|shelf| {
+        shelf.memory = 12 * GIB;
+        shelf.models = ["toy", "tide-q4_0", "tide-q8_0"].map(|model| (model.into(), hosted())).into();
+    });
+    lab.runs(&["toy"], &["tide-q4_0", "tide-q8_0"]);
+    lab.asked(&[("Tide", 100)]);
+    assert_eq!(lab.first_epoch(), ["load tide-q4_0"]);
+    let wanted = |lab: &mut Lab, model| lab.line(model)["wanted_per_hour"].clone();
+    assert_eq!((wanted(&mut lab, "tide-q4_0"), wanted(&mut lab, "tide-q8_0")), (100.into(), 0.into()));
+}
+
+#[test]
+fn nobody_undercuts_himself() {
+    let mut config = provider_config();
+    let provider = config.provider.as_mut().unwrap();
+    provider.hosting = Hosting { epoch: EPOCH, ..Hosting::default() };
+    provider.portmans[0].pricing = Pricing { strategy: Strategy::Undercut, floor: 500, ceiling: 2_000 };
+    let mut rig = Rig::new(config);
+    Portman::attach(&mut rig, vec![model("toy", 2), model("toy-q4_0", 2)]);
+    let mut gateway = Peer::called(&mut rig, PEER);
+    gateway.greet(&mut rig);
+    rig.pass(HOSTING_SOON);
+    // What it hears of is its own.
+    let configured = provider_config().provider.unwrap().portmans[0].price;
+    let price = configured.input_per_mtok.0 + configured.output_per_mtok.0;
+    let cheapest = Cheapest { currency: "XTS".parse().unwrap(), price: Micros(price) };
+    let wanted = ["toy", "toy-q4_0"].map(|model| Wanted {
+        model: model.into(),
+        jobs: 10,
+        slots: 2,
+        cheapest: vec![cheapest.clone()],
+        ..Wanted::default()
+    });
+    let market = cbor::encode(&Market { wanted: wanted.to_vec() });
+    gateway.say(&mut rig, gateway.control, Kind::Market, &market);
+    (0..10).for_each(|_| rig.pass(EPOCH));
+    let price = offer_of(&mut rig, &gateway).content.price;
+    assert!(price.output_per_mtok >= configured.output_per_mtok, "{price:?}");
 }
 
 #[test]

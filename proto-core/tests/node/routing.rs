@@ -128,6 +128,14 @@ fn a_model_has_many_names() {
     }
     let user = rig.ask(&by("fast", json!({ "quantizations": ["int8", "fp16"] })));
     assert_eq!(error(&rig, user).1["param"], "provider");
+    let market = rig.admin("/market");
+    let demand = market["models"].as_array().unwrap().iter().map(|one| {
+        (one["model"].as_str().unwrap(), one["jobs"].as_u64().unwrap(), one["unserved"].as_u64().unwrap())
+    });
+    let demand: std::collections::BTreeSet<_> = demand.collect();
+    let nobodys = [("qwen2.5-Q8_0", 0, 1), ("llama", 0, 1), ("qwen2.5", 0, 1)];
+    let all = nobodys.into_iter().chain([("qwen2.5-Q4_0", 6, 0)]).collect();
+    assert_eq!(demand, all, "whoever does not want what there is is no demand");
     let listed = get(&mut rig, "/v1/models");
     let listed = listed["data"].as_array().unwrap().iter().map(|model| model["id"].as_str().unwrap());
     assert_eq!(listed.collect::<Vec<_>>(), ["fast", "home:box:qwen2.5-Q4_0", "qwen2.5-Q4_0"]);

@@ -1,12 +1,14 @@
 //! What hosting is decided by, of the rest of the provider.
 
 use alloc::{collections::BTreeMap, string::ToString};
+use core::cmp::Reverse;
 
 use super::super::job::{Job, State};
 use super::super::sockets::Sockets;
 use super::super::waiting::{Waiting, Where};
 use crate::machine::StreamId;
 use crate::market::policy::Shelf;
+use crate::names;
 use crate::node::config;
 use crate::time::{Span, Time};
 
@@ -36,6 +38,19 @@ impl<'a> Desk<'a> {
         let configured = portman.shelf.as_ref().and_then(|shelf| shelf.models.get(model)?.slots);
         let runs = self.sockets.slots_of(&portman.ep, model);
         runs.or(configured).unwrap_or_else(|| self.sockets.most_slots(&portman.ep)).max(1)
+    }
+
+    /// Of all that run under that name, at every endpoint.
+    pub(super) fn slots_named(&self, name: &str) -> u32 {
+        let named = self.models().filter(|(_, model)| *model == name);
+        let runs = named.filter(|(portman, model)| self.sockets.runs(&portman.ep, model));
+        runs.map(|(portman, model)| self.slots(portman, model)).fold(0, u32::saturating_add)
+    }
+
+    /// Whoever asks by that name is served by one of an endpoint's models, and counts for that one: so called, or else one that runs.
+    pub(super) fn serves_first(&self, portman: &config::Portman, name: &str) -> Option<&'a str> {
+        let known = self.sockets.known(&portman.ep).filter(|model| names::asks_for(name, model));
+        known.max_by_key(|model| (*model == name, self.sockets.runs(&portman.ep, model), Reverse(*model)))
     }
 
     /// A job of it runs, waits, or is about to: its authorization is on its way to the disk.
