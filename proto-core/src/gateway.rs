@@ -42,6 +42,7 @@ use crate::node::cx::Cx;
 use crate::node::fep::{Answer, FepCalls};
 use crate::openai::error::{ApiError, Retry};
 use crate::openai::models;
+use crate::openai::task::Call;
 use crate::rng::{Seed, Stream};
 use crate::routing::Router;
 use crate::store::{BadRow, Snapshot, StoreError};
@@ -164,8 +165,10 @@ impl Gateway {
     pub(crate) fn request(&mut self, cx: &mut Cx<'_>, mesh: &Mesh<'_>, stream: StreamId, head: &RequestHead) {
         let id = RequestId(self.rng.bytes());
         let path = head.path.split('?').next().unwrap_or_default();
+        if let Some(call) = Call::at(path).filter(|_| head.method == "POST") {
+            return self.begin(cx, stream, head, id, call);
+        }
         match (head.method.as_str(), path) {
-            ("POST", "/v1/chat/completions") => self.begin(cx, stream, head, id),
             ("GET", "/v1/models") => {
                 let list = models::list(mesh.gossip.view(), &self.aliases, |node| {
                     mesh.reaches(cx, node) || mesh.may_reach(cx, node)
@@ -184,7 +187,7 @@ impl Gateway {
             ("OPTIONS", _) => cx.respond_whole(stream, reply::cors(ResponseHead::new(204), id), Vec::new()),
             _ => {
                 let message = alloc::format!(
-                    "There is no {} {path} here. Try POST /v1/chat/completions or GET /v1/models.",
+                    "There is no {} {path} here. Try POST /v1/chat/completions, /v1/responses, /v1/completions or /v1/embeddings, or GET /v1/models.",
                     head.method
                 );
                 reply::error(cx, stream, id, &ApiError::new(404, Some("unknown_url"), message));
@@ -192,7 +195,7 @@ impl Gateway {
         }
     }
 
-    fn begin(&mut self, cx: &mut Cx<'_>, stream: StreamId, head: &RequestHead, id: RequestId) {
+    fn begin(&mut self, cx: &mut Cx<'_>, stream: StreamId, head: &RequestHead, id: RequestId, call: Call) {
         let Some(key) = head.bearer() else { return reply::error(cx, stream, id, &ApiError::no_key()) };
         if cx.clock_is_wrong() {
             return reply::error(cx, stream, id, &job::clock_is_wrong());
@@ -212,7 +215,7 @@ impl Gateway {
                 ApiError::new(429, Some("rate_limit_exceeded"), "This gateway is full. Try again shortly.");
             return reply::error(cx, stream, id, &error.with_retry(Retry::After { seconds: 2 }));
         }
-        let job = Job::new(id, stream, key_digest(key), cx.now.mono);
+        let job = Job::new(id, stream, call, key_digest(key), cx.now.mono);
         self.due.set(Due::Total(id), job.deadline, "a job's total time");
         self.users.insert(stream, id);
         self.jobs.insert(id, job);

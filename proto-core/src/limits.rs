@@ -338,6 +338,16 @@ pub const REDELIVER_LAST: Span = Span::from_secs(30);
 /// How long a gateway repeats a receipt that its provider does not acknowledge: that can ask the FEP for it.
 pub const REDELIVER_FOR: Span = Span::from_secs(3600);
 
+/// Answers that one request may ask for, over all its prompts.
+pub const PARTS: u32 = 128;
+/// Bytes of prompts that are repeated in an answer.
+pub const ECHOED: usize = 1024 * 1024;
+/// Texts that one request may have embedded, and those that a runtime is asked for at once.
+pub const EMBEDDED_INPUTS: usize = 2048;
+pub const EMBEDDED_AT_ONCE: usize = 16;
+/// What a runtime answers for these, in bytes. A longer answer ends the job.
+pub const EMBEDDED_ANSWER: usize = 4 * 1024 * 1024;
+
 /// Input tokens a gateway accepts beyond one per byte of prompt, for the template around each message or tool, and once
 /// for each request.
 pub const INPUT_ALLOWANCE_PER_ITEM: u64 = 64;

@@ -1,9 +1,11 @@
 //! The OpenAI HTTP surface: what may be asked, how it is answered, how errors look.
 //!
-//! Absent today: completions, embeddings, responses.
+//! What is absent: anything kept between requests, such as stored responses, files or assistants.
 
 pub mod answer;
 pub mod error;
 pub(crate) mod models;
 pub mod request;
+mod responses;
 pub mod sse;
+pub mod task;

@@ -26,10 +26,11 @@ mod tests;
 
 use alloc::{collections::BTreeMap, format, string::String, vec::Vec};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::limits::{LEAVE, RUNTIME_MESSAGE};
 use crate::machine::{Completion, Input, Level, Machine, Outbox, Output, Peer, ResetCode, StreamId};
+use crate::openai::task::Task;
 use crate::rng::Seed;
 use crate::time::{Now, Time, Wake};
 use crate::wire::portman::{Fault, FromPortman, JobId, ToPortman};
@@ -112,14 +113,13 @@ impl Portman {
         if self.jobs_of(model) >= self.models.slots_of(model) as usize {
             return Err((Fault::Busy, "all slots are taken".into()));
         }
-        let Value::Object(mut body) = body else {
+        let Value::Object(body) = body else {
             return Err((Fault::BadRequest, "the request is no JSON object".into()));
         };
-        body.insert("model".into(), model.into());
-        body.insert("stream".into(), true.into());
-        body.insert("stream_options".into(), json!({ "include_usage": true }));
-        let exchange = self.runtime.ask_for_chat(&Value::Object(body), &mut self.out);
-        Ok(Job::new(model.into(), exchange, credit, now))
+        let asked = Task::of(&body).map(|task| (task, body));
+        let started =
+            asked.and_then(|asked| Job::start(model, asked, credit, now, &self.runtime, &mut self.out));
+        started.ok_or((Fault::BadRequest, "the request is for nothing that a runtime does".into()))
     }
 
     fn jobs_of(&self, model: &str) -> usize {
@@ -206,6 +206,11 @@ impl Portman {
         let Some(job) = self.jobs.get_mut(&id) else { return };
         for message in job.advance(now, id, &mut self.out) {
             self.labman.say(&message, &mut self.out);
+        }
+        let before = job.exchange();
+        if job.go_on(now, &self.runtime, &mut self.out) {
+            self.exchanges.remove(&before);
+            self.exchanges.insert(job.exchange(), id);
         }
         if job.is_told() {
             self.exchanges.remove(&job.exchange());

@@ -46,8 +46,14 @@ pub(crate) struct Need<'a> {
     /// What that name stands for at this gateway.
     pub(crate) asked: &'a Asked<'a>,
     pub(crate) input_bound: u32,
-    /// What the user asked for at most.
+    /// Input that a model must have in its context at once.
+    pub(crate) longest: u32,
+    /// What the user asked for at most, of each part.
     pub(crate) max_output: Option<u32>,
+    /// Where the task itself bounds each part's.
+    pub(crate) output_each: Option<u32>,
+    /// A runtime is asked so often.
+    pub(crate) parts: u32,
     /// The FEP's terms, where they are known.
     pub(crate) fep: Option<&'a Described>,
     /// Offers must be valid for that long.
@@ -59,12 +65,16 @@ pub(crate) struct Need<'a> {
 }
 
 impl Need<'_> {
-    /// The most output to ask of a provider. Where the user named no bound: what the context leaves, because some
+    /// The most output to ask of a provider, of all parts together. Where the user named no bound: what the context leaves, because some
     /// runtimes refuse more; a prompt that may fill the context by its bound will hardly do so by its tokens, so never
     /// less than a quarter.
     pub(crate) fn max_output_at(&self, offer: &Offer) -> u32 {
-        let left = offer.context_length.saturating_sub(self.input_bound).max(offer.context_length / 4);
-        self.max_output.unwrap_or(left).min(offer.max_output).max(1)
+        let left = offer.context_length.saturating_sub(self.longest).max(offer.context_length / 4);
+        let each = match self.output_each {
+            Some(each) => each,
+            None => self.max_output.unwrap_or(left).min(offer.max_output).max(1),
+        };
+        each.saturating_mul(self.parts)
     }
 }
 
@@ -365,7 +375,10 @@ mod tests {
                 model: "c",
                 asked: &Asked::of("c", &Aliases::new()),
                 input_bound,
+                longest: input_bound,
                 max_output,
+                output_each: None,
+                parts: 1,
                 fep: None,
                 job: Span::default(),
                 hints: &Hints::default(),

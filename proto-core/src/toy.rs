@@ -1,7 +1,8 @@
 //! A toy: the built-in runtime, for trying the mesh without a model. It knows some pages about lanterns on a coast and
 //! strings their words together; it understands nothing of what it is asked.
 //!
-//! It is an OpenAI-compatible HTTP server: `GET /v1/models` and `POST /v1/chat/completions`, streaming or not, with
+//! It is an OpenAI-compatible HTTP server: `GET /v1/models`, `POST /v1/embeddings` ([`embedding`]), and `POST /v1/chat/completions`
+//! and `/v1/completions` (of one prompt), streaming or not, with
 //! `seed`, `temperature`, `max_tokens` (or `max_completion_tokens`), `stop` and `stream_options.include_usage`. The same
 //! request gives the same text everywhere ([`completion`] says which), one token each `token_every` once it has read the
 //! prompt and thought, and no faster than its reader takes them.
@@ -15,6 +16,7 @@ mod answer;
 mod chain;
 mod completion;
 pub mod config;
+mod embedding;
 mod memory;
 #[cfg(test)]
 mod tests;
@@ -35,7 +37,7 @@ use crate::openai::sse;
 use crate::rng::{Seed, Stream};
 use crate::time::{Now, Span, Time, Wake};
 
-use answer::Answer;
+use answer::{Answer, Kind};
 use completion::Request;
 use config::Config;
 use memory::Memory;
@@ -67,6 +69,8 @@ enum Endpoint {
 #[derive(Clone, Copy)]
 enum Purpose {
     Chat,
+    Text,
+    Embed,
     Load,
     Unload,
 }
@@ -131,6 +135,8 @@ impl Toy {
         match (surface, path) {
             (Surface::Public, "/v1/models") => Some(Endpoint::Models),
             (Surface::Public, "/v1/chat/completions") => Some(Endpoint::Takes(Purpose::Chat)),
+            (Surface::Public, "/v1/completions") => Some(Endpoint::Takes(Purpose::Text)),
+            (Surface::Public, "/v1/embeddings") => Some(Endpoint::Takes(Purpose::Embed)),
             (Surface::Public, "/models") if self.memory.moves() => Some(Endpoint::Models),
             (Surface::Public, "/models/load") if self.memory.moves() => Some(Endpoint::Takes(Purpose::Load)),
             (Surface::Public, "/models/unload") if self.memory.moves() => {
@@ -156,7 +162,20 @@ impl Toy {
         let Some(Job::Reading(body, purpose)) = self.jobs.get_mut(&stream) else { return };
         let (body, purpose) = (body.take(), *purpose);
         match purpose {
-            Purpose::Chat => self.chat(now, stream, &body),
+            Purpose::Chat => self.chat(now, stream, Kind::Chat, &body),
+            Purpose::Text => self.chat(now, stream, Kind::Text, &body),
+            Purpose::Embed => {
+                self.jobs.remove(&stream);
+                let embedded = parse(&body).and_then(|request| {
+                    self.memory
+                        .check(now.mono, request.get("model").and_then(Value::as_str).unwrap_or_default())?;
+                    embedding::embed(&request).map_err(|message| (400, None, message))
+                });
+                match embedded {
+                    Ok(answer) => self.out.respond_json(stream, 200, &answer),
+                    Err(refusal) => self.refuse(stream, refusal),
+                }
+            }
             Purpose::Load | Purpose::Unload => {
                 self.jobs.remove(&stream);
                 match self.move_model(now, &body, purpose) {
@@ -173,12 +192,14 @@ impl Toy {
         let model = model.ok_or_else(|| (400, None, String::from("missing field `model`")))?;
         match purpose {
             Purpose::Unload => self.memory.unload(model),
-            Purpose::Load | Purpose::Chat => self.memory.load(now.mono, model),
+            Purpose::Load | Purpose::Chat | Purpose::Text | Purpose::Embed => {
+                self.memory.load(now.mono, model)
+            }
         }
     }
 
-    fn chat(&mut self, now: Now, stream: StreamId, body: &[u8]) {
-        match self.begin(now, body) {
+    fn chat(&mut self, now: Now, stream: StreamId, kind: Kind, body: &[u8]) {
+        match self.begin(now, kind, body) {
             Ok(speech) => {
                 if speech.streams {
                     let head = ResponseHead::new(200)
@@ -195,8 +216,12 @@ impl Toy {
         }
     }
 
-    fn begin(&mut self, now: Now, body: &[u8]) -> Result<Speech, Refusal> {
-        let request = Request::parse(&parse(body)?).map_err(|message| (400, None, message))?;
+    fn begin(&mut self, now: Now, kind: Kind, body: &[u8]) -> Result<Speech, Refusal> {
+        let body = match kind {
+            Kind::Chat => parse(body)?,
+            Kind::Text => as_chat(parse(body)?),
+        };
+        let request = Request::parse(&body).map_err(|message| (400, None, message))?;
         self.memory.check(now.mono, &request.model)?;
         let longest = request.prompt_tokens().saturating_add(request.most());
         if longest > self.config.context_length as usize {
@@ -207,8 +232,13 @@ impl Toy {
             return Err((400, Some("context_length_exceeded"), message));
         }
         let completion = request.complete(self.chain.get_or_init(Chain::of_the_text));
+        let begins = match kind {
+            Kind::Chat => "chatcmpl",
+            Kind::Text => "cmpl",
+        };
         let answer = Answer {
-            id: format!("chatcmpl-{}", hex::encode(self.ids.bytes::<12>())),
+            kind,
+            id: format!("{begins}-{}", hex::encode(self.ids.bytes::<12>())),
             created: now.wall.0 / 1000,
             model: request.model.clone(),
             includes_usage: request.streams() && request.includes_usage(),
@@ -239,8 +269,10 @@ impl Toy {
         }
         let mut events = Vec::new();
         let mut say = |chunk: Value| events.extend(sse::event(&format!("{chunk}")));
-        if speech.said == 0 {
-            say(answer.opening());
+        if speech.said == 0
+            && let Some(opening) = answer.opening()
+        {
+            say(opening);
         }
         if let Some(token) = completion.tokens.get(speech.said) {
             say(answer.token(token));
@@ -266,6 +298,16 @@ impl Toy {
     fn refuse(&mut self, stream: StreamId, (status, code, message): Refusal) {
         self.out.respond_json(stream, status, &answer::error(status, code, &message));
     }
+}
+
+/// A prompt is taken for the only message of somebody who is nobody.
+fn as_chat(mut body: Value) -> Value {
+    if let Some(fields) = body.as_object_mut()
+        && let Some(prompt) = fields.remove("prompt")
+    {
+        fields.insert("messages".into(), json!([{ "role": "prompt", "content": prompt }]));
+    }
+    body
 }
 
 fn parse(body: &[u8]) -> Result<Value, Refusal> {

@@ -138,6 +138,75 @@ def every_answer_has_a_request_id(mesh):
 
 
 @check
+def several_answers_are_several_choices(mesh):
+    options = dict(model=mesh.model, messages=HELLO, max_tokens=12, seed=3, n=3)
+    whole = mesh.client.chat.completions.create(**options)
+    texts = [choice.message.content for choice in whole.choices]
+    assert [choice.index for choice in whole.choices] == [0, 1, 2] and len(set(texts)) == 3, texts
+    streamed = ["", "", ""]
+    for chunk in mesh.client.chat.completions.create(**options, stream=True):
+        for choice in chunk.choices:
+            streamed[choice.index] += choice.delta.content or ""
+    assert streamed == texts, (streamed, texts)
+
+
+@check
+def a_text_is_completed_whole_and_as_a_stream(mesh):
+    options = dict(model=mesh.model, prompt="The lamp on the coast", max_tokens=12, seed=5)
+    whole = mesh.client.completions.create(**options, echo=True)
+    text = whole.choices[0].text
+    assert whole.object == "text_completion" and text.startswith(options["prompt"]), whole
+    stream = mesh.client.completions.create(**options, stream=True)
+    streamed = "".join(choice.text for chunk in stream for choice in chunk.choices)
+    assert options["prompt"] + streamed == text, (streamed, text)
+    both = mesh.client.completions.create(**{**options, "prompt": ["The lamp", "The oil"]})
+    assert [choice.index for choice in both.choices] == [0, 1] and both.usage.completion_tokens > 12, both
+
+
+@check
+def a_response_comes_whole_and_as_typed_events(mesh):
+    options = dict(model=mesh.model, input="Tell me about the lanterns.", instructions="Be brief.", max_output_tokens=12)
+    whole = mesh.client.responses.create(**options)
+    assert whole.output_text.strip() and whole.usage.output_tokens <= 12, whole
+    assert whole.instructions == "Be brief." and whole.store is False, whole
+    events = list(mesh.client.responses.create(**options, stream=True))
+    assert [event.sequence_number for event in events] == list(range(len(events))), events
+    kinds = [event.type for event in events]
+    assert kinds[:2] == ["response.created", "response.in_progress"], kinds
+    assert kinds[-1] in ("response.completed", "response.incomplete"), kinds
+    told = "".join(event.delta for event in events if event.type == "response.output_text.delta")
+    assert told == events[-1].response.output_text == whole.output_text, (told, whole.output_text)
+    # The SDK's helper wants an answer that is not cut short.
+    with mesh.client.responses.stream(**{**options, "max_output_tokens": 512}) as stream:
+        final = stream.get_final_response()
+    assert final.status == "completed" and final.output_text.startswith(whole.output_text), final
+    error = expect(
+        openai.BadRequestError,
+        lambda: mesh.client.responses.create(**options, previous_response_id=whole.id),
+    )
+    assert error_of(error.response)["param"] == "previous_response_id", error
+
+
+@check
+def texts_are_embedded_in_their_order(mesh):
+    texts = [f"lantern {number % 7}" for number in range(40)]
+    # By default the SDK asks for base64 and decodes it.
+    packed = mesh.client.embeddings.create(model=mesh.model, input=texts)
+    plain = mesh.client.embeddings.create(model=mesh.model, input=texts, encoding_format="float")
+    assert [one.index for one in packed.data] == list(range(40)), packed
+    for a, b in zip(packed.data, plain.data, strict=True):
+        assert all(abs(x - y) < 1e-6 for x, y in zip(a.embedding, b.embedding, strict=True)), (a, b)
+    assert packed.data[0].embedding == packed.data[7].embedding != packed.data[1].embedding
+    assert packed.usage.prompt_tokens == 80, packed.usage
+    short = mesh.client.embeddings.create(model=mesh.model, input="lantern", dimensions=2).data[0].embedding
+    assert len(short) == 2 and abs(sum(x * x for x in short) - 1) < 1e-5, short
+    error = expect(
+        openai.BadRequestError, lambda: mesh.client.embeddings.create(model=mesh.model, input="x", dimensions=99)
+    )
+    assert error_of(error.response)["param"] == "dimensions", error
+
+
+@check
 def a_wrong_key_is_an_authentication_error(mesh):
     client = mesh.client_with("sk-wrong", max_retries=0)
     error = expect(

@@ -1,8 +1,11 @@
 //! What users and runtimes say over HTTP.
 
+use labman_proto_core::limits::EMBEDDED_AT_ONCE;
+use labman_proto_core::openai::answer::vectors::Embedding;
 use labman_proto_core::openai::answer::{Assembly, Frame, Piece};
-use labman_proto_core::openai::request::{ChatRequest, JobBody};
+use labman_proto_core::openai::request::{Echo, JobBody, Request};
 use labman_proto_core::openai::sse;
+use labman_proto_core::openai::task::{Call, Task};
 use labman_proto_core::portman::meter::Meter;
 use serde_json::Value;
 
@@ -10,18 +13,33 @@ use crate::feed::Feed;
 
 /// A user's body. What passes is one that a provider takes, and both bound its cost alike.
 pub fn chat_request(bytes: &[u8]) {
-    match ChatRequest::parse(bytes) {
+    for call in [Call::Chat, Call::Completion, Call::Embedding, Call::Response] {
+        user_request(call, bytes);
+    }
+    let _ = JobBody::parse(bytes);
+}
+
+fn user_request(call: Call, bytes: &[u8]) {
+    let task = call.task();
+    match Request::parse(call, bytes) {
         Ok(request) => {
-            let body = request.for_provider(7);
-            let job = JobBody::parse(&body).expect("a provider takes what a gateway lets through");
-            assert_eq!((job.input_bound, job.max_output), (request.input_bound(), 7));
+            let each = if task.streams() { 7 } else { EMBEDDED_AT_ONCE as u32 };
+            let body = request.for_provider(each * request.parts());
+            match JobBody::parse(&body) {
+                Ok(job) => {
+                    assert_eq!(job.task, task);
+                    assert_eq!(job.input_bound, request.input_bound());
+                    assert_eq!(job.max_output, each * request.parts());
+                    assert_eq!(job.max_output_each, each);
+                }
+                Err(why) => panic!("a provider takes what a gateway lets through: {why}"),
+            }
             assert!(request.ignored.iter().all(|name| name.len() <= 64 && name.is_ascii()));
         }
         Err(refused) => {
             serde_json::from_slice::<Value>(&refused.body()).expect("a refusal is JSON");
         }
     }
-    let _ = JobBody::parse(bytes);
 }
 
 /// A runtime's stream of events. However it is cut, the same come out.
@@ -49,7 +67,22 @@ pub fn sse(bytes: &[u8]) {
 
 /// Chunks of a runtime, a line each, as a Portman counts them and a gateway rebuilds them.
 pub fn runtime_chunk(bytes: &[u8]) {
-    let frame = Frame { id: "chatcmpl-1".into(), model: "m".into(), created_s: 1, include_usage: true };
+    for task in [Task::Chat, Task::Completion] {
+        answer(task, bytes);
+    }
+    let _ = Embedding::parse(bytes);
+}
+
+fn answer(task: Task, bytes: &[u8]) {
+    let frame = Frame {
+        task,
+        id: "chatcmpl-1".into(),
+        model: "m".into(),
+        created_s: 1,
+        include_usage: true,
+        answers: 2,
+        echo: Echo::default(),
+    };
     let (mut meter, mut assembly) = (Meter::default(), Assembly::default());
     for line in bytes.split(|byte| *byte == b'\n') {
         if let Ok(chunk) = serde_json::from_slice::<Value>(line) {
@@ -58,12 +91,12 @@ pub fn runtime_chunk(bytes: &[u8]) {
             assert!(meter.has_finished() || !before, "a stream is over only once");
             assert!(meter.counts().cached <= meter.counts().input, "more was cached than read");
         }
-        let Ok(Some(piece)) = Piece::parse(line) else { continue };
-        if let Some(event) = piece.event(&frame) {
-            let events = sse::Reader::default().push(&event);
-            assert!(matches!(events.as_deref(), Ok([sse::Event::Data(_)])), "an event is one event");
-        }
-        if assembly.add(piece).is_err() {
+        let Ok(Some(piece)) = Piece::parse(&frame, line) else { continue };
+        let events = piece.events(&frame, |_| false);
+        let read = sse::Reader::default().push(&events).expect("they are events");
+        let data = |event: &sse::Event| matches!(event, sse::Event::Data(data) if serde_json::from_str::<Value>(data).is_ok());
+        assert!(read.iter().all(data), "an event is one event");
+        if assembly.add(&frame, piece).is_err() {
             return;
         }
     }

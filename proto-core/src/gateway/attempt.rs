@@ -7,7 +7,7 @@
 use alloc::{format, string::ToString, vec::Vec};
 
 use super::job::{Plan, State, progress};
-use super::reply::Reply;
+use super::reply::{Reply, Unfit, VECTOR};
 use super::rows::Terms;
 use super::settle::{Ended, Tail};
 use super::{Due, Gateway, Mesh, abandon};
@@ -21,7 +21,6 @@ use crate::limits::{
 use crate::machine::StreamId;
 use crate::mutants::{Mutant, mutant};
 use crate::node::cx::Cx;
-use crate::openai::answer::Piece;
 use crate::openai::error::{ApiError, Retry};
 use crate::time::{Span, Time};
 use crate::wire::cbor::{self, Blob};
@@ -76,6 +75,8 @@ enum Step {
     Refused(Refusal),
     /// With its signed statement.
     Ended(Blob, Option<Refusal>),
+    /// It is not what the user asked for.
+    Unfit(ApiError),
 }
 
 impl Running {
@@ -122,15 +123,18 @@ impl Running {
                     return Ok(Step::Go);
                 }
                 let before = sse.len();
-                if let Some(piece) = Piece::parse(&chunk.data.0)? {
-                    attempt.text_bytes += piece.text_bytes;
-                    self.reply.piece(piece, sse)?;
-                }
+                let (text, unfit) = match self.reply.chunk(&chunk.data.0, sse) {
+                    Ok(text) => (text, None),
+                    Err(Unfit::Provider(what)) => return Err(what),
+                    // The work was done as it was asked for.
+                    Err(Unfit::User(error)) => (VECTOR, Some(error)),
+                };
+                attempt.text_bytes += text;
                 attempt.began.get_or_insert(cx.now.mono);
                 attempt.count(chunk.counts, &self.auth.content, self.plan.max_output);
                 let grant = attempt.relay.forwarded(heard.payload.len() + LIGHT_OVERHEAD, sse.len() - before);
                 cx.grant(attempt.conversation.stream, grant);
-                Ok(Step::Go)
+                Ok(unfit.map_or(Step::Go, Step::Unfit))
             }
             Kind::ProxyMark => {
                 let mark: ProxyMark = cbor::decode(&heard.payload).map_err(|_| "a malformed mark")?;
@@ -142,6 +146,9 @@ impl Running {
             }
             Kind::ProxyEnd => {
                 let end: ProxyEnd = cbor::decode(&heard.payload).map_err(|_| "a malformed end")?;
+                if end.broken.is_none() && !attempt.cancelled && !self.reply.has_all() {
+                    return Err("an end before all answers");
+                }
                 attempt.end(cx, &end, &self.auth.content, self.plan.max_output)?;
                 Ok(Step::Ended(end.statement, end.broken))
             }
@@ -374,6 +381,11 @@ impl Gateway {
             Ok(Step::Go) => {}
             Ok(Step::Ended(statement, broken)) => self.attempt_ended(cx, id, statement, broken),
             Ok(Step::Refused(refusal)) => self.attempt_failed(cx, mesh, id, refusal, REFUSED),
+            Ok(Step::Unfit(error)) => {
+                // What was done as it was asked for is acknowledged, or nobody could show that it was.
+                running.acknowledge(cx);
+                self.break_off(cx, id, &error);
+            }
             Err(reason) => {
                 if let Some(provider) = provider {
                     cx.note(provider, Deed::Offence(Offence::Malformed));
@@ -456,7 +468,7 @@ impl Gateway {
         if attempt.began.is_some() && !mutant(Mutant::RetryAfterFirstToken) {
             let message =
                 format!("The provider failed in the middle of its answer: {}", clip(&refusal.message));
-            self.answer_broken(cx, id, "provider_failed", &message);
+            self.answer_broken(cx, id, &provider_failed(message));
             return self.end_running(cx, id, None);
         }
         let fatal = refusal.code == RefusalCode::BadRequest;
@@ -478,8 +490,9 @@ impl Gateway {
         let counts = running.current.as_ref().map(|attempt| attempt.accepted).unwrap_or_default();
         if let Some(attempt) = running.current.as_ref().filter(|attempt| !attempt.cancelled) {
             let (provider, now) = (attempt.conversation.peer, cx.now.mono);
-            if broken.is_some() {
-                self.router.failed(id, provider, &attempt.slug, now, (true, "broke off"));
+            if let Some(broken) = &broken {
+                let its_fault = is_its_fault(broken.code);
+                self.router.failed(id, provider, &attempt.slug, now, (its_fault, "broke off"));
             } else {
                 let took = attempt.began.map_or(Span::default(), |began| now - began);
                 self.router.ended(id, provider, &attempt.slug, now, (counts.output, took));
@@ -489,7 +502,7 @@ impl Gateway {
             cx.info(format!("req_{id}: its provider broke off: {:?}", broken.code));
             let message =
                 format!("The provider failed in the middle of its answer: {}", clip(&broken.message));
-            self.answer_broken(cx, id, "provider_failed", &message);
+            self.answer_broken(cx, id, &provider_failed(message));
         } else if let Some(user) = job.user.take() {
             running.reply.end(cx, user, &counts);
             self.users.remove(&user);
@@ -509,18 +522,18 @@ impl Gateway {
     }
 
     /// Ends an answer in the middle, and the work on it.
-    pub(super) fn break_off(&mut self, cx: &mut Cx<'_>, id: RequestId, code: &'static str, message: &str) {
-        self.answer_broken(cx, id, code, message);
+    pub(super) fn break_off(&mut self, cx: &mut Cx<'_>, id: RequestId, why: &ApiError) {
+        self.answer_broken(cx, id, why);
         self.cancel(cx, id);
     }
 
     /// An error event where a stream has begun, an error answer where not.
-    fn answer_broken(&mut self, cx: &mut Cx<'_>, id: RequestId, code: &'static str, message: &str) {
+    fn answer_broken(&mut self, cx: &mut Cx<'_>, id: RequestId, why: &ApiError) {
         let Some(job) = self.jobs.get_mut(&id) else { return };
         let State::Running(running) = &mut job.state else { return };
         if let Some(user) = job.user.take() {
             self.users.remove(&user);
-            running.reply.break_off(cx, user, id, code, message);
+            running.reply.break_off(cx, user, id, why);
         }
     }
 
@@ -626,6 +639,10 @@ fn failed(last: Option<&Refusal>) -> ApiError {
             ApiError::unavailable("no_provider", format!("No provider could serve: {message}"))
         }
     }
+}
+
+fn provider_failed(message: alloc::string::String) -> ApiError {
+    ApiError::new(502, Some("provider_failed"), message)
 }
 
 fn clip(message: &str) -> alloc::string::String {

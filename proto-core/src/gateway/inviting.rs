@@ -8,12 +8,12 @@ use crate::http::Body;
 use crate::identity::NodeId;
 use crate::limits::{INVITE_AGAIN, INVITE_WAIT, INVITED_AT_ONCE, INVITED_IN_VAIN};
 use crate::node::cx::Cx;
-use crate::openai::request::ChatRequest;
+use crate::openai::request::Request;
 use crate::time::Time;
 use crate::wire::ids::RequestId;
 
 pub(super) struct Inviting {
-    request: ChatRequest,
+    request: Request,
     /// Who was asked, for this request or another.
     whom: Vec<NodeId>,
 }
@@ -56,7 +56,7 @@ impl Gateway {
         whom
     }
 
-    pub(super) fn invite(&mut self, cx: &mut Cx<'_>, id: RequestId, request: ChatRequest, whom: Vec<NodeId>) {
+    pub(super) fn invite(&mut self, cx: &mut Cx<'_>, id: RequestId, request: Request, whom: Vec<NodeId>) {
         cx.info(alloc::format!("req_{id}: asks {} providers that are not linked to call", whom.len()));
         let now = cx.now.mono;
         for one in &whom {
@@ -75,7 +75,7 @@ impl Gateway {
         self.wait_for(id, request, whom);
     }
 
-    pub(super) fn wait_for(&mut self, id: RequestId, request: ChatRequest, whom: Vec<NodeId>) {
+    pub(super) fn wait_for(&mut self, id: RequestId, request: Request, whom: Vec<NodeId>) {
         if let Some(job) = self.jobs.get_mut(&id) {
             self.reading += job.size;
             job.state = State::Inviting(Inviting { request, whom });

@@ -14,7 +14,8 @@ use crate::machine::StreamId;
 use crate::names;
 use crate::node::cx::Cx;
 use crate::openai::error::{ApiError, Retry};
-use crate::openai::request::ChatRequest;
+use crate::openai::request::Request;
+use crate::openai::task::Call;
 use crate::routing::{Need, NoCandidate, Seen};
 use crate::time::{Span, Time};
 use crate::wire::ids::{AuthId, Hash, RequestId};
@@ -33,6 +34,7 @@ pub(super) struct Job {
     pub(super) user: Option<StreamId>,
     pub(super) deadline: Time,
     pub(super) state: State,
+    call: Call,
     /// Its row is in the store, or on its way there.
     pub(super) recorded: bool,
     /// Its authorization is by a key of which the FEP was asked.
@@ -52,7 +54,8 @@ pub(super) enum State {
 
 /// What is asked of whom.
 pub(super) struct Plan {
-    pub(super) request: ChatRequest,
+    pub(super) request: Request,
+    /// Of all its parts.
     pub(super) max_output: u32,
     pub(super) candidates: Vec<Served>,
 }
@@ -67,9 +70,10 @@ impl Plan {
 }
 
 impl Job {
-    pub(super) fn new(id: RequestId, user: StreamId, key: Hash, now: Time) -> Self {
+    pub(super) fn new(id: RequestId, user: StreamId, call: Call, key: Hash, now: Time) -> Self {
         let (deadline, state) = (now + JOB_TOTAL, State::Reading(Body::up_to(HTTP_BODY)));
-        Self { id, user: Some(user), deadline, state, recorded: false, awaited_keys: false, size: 0, key }
+        let user = Some(user);
+        Self { id, user, deadline, state, call, recorded: false, awaited_keys: false, size: 0, key }
     }
 
     /// The user took bytes of the answer: lets the provider send as many more. Gives when progress is due next.
@@ -90,7 +94,7 @@ impl Gateway {
         let State::Reading(body) = &mut job.state else { return };
         self.reading -= body.len();
         job.size = body.len();
-        match ChatRequest::parse(&body.take()) {
+        match Request::parse(job.call, &body.take()) {
             Ok(request) => self.choose(cx, mesh, id, request, Asked::Nobody),
             Err(error) => self.refuse(cx, id, &error),
         }
@@ -102,7 +106,7 @@ impl Gateway {
         cx: &mut Cx<'_>,
         mesh: &Mesh<'_>,
         id: RequestId,
-        request: ChatRequest,
+        request: Request,
         asked: Asked,
     ) {
         let wanted = names::Asked::of(&request.model, &self.aliases);
@@ -110,7 +114,10 @@ impl Gateway {
             model: &request.model,
             asked: &wanted,
             input_bound: request.input_bound(),
+            longest: request.longest(),
             max_output: request.max_output,
+            output_each: request.task.output_each(),
+            parts: request.parts(),
             fep: cx.feps.described(self.fep_id),
             job: JOB_TOTAL + SETTLE_MARGIN,
             hints: &request.hints,
@@ -148,7 +155,7 @@ impl Gateway {
                 if why != NoCandidate::Unwanted {
                     self.demand.unserved(cx.now.mono, wanted.first());
                 }
-                return self.refuse(cx, id, &nobody(&request.model, why));
+                return self.refuse(cx, id, &nobody(&request, why));
             }
         };
         // One body for all attempts, so the smallest bound of them.
@@ -316,7 +323,7 @@ impl Gateway {
         let Some(job) = self.jobs.get(&id) else { return };
         let message = format!("The request took longer than {} s.", JOB_TOTAL.as_millis() / 1_000);
         match job.state {
-            State::Running(_) => self.break_off(cx, id, "timeout", &message),
+            State::Running(_) => self.break_off(cx, id, &ApiError::new(502, Some("timeout"), message)),
             State::Reading(_) | State::Inviting(_) | State::Recording(_) | State::Asking(_) => {
                 self.refuse(cx, id, &ApiError::new(408, Some("timeout"), message));
             }
@@ -365,7 +372,8 @@ pub(super) fn no_such_model(model: &str) -> ApiError {
     ApiError { param: Some("model".into()), ..ApiError::new(404, Some("model_not_found"), message) }
 }
 
-fn nobody(model: &str, why: NoCandidate) -> ApiError {
+fn nobody(request: &Request, why: NoCandidate) -> ApiError {
+    let model = request.model.as_str();
     match why {
         NoCandidate::Unknown => no_such_model(model),
         NoCandidate::Ineligible => ApiError::unavailable(
@@ -383,7 +391,7 @@ fn nobody(model: &str, why: NoCandidate) -> ApiError {
             )
         },
         NoCandidate::TooLong => ApiError {
-            param: Some("messages".into()),
+            param: Some(request.about().into()),
             ..ApiError::new(
                 400,
                 Some("context_length_exceeded"),

@@ -1,146 +1,105 @@
 //! Answers in OpenAI's shape, built from a provider's chunks: field by field, because a provider is not believed.
+//!
+//! - [`piece`]: a chunk's text, for each of the answers that it goes on with;
+//! - [`assembly`]: put together, for whoever did not ask for a stream;
+//! - [`response`]: as items with typed events, for the responses API;
+//! - [`vectors`]: embeddings, one a chunk.
+
+pub mod assembly;
+pub mod piece;
+pub mod response;
+pub mod vectors;
 
 use alloc::{format, string::String, vec::Vec};
 
-use serde_json::{Map, Value, json};
+pub use assembly::Assembly;
+pub use piece::Piece;
+use serde_json::{Value, json};
 
+use super::request::Echo;
+use super::task::Task;
 use crate::economics::Counts;
-use crate::limits::ASSEMBLED;
 
 /// Where the text of a delta stands: what a model says is one of these, or in a tool call. (`reasoning_content` and
 /// `reasoning` are not OpenAI's; runtimes differ in which they use.)
 pub const TEXT_FIELDS: [&str; 4] = ["content", "reasoning_content", "reasoning", "refusal"];
 
-/// Bytes of what a model says in a delta: content, reasoning, refusal, tool names and arguments.
-pub fn text_bytes(delta: &Value) -> usize {
+/// Bytes of what a model says in a choice of a chunk: a completion's text, or a delta's content, reasoning, refusal, tool names and
+/// arguments.
+pub fn text_bytes(choice: &Value) -> usize {
+    match choice.get("delta") {
+        Some(delta) => delta_bytes(|name| delta.get(name)),
+        None => choice.get("text").and_then(Value::as_str).map_or(0, str::len),
+    }
+}
+
+/// A thought is told once, though some runtimes tell it under both names.
+fn delta_bytes<'d>(of: impl Fn(&str) -> Option<&'d Value>) -> usize {
     let text = |text: Option<&Value>| text.and_then(Value::as_str).map_or(0, str::len);
-    let calls = delta.get("tool_calls").and_then(Value::as_array).into_iter().flatten();
+    let calls = of("tool_calls").and_then(Value::as_array).into_iter().flatten();
     let in_calls =
         calls.map(|call| text(call.pointer("/function/name")) + text(call.pointer("/function/arguments")));
-    TEXT_FIELDS.iter().map(|field| text(delta.get(field))).sum::<usize>() + in_calls.sum::<usize>()
+    let thought = match text(of("reasoning_content")) {
+        0 => text(of("reasoning")),
+        bytes => bytes,
+    };
+    text(of("content")) + text(of("refusal")) + thought + in_calls.sum::<usize>()
 }
 
 /// What all chunks of one answer share.
 #[derive(Clone, Debug)]
 pub struct Frame {
-    /// `chatcmpl-...`
+    pub task: Task,
+    /// `chatcmpl-...`, `cmpl-...`
     pub id: String,
     pub model: String,
     pub created_s: u64,
     pub include_usage: bool,
+    /// How many answers were asked for: others don't count.
+    pub answers: u32,
+    pub echo: Echo,
 }
 
-/// A provider's chunk, checked: the parts that are passed on.
-#[derive(Debug)]
-pub struct Piece {
-    delta: Map<String, Value>,
-    logprobs: Value,
-    finish_reason: Option<String>,
-    /// [`text_bytes`] of the delta.
-    pub text_bytes: usize,
-}
-
-impl Piece {
-    /// `None`: nothing for the user is in it, such as in a chunk of usage only.
-    pub fn parse(data: &[u8]) -> Result<Option<Self>, &'static str> {
-        let chunk: Value = serde_json::from_slice(data).map_err(|_| "a chunk is not JSON")?;
-        let Some(choice) = chunk.get("choices").and_then(Value::as_array).and_then(|list| list.first())
-        else {
-            return Ok(None);
-        };
-        let text_bytes = choice.get("delta").map_or(0, text_bytes);
-        let mut delta = Map::new();
-        if choice.get("delta").and_then(|delta| delta.get("role")).is_some() {
-            delta.insert("role".into(), json!("assistant"));
-        }
-        for name in TEXT_FIELDS {
-            match choice.get("delta").and_then(|delta| delta.get(name)) {
-                Some(Value::String(text)) => {
-                    delta.insert(name.into(), json!(text));
-                }
-                Some(Value::Null) if name == "content" => {
-                    delta.insert(name.into(), Value::Null);
-                }
-                _ => {}
-            }
-        }
-        if let Some(calls) =
-            choice.get("delta").and_then(|delta| delta.get("tool_calls")).and_then(Value::as_array)
-        {
-            let calls: Vec<Value> = calls.iter().map(tool_call).collect();
-            delta.insert("tool_calls".into(), Value::Array(calls));
-        }
-        let finish_reason = match choice.get("finish_reason") {
-            Some(Value::String(reason)) => Some(reason.chars().take(32).collect()),
-            _ => None,
-        };
-        let logprobs = choice.get("logprobs").filter(|l| l.is_object()).cloned().unwrap_or(Value::Null);
-        Ok(Some(Self { delta, logprobs, finish_reason, text_bytes }))
-    }
-
+impl Frame {
     /// One `data:` event.
-    /// The event for a stream's user, without the reason why the answer is over: that is said by [`last_events`]. `None`:
-    /// nothing is left then.
-    pub fn event(&self, frame: &Frame) -> Option<Vec<u8>> {
-        if self.delta.is_empty() && self.logprobs.is_null() && self.finish_reason.is_some() {
-            return None;
+    fn event(&self, choices: Value, usage: Value) -> Vec<u8> {
+        let object = match self.task {
+            Task::Chat => "chat.completion.chunk",
+            Task::Completion | Task::Embedding => "text_completion",
+        };
+        let mut chunk = json!({
+            "id": self.id, "object": object, "created": self.created_s, "model": self.model,
+            "system_fingerprint": null, "choices": choices,
+        });
+        if self.include_usage
+            && let Some(fields) = chunk.as_object_mut()
+        {
+            fields.insert("usage".into(), usage);
         }
-        Some(choice_event(frame, json!(self.delta), &self.logprobs, None))
+        format!("data: {chunk}\n\n").into_bytes()
     }
 
-    pub fn finish_reason(&self) -> Option<&str> {
-        self.finish_reason.as_deref()
+    /// The event that says why an answer is over.
+    fn finish(&self, answer: u32, reason: &str) -> Vec<u8> {
+        let said = match self.task {
+            Task::Chat => ("delta", json!({})),
+            Task::Completion | Task::Embedding => ("text", json!("")),
+        };
+        let choice = json!({ "index": answer, said.0: said.1, "logprobs": null, "finish_reason": reason });
+        self.event(json!([choice]), Value::Null)
     }
 }
 
-fn choice_event(frame: &Frame, delta: Value, logprobs: &Value, finish_reason: Option<&str>) -> Vec<u8> {
-    let choice = json!({
-        "index": 0, "delta": delta, "logprobs": logprobs, "finish_reason": finish_reason,
-    });
-    event(frame, json!([choice]), Value::Null)
-}
-
-fn tool_call(call: &Value) -> Value {
-    let mut out = Map::new();
-    out.insert("index".into(), json!(call.get("index").and_then(Value::as_u64).unwrap_or(0)));
-    for name in ["id", "type"] {
-        if let Some(text) = call.get(name).and_then(Value::as_str) {
-            out.insert(name.into(), json!(text));
-        }
-    }
-    let mut function = Map::new();
-    for name in ["name", "arguments"] {
-        if let Some(text) = call.get("function").and_then(|f| f.get(name)).and_then(Value::as_str) {
-            function.insert(name.into(), json!(text));
-        }
-    }
-    if !function.is_empty() {
-        out.insert("function".into(), Value::Object(function));
-    }
-    Value::Object(out)
-}
-
-fn event(frame: &Frame, choices: Value, usage: Value) -> Vec<u8> {
-    let mut chunk = json!({
-        "id": frame.id, "object": "chat.completion.chunk", "created": frame.created_s, "model": frame.model,
-        "system_fingerprint": null, "choices": choices,
-    });
-    if frame.include_usage
-        && let Some(fields) = chunk.as_object_mut()
-    {
-        fields.insert("usage".into(), usage);
-    }
-    format!("data: {chunk}\n\n").into_bytes()
-}
-
-/// The events that end a stream in order: why the answer is over, the usage where it was asked for, and the end.
-pub fn last_events(frame: &Frame, finish_reason: Option<&str>, counts: &Counts) -> Vec<u8> {
-    let mut bytes = match finish_reason {
-        Some(reason) => choice_event(frame, json!({}), &Value::Null, Some(reason)),
-        None => Vec::new(),
-    };
+/// The events that end a stream in order: why each answer is over, the usage where it was asked for, and the end.
+pub fn last_events<'r>(
+    frame: &Frame,
+    finish_reasons: impl Iterator<Item = (u32, &'r str)>,
+    counts: &Counts,
+) -> Vec<u8> {
+    let mut bytes: Vec<u8> =
+        finish_reasons.flat_map(|(answer, reason)| frame.finish(answer, reason)).collect();
     if frame.include_usage {
-        bytes.extend(event(frame, json!([]), usage(counts)));
+        bytes.extend(frame.event(json!([]), usage(counts)));
     }
     bytes.extend_from_slice(b"data: [DONE]\n\n");
     bytes
@@ -166,141 +125,75 @@ fn usage(counts: &Counts) -> Value {
     })
 }
 
-/// Puts the chunks of one answer together, for a request that did not ask for a stream.
-#[derive(Debug, Default)]
-pub struct Assembly {
-    texts: Map<String, Value>,
-    tool_calls: Vec<Value>,
-    logprobs: Vec<Value>,
-    finish_reason: Option<String>,
-    /// Of all that was collected.
-    bytes: usize,
-}
-
-impl Assembly {
-    pub fn add(&mut self, piece: Piece) -> Result<(), &'static str> {
-        self.bytes += piece.text_bytes;
-        if self.bytes > ASSEMBLED {
-            return Err("the answer is too long to be put together: ask for a stream");
-        }
-        for (name, value) in piece.delta {
-            match (name.as_str(), value) {
-                ("tool_calls", Value::Array(calls)) => {
-                    calls.into_iter().try_for_each(|call| self.tool_call(call))?
-                }
-                (_, Value::String(text)) => match self.texts.get_mut(&name) {
-                    Some(Value::String(so_far)) if name != "role" => so_far.push_str(&text),
-                    _ => {
-                        self.texts.insert(name, Value::String(text));
-                    }
-                },
-                _ => {}
-            }
-        }
-        if let Some(Value::Array(tokens)) = piece.logprobs.get("content") {
-            self.bytes += tokens.iter().map(weight).sum::<usize>();
-            self.logprobs.extend(tokens.iter().cloned());
-        }
-        self.finish_reason = piece.finish_reason.or(self.finish_reason.take());
-        Ok(())
-    }
-
-    pub fn whole(mut self, frame: &Frame, counts: &Counts) -> Vec<u8> {
-        let mut message = Map::new();
-        message.insert("role".into(), json!("assistant"));
-        message.insert("content".into(), self.texts.remove("content").unwrap_or(Value::Null));
-        message.insert("refusal".into(), self.texts.remove("refusal").unwrap_or(Value::Null));
-        message.insert("annotations".into(), json!([]));
-        for name in ["reasoning_content", "reasoning"] {
-            if let Some(reasoning) = self.texts.remove(name) {
-                message.insert(name.into(), reasoning);
-            }
-        }
-        if !self.tool_calls.is_empty() {
-            for call in self.tool_calls.iter_mut().filter_map(Value::as_object_mut) {
-                call.remove("index");
-            }
-            message.insert("tool_calls".into(), Value::Array(self.tool_calls));
-        } else if message.get("content").is_some_and(Value::is_null) {
-            message.insert("content".into(), json!(""));
-        }
-        let logprobs = match self.logprobs.is_empty() {
-            true => Value::Null,
-            false => json!({ "content": self.logprobs, "refusal": null }),
-        };
-        let answer = json!({
-            "id": frame.id, "object": "chat.completion", "created": frame.created_s, "model": frame.model,
-            "system_fingerprint": null, "service_tier": null,
-            "choices": [{
-                "index": 0, "message": message, "logprobs": logprobs,
-                "finish_reason": self.finish_reason.as_deref().unwrap_or("stop"),
-            }],
-            "usage": usage(counts),
-        });
-        serde_json::to_vec(&answer).unwrap_or_default()
-    }
-
-    /// A call comes in parts: id and name first, then its arguments piece by piece.
-    fn tool_call(&mut self, part: Value) -> Result<(), &'static str> {
-        let index = part.get("index").and_then(Value::as_u64).unwrap_or(0) as usize;
-        if index > self.tool_calls.len() || index >= 128 {
-            return Err("tool calls do not come in order");
-        }
-        if index == self.tool_calls.len() {
-            let empty = json!({ "index": index, "id": "", "type": "function", "function": { "name": "", "arguments": "" } });
-            self.tool_calls.push(empty);
-        }
-        let Some(call) = self.tool_calls.get_mut(index) else { return Ok(()) };
-        for name in ["id", "type"] {
-            if let (Some(text), Some(slot)) = (part.get(name).and_then(Value::as_str), call.get_mut(name)) {
-                self.bytes += text.len();
-                *slot = json!(text);
-            }
-        }
-        for name in ["name", "arguments"] {
-            let text = part.get("function").and_then(|f| f.get(name)).and_then(Value::as_str);
-            let slot = call.get_mut("function").and_then(|f| f.get_mut(name));
-            if let (Some(text), Some(Value::String(so_far))) = (text, slot) {
-                so_far.push_str(text);
-            }
-        }
-        Ok(())
-    }
-}
-
-/// What a value takes in memory, about.
-fn weight(value: &Value) -> usize {
-    let inside: usize = match value {
-        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
-        Value::String(text) => text.len(),
-        Value::Array(items) => items.iter().map(weight).sum(),
-        Value::Object(fields) => fields.iter().map(|(name, value)| name.len() + weight(value)).sum(),
-    };
-    size_of::<Value>() + inside
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn frame() -> Frame {
-        Frame { id: "chatcmpl-1".into(), model: "m".into(), created_s: 1, include_usage: true }
+        Frame {
+            task: Task::Chat,
+            id: "chatcmpl-1".into(),
+            model: "m".into(),
+            created_s: 1,
+            include_usage: true,
+            answers: 1,
+            echo: Echo::default(),
+        }
     }
 
     fn piece(json: &str) -> Piece {
-        Piece::parse(json.as_bytes()).unwrap().unwrap()
+        Piece::parse(&frame(), json.as_bytes()).unwrap().unwrap()
     }
 
     #[test]
     fn what_a_provider_adds_of_its_own_is_left_out() {
         let piece = piece(
             r#"{"id": "evil", "model": "evil", "x": 1, "timings": {},
-            "choices": [{"index": 7, "delta": {"content": "hi", "evil": 1}, "finish_reason": null}]}"#,
+            "choices": [{"index": 0, "delta": {"content": "hi", "evil": 1}, "finish_reason": null}]}"#,
         );
-        let event = String::from_utf8(piece.event(&frame()).unwrap()).unwrap();
+        let event = String::from_utf8(piece.events(&frame(), |_| false)).unwrap();
         assert!(!event.contains("evil") && !event.contains("timings") && event.contains(r#""content":"hi""#));
         assert!(event.contains(r#""usage":null"#));
         assert_eq!(piece.text_bytes, 2);
+    }
+
+    #[test]
+    fn an_answer_that_was_not_asked_for_is_a_provider_s_mistake() {
+        let more = br#"{"choices": [{"index": 1, "delta": {"content": "hi"}}]}"#;
+        assert!(Piece::parse(&frame(), more).is_err());
+    }
+
+    #[test]
+    fn several_answers_come_together_each_behind_what_is_echoed() {
+        let body = br#"{"model": "m", "prompt": ["a", "b"], "echo": true}"#;
+        let request =
+            super::super::request::Request::parse(crate::openai::task::Call::Completion, body).unwrap();
+        let frame = Frame {
+            task: Task::Completion,
+            id: "cmpl-1".into(),
+            answers: request.answers(),
+            echo: request.echo,
+            ..frame()
+        };
+        let pieces = [
+            r#"{"choices": [{"index": 0, "text": " one", "logprobs": null}]}"#,
+            r#"{"choices": [{"index": 0, "text": "!", "finish_reason": "stop"}]}"#,
+            r#"{"choices": [{"index": 1, "text": " two", "finish_reason": "length"}]}"#,
+        ];
+        let piece = |json: &str| Piece::parse(&frame, json.as_bytes()).unwrap().unwrap();
+        let mut whole = Assembly::default();
+        pieces.iter().try_for_each(|json| whole.add(&frame, piece(json))).unwrap();
+        let answer: Value = serde_json::from_slice(&whole.whole(&frame, &Counts::default())).unwrap();
+        assert_eq!(answer["object"], "text_completion");
+        assert_eq!(
+            answer["choices"],
+            json!([
+                { "index": 0, "text": "a one!", "logprobs": null, "finish_reason": "stop" },
+                { "index": 1, "text": "b two", "logprobs": null, "finish_reason": "length" },
+            ])
+        );
+        let event = String::from_utf8(piece(pieces[2]).events(&frame, |_| true)).unwrap();
+        assert!(event.contains(r#""text":"b two""#) && event.contains(r#""finish_reason":null"#), "{event}");
     }
 
     #[test]
@@ -316,7 +209,7 @@ mod tests {
             r#"{"choices": [{"delta": {"tool_calls": [{"index": 0, "function": {"arguments": ":1}"}}]}}]}"#,
             r#"{"choices": [{"delta": {}, "finish_reason": "tool_calls"}]}"#,
         ] {
-            whole.add(piece(json)).unwrap();
+            whole.add(&frame(), piece(json)).unwrap();
         }
         let counts = Counts { input: 3, cached: 1, output: 2 };
         let answer: Value = serde_json::from_slice(&whole.whole(&frame(), &counts)).unwrap();

@@ -1,89 +1,118 @@
-//! A chat request, checked. What goes to a provider is rebuilt from an allow-list, never forwarded.
+//! A request, checked. What goes to a provider is rebuilt from an allow-list, never forwarded.
 
 use alloc::{format, string::String, vec::Vec};
 
 use serde_json::{Map, Value, json};
 
-use crate::limits::{INPUT_ALLOWANCE_PER_ITEM, MODEL_NAME};
+use super::responses;
+use super::task::{Call, Task};
+use crate::limits::{ECHOED, MODEL_NAME};
 use crate::openai::error::ApiError;
 use crate::routing::hints::Hints;
 
-/// Fields that a runtime gets as they are: OpenAI's own, then those that the common runtimes know beyond them.
-const PASSED: [&str; 32] = [
-    "messages",
-    "temperature",
-    "top_p",
-    "frequency_penalty",
-    "presence_penalty",
-    "stop",
-    "seed",
-    "tools",
-    "tool_choice",
-    "parallel_tool_calls",
-    "functions",
-    "function_call",
-    "response_format",
-    "logprobs",
-    "top_logprobs",
-    "logit_bias",
-    "reasoning_effort",
-    "verbosity", //
-    "top_k",
-    "min_p",
-    "top_a",
-    "typical_p",
-    "repetition_penalty",
-    "repeat_penalty",
-    "min_tokens",
-    "ignore_eos",
-    "guided_json",
-    "guided_regex",
-    "guided_choice",
-    "guided_grammar",
-    "grammar",
-    "chat_template_kwargs",
-];
-
 /// Fields that concern the user and this gateway only: honoured here, and never seen by a provider.
-const KEPT: [&str; 12] = [
+const KEPT: [&str; 9] = [
     "model",
     "provider",
-    "stream",
-    "stream_options",
-    "max_tokens",
-    "max_completion_tokens",
-    "n",
     "user",
     "metadata",
     "safety_identifier",
     "prompt_cache_key",
     "prompt_cache_retention",
+    "store",
+    "service_tier",
 ];
 
+/// The same of what is said with a stream of tokens.
+const KEPT_OF_TEXT: [&str; 4] = ["stream", "stream_options", "max_tokens", "max_completion_tokens"];
+
 /// Fields whose promise nothing behind this gateway can keep.
-const REFUSED: [&str; 4] = ["audio", "modalities", "web_search_options", "prediction"];
+const fn refused(task: Task) -> &'static [&'static str] {
+    match task {
+        Task::Chat => {
+            &["audio", "modalities", "web_search_options", "prediction", "functions", "function_call"]
+        }
+        Task::Completion => &["suffix"],
+        Task::Embedding => &[],
+    }
+}
+
+fn is_kept(task: Task, name: &str) -> bool {
+    let own: &[&str] = match task {
+        Task::Chat => &[],
+        Task::Completion => &["echo", "best_of"],
+        Task::Embedding => &["encoding_format", "dimensions"],
+    };
+    KEPT.contains(&name)
+        || task.streams() && KEPT_OF_TEXT.contains(&name)
+        || own.contains(&name)
+        || refused(task).contains(&name)
+}
+
+/// What asks for nothing: `null`, an empty text, or the modality that every model has.
+fn asks_for_nothing(value: &Value) -> bool {
+    value.is_null() || *value == json!("") || *value == json!(["text"])
+}
 
 #[derive(Debug)]
-pub struct ChatRequest {
+pub struct Request {
+    pub call: Call,
+    pub task: Task,
     pub model: String,
     pub stream: bool,
     pub include_usage: bool,
-    /// What the user asked for at most.
+    /// What the user asked for at most, of each answer.
     pub max_output: Option<u32>,
     /// Names of fields that were left out.
     pub ignored: Vec<String>,
+    pub echo: Echo,
+    pub vectors: Vectors,
+    /// What a response repeats of its request.
+    pub repeated: Map<String, Value>,
     /// Whom to route it to.
     pub(crate) hints: Hints,
     body: Map<String, Value>,
 }
 
-impl ChatRequest {
-    pub fn parse(bytes: &[u8]) -> Result<Self, ApiError> {
+/// What answers begin with, where prompts are to be repeated.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Echo {
+    prompts: Vec<String>,
+    /// To each of them.
+    answers: u32,
+}
+
+impl Echo {
+    /// What the answer of that number begins with.
+    pub fn of(&self, answer: u32) -> &str {
+        let prompt = answer.checked_div(self.answers).and_then(|at| self.prompts.get(at as usize));
+        prompt.map_or("", String::as_str)
+    }
+}
+
+/// How embeddings are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Vectors {
+    pub base64: bool,
+    /// No more than so many, of unit length.
+    pub dimensions: Option<u32>,
+}
+
+impl Request {
+    /// # Errors
+    ///
+    /// Says what is wrong with it, and where.
+    pub fn parse(call: Call, bytes: &[u8]) -> Result<Self, ApiError> {
+        let task = call.task();
         let value: Value = serde_json::from_slice(bytes).map_err(|error| {
             ApiError::new(400, None, format!("The request body is not valid JSON: {error}."))
         })?;
         let Value::Object(fields) = value else {
             return Err(ApiError::new(400, None, "The request body must be a JSON object."));
+        };
+        let responses::AsChat { mut fields, repeated, ignored: unknown } = match call {
+            Call::Response => responses::as_chat(fields)?,
+            Call::Chat | Call::Completion | Call::Embedding => responses::AsChat::it_is(fields),
         };
         let model = match fields.get("model") {
             Some(Value::String(model)) if (1..=MODEL_NAME).contains(&model.len()) => model.clone(),
@@ -93,16 +122,16 @@ impl ChatRequest {
             }
             None => return Err(ApiError::bad_param("model", "You must provide a `model`.")),
         };
-        check_messages(fields.get("messages"))?;
-        if let Some(field) = REFUSED.iter().find(|field| fields.get(**field).is_some_and(|v| !v.is_null())) {
-            return Err(ApiError::bad_param(*field, format!("`{field}` is not supported by this gateway.")));
+        let mut refused = refused(task).iter();
+        if let Some(field) = refused.find(|field| fields.get(**field).is_some_and(|v| !asks_for_nothing(v))) {
+            let hint = if field.starts_with("function") { ": use `tools`" } else { "" };
+            let message = format!("`{field}` is not supported by this gateway{hint}.");
+            return Err(ApiError::bad_param(*field, message));
         }
-        if optional_u32(&fields, "n")?.is_some_and(|n| n != 1) {
-            return Err(ApiError::bad_param(
-                "n",
-                "Only `n` = 1 is supported: send the request again for more.",
-            ));
+        if task == Task::Chat {
+            as_templates_know_roles(&mut fields);
         }
+        task.check(&fields)?;
         let options = match fields.get("stream_options") {
             None | Some(Value::Null) => None,
             Some(Value::Object(options)) => Some(options),
@@ -111,41 +140,93 @@ impl ChatRequest {
             }
         };
         let include_usage = options.map_or(Ok(false), |options| flag(options, "include_usage"))?;
-        let max_output = match optional_u32(&fields, "max_completion_tokens")? {
+        let max_output = match task.output_each() {
             Some(most) => Some(most),
-            None => optional_u32(&fields, "max_tokens")?,
+            None => match optional_u32(&fields, "max_completion_tokens")? {
+                Some(most) => Some(most),
+                None => optional_u32(&fields, "max_tokens")?,
+            },
         };
-        let stream = flag(&fields, "stream")?;
+        let stream = task.streams() && flag(&fields, "stream")?;
         let hints = Hints::parse(fields.get("provider"))?;
-        let (mut body, mut ignored) = (Map::new(), Vec::<String>::new());
+        let echo = echo(task, &fields)?;
+        if task == Task::Completion
+            && let Some(best) = optional_u32(&fields, "best_of")?
+            && u64::from(best) != fields.get("n").and_then(Value::as_u64).unwrap_or(1)
+        {
+            return Err(ApiError::bad_param("best_of", "`best_of` must be `n`: all answers are given."));
+        }
+        let vectors = if task == Task::Embedding { vectors(&fields)? } else { Vectors::default() };
+        let (mut body, mut ignored) = (Map::new(), unknown);
         for (name, value) in fields {
-            if PASSED.contains(&name.as_str()) {
+            if task.passed().contains(&name.as_str()) {
                 body.insert(name, value);
-            } else if !KEPT.contains(&name.as_str()) && !REFUSED.contains(&name.as_str()) {
-                // It goes into a response header.
-                ignored.push(name.chars().filter(|c| c.is_ascii_graphic() && *c != ',').take(64).collect());
+            } else if !is_kept(task, &name) {
+                ignored.push(name);
             }
         }
-        ignored.truncate(32);
+        // They go into a response header.
+        let in_header =
+            |name: String| name.chars().filter(|c| c.is_ascii_graphic() && *c != ',').take(64).collect();
+        let ignored: Vec<String> = ignored.into_iter().take(32).map(in_header).collect();
         if let (true, Some(field)) = (hints.require_parameters, ignored.first()) {
             let message =
                 format!("Nobody here serves `{field}`, and `provider.require_parameters` asks for all.");
             return Err(ApiError::bad_param(field.clone(), message));
         }
-        Ok(Self { model, stream, include_usage, max_output, ignored, hints, body })
+        Ok(Self {
+            call,
+            task,
+            model,
+            stream,
+            include_usage,
+            max_output,
+            ignored,
+            echo,
+            vectors,
+            repeated,
+            hints,
+            body,
+        })
+    }
+
+    /// The user's name for what is to be answered.
+    pub(crate) const fn about(&self) -> &'static str {
+        match self.call {
+            Call::Response => "input",
+            Call::Chat | Call::Completion | Call::Embedding => self.task.field(),
+        }
     }
 
     pub fn input_bound(&self) -> u32 {
-        input_bound(&self.body)
+        self.task.input_bound(&self.body)
+    }
+
+    /// Of what a model must have in its context at once.
+    pub(crate) fn longest(&self) -> u32 {
+        self.task.longest(&self.body)
+    }
+
+    /// Parts that a runtime is asked for one after another, each with as much output as the user asked for.
+    pub fn parts(&self) -> u32 {
+        self.task.parts(&self.body)
+    }
+
+    /// Choices or vectors of the answer.
+    pub fn answers(&self) -> u32 {
+        self.task.answers(&self.body)
     }
 
     /// Names the conversation: what stands before its first answer, which stays as it grows.
     pub(crate) fn head(&self) -> u64 {
-        let messages = self.body.get("messages").and_then(Value::as_array);
-        let first = messages.into_iter().flatten().take_while(|message| !is_answer(message));
         let mut hasher = blake3::Hasher::new();
         hasher.update(self.model.as_bytes());
-        for message in first {
+        let about = self.body.get(self.task.field());
+        let messages = about.and_then(Value::as_array).filter(|_| self.task == Task::Chat);
+        if let Some(about) = about.filter(|_| self.task != Task::Chat) {
+            hasher.update(&serde_json::to_vec(about).unwrap_or_default());
+        }
+        for message in messages.into_iter().flatten().take_while(|message| !is_answer(message)) {
             hasher.update(&serde_json::to_vec(message).unwrap_or_default());
         }
         let (head, _) = hasher
@@ -162,11 +243,13 @@ impl ChatRequest {
         messages.into_iter().flatten().any(is_answer)
     }
 
-    /// The body for a provider: always a stream, always with a bound.
+    /// The body for a provider: a stream, with a bound, where the task has them. `max_output`: of all parts together.
     pub fn for_provider(&self, max_output: u32) -> Vec<u8> {
         let mut body = self.body.clone();
-        body.insert("stream".into(), json!(true));
-        body.insert("max_tokens".into(), json!(max_output));
+        if self.task.streams() {
+            body.insert("stream".into(), json!(true));
+            body.insert("max_tokens".into(), json!((max_output / self.parts()).max(1)));
+        }
         serde_json::to_vec(&body).unwrap_or_default()
     }
 }
@@ -174,9 +257,12 @@ impl ChatRequest {
 /// A body as a provider gets it from a gateway: what it may cost at most.
 #[derive(Debug)]
 pub struct JobBody {
+    pub task: Task,
     pub body: Value,
     pub input_bound: u32,
+    /// Of all its parts together, and of each.
     pub max_output: u32,
+    pub max_output_each: u32,
 }
 
 impl JobBody {
@@ -189,70 +275,66 @@ impl JobBody {
         let Ok(Value::Object(body)) = serde_json::from_slice(bytes) else {
             return Err("the body is not a JSON object");
         };
-        let allowed = |name: &str| PASSED.contains(&name) || name == "stream" || name == "max_tokens";
+        let task = Task::of(&body).ok_or("the body must have one of messages, prompt and input")?;
+        let allowed = |name: &str| {
+            task.passed().contains(&name) || task.streams() && (name == "stream" || name == "max_tokens")
+        };
         if !body.keys().all(|name| allowed(name)) {
             return Err("the body has a field that is not allowed");
         }
-        check_messages(body.get("messages")).map_err(|_| "the messages are malformed")?;
-        let max_output = body.get("max_tokens").and_then(Value::as_u64).and_then(|n| u32::try_from(n).ok());
-        let max_output = max_output.filter(|n| *n > 0).ok_or("max_tokens is missing")?;
-        let input_bound = input_bound(&body);
-        Ok(Self { body: Value::Object(body), input_bound, max_output })
+        task.check(&body).map_err(|_| "the body asks for something malformed")?;
+        let said = || body.get("max_tokens").and_then(Value::as_u64).and_then(|n| u32::try_from(n).ok());
+        let max_output_each = task.output_each().or_else(said);
+        let max_output_each = max_output_each.filter(|n| *n > 0).ok_or("max_tokens is missing")?;
+        let max_output = max_output_each.saturating_mul(task.parts(&body));
+        let input_bound = task.input_bound(&body);
+        Ok(Self { task, body: Value::Object(body), input_bound, max_output, max_output_each })
     }
 }
 
-/// The most input tokens that can be billed: a token a byte of what the model reads, and an allowance for the template
-/// around each message and tool. Both ends compute it from the same body.
-fn input_bound(body: &Map<String, Value>) -> u32 {
-    let read =
-        ["messages", "tools", "functions", "response_format"].iter().filter_map(|name| body.get(*name));
-    let (mut bytes, mut items) = (0u64, 1u64);
-    for value in read {
-        bytes += serde_json::to_vec(value).map_or(0, |json| json.len()) as u64;
-        items += value.as_array().map_or(1, |list| list.len()) as u64;
+/// A template of a chat that knows no `developer` would refuse the whole.
+fn as_templates_know_roles(fields: &mut Map<String, Value>) {
+    let messages = fields.get_mut("messages").and_then(Value::as_array_mut).into_iter().flatten();
+    for role in
+        messages.filter_map(|message| message.get_mut("role")).filter(|role| **role == json!("developer"))
+    {
+        *role = json!("system");
     }
-    u32::try_from(bytes + items * INPUT_ALLOWANCE_PER_ITEM).unwrap_or(u32::MAX)
 }
 
 fn is_answer(message: &Value) -> bool {
     message.get("role").and_then(Value::as_str) == Some("assistant")
 }
 
-fn check_messages(messages: Option<&Value>) -> Result<(), ApiError> {
-    let messages = match messages {
-        Some(Value::Array(messages)) if !messages.is_empty() => messages,
-        Some(_) => return Err(ApiError::bad_param("messages", "`messages` must be a non-empty array.")),
-        None => return Err(ApiError::bad_param("messages", "You must provide `messages`.")),
-    };
-    for (at, message) in messages.iter().enumerate() {
-        let wrong = |what: &str| {
-            Err(ApiError::bad_param(format!("messages[{at}]"), format!("`messages[{at}]` {what}.")))
-        };
-        if !message.get("role").is_some_and(Value::is_string) {
-            return wrong("must be an object with a string `role`");
-        }
-        match message.get("content") {
-            None | Some(Value::Null | Value::String(_)) => {}
-            Some(Value::Array(parts)) if parts.iter().all(is_safe_part) => {}
-            Some(Value::Array(_)) => {
-                return wrong("holds a part that is not text, or an image that is not a `data:` URL");
-            }
-            Some(_) => return wrong("must have a string or array `content`"),
-        }
+fn echo(task: Task, fields: &Map<String, Value>) -> Result<Echo, ApiError> {
+    if task != Task::Completion || !flag(fields, "echo")? {
+        return Ok(Echo::default());
     }
-    Ok(())
+    if fields.get("logprobs").is_some_and(|logprobs| !logprobs.is_null()) {
+        return Err(ApiError::bad_param("logprobs", "`logprobs` of an echoed prompt are not supported."));
+    }
+    let Some((prompts, answers)) = Task::prompts_as_texts(fields) else {
+        return Err(ApiError::bad_param("echo", "A prompt of tokens can't be echoed: send it as text."));
+    };
+    let bytes = prompts.iter().map(|prompt| prompt.len()).sum::<usize>().saturating_mul(answers as usize);
+    if bytes > ECHOED {
+        let message = format!("The echoes would come to {bytes} bytes, and {ECHOED} are the most.");
+        return Err(ApiError::bad_param("echo", message));
+    }
+    Ok(Echo { prompts: prompts.into_iter().map(String::from).collect(), answers })
 }
 
-/// An image by URL would make the provider fetch from inside its network.
-fn is_safe_part(part: &Value) -> bool {
-    match part.get("type").and_then(Value::as_str) {
-        Some("text") => part.get("text").is_some_and(Value::is_string),
-        Some("image_url") => {
-            let url = part.get("image_url").and_then(|image| image.get("url")).and_then(Value::as_str);
-            url.is_some_and(|url| url.starts_with("data:"))
+fn vectors(fields: &Map<String, Value>) -> Result<Vectors, ApiError> {
+    let base64 = match fields.get("encoding_format") {
+        None | Some(Value::Null) => false,
+        Some(Value::String(format)) if format == "float" => false,
+        Some(Value::String(format)) if format == "base64" => true,
+        Some(_) => {
+            let message = "`encoding_format` must be `float` or `base64`.";
+            return Err(ApiError::bad_param("encoding_format", message));
         }
-        _ => false,
-    }
+    };
+    Ok(Vectors { base64, dimensions: optional_u32(fields, "dimensions")? })
 }
 
 fn flag(fields: &Map<String, Value>, name: &str) -> Result<bool, ApiError> {
@@ -278,7 +360,7 @@ mod tests {
     use super::*;
 
     fn refused(body: &str) -> ApiError {
-        ChatRequest::parse(body.as_bytes()).unwrap_err()
+        Request::parse(Call::Chat, body.as_bytes()).unwrap_err()
     }
 
     #[test]
@@ -289,7 +371,7 @@ mod tests {
         let with = |field: &str| {
             format!(r#"{{"model": "m", "messages": [{{"role": "user", "content": "x"}}], {field}}}"#)
         };
-        assert_eq!(refused(&with(r#""n": 2"#)).param.as_deref(), Some("n"));
+        assert_eq!(refused(&with(r#""n": 0"#)).param.as_deref(), Some("n"));
         assert_eq!(refused(&with(r#""stream": "yes""#)).param.as_deref(), Some("stream"));
         assert_eq!(refused(&with(r#""max_tokens": -1"#)).param.as_deref(), Some("max_tokens"));
         let image = r#"{"model": "m", "messages": [{"role": "user", "content": [
@@ -301,7 +383,7 @@ mod tests {
     fn what_concerns_only_the_user_never_reaches_a_provider() {
         let body = br#"{"model": "m", "messages": [{"role": "user", "content": "x"}], "user": "ann",
             "metadata": {"a": "b"}, "top_k": 4, "frobnicate": 1}"#;
-        let request = ChatRequest::parse(body).unwrap();
+        let request = Request::parse(Call::Chat, body).unwrap();
         let sent: Value = serde_json::from_slice(&request.for_provider(9)).unwrap();
         assert_eq!(
             sent,
@@ -311,9 +393,39 @@ mod tests {
     }
 
     #[test]
+    fn a_completion_s_prompt_is_repeated_by_the_gateway() {
+        let parse = |fields: Value| {
+            let mut body = json!({ "model": "m" });
+            body.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+            Request::parse(Call::Completion, &serde_json::to_vec(&body).unwrap())
+        };
+        let request = parse(json!({ "prompt": ["a", "b"], "n": 2, "best_of": 2, "echo": true })).unwrap();
+        assert_eq!([0, 1, 2, 3, 4].map(|answer| request.echo.of(answer)), ["a", "a", "b", "b", ""]);
+        assert_eq!((request.parts(), request.answers()), (4, 4));
+        let sent: Value = serde_json::from_slice(&request.for_provider(40)).unwrap();
+        assert_eq!(sent, json!({ "prompt": ["a", "b"], "n": 2, "stream": true, "max_tokens": 10 }));
+        let param = |fields| parse(fields).unwrap_err().param;
+        assert_eq!(param(json!({ "prompt": [1], "echo": true })).as_deref(), Some("echo"));
+        assert_eq!(param(json!({ "prompt": "a", "echo": true, "logprobs": 1 })).as_deref(), Some("logprobs"));
+        assert_eq!(param(json!({ "prompt": "a", "best_of": 2 })).as_deref(), Some("best_of"));
+        assert_eq!(param(json!({ "prompt": "a", "suffix": "b" })).as_deref(), Some("suffix"));
+    }
+
+    #[test]
+    fn how_vectors_are_written_is_the_gateway_s() {
+        let body = br#"{"model": "m", "input": ["a", "b"], "encoding_format": "base64", "dimensions": 2, "stream": true}"#;
+        let request = Request::parse(Call::Embedding, body).unwrap();
+        assert_eq!(request.vectors, Vectors { base64: true, dimensions: Some(2) });
+        assert!(!request.stream);
+        assert_eq!(request.for_provider(1), br#"{"input":["a","b"]}"#);
+        let job = JobBody::parse(&request.for_provider(1)).unwrap();
+        assert_eq!((job.task, job.max_output), (Task::Embedding, 16));
+    }
+
+    #[test]
     fn both_ends_bound_the_input_alike() {
         let body = br#"{"model": "m", "messages": [{"role": "user", "content": "x"}], "tools": [{"type": "function"}]}"#;
-        let request = ChatRequest::parse(body).unwrap();
+        let request = Request::parse(Call::Chat, body).unwrap();
         let job = JobBody::parse(&request.for_provider(7)).unwrap();
         assert_eq!((job.input_bound, job.max_output), (request.input_bound(), 7));
     }

@@ -1,9 +1,11 @@
-//! One job: a chat request at the runtime, whose chunks go to the labman no faster than it gives credit.
+//! One job: requests at the runtime, a part after another, whose chunks go to the labman no faster than it gives credit.
 //!
 //! ```text
-//!   Asked ----200----> Streaming ----[DONE], an end, a failure, silence----> Over
-//!     |                                                                        ^
-//!     +---another----> Refused -----------------end of its body----------------+
+//!     +----------------------------the next part----------------------------+
+//!     v                                                                     |
+//!   Asked ----200----> Streaming, or Whole ----[DONE], an end------------> Over
+//!     |                                    ----a failure, silence----------> ^
+//!     +---another----> Refused -----------------end of its body--------------+
 //! ```
 //!
 //! Chunks beyond the credit wait here; while they do, the runtime may send only what fits in one stream window with
@@ -12,20 +14,28 @@
 
 use alloc::{collections::VecDeque, format, string::String, vec::Vec};
 
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
 use super::meter::Meter;
-use super::runtime::{self, Heard};
+use super::runtime::{self, Heard, Runtime};
 use crate::economics::Counts;
 use crate::http::Body;
 use crate::limits::{self, STREAM_WINDOW};
 use crate::machine::{Outbox, ResetCode, StreamId};
+use crate::openai::answer::vectors;
 use crate::openai::sse;
+use crate::openai::task::{Part, Task};
 use crate::time::{Time, Wake};
 use crate::wire::portman::{Fault, FromPortman, JobId};
 
 pub(super) struct Job {
     model: String,
+    task: Task,
+    body: Map<String, Value>,
+    parts: u32,
+    /// The part that runs, and the number of its first answer.
+    part: u32,
+    first: u32,
     exchange: StreamId,
     phase: Phase,
     meter: Meter,
@@ -48,6 +58,10 @@ enum Phase {
         body: Body,
     },
     Streaming(sse::Reader),
+    /// One object, of which a chunk is made for each embedding.
+    Whole(Body),
+    /// The part before is done.
+    Next,
     /// The exchange is over; `None` once the labman was told how.
     Over(Option<End>),
 }
@@ -63,9 +77,24 @@ struct Waiting {
 }
 
 impl Job {
-    pub(super) fn new(model: String, exchange: StreamId, credit: u32, now: Time) -> Self {
-        Self {
-            model,
+    /// Asks the runtime for the first part of a request.
+    pub(super) fn start(
+        model: &str,
+        (task, body): (Task, Map<String, Value>),
+        credit: u32,
+        now: Time,
+        runtime: &Runtime,
+        out: &mut Outbox,
+    ) -> Option<Self> {
+        let part = task.part(&body, 0)?;
+        let exchange = ask(runtime, task, model, &part, out);
+        Some(Self {
+            model: model.into(),
+            task,
+            parts: task.parts(&body),
+            body,
+            part: 0,
+            first: part.first,
             exchange,
             phase: Phase::Asked,
             meter: Meter::default(),
@@ -75,7 +104,20 @@ impl Job {
             received: 0,
             granted: STREAM_WINDOW.into(),
             silent_since: now,
+        })
+    }
+
+    /// Goes on with the next part, once all of the part before is told: by another exchange.
+    pub(super) fn go_on(&mut self, now: Time, runtime: &Runtime, out: &mut Outbox) -> bool {
+        if !matches!(self.phase, Phase::Next) || !self.waiting.is_empty() {
+            return false;
         }
+        let Some(part) = self.task.part(&self.body, self.part + 1) else { return false };
+        self.meter.next(part.reads_anew);
+        self.exchange = ask(runtime, self.task, &self.model, &part, out);
+        (self.part, self.first, self.phase) = (self.part + 1, part.first, Phase::Asked);
+        (self.received, self.granted, self.silent_since) = (0, STREAM_WINDOW.into(), now);
+        true
     }
 
     pub(super) fn model(&self) -> &str {
@@ -123,18 +165,18 @@ impl Job {
                 End::Done => FromPortman::Done { job, counts: self.meter.counts() },
                 End::Failed(fault, message) => FromPortman::Failed { job, fault, message },
             })),
-            Phase::Over(_) => {}
-            Phase::Asked | Phase::Refused { .. } | Phase::Streaming(_) => self.grant(out),
+            Phase::Over(_) | Phase::Next => {}
+            Phase::Asked | Phase::Refused { .. } | Phase::Streaming(_) | Phase::Whole(_) => self.grant(out),
         }
         said
     }
 
     /// Stops the runtime, if it still works for this job.
     pub(super) fn hang_up(&mut self, out: &mut Outbox) {
-        if !matches!(self.phase, Phase::Over(_)) {
+        if !matches!(self.phase, Phase::Over(_) | Phase::Next) {
             out.reset(self.exchange, ResetCode::Cancelled);
-            self.phase = Phase::Over(None);
         }
+        self.phase = Phase::Over(None);
     }
 
     pub(super) fn handle_timeout(&mut self, out: &mut Outbox) {
@@ -145,8 +187,8 @@ impl Job {
     pub(super) fn poll_timeout(&self) -> Option<Wake> {
         let (patience, why) = match self.phase {
             Phase::Asked | Phase::Refused { .. } => (limits::FIRST_CHUNK, "the runtime must answer"),
-            Phase::Streaming(_) => (limits::NEXT_CHUNK, "the runtime must go on"),
-            Phase::Over(_) => return None,
+            Phase::Streaming(_) | Phase::Whole(_) => (limits::NEXT_CHUNK, "the runtime must go on"),
+            Phase::Over(_) | Phase::Next => return None,
         };
         self.waiting.is_empty().then(|| Wake { at: self.silent_since + patience, why })
     }
@@ -154,29 +196,60 @@ impl Job {
     fn answered(&mut self, status: u16) {
         if let Phase::Asked = self.phase {
             self.phase = match status {
-                200 => Phase::Streaming(sse::Reader::default()),
+                200 if self.task.streams() => Phase::Streaming(sse::Reader::default()),
+                200 => Phase::Whole(Body::up_to(limits::EMBEDDED_ANSWER)),
                 status => Phase::Refused { status, body: Body::up_to(limits::HTTP_ANSWER) },
             };
         }
     }
 
     fn ended(&mut self) {
-        self.phase = Phase::Over(Some(match &mut self.phase {
+        let end = match &mut self.phase {
             Phase::Asked => End::failed("the runtime did not answer"),
-            Phase::Refused { status, body } => refused(*status, body),
+            Phase::Refused { status, body } => refused(self.task, *status, body),
             Phase::Streaming(_) if self.meter.has_finished() => End::Done,
             Phase::Streaming(_) => End::unfinished(),
-            Phase::Over(_) => return,
-        }));
+            Phase::Whole(body) => {
+                let body = body.take();
+                match self.whole(&body) {
+                    Ok(()) => End::Done,
+                    Err(what) => End::failed(what),
+                }
+            }
+            Phase::Over(_) | Phase::Next => return,
+        };
+        self.phase = self.after(end);
+    }
+
+    /// What follows a part's end.
+    fn after(&self, end: End) -> Phase {
+        match end {
+            End::Done if self.part + 1 < self.parts => Phase::Next,
+            end => Phase::Over(Some(end)),
+        }
+    }
+
+    /// A chunk for each embedding, all with the counts that the runtime gives for all.
+    fn whole(&mut self, body: &[u8]) -> Result<(), &'static str> {
+        let answer =
+            serde_json::from_slice(body).map_err(|_| "the runtime sent an answer that is no JSON")?;
+        let texts = self.task.part(&self.body, self.part).map_or(1, |part| self.task.answers(&part.body));
+        let chunks = vectors::chunks(&answer, self.first, texts as usize)?;
+        self.meter.read_usage(&answer);
+        for data in chunks {
+            self.meter.vector();
+            self.push(data).map_err(|_| "the runtime sent a vector of too many dimensions")?;
+        }
+        Ok(())
     }
 
     fn broke(&mut self) {
         self.phase = Phase::Over(Some(match &mut self.phase {
             Phase::Asked => End::failed("the runtime can't be reached"),
-            Phase::Refused { status, body } => refused(*status, body),
+            Phase::Refused { status, body } => refused(self.task, *status, body),
             // Even with a finish_reason seen: what the final counts would be, the runtime never said.
-            Phase::Streaming(_) => End::failed("the runtime broke its stream off"),
-            Phase::Over(_) => return,
+            Phase::Streaming(_) | Phase::Whole(_) => End::failed("the runtime broke its stream off"),
+            Phase::Over(_) | Phase::Next => return,
         }));
     }
 
@@ -185,7 +258,7 @@ impl Job {
         match &mut self.phase {
             Phase::Refused { status, body } => {
                 if body.push(bytes).is_err() {
-                    let end = refused(*status, body);
+                    let end = refused(self.task, *status, body);
                     self.break_off(end, out);
                 }
             }
@@ -193,7 +266,12 @@ impl Job {
                 Ok(events) => self.read(events, out),
                 Err(malformed) => self.fail(format!("the runtime sent {malformed}"), out),
             },
-            Phase::Asked | Phase::Over(_) => {}
+            Phase::Whole(body) => {
+                if body.push(bytes).is_err() {
+                    self.fail("the runtime sent too long an answer".into(), out);
+                }
+            }
+            Phase::Asked | Phase::Over(_) | Phase::Next => {}
         }
     }
 
@@ -211,18 +289,37 @@ impl Job {
     }
 
     fn queue(&mut self, data: String) -> Result<(), String> {
-        let chunk: Value = serde_json::from_str(&data)
+        let mut chunk: Value = serde_json::from_str(&data)
             .map_err(|_| String::from("the runtime sent a chunk that is no JSON"))?;
         if chunk.get("error").is_some_and(|error| !error.is_null()) {
             return Err(runtime::message(&chunk).unwrap_or_else(|| "the runtime failed".into()));
         }
+        self.meter.read(&chunk);
+        // A runtime counts the answers of each part anew, from 0 or as it likes. A part has one.
+        let choices = chunk.get_mut("choices").and_then(Value::as_array_mut);
+        let as_it_should_be = choices.as_ref().is_none_or(|choices| {
+            choices.len() <= 1
+                && choices.iter().all(|choice| {
+                    choice.get("index").map_or(self.first == 0, |index| *index == json!(self.first))
+                })
+        });
+        if as_it_should_be {
+            // A JSON string holds no raw line break, so one in an event of several lines is mere white space.
+            return self.push(data.replace('\n', " "));
+        }
+        if let Some(choices) = choices {
+            choices.truncate(1);
+            let fields = choices.iter_mut().filter_map(Value::as_object_mut);
+            fields.for_each(|choice| drop(choice.insert("index".into(), self.first.into())));
+        }
+        self.push(format!("{chunk}"))
+    }
+
+    fn push(&mut self, data: String) -> Result<(), String> {
         if data.len() > STREAM_WINDOW as usize {
             return Err(format!("the runtime sent a chunk of more than {STREAM_WINDOW} bytes"));
         }
-        self.meter.read(&chunk);
         self.waiting_bytes += data.len() as u64;
-        // A JSON string holds no raw line break, so one in an event of several lines is mere white space.
-        let data = data.replace('\n', " ");
         self.waiting.push_back(Waiting { data, counts: self.meter.counts() });
         Ok(())
     }
@@ -241,8 +338,9 @@ impl Job {
 
     /// Ends the exchange, which the runtime has not ended.
     fn break_off(&mut self, end: End, out: &mut Outbox) {
+        let after = self.after(end);
         self.hang_up(out);
-        self.phase = Phase::Over(Some(end));
+        self.phase = after;
     }
 }
 
@@ -256,7 +354,17 @@ impl End {
     }
 }
 
-fn refused(status: u16, body: &mut Body) -> End {
-    let (fault, message) = runtime::refusal(status, &body.take());
+fn ask(runtime: &Runtime, task: Task, model: &str, part: &Part, out: &mut Outbox) -> StreamId {
+    let mut body = part.body.clone();
+    body.insert("model".into(), model.into());
+    if task.streams() {
+        body.insert("stream".into(), true.into());
+        body.insert("stream_options".into(), json!({ "include_usage": true }));
+    }
+    runtime.ask(task, &Value::Object(body), out)
+}
+
+fn refused(task: Task, status: u16, body: &mut Body) -> End {
+    let (fault, message) = runtime::refusal(task, status, &body.take());
     End::Failed(fault, message)
 }

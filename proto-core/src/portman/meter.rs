@@ -15,9 +15,13 @@ use crate::openai::answer::text_bytes;
 
 #[derive(Debug, Default)]
 pub struct Meter {
+    /// Of the parts before, and of the part that runs.
+    before: Counts,
     counts: Counts,
     text_bytes: usize,
     finished: bool,
+    /// This part reads what the part before has read: a prompt is paid for once, however many answers there are to it.
+    rereads: bool,
 }
 
 #[derive(Deserialize)]
@@ -35,7 +39,18 @@ struct PromptDetails {
 impl Meter {
     pub fn counts(&self) -> Counts {
         let most = u32::try_from(self.text_bytes).unwrap_or(u32::MAX);
-        Counts { output: self.counts.output.min(most), ..self.counts }
+        let Counts { input, cached, output } = self.counts;
+        let (input, cached) = if self.rereads { (0, 0) } else { (input, cached) };
+        Counts {
+            input: self.before.input.saturating_add(input),
+            cached: self.before.cached.saturating_add(cached),
+            output: self.before.output.saturating_add(output.min(most)),
+        }
+    }
+
+    /// The next part begins.
+    pub(super) fn next(&mut self, reads_anew: bool) {
+        *self = Self { before: self.counts(), rereads: !reads_anew, ..Self::default() };
     }
 
     /// A `finish_reason` has been seen: what may still come is usage.
@@ -43,11 +58,11 @@ impl Meter {
         self.finished
     }
 
-    /// Takes in one `chat.completion.chunk`.
+    /// Takes in one chunk, or a whole answer.
     pub fn read(&mut self, chunk: &Value) {
         for choice in chunk.get("choices").and_then(Value::as_array).into_iter().flatten() {
             self.finished |= choice.get("finish_reason").is_some_and(Value::is_string);
-            let text = choice.get("delta").map_or(0, text_bytes);
+            let text = text_bytes(choice);
             if text > 0 {
                 self.counts.output = self.counts.output.saturating_add(1);
                 self.text_bytes += text;
@@ -56,6 +71,18 @@ impl Meter {
         if let Some(usage) = chunk.get("usage").and_then(|usage| Usage::deserialize(usage).ok()) {
             self.believe(&usage);
         }
+    }
+
+    /// Takes in what a runtime says of the vectors that follow.
+    pub(super) fn read_usage(&mut self, answer: &Value) {
+        self.read(answer);
+        (self.counts.output, self.text_bytes) = (0, 0);
+    }
+
+    /// A vector counts as a token of output, so that whoever took it can say so.
+    pub(super) fn vector(&mut self) {
+        self.counts.output = self.counts.output.saturating_add(1);
+        self.text_bytes += 1;
     }
 
     fn believe(&mut self, usage: &Usage) {
@@ -120,6 +147,21 @@ mod tests {
         let details = json!({"cached_tokens": 9});
         meter.read(&json!({"usage": {"prompt_tokens": 4, "completion_tokens": u64::MAX, "prompt_tokens_details": details}}));
         assert_eq!(meter.counts(), Counts { input: 4, cached: 4, output: 1 });
+    }
+
+    #[test]
+    fn a_prompt_is_paid_for_once_however_many_answers_there_are_to_it() {
+        let mut meter = Meter::default();
+        let answer = |meter: &mut Meter, input| {
+            meter.read(&delta(json!({"content": "x"})));
+            meter.read(&json!({"choices": [], "usage": {"prompt_tokens": input, "completion_tokens": 1}}));
+        };
+        answer(&mut meter, 10);
+        meter.next(false);
+        answer(&mut meter, 10);
+        meter.next(true);
+        answer(&mut meter, 5);
+        assert_eq!(meter.counts(), Counts { input: 15, cached: 0, output: 3 });
     }
 
     #[test]

@@ -22,6 +22,7 @@ use super::runtime::{self, Heard, Runtime};
 use crate::http::Body;
 use crate::limits;
 use crate::machine::{Level, Outbox, ResetCode, StreamId};
+use crate::openai::task::Task;
 use crate::time::{Span, Time, Wake};
 use crate::wire::portman::FromPortman;
 
@@ -311,6 +312,6 @@ fn refusal(status: u16, body: &[u8]) -> Option<String> {
     let done = || -> Option<bool> { serde_json::from_slice::<Value>(body).ok()?.get("success")?.as_bool() };
     match status {
         200..300 if done() != Some(false) => None,
-        _ => Some(runtime::refusal(status, body).1),
+        _ => Some(runtime::refusal(Task::Chat, status, body).1),
     }
 }

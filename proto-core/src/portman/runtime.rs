@@ -1,6 +1,6 @@
 //! The runtime as an HTTP server: where it is, how it is asked, and what its refusals mean.
 //!
-//! Any server with OpenAI's `/models` and `/chat/completions` will do. Runtimes differ most in how they say no: an
+//! Any server with OpenAI's `/models` and `/chat/completions` will do, or the others that [`Task`] names. Runtimes differ most in how they say no: an
 //! error's `code` is text here and a number there, FastAPI servers say `detail`, some a bare `message`.
 
 use alloc::{format, string::String, vec::Vec};
@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use crate::http::RequestHead;
 use crate::limits;
 use crate::machine::{Outbox, StreamId};
+use crate::openai::task::Task;
 use crate::wire::portman::Fault;
 
 pub(super) struct Runtime {
@@ -50,9 +51,9 @@ impl Runtime {
         out.request(&self.origin, self.head("GET", "/models"), Vec::new())
     }
 
-    pub(super) fn ask_for_chat(&self, request: &Value, out: &mut Outbox) -> StreamId {
-        let head = self.head("POST", "/chat/completions").with("accept", "text/event-stream");
-        self.post(head, request, out)
+    pub(super) fn ask(&self, task: Task, request: &Value, out: &mut Outbox) -> StreamId {
+        let accept = if task.streams() { "text/event-stream" } else { "application/json" };
+        self.post(self.head("POST", task.path()).with("accept", accept), request, out)
     }
 
     /// `verb`: `load` or `unload`.
@@ -86,11 +87,13 @@ impl Runtime {
 }
 
 /// What an answer other than 200 means for the job.
-pub(super) fn refusal(status: u16, body: &[u8]) -> (Fault, String) {
+pub(super) fn refusal(task: Task, status: u16, body: &[u8]) -> (Fault, String) {
     let said = serde_json::from_slice(body).ok().and_then(|body| message(&body));
     let fault = match status {
         400 | 422 => Fault::BadRequest,
-        404 => Fault::ModelNotAvailable,
+        404 if task == Task::Chat => Fault::ModelNotAvailable,
+        // It does no such things, however good it is at chats.
+        404 | 405 | 501 if task != Task::Chat => Fault::BadRequest,
         _ => Fault::RuntimeFailed,
     };
     (fault, said.unwrap_or_else(|| format!("the runtime answered {status}")))
@@ -132,10 +135,10 @@ mod tests {
             (r#"{"object":"error","message":"too long","code":40303}"#, "too long"),
             ("<html>", "the runtime answered 400"),
         ] {
-            assert_eq!(refusal(400, body.as_bytes()), (Fault::BadRequest, said.into()));
+            assert_eq!(refusal(Task::Chat, 400, body.as_bytes()), (Fault::BadRequest, said.into()));
         }
-        assert_eq!(refusal(404, b"").0, Fault::ModelNotAvailable);
-        assert_eq!(refusal(503, b"").0, Fault::RuntimeFailed);
+        assert_eq!(refusal(Task::Chat, 404, b"").0, Fault::ModelNotAvailable);
+        assert_eq!(refusal(Task::Chat, 503, b"").0, Fault::RuntimeFailed);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Stories of a Portman between a hand-fed labman and a hand-fed runtime, and some with the toy behind it.
 
 mod moves;
+mod parts;
 mod rig;
 mod with_toy;
 

@@ -141,7 +141,9 @@ impl Provider {
         }
         let body = JobBody::parse(body).map_err(|what| (BadRequest, what))?;
         let (auth, offer) = (&row.auth, &row.offer);
-        if body.max_output > auth.max_output.min(offer.max_output) || body.input_bound > auth.input_bound {
+        let each_fits = body.task.output_each().is_some() || body.max_output_each <= offer.max_output;
+        let too_much = body.max_output > auth.max_output || !each_fits;
+        if too_much || body.input_bound > auth.input_bound {
             return Err((BadAuthorization, "the request is larger than what was authorised"));
         }
         let most = dearest(&offer.price, &auth.fees, rate, body.input_bound, body.max_output);

@@ -82,7 +82,7 @@ pub(super) fn charge(
     }
     let rate = need.fep.map_or(Some(Rate::ONE), |fep| fep.rate(&offer.payout.currency, now));
     let rate = rate.ok_or(Removed::NotQuoted)?;
-    if need.input_bound / BYTES_PER_TOKEN > offer.context_length {
+    if need.longest / BYTES_PER_TOKEN > offer.context_length {
         return Err(Removed::TooLong);
     }
     let fees = need.fep.map(|fep| fep.fees).unwrap_or_default();

@@ -11,8 +11,17 @@ use crate::time::Time;
 /// Says in every answer what gave it.
 const FINGERPRINT: &str = "labman-toy";
 
+#[derive(Clone, Copy)]
+pub(super) enum Kind {
+    /// `/v1/chat/completions`
+    Chat,
+    /// `/v1/completions`
+    Text,
+}
+
 /// What all objects of one answer have in common.
 pub(super) struct Answer {
+    pub(super) kind: Kind,
     pub(super) id: String,
     /// Unix seconds.
     pub(super) created: u64,
@@ -22,16 +31,30 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    pub(super) fn opening(&self) -> Value {
-        self.chunk(json!([choice(json!({ "role": "assistant", "content": "" }), Value::Null)]), Value::Null)
+    /// A text has none.
+    pub(super) fn opening(&self) -> Option<Value> {
+        let opening = json!({ "role": "assistant", "content": "" });
+        match self.kind {
+            Kind::Chat => Some(self.chunk(json!([choice("delta", opening, Value::Null)]), Value::Null)),
+            Kind::Text => None,
+        }
     }
 
     pub(super) fn token(&self, token: &str) -> Value {
-        self.chunk(json!([choice(json!({ "content": token }), Value::Null)]), Value::Null)
+        let choice = match self.kind {
+            Kind::Chat => choice("delta", json!({ "content": token }), Value::Null),
+            Kind::Text => choice("text", json!(token), Value::Null),
+        };
+        self.chunk(json!([choice]), Value::Null)
     }
 
     pub(super) fn finish(&self, completion: &Completion) -> Value {
-        self.chunk(json!([choice(json!({}), json!(completion.finish_reason))]), Value::Null)
+        let reason = json!(completion.finish_reason);
+        let choice = match self.kind {
+            Kind::Chat => choice("delta", json!({}), reason),
+            Kind::Text => choice("text", json!(""), reason),
+        };
+        self.chunk(json!([choice]), Value::Null)
     }
 
     pub(super) fn usage(&self, completion: &Completion) -> Value {
@@ -40,26 +63,33 @@ impl Answer {
 
     /// The answer in one piece.
     pub(super) fn whole(&self, completion: &Completion) -> Value {
+        let reason = json!(completion.finish_reason);
+        let (object, choice) = match self.kind {
+            Kind::Chat => {
+                let message = json!({ "role": "assistant", "content": completion.text(), "refusal": null });
+                ("chat.completion", choice("message", message, reason))
+            }
+            Kind::Text => ("text_completion", choice("text", json!(completion.text()), reason)),
+        };
         json!({
             "id": self.id,
-            "object": "chat.completion",
+            "object": object,
             "created": self.created,
             "model": self.model,
             "system_fingerprint": FINGERPRINT,
-            "choices": [{
-                "index": 0,
-                "message": { "role": "assistant", "content": completion.text(), "refusal": null },
-                "logprobs": null,
-                "finish_reason": completion.finish_reason,
-            }],
+            "choices": [choice],
             "usage": usage(completion),
         })
     }
 
     fn chunk(&self, choices: Value, usage: Value) -> Value {
+        let object = match self.kind {
+            Kind::Chat => "chat.completion.chunk",
+            Kind::Text => "text_completion",
+        };
         let mut chunk = json!({
             "id": self.id,
-            "object": "chat.completion.chunk",
+            "object": object,
             "created": self.created,
             "model": self.model,
             "system_fingerprint": FINGERPRINT,
@@ -74,8 +104,8 @@ impl Answer {
     }
 }
 
-fn choice(delta: Value, finish_reason: Value) -> Value {
-    json!({ "index": 0, "delta": delta, "logprobs": null, "finish_reason": finish_reason })
+fn choice(name: &str, said: Value, finish_reason: Value) -> Value {
+    json!({ "index": 0, name: said, "logprobs": null, "finish_reason": finish_reason })
 }
 
 fn usage(completion: &Completion) -> Value {

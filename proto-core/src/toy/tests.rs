@@ -301,7 +301,7 @@ fn what_is_no_json_no_endpoint_or_too_long_is_refused() {
         ("POST", "/v1/chat/completions", b"{\"model\":\n oops}".as_slice(), 400),
         ("POST", "/v1/chat/completions", long.as_slice(), 413),
         ("GET", "/v1/chat/completions", b"", 405),
-        ("GET", "/v1/embeddings", b"", 404),
+        ("GET", "/v1/images", b"", 404),
     ] {
         let mut client = Client::of("toy");
         client.ask(ASK, method, path, body);

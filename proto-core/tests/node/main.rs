@@ -41,6 +41,7 @@ mod settling;
 mod signing;
 #[path = "../rig/store.rs"]
 mod store;
+mod tasks;
 #[path = "../rig/twists.rs"]
 mod twists;
 mod users;

@@ -844,14 +844,21 @@ def transcript(raw, context):
     return {"chunks": len(context["lengths"]), "transcript": hashed(covered).hex()}
 
 
-PASSED = re.search(r"nothing else:\n\n((?:`[^`]+`\n?)+)", PROTOCOL)[1].replace("`", "").split()
+LISTED = re.findall(r"any of these(?: fields)?, and nothing else:\n\n((?:`[^`]+`\n?)+)", PROTOCOL)
+CHAT, COMPLETION = (fields.replace("`", "").split() for fields in LISTED)
+TASKS = {
+    "messages": (CHAT, ["messages", "tools", "functions", "response_format"]),
+    "prompt": (COMPLETION, ["prompt"]),
+    "input": ([], ["input"]),
+}
+PARTS, TEXTS, TEXTS_AT_ONCE = 128, 2048, 16
 
 
 def is_part(part):
     if not isinstance(part, dict):
         return False
-    if part.get("type") == "text":
-        return isinstance(part.get("text"), str)
+    if part.get("type") in ("text", "refusal"):
+        return isinstance(part.get(part["type"]), str)
     url = part.get("image_url")
     url = url.get("url") if isinstance(url, dict) else None
     return part.get("type") == "image_url" and isinstance(url, str) and url.startswith("data:")
@@ -864,22 +871,56 @@ def is_message(message):
     return said is None or isinstance(said, str) or (isinstance(said, list) and all(map(is_part, said)))
 
 
+def is_number(value, end):
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < end
+
+
+def compact(value):
+    return len(json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode())
+
+
+def is_text(value):
+    tokens = isinstance(value, list) and value and all(is_number(token, 2**64) for token in value)
+    return isinstance(value, str) or tokens
+
+
 def body(raw, _):
     try:
         fields = json.loads(raw)
     except ValueError:
         raise Refused("body") from None
     refuse_unless(isinstance(fields, dict), "body")
-    refuse_unless(all(name in [*PASSED, "messages", "stream", "max_tokens"] for name in fields), "body")
-    messages, most = fields.get("messages"), fields.get("max_tokens")
-    refuse_unless(isinstance(messages, list) and messages and all(map(is_message, messages)), "body")
-    refuse_unless(isinstance(most, int) and not isinstance(most, bool) and 0 < most < 2**32, "body")
+    named = [name for name in TASKS if name in fields]
+    refuse_unless(len(named) == 1, "body")
+    about = fields[named[0]]
+    passed, read = TASKS[named[0]]
+    streams = ["stream", "max_tokens"] if named[0] != "input" else []
+    refuse_unless(all(name in [*passed, *streams, named[0]] for name in fields), "body")
+    if named[0] == "messages":
+        refuse_unless(isinstance(about, list) and about and all(map(is_message, about)), "body")
+        prompts = 1
+    else:
+        texts = [about] if is_text(about) else about
+        refuse_unless(isinstance(texts, list) and texts and all(map(is_text, texts)), "body")
+        prompts = len(texts)
+    if named[0] == "input":
+        refuse_unless(prompts <= TEXTS and "" not in texts, "body")
+        prompts = -(-prompts // TEXTS_AT_ONCE)
+    answers = fields.get("n")
+    answers = 1 if answers is None else answers
+    refuse_unless(is_number(answers, 2**32) and 0 < answers * prompts <= PARTS, "body")
+    most = fields.get("max_tokens") if streams else TEXTS_AT_ONCE
+    refuse_unless(is_number(most, 2**32) and most > 0, "body")
     bound = 64
-    for name in ("messages", "tools", "functions", "response_format"):
-        if name in fields:
+    for name in read:
+        if name in fields and named[0] == "messages":
             value = fields[name]
-            text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
-            bound += len(text.encode()) + 64 * (len(value) if isinstance(value, list) else 1)
+            bound += compact(value) + 64 * (len(value) if isinstance(value, list) else 1)
+        elif name in fields:
+            bound += sum((len(text) if isinstance(text, list) else compact(text)) + 64 for text in texts)
+    if answers > 1:
+        refuse_unless(answers * sum(compact(fields[name]) for name in read if name in fields) <= 4 * 2**20, "body")
+    most = min(most * answers * prompts, 2**32 - 1)
     return {"input_bound": bound, "max_tokens": most, "body_hash": hashed(raw).hex()}
 
 

@@ -80,6 +80,10 @@ fn bodies(suite: &mut Suite) {
             r#"{"max_tokens":1,"messages":[{"content":[{"text":"x","type":"text"},{"image_url":{"url":"data:image/png;base64,AA=="},"type":"image_url"}],"role":"user"}],"stream":true}"#,
         ),
         (
+            "a refusal that is told again",
+            r#"{"max_tokens":1,"messages":[{"content":[{"refusal":"no","type":"refusal"}],"role":"assistant"}],"stream":true}"#,
+        ),
+        (
             "content that is null, and absent",
             r#"{"max_tokens":1,"messages":[{"content":null,"role":"assistant"},{"role":"tool"}],"stream":true}"#,
         ),
@@ -90,6 +94,20 @@ fn bodies(suite: &mut Suite) {
         (
             "tools, functions and a response format count too",
             r#"{"functions":[{"name":"f"}],"max_tokens":9,"messages":[{"content":"x","role":"user"}],"response_format":{"type":"json_object"},"stream":true,"tools":[{"type":"function"},{"type":"function"}]}"#,
+        ),
+        (
+            "three answers",
+            r#"{"max_tokens":10,"messages":[{"content":"x","role":"user"}],"n":3,"stream":true}"#,
+        ),
+        (
+            "a completion of two prompts, one of them tokens, with two answers each",
+            r#"{"max_tokens":10,"n":2,"prompt":["x",[1,18446744073709551615]],"stream":true}"#,
+        ),
+        ("a completion of tokens", r#"{"max_tokens":10,"n":null,"prompt":[1,2],"stream":true}"#),
+        ("an embedding", r#"{"input":"x"}"#),
+        (
+            "embeddings of seventeen texts",
+            r#"{"input":["1","2","3","4","5","6","7","8","9","10","11","12","13","14","15","16",[17]]}"#,
         ),
         (
             "settings do not count",
@@ -103,6 +121,18 @@ fn bodies(suite: &mut Suite) {
         ("no JSON", r#"{"max_tokens":1"#),
         ("an array", r#"[]"#),
         ("no messages", r#"{"max_tokens":1,"stream":true}"#),
+        (
+            "a chat and a completion",
+            r#"{"max_tokens":1,"messages":[{"content":"x","role":"user"}],"prompt":"x","stream":true}"#,
+        ),
+        ("no answer", r#"{"max_tokens":1,"n":0,"prompt":"x","stream":true}"#),
+        ("129 answers", r#"{"max_tokens":1,"n":129,"prompt":"x","stream":true}"#),
+        ("130 answers", r#"{"max_tokens":1,"n":65,"prompt":["x","y"],"stream":true}"#),
+        ("an empty prompt of tokens", r#"{"max_tokens":1,"prompt":[],"stream":true}"#),
+        ("a prompt that is a number", r#"{"max_tokens":1,"prompt":["x",1],"stream":true}"#),
+        ("a field of chats in a completion", r#"{"max_tokens":1,"prompt":"x","stream":true,"tools":[]}"#),
+        ("an embedding of nothing", r#"{"input":["x",""]}"#),
+        ("an embedding with max_tokens", r#"{"input":"x","max_tokens":1}"#),
         ("an empty list of messages", r#"{"max_tokens":1,"messages":[],"stream":true}"#),
         ("a message without a role", r#"{"max_tokens":1,"messages":[{"content":"x"}],"stream":true}"#),
         (
