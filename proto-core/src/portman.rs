@@ -183,6 +183,13 @@ impl Portman {
         self.moves.go_on(now, &self.models, &self.runtime, &mut self.out);
     }
 
+    /// If it is time to; or gives up waiting for the answer.
+    fn ask_for_models(&mut self, now: Time, moving: bool) {
+        if let Some(learnt) = self.models.handle_timeout(now, moving, &self.runtime, &mut self.out) {
+            self.learnt(now, learnt);
+        }
+    }
+
     /// Something came from the runtime.
     fn handle_runtime(&mut self, now: Time, exchange: StreamId, heard: Heard<'_>) {
         if self.models.is_asking(exchange) {
@@ -321,10 +328,12 @@ impl Machine for Portman {
             self.say(&message);
         }
         let moving = self.moves.is_moving();
-        if let Some(learnt) = self.models.handle_timeout(now, moving, &self.runtime, &mut self.out) {
-            self.learnt(now, learnt);
-        }
+        self.ask_for_models(now, moving);
         self.moves.go_on(now, &self.models, &self.runtime, &mut self.out);
+        // What has just begun to move is asked for more often, so perhaps at once.
+        if !moving && self.moves.is_moving() {
+            self.ask_for_models(now, true);
+        }
         let is_due = |job: &Job| job.poll_timeout().is_some_and(|wake| wake.at <= now);
         let due: Vec<JobId> = self.jobs.iter().filter(|(_, job)| is_due(job)).map(|(id, _)| *id).collect();
         for id in due {
