@@ -20,6 +20,8 @@ pub struct IoConfig {
     pub portman_socket: Option<TcpListener>,
     /// HTTP for users, already bound.
     pub public_http: Option<TcpListener>,
+    /// Then users speak TLS there.
+    pub public_tls: Option<TlsFiles>,
     /// Unix socket to create for the operator: mode 0600, callers of the same user and root only.
     pub admin: Option<PathBuf>,
     pub http: HttpLimits,
@@ -70,6 +72,14 @@ impl MeshConfig {
             exempt_private: true,
         }
     }
+}
+
+/// PEM files. They are read again when they change: who renews a certificate need not restart anything.
+#[derive(Clone, Debug)]
+pub struct TlsFiles {
+    /// The certificate, and those that lead from it to one that clients know.
+    pub certificate: PathBuf,
+    pub key: PathBuf,
 }
 
 /// Bounds of the TCP listeners. Beyond one, the connection is closed, except where noted.

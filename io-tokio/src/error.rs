@@ -30,6 +30,8 @@ pub enum StartError {
     Key { what: String },
     #[error("{what} socket on {address}: {error}; check that it was bound by this process and is still open")]
     Socket { what: &'static str, address: Address, error: io::Error },
+    #[error("TLS file {path}: {what}; name the PEM files of a certificate and of its private key")]
+    Tls { path: PathBuf, what: String },
     #[error("admin socket {path}: another process answers on it; stop it, or name another path")]
     AdminInUse { path: PathBuf },
     #[error(

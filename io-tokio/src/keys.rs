@@ -86,6 +86,13 @@ fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.sync_all()
 }
 
+/// Of a request that is answered without its machine.
+pub(crate) fn fresh_id() -> [u8; 16] {
+    let mut id = [0; 16];
+    fill(&mut id);
+    id
+}
+
 fn fill(bytes: &mut [u8]) {
     getrandom::fill(bytes).expect("the operating system has no randomness to give: nothing secure can start");
 }

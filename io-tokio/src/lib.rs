@@ -34,7 +34,7 @@ mod stream;
 mod supervisor;
 
 pub use clock::now_wall;
-pub use config::{Heartbeat, HttpLimits, IoConfig, MeshConfig, StoreConfig};
+pub use config::{Heartbeat, HttpLimits, IoConfig, MeshConfig, StoreConfig, TlsFiles};
 pub use error::{KeyError, StartError};
 pub use journal::Journal;
 pub use keys::{load_key, load_or_create_key};

@@ -68,7 +68,7 @@ pub async fn start<M: Machine + 'static>(
     let mut nursery = Nursery { store: store.clone(), store_path, journal, clock: Clock::start(), make };
     let started = async {
         let mesh = io.mesh.map(Mesh::new).transpose()?.map(Arc::new);
-        let listeners = Listeners::open(io.public_http, io.portman_socket, io.admin, io.http)?;
+        let listeners = Listeners::open(io.public_http, io.public_tls, io.portman_socket, io.admin, io.http)?;
         let first = nursery.raise().await.map_err(Stillborn::into_error)?;
         Ok((mesh, listeners, first))
     };

@@ -235,6 +235,78 @@ async fn a_silent_or_unfinished_head_is_cut_off_and_an_oversized_one_refused() {
 }
 
 #[tokio::test]
+async fn a_body_of_two_lengths_is_refused_and_nothing_behind_it_is_a_request() {
+    let (notes, mut machine) = witness();
+    let (io, address) = server();
+    let running = run(io, parrot(notes)).await;
+    let (counted, chunked) = ("content-length: 5\r\n", "transfer-encoding: chunked\r\n");
+    let cases = [
+        format!("{counted}{chunked}"),
+        format!("{chunked}{counted}"),
+        format!("{counted}content-length: 6\r\n"),
+        format!("{chunked}{chunked}"),
+        "host: y\r\n".to_string(),
+    ];
+    for lengths in cases {
+        let request = format!(
+            "POST / HTTP/1.1\r\nhost: x\r\n{lengths}\r\n0\r\n\r\nGET /second HTTP/1.1\r\nhost: x\r\n\r\n"
+        );
+        let answer = read_to_end(raw(&address, request.as_bytes()).await).await;
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{lengths}: {answer}");
+        assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{lengths}: {answer}");
+    }
+    within(running.stop()).await;
+    assert_eq!(machine.has_seen(), [Seen::Leave], "none of it is the machine's business");
+}
+
+#[tokio::test]
+async fn what_is_refused_without_the_machine_looks_like_any_error() {
+    let (io, address) = server();
+    let running = run(io, parrot(witness().0)).await;
+    let many: String = (0..65).map(|n| format!("x-{n}: y\r\n")).collect();
+    let many = format!("GET / HTTP/1.1\r\nhost: x\r\n{many}\r\n");
+    let answer = read_to_end(raw(&address, many.as_bytes()).await).await;
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.1 431 ") && head.contains("x-request-id: req_"), "{head}");
+    let error: serde_json::Value = serde_json::from_str(body).unwrap();
+    let keys: Vec<_> = error["error"].as_object().unwrap().keys().collect();
+    assert_eq!(keys, ["code", "message", "param", "type"]);
+    within(running.stop()).await;
+}
+
+#[tokio::test]
+async fn where_all_places_are_taken_whoever_asks_for_nothing_makes_room() {
+    let (notes, mut machine) = witness();
+    let (mut io, address) = server();
+    // No time-out makes room here.
+    let long = Duration::from_secs(3600);
+    io.http = HttpLimits { connections: 4, header_timeout: long, body_idle: long, ..HttpLimits::default() };
+    let running = run(io, endless(notes)).await;
+    let asks = |path: &str| format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n");
+    let heard = |path: &'static str| {
+        move |seen| matches!(seen, Seen::Request(_, head) if head.path == path).then_some(())
+    };
+    // Its second request, so that it was idle in between.
+    let mut busy = raw(&address, b"GET / HTTP/1.1\r\nhost: x\r\ncontent-length: 99999\r\n\r\n").await;
+    machine.request().await;
+    drop(busy);
+    busy = raw(&address, asks("/busy").as_bytes()).await;
+    machine.until(heard("/busy")).await;
+    // More than there are places: silent, with half a head, with half a body.
+    let mut strangers = Vec::new();
+    for half in ["", "GET / HT", "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\nhalf", "", "", ""] {
+        strangers.push(raw(&address, half.as_bytes()).await);
+    }
+    let _honest = raw(&address, asks("/honest").as_bytes()).await;
+    machine.until(heard("/honest")).await;
+    // The one that is served is served on.
+    let mut some = vec![0; 4 * STREAM_WINDOW as usize];
+    within(busy.read_exact(&mut some)).await.unwrap();
+    drop(busy);
+    within(running.stop()).await;
+}
+
+#[tokio::test]
 async fn one_address_gets_its_share_of_connections() {
     let (io, address) = server();
     let io = IoConfig { http: HttpLimits { connections_per_address: 1, ..HttpLimits::default() }, ..io };
@@ -302,6 +374,41 @@ async fn a_machine_asks_another_and_gets_its_answer() {
     assert_eq!(head.header("content-length"), Some("8"), "a whole body goes out with its length");
     within(client_runs.stop()).await;
     within(server_runs.stop()).await;
+}
+
+#[tokio::test]
+async fn a_request_that_meets_a_connection_which_just_ends_is_asked_again_once() {
+    let (listener, address) = tcp();
+    listener.set_nonblocking(true).unwrap();
+    let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+    // Takes each request, and answers from the `answers_from`th connection on.
+    let serve = async |answers_from: usize| {
+        for number in 0.. {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            let mut some = [0; 1024];
+            assert!(socket.read(&mut some).await.unwrap() > 0);
+            if number >= answers_from {
+                socket.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await.unwrap();
+                return;
+            }
+        }
+    };
+    for (answers_from, answered) in [(1, true), (2, false)] {
+        let (notes, mut client) = witness();
+        let running = run(IoConfig::default(), asking(format!("http://{address}"), notes)).await;
+        let told = client.until(|seen| match seen {
+            Seen::Response(..) => Some(true),
+            Seen::Reset(_, ResetCode::Unreachable) => Some(false),
+            _ => None,
+        });
+        let served = serve(answers_from);
+        let told = tokio::select! {
+            told = told => told,
+            () = async { served.await; std::future::pending().await } => unreachable!(),
+        };
+        assert_eq!(told, answered, "{answers_from} connections ended");
+        within(running.stop()).await;
+    }
 }
 
 #[tokio::test]

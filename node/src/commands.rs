@@ -15,14 +15,21 @@ use crate::systemd;
 
 /// Runs a command to its end. An error goes to stderr, on one line where it has one.
 pub fn run<E: Display>(command: impl Future<Output = Result<(), E>>) -> ExitCode {
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(why) => return fail(&format!("can't start: {why}")),
-    };
+    let runtime =
+        match tokio::runtime::Builder::new_multi_thread().worker_threads(workers()).enable_all().build() {
+            Ok(runtime) => runtime,
+            Err(why) => return fail(&format!("can't start: {why}")),
+        };
     match runtime.block_on(command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => fail(&why),
     }
+}
+
+/// Half the processors: a machine works on one of them, and what wakes it wakes a thread. On two, a second worker takes a third more
+/// of the processor for each token of a stream, and answers no more requests.
+fn workers() -> usize {
+    std::thread::available_parallelism().map_or(1, |all| all.get() / 2).max(1)
 }
 
 /// A command's answer. Whoever closes the pipe has read enough.

@@ -3,6 +3,7 @@
 //! Every mistake is reported with its file, line, column and key and with what to write instead ([`ConfigError`]).
 //! Checks of meaning stay few: what would make a daemon start and then not do what its operator meant.
 
+mod endpoint;
 mod error;
 pub mod fep;
 mod fields;

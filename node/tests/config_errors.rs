@@ -71,11 +71,11 @@ fn an_alias_stands_for_a_model_or_several() {
     let told = |aliases: &str, words: &[&str]| {
         Mistake::in_example("gateway", "# aliases =", aliases).error_says(words);
     };
-    told("aliases = { fast = [] }", &[":44:20:", "stands for one model or a list"]);
-    told("aliases = { fast = \"\" }", &[":44:20:", "\"qwen2.5:7b\""]);
-    told("aliases = { fast = 5 }", &[":44:20:", "a model's name, or a list of names"]);
-    told("aliases = { \"a:b:c\" = \"d\" }", &[":44:23:", "is a slug"]);
-    told("aliases = { a = \"b\", b = \"c\" }", &[":44:17:", "\"b\" is an alias itself"]);
+    told("aliases = { fast = [] }", &[":52:20:", "stands for one model or a list"]);
+    told("aliases = { fast = \"\" }", &[":52:20:", "\"qwen2.5:7b\""]);
+    told("aliases = { fast = 5 }", &[":52:20:", "a model's name, or a list of names"]);
+    told("aliases = { \"a:b:c\" = \"d\" }", &[":52:23:", "is a slug"]);
+    told("aliases = { a = \"b\", b = \"c\" }", &[":52:17:", "\"b\" is an alias itself"]);
     told("families = [\"qwen\"]\naliases = { a = \"llama\" }", &["add \"llama\" to families"]);
 }
 
@@ -118,6 +118,22 @@ fn a_number_out_of_its_bounds_is_told_the_bounds() {
         "a whole number from 1",
         "write such a number",
     ]);
+}
+
+#[test]
+fn a_bound_that_nobody_could_serve_or_ask_with_is_told_what_to_write() {
+    let mistake = |line: &str| Mistake::in_example("gateway", "[gateway]", &format!("[gateway]\n{line}"));
+    mistake("http = { body = \"5 MiB\" }").error_says(&[
+        "`gateway.http.body`",
+        "4 MiB",
+        "write that or less",
+    ]);
+    mistake("http = { head = \"1 KiB\" }").error_says(&["`gateway.http.head`", "8 KiB or more"]);
+    mistake("http = { header_timeout = \"soon\" }")
+        .error_says(&["`gateway.http.header_timeout`", "length of time"]);
+    mistake("key_limits = { at_once = 0 }")
+        .error_says(&["`gateway.key_limits.at_once`", "a whole number from 1"]);
+    mistake("tls = { certificate = \"cert.pem\" }").error_says(&["`gateway.tls`", "key"]);
 }
 
 #[test]

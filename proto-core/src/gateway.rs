@@ -14,6 +14,7 @@ mod inviting;
 mod job;
 mod loads;
 mod own;
+mod quota;
 mod reply;
 mod rows;
 mod settle;
@@ -25,6 +26,7 @@ use inviting::Invited;
 use job::{Job, State};
 use loads::Loads;
 use own::Owns;
+use quota::Quotas;
 pub(crate) use rows::TABLE;
 use settle::Settle;
 
@@ -41,6 +43,7 @@ use crate::node::config;
 use crate::node::cx::Cx;
 use crate::node::fep::{Answer, FepCalls};
 use crate::openai::error::{ApiError, Retry};
+use crate::openai::head;
 use crate::openai::models;
 use crate::openai::task::Call;
 use crate::rng::{Seed, Stream};
@@ -80,6 +83,8 @@ pub(crate) struct Gateway {
     fep_id: FepId,
     fep_url: String,
     aliases: Aliases,
+    /// The largest body of a request.
+    body: usize,
     rng: Stream,
     router: Router,
     jobs: BTreeMap<RequestId, Job>,
@@ -98,6 +103,7 @@ pub(crate) struct Gateway {
     settle: Settle,
     courier: Courier,
     loads: Loads,
+    quotas: Quotas,
     demand: Demand,
     /// Providers that were asked to call and have not come; those that are to be asked now.
     invited: BTreeMap<NodeId, Invited>,
@@ -114,6 +120,8 @@ enum Due {
     Progress(RequestId),
     /// What was taken is to be acknowledged.
     Ack(RequestId),
+    /// A user's stream may have been silent for long.
+    KeepAlive(RequestId),
 }
 
 impl Gateway {
@@ -129,6 +137,7 @@ impl Gateway {
             fep_id: config.fep,
             fep_url: fep_url.unwrap_or_default(),
             aliases: config.aliases.clone(),
+            body: config.body.min(HTTP_BODY),
             rng: seed.stream("gateway"),
             router: Router::new(config.routing.clone(), seed.stream("routing")),
             jobs: BTreeMap::new(),
@@ -143,6 +152,7 @@ impl Gateway {
             settle: Settle::new(snapshot, now)?,
             courier: Courier::default(),
             loads: Loads::default(),
+            quotas: Quotas::new(config.key_limits),
             demand: Demand::default(),
             invited: BTreeMap::new(),
             invites: Vec::new(),
@@ -181,41 +191,45 @@ impl Gateway {
                     mesh.reaches(cx, node) || mesh.may_reach(cx, node)
                 }) {
                     Some(value) => reply::json(cx, stream, id, &value),
-                    None => reply::error(cx, stream, id, &job::no_such_model(model)),
+                    None => reply::error(cx, stream, id, None, &job::no_such_model(model)),
                 }
             }
-            ("OPTIONS", _) => cx.respond_whole(stream, reply::cors(ResponseHead::new(204), id), Vec::new()),
+            ("OPTIONS", _) => cx.respond_whole(stream, head::usual(ResponseHead::new(204), id), Vec::new()),
             _ => {
                 let message = alloc::format!(
                     "There is no {} {path} here. Try POST /v1/chat/completions, /v1/responses, /v1/completions or /v1/embeddings, or GET /v1/models.",
                     head.method
                 );
-                reply::error(cx, stream, id, &ApiError::new(404, Some("unknown_url"), message));
+                reply::error(cx, stream, id, None, &ApiError::new(404, Some("unknown_url"), message));
             }
         }
     }
 
     fn begin(&mut self, cx: &mut Cx<'_>, stream: StreamId, head: &RequestHead, id: RequestId, call: Call) {
-        let Some(key) = head.bearer() else { return reply::error(cx, stream, id, &ApiError::no_key()) };
-        if cx.clock_is_wrong() {
-            return reply::error(cx, stream, id, &job::clock_is_wrong());
-        }
-        if cx.me.leaves {
-            return reply::error(cx, stream, id, &job::leaves());
-        }
-        if cx.feps.described(self.fep_id).is_none() {
-            return reply::error(cx, stream, id, &job::keys_unknown());
-        }
         let length = head.header("content-length").and_then(|length| length.parse::<usize>().ok());
-        if length.is_some_and(|length| length > HTTP_BODY) {
-            return reply::error(cx, stream, id, &job::too_large());
+        let key = match head.bearer().map(key_digest) {
+            None => Err(ApiError::no_key()),
+            Some(key) if self.quotas.is_refused(&key, cx.now.mono) => Err(job::no_such_key()),
+            Some(_) if cx.clock_is_wrong() => Err(job::clock_is_wrong()),
+            Some(_) if cx.me.leaves => Err(job::leaves()),
+            Some(_) if cx.feps.described(self.fep_id).is_none() => Err(job::keys_unknown()),
+            Some(_) if length.is_some_and(|length| length > self.body) => Err(job::too_large(self.body)),
+            Some(_) if self.jobs.len() + self.settle.reporting() >= GATEWAY_JOBS => {
+                let full = "This gateway is full. Try again shortly.";
+                let error = ApiError::new(429, Some("rate_limit_exceeded"), full);
+                Err(error.with_retry(Retry::After { seconds: 2 }))
+            }
+            Some(key) => Ok(key),
+        };
+        let key = match key {
+            Ok(key) => key,
+            Err(error) => return reply::error(cx, stream, id, None, &error),
+        };
+        let (left, begins) = self.quotas.begins(key, cx.now.mono);
+        if let Err(error) = begins {
+            return reply::error(cx, stream, id, Some(&left), &error);
         }
-        if self.jobs.len() + self.settle.reporting() >= GATEWAY_JOBS {
-            let error =
-                ApiError::new(429, Some("rate_limit_exceeded"), "This gateway is full. Try again shortly.");
-            return reply::error(cx, stream, id, &error.with_retry(Retry::After { seconds: 2 }));
-        }
-        let job = Job::new(id, stream, call, key_digest(key), cx.now.mono);
+        let job = Job::new(id, stream, call, self.body, (key, left), cx.now.mono);
         self.due.set(Due::Total(id), job.deadline, "a job's total time");
         self.users.insert(stream, id);
         self.jobs.insert(id, job);
@@ -230,23 +244,34 @@ impl Gateway {
             return;
         }
         if let Some(id) = self.users.get(&stream).copied() {
+            while self.reading + bytes.len() > cx.me.caps.bodies() {
+                // Whoever sends most makes room for the others.
+                let Some(largest) = self.largest_body() else { return self.refuse(cx, id, &job::full()) };
+                self.refuse(cx, largest, &job::full());
+            }
             let Some(job) = self.jobs.get_mut(&id) else { return };
             let State::Reading(body) = &mut job.state else { return };
-            if self.reading + bytes.len() > cx.me.caps.bodies() {
-                return self.refuse(cx, id, &job::full());
-            }
             match body.push(bytes) {
                 Ok(()) => {
                     self.reading += bytes.len();
                     cx.grant(stream, bytes.len());
                 }
-                Err(_) => self.refuse(cx, id, &job::too_large()),
+                Err(_) => self.refuse(cx, id, &job::too_large(self.body)),
             }
         } else if let Some(id) = self.attempts.get(&stream).copied() {
             self.attempt_bytes(cx, mesh, id, bytes);
         } else {
             self.settle.bytes(cx, stream, bytes);
         }
+    }
+
+    /// The request that has sent most of a body that is not whole.
+    fn largest_body(&self) -> Option<RequestId> {
+        let bodies = self.jobs.values().filter_map(|job| match &job.state {
+            State::Reading(body) => Some((body.len(), job.id)),
+            State::Inviting(_) | State::Recording(_) | State::Asking(_) | State::Running(_) => None,
+        });
+        bodies.max().map(|(_, id)| id)
     }
 
     pub(crate) fn finished(&mut self, cx: &mut Cx<'_>, mesh: &Mesh<'_>, stream: StreamId) {
@@ -280,8 +305,9 @@ impl Gateway {
     pub(crate) fn credit(&mut self, cx: &mut Cx<'_>, stream: StreamId, bytes: u32) {
         let Some(id) = self.users.get(&stream) else { return };
         let Some(job) = self.jobs.get_mut(id) else { return };
-        let progress = job.user_took(cx, bytes as usize);
-        self.due.set(Due::Progress(job.id), progress.0, progress.1);
+        if let Some((at, why)) = job.user_took(cx, bytes as usize) {
+            self.due.set(Due::Progress(job.id), at, why);
+        }
     }
 
     pub(crate) fn done(&mut self, cx: &mut Cx<'_>, op: OpId, completion: &Completion) -> Vec<Tell> {
@@ -377,6 +403,7 @@ impl Gateway {
                 Due::Invited(id) => self.waited(cx, mesh, id),
                 Due::Progress(id) => self.no_progress(cx, mesh, id),
                 Due::Ack(id) => self.ack_due(cx, id),
+                Due::KeepAlive(id) => self.keep_alive(cx, id),
             }
         }
         for (purpose, answer) in self.calls.handle_timeout(cx) {
@@ -411,7 +438,7 @@ impl Gateway {
         if let Some(job) = self.drop_job(id) {
             cx.debug(alloc::format!("req_{id} answered {}", error.status));
             if let Some(user) = job.user {
-                reply::error(cx, user, id, error);
+                reply::error(cx, user, id, Some(&job.left), error);
             }
             if job.recorded {
                 self.settle.forget(cx, id);
@@ -431,6 +458,8 @@ impl Gateway {
         self.due.clear(Due::Total(id));
         self.due.clear(Due::Progress(id));
         self.due.clear(Due::Ack(id));
+        self.due.clear(Due::KeepAlive(id));
+        self.quotas.ended(job.key);
         if let Some(user) = job.user {
             self.users.remove(&user);
         }

@@ -39,6 +39,7 @@ pub mod openai;
 pub mod portal;
 pub mod portman;
 mod provider;
+mod rate;
 pub mod rng;
 mod routing;
 pub mod store;

@@ -1,7 +1,7 @@
 //! Every bound of the core in one place. What happens at a bound is said beside it.
 
-use crate::labnet::pace::Rate;
 use crate::money::Micros;
+use crate::rate::Rate;
 use crate::time::Span;
 
 /// Read credit with which each direction of a stream opens, and the most that is ever in flight on it, in bytes.
@@ -120,6 +120,15 @@ pub const INVITE_AGAIN: Span = Span::from_secs(1);
 pub const INVITED_IN_VAIN: Span = Span::from_secs(60);
 /// Jobs a gateway has under way. A further request is answered 429.
 pub const GATEWAY_JOBS: usize = 4096;
+/// Tools of a request, as OpenAI has it. More are a 400.
+pub const TOOLS: usize = 128;
+/// Keys whose use a gateway counts. Then those are forgotten that have nothing under way.
+pub const KEYS_WATCHED: usize = 16 * 1024;
+/// Keys that a FEP did not know, and how long such a one is refused without asking again. The oldest are forgotten.
+pub const KEYS_REFUSED: usize = 4096;
+pub const KEY_REFUSED_FOR: Span = Span::from_secs(10);
+/// How long a stream may be silent before its user is sent a comment, so that nothing on the way takes it for dead.
+pub const KEEP_ALIVE: Span = Span::from_secs(10);
 /// Requests that a FEP did not answer, and whose hold a gateway asks back in case it was made. Holds of further ones lapse.
 pub const GATEWAY_UNSURE: usize = 1024;
 /// Jobs that may wait for a slot of a model, as far as its operator may allow it.
@@ -127,7 +136,7 @@ pub const QUEUE_MOST: u32 = 1024;
 /// Jobs a provider has under way or unsettled. A further stream is reset.
 pub const PROVIDER_JOBS: usize = 4096;
 /// Requests that a provider hears from one gateway at once, before it knows that they are paid for. A further stream is reset.
-pub const JOBS_HEARD_OF_ONE: usize = 64;
+pub const JOBS_HEARD_OF_ONE: usize = 128;
 /// What requests that are not paid for take at a provider, of one gateway, in bytes. A further one is answered BUSY.
 pub const BODIES_OF_ONE: usize = 8 * HTTP_BODY;
 /// The same of all, and the bodies that a gateway is being sent, in bytes. A further one is answered 503; at a provider it

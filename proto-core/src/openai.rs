@@ -4,8 +4,11 @@
 
 pub mod answer;
 pub mod error;
+mod fields;
+pub(crate) mod head;
 pub(crate) mod models;
 pub mod request;
 mod responses;
 pub mod sse;
 pub mod task;
+mod tools;

@@ -169,6 +169,8 @@ impl Cast<'_> {
             families,
             aliases: Default::default(),
             routing: gateway.routing.clone().unwrap_or_default(),
+            key_limits: gateway.key_limits.unwrap_or(node::config::KeyLimits::NONE),
+            body: labman_proto_core::limits::HTTP_BODY,
         };
         let config = node::config::Config {
             addresses: vec![mesh_address(name)],

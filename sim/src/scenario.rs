@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 use labman_proto_core::economics::{Fees, Price, Rate};
 use labman_proto_core::limits::{DISPUTE_TERM, EXPOSURE, LOAD_EVERY, QUOTE_LIFE};
 use labman_proto_core::money::{Currency, Micros};
-use labman_proto_core::node::config::{Policy, Pricing};
+use labman_proto_core::node::config::{KeyLimits, Policy, Pricing};
 use labman_proto_core::time::Span;
 use labman_proto_core::toy::config::Thinks;
 use serde::{Deserialize, Serialize};
@@ -188,6 +188,9 @@ pub struct Gateway {
     /// How it chooses among providers; not said: as gateways do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub routing: Option<Policy>,
+    /// What each user may send it; not said: whatever they like.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_limits: Option<KeyLimits>,
     /// Places for mesh links, in both directions; not said: as many as a node has by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_links: Option<u32>,

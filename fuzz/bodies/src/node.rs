@@ -85,6 +85,8 @@ pub(crate) fn both_config() -> config::Config {
             families: Vec::new(),
             aliases: BTreeMap::new(),
             routing: config::Policy::default(),
+            key_limits: config::KeyLimits::default(),
+            body: labman_proto_core::limits::HTTP_BODY,
         }),
         provider: Some(config::Provider {
             dispute_for: Span::from_secs(60),

@@ -86,12 +86,27 @@ async fn ask(
         );
         return Err("https is not supported".into());
     }
-    let (body, kept) = body(outgoing);
-    let request = head::request(uri, head, body).map_err(|error| error.to_string())?;
-    let response = client.hyper.request(request).await.map_err(|error| causes(&error))?;
-    if let Some((outgoing, bytes)) = kept {
-        outgoing.took(bytes);
-    }
+    let response = match body(outgoing) {
+        Upload::Whole(outgoing, bytes) => {
+            let whole = || {
+                let request =
+                    head::request(uri.clone(), head.clone(), Either::Left(Full::new(bytes.clone())));
+                request.map_err(|error| error.to_string())
+            };
+            let mut answered = client.hyper.request(whole()?).await;
+            if answered.as_ref().is_err_and(was_cut) {
+                // A server closes idle connections when it likes, and may have closed this one just then.
+                answered = client.hyper.request(whole()?).await;
+            }
+            outgoing.took(bytes.len());
+            answered
+        }
+        Upload::Streamed(body) => {
+            let request = head::request(uri, head, Either::Right(body)).map_err(|error| error.to_string())?;
+            client.hyper.request(request).await
+        }
+    };
+    let response = response.map_err(|error| causes(&error))?;
 
     let (parts, mut body) = response.into_parts();
     incoming.respond(head::response_head(&parts)).await;
@@ -116,21 +131,38 @@ async fn ask(
     }
 }
 
+/// The connection ended before anything of an answer came. Nothing that a machine asks for is done twice by being asked twice.
+fn was_cut(error: &legacy::Error) -> bool {
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        let of_hyper = cause.downcast_ref::<hyper::Error>();
+        if of_hyper
+            .is_some_and(|cause| cause.is_incomplete_message() || cause.is_canceled() || cause.is_closed())
+        {
+            return true;
+        }
+        source = cause.source();
+    }
+    false
+}
+
+enum Upload {
+    /// Owed its credit once the server has answered.
+    Whole(Outgoing, Bytes),
+    Streamed(StreamedBody),
+}
+
 /// A body that the machine sent in one breath goes out whole, with its length: not every server takes chunks.
-/// What is kept is owed its credit once the server has answered.
-fn body(mut outgoing: Outgoing) -> (RequestBody, Option<(Outgoing, usize)>) {
+fn body(mut outgoing: Outgoing) -> Upload {
     let mut whole = BytesMut::new();
     while let Some(out) = outgoing.try_next() {
         match out {
             Out::Send(bytes) => whole.extend_from_slice(&bytes),
-            Out::Finish => {
-                let len = whole.len();
-                return (Either::Left(Full::new(whole.freeze())), Some((outgoing, len)));
-            }
+            Out::Finish => return Upload::Whole(outgoing, whole.freeze()),
             Out::Response(_) => {}
         }
     }
-    (Either::Right(StreamedBody::upload(outgoing, whole.freeze())), None)
+    Upload::Streamed(StreamedBody::upload(outgoing, whole.freeze()))
 }
 
 pub(crate) fn causes(error: &dyn std::error::Error) -> String {
@@ -142,4 +174,19 @@ pub(crate) fn causes(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::net::TcpListener;
+    use tower_service::Service;
+
+    #[tokio::test]
+    async fn a_connection_of_our_own_sends_small_pieces_at_once() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let uri: Uri = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+        let connection = connector().call(uri).await.unwrap();
+        assert!(connection.inner().nodelay().unwrap());
+    }
 }

@@ -13,18 +13,23 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 
 use crate::admin::AdminSocket;
-use crate::config::HttpLimits;
+use crate::config::{HttpLimits, TlsFiles};
 use crate::error::{Address, StartError};
 use crate::http::server::Server;
-use crate::http::{Connections, Slot};
+use crate::http::tls::Tls;
+use crate::http::{Connections, NoShare, Slot};
 use crate::port::Port;
 use crate::portman_ws;
 
+/// Connections that the kernel holds until they are accepted, as far as it will. Where it holds no more, a client hears nothing and
+/// tries again a second later.
+const BACKLOG: i32 = 4096;
 /// After a failed accept, which is mostly a lack of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 pub(crate) struct Listeners {
     public: Option<Arc<TcpListener>>,
+    tls: Option<Arc<Tls>>,
     portman: Option<Arc<TcpListener>>,
     admin: Option<Arc<AdminSocket>>,
     limits: Arc<HttpLimits>,
@@ -33,6 +38,7 @@ pub(crate) struct Listeners {
 impl Listeners {
     pub(crate) fn open(
         public: Option<StdListener>,
+        tls: Option<TlsFiles>,
         portman: Option<StdListener>,
         admin: Option<PathBuf>,
         limits: HttpLimits,
@@ -47,6 +53,7 @@ impl Listeners {
         };
         Ok(Self {
             public: listener("public HTTP", public)?,
+            tls: tls.map(Tls::open).transpose()?.map(Arc::new),
             portman: listener("Portman", portman)?,
             admin: admin.map(AdminSocket::create).transpose()?.map(Arc::new),
             limits: Arc::new(limits),
@@ -57,7 +64,9 @@ impl Listeners {
     pub(crate) fn serve(&self, port: &Port, draining: watch::Receiver<bool>) {
         self.serve_http(port, draining.clone());
         if let Some(listener) = &self.portman {
-            let (task_port, header_timeout) = (port.clone(), self.limits.header_timeout);
+            // What users get is not what Portmans need.
+            let limits = Arc::new(HttpLimits::default());
+            let (task_port, header_timeout) = (port.clone(), limits.header_timeout);
             let serve = move |socket, address, slot| {
                 let portman = portman_ws::serve(socket, address, task_port.clone(), header_timeout);
                 task_port.spawn(async move {
@@ -65,7 +74,7 @@ impl Listeners {
                     drop::<Slot>(slot);
                 });
             };
-            port.spawn(accept(listener.clone(), self.limits.clone(), draining, serve));
+            port.spawn(accept(listener.clone(), limits, draining, serve));
         }
     }
 
@@ -74,8 +83,15 @@ impl Listeners {
         let server = |surface| Server { surface, limits: self.limits.clone(), port: port.clone() };
         if let Some(listener) = &self.public {
             let (server, task_port, drained) = (server(Surface::Public), port.clone(), draining.clone());
-            let serve = move |socket, _, slot| {
-                task_port.spawn(server.clone().serve(socket, Some(slot), drained.clone()));
+            let tls = self.tls.clone();
+            let serve = move |socket, address, slot| {
+                let (server, drained) = (server.clone(), drained.clone());
+                match &tls {
+                    None => task_port.spawn(server.serve(socket, Some(slot), drained)),
+                    Some(tls) => {
+                        task_port.spawn(server.serve_tls(tls.clone(), socket, address, slot, drained))
+                    }
+                }
             };
             port.spawn(accept(listener.clone(), self.limits.clone(), draining.clone(), serve));
         }
@@ -87,7 +103,9 @@ impl Listeners {
 
 /// Accepted sockets inherit the listener's buffer size.
 fn listen(socket: StdListener, limits: &HttpLimits) -> io::Result<TcpListener> {
-    SockRef::from(&socket).set_send_buffer_size(limits.send_buffer)?;
+    let options = SockRef::from(&socket);
+    options.set_send_buffer_size(limits.send_buffer)?;
+    options.listen(BACKLOG)?;
     socket.set_nonblocking(true)?;
     TcpListener::from_std(socket)
 }
@@ -100,12 +118,8 @@ async fn accept(
 ) {
     let connections = Connections::new(limits.connections, limits.connections_per_address);
     loop {
-        let next = async {
-            let slot = connections.slot().await;
-            (listener.accept().await, slot)
-        };
-        let (accepted, slot) = tokio::select! {
-            next = next => next,
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
             _ = draining.wait_for(|draining| *draining) => return,
         };
         let (socket, address) = match accepted {
@@ -116,15 +130,20 @@ async fn accept(
                 continue;
             }
         };
-        match connections.admit(slot, address.ip()) {
-            Some(slot) => {
+        // Who waits for it keeps others waiting in the kernel.
+        let placed = tokio::select! {
+            placed = connections.place(address.ip()) => placed,
+            _ = draining.wait_for(|draining| *draining) => return,
+        };
+        match placed {
+            Ok(slot) => {
                 if let Err(error) = socket.set_nodelay(true) {
                     tracing::debug!("a connection from {address} is gone already: {error}");
                     continue;
                 }
                 serve(socket, address, slot);
             }
-            None => tracing::debug!("closed a connection from {address}: that address has its share"),
+            Err(NoShare) => tracing::debug!("closed a connection from {address}: that address has its share"),
         }
     }
 }
@@ -147,5 +166,26 @@ async fn accept_admin(
                 sleep(ACCEPT_PAUSE).await;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::sync::mpsc;
+
+    /// Nagle's algorithm holds a small piece back until the one before it is acknowledged, which the other end puts off for 40 ms.
+    #[tokio::test]
+    async fn an_accepted_connection_sends_small_pieces_at_once() {
+        let limits = HttpLimits::default();
+        let socket = StdListener::bind("127.0.0.1:0").unwrap();
+        let address = socket.local_addr().unwrap();
+        let listener = Arc::new(listen(socket, &limits).unwrap());
+        let (_drain, draining) = watch::channel(false);
+        let (tell, mut told) = mpsc::unbounded_channel();
+        let serve = move |socket: TcpStream, _, _| tell.send(socket.nodelay().unwrap()).unwrap();
+        tokio::spawn(accept(listener, Arc::new(limits), draining, serve));
+        let _client = TcpStream::connect(address).await.unwrap();
+        assert_eq!(told.recv().await, Some(true));
     }
 }

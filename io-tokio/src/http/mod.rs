@@ -5,9 +5,11 @@
 mod body;
 pub(crate) mod client;
 mod head;
+mod lengths;
 mod limits;
 pub(crate) mod listeners;
 mod server;
 mod stall;
+mod tls;
 
-pub(crate) use limits::{Connections, Slot};
+pub(crate) use limits::{Connections, NoShare, Slot};

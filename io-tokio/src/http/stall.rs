@@ -2,24 +2,29 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
+use crate::http::limits::Reader;
+
 pub(super) struct StallGuard<S> {
     socket: S,
     patience: Duration,
     waiting: Option<Pin<Box<Sleep>>>,
+    reader: Arc<Reader>,
 }
 
 impl<S> StallGuard<S> {
-    pub(super) fn new(socket: S, patience: Duration) -> Self {
-        Self { socket, patience, waiting: None }
+    pub(super) fn new(socket: S, patience: Duration, reader: Arc<Reader>) -> Self {
+        Self { socket, patience, waiting: None, reader }
     }
 
     fn judge<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        self.reader.is_behind(written.is_pending());
         if written.is_ready() {
             self.waiting = None;
             return written;
@@ -60,11 +65,14 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for StallGuard<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_flush(cx)
+        // Where there is TLS, what was written waits here.
+        let flushed = Pin::new(&mut self.socket).poll_flush(cx);
+        self.judge(cx, flushed)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_shutdown(cx)
+        let shut = Pin::new(&mut self.socket).poll_shutdown(cx);
+        self.judge(cx, shut)
     }
 }
 
@@ -76,7 +84,7 @@ mod tests {
     #[tokio::test]
     async fn a_peer_that_reads_is_served_and_one_that_stops_is_cut_off() {
         let (ours, mut theirs) = tokio::io::duplex(4);
-        let mut ours = StallGuard::new(ours, Duration::from_millis(20));
+        let mut ours = StallGuard::new(ours, Duration::from_millis(20), Arc::default());
         ours.write_all(b"fits").await.unwrap();
         let mut read = [0; 4];
         theirs.read_exact(&mut read).await.unwrap();

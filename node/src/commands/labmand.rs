@@ -154,6 +154,7 @@ impl Cli {
 async fn serve(at: ConfigPath, journal: Option<PathBuf>) -> Result<(), String> {
     let config = config::labmand::Labmand::read(&at.config).map_err(|why| why.to_string())?;
     let config = config::labmand::Labmand { journal, ..config };
+    let scheme = if config.tls.is_some() { "https" } else { "http" };
     let mut stop = Shutdown::install();
     let mut labmand = Labmand::start("labmand", config).await.map_err(|why| why.to_string())?;
     tracing::info!("labmand is up: node {}", labmand.node_id);
@@ -161,7 +162,7 @@ async fn serve(at: ConfigPath, journal: Option<PathBuf>) -> Result<(), String> {
         tracing::info!("mesh on {addr} (UDP)");
     }
     if let Some(addr) = labmand.http_addr {
-        tracing::info!("OpenAI API on http://{addr}/v1");
+        tracing::info!("OpenAI API on {scheme}://{addr}/v1");
     }
     if let Some(addr) = labmand.portman_addr {
         tracing::info!("Portmans attach at ws://{addr}/");

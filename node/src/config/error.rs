@@ -122,8 +122,10 @@ fn last_word(text: &str) -> &str {
 }
 
 /// What a person calls the numbers that a field may have. The longer name first where one ends another.
-const NUMBERS: [(&str, &str); 3] = [
+const NUMBERS: [(&str, &str); 5] = [
     ("expected a nonzero usize", "expected a whole number from 1"),
+    ("expected a nonzero u32", "expected a whole number from 1"),
+    ("expected a nonzero u64", "expected a whole number from 1"),
     ("expected usize", "expected a whole number from 1"),
     ("expected u32", "expected a whole number from 0 to 4294967295"),
 ];

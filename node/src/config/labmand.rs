@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
+use labman_io_tokio::{HttpLimits, TlsFiles};
 use labman_proto_core::identity::{FepId, NodeId};
 use labman_proto_core::limits::{DISPUTE_TERM, EXPOSURE, LOAD_EVERY, QUEUE_MOST};
 use labman_proto_core::money::{Currency, Micros};
@@ -16,6 +17,7 @@ use labman_proto_core::wire::topic::family;
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::endpoint::{HttpField, KeyLimitsField, TlsField};
 use super::error::Source;
 use super::fields::{Amount, Bytes, Every, HostPort, HttpUrl, Listen, PayoutField, PriceField};
 use super::hosting::{HostedField, HostingField, PricingField, checked_shelf};
@@ -30,8 +32,8 @@ pub struct Labmand {
     pub mesh_listen: Option<SocketAddr>,
     /// The OpenAI API, at a gateway.
     pub http_listen: Option<SocketAddr>,
-    /// That users of one address may have open there. Absent: the driver's own bound.
-    pub connections_per_address: Option<NonZeroUsize>,
+    pub http: HttpLimits,
+    pub tls: Option<TlsFiles>,
     /// The Portmans' WebSocket, at a provider.
     pub portman_listen: Option<SocketAddr>,
     pub node: node::Config,
@@ -102,6 +104,11 @@ struct GatewayField {
     public_endpoint: Option<Spanned<String>>,
     fep: Option<Spanned<FepId>>,
     connections_per_address: Option<NonZeroUsize>,
+    #[serde(default)]
+    http: HttpField,
+    tls: Option<TlsField>,
+    #[serde(default)]
+    key_limits: KeyLimitsField,
     #[serde(default)]
     families: Vec<Spanned<String>>,
     #[serde(default)]
@@ -183,13 +190,17 @@ impl File {
             .as_ref()
             .map(|provider| provider.get_ref().portman_listen.map_or(PORTMAN_LISTEN, |listen| listen.0));
         let gateway = self.gateway.as_ref().map(|gateway| self.gateway(gateway, source)).transpose()?;
+        let endpoint = self.gateway.as_ref().map(Spanned::get_ref);
+        let http = endpoint.map(|endpoint| endpoint.http.limits(endpoint.connections_per_address, source));
+        let tls = endpoint.and_then(|endpoint| endpoint.tls.as_ref()).map(|tls| tls.files(source));
         let caps = self.mesh.caps(source)?;
         let addresses = self.mesh.addresses.as_deref().unwrap_or_default();
         Ok(Labmand {
             data_dir: source.resolve(&self.data_dir),
             mesh_listen: self.mesh.listen.map(|listen| listen.0),
             http_listen: self.gateway.as_ref().map(|gateway| gateway.get_ref().listen.0),
-            connections_per_address: self.gateway.as_ref().and_then(|g| g.get_ref().connections_per_address),
+            http: http.transpose()?.unwrap_or_default(),
+            tls,
             portman_listen,
             node: node::Config {
                 network: self.network,
@@ -247,7 +258,8 @@ impl File {
             }
         }
         let routing = field.routing.clone().unwrap_or_default();
-        Ok(node::Gateway { public_endpoint, fep, families, aliases, routing })
+        let (body, key_limits) = (field.http.body(source)?, field.key_limits.limits());
+        Ok(node::Gateway { public_endpoint, fep, families, aliases, routing, body, key_limits })
     }
 
     fn provider(

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use labman_io_tokio::{HttpLimits, IoConfig, MeshConfig, Running, StartError, StoreConfig};
+use labman_io_tokio::{IoConfig, MeshConfig, Running, StartError, StoreConfig};
 use labman_proto_core::identity::NodeId;
 use labman_proto_core::journal;
 use labman_proto_core::node::Node;
@@ -42,11 +42,6 @@ impl Labmand {
             node.addresses.extend((!addr.ip().is_unspecified()).then(|| addr.to_string()));
         }
         node.reach.own = own_networks();
-        let mut http = HttpLimits::default();
-        if let Some(connections) = config.connections_per_address {
-            http.connections_per_address = connections.get();
-            http.connections = http.connections.max(connections.get());
-        }
         let node_id = dir.identity()?.node_id();
         let machine = journal::Config::Node(node.clone());
         let journal = open_journal(config.journal.as_deref(), Some(node_id), machine)?;
@@ -57,7 +52,8 @@ impl Labmand {
             portman_socket,
             public_http: http_socket,
             admin: Some(dir.admin()),
-            http,
+            public_tls: config.tls,
+            http: config.http,
             journal: journal.clone(),
             heartbeat: systemd::heartbeat(),
         };

@@ -3,8 +3,9 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use labman_io_tokio::HttpLimits;
 use labman_proto_core::economics::{Fees, Price};
-use labman_proto_core::limits::{DISPUTE_TERM, EXPOSURE, GATEWAYS_PAID_EVERY, LOAD_EVERY};
+use labman_proto_core::limits::{DISPUTE_TERM, EXPOSURE, GATEWAYS_PAID_EVERY, HTTP_BODY, LOAD_EVERY};
 use labman_proto_core::money::{Currency, Micros};
 use labman_proto_core::node::config as node;
 use labman_proto_core::time::Span;
@@ -122,7 +123,8 @@ impl Plan {
             data_dir: self.dir.join(&gateway.name),
             mesh_listen: Some(LOOPBACK),
             http_listen: Some(gateway.http_listen),
-            connections_per_address: None,
+            http: HttpLimits::default(),
+            tls: None,
             portman_listen: None,
             node: node::Config {
                 gateway: Some(node::Gateway {
@@ -131,6 +133,8 @@ impl Plan {
                     families: Vec::new(),
                     aliases: node::Aliases::new(),
                     routing: node::Policy::default(),
+                    body: HTTP_BODY,
+                    key_limits: node::KeyLimits::default(),
                 }),
                 ..self.node(fep)
             },
@@ -164,7 +168,8 @@ impl Plan {
             data_dir: self.dir.join(&provider.name),
             mesh_listen: None,
             http_listen: None,
-            connections_per_address: None,
+            http: HttpLimits::default(),
+            tls: None,
             portman_listen: Some(LOOPBACK),
             node: node::Config {
                 bootstrap: bootstrap.collect(),

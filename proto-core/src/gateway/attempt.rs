@@ -16,12 +16,13 @@ use crate::flow::Relay;
 use crate::labnet::conduct::{Deed, Offence};
 use crate::labnet::conversation::{Conversation, Heard};
 use crate::limits::{
-    ACK_EVERY, ACK_TOKENS, BODY_FRAME, CANCEL_WITHIN, FIRST_CHUNK, MARK_CHUNKS, NEXT_CHUNK, READER_STALL,
+    ACK_EVERY, ACK_TOKENS, BODY_FRAME, CANCEL_WITHIN, FIRST_CHUNK, KEEP_ALIVE, MARK_CHUNKS, NEXT_CHUNK,
+    READER_STALL,
 };
 use crate::machine::StreamId;
 use crate::mutants::{Mutant, mutant};
 use crate::node::cx::Cx;
-use crate::openai::error::{ApiError, Retry};
+use crate::openai::error::{ApiError, Retry, is_of_length};
 use crate::time::{Span, Time};
 use crate::wire::cbor::{self, Blob};
 use crate::wire::envelope::{Kind, LIGHT_OVERHEAD, OVERHEAD};
@@ -36,6 +37,8 @@ pub(super) struct Running {
     plan: Plan,
     auth: Sealed<JobAuthorization>,
     reply: Reply,
+    /// When the user was sent something last.
+    said: Option<Time>,
     /// Which of the authorization's attempts comes next.
     next: usize,
     current: Option<Attempt>,
@@ -81,15 +84,15 @@ enum Step {
 
 impl Running {
     pub(super) fn new(plan: Plan, auth: Sealed<JobAuthorization>, reply: Reply) -> Self {
-        Self { plan, auth, reply, next: 0, current: None, failed: None, releases: Vec::new() }
+        Self { plan, auth, reply, said: None, next: 0, current: None, failed: None, releases: Vec::new() }
     }
 
-    pub(super) fn user_took(&mut self, cx: &mut Cx<'_>, bytes: usize) -> (Time, &'static str) {
-        if let Some(attempt) = &mut self.current {
-            let grant = attempt.relay.taken(bytes);
-            cx.grant(attempt.conversation.stream, grant);
-        }
-        self.progress_due(cx)
+    /// Gives when something must have happened next. `None`: what was taken was no provider's, and is no progress.
+    pub(super) fn user_took(&mut self, cx: &mut Cx<'_>, bytes: usize) -> Option<(Time, &'static str)> {
+        let attempt = self.current.as_mut().filter(|attempt| !attempt.relay.is_drained())?;
+        let grant = attempt.relay.taken(bytes);
+        cx.grant(attempt.conversation.stream, grant);
+        Some(self.progress_due(cx))
     }
 
     /// When something must have happened, and what.
@@ -100,6 +103,19 @@ impl Running {
             Some(attempt) if attempt.began.is_some() => (cx.now.mono + NEXT_CHUNK, "a provider's next chunk"),
             Some(attempt) => (attempt.asked + attempt.patience, "a provider's first chunk"),
             None => (cx.now.mono, "a provider to try"),
+        }
+    }
+
+    /// Gives when it is to be looked at again. Who reads nothing is not sent more.
+    fn keep_alive(&mut self, cx: &mut Cx<'_>, user: StreamId) -> Time {
+        let silent = self.said.is_none_or(|said| cx.now.mono - said >= KEEP_ALIVE);
+        // So few bytes are no provider's to answer for: its relay does not count them.
+        if silent && self.current.as_ref().is_some_and(|attempt| attempt.relay.is_drained()) {
+            self.reply.keep_alive(cx, user);
+        }
+        match self.said {
+            Some(said) if !silent => said + KEEP_ALIVE,
+            _ => cx.now.mono + KEEP_ALIVE,
         }
     }
 
@@ -364,6 +380,9 @@ impl Gateway {
             progress_made = before.1 && attempt.transcript.chunks() > before.0 && !attempt.cancelled;
         }
         let dropped = mutant(Mutant::ChunkDropped) && !before.1;
+        if !sse.is_empty() {
+            running.said = Some(cx.now.mono);
+        }
         if let Some(user) = user.filter(|_| !dropped) {
             running.reply.flush(cx, user, sse);
         }
@@ -394,6 +413,14 @@ impl Gateway {
                 self.attempt_lost(cx, mesh, id, "the provider broke the protocol");
             }
         }
+    }
+
+    /// Something is sent at least every so often, whatever the user's stream waits for.
+    pub(super) fn keep_alive(&mut self, cx: &mut Cx<'_>, id: RequestId) {
+        let Some(job) = self.jobs.get_mut(&id) else { return };
+        let (Some(user), State::Running(running)) = (job.user, &mut job.state) else { return };
+        let next = running.keep_alive(cx, user);
+        self.due.set(Due::KeepAlive(id), next, "keep a stream alive");
     }
 
     /// The provider may wait for it, though nothing more comes.
@@ -512,12 +539,7 @@ impl Gateway {
 
     /// Nobody served: nothing is owed, the hold is freed.
     fn give_up(&mut self, cx: &mut Cx<'_>, id: RequestId, error: &ApiError) {
-        if let Some(job) = self.jobs.get_mut(&id)
-            && let Some(user) = job.user.take()
-        {
-            self.users.remove(&user);
-            super::reply::error(cx, user, id, error);
-        }
+        self.answer_broken(cx, id, error);
         self.end_running(cx, id, None);
     }
 
@@ -533,7 +555,7 @@ impl Gateway {
         let State::Running(running) = &mut job.state else { return };
         if let Some(user) = job.user.take() {
             self.users.remove(&user);
-            running.reply.break_off(cx, user, id, why);
+            running.reply.break_off(cx, user, why);
         }
     }
 
@@ -568,6 +590,8 @@ impl Gateway {
         if statement.is_none() && attempt.accepted.output == 0 {
             return self.settle.begin(cx, ended);
         }
+        let Counts { input, output, .. } = attempt.accepted;
+        self.quotas.spent(job.key, u64::from(input) + u64::from(output), cx.now.mono);
         let named = ended.auth.content.attempts.get(usize::from(attempt.index));
         let terms = named.and_then(|named| {
             let (price, fees) = (plan.offer_of(named)?.price, ended.auth.content.fees);
@@ -622,7 +646,7 @@ fn failed(last: Option<&Refusal>) -> ApiError {
     };
     let message = clip(&refusal.message);
     match refusal.code {
-        RefusalCode::BadRequest if message.contains("context") => {
+        RefusalCode::BadRequest if is_of_length(&message) => {
             ApiError::new(400, Some("context_length_exceeded"), message)
         }
         RefusalCode::BadRequest => ApiError::new(400, None, message),

@@ -4,12 +4,13 @@ use alloc::{format, vec::Vec};
 
 use super::attempt::Running;
 use super::inviting::{Asked, Inviting};
+use super::quota::Left;
 use super::{Answer, Due, Gateway, Mesh, Purpose, reply, rows};
 use crate::economics::dearest;
 use crate::gossip::Served;
 use crate::http::Body;
 use crate::identity::NodeId;
-use crate::limits::{ATTEMPTS, FIRST_CHUNK, HTTP_BODY, JOB_TOTAL, SETTLE_MARGIN};
+use crate::limits::{ATTEMPTS, FIRST_CHUNK, HTTP_BODY, JOB_TOTAL, KEEP_ALIVE, SETTLE_MARGIN};
 use crate::machine::StreamId;
 use crate::names;
 use crate::node::cx::Cx;
@@ -41,7 +42,9 @@ pub(super) struct Job {
     awaited_keys: bool,
     /// Bytes of its body.
     pub(super) size: usize,
-    key: Hash,
+    pub(super) key: Hash,
+    /// Of that key's limits, when it came in.
+    pub(super) left: Left,
 }
 
 pub(super) enum State {
@@ -70,19 +73,25 @@ impl Plan {
 }
 
 impl Job {
-    pub(super) fn new(id: RequestId, user: StreamId, call: Call, key: Hash, now: Time) -> Self {
-        let (deadline, state) = (now + JOB_TOTAL, State::Reading(Body::up_to(HTTP_BODY)));
+    pub(super) fn new(
+        id: RequestId,
+        user: StreamId,
+        call: Call,
+        most: usize,
+        by: (Hash, Left),
+        now: Time,
+    ) -> Self {
+        let (deadline, state) = (now + JOB_TOTAL, State::Reading(Body::up_to(most)));
+        let (key, left) = by;
         let user = Some(user);
-        Self { id, user, deadline, state, call, recorded: false, awaited_keys: false, size: 0, key }
+        Self { id, user, deadline, state, call, recorded: false, awaited_keys: false, size: 0, key, left }
     }
 
-    /// The user took bytes of the answer: lets the provider send as many more. Gives when progress is due next.
-    pub(super) fn user_took(&mut self, cx: &mut Cx<'_>, bytes: usize) -> (Time, &'static str) {
+    /// The user took bytes of the answer: lets the provider send as many more. Gives when progress is due next, if that changes.
+    pub(super) fn user_took(&mut self, cx: &mut Cx<'_>, bytes: usize) -> Option<(Time, &'static str)> {
         match &mut self.state {
             State::Running(running) => running.user_took(cx, bytes),
-            State::Reading(_) | State::Inviting(_) | State::Recording(_) | State::Asking(_) => {
-                (self.deadline, "a job's total time")
-            }
+            State::Reading(_) | State::Inviting(_) | State::Recording(_) | State::Asking(_) => None,
         }
     }
 }
@@ -163,7 +172,7 @@ impl Gateway {
         let max_output = bounds.min().unwrap_or(1);
         // Numbers may be written longer than the user did.
         if request.for_provider(max_output).len() > HTTP_BODY {
-            return self.refuse(cx, id, &too_large());
+            return self.refuse(cx, id, &too_large(HTTP_BODY));
         }
         self.due.clear(Due::Invited(id));
         let Some(job) = self.jobs.get_mut(&id) else { return };
@@ -216,6 +225,9 @@ impl Gateway {
                 if refusal.code == PortalErrorCode::BadRequest {
                     // Its terms may have changed since it was asked for them.
                     cx.feps.want(self.fep_id);
+                }
+                if refusal.code == PortalErrorCode::InvalidApiKey {
+                    self.quotas.refuse(job.key, cx.now.mono);
                 }
                 return self.refuse(cx, id, &refused(&refusal));
             }
@@ -295,10 +307,17 @@ impl Gateway {
             self.drop_job(id);
             return self.settle.begin(cx, super::settle::Ended::nothing(id, auth, Vec::new()));
         }
+        self.quotas.is_good(job.key);
         if let Some(first) = plan.candidates.first() {
             self.demand.job(cx.now.mono, &first.offer.content.slug);
         }
-        let reply = reply::Reply::new(&plan.request, id, self.router.policy(), cx.now.wall);
+        let reply = reply::Reply::new(&plan.request, id, self.router.policy(), job.left, cx.now.wall);
+        if reply.is_events() {
+            // Its user has waited for so long already.
+            let waited = Span(JOB_TOTAL.0.saturating_sub((job.deadline - cx.now.mono).0));
+            let due = cx.now.mono + Span(KEEP_ALIVE.0.saturating_sub(waited.0));
+            self.due.set(Due::KeepAlive(id), due, "keep a stream alive");
+        }
         job.state = State::Running(alloc::boxed::Box::new(Running::new(plan, auth, reply)));
         self.next_attempt(cx, mesh, id);
     }
@@ -338,8 +357,8 @@ fn is_dearest(auth: &Sealed<JobAuthorization>, attempt: &Attempt, offer: &Offer)
     most.is_some_and(|most| (most.charge, most.payout) == (attempt.max_charge, attempt.max_payout))
 }
 
-pub(super) fn too_large() -> ApiError {
-    ApiError::new(413, None, format!("The request body is larger than {HTTP_BODY} bytes."))
+pub(super) fn too_large(most: usize) -> ApiError {
+    ApiError::new(413, None, format!("The request body is larger than {most} bytes."))
 }
 
 pub(super) fn full() -> ApiError {
@@ -405,14 +424,16 @@ fn nobody(request: &Request, why: NoCandidate) -> ApiError {
     }
 }
 
+/// Such a key its FEP did not know, a moment ago or just now.
+pub(super) fn no_such_key() -> ApiError {
+    let message = "Incorrect API key provided. Your front-end portal gives you one.";
+    ApiError::new(401, Some("invalid_api_key"), message)
+}
+
 /// The FEP's no, as the SDKs know it.
 fn refused(refusal: &PortalErrorBody) -> ApiError {
     match refusal.code {
-        PortalErrorCode::InvalidApiKey => ApiError::new(
-            401,
-            Some("invalid_api_key"),
-            "Incorrect API key provided. Your front-end portal gives you one.",
-        ),
+        PortalErrorCode::InvalidApiKey => no_such_key(),
         // 402 would confuse the SDKs, and asking again does not help.
         PortalErrorCode::InsufficientQuota => {
             ApiError::new(429, Some("insufficient_quota"), refusal.message.clone()).with_retry(Retry::Never)

@@ -13,7 +13,6 @@ use alloc::{
 };
 
 use super::conduct::{Deed, Offence};
-use super::pace::Bucket;
 use super::reach::Reach;
 use super::{Labnet, networks};
 use crate::gossip::Gossip;
@@ -25,6 +24,7 @@ use crate::limits::{
 use crate::machine::{LinkId, OpId, Target};
 use crate::node::config::Config;
 use crate::node::cx::Cx;
+use crate::rate::Bucket;
 use crate::time::Time;
 use crate::wire::cbor::{self, Blob};
 use crate::wire::envelope::Kind;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::economics::Price;
 use crate::identity::{FepId, NodeId};
 pub use crate::labnet::{Reach, Subnet};
-use crate::limits::{BODIES_OF_ALL, BODIES_OF_ONE, LINKS, LOAD_EVERY, TOPICS};
+use crate::limits::{BODIES_OF_ALL, BODIES_OF_ONE, HTTP_BODY, LINKS, LOAD_EVERY, TOPICS};
 pub use crate::market::policy::{Hosted, Hosting, Pricing, Shelf, Strategy};
 use crate::money::{Currency, Micros};
 pub use crate::names::Aliases;
@@ -141,6 +141,36 @@ pub struct Gateway {
     pub aliases: Aliases,
     #[serde(default)]
     pub routing: Policy,
+    #[serde(default)]
+    pub key_limits: KeyLimits,
+    /// The largest body that a request may have, in bytes.
+    #[serde(default = "largest_body")]
+    pub body: usize,
+}
+
+const fn largest_body() -> usize {
+    HTTP_BODY
+}
+
+/// What each API key may send to a gateway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyLimits {
+    pub requests_per_minute: u32,
+    /// Of prompts and answers together.
+    pub tokens_per_minute: u64,
+    /// Under way at the same time.
+    pub at_once: u32,
+}
+
+impl KeyLimits {
+    pub const NONE: Self =
+        Self { requests_per_minute: u32::MAX, tokens_per_minute: u64::MAX, at_once: u32::MAX };
+}
+
+impl Default for KeyLimits {
+    fn default() -> Self {
+        Self { requests_per_minute: 60_000, tokens_per_minute: 60_000_000, at_once: 1024 }
+    }
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

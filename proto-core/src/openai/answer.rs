@@ -69,7 +69,7 @@ impl Frame {
         };
         let mut chunk = json!({
             "id": self.id, "object": object, "created": self.created_s, "model": self.model,
-            "system_fingerprint": null, "choices": choices,
+            "choices": choices,
         });
         if self.include_usage
             && let Some(fields) = chunk.as_object_mut()
@@ -103,13 +103,6 @@ pub fn last_events<'r>(
     }
     bytes.extend_from_slice(b"data: [DONE]\n\n");
     bytes
-}
-
-/// The event that ends a stream early. Without it the SDKs take a cut stream for a whole one.
-pub fn error_event(code: &str, message: &str) -> Vec<u8> {
-    let error =
-        json!({ "error": { "message": message, "type": "server_error", "param": null, "code": code } });
-    format!("data: {error}\n\n").into_bytes()
 }
 
 fn usage(counts: &Counts) -> Value {

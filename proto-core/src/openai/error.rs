@@ -2,9 +2,11 @@
 
 use alloc::{string::String, vec::Vec};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
+use super::head::usual;
 use crate::http::ResponseHead;
+use crate::wire::ids::RequestId;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiError {
@@ -14,6 +16,35 @@ pub struct ApiError {
     pub message: String,
     pub retry: Retry,
 }
+
+/// The answer to a request that no machine could hear out: its driver refuses it by itself, in the usual shape.
+pub fn unheard(status: u16, id: RequestId) -> (ResponseHead, Vec<u8>) {
+    let why = match status {
+        408 => "The request's body took too long to come. Send it again.",
+        431 => "The request's headers are too large.",
+        400..500 => "The request ended early, or is no valid HTTP.",
+        _ => "The request could not be answered. Try again.",
+    };
+    let error = ApiError::new(status, None, why);
+    (usual(ResponseHead::json(status), id), error.body())
+}
+
+/// Whether a runtime complains, in whichever words, of a prompt that is too long for it.
+pub(crate) fn is_of_length(message: &str) -> bool {
+    const WORDS: [&str; 6] = [
+        "context length",
+        "context size",
+        "context window",
+        "available context",
+        "prompt is too long",
+        TOO_LARGE,
+    ];
+    let message = message.to_lowercase();
+    WORDS.iter().any(|words| message.contains(words))
+}
+
+/// How llama-server says that, calling it its own mistake.
+pub(crate) const TOO_LARGE: &str = "too large to process";
 
 /// What the SDKs should do: they repeat 408, 409, 429 and 5xx by themselves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,8 +82,8 @@ impl ApiError {
         Self { retry, ..self }
     }
 
-    pub fn head(&self, request_id: &str) -> ResponseHead {
-        let head = ResponseHead::json(self.status).with("x-request-id", request_id);
+    /// What a head says of it.
+    pub fn on(&self, head: ResponseHead) -> ResponseHead {
         match self.retry {
             Retry::Default => head,
             Retry::Never => head.with("x-should-retry", "false"),
@@ -61,13 +92,16 @@ impl ApiError {
     }
 
     pub fn body(&self) -> Vec<u8> {
-        let body = json!({ "error": {
-            "message": self.message,
-            "type": self.kind(),
-            "param": self.param,
-            "code": self.code,
-        }});
-        serde_json::to_vec(&body).unwrap_or_default()
+        serde_json::to_vec(&json!({ "error": self.told() })).unwrap_or_default()
+    }
+
+    /// The event that ends a stream early. Without it the SDKs take a cut stream for a whole one.
+    pub(crate) fn event(&self) -> Vec<u8> {
+        alloc::format!("data: {}\n\n", json!({ "error": self.told() })).into_bytes()
+    }
+
+    pub(crate) fn told(&self) -> Value {
+        json!({ "message": self.message, "type": self.kind(), "param": self.param, "code": self.code })
     }
 
     fn kind(&self) -> &'static str {

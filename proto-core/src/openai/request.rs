@@ -4,14 +4,14 @@ use alloc::{format, string::String, vec::Vec};
 
 use serde_json::{Map, Value, json};
 
-use super::responses;
 use super::task::{Call, Task};
+use super::{responses, tools};
 use crate::limits::{ECHOED, MODEL_NAME};
 use crate::openai::error::ApiError;
 use crate::routing::hints::Hints;
 
 /// Fields that concern the user and this gateway only: honoured here, and never seen by a provider.
-const KEPT: [&str; 9] = [
+const KEPT: [&str; 10] = [
     "model",
     "provider",
     "user",
@@ -19,6 +19,7 @@ const KEPT: [&str; 9] = [
     "safety_identifier",
     "prompt_cache_key",
     "prompt_cache_retention",
+    "prompt_cache_options",
     "store",
     "service_tier",
 ];
@@ -29,9 +30,15 @@ const KEPT_OF_TEXT: [&str; 4] = ["stream", "stream_options", "max_tokens", "max_
 /// Fields whose promise nothing behind this gateway can keep.
 const fn refused(task: Task) -> &'static [&'static str] {
     match task {
-        Task::Chat => {
-            &["audio", "modalities", "web_search_options", "prediction", "functions", "function_call"]
-        }
+        Task::Chat => &[
+            "audio",
+            "modalities",
+            "moderation",
+            "web_search_options",
+            "prediction",
+            "functions",
+            "function_call",
+        ],
         Task::Completion => &["suffix"],
         Task::Embedding => &[],
     }
@@ -50,8 +57,20 @@ fn is_kept(task: Task, name: &str) -> bool {
 }
 
 /// What asks for nothing: `null`, an empty text, or the modality that every model has.
-fn asks_for_nothing(value: &Value) -> bool {
-    value.is_null() || *value == json!("") || *value == json!(["text"])
+fn asks_for_nothing(field: &str, value: &Value) -> bool {
+    value.is_null() || *value == json!("") || field == "modalities" && *value == json!(["text"])
+}
+
+/// Some write whole numbers with a point.
+fn as_integer(value: &mut Value) {
+    /// Up to here each whole number is one.
+    const EXACT: f64 = (1_u64 << 53) as f64;
+    if let Some(number) = value.as_f64().filter(|_| value.is_f64())
+        && number.abs() <= EXACT
+        && libm::trunc(number) == number
+    {
+        *value = json!(number as i64);
+    }
 }
 
 #[derive(Debug)]
@@ -103,17 +122,28 @@ impl Request {
     ///
     /// Says what is wrong with it, and where.
     pub fn parse(call: Call, bytes: &[u8]) -> Result<Self, ApiError> {
-        let task = call.task();
         let value: Value = serde_json::from_slice(bytes).map_err(|error| {
             ApiError::new(400, None, format!("The request body is not valid JSON: {error}."))
         })?;
         let Value::Object(fields) = value else {
             return Err(ApiError::new(400, None, "The request body must be a JSON object."));
         };
-        let responses::AsChat { mut fields, repeated, ignored: unknown } = match call {
-            Call::Response => responses::as_chat(fields)?,
-            Call::Chat | Call::Completion | Call::Embedding => responses::AsChat::it_is(fields),
-        };
+        match call {
+            Call::Response => {
+                Self::checked(call, responses::as_chat(fields)?).map_err(responses::as_its_user_says)
+            }
+            Call::Chat | Call::Completion | Call::Embedding => {
+                Self::checked(call, responses::AsChat::it_is(fields))
+            }
+        }
+    }
+
+    fn checked(call: Call, asked: responses::AsChat) -> Result<Self, ApiError> {
+        let task = call.task();
+        let responses::AsChat { mut fields, repeated, ignored: unknown } = asked;
+        // What is nothing is left out: some runtimes take it for something wrong.
+        fields.retain(|_, value| !value.is_null());
+        fields.values_mut().for_each(as_integer);
         let model = match fields.get("model") {
             Some(Value::String(model)) if (1..=MODEL_NAME).contains(&model.len()) => model.clone(),
             Some(_) => {
@@ -123,7 +153,9 @@ impl Request {
             None => return Err(ApiError::bad_param("model", "You must provide a `model`.")),
         };
         let mut refused = refused(task).iter();
-        if let Some(field) = refused.find(|field| fields.get(**field).is_some_and(|v| !asks_for_nothing(v))) {
+        if let Some(field) =
+            refused.find(|field| fields.get(**field).is_some_and(|value| !asks_for_nothing(field, value)))
+        {
             let hint = if field.starts_with("function") { ": use `tools`" } else { "" };
             let message = format!("`{field}` is not supported by this gateway{hint}.");
             return Err(ApiError::bad_param(*field, message));
@@ -132,6 +164,9 @@ impl Request {
             as_templates_know_roles(&mut fields);
         }
         task.check(&fields)?;
+        if let (Task::Chat, Some(messages)) = (task, fields.get("messages")) {
+            tools::check_calls(messages)?;
+        }
         let options = match fields.get("stream_options") {
             None | Some(Value::Null) => None,
             Some(Value::Object(options)) => Some(options),
@@ -144,7 +179,7 @@ impl Request {
             Some(most) => Some(most),
             None => match optional_u32(&fields, "max_completion_tokens")? {
                 Some(most) => Some(most),
-                None => optional_u32(&fields, "max_tokens")?,
+                None => optional_u32(&fields, "max_tokens")?.or(task.usual_output()),
             },
         };
         let stream = task.streams() && flag(&fields, "stream")?;
@@ -159,10 +194,21 @@ impl Request {
         let vectors = if task == Task::Embedding { vectors(&fields)? } else { Vectors::default() };
         let (mut body, mut ignored) = (Map::new(), unknown);
         for (name, value) in fields {
-            if task.passed().contains(&name.as_str()) {
+            if let Some(field) = task.passed(&name) {
+                field.check(&value)?;
                 body.insert(name, value);
             } else if !is_kept(task, &name) {
                 ignored.push(name);
+            }
+        }
+        if task == Task::Chat {
+            tools::choose(&mut body)?;
+            if body.get("top_logprobs") == Some(&json!(0)) && !body.contains_key("logprobs") {
+                body.remove("top_logprobs");
+            }
+            if body.contains_key("top_logprobs") && body.get("logprobs") != Some(&json!(true)) {
+                let message = "`top_logprobs` are given with `logprobs: true` only.";
+                return Err(ApiError::bad_param("top_logprobs", message));
             }
         }
         // They go into a response header.
@@ -277,7 +323,7 @@ impl JobBody {
         };
         let task = Task::of(&body).ok_or("the body must have one of messages, prompt and input")?;
         let allowed = |name: &str| {
-            task.passed().contains(&name) || task.streams() && (name == "stream" || name == "max_tokens")
+            task.passed(name).is_some() || task.streams() && (name == "stream" || name == "max_tokens")
         };
         if !body.keys().all(|name| allowed(name)) {
             return Err("the body has a field that is not allowed");
@@ -424,7 +470,7 @@ mod tests {
 
     #[test]
     fn both_ends_bound_the_input_alike() {
-        let body = br#"{"model": "m", "messages": [{"role": "user", "content": "x"}], "tools": [{"type": "function"}]}"#;
+        let body = br#"{"model": "m", "messages": [{"role": "user", "content": "x"}], "tools": [{"type": "function", "function": {"name": "f"}}]}"#;
         let request = Request::parse(Call::Chat, body).unwrap();
         let job = JobBody::parse(&request.for_provider(7)).unwrap();
         assert_eq!((job.input_bound, job.max_output), (request.input_bound(), 7));

@@ -3,7 +3,7 @@
 //! What is absent: anything that would be kept between requests. A response is not stored, so none can be continued by its id; tools that
 //! run at OpenAI (web search, files, code) run nowhere here.
 
-use alloc::{format, string::String, string::ToString, vec::Vec};
+use alloc::{format, string::String, vec::Vec};
 
 use serde_json::{Map, Value, json};
 
@@ -12,7 +12,7 @@ use super::error::ApiError;
 type Fields = Map<String, Value>;
 
 /// Fields that mean the same to a chat.
-const SAME: [&str; 17] = [
+const SAME: [&str; 18] = [
     "model",
     "provider",
     "stream",
@@ -25,6 +25,7 @@ const SAME: [&str; 17] = [
     "safety_identifier",
     "prompt_cache_key",
     "prompt_cache_retention",
+    "prompt_cache_options",
     "store",
     "seed",
     "top_k",
@@ -36,11 +37,12 @@ const SAME: [&str; 17] = [
 const WITHOUT_EFFECT: [&str; 4] = ["service_tier", "max_tool_calls", "truncation", "stream_options"];
 
 /// Fields that would need something kept, and what to do instead.
-const REFUSED: [(&str, &str); 4] = [
+const REFUSED: [(&str, &str); 5] = [
     ("previous_response_id", "no response is kept: send the whole conversation as `input`"),
     ("conversation", "no conversation is kept: send all of it as `input`"),
     ("background", "a response is not made in the background: ask for a stream"),
     ("prompt", "no prompts are kept: send `instructions` and `input`"),
+    ("moderation", "nothing is moderated here"),
 ];
 
 /// What a response repeats of its request.
@@ -87,12 +89,27 @@ pub(super) fn as_chat(fields: Fields) -> Result<AsChat, ApiError> {
     if let Some((name, why)) = REFUSED.iter().find(|(name, _)| is_given(name)) {
         return Err(ApiError::bad_param(*name, format!("`{name}` can't be honoured: {why}.")));
     }
+    for (name, must, is_right) in [
+        ("reasoning", "an object", Value::is_object as fn(&Value) -> bool),
+        ("text", "an object", Value::is_object),
+        ("metadata", "an object", Value::is_object),
+        ("include", "an array", Value::is_array),
+    ] {
+        if fields.get(name).is_some_and(|value| !value.is_null() && !is_right(value)) {
+            return Err(ApiError::bad_param(name, format!("`{name}` must be {must}.")));
+        }
+    }
     let mut repeated = defaults();
     for name in REPEATED {
         match (repeated.get_mut(name), fields.get(name)) {
             (_, None | Some(Value::Null)) => {}
             // What was not said of it is as by default.
-            (Some(Value::Object(default)), Some(Value::Object(said))) => default.extend(said.clone()),
+            (Some(Value::Object(default)), Some(Value::Object(said))) => {
+                default.extend(as_repeated(name, said)?)
+            }
+            (_, Some(Value::Array(tools))) if name == "tools" => {
+                drop(repeated.insert(name.into(), tools.iter().map(as_described).collect()))
+            }
             (_, Some(value)) => drop(repeated.insert(name.into(), value.clone())),
         }
     }
@@ -149,7 +166,7 @@ pub(super) fn as_chat(fields: Fields) -> Result<AsChat, ApiError> {
                 chat.extend(effort.map(|effort| ("reasoning_effort".into(), effort.clone())));
             }
             same if SAME.contains(&same) => {
-                if name == "top_logprobs" {
+                if name == "top_logprobs" && value != json!(0) {
                     chat.insert("logprobs".into(), json!(true));
                 }
                 chat.insert(name, value);
@@ -165,9 +182,37 @@ fn defaults() -> Fields {
         "instructions": null, "max_output_tokens": null, "metadata": {}, "parallel_tool_calls": true,
         "prompt_cache_key": null, "reasoning": { "effort": null, "summary": null }, "safety_identifier": null,
         "temperature": 1.0, "top_logprobs": 0, "text": { "format": { "type": "text" } }, "tool_choice": "auto", "tools": [], "top_p": 1.0,
-        "user": null,
     });
     defaults.as_object().cloned().unwrap_or_default()
+}
+
+/// What a response says of an object in its request: of reasoning and text, what has an effect here.
+fn as_repeated(name: &str, said: &Fields) -> Result<Fields, ApiError> {
+    let kept: &[&str] = match name {
+        "reasoning" => &["effort", "summary"],
+        "text" => &["format", "verbosity"],
+        _ => return Ok(said.clone()),
+    };
+    let is_known = |value: &Value| ["auto", "concise", "detailed"].iter().any(|known| value == known);
+    if name == "reasoning"
+        && said.get("summary").is_some_and(|summary| !summary.is_null() && !is_known(summary))
+    {
+        let message = "`reasoning.summary` must be auto, concise or detailed.";
+        return Err(ApiError::bad_param("reasoning.summary", message));
+    }
+    let is_said = |(key, value): &(&String, &Value)| kept.contains(&key.as_str()) && !value.is_null();
+    Ok(said.iter().filter(is_said).map(|(key, value)| (key.clone(), value.clone())).collect())
+}
+
+/// A tool with the fields that are described in every case.
+fn as_described(tool: &Value) -> Value {
+    let mut tool = tool.clone();
+    if let Some(fields) = tool.as_object_mut() {
+        for name in ["parameters", "strict"] {
+            fields.entry(name).or_insert(Value::Null);
+        }
+    }
+    tool
 }
 
 /// One item of the conversation, as messages.
@@ -181,14 +226,15 @@ fn take_item(messages: &mut Vec<Value>, item: &Value) -> Result<(), &'static str
                 _ => return Err("must have a `role` of user, system, developer or assistant"),
             };
             let content = content(item.get("content")).ok_or("must have a `content`")??;
-            let last = messages.last_mut().filter(|last| last["role"] == role);
-            match last {
-                // Some templates take one, at the beginning.
-                Some(last) if role == "system" && last["content"].is_string() && content.is_string() => {
-                    let both = [&last["content"], &content]
-                        .map(|text| text.as_str().unwrap_or_default().to_string());
-                    last["content"] = json!(both.join("\n\n"));
-                }
+            let mut last = messages.last_mut().filter(|last| last["role"] == role);
+            let said = last.as_mut().and_then(|last| last.get_mut("content")).filter(|_| role == "system");
+            // Some templates take one, at the beginning.
+            if let (Some(Value::String(said)), Some(text)) = (said, content.as_str()) {
+                said.push_str("\n\n");
+                said.push_str(text);
+                return Ok(());
+            }
+            match messages.last_mut().filter(|last| last["role"] == role) {
                 // Behind its calls, but of the same answer: the results must follow the calls.
                 Some(last) if role == "assistant" && is_mere_calls(last) => last["content"] = content,
                 _ => messages.push(json!({ "role": role, "content": content })),
@@ -270,6 +316,22 @@ fn part(part: &Value) -> Result<Value, &'static str> {
     }
 }
 
+/// Of a mistake in the chat that it came to: where it is in what was asked.
+pub(super) fn as_its_user_says(error: ApiError) -> ApiError {
+    const NAMES: [(&str, &str); 5] = [
+        ("max_tokens", "max_output_tokens"),
+        ("messages", "input"),
+        ("response_format", "text.format"),
+        ("reasoning_effort", "reasoning.effort"),
+        ("verbosity", "text.verbosity"),
+    ];
+    let Some(param) = &error.param else { return error };
+    let found = NAMES.into_iter().find(|(name, _)| param.split('[').next() == Some(*name));
+    let Some((_, theirs)) = found else { return error };
+    let message = error.message.replace(param.as_str(), theirs);
+    ApiError { param: Some(theirs.into()), message, ..error }
+}
+
 fn tools(tools: &Value) -> Result<Value, ApiError> {
     let list = tools.as_array().ok_or_else(|| ApiError::bad_param("tools", "`tools` must be a list."))?;
     let tool = |(at, tool): (usize, &Value)| {
@@ -292,6 +354,14 @@ fn tool_choice(choice: Value) -> Result<Value, ApiError> {
         Value::String(_) => Ok(choice),
         Value::Object(fields) if fields.get("type").and_then(Value::as_str) == Some("function") => {
             Ok(json!({ "type": "function", "function": { "name": fields.get("name") } }))
+        }
+        Value::Object(fields) if fields.get("type").and_then(Value::as_str) == Some("allowed_tools") => {
+            let named =
+                |tool: &Value| json!({ "type": tool.get("type"), "function": { "name": tool.get("name") } });
+            let tools = fields.get("tools").and_then(Value::as_array);
+            let tools: Vec<Value> = tools.into_iter().flatten().map(named).collect();
+            let allowed = json!({ "mode": fields.get("mode"), "tools": tools });
+            Ok(json!({ "type": "allowed_tools", "allowed_tools": allowed }))
         }
         _ => Err(ApiError::bad_param("tool_choice", "`tool_choice` must be a word, or name a function.")),
     }

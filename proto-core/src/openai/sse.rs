@@ -12,6 +12,9 @@ use crate::limits;
 /// The last event of a whole stream.
 pub const DONE: &[u8] = b"data: [DONE]\n\n";
 
+/// What readers pass over.
+pub const COMMENT: &[u8] = b": keep-alive\n\n";
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// The event's data; lines joined by `\n`.

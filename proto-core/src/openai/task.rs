@@ -14,6 +14,7 @@ use alloc::{format, string::String, vec::Vec};
 use serde_json::{Map, Value, json};
 
 use super::error::ApiError;
+use super::fields::{Field, PASSED_OF_CHAT, PASSED_OF_COMPLETION, PASSED_OF_EMBEDDING};
 use crate::limits::{EMBEDDED_AT_ONCE, EMBEDDED_INPUTS, HTTP_BODY, INPUT_ALLOWANCE_PER_ITEM, PARTS};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,71 +65,6 @@ impl Call {
 
 type Fields = Map<String, Value>;
 
-/// Fields that a runtime gets as they are: OpenAI's own, then those that the common runtimes know beyond them.
-const CHAT: [&str; 33] = [
-    "messages",
-    "n",
-    "temperature",
-    "top_p",
-    "frequency_penalty",
-    "presence_penalty",
-    "stop",
-    "seed",
-    "tools",
-    "tool_choice",
-    "parallel_tool_calls",
-    "functions",
-    "function_call",
-    "response_format",
-    "logprobs",
-    "top_logprobs",
-    "logit_bias",
-    "reasoning_effort",
-    "verbosity", //
-    "top_k",
-    "min_p",
-    "top_a",
-    "typical_p",
-    "repetition_penalty",
-    "repeat_penalty",
-    "min_tokens",
-    "ignore_eos",
-    "guided_json",
-    "guided_regex",
-    "guided_choice",
-    "guided_grammar",
-    "grammar",
-    "chat_template_kwargs",
-];
-
-const COMPLETION: [&str; 23] = [
-    "prompt",
-    "n",
-    "temperature",
-    "top_p",
-    "frequency_penalty",
-    "presence_penalty",
-    "stop",
-    "seed",
-    "logprobs",
-    "logit_bias", //
-    "top_k",
-    "min_p",
-    "top_a",
-    "typical_p",
-    "repetition_penalty",
-    "repeat_penalty",
-    "min_tokens",
-    "ignore_eos",
-    "guided_json",
-    "guided_regex",
-    "guided_choice",
-    "guided_grammar",
-    "grammar",
-];
-
-const EMBEDDING: [&str; 1] = ["input"];
-
 impl Task {
     /// `None`: it has none of the three fields, or several.
     pub fn of(body: &Fields) -> Option<Self> {
@@ -146,13 +82,14 @@ impl Task {
         }
     }
 
-    /// Fields that a provider's runtime gets.
-    pub(crate) const fn passed(self) -> &'static [&'static str] {
-        match self {
-            Self::Chat => &CHAT,
-            Self::Completion => &COMPLETION,
-            Self::Embedding => &EMBEDDING,
-        }
+    /// The field of that name, if a provider's runtime gets it.
+    pub(super) fn passed(self, name: &str) -> Option<&'static Field> {
+        let lists = match self {
+            Self::Chat => PASSED_OF_CHAT,
+            Self::Completion => PASSED_OF_COMPLETION,
+            Self::Embedding => PASSED_OF_EMBEDDING,
+        };
+        lists.into_iter().flatten().find(|field| field.name == name)
     }
 
     /// Where a runtime is asked for it, behind its base URL.
@@ -175,7 +112,7 @@ impl Task {
     /// Fields of which every token is read.
     const fn read(self) -> &'static [&'static str] {
         match self {
-            Self::Chat => &["messages", "tools", "functions", "response_format"],
+            Self::Chat => &["messages", "tools", "response_format"],
             Self::Completion => &["prompt"],
             Self::Embedding => &["input"],
         }
@@ -322,6 +259,14 @@ impl Task {
         };
         let longest = texts.into_iter().map(text_bound).max().unwrap_or(0);
         u32::try_from(longest).unwrap_or(u32::MAX)
+    }
+
+    /// Output of each part where its user says nothing of it; else as much as the model's context has room for.
+    pub(crate) const fn usual_output(self) -> Option<u32> {
+        match self {
+            Self::Completion => Some(16),
+            Self::Chat | Self::Embedding => None,
+        }
     }
 
     /// Output of each part, where it is bound by the task itself: a vector counts as one token.

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use crate::http::RequestHead;
 use crate::limits;
 use crate::machine::{Outbox, StreamId};
+use crate::openai::error::TOO_LARGE;
 use crate::openai::task::Task;
 use crate::wire::portman::Fault;
 
@@ -86,11 +87,18 @@ impl Runtime {
     }
 }
 
+/// What llama-server calls its own mistake (500) and is its user's.
+const USERS: [&str; 2] = [TOO_LARGE, "Failed to parse messages"];
+
 /// What an answer other than 200 means for the job.
 pub(super) fn refusal(task: Task, status: u16, body: &[u8]) -> (Fault, String) {
     let said = serde_json::from_slice(body).ok().and_then(|body| message(&body));
     let fault = match status {
-        400 | 422 => Fault::BadRequest,
+        400 | 413 | 422 => Fault::BadRequest,
+        // Some call that their own mistake.
+        500 if said.as_deref().is_some_and(|said| USERS.iter().any(|words| said.contains(words))) => {
+            Fault::BadRequest
+        }
         404 if task == Task::Chat => Fault::ModelNotAvailable,
         // It does no such things, however good it is at chats.
         404 | 405 | 501 if task != Task::Chat => Fault::BadRequest,
@@ -138,6 +146,12 @@ mod tests {
             assert_eq!(refusal(Task::Chat, 400, body.as_bytes()), (Fault::BadRequest, said.into()));
         }
         assert_eq!(refusal(Task::Chat, 404, b"").0, Fault::ModelNotAvailable);
+        let long = br#"{"error": {"code": 500, "message": "input (2048 tokens) is too large to process. increase the physical batch size"}}"#;
+        assert_eq!(refusal(Task::Embedding, 500, long).0, Fault::BadRequest);
+        assert_eq!(
+            refusal(Task::Chat, 500, br#"{"error": "failed to create context with model"}"#).0,
+            Fault::RuntimeFailed
+        );
         assert_eq!(refusal(Task::Chat, 503, b"").0, Fault::RuntimeFailed);
     }
 

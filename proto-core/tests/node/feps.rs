@@ -64,14 +64,19 @@ fn a_provider_asks_its_fep_who_it_is_and_learns_soon_after_its_start_that_it_is_
 
 #[test]
 fn a_fep_that_says_no_answers() {
-    let mut rig = Rig::new(gateway_config());
-    Peer::serving(&mut rig, PEER, SLUG);
+    let gateway = || {
+        let mut rig = Rig::new(gateway_config());
+        Peer::serving(&mut rig, PEER, SLUG);
+        rig
+    };
     for (status, code) in [(401, "invalid_api_key"), (503, "unavailable")] {
+        let mut rig = gateway();
         let refusal = serde_json::json!({ "error": { "code": code, "message": "no" } });
         rig.fep.says = Some(("/v1/authorize", status, refusal.to_string().into_bytes()));
         rig.ask(&prompt(true));
         assert_eq!(state(&mut rig), "answering", "{status}");
     }
+    let mut rig = gateway();
     rig.fep.silent = vec!["/v1/usage"];
     rig.fep.says = Some(("/v1/authorize", 502, b"<html>".to_vec()));
     rig.ask(&prompt(true));

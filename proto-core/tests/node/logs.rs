@@ -19,9 +19,10 @@ const CANARY: &str = "MY SECRET TEXT 1234";
 fn secret(stream: bool) -> Value {
     let mut request = prompt(stream);
     request["messages"][0]["content"] = json!(CANARY);
-    for field in ["temperature", "top_p", "stop", "seed", "tools", "response_format", "frequency_penalty"] {
+    for field in ["guided_json", "guided_regex", "grammar", "stop"] {
         request[field] = json!(CANARY);
     }
+    request["tools"] = json!([{ "type": "function", "function": { "name": "f", "description": CANARY } }]);
     request
 }
 
@@ -42,11 +43,11 @@ fn what_a_runtime_quotes_of_a_request_reaches_the_user_and_no_log() {
                 let user = rig.ask(&secret(stream));
                 let heard = portman.hears(&mut rig);
                 let [ToPortman::Start { job, body, .. }] = heard.as_slice() else { panic!("{heard:?}") };
-                assert_eq!(body["temperature"], CANARY, "it comes to the runtime as it was written");
+                assert_eq!(body["guided_json"], CANARY, "it comes to the runtime as it was written");
                 if begun {
                     portman.text(&mut rig, *job, CANARY, counts(10, 3));
                 }
-                let message = format!("invalid type: string {:?}, expected f64", body["temperature"]);
+                let message = format!("invalid type: string {:?}, expected f64", body["guided_json"]);
                 portman.say(&mut rig, &FromPortman::Failed { job: *job, fault, message });
                 assert!(rig.text(user).contains(CANARY), "{}", rig.text(user));
                 rig.pass(SETTLE_MARGIN);

@@ -26,6 +26,7 @@ mod acks;
 mod both;
 mod invites;
 mod jobs;
+mod keys;
 mod lies;
 mod loads;
 mod logs;

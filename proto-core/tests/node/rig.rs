@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use labman_proto_core::economics::Price;
 use labman_proto_core::http::{RequestHead, ResponseHead, Surface};
 use labman_proto_core::identity::{Identity, Network, NodeId};
-use labman_proto_core::limits::{EXPOSURE, LOAD_EVERY, STREAM_WINDOW};
+use labman_proto_core::limits::{EXPOSURE, HTTP_BODY, LOAD_EVERY, STREAM_WINDOW};
 use labman_proto_core::machine::{
     Completion, DownReason, Input, LinkId, Machine, Op, OpId, Output, Peer, ResetCode, StreamId, Target,
 };
@@ -84,6 +84,8 @@ pub(crate) fn gateway_config() -> config::Config {
         families: Vec::new(),
         aliases: BTreeMap::new(),
         routing: config::Policy::default(),
+        key_limits: config::KeyLimits::default(),
+        body: HTTP_BODY,
     };
     config::Config { gateway: Some(gateway), ..config() }
 }

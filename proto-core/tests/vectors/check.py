@@ -847,7 +847,7 @@ def transcript(raw, context):
 LISTED = re.findall(r"any of these(?: fields)?, and nothing else:\n\n((?:`[^`]+`\n?)+)", PROTOCOL)
 CHAT, COMPLETION = (fields.replace("`", "").split() for fields in LISTED)
 TASKS = {
-    "messages": (CHAT, ["messages", "tools", "functions", "response_format"]),
+    "messages": (CHAT, ["messages", "tools", "response_format"]),
     "prompt": (COMPLETION, ["prompt"]),
     "input": ([], ["input"]),
 }

@@ -50,6 +50,8 @@ impl Receiver {
                 families: families.to_vec(),
                 aliases: config::Aliases::new(),
                 routing: config::Policy::default(),
+                key_limits: config::KeyLimits::default(),
+                body: labman_proto_core::limits::HTTP_BODY,
             }),
             provider: None,
         };

@@ -261,6 +261,7 @@ fn gateway(number: usize, draws: &mut Stream) -> Gateway {
         families: Vec::new(),
         families_each: None,
         routing: None,
+        key_limits: None,
         name: format!("g{number}"),
         count: None,
         dials: None,

@@ -65,7 +65,7 @@ impl Assembly {
         }
         let mut answer = json!({
             "id": frame.id, "created": frame.created_s, "model": frame.model,
-            "system_fingerprint": null, "choices": choices, "usage": usage(counts),
+            "choices": choices, "usage": usage(counts),
         });
         let (object, tier) = match frame.task {
             Task::Chat => ("chat.completion", Some(Value::Null)),

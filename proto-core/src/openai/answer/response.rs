@@ -109,6 +109,7 @@ impl Response {
     /// The events of a stream that breaks. The SDKs know an error by its `error`.
     pub fn broken(&mut self, frame: &Frame, why: &ApiError) -> Vec<u8> {
         let mut out = Vec::new();
+        self.begin(frame, &mut out);
         self.items
             .iter_mut()
             .filter(|item| item.state.is_none())
@@ -116,9 +117,8 @@ impl Response {
         let mut whole = self.object(frame, "failed", None);
         whole["error"] = json!({ "code": "server_error", "message": why.message });
         self.tell(&mut out, "response.failed", json!({ "response": whole }));
-        let error =
-            json!({ "message": why.message, "type": "server_error", "param": null, "code": why.code });
-        let event = json!({ "code": why.code, "message": why.message, "param": null, "error": error });
+        let event =
+            json!({ "code": why.code, "message": why.message, "param": why.param, "error": why.told() });
         self.tell(&mut out, "error", event);
         out
     }

@@ -93,7 +93,7 @@ fn bodies(suite: &mut Suite) {
         ),
         (
             "tools, functions and a response format count too",
-            r#"{"functions":[{"name":"f"}],"max_tokens":9,"messages":[{"content":"x","role":"user"}],"response_format":{"type":"json_object"},"stream":true,"tools":[{"type":"function"},{"type":"function"}]}"#,
+            r#"{"max_tokens":9,"messages":[{"content":"x","role":"user"}],"response_format":{"type":"json_object"},"stream":true,"tools":[{"type":"function"},{"type":"function"}]}"#,
         ),
         (
             "three answers",
