@@ -28,11 +28,11 @@ pub struct Options {
     /// Print one JSON document on stdout after the first request; the rest goes to stderr
     #[arg(long)]
     pub json: bool,
-    /// A real OpenAI-compatible runtime instead of the built-in one, such as http://127.0.0.1:11434/v1
-    #[arg(long, value_name = "URL", value_parser = config::runtime_url)]
-    pub runtime_url: Option<String>,
-    /// The key that runtime asks for
-    #[arg(long, value_name = "KEY", requires = "runtime_url")]
+    /// A real OpenAI-compatible runtime instead of the built-in one, such as http://127.0.0.1:11434/v1; repeat it for more
+    #[arg(long = "runtime-url", value_name = "URL", value_parser = config::runtime_url)]
+    pub runtime_urls: Vec<String>,
+    /// The key that these ask for
+    #[arg(long, value_name = "KEY", requires = "runtime_urls")]
     pub runtime_key: Option<String>,
     /// How many providers
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=32))]
@@ -113,14 +113,14 @@ struct Told {
 async fn tell(options: &Options, mesh: &Mesh, story: &Story, dir: &Path) -> Result<Told, DemoError> {
     let user = mesh.user("demo", "1.00").await?;
     let client = mesh.client(0, &user.api_key);
-    let slugs = match (mesh.providers_listed(&client, LISTED_WITHIN).await, &options.runtime_url) {
+    let slugs = match (mesh.providers_listed(&client, LISTED_WITHIN).await, options.runtime_urls.first()) {
         (Err(MeshError::TooLate { .. }), Some(url)) => {
             let why = runtime::trouble(url, options.runtime_key.as_deref()).await;
             return Err(DemoError::NoModels { url: url.clone(), why });
         }
         (listed, _) => listed?,
     };
-    story.begins(mesh, &client, &slugs, dir, options.runtime_url.is_none());
+    story.begins(mesh, &client, &slugs, dir, options.runtime_urls.is_empty());
 
     let completion = ask(&client, &slugs, story).await?;
     let outcome = Outcome::follow(mesh, completion).await?;
@@ -183,15 +183,19 @@ fn plan(options: &Options, dir: &Path) -> Plan {
     let http_listen = SocketAddr::from(([127, 0, 0, 1], options.gateway_port));
     (1..=options.providers).fold(Plan::new(dir).with_gateway("gateway", Some(http_listen)), |plan, number| {
         let mut provider = ProviderPlan::toy(&format!("provider-{number}"));
-        provider.portmans = vec![match &options.runtime_url {
-            Some(url) => {
-                let runtime = Runtime::At { url: url.clone(), key: options.runtime_key.clone() };
-                PortmanPlan { runtime, ..PortmanPlan::toy("local") }
-            }
-            None => PortmanPlan::nth_toy("toy", number as usize - 1),
-        }];
+        provider.portmans = match options.runtime_urls.as_slice() {
+            [] => vec![PortmanPlan::nth_toy("toy", number as usize - 1)],
+            urls => (1..).zip(urls).map(|(number, url)| at_runtime(number, url, options)).collect(),
+        };
         plan.with_provider(provider)
     })
+}
+
+/// For the runtime of that number.
+fn at_runtime(number: usize, url: &str, options: &Options) -> PortmanPlan {
+    let ep = if number == 1 { "local".to_string() } else { format!("local-{number}") };
+    let runtime = Runtime::At { url: url.to_string(), key: options.runtime_key.clone() };
+    PortmanPlan { runtime, ..PortmanPlan::toy(&ep) }
 }
 
 /// Where the parts keep their data.

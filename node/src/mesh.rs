@@ -36,6 +36,8 @@ pub struct Provider {
     pub name: String,
     pub node: Labmand,
     tenant: String,
+    /// What the slugs begin with that each of its Portmans serves.
+    prefixes: Vec<String>,
     portmans: Vec<Portman>,
     toys: Vec<Toy>,
 }
@@ -111,7 +113,7 @@ impl Mesh {
         Ok(User { id: text(&user), name: name.to_string(), api_key: text(&key["api_key"]) })
     }
 
-    /// Waits until a gateway lists a model of every provider; the models' slugs.
+    /// Waits until a gateway lists a model of every provider's every Portman; the models' slugs.
     pub async fn providers_listed(
         &self,
         client: &Client,
@@ -121,7 +123,8 @@ impl Mesh {
             let mut slugs = client.models().await?;
             // Each model is also listed by its bare name.
             slugs.retain(|slug| self.providers.iter().any(|provider| provider.serves(slug)));
-            let all = self.providers.iter().all(|provider| slugs.iter().any(|slug| provider.serves(slug)));
+            let mut prefixes = self.providers.iter().flat_map(|provider| &provider.prefixes);
+            let all = prefixes.all(|prefix| slugs.iter().any(|slug| slug.starts_with(prefix)));
             Ok(if all { Seen::Done(slugs) } else { Seen::Not(format!("{slugs:?}")) })
         })
         .await
@@ -185,7 +188,9 @@ impl Provider {
             let journal = plan.journal(&format!("{}.{}", provider.name, portman.ep));
             portmans.push(Portman::start(&name, portman.config(&node, url, key), journal.as_deref()).await?);
         }
-        Ok(Self { name: provider.name.clone(), node, tenant: provider.tenant.clone(), portmans, toys })
+        let tenant = provider.tenant.clone();
+        let prefixes = provider.portmans.iter().map(|portman| format!("{tenant}:{}:", portman.ep)).collect();
+        Ok(Self { name: provider.name.clone(), node, tenant, prefixes, portmans, toys })
     }
 
     pub fn admin(&self) -> Admin {
