@@ -1,36 +1,27 @@
 #!/usr/bin/env bash
-# The official OpenAI Python package against a mesh of its own. Last line: `N passed, N failed`.
+# What others wrote for OpenAI's API, against a mesh that pays for every call and has real llama.cpp servers behind it: OpenAI's
+# Python and Node packages, LangChain's and the Vercel AI SDK's providers, schemathesis with OpenAI's own description.
+# Last line: `N passed, N failed`.
 #
-#   tests/clients/run.sh                     builds the release binaries, starts a demo, checks, stops it
+#   tests/clients/run.sh                     builds the release binaries, and llama.cpp where it is not built yet
 #   LABMAN_BIN=DIR tests/clients/run.sh      takes labmand and labman-fep from DIR instead
+#   tests/clients/run.sh SUITE...            of python, node, openapi
+#   EXAMPLES=N                               calls that schemathesis makes up of each kind; 40 where it is not set
+#   KEEP=DIR                                 leaves what everybody logged in DIR
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/../lib/run.sh"
-work=$(mktemp -d "${TMPDIR:-/tmp}/labman-clients-XXXXXX")
-demo=
-
-finish() {
-    if [ -n "$demo" ] && kill -0 "$demo" 2>/dev/null; then
-        kill -TERM "$demo"
-        wait "$demo" || true
-    fi
-    rm -rf "$work"
-}
-trap finish EXIT
 binaries labman-node
-environment "${LABMAN_CLIENTS_VENV:-$root/target/clients-venv}" "$here/requirements.txt"
-
-# Any free port; the demo says which one in its JSON document, once its own request is paid.
-"$LABMAN_BIN/labmand" demo --json --gateway-port 0 --data-dir "$work/mesh" >"$work/demo.json" 2>"$work/demo.log" &
-demo=$!
-
-status=0
-"$venv/bin/python" "$here/check.py" --demo "$work/demo.json" --demo-pid "$demo" \
-    --fep-socket "$work/mesh/fep/admin.sock" --labman-fep "$LABMAN_BIN/labman-fep" || status=$?
-if [ "$status" -ne 0 ]; then
-    echo "--- what the demo said:" >&2
-    tail -n 40 "$work/demo.log" >&2
+environment "${LABMAN_CLIENTS_VENV:-$root/target/clients-venv}" "$here/python/requirements.txt"
+node=$root/target/clients-node
+if ! cmp -s "$here/node/package-lock.json" "$node/package-lock.json"; then
+    echo "installing the Node packages into $node" >&2
+    mkdir -p "$node"
+    cp "$here/node/package.json" "$node/"
+    cp "$here/node/package-lock.json" "$node/lock.json"
+    (cd "$node" && mv lock.json package-lock.json && npm ci --silent --no-audit --no-fund) || { rm -f "$node/package-lock.json"; exit 1; }
 fi
-# check.py's last line is this script's.
-exit "$status"
+"$here/../llama/server.sh" build
+workplace clients
+"$venv/bin/python" "$here/run.py" --bin "$LABMAN_BIN" --node "$node" --work "$work" "$@"

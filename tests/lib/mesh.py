@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import os
 import re
 import signal
 import subprocess
@@ -31,7 +32,8 @@ class Daemon:
         # Each start is watched from where its own lines begin.
         self.log = open(self.log_path, "ab")
         self.from_byte = self.log_path.stat().st_size
-        self.process = subprocess.Popen(self.command, stdout=self.log, stderr=self.log, env={"RUST_LOG": "info"})
+        environment = dict(os.environ, RUST_LOG="info")
+        self.process = subprocess.Popen(self.command, stdout=self.log, stderr=self.log, env=environment)
 
     def said(self):
         return self.log_path.read_bytes()[self.from_byte :].decode(errors="replace")
