@@ -415,7 +415,7 @@ impl Gateway {
         }
     }
 
-    /// Something is sent at least every so often, whatever the user's stream waits for.
+    /// Something is sent at least every so often, from the moment when a provider is to be asked.
     pub(super) fn keep_alive(&mut self, cx: &mut Cx<'_>, id: RequestId) {
         let Some(job) = self.jobs.get_mut(&id) else { return };
         let (Some(user), State::Running(running)) = (job.user, &mut job.state) else { return };

@@ -254,7 +254,6 @@ def test_a_client_that_leaves_stops_the_runtime(client, mesh):
         return [slot for slot in slots() if slot["is_processing"]]
 
     eventually("the runtime to be at rest", lambda: not works())
-    # Two of them, one token after the other in turn: neither is over soon.
     stream = client.chat.completions.create(model=mesh.endless, messages=HELLO, max_tokens=1_900, stream=True)
     next(iter(stream))
     begun = {slot["id"] for slot in works()}
