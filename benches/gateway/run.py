@@ -12,6 +12,7 @@ import statistics
 import subprocess
 import sys
 import time
+import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tests" / "lib"))
 from mesh import Daemon, Mesh, eventually  # noqa: E402
@@ -146,6 +147,26 @@ class Ours(Contestant):
         self.mesh.end()
 
 
+class Unpaid(Contestant):
+    """One node that serves its own Portman's runtime, without keys and for nothing: what the others here do."""
+
+    def start(self):
+        work = self.bench.work / self.name
+        shutil.rmtree(work, ignore_errors=True)
+        work.mkdir()
+        upstream = f"http://127.0.0.1:{self.bench.upstream}/v1"
+        options = ("--http-listen", f"127.0.0.1:{self.port}", "--runtime-url", upstream, "--portman-listen", "127.0.0.1:0")
+        subprocess.run([self.bench.bin / "labmand", "init", "--unpaid", "--out", "node.toml", *options], cwd=work, check=True, capture_output=True)  # fmt: skip
+        config = (work / "node.toml").read_text().replace("slots = 4", "slots = 1024")
+        (work / "node.toml").write_text(config.replace("[gateway]", "[gateway]\nconnections_per_address = 1000"))
+        self.daemon(self.bench.bin / "labmand", "--config", work / "node.toml")
+        eventually("the model being listed", lambda: "fake" in self.models())
+
+    def models(self):
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/v1/models", timeout=5) as answer:
+            return [model["id"] for model in json.load(answer)["data"]]
+
+
 class OneNode(Ours):
     """The same with one node that is gateway and provider: no QUIC."""
 
@@ -186,13 +207,13 @@ class PaidMesh(Mesh):
 
 CONTESTANTS = {
     "direct": Direct, "haproxy": Haproxy, "proxy": Proxy, "vllm-router": VllmRouter, "litellm": LiteLlm,
-    "one node": OneNode, "mesh": Ours,
+    "unpaid": Unpaid, "one node": OneNode, "mesh": Ours,
 }  # fmt: skip
 
 
 class Bench:
     def __init__(self, args):
-        self.bin, self.work, self.peers = (pathlib.Path(path) for path in (args.bin, args.work, args.peers))
+        self.bin, self.work, self.peers = (pathlib.Path(path).resolve() for path in (args.bin, args.work, args.peers))
         self.tool, self.seconds, self.rounds = self.bin / "labman-bench-gateway", args.seconds, args.rounds
         self.upstream = free_port()
         self.rows = {}
@@ -279,6 +300,11 @@ def ratios(rows):
     mine = of("mesh", "c=32", "answers")
     nodes = of("mesh", "streams", "chunks", ("gateway", "provider"))
     told = []
+    if "unpaid" in rows and "vllm-router" in rows:
+        answers = [of(name, "c=32", "answers") for name in ("unpaid", "vllm-router")]
+        rss = [median(rows[name]["c=32"], lambda row: row["rss_mib"]["gateway"]) for name in ("unpaid", "vllm-router")]
+        told.append(("unpaid, CPU a request to vllm-router's", answers[0] / answers[1], 1.0))
+        told.append(("unpaid, memory to vllm-router's", rss[0] / rss[1], 0.5))
     if "litellm" in rows:
         told.append(("mesh, gateway process, CPU a request to LiteLLM's", mine / of("litellm", "c=32", "answers"), 1 / 30))
     if "proxy" in rows:

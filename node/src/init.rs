@@ -5,6 +5,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 const GATEWAY: &str = include_str!("init/gateway.toml");
+const UNPAID: &str = include_str!("init/unpaid.toml");
 const PROVIDER: &str = include_str!("init/provider.toml");
 const PORTMAN: &str = include_str!("init/portman.toml");
 const FEP: &str = include_str!("init/fep.toml");
@@ -20,6 +21,19 @@ pub struct Gateway {
     pub http_listen: String,
     pub fep_id: String,
     pub fep_url: String,
+}
+
+/// What the config of a node says that serves its own users, with one embedded Portman.
+#[derive(Clone, Debug)]
+pub struct Unpaid {
+    pub network: String,
+    pub data_dir: String,
+    pub http_listen: String,
+    pub tenant: String,
+    pub ep: String,
+    pub token: String,
+    pub portman_listen: String,
+    pub runtime_url: String,
 }
 
 /// What a provider's config says, with one embedded Portman.
@@ -69,6 +83,24 @@ impl Gateway {
                 ("fep_id", &self.fep_id),
                 ("fep_url", &self.fep_url),
                 ("http_listen", &self.http_listen),
+            ],
+        )
+    }
+}
+
+impl Unpaid {
+    pub fn toml(&self) -> String {
+        fill(
+            UNPAID,
+            &[
+                ("network", &self.network),
+                ("data_dir", &self.data_dir),
+                ("http_listen", &self.http_listen),
+                ("tenant", &self.tenant),
+                ("portman_listen", &self.portman_listen),
+                ("ep", &self.ep),
+                ("token", &self.token),
+                ("runtime_url", &self.runtime_url),
             ],
         )
     }

@@ -186,7 +186,9 @@ impl Provider {
                 Runtime::At { url, key } => (url.clone(), key.clone()),
             };
             let journal = plan.journal(&format!("{}.{}", provider.name, portman.ep));
-            portmans.push(Portman::start(&name, portman.config(&node, url, key), journal.as_deref()).await?);
+            portmans.push(
+                Portman::start(&name, portman.config(&node, url, key), journal.as_deref(), None).await?,
+            );
         }
         let tenant = provider.tenant.clone();
         let prefixes = provider.portmans.iter().map(|portman| format!("{tenant}:{}:", portman.ep)).collect();

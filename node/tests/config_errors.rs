@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use labman_node::config::{ConfigError, fep, labmand, portman};
 
-const EXAMPLES: [(&str, &str); 4] = [
+const EXAMPLES: [(&str, &str); 5] = [
     ("gateway", include_str!("../../examples/gateway.toml")),
     ("provider", include_str!("../../examples/provider.toml")),
+    ("unpaid", include_str!("../../examples/unpaid.toml")),
     ("portman", include_str!("../../examples/portman.toml")),
     ("fep", include_str!("../../examples/fep.toml")),
 ];
@@ -236,4 +237,20 @@ fn memory_that_is_no_amount_or_too_little_is_told_with_what_to_write() {
     Mistake::in_example("gateway", "# max_links =", "max_links = 100000")
         .is_told("mesh.max_links", &["100000 links", "memory = "]);
     mesh("max_links_per_network = 0").is_told("mesh.max_links_per_network", &["a whole number from 1"]);
+}
+
+#[test]
+fn a_node_for_its_own_users_has_nobody_else_s() {
+    let fep = format!("listen = \"127.0.0.1:8080\"\nfep = \"{}\"", "1".repeat(64));
+    Mistake::in_example("unpaid", "listen =", &fep).error_says(&[
+        "gateway.fep",
+        "no FEP's users",
+        "leave this out",
+    ]);
+    Mistake::in_example("unpaid", "unpaid =", "unpaid = true\nkey_limits = { at_once = 1 }")
+        .error_says(&["gateway.key_limits", "leave this out"]);
+    Mistake::in_example("unpaid", "tenant =", "tenant = \"a:b\"")
+        .is_told("provider.tenant", &["can't be part"]);
+    Mistake::in_example("provider", "payout =", "").error_says(&["portman", "add payout = {"]);
+    Mistake::in_example("provider", "price =", "").error_says(&["portman", "add price = {"]);
 }

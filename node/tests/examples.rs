@@ -16,7 +16,7 @@ fn id(secret: u8) -> String {
     Identity::from_secret(&[secret; 32]).node_id().to_string()
 }
 
-fn written_by_init() -> [(&'static str, String); 4] {
+fn written_by_init() -> [(&'static str, String); 5] {
     let token = "put-a-long-random-text-here";
     let gateway = init::Gateway {
         network: "labman".to_string(),
@@ -42,6 +42,16 @@ fn written_by_init() -> [(&'static str, String); 4] {
         currency: "XTS".to_string(),
         payout_address: "test:my-lab".to_string(),
     };
+    let unpaid = init::Unpaid {
+        network: "labman".to_string(),
+        data_dir: "/var/lib/labmand".to_string(),
+        http_listen: "127.0.0.1:8080".to_string(),
+        tenant: "my-lab".to_string(),
+        ep: "local".to_string(),
+        token: token.to_string(),
+        portman_listen: "127.0.0.1:8765".to_string(),
+        runtime_url: "http://127.0.0.1:11434/v1".to_string(),
+    };
     let portman = init::Portman {
         labman_url: "ws://127.0.0.1:8765/".to_string(),
         token: token.to_string(),
@@ -56,6 +66,7 @@ fn written_by_init() -> [(&'static str, String); 4] {
     [
         ("gateway.toml", gateway.toml()),
         ("provider.toml", provider.toml()),
+        ("unpaid.toml", unpaid.toml()),
         ("portman.toml", portman.toml()),
         ("fep.toml", fep.toml()),
     ]
@@ -77,6 +88,8 @@ fn the_examples_are_what_init_writes() {
 fn every_daemon_takes_its_example() {
     let gateway = labmand::Labmand::read(&examples().join("gateway.toml")).unwrap();
     assert_eq!(gateway.node.gateway.unwrap().fep, gateway.node.feps[0].fep_id);
+    let unpaid = labmand::Labmand::read(&examples().join("unpaid.toml")).unwrap();
+    assert!(unpaid.node.unpaid.is_some() && unpaid.node.gateway.is_none());
     assert_eq!(gateway.node.addresses, ["203.0.113.7:7700"]);
 
     let provider = labmand::Labmand::read(&examples().join("provider.toml")).unwrap();

@@ -18,6 +18,7 @@ mod quota;
 mod reply;
 mod rows;
 mod settle;
+mod unpaid;
 
 use alloc::{collections::BTreeMap, string::String, string::ToString, vec::Vec};
 
@@ -29,6 +30,7 @@ use own::Owns;
 use quota::Quotas;
 pub(crate) use rows::TABLE;
 use settle::Settle;
+pub(crate) use unpaid::Unpaid;
 
 use crate::gossip::{Gossip, View};
 use crate::http::{RequestHead, ResponseHead};
@@ -44,7 +46,7 @@ use crate::node::cx::Cx;
 use crate::node::fep::{Answer, FepCalls};
 use crate::openai::error::{ApiError, Retry};
 use crate::openai::head;
-use crate::openai::models;
+use crate::openai::models::{self, Listed};
 use crate::openai::task::Call;
 use crate::rng::{Seed, Stream};
 use crate::routing::Router;
@@ -180,16 +182,12 @@ impl Gateway {
         }
         match (head.method.as_str(), path) {
             ("GET", "/v1/models") => {
-                let list = models::list(mesh.gossip.view(), &self.aliases, |node| {
-                    mesh.reaches(cx, node) || mesh.may_reach(cx, node)
-                });
+                let list = models::list(&mesh.listed(cx), &self.aliases);
                 reply::json(cx, stream, id, &list);
             }
             ("GET", model) if model.starts_with("/v1/models/") => {
                 let model = model.trim_start_matches("/v1/models/");
-                match models::one(mesh.gossip.view(), &self.aliases, model, |node| {
-                    mesh.reaches(cx, node) || mesh.may_reach(cx, node)
-                }) {
+                match models::one(&mesh.listed(cx), &self.aliases, model) {
                     Some(value) => reply::json(cx, stream, id, &value),
                     None => reply::error(cx, stream, id, None, &job::no_such_model(model)),
                 }
@@ -470,6 +468,13 @@ impl Gateway {
 impl Mesh<'_> {
     fn reaches(&self, cx: &Cx<'_>, node_id: &NodeId) -> bool {
         self.labnet.way_in(cx.me.node_id, *node_id).is_some()
+    }
+
+    /// What could be taken now, not only heard of.
+    fn listed(&self, cx: &Cx<'_>) -> Vec<Listed<'_>> {
+        let usable = |node: &NodeId| self.reaches(cx, node) || self.may_reach(cx, node);
+        let served = self.gossip.view().served().filter(|(provider, _)| usable(provider));
+        served.map(|(_, served)| served.into()).collect()
     }
 
     /// It can be asked to call.

@@ -7,6 +7,10 @@ use crate::time::Span;
 /// Read credit with which each direction of a stream opens, and the most that is ever in flight on it, in bytes.
 pub const STREAM_WINDOW: u32 = 64 * 1024;
 
+/// A Portman is granted more of a job once this much of it was taken, and so much beyond a window in the beginning: what is not granted
+/// yet never keeps a chunk of a whole window back. A message for each chunk would cost as much as the chunk.
+pub const PORTMAN_CREDIT_STEP: u32 = 16 * 1024;
+
 /// A gossip record's frame, in bytes. A larger one closes the link.
 pub const GOSSIP_FRAME: usize = 16 * 1024;
 /// Any other signed frame, in bytes. A larger one resets its stream.

@@ -25,7 +25,7 @@ use leaving::Leaving;
 use loopback::{Arrival, SELF_LINK};
 use peer_clocks::PeerClocks;
 
-use crate::gateway::{self, Gateway, Mesh, Tell};
+use crate::gateway::{self, Gateway, Mesh, Tell, Unpaid};
 use crate::gossip::{By, Gossip, Say};
 use crate::http::Surface;
 use crate::identity::{Identity, NodeId};
@@ -66,6 +66,7 @@ pub struct Node {
     gossip: Gossip,
     descriptors: Descriptors,
     gateway: Option<Gateway>,
+    unpaid: Option<Unpaid>,
     provider: Option<Provider>,
     market: MarketRoom,
     admin: Admin,
@@ -149,10 +150,12 @@ impl Node {
             }
             None => None,
         };
+        let unpaid = config.unpaid.as_ref().map(|unpaid| Unpaid::new(unpaid, &seed));
         let mut node = Self {
             labnet: Labnet::new(&config, &seed, snapshot, now)?,
             gossip: Gossip::new(config.interest(), config.reach.clone(), &config.caps, seed.stream("gossip")),
             gateway,
+            unpaid,
             provider,
             market: MarketRoom::default(),
             admin: Admin::new(now.mono),
@@ -434,6 +437,11 @@ impl Node {
         }
         if let Some(provider) = &mut self.provider {
             provider.go_on(&mut cx!(self, now, Provider));
+            if let Some(unpaid) = &mut self.unpaid
+                && provider.slots_have_changed()
+            {
+                unpaid.go_on(&mut cx!(self, now, Unpaid), provider);
+            }
             if provider.take_reoffer() {
                 self.capability_changed(now);
             }
@@ -501,10 +509,14 @@ impl Node {
         for stream in self.owners.on_link(link) {
             self.reset(now, stream);
         }
-        if let Some(provider) = &mut self.provider
-            && provider.link_down(&mut cx!(self, now, Provider), link, reason)
-        {
-            self.capability_changed(now);
+        if let Some(provider) = &mut self.provider {
+            let changed = provider.link_down(&mut cx!(self, now, Provider), link, reason);
+            if let Some(unpaid) = &mut self.unpaid {
+                unpaid.portman_lost(&mut cx!(self, now, Unpaid), provider, link);
+            }
+            if changed {
+                self.capability_changed(now);
+            }
         }
     }
 
@@ -549,10 +561,20 @@ impl Node {
                 }
             }
             Some(Room::Provider) => {
-                if let Some(provider) = &mut self.provider
-                    && provider.bytes(&mut cx!(self, now, Provider), stream, bytes)
-                {
+                let Some(provider) = &mut self.provider else { return };
+                let heard = provider.bytes(&mut cx!(self, now, Provider), stream, bytes);
+                if let Some(unpaid) = &mut self.unpaid {
+                    for (portman, message) in heard.unpaid {
+                        unpaid.portman_says(&mut cx!(self, now, Unpaid), provider, portman, message);
+                    }
+                }
+                if heard.models {
                     self.capability_changed(now);
+                }
+            }
+            Some(Room::Unpaid) => {
+                if let Some(unpaid) = &mut self.unpaid {
+                    unpaid.bytes(&mut cx!(self, now, Unpaid), stream, bytes);
                 }
             }
             Some(Room::Descriptors) => {
@@ -586,6 +608,11 @@ impl Node {
                     gateway.finished(&mut cx!(self, now, Gateway), &mesh, stream);
                 }
             }
+            Some(Room::Unpaid) => {
+                if let (Some(unpaid), Some(provider)) = (&mut self.unpaid, &mut self.provider) {
+                    unpaid.finished(&mut cx!(self, now, Unpaid), provider, stream);
+                }
+            }
             Some(Room::Provider) => {
                 if let Some(provider) = &mut self.provider {
                     provider.finished(&mut cx!(self, now, Provider), stream);
@@ -606,6 +633,11 @@ impl Node {
                 if let Some(gateway) = &mut self.gateway {
                     let mesh = Mesh { gossip: &self.gossip, labnet: &self.labnet };
                     gateway.reset(&mut cx!(self, now, Gateway), &mesh, stream);
+                }
+            }
+            Some(Room::Unpaid) => {
+                if let (Some(unpaid), Some(provider)) = (&mut self.unpaid, &mut self.provider) {
+                    unpaid.reset(&mut cx!(self, now, Unpaid), provider, stream);
                 }
             }
             Some(Room::Provider) => {
@@ -629,6 +661,11 @@ impl Node {
             Some(Room::Gateway) => {
                 if let Some(gateway) = &mut self.gateway {
                     gateway.credit(&mut cx!(self, now, Gateway), stream, bytes);
+                }
+            }
+            Some(Room::Unpaid) => {
+                if let (Some(unpaid), Some(provider)) = (&mut self.unpaid, &mut self.provider) {
+                    unpaid.credit(&mut cx!(self, now, Unpaid), provider, stream, bytes);
                 }
             }
             Some(Room::Provider) => {
@@ -655,7 +692,7 @@ impl Node {
                     self.lives_on(now, incarnation);
                 }
             }
-            None => {}
+            Some(Room::Unpaid) | None => {}
             Some(Room::Labnet) => self.labnet.done(&mut cx!(self, now, Labnet), op, completion),
             Some(Room::Gateway) => {
                 let tell = match &mut self.gateway {
@@ -693,6 +730,12 @@ impl Machine for Node {
             Input::Request { stream, surface: Surface::Admin, head } => {
                 self.admin_request(now, stream, &head)
             }
+            Input::Request { stream, surface: Surface::Public, head }
+                if let (Some(unpaid), Some(provider)) = (&mut self.unpaid, &self.provider) =>
+            {
+                self.owners.adopt(stream, Room::Unpaid, None);
+                unpaid.request(&mut cx!(self, now, Unpaid), provider, stream, &head);
+            }
             Input::Request { stream, surface: Surface::Public, head } => {
                 self.owners.adopt(stream, Room::Gateway, None);
                 let mut cx = cx!(self, now, Gateway);
@@ -716,7 +759,7 @@ impl Machine for Node {
                     }
                 }
                 Some(Room::Descriptors) => self.descriptors.response(stream, &head),
-                Some(Room::Labnet | Room::Admin | Room::Node) | None => {}
+                Some(Room::Labnet | Room::Admin | Room::Node | Room::Unpaid) | None => {}
             },
             Input::Bytes { stream, bytes } => self.bytes(now, stream, bytes),
             Input::Finished { stream } => self.finished(now, stream),
@@ -748,6 +791,9 @@ impl Machine for Node {
             let tell = gateway.handle_timeout(&mut cx!(self, now, Gateway), &mesh);
             self.tell(now, tell);
         }
+        if let (Some(unpaid), Some(provider)) = (&mut self.unpaid, &mut self.provider) {
+            unpaid.handle_timeout(&mut cx!(self, now, Unpaid), provider);
+        }
         if let Some(provider) = &mut self.provider {
             let mut cx = cx!(self, now, Provider);
             provider.handle_timeout(&mut cx);
@@ -776,6 +822,7 @@ impl Machine for Node {
         let wake = Wake::earliest(wake, self.market.poll_timeout());
         let wake = Wake::earliest(wake, self.descriptors.poll_timeout());
         let wake = Wake::earliest(wake, self.gateway.as_ref().and_then(Gateway::poll_timeout));
+        let wake = Wake::earliest(wake, self.unpaid.as_ref().and_then(Unpaid::poll_timeout));
         Wake::earliest(wake, self.provider.as_ref().and_then(Provider::poll_timeout))
     }
 

@@ -12,6 +12,7 @@ mod admit;
 mod appeals;
 pub(crate) mod audit;
 mod claims;
+mod credit;
 mod denials;
 mod disputes;
 mod drafts;
@@ -31,6 +32,7 @@ mod sockets;
 mod statements;
 mod sums;
 mod unacked;
+mod unpaid;
 mod waiting;
 
 use alloc::{
@@ -41,6 +43,7 @@ use alloc::{
 
 use appeals::Appeals;
 use claims::Claims;
+pub(crate) use credit::Credit;
 use denials::{Denials, Fault, Party};
 use disputes::Disputes;
 pub(crate) use disputes::{Act, Order as DisputeOrder};
@@ -60,6 +63,7 @@ use serde_json::Value;
 use sockets::Sockets;
 use statements::Statements;
 use unacked::Unacked;
+pub(crate) use unpaid::{Heard, Here, PortmanJob};
 use waiting::Waiting;
 
 use crate::gateway::Tell;
@@ -285,24 +289,23 @@ impl Provider {
         }
     }
 
-    /// True: the models served have changed.
-    pub(crate) fn bytes(&mut self, cx: &mut Cx<'_>, stream: StreamId, bytes: &[u8]) -> bool {
+    pub(crate) fn bytes(&mut self, cx: &mut Cx<'_>, stream: StreamId, bytes: &[u8]) -> Heard {
+        let mut heard = Heard::default();
         if self.jobs.contains_key(&stream) {
             self.job_bytes(cx, stream, bytes);
-            return false;
+            return heard;
         }
         if self.claims.bytes(cx, stream, bytes)
             || self.statements.bytes(cx, stream, bytes)
             || self.pulls.bytes(cx, stream, bytes)
             || self.appeals.bytes(cx, stream, bytes)
         {
-            return false;
+            return heard;
         }
-        let mut changed = false;
         for (link, message) in self.sockets.bytes(cx, stream, bytes) {
-            changed |= self.portman_says(cx, link, message);
+            self.portman_says(cx, link, message, &mut heard);
         }
-        changed
+        heard
     }
 
     pub(crate) fn response(&mut self, stream: StreamId, head: &ResponseHead) {

@@ -35,6 +35,7 @@ use crate::limits::{
     ATTEMPTS, EXPLAINED_PROVIDERS, FIRST_CHUNK, PATIENCE_INPUT, PATIENCE_LEAST, PATIENCE_TIMES,
 };
 use crate::names::Asked;
+use crate::openai::request::Output;
 use crate::rng::Stream;
 use crate::time::{Now, Span, Time};
 use crate::wire::ids::RequestId;
@@ -46,14 +47,7 @@ pub(crate) struct Need<'a> {
     /// What that name stands for at this gateway.
     pub(crate) asked: &'a Asked<'a>,
     pub(crate) input_bound: u32,
-    /// Input that a model must have in its context at once.
-    pub(crate) longest: u32,
-    /// What the user asked for at most, of each part.
-    pub(crate) max_output: Option<u32>,
-    /// Where the task itself bounds each part's.
-    pub(crate) output_each: Option<u32>,
-    /// A runtime is asked so often.
-    pub(crate) parts: u32,
+    pub(crate) output: Output,
     /// The FEP's terms, where they are known.
     pub(crate) fep: Option<&'a Described>,
     /// Offers must be valid for that long.
@@ -65,16 +59,9 @@ pub(crate) struct Need<'a> {
 }
 
 impl Need<'_> {
-    /// The most output to ask of a provider, of all parts together. Where the user named no bound: what the context leaves, because some
-    /// runtimes refuse more; a prompt that may fill the context by its bound will hardly do so by its tokens, so never
-    /// less than a quarter.
+    /// The most output to ask of a provider, of all parts together.
     pub(crate) fn max_output_at(&self, offer: &Offer) -> u32 {
-        let left = offer.context_length.saturating_sub(self.longest).max(offer.context_length / 4);
-        let each = match self.output_each {
-            Some(each) => each,
-            None => self.max_output.unwrap_or(left).min(offer.max_output).max(1),
-        };
-        each.saturating_mul(self.parts)
+        self.output.most(offer.context_length, offer.max_output)
     }
 }
 
@@ -205,7 +192,7 @@ impl Router {
         }
         let wish = Wish {
             sort: need.hints.sort,
-            max_output: u64::from(need.max_output.unwrap_or(u32::MAX)),
+            max_output: u64::from(need.output.asked.unwrap_or(u32::MAX)),
             head: need.head,
             continues: need.continues,
         };
@@ -353,43 +340,4 @@ fn nobody(removed: &BTreeMap<Removed, (usize, NodeId)>) -> NoCandidate {
         NoCandidate::Full => 4,
     };
     removed.keys().map(why).max_by_key(rank).unwrap_or(NoCandidate::Unknown)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::names::Aliases;
-
-    #[test]
-    fn without_a_bound_of_the_users_the_context_sets_it() {
-        let offer = Offer {
-            slug: "a:b:c".into(),
-            context_length: 2_048,
-            max_output: 2_048,
-            price: crate::economics::Price::default(),
-            payout: crate::wire::portal::PayoutTo { currency: "XTS".parse().unwrap(), address: "x".into() },
-            valid_until_ms: 0,
-        };
-        let most = |input_bound, max_output| {
-            Need {
-                model: "c",
-                asked: &Asked::of("c", &Aliases::new()),
-                input_bound,
-                longest: input_bound,
-                max_output,
-                output_each: None,
-                parts: 1,
-                fep: None,
-                job: Span::default(),
-                hints: &Hints::default(),
-                head: 0,
-                continues: false,
-            }
-            .max_output_at(&offer)
-        };
-        assert_eq!(most(148, None), 1_900);
-        assert_eq!(most(9_000, None), 512);
-        assert_eq!(most(148, Some(10)), 10);
-        assert_eq!(most(148, Some(1_000_000)), 2_048);
-    }
 }

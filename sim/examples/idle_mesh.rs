@@ -93,6 +93,7 @@ fn spec(seed: Seed, number: u64, events: &Arc<AtomicU64>) -> Spec<Counted> {
         caps: Default::default(),
         feps: Vec::new(),
         gateway: None,
+        unpaid: None,
         provider: None,
     };
     let events = Arc::clone(events);

@@ -345,6 +345,7 @@ impl Cast<'_> {
             feps: vec![fep],
             reach: node::config::Reach::default(),
             gateway: None,
+            unpaid: None,
             provider: None,
         }
     }

@@ -88,6 +88,7 @@ pub(crate) fn both_config() -> config::Config {
             key_limits: config::KeyLimits::default(),
             body: labman_proto_core::limits::HTTP_BODY,
         }),
+        unpaid: None,
         provider: Some(config::Provider {
             dispute_for: Span::from_secs(60),
             tenant: "acme".into(),

@@ -64,7 +64,7 @@ enum Command {
 }
 
 #[derive(Args, Debug)]
-#[command(group(clap::ArgGroup::new("role").required(true).args(["gateway", "provider"])))]
+#[command(group(clap::ArgGroup::new("role").required(true).args(["gateway", "provider", "unpaid"])))]
 struct Init {
     /// Serve users
     #[arg(long)]
@@ -72,6 +72,9 @@ struct Init {
     /// Run models for the mesh
     #[arg(long)]
     provider: bool,
+    /// Serve whoever comes by this host's own models, for nothing: no keys, no mesh
+    #[arg(long)]
+    unpaid: bool,
     #[arg(long, value_name = "FILE", default_value = "labman.toml")]
     out: PathBuf,
     /// Key, store and admin socket; relative to the config
@@ -90,7 +93,7 @@ struct Init {
     /// Gateway: the same as others reach it
     #[arg(long, value_name = "IP:PORT")]
     address: Option<String>,
-    /// Gateway: the OpenAI API
+    /// Gateway, unpaid: the OpenAI API
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
     http_listen: String,
     /// Provider: the gateway's node id
@@ -99,10 +102,10 @@ struct Init {
     /// Provider: the gateway's mesh address
     #[arg(long, value_name = "HOST:PORT", default_value = "gateway.example:7700")]
     gateway_addr: String,
-    /// Provider: first part of its models' names
+    /// Provider, unpaid: first part of its models' names
     #[arg(long, default_value = "my-lab")]
     tenant: String,
-    /// Provider: its model runtime
+    /// Provider, unpaid: its model runtime
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:11434/v1")]
     runtime_url: String,
     /// Provider: what it is paid in
@@ -111,7 +114,7 @@ struct Init {
     /// Provider: where it is paid
     #[arg(long, value_name = "ADDRESS", default_value = "test:my-lab")]
     payout_address: String,
-    /// Provider: where its Portmans attach
+    /// Provider, unpaid: where its Portmans attach
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8765")]
     portman_listen: String,
 }
@@ -193,7 +196,11 @@ fn node_id(config: &std::path::Path) -> Result<NodeId, String> {
 impl Init {
     fn run(self) -> Result<(), String> {
         let out = self.out.clone();
-        let toml = if self.gateway { self.gateway_config().toml() } else { self.provider_config().toml() };
+        let toml = match (self.gateway, self.unpaid) {
+            (true, _) => self.gateway_config().toml(),
+            (_, true) => self.unpaid_config().toml(),
+            (false, false) => self.provider_config().toml(),
+        };
         write_config(&out, &toml)?;
         let id = node_id(&out)?;
         let file = out.display();
@@ -207,6 +214,8 @@ impl Init {
         }
         if self.gateway {
             say(format!("  - enrol it at its FEP:  labman-fep gateway add {id} --bond 10 --config fep.toml"));
+        } else if self.unpaid {
+            say(format!("  - check the runtime in {file}"));
         } else {
             say(format!("  - check the runtime, the prices and the payout address in {file}"));
         }
@@ -223,6 +232,19 @@ impl Init {
             http_listen: self.http_listen.clone(),
             fep_id: self.fep_id.clone(),
             fep_url: self.fep_url.clone(),
+        }
+    }
+
+    fn unpaid_config(&self) -> init::Unpaid {
+        init::Unpaid {
+            network: self.network.clone(),
+            data_dir: self.data_dir.clone(),
+            http_listen: self.http_listen.clone(),
+            tenant: self.tenant.clone(),
+            ep: "local".to_string(),
+            token: init::fresh_token(),
+            portman_listen: self.portman_listen.clone(),
+            runtime_url: self.runtime_url.clone(),
         }
     }
 

@@ -47,7 +47,7 @@ impl Cli {
                 let config = read_portman(&self.config).map_err(|why| why.to_string())?;
                 let (labman, runtime) = (config.labman_url.clone(), config.runtime_url.clone());
                 let mut stop = Shutdown::install();
-                let mut portman = Portman::start("portman", config, self.journal.as_deref())
+                let mut portman = Portman::start("portman", config, self.journal.as_deref(), None)
                     .await
                     .map_err(|why| why.to_string())?;
                 tracing::info!("portman is up: jobs from {labman} run on {runtime}");

@@ -13,6 +13,7 @@ use labman_proto_core::names::is_slug;
 use labman_proto_core::node::config::{self as node, Subnet};
 use labman_proto_core::portman;
 use labman_proto_core::time::Span;
+use labman_proto_core::wire::portal::PayoutTo;
 use labman_proto_core::wire::topic::family;
 use serde::Deserialize;
 use toml::Spanned;
@@ -101,19 +102,21 @@ struct FepField {
 #[serde(deny_unknown_fields)]
 struct GatewayField {
     listen: Listen,
+    /// Whoever reaches it uses this node's own Portmans, for nothing.
+    #[serde(default)]
+    unpaid: bool,
     public_endpoint: Option<Spanned<String>>,
     fep: Option<Spanned<FepId>>,
     connections_per_address: Option<NonZeroUsize>,
     #[serde(default)]
     http: HttpField,
     tls: Option<TlsField>,
-    #[serde(default)]
-    key_limits: KeyLimitsField,
+    key_limits: Option<Spanned<KeyLimitsField>>,
     #[serde(default)]
     families: Vec<Spanned<String>>,
     #[serde(default)]
     aliases: BTreeMap<String, Spanned<AliasField>>,
-    routing: Option<node::Policy>,
+    routing: Option<Spanned<node::Policy>>,
 }
 
 #[derive(Deserialize)]
@@ -138,10 +141,11 @@ struct PortmanField {
     token: Spanned<String>,
     embedded: Option<Spanned<bool>>,
     runtime: Option<Spanned<Runtime>>,
-    payout: Spanned<PayoutField>,
+    /// Who works for FEPs says what it costs, and where it is paid.
+    payout: Option<Spanned<PayoutField>>,
     least_payout: Option<Amount>,
     queue: Option<Spanned<u32>>,
-    price: PriceField,
+    price: Option<PriceField>,
     #[serde(default)]
     prices: BTreeMap<String, PriceField>,
     memory: Option<Spanned<Bytes>>,
@@ -189,7 +193,10 @@ impl File {
             .provider
             .as_ref()
             .map(|provider| provider.get_ref().portman_listen.map_or(PORTMAN_LISTEN, |listen| listen.0));
-        let gateway = self.gateway.as_ref().map(|gateway| self.gateway(gateway, source)).transpose()?;
+        let (unpaid, gateway): (Vec<_>, Vec<_>) =
+            self.gateway.iter().partition(|gateway| gateway.get_ref().unpaid);
+        let gateway = gateway.first().map(|gateway| self.gateway(gateway, source)).transpose()?;
+        let unpaid = unpaid.first().map(|gateway| self.unpaid(gateway, source)).transpose()?;
         let endpoint = self.gateway.as_ref().map(Spanned::get_ref);
         let http = endpoint.map(|endpoint| endpoint.http.limits(endpoint.connections_per_address, source));
         let tls = endpoint.and_then(|endpoint| endpoint.tls.as_ref()).map(|tls| tls.files(source));
@@ -216,6 +223,7 @@ impl File {
                     .map(|fep| node::Fep { fep_id: fep.id, url: fep.url.0.clone() })
                     .collect(),
                 gateway,
+                unpaid,
                 provider,
             },
             embedded,
@@ -250,16 +258,32 @@ impl File {
             field.public_endpoint.as_ref().map(|url| checked_public_url(url, source)).transpose()?;
         let families = field.families.iter().map(|name| checked_family(name, source));
         let families: Vec<String> = families.collect::<Result<_, _>>()?;
-        let aliases = field.aliases.iter().map(|(name, of)| checked_alias(name, of, source));
-        let aliases: node::Aliases = aliases.collect::<Result<_, _>>()?;
-        for (alias, of) in &field.aliases {
-            for name in aliases.get(alias).into_iter().flatten().filter(|name| *name != alias) {
-                checked_target(name, of, &aliases, &families, source)?;
-            }
-        }
-        let routing = field.routing.clone().unwrap_or_default();
-        let (body, key_limits) = (field.http.body(source)?, field.key_limits.limits());
+        let aliases = field.aliases(&families, source)?;
+        let routing = field.routing.as_ref().map(|routing| routing.get_ref().clone()).unwrap_or_default();
+        let (body, key_limits) = (field.http.body(source)?, field.limits());
         Ok(node::Gateway { public_endpoint, fep, families, aliases, routing, body, key_limits })
+    }
+
+    fn unpaid(&self, gateway: &Spanned<GatewayField>, source: &Source) -> Result<node::Unpaid, ConfigError> {
+        if self.provider.is_none() {
+            let message =
+                "unpaid = true is for this node's own Portmans; add a [provider] table and a [[portman]]";
+            return Err(source.fault(Some(gateway.span()), message));
+        }
+        let field = gateway.get_ref();
+        let of_the_mesh = [
+            field.fep.as_ref().map(Spanned::span),
+            field.public_endpoint.as_ref().map(Spanned::span),
+            field.routing.as_ref().map(Spanned::span),
+            field.families.first().map(Spanned::span),
+            field.key_limits.as_ref().map(Spanned::span),
+        ];
+        if let Some(span) = of_the_mesh.into_iter().flatten().next() {
+            let message = "with unpaid = true this node's HTTP serves its own Portmans only, and no FEP's users; leave this \
+                           out, or unpaid";
+            return Err(source.fault(Some(span), message));
+        }
+        Ok(node::Unpaid { aliases: field.aliases(&[], source)?, body: field.http.body(source)? })
     }
 
     fn provider(
@@ -272,7 +296,8 @@ impl File {
             let message = "a provider needs something that runs models; add a [[portman]]";
             return Err(source.fault(Some(provider.span()), message));
         }
-        if self.fep.is_empty() {
+        let serves_itself = self.gateway.as_ref().is_some_and(|gateway| gateway.get_ref().unpaid);
+        if self.fep.is_empty() && !serves_itself {
             let message =
                 "a provider works only for FEPs it trusts to pay; add a [[fep]] with its id and url";
             return Err(source.fault(Some(provider.span()), message));
@@ -281,7 +306,7 @@ impl File {
         let mut portmans: Vec<node::Portman> = Vec::new();
         let mut embedded = Vec::new();
         for portman in self.portman.iter().map(Spanned::get_ref) {
-            let checked = portman.checked(source)?;
+            let checked = portman.checked(!self.fep.is_empty(), source)?;
             if portmans.iter().any(|other| other.ep == checked.ep || other.token == checked.token) {
                 let message = "another [[portman]] has the same ep or token; each needs its own of both";
                 return Err(source.fault(Some(portman.ep.span()), message));
@@ -311,6 +336,23 @@ impl File {
         let provider =
             node::Provider { tenant, portmans, claim_every, dispute_for, exposure, hosting, load_every };
         Ok((provider, embedded))
+    }
+}
+
+impl GatewayField {
+    fn limits(&self) -> node::KeyLimits {
+        self.key_limits.as_ref().map(|limits| limits.get_ref().limits()).unwrap_or_default()
+    }
+
+    fn aliases(&self, families: &[String], source: &Source) -> Result<node::Aliases, ConfigError> {
+        let aliases = self.aliases.iter().map(|(name, of)| checked_alias(name, of, source));
+        let aliases: node::Aliases = aliases.collect::<Result<_, _>>()?;
+        for (alias, of) in &self.aliases {
+            for name in aliases.get(alias).into_iter().flatten().filter(|name| *name != alias) {
+                checked_target(name, of, &aliases, families, source)?;
+            }
+        }
+        Ok(aliases)
     }
 }
 
@@ -408,16 +450,27 @@ impl BootstrapField {
 }
 
 impl PortmanField {
-    fn checked(&self, source: &Source) -> Result<node::Portman, ConfigError> {
-        let payout = self.payout.get_ref().payout_to();
-        if payout.address.is_empty() || payout.address.len() > ADDRESS_BYTES {
-            let message = "a payout address has 1 to 128 bytes; write where the earnings of this Portman go";
-            return Err(source.fault(Some(self.payout.span()), message));
-        }
+    fn checked(&self, is_paid: bool, source: &Source) -> Result<node::Portman, ConfigError> {
+        let (payout, price) = match (&self.payout, &self.price) {
+            (Some(payout), Some(price)) => (checked_payout(payout, source)?, price.price()),
+            (None, _) if is_paid => {
+                let message = "this Portman works for FEPs; add payout = { currency = \"...\", address = \"...\" }, where its earnings go";
+                return Err(source.fault(Some(self.ep.span()), message));
+            }
+            (_, None) if is_paid => {
+                let message = "this Portman works for FEPs; add price = { input_per_mtok = \"0.50\", output_per_mtok = \"2.00\" }";
+                return Err(source.fault(Some(self.ep.span()), message));
+            }
+            // Nothing is offered to anybody: there is no FEP.
+            (payout, price) => (
+                payout.as_ref().map_or(Ok(unpaid()), |payout| checked_payout(payout, source))?,
+                price.as_ref().map(PriceField::price).unwrap_or_default(),
+            ),
+        };
         Ok(node::Portman {
             ep: checked_slug_part(&self.ep, source)?,
             token: checked_token(&self.token, source)?,
-            price: self.price.price(),
+            price,
             prices: self.prices.iter().map(|(model, price)| (model.clone(), price.price())).collect(),
             payout,
             least_payout: self.least_payout.map_or(Micros(1), |amount| amount.0),
@@ -460,6 +513,20 @@ impl PortmanField {
             (None, None) => Ok(None),
         }
     }
+}
+
+fn checked_payout(field: &Spanned<PayoutField>, source: &Source) -> Result<PayoutTo, ConfigError> {
+    let payout = field.get_ref().payout_to();
+    if payout.address.is_empty() || payout.address.len() > ADDRESS_BYTES {
+        let message = "a payout address has 1 to 128 bytes; write where the earnings of this Portman go";
+        return Err(source.fault(Some(field.span()), message));
+    }
+    Ok(payout)
+}
+
+/// `XXX` is ISO 4217's code for no currency at all.
+fn unpaid() -> PayoutTo {
+    PayoutTo { currency: "XXX".parse().expect("three letters are a currency"), address: String::new() }
 }
 
 /// Users may reach a gateway through a proxy that speaks TLS.

@@ -45,11 +45,14 @@ impl Labmand {
         let node_id = dir.identity()?.node_id();
         let machine = journal::Config::Node(node.clone());
         let journal = open_journal(config.journal.as_deref(), Some(node_id), machine)?;
+        let (door, way_in) = labman_io_tokio::door();
         let io = IoConfig {
             name: name.to_string(),
             store: Some(StoreConfig { path: dir.store(), tables: Node::TABLES }),
             mesh: Some(with_caps(MeshConfig::new(secret.clone(), mesh_socket), &node.caps)),
             portman_socket,
+            portman_door: Some(door),
+            labman_inside: None,
             public_http: http_socket,
             admin: Some(dir.admin()),
             public_tls: config.tls,
@@ -74,13 +77,14 @@ impl Labmand {
             embedded: Vec::new(),
         };
         for (index, portman) in config.embedded.into_iter().enumerate() {
-            // An embedded Portman attaches like any other, over the loopback.
+            // It attaches like any other, but for the socket.
             let labman_url =
                 portman_addr.map(|addr| format!("ws://{}/", reachable(addr))).unwrap_or_default();
             let portman = labman_proto_core::portman::config::Config { labman_url, ..portman };
             let journal = config.journal.as_deref().map(|path| beside(path, index + 1));
             let name = format!("{name}-portman");
-            this.embedded.push(Portman::start(&name, portman, journal.as_deref()).await?);
+            this.embedded
+                .push(Portman::start(&name, portman, journal.as_deref(), Some(way_in.clone())).await?);
         }
         Ok(this)
     }

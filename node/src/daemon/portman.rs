@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use labman_io_tokio::{IoConfig, Running, StartError};
+use labman_io_tokio::{IoConfig, Running, StartError, WayIn};
 use labman_proto_core::journal;
 use labman_proto_core::portman;
 
@@ -17,9 +17,10 @@ impl Portman {
         name: &str,
         config: portman::config::Config,
         journal: Option<&Path>,
+        labman_inside: Option<WayIn>,
     ) -> Result<Self, Failure> {
         let journal = open_journal(journal, None, journal::Config::Portman(config.clone()))?;
-        let io = IoConfig { name: name.to_string(), journal, ..IoConfig::default() };
+        let io = IoConfig { name: name.to_string(), journal, labman_inside, ..IoConfig::default() };
         let make = move |_: &_, seed, now| Ok(portman::Portman::new(config.clone(), seed, now));
         let running = labman_io_tokio::start(io, make)
             .await

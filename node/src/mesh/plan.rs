@@ -202,6 +202,7 @@ impl Plan {
             caps: node::Caps::default(),
             feps: vec![node::Fep { fep_id: fep.fep_id, url }],
             gateway: None,
+            unpaid: None,
             provider: None,
         }
     }

@@ -640,7 +640,7 @@ const fn is_its_fault(code: RefusalCode) -> bool {
 }
 
 /// The error for a user whose request nobody served.
-fn failed(last: Option<&Refusal>) -> ApiError {
+pub(super) fn failed(last: Option<&Refusal>) -> ApiError {
     let Some(refusal) = last else {
         return ApiError::unavailable("no_provider", "No provider can be reached now. Try again shortly.");
     };
@@ -665,7 +665,7 @@ fn failed(last: Option<&Refusal>) -> ApiError {
     }
 }
 
-fn provider_failed(message: alloc::string::String) -> ApiError {
+pub(super) fn provider_failed(message: alloc::string::String) -> ApiError {
     ApiError::new(502, Some("provider_failed"), message)
 }
 

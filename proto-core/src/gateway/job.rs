@@ -123,10 +123,7 @@ impl Gateway {
             model: &request.model,
             asked: &wanted,
             input_bound: request.input_bound(),
-            longest: request.longest(),
-            max_output: request.max_output,
-            output_each: request.task.output_each(),
-            parts: request.parts(),
+            output: request.output(),
             fep: cx.feps.described(self.fep_id),
             job: JOB_TOTAL + SETTLE_MARGIN,
             hints: &request.hints,
@@ -311,7 +308,7 @@ impl Gateway {
         if let Some(first) = plan.candidates.first() {
             self.demand.job(cx.now.mono, &first.offer.content.slug);
         }
-        let reply = reply::Reply::new(&plan.request, id, self.router.policy(), job.left, cx.now.wall);
+        let reply = reply::Reply::new(&plan.request, id, self.router.policy(), Some(job.left), cx.now.wall);
         if reply.is_events() {
             // Its user has waited for so long already.
             let waited = Span(JOB_TOTAL.0.saturating_sub((job.deadline - cx.now.mono).0));
@@ -391,7 +388,7 @@ pub(super) fn no_such_model(model: &str) -> ApiError {
     ApiError { param: Some("model".into()), ..ApiError::new(404, Some("model_not_found"), message) }
 }
 
-fn nobody(request: &Request, why: NoCandidate) -> ApiError {
+pub(super) fn nobody(request: &Request, why: NoCandidate) -> ApiError {
     let model = request.model.as_str();
     match why {
         NoCandidate::Unknown => no_such_model(model),

@@ -31,18 +31,19 @@ pub(super) struct Reply {
     ignored: String,
     policy: String,
     served_by: Option<ServedBy>,
-    left: Left,
+    left: Option<Left>,
 }
 
 struct ServedBy {
     provider: NodeId,
     slug: String,
-    price: String,
+    /// `None`: it costs nothing.
+    price: Option<String>,
     attempts: usize,
 }
 
 impl Reply {
-    pub(super) fn new(request: &Request, id: RequestId, policy: &str, left: Left, now: Wall) -> Self {
+    pub(super) fn new(request: &Request, id: RequestId, policy: &str, left: Option<Left>, now: Wall) -> Self {
         let frame = Frame {
             task: request.task,
             id: format!("{}{id}", request.call.id_begins()),
@@ -62,7 +63,12 @@ impl Reply {
             "input={input_per_mtok} cached={cached_per_mtok} output={output_per_mtok} request={per_request} {}",
             offer.payout.currency
         );
-        self.served_by = Some(ServedBy { provider, slug: offer.slug.clone(), price, attempts });
+        self.served_by = Some(ServedBy { provider, slug: offer.slug.clone(), price: Some(price), attempts });
+    }
+
+    /// By this node itself, for nothing.
+    pub(super) fn served_here(&mut self, me: NodeId, slug: &str, attempts: usize) {
+        self.served_by = Some(ServedBy { provider: me, slug: slug.to_owned(), price: None, attempts });
     }
 
     /// Takes in a chunk; what a user gets of it at once is appended to `out`. Gives the bytes of text in it.
@@ -112,7 +118,7 @@ impl Reply {
     /// An error answer, or the end of one that has begun.
     pub(super) fn break_off(&mut self, cx: &mut Cx<'_>, user: StreamId, why: &ApiError) {
         if !self.begun {
-            return error(cx, user, self.id, Some(&self.left), why);
+            return error(cx, user, self.id, self.left.as_ref(), why);
         }
         match self.manner.broken(&self.frame, why) {
             Some(last) => {
@@ -130,7 +136,8 @@ impl Reply {
     }
 
     fn head(&self) -> ResponseHead {
-        let head = self.left.on(usual(ResponseHead::new(200), self.id));
+        let head = usual(ResponseHead::new(200), self.id);
+        let head = self.left.iter().fold(head, |head, left| left.on(head));
         let head = match self.manner.goes() {
             Goes::Whole | Goes::InPieces => head.with("content-type", "application/json"),
             Goes::Events => head
@@ -140,11 +147,13 @@ impl Reply {
         };
         let head = head.with("x-labman-policy", &self.policy);
         let head = match &self.served_by {
-            Some(by) => head
-                .with("x-labman-provider", &by.provider.to_string())
-                .with("x-labman-model", &header_safe(&by.slug))
-                .with("x-labman-price", &by.price)
-                .with("x-labman-attempts", &by.attempts.to_string()),
+            Some(by) => {
+                let head = head
+                    .with("x-labman-provider", &by.provider.to_string())
+                    .with("x-labman-model", &header_safe(&by.slug))
+                    .with("x-labman-attempts", &by.attempts.to_string());
+                by.price.iter().fold(head, |head, price| head.with("x-labman-price", price))
+            }
             None => head,
         };
         if self.ignored.is_empty() { head } else { head.with("x-labman-ignored-fields", &self.ignored) }

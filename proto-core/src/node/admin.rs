@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::config::Config;
 use super::cx::Cx;
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, Unpaid};
 use crate::gossip::View;
 use crate::http::{RequestHead, ResponseHead};
 use crate::labnet::Labnet;
@@ -56,6 +56,7 @@ pub(super) struct Status<'a> {
     pub(super) view: &'a View,
     pub(super) equivocations: usize,
     pub(super) gateway: Option<&'a Gateway>,
+    pub(super) unpaid: Option<&'a Unpaid>,
     pub(super) provider: Option<&'a Provider>,
     pub(super) market: Value,
 }
@@ -234,7 +235,10 @@ impl Admin {
             "up": status.born,
             "leaves": cx.me.leaves,
             "uptime_ms": (cx.now.mono - self.started).as_millis(),
-            "roles": { "gateway": status.gateway.is_some(), "provider": status.provider.is_some() },
+            "roles": {
+                "gateway": status.gateway.is_some(), "unpaid": status.unpaid.is_some(),
+                "provider": status.provider.is_some(),
+            },
             "clock": { "ahead_of_peers_ms": status.clock.0, "peers": status.clock.1 },
             "feps": cx.feps.show(cx.now.mono),
             "equivocations": status.equivocations,
@@ -242,6 +246,7 @@ impl Admin {
             "portmans": portmans.collect::<Vec<_>>(),
             "jobs": {
                 "gateway": status.gateway.map_or(0, Gateway::jobs_under_way),
+                "unpaid": status.unpaid.map_or(0, Unpaid::jobs_under_way),
                 "unsettled": status.gateway.map_or(0, Gateway::unsettled),
                 "provider": status.provider.map_or(0, Provider::jobs_under_way), "receipts_missing": missing,
             },

@@ -35,6 +35,9 @@ pub struct Config {
     /// FEPs this node trusts, and where they are.
     pub feps: Vec<Fep>,
     pub gateway: Option<Gateway>,
+    /// Its HTTP is for users of its own, whom no FEP keeps: then it has no `gateway`, and needs a `provider`.
+    #[serde(default)]
+    pub unpaid: Option<Unpaid>,
     pub provider: Option<Provider>,
 }
 
@@ -150,6 +153,14 @@ pub struct Gateway {
 
 const fn largest_body() -> usize {
     HTTP_BODY
+}
+
+/// Whoever reaches this node's HTTP may use its own Portmans, for nothing.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Unpaid {
+    pub aliases: Aliases,
+    /// The largest body that a request may have, in bytes.
+    pub body: usize,
 }
 
 /// What each API key may send to a gateway.

@@ -5,7 +5,7 @@ use alloc::format;
 use serde::{Deserialize, Serialize};
 
 use super::{Node, Room};
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, Unpaid};
 use crate::machine::{Level, OpId};
 use crate::node::cx::Cx;
 use crate::provider::Provider;
@@ -57,6 +57,7 @@ impl Node {
 
     pub(super) fn go_on_leaving(&mut self, now: Now) {
         let under_way = self.gateway.as_ref().map_or(0, Gateway::jobs_under_way)
+            + self.unpaid.as_ref().map_or(0, Unpaid::jobs_under_way)
             + self.provider.as_ref().map_or(0, Provider::jobs_under_way);
         if self.leaving.finished(now.mono, under_way == 0) {
             self.gossip.depart(&cx!(self, now, Labnet));

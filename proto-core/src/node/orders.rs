@@ -26,6 +26,7 @@ impl Node {
             view: self.gossip.view(),
             equivocations: self.gossip.equivocations(),
             gateway: self.gateway.as_ref(),
+            unpaid: self.unpaid.as_ref(),
             provider: self.provider.as_ref(),
             market: self.market.show(own, &slots),
         };

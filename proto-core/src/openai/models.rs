@@ -1,71 +1,67 @@
-//! `GET /v1/models`: what the mesh serves now, with what it costs.
+//! `GET /v1/models`: what is served now, with what it costs.
 
 use alloc::{collections::BTreeMap, vec::Vec};
 
 use serde_json::{Value, json};
 
-use crate::gossip::{Served, View};
-use crate::identity::NodeId;
+use crate::gossip::Served;
 use crate::names::{Aliases, Asked, bare, is_slug};
+use crate::wire::portal::Offer;
 
-/// All slugs, each bare model name as it is offered, and the aliases of what is served, with price and context of the cheapest provider.
-/// `usable` tells the offers that could be taken now from those that are only heard of.
-pub(crate) fn list(view: &View, aliases: &Aliases, usable: impl Fn(&NodeId) -> bool) -> Value {
-    let models = by_name(view, aliases, usable);
-    let data: Vec<Value> = models.iter().map(|(id, offers)| model(id, offers)).collect();
+/// A model that somebody serves.
+#[derive(Clone, Copy)]
+pub(crate) struct Listed<'a> {
+    pub(crate) slug: &'a str,
+    pub(crate) context_length: u32,
+    pub(crate) slots: u32,
+    /// `None`: it costs nothing.
+    pub(crate) offer: Option<&'a Offer>,
+}
+
+impl<'a> From<&'a Served> for Listed<'a> {
+    fn from(served: &'a Served) -> Self {
+        let offer = &served.offer.content;
+        let (slug, context_length) = (offer.slug.as_str(), offer.context_length);
+        Self { slug, context_length, slots: served.slots, offer: Some(offer) }
+    }
+}
+
+/// All slugs, each bare model name as it is served, and the aliases of what is, with price and context of the cheapest provider.
+pub(crate) fn list(served: &[Listed<'_>], aliases: &Aliases) -> Value {
+    let mut models: BTreeMap<&str, Vec<Listed<'_>>> = BTreeMap::new();
+    for one in served {
+        models.entry(one.slug).or_default().push(*one);
+        models.entry(bare(one.slug)).or_default().push(*one);
+    }
+    for alias in aliases.keys() {
+        models.insert(alias, serving(served, alias, aliases));
+    }
+    models.retain(|_, served| !served.is_empty());
+    let data: Vec<Value> = models.iter().map(|(id, served)| model(id, served)).collect();
     json!({ "object": "list", "data": data })
 }
 
 /// What serves a request that asks for it by this name: of a bare one, it may be more than what is offered under it.
-pub(crate) fn one(
-    view: &View,
-    aliases: &Aliases,
-    id: &str,
-    usable: impl Fn(&NodeId) -> bool,
-) -> Option<Value> {
-    let offers = serving(&usable_offers(view, usable), id, aliases);
-    (!offers.is_empty()).then(|| model(id, &offers))
+pub(crate) fn one(served: &[Listed<'_>], aliases: &Aliases, id: &str) -> Option<Value> {
+    let serving = serving(served, id, aliases);
+    (!serving.is_empty()).then(|| model(id, &serving))
 }
 
-fn by_name<'a>(
-    view: &'a View,
-    aliases: &'a Aliases,
-    usable: impl Fn(&NodeId) -> bool,
-) -> BTreeMap<&'a str, Vec<&'a Served>> {
-    let usable = usable_offers(view, usable);
-    let mut models: BTreeMap<&str, Vec<&Served>> = BTreeMap::new();
-    for served in usable.iter().copied() {
-        let slug = served.offer.content.slug.as_str();
-        models.entry(slug).or_default().push(served);
-        models.entry(bare(slug)).or_default().push(served);
-    }
-    for alias in aliases.keys() {
-        models.insert(alias, serving(&usable, alias, aliases));
-    }
-    models.retain(|_, offers| !offers.is_empty());
-    models
-}
-
-fn usable_offers(view: &View, usable: impl Fn(&NodeId) -> bool) -> Vec<&Served> {
-    view.served().filter(|(provider, _)| usable(provider)).map(|(_, served)| served).collect()
-}
-
-fn serving<'a>(offers: &[&'a Served], asked: &str, aliases: &Aliases) -> Vec<&'a Served> {
+fn serving<'a>(served: &[Listed<'a>], asked: &str, aliases: &Aliases) -> Vec<Listed<'a>> {
     let asked = Asked::of(asked, aliases);
-    let serves = |served: &&&Served| asked.is_served_by(&served.offer.content.slug);
-    offers.iter().filter(serves).copied().collect()
+    served.iter().filter(|one| asked.is_served_by(one.slug)).copied().collect()
 }
 
-fn model(id: &str, served: &[&Served]) -> Value {
-    let offers = || served.iter().map(|one| &one.offer.content);
-    let cheapest = offers().min_by_key(|offer| (offer.price.output_per_mtok, offer.price.input_per_mtok));
+fn model(id: &str, served: &[Listed<'_>]) -> Value {
+    let offers = served.iter().filter_map(|one| one.offer);
+    let cheapest = offers.min_by_key(|offer| (offer.price.output_per_mtok, offer.price.input_per_mtok));
     let owner = if is_slug(id) { id.split(':').next().unwrap_or("mesh") } else { "mesh" };
     json!({
         "id": id,
         "object": "model",
         "created": 0,
         "owned_by": owner,
-        "context_length": offers().map(|offer| offer.context_length).max(),
+        "context_length": served.iter().map(|one| one.context_length).max(),
         "providers": served.len(),
         "slots": served.iter().map(|one| u64::from(one.slots)).sum::<u64>(),
         "pricing": cheapest.map(|offer| json!({

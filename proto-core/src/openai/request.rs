@@ -289,15 +289,61 @@ impl Request {
         messages.into_iter().flatten().any(is_answer)
     }
 
-    /// The body for a provider: a stream, with a bound, where the task has them. `max_output`: of all parts together.
-    pub fn for_provider(&self, max_output: u32) -> Vec<u8> {
+    pub(crate) fn output(&self) -> Output {
+        let (asked, each) = (self.max_output, self.task.output_each());
+        Output { longest: self.longest(), asked, each, parts: self.parts() }
+    }
+
+    /// It may have room in such a context.
+    pub(crate) fn fits(&self, context_length: u32) -> bool {
+        may_fit(self.longest(), context_length)
+    }
+
+    /// The body for a runtime: a stream, with a bound, where the task has them. `max_output`: of all parts together.
+    pub(crate) fn as_sent(&self, max_output: u32) -> Value {
         let mut body = self.body.clone();
         if self.task.streams() {
             body.insert("stream".into(), json!(true));
             body.insert("max_tokens".into(), json!((max_output / self.parts()).max(1)));
         }
-        serde_json::to_vec(&body).unwrap_or_default()
+        Value::Object(body)
     }
+
+    /// The same as bytes, for a provider.
+    pub fn for_provider(&self, max_output: u32) -> Vec<u8> {
+        serde_json::to_vec(&self.as_sent(max_output)).unwrap_or_default()
+    }
+}
+
+/// What an answer may be of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Output {
+    /// Of what a model must have in its context at once.
+    pub(crate) longest: u32,
+    /// By the user, and by the task itself, of each part.
+    pub(crate) asked: Option<u32>,
+    pub(crate) each: Option<u32>,
+    pub(crate) parts: u32,
+}
+
+impl Output {
+    /// The most tokens of all parts together, at a model of that context that gives no more than `most` of each. Where the user named
+    /// no bound: what the context leaves, because some runtimes refuse more; a prompt that may fill the context by its bound
+    /// will hardly do so by its tokens, so never less than a quarter.
+    pub(crate) fn most(self, context_length: u32, most: u32) -> u32 {
+        let left = context_length.saturating_sub(self.longest).max(context_length / 4);
+        let each = self.each.unwrap_or_else(|| self.asked.unwrap_or(left).min(most).max(1));
+        each.saturating_mul(self.parts)
+    }
+}
+
+/// Bytes of a prompt for each token, at least: a prompt with more than this for each token of a model's context has no room
+/// in it.
+const BYTES_PER_TOKEN: u32 = 8;
+
+/// Has a prompt of so many bytes room in such a context, for all that is known of it?
+pub(crate) const fn may_fit(longest: u32, context_length: u32) -> bool {
+    longest / BYTES_PER_TOKEN <= context_length
 }
 
 /// A body as a provider gets it from a gateway: what it may cost at most.
@@ -404,6 +450,15 @@ fn optional_u32(fields: &Map<String, Value>, name: &str) -> Result<Option<u32>, 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn without_a_bound_of_the_users_the_context_sets_it() {
+        let most = |longest, asked| Output { longest, asked, each: None, parts: 1 }.most(2_048, 2_048);
+        assert_eq!(most(148, None), 1_900);
+        assert_eq!(most(9_000, None), 512);
+        assert_eq!(most(148, Some(10)), 10);
+        assert_eq!(most(148, Some(1_000_000)), 2_048);
+    }
 
     fn refused(body: &str) -> ApiError {
         Request::parse(Call::Chat, body.as_bytes()).unwrap_err()

@@ -11,10 +11,12 @@ use alloc::{collections::VecDeque, string::String, string::ToString, vec::Vec};
 
 use super::Provider;
 use super::admit::Admitted;
+use super::credit::Credit;
 use super::job::{Job, State};
 use super::offers::Known;
 use super::rows::AuthorizationRow;
 use super::sockets::{Room, Sockets};
+use super::unpaid::Heard;
 use super::waiting::Where;
 use crate::economics::Counts;
 use crate::flow::Relay;
@@ -22,7 +24,7 @@ use crate::identity::NodeId;
 use crate::labnet::conversation::Conversation;
 use crate::limits::{
     ACK_STORED, ACK_WITHIN, FIRST_CHUNK, GATEWAY_STALL, JOB_TOTAL, MARK_CHUNKS, MARK_EVERY, RUNTIME_MESSAGE,
-    SETTLE_MARGIN, STATE_AFTER, STREAM_WINDOW, UNACKED, UNACKED_FIRST,
+    SETTLE_MARGIN, STATE_AFTER, UNACKED, UNACKED_FIRST,
 };
 use crate::machine::{LinkId, StreamId};
 use crate::mutants::{Mutant, mutant};
@@ -33,7 +35,7 @@ use crate::wire::envelope::Kind;
 use crate::wire::mesh::{Chunk, ProxyEnd, ProxyMark, Refusal, RefusalCode, Taken, Transcript};
 use crate::wire::object::open;
 use crate::wire::portal::{End, StreamAck, UsageStatement};
-use crate::wire::portman::{Fault, FromPortman, ToPortman};
+use crate::wire::portman::{FromPortman, ToPortman};
 
 pub(super) const FULL: &str = "all slots of the model are taken";
 
@@ -58,8 +60,7 @@ pub(super) struct Running {
     /// Output of the last acknowledgement that is on disk.
     stored: u32,
     relay: Relay,
-    /// Bytes of chunks that the Portman may still send.
-    credit: usize,
+    credit: Credit,
     began: Time,
     /// When its total time is over.
     ends: Time,
@@ -299,7 +300,7 @@ impl Provider {
     fn start(&mut self, cx: &mut Cx<'_>, stream: StreamId, admitted: Admitted) {
         let Admitted { row, known, body, since } = admitted;
         let max_output = body.max_output;
-        let started = self.sockets.start(cx, &known.ep, &known.model, body.body, STREAM_WINDOW);
+        let started = self.sockets.start(cx, &known.ep, &known.model, body.body, Credit::FIRST);
         let Some(portman) = started else { return self.release(cx, stream, &row, no_model()) };
         cx.info(alloc::format!("req_{}: running on {}", row.auth.request_id, row.offer.slug));
         self.running.insert(portman, stream);
@@ -318,7 +319,7 @@ impl Provider {
             ack: None,
             stored: 0,
             relay: Relay::default(),
-            credit: STREAM_WINDOW as usize,
+            credit: Credit::new(),
             began: cx.now.mono,
             // Its wait for a slot is part of that: the authorization lives no longer.
             ends: since + JOB_TOTAL,
@@ -345,13 +346,18 @@ impl Provider {
         }
     }
 
-    /// A Portman spoke. True: the models served have changed.
-    pub(super) fn portman_says(&mut self, cx: &mut Cx<'_>, link: LinkId, message: FromPortman) -> bool {
+    /// A Portman spoke.
+    pub(super) fn portman_says(
+        &mut self,
+        cx: &mut Cx<'_>,
+        link: LinkId,
+        message: FromPortman,
+        heard: &mut Heard,
+    ) {
         match message {
             FromPortman::Hello { models, shelf } => {
-                let changed = self.sockets.hello(cx, link, models, shelf);
+                heard.models |= self.sockets.hello(cx, link, models, shelf);
                 self.set_concurrency(cx, link);
-                return changed;
             }
             FromPortman::NotMoved { model, message } => {
                 let message: String = message.chars().take(RUNTIME_MESSAGE).collect();
@@ -360,32 +366,27 @@ impl Provider {
                     self.hosting.failed(cx.now.mono, (ep.to_string(), model));
                 }
                 // What drained is offered again.
-                return true;
+                heard.models = true;
             }
-            FromPortman::Chunk { job, data, counts } => {
-                if let Some(stream) = self.running.get(&(link, job)).copied() {
-                    self.chunk(cx, stream, data, counts);
-                }
-            }
-            FromPortman::Done { job, counts } => {
-                if let Some(stream) = self.running.get(&(link, job)).copied() {
-                    self.ran(cx, stream, Some(counts), None);
-                }
-            }
-            FromPortman::Failed { job, fault, message } => {
-                if let Some(stream) = self.running.get(&(link, job)).copied() {
-                    let code = match fault {
-                        Fault::BadRequest => RefusalCode::BadRequest,
-                        Fault::ModelNotAvailable => RefusalCode::ModelNotAvailable,
-                        Fault::Busy => RefusalCode::Busy,
-                        Fault::RuntimeFailed => RefusalCode::RuntimeFailed,
-                    };
-                    let message = message.chars().take(256).collect();
-                    self.ran(cx, stream, None, Some(Refusal { code, message }));
-                }
-            }
+            FromPortman::Chunk { job, .. }
+            | FromPortman::Done { job, .. }
+            | FromPortman::Failed { job, .. } => match self.running.get(&(link, job)).copied() {
+                Some(stream) => self.job_says(cx, stream, message),
+                None => heard.unpaid.push(((link, job), message)),
+            },
         }
-        false
+    }
+
+    fn job_says(&mut self, cx: &mut Cx<'_>, stream: StreamId, message: FromPortman) {
+        match message {
+            FromPortman::Chunk { data, counts, .. } => self.chunk(cx, stream, data, counts),
+            FromPortman::Done { counts, .. } => self.ran(cx, stream, Some(counts), None),
+            FromPortman::Failed { fault, message, .. } => {
+                let message = message.chars().take(256).collect();
+                self.ran(cx, stream, None, Some(Refusal { code: fault.into(), message }));
+            }
+            FromPortman::Hello { .. } | FromPortman::NotMoved { .. } => {}
+        }
     }
 
     pub(super) fn portman_failed(&mut self, cx: &mut Cx<'_>, stream: StreamId, why: &str) {
@@ -396,12 +397,11 @@ impl Provider {
     fn chunk(&mut self, cx: &mut Cx<'_>, stream: StreamId, data: String, counts: Counts) {
         let Some(Job { state: State::Running(running), .. }) = self.jobs.get_mut(&stream) else { return };
         let source = data.len();
-        let Some(credit) = running.credit.checked_sub(source) else {
+        if !running.credit.spend(source) {
             let (link, job) = running.portman;
             self.sockets.say(cx, link, &ToPortman::Cancel { job });
             return self.portman_failed(cx, stream, "its Portman sent more than it was granted");
-        };
-        running.credit = credit;
+        }
         let counts = running.bounded(counts);
         let payload = cbor::encode(&Chunk { counts, data: Blob(data.into_bytes()) });
         running.waiting.push_back(Waiting { payload, counts, source });
@@ -453,8 +453,7 @@ impl Provider {
             let (at, what) = running.deadline();
             self.due.set(stream, at, what);
         }
-        running.credit += grant;
-        if let Ok(bytes @ 1..) = u32::try_from(grant) {
+        if let Some(bytes) = running.credit.add(grant) {
             let (link, job) = running.portman;
             if !mutant(Mutant::CreditLost) {
                 self.sockets.say(cx, link, &ToPortman::Credit { job, bytes });

@@ -7,6 +7,7 @@ use crate::economics::{Rate, dearest};
 use crate::gossip::Served;
 use crate::identity::NodeId;
 use crate::money::Micros;
+use crate::openai::request::may_fit;
 use crate::time::Wall;
 
 /// In the order in which they are looked at: the first is told.
@@ -49,10 +50,6 @@ impl Removed {
     }
 }
 
-/// Bytes of a prompt for each token, at least: a prompt with more than this for each token of a model's context has no room
-/// in it.
-const BYTES_PER_TOKEN: u32 = 8;
-
 /// The most that the job may cost there. `own`: this gateway's jobs there.
 pub(super) fn charge(
     need: &Need<'_>,
@@ -82,7 +79,7 @@ pub(super) fn charge(
     }
     let rate = need.fep.map_or(Some(Rate::ONE), |fep| fep.rate(&offer.payout.currency, now));
     let rate = rate.ok_or(Removed::NotQuoted)?;
-    if need.longest / BYTES_PER_TOKEN > offer.context_length {
+    if !may_fit(need.output.longest, offer.context_length) {
         return Err(Removed::TooLong);
     }
     let fees = need.fep.map(|fep| fep.fees).unwrap_or_default();

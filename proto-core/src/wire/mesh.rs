@@ -20,6 +20,7 @@ use crate::money::{Currency, Micros};
 use crate::wire::cbor::Blob;
 use crate::wire::ids::{Hash, ReceiptId, RequestId};
 use crate::wire::object::Object;
+use crate::wire::portman::Fault;
 use crate::wire::topic::{Topic, Topics};
 
 /// First frame of each end of a control stream.
@@ -503,6 +504,17 @@ pub enum RefusalCode {
     /// The gateway wanted no more before anything was delivered.
     #[n(7)]
     Cancelled,
+}
+
+impl From<Fault> for RefusalCode {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::BadRequest => Self::BadRequest,
+            Fault::ModelNotAvailable => Self::ModelNotAvailable,
+            Fault::Busy => Self::Busy,
+            Fault::RuntimeFailed => Self::RuntimeFailed,
+        }
+    }
 }
 
 impl RefusalCode {

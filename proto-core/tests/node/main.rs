@@ -45,4 +45,5 @@ mod store;
 mod tasks;
 #[path = "../rig/twists.rs"]
 mod twists;
+mod unpaid;
 mod users;

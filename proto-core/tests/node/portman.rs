@@ -31,7 +31,11 @@ pub(crate) fn model(id: &str, slots: u32) -> Model {
 
 impl Portman {
     pub(crate) fn attach(rig: &mut Rig, models: Vec<Model>) -> Self {
-        let link = rig.link_up(Who::Portman { token: TOKEN.into(), origin: None });
+        Self::attach_with(rig, TOKEN, models)
+    }
+
+    pub(crate) fn attach_with(rig: &mut Rig, token: &str, models: Vec<Model>) -> Self {
+        let link = rig.link_up(Who::Portman { token: token.into(), origin: None });
         let portman = Self { link, stream: rig.open(link) };
         portman.say(rig, &FromPortman::Hello { models, shelf: Vec::new() });
         portman

@@ -73,6 +73,7 @@ pub(crate) fn config() -> config::Config {
         caps: config::Caps::default(),
         feps: vec![config::Fep { fep_id: identity(FEP).fep_id(), url: "http://fep".into() }],
         gateway: None,
+        unpaid: None,
         provider: None,
     }
 }

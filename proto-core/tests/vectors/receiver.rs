@@ -53,6 +53,7 @@ impl Receiver {
                 key_limits: config::KeyLimits::default(),
                 body: labman_proto_core::limits::HTTP_BODY,
             }),
+            unpaid: None,
             provider: None,
         };
         let identity = of(us).unwrap_or_else(|| panic!("no test key is {us}"));

@@ -1,0 +1,460 @@
+//! Users of this node's own, served for nothing: whoever reaches the socket may use what runs on this node's Portmans. No key, no
+//! portal, no mesh; what others pay for goes first where both wait for a slot.
+//!
+//! ```text
+//!   Reading --body--> Asked, waits --a slot--> Asked, works --its end--> answered
+//!      |400 404 413        |503    ^--no first byte, another Portman--|  |after the first byte an error event
+//! ```
+
+use alloc::{boxed::Box, collections::BTreeMap, collections::VecDeque, format, vec::Vec};
+
+use super::abandon;
+use super::attempt::{failed, provider_failed};
+use super::job::{full, leaves, no_such_model, nobody, too_large};
+use super::reply::{self, Reply, Unfit};
+use crate::economics::Counts;
+use crate::flow::Relay;
+use crate::http::{Body, RequestHead, ResponseHead};
+use crate::limits::{GATEWAY_JOBS, HTTP_BODY, JOB_TOTAL, KEEP_ALIVE, NEXT_CHUNK, READER_STALL};
+use crate::machine::{LinkId, StreamId};
+use crate::names::{Aliases, Asked as Name};
+use crate::node::config;
+use crate::node::cx::Cx;
+use crate::openai::error::{ApiError, Retry};
+use crate::openai::head::usual;
+use crate::openai::models::{self, Listed};
+use crate::openai::request::Request;
+use crate::openai::task::Call;
+use crate::provider::{Credit, Here, PortmanJob, Provider};
+use crate::rng::{Seed, Stream};
+use crate::routing::NoCandidate;
+use crate::time::{Time, Wake};
+use crate::timers::Timers;
+use crate::wire::ids::RequestId;
+use crate::wire::mesh::{Refusal, RefusalCode};
+use crate::wire::portman::FromPortman;
+
+pub(crate) struct Unpaid {
+    /// The largest body of a request.
+    body: usize,
+    aliases: Aliases,
+    rng: Stream,
+    /// By their users' exchanges.
+    jobs: BTreeMap<StreamId, Job>,
+    running: BTreeMap<PortmanJob, StreamId>,
+    /// For a slot, in the order in which they came.
+    waiting: VecDeque<StreamId>,
+    /// Bytes of bodies that are not whole.
+    reading: usize,
+    due: Timers<Due>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Due {
+    /// The whole job.
+    Total(StreamId),
+    /// The runtime's next chunk, or the user's next read.
+    Progress(StreamId),
+    /// A user's stream may have been silent for long.
+    KeepAlive(StreamId),
+}
+
+struct Job {
+    id: RequestId,
+    call: Call,
+    state: State,
+}
+
+enum State {
+    Reading(Body),
+    Asked(Box<Asked>),
+}
+
+struct Asked {
+    request: Request,
+    reply: Reply,
+    /// Who could serve it, and did not fail at it.
+    whom: Vec<Here>,
+    /// Portmans that it was given to.
+    attempts: usize,
+    work: Option<Work>,
+    /// When the user was sent something last.
+    said: Time,
+}
+
+struct Work {
+    here: Here,
+    portman: PortmanJob,
+    credit: Credit,
+    relay: Relay,
+    /// Its first chunk came.
+    began: bool,
+}
+
+impl Unpaid {
+    pub(crate) fn new(config: &config::Unpaid, seed: &Seed) -> Self {
+        Self {
+            body: config.body.min(HTTP_BODY),
+            aliases: config.aliases.clone(),
+            rng: seed.stream("unpaid"),
+            jobs: BTreeMap::new(),
+            running: BTreeMap::new(),
+            waiting: VecDeque::new(),
+            reading: 0,
+            due: Timers::default(),
+        }
+    }
+
+    pub(crate) fn jobs_under_way(&self) -> usize {
+        self.jobs.len()
+    }
+
+    pub(crate) fn request(
+        &mut self,
+        cx: &mut Cx<'_>,
+        provider: &Provider,
+        user: StreamId,
+        head: &RequestHead,
+    ) {
+        let id = RequestId(self.rng.bytes());
+        let path = head.path.split('?').next().unwrap_or_default();
+        if let Some(call) = Call::at(path).filter(|_| head.method == "POST") {
+            return self.begin(cx, user, head, id, call);
+        }
+        let here: Vec<Here> = provider.in_memory().collect();
+        let listed: Vec<Listed<'_>> = here.iter().map(Here::listed).collect();
+        match (head.method.as_str(), path) {
+            ("GET", "/v1/models") => reply::json(cx, user, id, &models::list(&listed, &self.aliases)),
+            ("GET", model) if model.starts_with("/v1/models/") => {
+                let model = model.trim_start_matches("/v1/models/");
+                match models::one(&listed, &self.aliases, model) {
+                    Some(value) => reply::json(cx, user, id, &value),
+                    None => reply::error(cx, user, id, None, &no_such_model(model)),
+                }
+            }
+            ("OPTIONS", _) => cx.respond_whole(user, usual(ResponseHead::new(204), id), Vec::new()),
+            _ => {}
+        }
+    }
+
+    fn begin(&mut self, cx: &mut Cx<'_>, user: StreamId, head: &RequestHead, id: RequestId, call: Call) {
+        let length = head.header("content-length").and_then(|length| length.parse::<usize>().ok());
+        let error = if cx.me.leaves {
+            leaves()
+        } else if length.is_some_and(|length| length > self.body) {
+            too_large(self.body)
+        } else if self.jobs.len() >= GATEWAY_JOBS {
+            let full = "This gateway is full. Try again shortly.";
+            ApiError::new(429, Some("rate_limit_exceeded"), full).with_retry(Retry::After { seconds: 2 })
+        } else {
+            self.jobs.insert(user, Job { id, call, state: State::Reading(Body::up_to(self.body)) });
+            return self.due.set(Due::Total(user), cx.now.mono + JOB_TOTAL, "a job's total time");
+        };
+        reply::error(cx, user, id, None, &error);
+    }
+
+    pub(crate) fn bytes(&mut self, cx: &mut Cx<'_>, user: StreamId, bytes: &[u8]) {
+        if self.reading + bytes.len() > cx.me.caps.bodies() {
+            return self.refuse(cx, user, &full());
+        }
+        let Some(Job { state: State::Reading(body), .. }) = self.jobs.get_mut(&user) else { return };
+        match body.push(bytes) {
+            Ok(()) => {
+                self.reading += bytes.len();
+                cx.grant(user, bytes.len());
+            }
+            Err(_) => self.refuse(cx, user, &too_large(self.body)),
+        }
+    }
+
+    /// The body is whole: is it right, and who could serve it?
+    pub(crate) fn finished(&mut self, cx: &mut Cx<'_>, provider: &mut Provider, user: StreamId) {
+        let Some(job) = self.jobs.get_mut(&user) else { return };
+        let State::Reading(body) = &mut job.state else { return };
+        self.reading -= body.len();
+        let request = match Request::parse(job.call, &body.take()) {
+            Ok(request) => request,
+            Err(error) => return self.refuse(cx, user, &error),
+        };
+        let name = Name::of(&request.model, &self.aliases);
+        let mut whom: Vec<Here> = provider.in_memory().filter(|here| name.is_served_by(&here.slug)).collect();
+        let known = !whom.is_empty();
+        whom.retain(|here| request.fits(here.context_length));
+        if whom.is_empty() {
+            let why = if known { NoCandidate::TooLong } else { NoCandidate::Unknown };
+            return self.refuse(cx, user, &nobody(&request, why));
+        }
+        let reply = Reply::new(&request, job.id, "unpaid", None, cx.now.wall);
+        if reply.is_events() {
+            self.due.set(Due::KeepAlive(user), cx.now.mono + KEEP_ALIVE, "keep a stream alive");
+        }
+        let asked = Asked { request, reply, whom, attempts: 0, work: None, said: cx.now.mono };
+        job.state = State::Asked(Box::new(asked));
+        self.waiting.push_back(user);
+        self.go_on(cx, provider);
+    }
+
+    /// Slots may have become free, or a model be lost.
+    pub(crate) fn go_on(&mut self, cx: &mut Cx<'_>, provider: &mut Provider) {
+        for user in core::mem::take(&mut self.waiting) {
+            if self.waits(cx, provider, user) {
+                self.waiting.push_back(user);
+            }
+        }
+    }
+
+    /// Starts a job where there is a slot for it. False: it does not wait any more.
+    fn waits(&mut self, cx: &mut Cx<'_>, provider: &mut Provider, user: StreamId) -> bool {
+        let Some(Job { id, state: State::Asked(asked), .. }) = self.jobs.get_mut(&user) else { return false };
+        asked.whom.retain(|here| provider.free_slots(here).is_some());
+        let Some(here) = asked.whom.iter().max_by_key(|here| provider.free_slots(here)).cloned() else {
+            let lost = Refusal {
+                code: RefusalCode::ModelNotAvailable,
+                message: "the model is not in memory any more".into(),
+            };
+            self.end(cx, user, &failed(Some(&lost)));
+            return false;
+        };
+        if provider.free_slots(&here) == Some(0) {
+            return true;
+        }
+        let most = asked.request.output().most(here.context_length, here.context_length);
+        let Some(portman) = provider.start_unpaid(cx, &here, asked.request.as_sent(most)) else {
+            return true;
+        };
+        cx.info(format!("req_{id}: running on {}, unpaid", here.slug));
+        asked.attempts += 1;
+        asked.reply.served_here(cx.me.node_id, &here.slug, asked.attempts);
+        asked.work =
+            Some(Work { here, portman, credit: Credit::new(), relay: Relay::default(), began: false });
+        self.running.insert(portman, user);
+        false
+    }
+
+    pub(crate) fn portman_says(
+        &mut self,
+        cx: &mut Cx<'_>,
+        provider: &mut Provider,
+        portman: PortmanJob,
+        message: FromPortman,
+    ) {
+        let Some(user) = self.running.get(&portman).copied() else { return };
+        match message {
+            FromPortman::Chunk { data, .. } => self.chunk(cx, provider, user, &data),
+            FromPortman::Done { counts, .. } => self.done(cx, provider, user, &counts),
+            FromPortman::Failed { fault, message, .. } => {
+                self.failed(cx, provider, user, Refusal { code: fault.into(), message });
+            }
+            FromPortman::Hello { .. } | FromPortman::NotMoved { .. } => {}
+        }
+    }
+
+    fn chunk(&mut self, cx: &mut Cx<'_>, provider: &mut Provider, user: StreamId, data: &str) {
+        let Some(asked) = self.asked(user) else { return };
+        let Some(work) = &mut asked.work else { return };
+        if !work.credit.spend(data.len()) {
+            return self.broke(cx, provider, user, "its Portman sent more than it was granted");
+        }
+        work.began = true;
+        let mut out = Vec::new();
+        match asked.reply.chunk(data.as_bytes(), &mut out) {
+            Ok(_) => {}
+            Err(Unfit::Provider(what)) => return self.broke(cx, provider, user, what),
+            Err(Unfit::User(error)) => {
+                self.cancel(cx, provider, user);
+                return self.end(cx, user, &error);
+            }
+        }
+        let was_drained = work.relay.is_drained();
+        let grant = work.relay.forwarded(data.len(), out.len());
+        if let Some(bytes) = work.credit.add(grant) {
+            provider.grant_unpaid(cx, work.portman, bytes);
+        }
+        if !out.is_empty() {
+            asked.said = cx.now.mono;
+            asked.reply.flush(cx, user, out);
+        }
+        // None is progress of a user's who has still to read an earlier one.
+        if was_drained {
+            self.await_progress(cx, user);
+        }
+    }
+
+    fn await_progress(&mut self, cx: &Cx<'_>, user: StreamId) {
+        let Some(work) = self.asked(user).and_then(|asked| asked.work.as_ref()) else { return };
+        let (after, why) = match work.relay.is_drained() {
+            true => (NEXT_CHUNK, "a runtime's next chunk"),
+            false => (READER_STALL, "the user to read"),
+        };
+        self.due.set(Due::Progress(user), cx.now.mono + after, why);
+    }
+
+    fn done(&mut self, cx: &mut Cx<'_>, provider: &mut Provider, user: StreamId, counts: &Counts) {
+        let Some(asked) = self.asked(user) else { return };
+        if !asked.reply.has_all() {
+            let message = "an end before all answers".into();
+            return self.failed(cx, provider, user, Refusal { code: RefusalCode::RuntimeFailed, message });
+        }
+        asked.reply.end(cx, user, counts);
+        self.drop_job(provider, user);
+    }
+
+    /// The Portman is done with it, and it is not done: somebody else may do it, if nothing of it was given yet.
+    fn failed(&mut self, cx: &mut Cx<'_>, provider: &mut Provider, user: StreamId, refusal: Refusal) {
+        let Some(Job { id, state: State::Asked(asked), .. }) = self.jobs.get_mut(&user) else { return };
+        let Some(work) = asked.work.take() else { return };
+        self.running.remove(&work.portman);
+        provider.unpaid_is_over(work.portman, &work.here);
+        cx.info(format!("req_{id}: {} did not serve: {:?}", work.here.slug, refusal.code));
+        if work.began {
+            let message = format!("The runtime failed in the middle of its answer: {}", refusal.message);
+            return self.end(cx, user, &provider_failed(message));
+        }
+        asked.whom.retain(|here| here.ep != work.here.ep);
+        if refusal.code == RefusalCode::BadRequest || asked.whom.is_empty() {
+            return self.end(cx, user, &failed(Some(&refusal)));
+        }
+        self.waiting.push_front(user);
+    }
+
+    /// It can't go on, though its Portman would.
+    fn broke(&mut self, cx: &mut Cx<'_>, provider: &mut Provider, user: StreamId, why: &str) {
+        self.cancel(cx, provider, user);
+        self.end(
+            cx,
+            user,
+            &provider_failed(format!("The runtime failed in the middle of its answer: {why}")),
+        );
+    }
+
+    pub(crate) fn portman_lost(&mut self, cx: &mut Cx<'_>, provider: &mut Provider, link: LinkId) {
+        let lost: Vec<StreamId> =
+            self.running.range((link, 0)..=(link, u64::MAX)).map(|(_, user)| *user).collect();
+        for user in lost {
+            let message = "its Portman was lost".into();
+            self.failed(cx, provider, user, Refusal { code: RefusalCode::RuntimeFailed, message });
+        }
+    }
+
+    /// The user took bytes of the answer.
+    pub(crate) fn credit(&mut self, cx: &mut Cx<'_>, provider: &mut Provider, user: StreamId, bytes: u32) {
+        let Some(work) = self.asked(user).and_then(|asked| asked.work.as_mut()) else { return };
+        if work.relay.is_drained() {
+            return;
+        }
+        let grant = work.relay.taken(bytes as usize);
+        if let Some(bytes) = work.credit.add(grant) {
+            provider.grant_unpaid(cx, work.portman, bytes);
+        }
+        self.await_progress(cx, user);
+    }
+
+    /// The user left.
+    pub(crate) fn reset(&mut self, cx: &mut Cx<'_>, provider: &mut Provider, user: StreamId) {
+        if let Some(job) = self.jobs.get(&user) {
+            cx.info(format!("req_{}: the user left", job.id));
+        }
+        self.cancel(cx, provider, user);
+        self.drop_job(provider, user);
+    }
+
+    pub(crate) fn handle_timeout(&mut self, cx: &mut Cx<'_>, provider: &mut Provider) {
+        while let Some(due) = self.due.expired(cx.now.mono) {
+            match due {
+                Due::Total(user) => self.out_of_time(cx, provider, user),
+                Due::Progress(user) => self.no_progress(cx, provider, user),
+                Due::KeepAlive(user) => self.keep_alive(cx, user),
+            }
+        }
+    }
+
+    pub(crate) fn poll_timeout(&self) -> Option<Wake> {
+        self.due.next()
+    }
+
+    fn out_of_time(&mut self, cx: &mut Cx<'_>, provider: &mut Provider, user: StreamId) {
+        self.cancel(cx, provider, user);
+        let message = format!("The request took longer than {} s.", JOB_TOTAL.as_millis() / 1_000);
+        let status = if self.asked(user).is_some_and(|asked| asked.attempts > 0) { 502 } else { 408 };
+        self.end(cx, user, &ApiError::new(status, Some("timeout"), message));
+    }
+
+    fn no_progress(&mut self, cx: &mut Cx<'_>, provider: &mut Provider, user: StreamId) {
+        let Some(work) = self.asked(user).and_then(|asked| asked.work.as_ref()) else { return };
+        if work.relay.is_drained() {
+            return self.broke(cx, provider, user, "the runtime fell silent");
+        }
+        if let Some(job) = self.jobs.get(&user) {
+            cx.info(format!("req_{}: the user stopped reading", job.id));
+        }
+        abandon(cx, user);
+        self.cancel(cx, provider, user);
+        self.drop_job(provider, user);
+    }
+
+    /// Something is sent at least every so often; who reads nothing is not sent more.
+    fn keep_alive(&mut self, cx: &mut Cx<'_>, user: StreamId) {
+        let Some(asked) = self.asked(user) else { return };
+        let silent = cx.now.mono - asked.said >= KEEP_ALIVE;
+        if silent && asked.work.as_ref().is_none_or(|work| work.relay.is_drained()) {
+            asked.reply.keep_alive(cx, user);
+        }
+        let next = if silent { cx.now.mono } else { asked.said } + KEEP_ALIVE;
+        self.due.set(Due::KeepAlive(user), next, "keep a stream alive");
+    }
+
+    fn asked(&mut self, user: StreamId) -> Option<&mut Asked> {
+        match &mut self.jobs.get_mut(&user)?.state {
+            State::Asked(asked) => Some(asked),
+            State::Reading(_) => None,
+        }
+    }
+
+    /// Stops the runtime, where it works for this job.
+    fn cancel(&mut self, cx: &mut Cx<'_>, provider: &mut Provider, user: StreamId) {
+        let Some(work) = self.asked(user).and_then(|asked| asked.work.take()) else { return };
+        self.running.remove(&work.portman);
+        provider.cancel_unpaid(cx, work.portman, &work.here);
+    }
+
+    /// An error answer, or an error event where an answer has begun.
+    fn end(&mut self, cx: &mut Cx<'_>, user: StreamId, why: &ApiError) {
+        let Some(asked) = self.asked(user) else { return self.refuse(cx, user, why) };
+        asked.reply.break_off(cx, user, why);
+        self.forget(user);
+    }
+
+    /// Before it is known what is asked.
+    fn refuse(&mut self, cx: &mut Cx<'_>, user: StreamId, error: &ApiError) {
+        if let Some(job) = self.forget(user) {
+            cx.debug(format!("req_{} answered {}", job.id, error.status));
+            reply::error(cx, user, job.id, None, error);
+        }
+    }
+
+    fn drop_job(&mut self, provider: &mut Provider, user: StreamId) {
+        let Some(Job { state: State::Asked(asked), .. }) = self.forget(user) else { return };
+        if let Some(work) = asked.work {
+            self.running.remove(&work.portman);
+            provider.unpaid_is_over(work.portman, &work.here);
+        }
+    }
+
+    fn forget(&mut self, user: StreamId) -> Option<Job> {
+        let job = self.jobs.remove(&user)?;
+        if let State::Reading(body) = &job.state {
+            self.reading -= body.len();
+        }
+        self.waiting.retain(|waiting| *waiting != user);
+        self.due.clear(Due::Total(user));
+        self.due.clear(Due::Progress(user));
+        self.due.clear(Due::KeepAlive(user));
+        Some(job)
+    }
+}
+
+impl Here {
+    fn listed(&self) -> Listed<'_> {
+        Listed { slug: &self.slug, context_length: self.context_length, slots: self.slots, offer: None }
+    }
+}

@@ -1,0 +1,210 @@
+//! A node whose HTTP is for its own users: no key, no portal, no mesh; slots and back-pressure as for anybody.
+
+use labman_proto_core::http::{RequestHead, Surface};
+use labman_proto_core::limits::{
+    HTTP_BODY, JOB_TOTAL, KEEP_ALIVE, NEXT_CHUNK, PORTMAN_CREDIT_STEP, READER_STALL, STREAM_WINDOW,
+};
+use labman_proto_core::machine::{DownReason, ResetCode, StreamId};
+use labman_proto_core::node::config;
+use labman_proto_core::time::Span;
+use labman_proto_core::wire::portman::{Fault, FromPortman, ToPortman};
+use serde_json::{Value, json};
+
+use super::peer::counts;
+use super::portman::{Portman, model};
+use super::rig::{Rig, provider_config};
+
+fn config() -> config::Config {
+    let unpaid = config::Unpaid { aliases: [("fast".into(), vec!["toy".into()])].into(), body: HTTP_BODY };
+    // It knows no FEP, and needs none.
+    config::Config { unpaid: Some(unpaid), feps: Vec::new(), ..provider_config() }
+}
+
+/// With one model of so many slots.
+fn house(slots: u32) -> (Rig, Portman) {
+    let mut rig = Rig::new(config());
+    let portman = Portman::attach(&mut rig, vec![model("toy", slots)]);
+    portman.hears(&mut rig);
+    (rig, portman)
+}
+
+fn ask(rig: &mut Rig, model: &str, stream: bool) -> StreamId {
+    let body = json!({ "model": model, "messages": [{ "role": "user", "content": "hi" }], "stream": stream });
+    ask_for(rig, &body)
+}
+
+/// Without a key.
+fn ask_for(rig: &mut Rig, body: &Value) -> StreamId {
+    let user = rig.request(Surface::Public, RequestHead::new("POST", "/v1/chat/completions"));
+    rig.deliver(user, body.to_string().as_bytes());
+    rig.finish(user);
+    user
+}
+
+fn header<'a>(rig: &'a Rig, user: StreamId, name: &str) -> Option<&'a str> {
+    rig.wires[&user].head.as_ref()?.header(name)
+}
+
+/// Nothing is under way, and the slot is free again.
+fn rests(rig: &mut Rig, portman: &Portman) -> bool {
+    portman.hears(rig);
+    let idle = rig.admin("/status")["jobs"]["unpaid"] == 0;
+    let user = ask(rig, "toy", true);
+    let started = portman.started(rig).len() == 1;
+    rig.reset(user, ResetCode::Cancelled);
+    idle && started
+}
+
+#[test]
+fn whoever_asks_is_served_by_what_runs_here() {
+    let (mut rig, portman) = house(1);
+    let user = ask(&mut rig, "fast", true);
+    let heard = portman.hears(&mut rig);
+    let [ToPortman::Start { job, model, body, .. }] = heard.as_slice() else { panic!("{heard:?}") };
+    assert_eq!((model.as_str(), &body["stream"], &body["max_tokens"]), ("toy", &json!(true), &json!(3_936)));
+    portman.text(&mut rig, *job, "hello", counts(10, 1));
+    assert_eq!(header(&rig, user, "x-labman-model"), Some("acme:box:toy"));
+    assert_eq!(header(&rig, user, "x-labman-price"), None, "it costs nothing");
+    portman.say(&mut rig, &FromPortman::Done { job: *job, counts: counts(10, 1) });
+    let answer = rig.text(user);
+    assert!(answer.contains("hello") && answer.ends_with("data: [DONE]\n\n"), "{answer}");
+    assert!(rig.wires[&user].finished);
+    assert!(rests(&mut rig, &portman));
+    assert!(rig.disk.rows("authorizations").is_empty() && rig.disk.rows("gateway_jobs").is_empty());
+    assert!(rig.fep.calls.is_empty(), "nobody is asked");
+}
+
+#[test]
+fn what_is_in_memory_is_listed_and_nothing_else_is_served() {
+    let (mut rig, portman) = house(1);
+    let list = rig.request(Surface::Public, RequestHead::new("GET", "/v1/models"));
+    let list: Value = serde_json::from_str(&rig.text(list)).unwrap();
+    let ids: Vec<&str> =
+        list["data"].as_array().unwrap().iter().map(|one| one["id"].as_str().unwrap()).collect();
+    assert_eq!(ids, ["acme:box:toy", "fast", "toy"]);
+    assert_eq!(list["data"][0]["pricing"], Value::Null);
+    let user = ask(&mut rig, "other", true);
+    assert_eq!(rig.status(user), Some(404));
+    assert!(portman.hears(&mut rig).is_empty());
+}
+
+#[test]
+fn who_finds_no_slot_waits_in_line_and_is_kept_alive() {
+    let (mut rig, portman) = house(1);
+    let first = ask(&mut rig, "toy", true);
+    let (second, third) = (ask(&mut rig, "toy", true), ask(&mut rig, "toy", false));
+    assert_eq!(portman.started(&mut rig), [1]);
+    rig.pass(KEEP_ALIVE);
+    assert!(rig.text(second).starts_with(": "), "{:?}", rig.text(second));
+    // Its user leaves: the runtime is stopped, and the next one's turn has come.
+    rig.reset(first, ResetCode::Cancelled);
+    let heard = portman.hears(&mut rig);
+    assert!(
+        matches!(heard.as_slice(), [ToPortman::Cancel { job: 1 }, ToPortman::Start { job: 2, .. }]),
+        "{heard:?}"
+    );
+    rig.reset(second, ResetCode::Cancelled);
+    portman.hears(&mut rig);
+    portman.text(&mut rig, 3, "whole", counts(10, 1));
+    portman.say(&mut rig, &FromPortman::Done { job: 3, counts: counts(10, 1) });
+    let whole: Value = serde_json::from_str(&rig.text(third)).unwrap();
+    assert_eq!(whole["choices"][0]["message"]["content"], "whole");
+    assert_eq!(whole["usage"]["total_tokens"], 11);
+    assert!(rests(&mut rig, &portman));
+}
+
+#[test]
+fn before_the_first_byte_another_portman_takes_over_and_afterwards_nobody() {
+    let mut config = config();
+    let provider = config.provider.as_mut().unwrap();
+    let other = config::Portman { ep: "attic".into(), token: "other".into(), ..provider.portmans[0].clone() };
+    provider.portmans.push(other);
+    let mut rig = Rig::new(config);
+    let first = Portman::attach(&mut rig, vec![model("toy", 2)]);
+    let second = Portman::attach_with(&mut rig, "other", vec![model("toy", 1)]);
+    first.hears(&mut rig);
+    let user = ask(&mut rig, "toy", true);
+    assert_eq!(first.started(&mut rig), [1], "it has more slots");
+    let (fault, message) = (Fault::RuntimeFailed, "out of memory".to_string());
+    first.say(&mut rig, &FromPortman::Failed { job: 1, fault, message });
+    assert_eq!(second.started(&mut rig), [1]);
+    second.text(&mut rig, 1, "some", counts(10, 1));
+    assert_eq!(header(&rig, user, "x-labman-attempts"), Some("2"));
+    rig.link_lost(second.link, DownReason::Failed);
+    let answer = rig.text(user);
+    assert!(answer.contains("provider_failed") && !answer.contains("[DONE]"), "{answer}");
+
+    let user = ask(&mut rig, "toy", true);
+    first.started(&mut rig);
+    rig.link_lost(first.link, DownReason::Failed);
+    assert_eq!(rig.status(user), Some(503));
+    assert_eq!(rig.admin("/status")["jobs"]["unpaid"], 0);
+}
+
+#[test]
+fn a_bad_request_is_the_user_s_own() {
+    let (mut rig, portman) = house(1);
+    let user = ask_for(&mut rig, &json!({ "model": "toy", "messages": [] }));
+    assert_eq!(rig.status(user), Some(400));
+    let user = ask_for(
+        &mut rig,
+        &json!({ "model": "toy", "messages": [{ "role": "user", "content": "x".repeat(50_000) }] }),
+    );
+    assert!(rig.text(user).contains("context_length_exceeded"), "{}", rig.text(user));
+    let user = ask(&mut rig, "toy", true);
+    assert_eq!(portman.started(&mut rig), [1]);
+    let (fault, message) = (Fault::BadRequest, "no such sampler".to_string());
+    portman.say(&mut rig, &FromPortman::Failed { job: 1, fault, message });
+    assert_eq!(rig.status(user), Some(400));
+    assert!(rests(&mut rig, &portman));
+}
+
+#[test]
+fn who_never_reads_holds_one_window_and_is_given_up() {
+    let (mut rig, portman) = house(1);
+    let user = ask(&mut rig, "toy", true);
+    portman.hears(&mut rig);
+    rig.wires.get_mut(&user).unwrap().reads = false;
+    let most = (STREAM_WINDOW + PORTMAN_CREDIT_STEP) as usize;
+    let text = "x".repeat(1_000);
+    for number in 0..most / 2_000 {
+        portman.text(&mut rig, 1, &text, counts(10, number as u32 + 1));
+    }
+    assert!(portman.hears(&mut rig).is_empty(), "it is granted nothing more");
+    let untaken = rig.wires[&user].untaken;
+    rig.take(user, untaken);
+    assert!(matches!(portman.hears(&mut rig).as_slice(), [ToPortman::Credit { job: 1, .. }, ..]));
+    portman.text(&mut rig, 1, &text, counts(10, 1_000));
+    rig.pass(READER_STALL);
+    assert_eq!(rig.reset_of(user), Some(ResetCode::Cancelled));
+    assert_eq!(portman.cancelled(&mut rig), [1]);
+    assert!(rests(&mut rig, &portman));
+}
+
+#[test]
+fn a_runtime_that_falls_silent_is_given_up_and_so_is_what_takes_too_long() {
+    let (mut rig, portman) = house(2);
+    let (user, other) = (ask(&mut rig, "toy", true), ask(&mut rig, "toy", false));
+    portman.hears(&mut rig);
+    portman.text(&mut rig, 1, "some", counts(10, 1));
+    rig.pass(NEXT_CHUNK);
+    assert!(rig.text(user).contains("fell silent"), "{}", rig.text(user));
+    assert_eq!(portman.cancelled(&mut rig), [1]);
+    rig.pass(Span(JOB_TOTAL.0 - NEXT_CHUNK.0));
+    assert_eq!(rig.status(other), Some(502));
+    assert_eq!(portman.cancelled(&mut rig), [2]);
+    assert!(rests(&mut rig, &portman));
+}
+
+#[test]
+fn who_leaves_finishes_what_it_has_begun_and_takes_nothing_new() {
+    let (mut rig, portman) = house(1);
+    let user = ask(&mut rig, "toy", true);
+    rig.leave();
+    assert!(!rig.has_left());
+    let late = ask(&mut rig, "toy", true);
+    assert_eq!(rig.status(late), Some(503));
+    portman.say(&mut rig, &FromPortman::Done { job: 1, counts: counts(10, 0) });
+    assert!(rig.text(user).ends_with("data: [DONE]\n\n"));
+    assert!(rig.has_left());
+}
