@@ -21,6 +21,7 @@ use crate::config::Heartbeat;
 use crate::http::client::Client;
 use crate::journal::Account;
 use crate::port::{Happening, LinkCommand, Port};
+use crate::portman_ws::WayIn;
 use crate::quic::Mesh;
 use crate::store::Store;
 use crate::stream::{self, Handle, Incoming, Out, Outgoing};
@@ -35,6 +36,7 @@ pub(crate) struct Effects {
     pub(crate) name: Arc<str>,
     pub(crate) mesh: Option<Arc<Mesh>>,
     pub(crate) store: Option<Store>,
+    pub(crate) labman_inside: Option<WayIn>,
     pub(crate) heartbeat: Option<Heartbeat>,
 }
 
@@ -337,7 +339,8 @@ impl<M: Machine> Actor<M> {
                 self.answers.push_back(Happening::Done(op, refused));
             }
             (Target::Labman { url, token }, _) => {
-                self.port.spawn(portman_ws::dial(port, op, url, token));
+                let inside = self.effects.labman_inside.clone();
+                self.port.spawn(portman_ws::dial(port, op, url, token, inside));
             }
         }
     }

@@ -8,6 +8,7 @@ use labman_proto_core::store::Table;
 use zeroize::Zeroizing;
 
 use crate::journal::Journal;
+use crate::portman_ws::{Door, WayIn};
 
 /// Everything is optional: a machine that asks for what it was not given gets an error as the answer.
 #[derive(Default)]
@@ -18,6 +19,10 @@ pub struct IoConfig {
     pub mesh: Option<MeshConfig>,
     /// WebSocket server for Portmans, already bound.
     pub portman_socket: Option<TcpListener>,
+    /// For Portmans in this process.
+    pub portman_door: Option<Door>,
+    /// At a Portman: its labman is in this process.
+    pub labman_inside: Option<WayIn>,
     /// HTTP for users, already bound.
     pub public_http: Option<TcpListener>,
     /// Then users speak TLS there.

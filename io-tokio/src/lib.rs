@@ -38,6 +38,7 @@ pub use config::{Heartbeat, HttpLimits, IoConfig, MeshConfig, StoreConfig, TlsFi
 pub use error::{KeyError, StartError};
 pub use journal::Journal;
 pub use keys::{load_key, load_or_create_key};
+pub use portman_ws::{Door, WayIn, door};
 pub use store::StoreReader;
 pub use supervisor::{Running, start};
 pub use zeroize::Zeroizing;

@@ -68,7 +68,8 @@ pub async fn start<M: Machine + 'static>(
     let mut nursery = Nursery { store: store.clone(), store_path, journal, clock: Clock::start(), make };
     let started = async {
         let mesh = io.mesh.map(Mesh::new).transpose()?.map(Arc::new);
-        let listeners = Listeners::open(io.public_http, io.public_tls, io.portman_socket, io.admin, io.http)?;
+        let portmans = (io.portman_socket, io.portman_door);
+        let listeners = Listeners::open(io.public_http, io.public_tls, portmans, io.admin, io.http)?;
         let first = nursery.raise().await.map_err(Stillborn::into_error)?;
         Ok((mesh, listeners, first))
     };
@@ -83,7 +84,8 @@ pub async fn start<M: Machine + 'static>(
         }
     };
 
-    let effects = Effects { name: io.name.into(), mesh, store, heartbeat: io.heartbeat };
+    let (name, labman_inside, heartbeat) = (io.name.into(), io.labman_inside, io.heartbeat);
+    let effects = Effects { name, mesh, store, labman_inside, heartbeat };
     let (stop, stopping) = oneshot::channel();
     let (fail, failure) = oneshot::channel();
     let supervisor = tokio::spawn(supervise(first, nursery, effects, listeners, stopping, fail));
@@ -196,7 +198,8 @@ async fn stand_in(why: String, clock: Clock, effects: &Effects, listeners: &List
     let port = Port::new(sender, alive);
     listeners.serve_http(&port, draining);
     let heartbeat = effects.heartbeat.clone();
-    let effects = Effects { name: effects.name.clone(), mesh: None, store: None, heartbeat };
+    let name = effects.name.clone();
+    let effects = Effects { name, mesh: None, store: None, labman_inside: None, heartbeat };
     // It neither fails nor is it asked to leave.
     let _ = Actor::new(Standin::new(why), None, clock, port, inputs, effects).run().await;
 }

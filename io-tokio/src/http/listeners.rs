@@ -19,7 +19,7 @@ use crate::http::server::Server;
 use crate::http::tls::Tls;
 use crate::http::{Connections, NoShare, Slot};
 use crate::port::Port;
-use crate::portman_ws;
+use crate::portman_ws::{self, Door};
 
 /// Connections that the kernel holds until they are accepted, as far as it will. Where it holds no more, a client hears nothing and
 /// tries again a second later.
@@ -31,6 +31,7 @@ pub(crate) struct Listeners {
     public: Option<Arc<TcpListener>>,
     tls: Option<Arc<Tls>>,
     portman: Option<Arc<TcpListener>>,
+    door: Option<Door>,
     admin: Option<Arc<AdminSocket>>,
     limits: Arc<HttpLimits>,
 }
@@ -39,7 +40,7 @@ impl Listeners {
     pub(crate) fn open(
         public: Option<StdListener>,
         tls: Option<TlsFiles>,
-        portman: Option<StdListener>,
+        (portman, door): (Option<StdListener>, Option<Door>),
         admin: Option<PathBuf>,
         limits: HttpLimits,
     ) -> Result<Self, StartError> {
@@ -55,6 +56,7 @@ impl Listeners {
             public: listener("public HTTP", public)?,
             tls: tls.map(Tls::open).transpose()?.map(Arc::new),
             portman: listener("Portman", portman)?,
+            door,
             admin: admin.map(AdminSocket::create).transpose()?.map(Arc::new),
             limits: Arc::new(limits),
         })
@@ -74,7 +76,10 @@ impl Listeners {
                     drop::<Slot>(slot);
                 });
             };
-            port.spawn(accept(listener.clone(), limits, draining, serve));
+            port.spawn(accept(listener.clone(), limits, draining.clone(), serve));
+        }
+        if let Some(door) = &self.door {
+            port.spawn(let_in(door.clone(), port.clone(), draining));
         }
     }
 
@@ -145,6 +150,18 @@ async fn accept(
             }
             Err(NoShare) => tracing::debug!("closed a connection from {address}: that address has its share"),
         }
+    }
+}
+
+async fn let_in(door: Door, port: Port, mut draining: watch::Receiver<bool>) {
+    let within = HttpLimits::default().header_timeout;
+    loop {
+        let entered = tokio::select! {
+            entered = door.accept() => entered,
+            _ = draining.wait_for(|draining| *draining) => return,
+        };
+        let Some(socket) = entered else { return };
+        port.spawn(portman_ws::serve(socket, "this process", port.clone(), within));
     }
 }
 

@@ -1,11 +1,11 @@
 //! At a labman: a Portman's socket comes in. Whether its token is a good one is for the machine to say.
 
-use std::net::SocketAddr;
+use std::fmt::Display;
 use std::time::Duration;
 
 use labman_proto_core::http::RequestHead;
 use labman_proto_core::machine::Peer;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_tungstenite::accept_hdr_async_with_config;
@@ -16,7 +16,12 @@ use crate::port::{Happening, Port};
 use crate::portman_ws::socket;
 use crate::stream;
 
-pub(crate) async fn serve(socket: TcpStream, address: SocketAddr, port: Port, within: Duration) {
+pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
+    socket: S,
+    from: impl Display,
+    port: Port,
+    within: Duration,
+) {
     let mut credentials = None;
     // The answer's type is the library's.
     #[allow(clippy::result_large_err)]
@@ -30,8 +35,8 @@ pub(crate) async fn serve(socket: TcpStream, address: SocketAddr, port: Port, wi
     let accepted = timeout(within, accept_hdr_async_with_config(socket, check, Some(socket::config()))).await;
     let websocket = match accepted {
         Ok(Ok(websocket)) => websocket,
-        Ok(Err(error)) => return tracing::debug!("a Portman handshake from {address} failed: {error}"),
-        Err(_) => return tracing::debug!("a Portman handshake from {address} took too long"),
+        Ok(Err(error)) => return tracing::debug!("a Portman handshake from {from} failed: {error}"),
+        Err(_) => return tracing::debug!("a Portman handshake from {from} took too long"),
     };
     let Some((token, origin)) = credentials else { return };
 

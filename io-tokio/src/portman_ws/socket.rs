@@ -137,31 +137,53 @@ async fn write<S: AsyncRead + AsyncWrite + Unpin>(
 ) -> Result<Infallible, Over> {
     let mut pings = interval(PING_EVERY);
     pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut ahead = None;
     loop {
-        let out = tokio::select! {
-            out = outgoing.next() => out,
-            _ = pings.tick() => {
-                sink.send(Message::Ping(Bytes::new())).await.map_err(Over::Failed)?;
-                continue;
-            }
+        let out = match ahead.take() {
+            Some(out) => Some(out),
+            None => tokio::select! {
+                out = outgoing.next() => out,
+                _ = pings.tick() => {
+                    sink.send(Message::Ping(Bytes::new())).await.map_err(Over::Failed)?;
+                    continue;
+                }
+            },
         };
         match out {
             Some(Out::Send(bytes)) => {
-                let mut rest = bytes;
+                let (mut rest, after) = gather(bytes, outgoing);
+                let len = rest.len();
                 while !rest.is_empty() {
                     let Some(piece) = split_piece(&mut rest) else {
                         tracing::error!("the machine sent a Portman message that is not UTF-8");
                         return Err(Over::Reset(ResetCode::Internal));
                     };
-                    let len = piece.len();
                     sink.send(Message::Text(piece)).await.map_err(Over::Failed)?;
-                    outgoing.took(len);
                 }
+                outgoing.took(len);
+                ahead = after;
             }
             Some(Out::Finish) => return Err(Over::Finished),
             Some(Out::Response(_)) => return Err(Over::Reset(ResetCode::Internal)),
             // Reset, and then `aborted` tells; or the link has been forgotten.
             None => return std::future::pending().await,
+        }
+    }
+}
+
+/// What waits to be sent goes with it: of many jobs that run at once, one message tells what came at once. What waits and can't be
+/// sent like this is given back.
+fn gather(first: Bytes, outgoing: &mut Outgoing) -> (Bytes, Option<Out>) {
+    let Some(mut next) = outgoing.try_next() else { return (first, None) };
+    let mut all = Vec::from(first);
+    loop {
+        match next {
+            Out::Send(bytes) => all.extend_from_slice(&bytes),
+            other => return (all.into(), Some(other)),
+        }
+        match if all.len() < PIECE { outgoing.try_next() } else { None } {
+            Some(more) => next = more,
+            None => return (all.into(), None),
         }
     }
 }
