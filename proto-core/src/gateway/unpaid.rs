@@ -222,7 +222,7 @@ impl Unpaid {
         let Some(portman) = provider.start_unpaid(cx, &here, asked.request.as_sent(most)) else {
             return true;
         };
-        cx.info(format!("req_{id}: running on {}, unpaid", here.slug));
+        cx.debug(format!("req_{id}: running on {}", here.slug));
         asked.attempts += 1;
         asked.reply.served_here(cx.me.node_id, &here.slug, asked.attempts);
         asked.work =
