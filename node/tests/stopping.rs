@@ -6,6 +6,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::os::unix::net::UnixDatagram;
 use std::process::{Command, Stdio};
 
+use labman_node::init;
 use labman_node::mesh::{Mesh, Plan};
 use labman_proto_core::time::Span;
 use support::{Process, SOON, chat, eventually};
@@ -73,6 +74,57 @@ async fn a_provider_that_is_stopped_in_the_middle_of_an_answer_ends_it_and_says_
     // It said that it leaves: nobody waits for what a silent link would take.
     let gone = async || Ok(listed().await?.is_none().then_some(()));
     eventually("its model being listed no more", gone).await;
+    toy.stop().await;
+    tokio::time::timeout(SOON, mesh.stop()).await.expect("the mesh stops in order");
+}
+
+/// As one signal to all daemons of a host does. A Portman that is a process of its own used to end as soon as its jobs had, and
+/// took the last of what it had said with it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_and_its_portman_that_are_stopped_at_once_end_their_answer() {
+    let directory = tempfile::tempdir().unwrap();
+    let mesh = Mesh::start(Plan::new(directory.path()).with_gateway("gateway", None)).await.unwrap();
+    let toy = support::slow_toy(Span::from_millis(5)).await;
+    let user = mesh.user("alice", "1.00").await.unwrap();
+    let client = mesh.client(0, &user.api_key);
+    let listed = async || Ok(client.models().await?.into_iter().find(|slug| slug.starts_with("mortal:")));
+
+    for round in 0..8 {
+        let config = |name: &str| directory.path().join(format!("{name}-{round}.toml"));
+        let token = init::fresh_token();
+        let plan = init::Provider {
+            token: token.clone(),
+            data_dir: format!("data-{round}"),
+            ..support::mortal(&mesh, &toy)
+        };
+        let toml: Vec<String> = plan.toml().lines().map(str::to_owned).collect();
+        let toml = toml.iter().filter(|line| !line.starts_with("runtime ="));
+        let toml: Vec<&str> = toml.map(String::as_str).collect();
+        let toml = toml.join("\n").replace("embedded = true", "embedded = false");
+        init::write_new(&config("provider"), &toml).unwrap();
+        let mut provider = Process::start(env!("CARGO_BIN_EXE_labmand"), &config("provider"));
+        let labman_url = provider.says("Portmans attach at ");
+        let portman = init::Portman { labman_url, token, runtime_url: toy.url() };
+        init::write_new(&config("portman"), &portman.toml()).unwrap();
+        let mut portman = Process::start(env!("CARGO_BIN_EXE_portman"), &config("portman"));
+        let slug = eventually("the provider's model being listed", listed).await;
+
+        let mut pieces = 0;
+        let completion = client
+            .stream_chat(chat(&slug, 20), |_| {
+                pieces += 1;
+                if pieces == 6 {
+                    provider.terminate();
+                    portman.terminate();
+                }
+            })
+            .await
+            .unwrap();
+        assert!(completion.done && completion.error.is_none(), "the answer is whole: {completion:?}");
+        assert_eq!((provider.ends(), portman.ends()), (Some(0), Some(0)));
+        let gone = async || Ok(listed().await?.is_none().then_some(()));
+        eventually("its model being listed no more", gone).await;
+    }
     toy.stop().await;
     tokio::time::timeout(SOON, mesh.stop()).await.expect("the mesh stops in order");
 }

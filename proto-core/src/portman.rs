@@ -28,7 +28,7 @@ use alloc::{collections::BTreeMap, format, string::String, vec::Vec};
 
 use serde_json::Value;
 
-use crate::limits::{LEAVE, RUNTIME_MESSAGE};
+use crate::limits::{FAREWELL, LEAVE, RUNTIME_MESSAGE};
 use crate::machine::{Completion, Input, Level, Machine, Outbox, Output, Peer, ResetCode, StreamId};
 use crate::openai::task::Task;
 use crate::rng::Seed;
@@ -50,7 +50,7 @@ pub struct Portman {
     jobs: BTreeMap<JobId, Job>,
     /// Which job an HTTP exchange at the runtime serves.
     exchanges: BTreeMap<StreamId, JobId>,
-    /// Asked to leave: until then running jobs may end.
+    /// Asked to leave: until then running jobs may end, and the labman read of it.
     leaves: Option<Time>,
     out: Outbox,
 }
@@ -254,9 +254,34 @@ impl Portman {
         }
     }
 
+    /// Asked to leave: nothing new from now on.
+    fn leave(&mut self, now: Time) {
+        if self.leaves.is_none() {
+            self.leaves = Some(now + LEAVE);
+            self.moves.forget(&mut self.out);
+            self.hello();
+            self.labman.leave();
+        }
+    }
+
+    /// Its process ends when it has left, and with it whatever has not yet reached the labman. So it says that this is all, and
+    /// waits until the labman, which has then read the rest too, closes the link.
+    fn go_on_leaving(&mut self, now: Time) {
+        if let Some(until) = self.leaves
+            && self.jobs.is_empty()
+            && self.labman.end(&mut self.out)
+        {
+            self.leaves = Some(until.max(now + FAREWELL));
+        }
+    }
+
     fn leave_timeout(&self) -> Option<Wake> {
-        let at = self.leaves.filter(|_| !self.jobs.is_empty())?;
-        Some(Wake { at, why: "running jobs to end before it leaves" })
+        let at = self.leaves.filter(|_| !self.has_left())?;
+        let why = match self.jobs.is_empty() {
+            true => "the labman to read its last words",
+            false => "running jobs to end before it leaves",
+        };
+        Some(Wake { at, why })
     }
 
     fn bytes(&mut self, now: Time, stream: StreamId, bytes: &[u8]) {
@@ -308,17 +333,14 @@ impl Machine for Portman {
             Input::Reset { stream, .. } => self.handle_runtime(now, stream, Heard::Reset),
             // What is under way to the labman is bounded by the jobs' credit, and a request's body is sent whole.
             Input::Credit { .. } => {}
-            Input::Leave => {
-                self.leaves = Some(now + LEAVE);
-                self.moves.forget(&mut self.out);
-                self.hello();
-            }
+            Input::Leave => self.leave(now),
             Input::Done(op, Completion::Dialled(Err(why))) => {
                 self.labman.not_reached(now, op, &why, &mut self.out);
             }
             // The link itself was announced before; nothing is ever stored or read.
             Input::Done(_, Completion::Dialled(Ok(_)) | Completion::Stored(_) | Completion::Page(_)) => {}
         }
+        self.go_on_leaving(now);
     }
 
     fn handle_timeout(&mut self, now: Now) {
@@ -345,6 +367,7 @@ impl Machine for Portman {
         if self.leave_timeout().is_some_and(|wake| wake.at <= now) {
             self.drop_labman(now, "it leaves, and can't wait any longer");
         }
+        self.go_on_leaving(now);
     }
 
     fn poll_output(&mut self) -> Option<Output> {
@@ -365,6 +388,6 @@ impl Machine for Portman {
     }
 
     fn has_left(&self) -> bool {
-        self.jobs.is_empty()
+        self.labman.has_left()
     }
 }

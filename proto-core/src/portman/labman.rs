@@ -5,6 +5,8 @@
 //!   Away ----------> Dialling ----------------> Up
 //!    ^                  | not reached            | gone
 //!    +------------------+------------------------+     each time with a longer pause, until one link has lasted
+//!
+//!   asked to leave: Up --all is said--> Ended --the labman has read it, and closes--> Left; Away, Dialling --> Left
 //! ```
 
 use alloc::{string::String, vec::Vec};
@@ -25,25 +27,49 @@ pub(super) struct Labman {
     jitter: Stream,
     /// A person has been told that the labman is out of reach.
     told: bool,
+    /// Once there is no link, there is none ever again.
+    leaves: bool,
 }
 
 enum State {
-    Away { redial_at: Time },
-    Dialling { op: OpId },
-    Up { link: LinkId, stream: StreamId, lines: Lines, since: Time },
+    Away {
+        redial_at: Time,
+    },
+    Dialling {
+        op: OpId,
+    },
+    Up {
+        link: LinkId,
+        stream: StreamId,
+        lines: Lines,
+        since: Time,
+    },
+    /// Our last word is on its way: until the link is gone nobody knows that it has come.
+    Ended {
+        link: LinkId,
+        stream: StreamId,
+    },
+    Left,
 }
 
 impl Labman {
     pub(super) fn new(url: String, token: String, jitter: Stream, now: Time) -> Self {
         let state = State::Away { redial_at: now };
-        Self { url, token, state, pause: limits::REDIAL_FIRST, jitter, told: false }
+        Self { url, token, state, pause: limits::REDIAL_FIRST, jitter, told: false, leaves: false }
     }
 
     /// Opens the stream. `false`: the link was not wanted.
     pub(super) fn up(&mut self, now: Time, link: LinkId, out: &mut Outbox) -> bool {
-        if matches!(self.state, State::Up { .. }) {
-            out.close(link, "one link is enough");
-            return false;
+        match self.state {
+            State::Up { .. } => {
+                out.close(link, "one link is enough");
+                return false;
+            }
+            State::Ended { .. } | State::Left => {
+                out.close(link, "this Portman leaves");
+                return false;
+            }
+            State::Away { .. } | State::Dialling { .. } => {}
         }
         let stream = out.open(link);
         let lines = Lines::up_to(limits::PORTMAN_LINE);
@@ -54,16 +80,19 @@ impl Labman {
     }
 
     pub(super) fn is_on(&self, link: LinkId) -> bool {
-        matches!(self.state, State::Up { link: ours, .. } if ours == link)
+        matches!(self.state, State::Up { link: ours, .. } | State::Ended { link: ours, .. } if ours == link)
     }
 
     pub(super) fn speaks_on(&self, stream: StreamId) -> bool {
-        matches!(self.state, State::Up { stream: ours, .. } if ours == stream)
+        matches!(self.state, State::Up { stream: ours, .. } | State::Ended { stream: ours, .. } if ours == stream)
     }
 
     /// The messages that these bytes complete. An error: the labman broke the protocol.
     pub(super) fn read(&mut self, bytes: &[u8], out: &mut Outbox) -> Result<Vec<ToPortman>, &'static str> {
-        let State::Up { stream, lines, .. } = &mut self.state else { return Ok(Vec::new()) };
+        let State::Up { stream, lines, .. } = &mut self.state else {
+            // What crosses our last word could not be answered any more.
+            return Ok(Vec::new());
+        };
         let lines = lines.push(bytes).map_err(|TooLong| "the labman sent too long a line")?;
         out.grant(*stream, bytes.len());
         let parse = |line: &Vec<u8>| serde_json::from_slice(line);
@@ -84,9 +113,30 @@ impl Labman {
     }
 
     pub(super) fn hang_up(&mut self, why: &'static str, out: &mut Outbox) {
-        if let State::Up { link, .. } = self.state {
+        if let State::Up { link, .. } | State::Ended { link, .. } = self.state {
             out.close(link, why);
         }
+    }
+
+    /// Asked to leave.
+    pub(super) fn leave(&mut self) {
+        self.leaves = true;
+        if matches!(self.state, State::Away { .. } | State::Dialling { .. }) {
+            self.state = State::Left;
+        }
+    }
+
+    /// All is said. True: now, and not before.
+    pub(super) fn end(&mut self, out: &mut Outbox) -> bool {
+        let State::Up { link, stream, .. } = self.state else { return false };
+        out.finish(stream);
+        self.state = State::Ended { link, stream };
+        true
+    }
+
+    /// Whoever would still say or hear something is gone.
+    pub(super) fn has_left(&self) -> bool {
+        matches!(self.state, State::Left)
     }
 
     pub(super) fn gone(&mut self, now: Time, out: &mut Outbox) {
@@ -115,11 +165,15 @@ impl Labman {
     pub(super) fn poll_timeout(&self) -> Option<Wake> {
         match self.state {
             State::Away { redial_at } => Some(Wake { at: redial_at, why: "dial the labman" }),
-            State::Dialling { .. } | State::Up { .. } => None,
+            State::Dialling { .. } | State::Up { .. } | State::Ended { .. } | State::Left => None,
         }
     }
 
     fn retreat(&mut self, now: Time, why: &str, out: &mut Outbox) {
+        if self.leaves {
+            self.state = State::Left;
+            return;
+        }
         if !self.told {
             let text = alloc::format!("no labman at {}: {why}; trying again until it is there", self.url);
             out.event(Level::Warn, "portman", text);

@@ -313,6 +313,8 @@ fn who_is_asked_to_leave_serves_no_more_and_ends_what_runs() {
         rig.sends(&event);
     }
     assert_eq!(rig.said().last(), Some(&done(1, 3, 0, 1)));
+    assert!(rig.said_all);
+    rig.closes_link();
     assert!(rig.portman.has_left());
 
     let mut rig = Rig::with_model();
@@ -320,6 +322,59 @@ fn who_is_asked_to_leave_serves_no_more_and_ends_what_runs() {
     rig.leave();
     rig.wait(limits::LEAVE);
     assert!(rig.portman.has_left(), "it does not wait for ever");
+}
+
+/// Its process ends when it has left, and what is still on its way to the labman is lost with it.
+#[test]
+fn it_has_not_left_before_the_labman_has_read_to_the_end() {
+    let mut rig = Rig::with_model();
+    rig.start(1, STREAM_WINDOW);
+    rig.answers(200);
+    rig.sends(&text("hi"));
+    rig.leave();
+    rig.sends(&finish());
+    rig.sends(&usage(3, 0, 1));
+    assert!(!rig.said_all, "the job is not over");
+    rig.sends(DONE);
+    assert!(rig.said_all);
+    assert!(!rig.portman.has_left(), "nobody knows yet that the job is over");
+    rig.closes_link();
+    assert!(rig.portman.has_left());
+    assert_eq!(rig.events.iter().filter(|event| event.level == Level::Warn).count(), 0);
+    rig.wait(limits::REDIAL_LAST);
+    assert!(rig.dials.is_empty(), "who leaves does not come back");
+}
+
+#[test]
+fn a_job_that_crosses_its_goodbye_is_begun_nowhere() {
+    let mut rig = Rig::with_model();
+    rig.leave();
+    assert_eq!(rig.said(), [FromPortman::Hello { models: vec![], shelf: vec![] }]);
+    assert!(rig.said_all, "nothing runs");
+    rig.start(1, STREAM_WINDOW);
+    assert!(rig.requests.is_empty());
+    rig.closes_link();
+    assert!(rig.portman.has_left());
+}
+
+#[test]
+fn a_labman_that_does_not_close_keeps_it_for_a_while_only() {
+    let mut rig = Rig::with_model();
+    rig.leave();
+    rig.leave();
+    assert!(!rig.portman.has_left());
+    rig.wait(limits::LEAVE);
+    assert!(rig.portman.has_left());
+    assert_eq!(rig.closed, ["it leaves, and can't wait any longer"]);
+}
+
+#[test]
+fn who_has_no_labman_leaves_at_once() {
+    let mut rig = Rig::new();
+    rig.leave();
+    assert!(rig.portman.has_left());
+    rig.wait(limits::REDIAL_LAST);
+    assert!(rig.dials.is_empty());
 }
 
 #[test]

@@ -294,6 +294,7 @@ fn what_can_t_be_moved_is_not() {
     unload(&mut rig, "huge");
     let no_such = not_moved("huge", "the runtime has no model \"huge\"");
     assert_eq!(rig.said(), [no_such.clone(), no_such]);
+    rig.start(1, STREAM_WINDOW);
     rig.leave();
     rig.said();
     load(&mut rig, "big", 1);

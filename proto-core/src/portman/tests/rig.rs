@@ -36,6 +36,8 @@ pub(super) struct Rig {
     /// The stream to the labman, and what came on it.
     labman: Option<StreamId>,
     lines: Vec<u8>,
+    /// The Portman has ended that stream.
+    pub(super) said_all: bool,
     /// Bytes that may still be delivered on a stream.
     room: BTreeMap<StreamId, u64>,
 }
@@ -65,6 +67,7 @@ impl Rig {
             links: 0,
             labman: None,
             lines: Vec::new(),
+            said_all: false,
             room: BTreeMap::new(),
         }
     }
@@ -98,6 +101,13 @@ impl Rig {
         let link = LinkId(self.links);
         self.feed(Input::LinkUp { link, peer: Peer::Labman });
         self.feed(Input::Done(op, Completion::Dialled(Ok(link))));
+    }
+
+    /// The labman has read the stream to its end: it closes the link.
+    pub(super) fn closes_link(&mut self) {
+        assert!(self.said_all);
+        self.labman = None;
+        self.feed(Input::LinkDown { link: LinkId(self.links), reason: DownReason::Closed });
     }
 
     pub(super) fn dial_fails(&mut self, op: OpId) {
@@ -219,12 +229,15 @@ impl Rig {
                     self.requests.push((stream, url, head, Vec::new()));
                     self.room.insert(stream, STREAM_WINDOW.into());
                 }
-                Output::Send { stream, bytes } if self.labman == Some(stream) => self.lines.extend(bytes),
+                Output::Send { stream, bytes } if self.labman == Some(stream) => {
+                    assert!(!self.said_all, "said after the end");
+                    self.lines.extend(bytes);
+                }
                 Output::Send { stream, bytes } => {
                     let request = self.requests.iter_mut().find(|request| request.0 == stream);
                     request.expect("an open exchange").3.extend(bytes);
                 }
-                Output::Finish { stream } => assert_ne!(Some(stream), self.labman),
+                Output::Finish { stream } => self.said_all |= Some(stream) == self.labman,
                 Output::Reset { stream, .. } => self.resets.push(stream),
                 Output::Grant { stream, bytes } => {
                     *self.room.entry(stream).or_default() += u64::from(bytes);
