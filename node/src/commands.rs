@@ -71,7 +71,7 @@ async fn until_stopped(
 }
 
 /// Waits for the daemon to end in order, unless somebody asks a second time.
-async fn in_order(stop: &mut Shutdown, ending: impl Future<Output = ()>) {
+pub(crate) async fn in_order(stop: &mut Shutdown, ending: impl Future<Output = ()>) {
     tokio::select! {
         () = ending => {}
         () = stop.asked() => {}

@@ -147,19 +147,19 @@ impl Mesh {
         self.providers.iter().find(|provider| provider.node.node_id == node_id)
     }
 
-    /// In the order that lets each part still say goodbye to the next.
+    /// In the order in which a request goes: who has asked for something goes before whoever is to answer it.
     pub async fn stop(self) {
+        for gateway in self.gateways {
+            gateway.stop().await;
+        }
         for provider in self.providers {
+            provider.node.stop().await;
             for portman in provider.portmans {
                 portman.stop().await;
             }
-            provider.node.stop().await;
             for toy in provider.toys {
                 toy.stop().await;
             }
-        }
-        for gateway in self.gateways {
-            gateway.stop().await;
         }
         self.fep.stop().await;
     }

@@ -7,9 +7,10 @@ use std::os::unix::net::UnixDatagram;
 use std::process::{Command, Stdio};
 
 use labman_node::init;
-use labman_node::mesh::{Mesh, Plan};
+use labman_node::mesh::{Mesh, Plan, PortmanPlan, ProviderPlan, Runtime};
 use labman_proto_core::time::Span;
-use support::{Process, SOON, chat, eventually};
+use labman_proto_core::toy;
+use support::{Process, Rig, SOON, chat, eventually};
 
 const FEP: &str = "AKnL4NNf3DGWZJS6cPknBuEGnVsV4A4m5tgebLHaRSZ9";
 const GATEWAY: &str = "9hSR6S7WPtxmTojgo6GG3k4yDPecgJY292j7xrsUGWBu";
@@ -127,6 +128,32 @@ async fn a_provider_and_its_portman_that_are_stopped_at_once_end_their_answer() 
     }
     toy.stop().await;
     tokio::time::timeout(SOON, mesh.stop()).await.expect("the mesh stops in order");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mesh_in_one_process_that_is_stopped_ends_its_answers() {
+    let Runtime::Toy(quick) = PortmanPlan::toy("any").runtime else { unreachable!("a toy's plan has a toy") };
+    let slow = toy::config::Config { token_every: Span::from_millis(5), ..quick };
+    let mut provider = ProviderPlan::toy("provider");
+    provider.portmans[0].runtime = Runtime::Toy(slow);
+    let rig = Rig::with_providers([provider]).await;
+    let (mesh, client, request) = (rig.mesh, rig.client, chat(&rig.slugs[0], 20));
+    let (stop, stopping) = tokio::sync::oneshot::channel();
+    let mut stop = Some(stop);
+    let mut pieces = 0;
+    let asked = client.stream_chat(request, |_| {
+        pieces += 1;
+        if pieces == 6 {
+            stop.take().map(|stop| stop.send(()));
+        }
+    });
+    let stopped = async {
+        stopping.await.unwrap();
+        tokio::time::timeout(SOON, mesh.stop()).await.expect("the mesh stops in order");
+    };
+    let (completion, ()) = tokio::join!(asked, stopped);
+    let completion = completion.unwrap();
+    assert!(completion.done && completion.error.is_none(), "the answer is whole: {completion:?}");
 }
 
 #[test]
