@@ -30,8 +30,8 @@ pub enum StartError {
     Key { what: String },
     #[error("{what} socket on {address}: {error}; check that it was bound by this process and is still open")]
     Socket { what: &'static str, address: Address, error: io::Error },
-    #[error("TLS file {path}: {what}; name the PEM files of a certificate and of its private key")]
-    Tls { path: PathBuf, what: String },
+    #[error("the TLS {of}, {path}: {what}; name the PEM files of a certificate and of its private key")]
+    Tls { of: TlsFile, path: PathBuf, what: String },
     #[error("admin socket {path}: another process answers on it; stop it, or name another path")]
     AdminInUse { path: PathBuf },
     #[error(
@@ -40,6 +40,22 @@ pub enum StartError {
     Admin { path: PathBuf, error: io::Error },
     #[error("the machine panicked while starting: {what}; this is a bug, please report it")]
     Panicked { what: String },
+}
+
+/// Which of the two files it is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TlsFile {
+    Certificate,
+    Key,
+}
+
+impl std::fmt::Display for TlsFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Certificate => "certificate",
+            Self::Key => "key",
+        })
+    }
 }
 
 /// A socket's address for an error line, if the system tells it.

@@ -35,7 +35,7 @@ mod supervisor;
 
 pub use clock::now_wall;
 pub use config::{Heartbeat, HttpLimits, IoConfig, MeshConfig, StoreConfig, TlsFiles};
-pub use error::{KeyError, StartError};
+pub use error::{KeyError, StartError, TlsFile};
 pub use journal::Journal;
 pub use keys::{load_key, load_or_create_key};
 pub use portman_ws::{Door, WayIn, door};

@@ -140,13 +140,17 @@ async fn files_that_are_no_good_are_named_at_the_start() {
             files.paths().certificate,
             "no private key",
         ),
-        (TlsFiles { key: fixture("second.key"), ..files.paths() }, fixture("second.key"), ""),
+        (
+            TlsFiles { key: fixture("second.key"), ..files.paths() },
+            fixture("second.key"),
+            "not the key of the certificate",
+        ),
     ];
     for (files, named, why) in cases {
         let (listener, _) = tcp();
         let io = IoConfig { public_http: Some(listener), public_tls: Some(files), ..IoConfig::default() };
         match start(io, |_, _, _| Ok(yes())).await {
-            Err(StartError::Tls { path, what }) => {
+            Err(StartError::Tls { path, what, .. }) => {
                 assert_eq!(path, named, "{what}");
                 assert!(what.contains(why), "{what}");
             }

@@ -35,14 +35,17 @@ impl Mistake {
         self.directory.path().join(format!("{}.toml", self.kind))
     }
 
-    fn error(&self) -> ConfigError {
+    fn read(&self) -> Result<(), ConfigError> {
         std::fs::write(self.path(), &self.text).unwrap();
         match self.kind {
             "portman" => portman::read_portman(&self.path()).map(drop),
             "fep" => fep::Fep::read(&self.path()).map(drop),
             _ => labmand::Labmand::read(&self.path()).map(drop),
         }
-        .expect_err("the mistake is noticed")
+    }
+
+    fn error(&self) -> ConfigError {
+        self.read().expect_err("the mistake is noticed")
     }
 
     /// The error stands at the mistake's line, is about `key`, and its message says `words`.
@@ -69,15 +72,18 @@ fn an_unknown_key_is_named_with_the_known_ones() {
 
 #[test]
 fn an_alias_stands_for_a_model_or_several() {
-    let told = |aliases: &str, words: &[&str]| {
-        Mistake::in_example("gateway", "# aliases =", aliases).error_says(words);
+    let told = |aliases: &str, column: usize, words: &[&str]| {
+        let mistake = Mistake::in_example("gateway", "# aliases =", aliases);
+        // The mistake is in the last of the lines.
+        let line = mistake.line + aliases.matches('\n').count();
+        mistake.error_says(&[&[format!(":{line}:{column}:").as_str()], words].concat());
     };
-    told("aliases = { fast = [] }", &[":52:20:", "stands for one model or a list"]);
-    told("aliases = { fast = \"\" }", &[":52:20:", "\"qwen2.5:7b\""]);
-    told("aliases = { fast = 5 }", &[":52:20:", "a model's name, or a list of names"]);
-    told("aliases = { \"a:b:c\" = \"d\" }", &[":52:23:", "is a slug"]);
-    told("aliases = { a = \"b\", b = \"c\" }", &[":52:17:", "\"b\" is an alias itself"]);
-    told("families = [\"qwen\"]\naliases = { a = \"llama\" }", &["add \"llama\" to families"]);
+    told("aliases = { fast = [] }", 20, &["stands for one model or a list"]);
+    told("aliases = { fast = \"\" }", 20, &["\"qwen2.5:7b\""]);
+    told("aliases = { fast = 5 }", 20, &["a model's name, or a list of names"]);
+    told("aliases = { \"a:b:c\" = \"d\" }", 23, &["is a slug"]);
+    told("aliases = { a = \"b\", b = \"c\" }", 17, &["\"b\" is an alias itself"]);
+    told("families = [\"qwen\"]\naliases = { a = \"llama\" }", 17, &["add \"llama\" to families"]);
 }
 
 #[test]
@@ -109,15 +115,29 @@ fn a_number_out_of_its_bounds_is_told_the_bounds() {
             &[number, "a whole number from 0 to 4294967295", "write such a number"],
         );
     }
-    Mistake::in_example("gateway", "[gateway]", "[gateway]\nconnections_per_address = 0").error_says(&[
-        "`gateway.connections_per_address`",
-        "a whole number from 1",
-        "write such a number",
-    ]);
-    Mistake::in_example("gateway", "[gateway]", "[gateway]\nconnections_per_address = -4").error_says(&[
-        "`gateway.connections_per_address`",
-        "a whole number from 1",
-        "write such a number",
+    let told = |line: &str, key: &str, range: &str| {
+        Mistake::in_example("gateway", "[gateway]", &format!("[gateway]\n{line}")).error_says(&[
+            &format!("`gateway.{key}`"),
+            &format!("a whole number from 1 to {range};"),
+            "write such a number",
+        ]);
+    };
+    for number in ["0", "-4"] {
+        told(
+            &format!("connections_per_address = {number}"),
+            "connections_per_address",
+            "9223372036854775807",
+        );
+        told(
+            &format!("key_limits = {{ tokens_per_minute = {number} }}"),
+            "key_limits.tokens_per_minute",
+            "9223372036854775807",
+        );
+    }
+    told("key_limits = { at_once = 0 }", "key_limits.at_once", "4294967295");
+    let beyond = "connections_per_address = 99999999999999999999";
+    Mistake::in_example("gateway", "[gateway]", &format!("[gateway]\n{beyond}")).error_says(&[
+        "integer `99999999999999999999`, expected a whole number from 1 to 9223372036854775807",
     ]);
 }
 
@@ -130,11 +150,84 @@ fn a_bound_that_nobody_could_serve_or_ask_with_is_told_what_to_write() {
         "write that or less",
     ]);
     mistake("http = { head = \"1 KiB\" }").error_says(&["`gateway.http.head`", "8 KiB or more"]);
+    mistake("http = { body = \"4 MB\" }").error_says(&[
+        "`gateway.http.body`",
+        "\"4 MB\" is not a number of bytes",
+        "KiB, MiB or GiB, such as 4 MiB",
+    ]);
+    mistake("http = { headers = 4097 }").error_says(&["`gateway.http.headers`", "a number from 1 to 4096"]);
     mistake("http = { header_timeout = \"soon\" }")
         .error_says(&["`gateway.http.header_timeout`", "length of time"]);
-    mistake("key_limits = { at_once = 0 }")
-        .error_says(&["`gateway.key_limits.at_once`", "a whole number from 1"]);
     mistake("tls = { certificate = \"cert.pem\" }").error_says(&["`gateway.tls`", "key"]);
+}
+
+#[test]
+fn a_certificate_that_is_no_good_is_told_where_it_is_named() {
+    let with = |tls: &str| Mistake::in_example("gateway", "# tls =", tls);
+    let tls = "tls = { certificate = \"cert.pem\", key = \"key.pem\" }";
+    with(tls).is_told("gateway.tls.certificate", &["cert.pem", "No such file", "PEM files"]);
+
+    let fixture = |name: &str| {
+        format!("{}/../io-tokio/tests/tls/{name}", std::path::Path::new(env!("CARGO_MANIFEST_DIR")).display())
+    };
+    let (certificate, key) = (fixture("first.crt"), fixture("second.key"));
+    let pair = |certificate: &str, key: &str| {
+        with(&format!("tls = {{ certificate = {certificate:?}, key = {key:?} }}"))
+    };
+    pair(&key, &key).is_told("gateway.tls.certificate", &["no certificate in it"]);
+    pair(&certificate, "key.pem").is_told("gateway.tls.key", &["key.pem", "No such file"]);
+    pair(&certificate, &certificate).is_told("gateway.tls.key", &["no private key in it"]);
+    pair(&certificate, &key).is_told("gateway.tls.key", &["not the key of the certificate", "first.crt"]);
+}
+
+/// Whoever writes a config has never seen the code.
+#[test]
+fn no_error_speaks_rust() {
+    const WRONG: [&str; 6] = ["true", "5", "-1", "\"text\"", "[]", "{}"];
+    for (kind, example) in EXAMPLES {
+        let lines: Vec<&str> = example.lines().collect();
+        let with = |text: String| Mistake { directory: tempfile::tempdir().unwrap(), kind, text, line: 1 };
+        let mut mistakes = Vec::new();
+        for (at, line) in lines.iter().enumerate() {
+            let key = match line.trim_start_matches("# ").split_once(" = ") {
+                Some((key, _)) if !key.contains(' ') => key,
+                _ => continue,
+            };
+            for wrong in WRONG {
+                let line = format!("{key} = {wrong}");
+                let text = [&lines[..at], &[&line], &lines[at + 1..]].concat().join("\n");
+                mistakes.push(with(text));
+            }
+        }
+        for table in lines.iter().filter(|line| line.starts_with('[')) {
+            let rest = without_table(&lines, table);
+            let name = table.trim_matches(['[', ']']);
+            mistakes.extend(WRONG.map(|wrong| with(format!("{name} = {wrong}\n{rest}"))));
+            mistakes.extend(WRONG.map(|wrong| with(format!("{name} = [{wrong}]\n{rest}"))));
+        }
+        assert!(mistakes.len() > 20);
+        for mistake in mistakes {
+            let Err(error) = mistake.read() else { continue };
+            let told = error.to_string().replace(&mistake.path().display().to_string(), "");
+            for name in
+                ["struct", "enum", "Field", "usize", "u32", "u64", "i64", "f64", "sequence", "variant", "map"]
+            {
+                assert!(!told.contains(name), "{name:?} is in: {told}");
+            }
+        }
+    }
+}
+
+/// The example without the table of that header.
+fn without_table(lines: &[&str], header: &str) -> String {
+    let mut inside = false;
+    let kept = lines.iter().filter(|line| {
+        if line.starts_with('[') {
+            inside = **line == header;
+        }
+        !inside
+    });
+    kept.copied().collect::<Vec<_>>().join("\n")
 }
 
 #[test]

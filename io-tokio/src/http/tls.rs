@@ -12,7 +12,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::TlsAcceptor;
 
 use crate::config::TlsFiles;
-use crate::error::StartError;
+use crate::error::{StartError, TlsFile};
 
 pub(super) struct Tls {
     files: TlsFiles,
@@ -32,6 +32,13 @@ type Stamp = (u64, u64, u64, i64, i64);
 
 /// How long files that are no good are left alone. They may become good without changing.
 const AGAIN_AFTER: Duration = Duration::from_secs(10);
+
+impl TlsFiles {
+    /// Whether users could be served with them as they are now. The error is a [`StartError::Tls`].
+    pub fn check(&self) -> Result<(), StartError> {
+        load(self).map(drop)
+    }
+}
 
 impl Tls {
     pub(super) fn open(files: TlsFiles) -> Result<Self, StartError> {
@@ -69,17 +76,26 @@ fn stamps(files: &TlsFiles) -> [Option<Stamp>; 2] {
 }
 
 fn load(files: &TlsFiles) -> Result<TlsAcceptor, StartError> {
+    let bad_certificate = |what| at(TlsFile::Certificate, &files.certificate, what);
+    let bad_key = |what| at(TlsFile::Key, &files.key, what);
     let chain = CertificateDer::pem_file_iter(&files.certificate).and_then(Iterator::collect);
-    let chain: Vec<CertificateDer<'static>> = chain.map_err(|error| at(&files.certificate, told(error)))?;
+    let chain: Vec<CertificateDer<'static>> = chain.map_err(|error| bad_certificate(told(error)))?;
     if chain.is_empty() {
-        return Err(at(&files.certificate, "there is no certificate in it".into()));
+        return Err(bad_certificate("there is no certificate in it".into()));
     }
-    let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|error| at(&files.key, told(error)))?;
+    let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|error| bad_key(told(error)))?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .and_then(|config| config.with_no_client_auth().with_single_cert(chain, key))
-        .map_err(|error| at(&files.key, error.to_string()))?;
+        .map_err(|error| match error {
+            rustls::Error::InvalidCertificate(_) => bad_certificate(error.to_string()),
+            rustls::Error::InconsistentKeys(_) => {
+                let certificate = files.certificate.display();
+                bad_key(format!("it is not the key of the certificate in {certificate}"))
+            }
+            other => bad_key(other.to_string()),
+        })?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
@@ -92,6 +108,6 @@ fn told(error: pem::Error) -> String {
     }
 }
 
-fn at(path: &Path, what: String) -> StartError {
-    StartError::Tls { path: PathBuf::from(path), what }
+fn at(of: TlsFile, path: &Path, what: String) -> StartError {
+    StartError::Tls { of, path: PathBuf::from(path), what }
 }

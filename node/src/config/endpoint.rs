@@ -4,7 +4,7 @@ use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use labman_io_tokio::{HttpLimits, TlsFiles};
+use labman_io_tokio::{HttpLimits, StartError, TlsFile, TlsFiles};
 use labman_proto_core::limits::HTTP_BODY;
 use labman_proto_core::node::config as node;
 use serde::Deserialize;
@@ -16,26 +16,26 @@ use super::fields::{Bytes, Every};
 
 /// Where a bound is not said, the driver's own is taken.
 #[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table such as { header_timeout = \"10s\", body = \"4 MiB\" }")]
 pub(super) struct HttpField {
     header_timeout: Option<Every>,
     body_idle: Option<Every>,
     write_idle: Option<Every>,
-    headers: Option<NonZeroUsize>,
+    headers: Option<Spanned<NonZeroUsize>>,
     head: Option<Spanned<Bytes>>,
     body: Option<Spanned<Bytes>>,
     connections: Option<NonZeroUsize>,
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table such as { certificate = \"cert.pem\", key = \"key.pem\" }")]
 pub(super) struct TlsField {
-    certificate: PathBuf,
-    key: PathBuf,
+    certificate: Spanned<PathBuf>,
+    key: Spanned<PathBuf>,
 }
 
 #[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table such as { requests_per_minute = 600, at_once = 16 }")]
 pub(super) struct KeyLimitsField {
     requests_per_minute: Option<NonZeroU32>,
     tokens_per_minute: Option<NonZeroU64>,
@@ -66,12 +66,23 @@ impl HttpField {
             header_timeout: time(self.header_timeout, usual.header_timeout),
             body_idle: time(self.body_idle, usual.body_idle),
             write_idle: time(self.write_idle, usual.write_idle),
-            headers: count(self.headers, usual.headers).min(MOST_HEADERS),
+            headers: self.headers(usual.headers, source)?,
             head_bytes: at_least(&self.head, LEAST_HEAD, usual.head_bytes, source)?,
             connections,
             connections_per_address,
             ..usual
         })
+    }
+
+    fn headers(&self, usual: usize, source: &Source) -> Result<usize, ConfigError> {
+        match &self.headers {
+            Some(headers) if headers.get_ref().get() > MOST_HEADERS => {
+                let message =
+                    format!("is more than a head can hold; write a number from 1 to {MOST_HEADERS}");
+                Err(source.fault(Some(headers.span()), &message))
+            }
+            headers => Ok(headers.as_ref().map_or(usual, |headers| headers.get_ref().get())),
+        }
     }
 
     /// The largest body of a request, in bytes.
@@ -102,8 +113,18 @@ fn at_least(
 }
 
 impl TlsField {
-    pub(super) fn files(&self, source: &Source) -> TlsFiles {
-        TlsFiles { certificate: source.resolve(&self.certificate), key: source.resolve(&self.key) }
+    /// Looked into here, because only this place can say where they are named.
+    pub(super) fn files(&self, source: &Source) -> Result<TlsFiles, ConfigError> {
+        let path = |field: &Spanned<PathBuf>| source.resolve(field.get_ref());
+        let files = TlsFiles { certificate: path(&self.certificate), key: path(&self.key) };
+        files.check().map_err(|error| {
+            let field = match &error {
+                StartError::Tls { of: TlsFile::Key, .. } => &self.key,
+                _ => &self.certificate,
+            };
+            source.fault(Some(field.span()), &error.to_string())
+        })?;
+        Ok(files)
     }
 }
 

@@ -72,10 +72,12 @@ impl Source {
     fn key(&self, before: &str, line_start: usize, at: Range<usize>) -> String {
         let spanned = self.text.get(at.clone()).unwrap_or_default();
         let after = self.text.get(at.end..).unwrap_or_default();
-        if spanned.starts_with('[') && !after.trim_start().starts_with('=') && is_header(spanned) {
+        let left = before.get(line_start..).unwrap_or_default();
+        let begins_line = left.trim().is_empty() && spanned.starts_with('[');
+        if begins_line && !after.trim_start().starts_with('=') && is_header(spanned) {
             return header_name(spanned).to_string();
         }
-        let (mut keys, value_of) = around(before.get(line_start..).unwrap_or_default());
+        let (mut keys, value_of) = around(left);
         if after.trim_start_matches([' ', '\t']).starts_with('=') {
             keys.push(spanned);
         } else {
@@ -121,20 +123,36 @@ fn last_word(text: &str) -> &str {
     text.trim_end().rsplit([' ', '\t', '{', ',']).next().unwrap_or_default()
 }
 
-/// What a person calls the numbers that a field may have. The longer name first where one ends another.
-const NUMBERS: [(&str, &str); 5] = [
-    ("expected a nonzero usize", "expected a whole number from 1"),
-    ("expected a nonzero u32", "expected a whole number from 1"),
-    ("expected a nonzero u64", "expected a whole number from 1"),
-    ("expected usize", "expected a whole number from 1"),
-    ("expected u32", "expected a whole number from 0 to 4294967295"),
+/// What a person calls what a field may have. TOML itself has no number beyond 63 bits; a field of type usize or u64 is never 0.
+const EXPECTED: [(&str, &str); 9] = [
+    ("a nonzero usize", "a whole number from 1 to 9223372036854775807"),
+    ("a nonzero u32", "a whole number from 1 to 4294967295"),
+    ("a nonzero u64", "a whole number from 1 to 9223372036854775807"),
+    ("usize", "a whole number from 1 to 9223372036854775807"),
+    ("u64", "a whole number from 1 to 9223372036854775807"),
+    ("u32", "a whole number from 0 to 4294967295"),
+    ("a sequence", "a list in brackets, such as [\"...\"]"),
+    ("a map", "a table such as { name = ... }"),
+    ("path string", "a path in quotes"),
 ];
+/// And what a person calls what is written there.
+const WRITTEN: [(&str, &str); 2] =
+    [("invalid type: sequence", "invalid type: a list"), ("invalid type: map", "invalid type: a table")];
+
+fn in_words(message: &str) -> String {
+    let Some((written, expected)) = message.rsplit_once(", expected ") else { return message.to_string() };
+    let said = |words: &[(&'static str, &'static str)], name| {
+        words.iter().find(|(known, _)| *known == name).map(|(_, said)| *said)
+    };
+    let written = said(&WRITTEN, written).unwrap_or(written).replacen("unknown variant", "unknown value", 1);
+    let written = written.strip_suffix(" as i128").unwrap_or(&written);
+    let expected = said(&EXPECTED, expected.trim_end()).unwrap_or(expected);
+    format!("{written}, expected {expected}")
+}
 
 /// The parser's own messages say what is wrong, not what to do.
 fn with_remedy(message: &str) -> String {
-    let message = NUMBERS.iter().fold(message.to_string(), |message, (name, said)| {
-        message.strip_suffix(name).map(|rest| format!("{rest}{said}")).unwrap_or(message)
-    });
+    let message = in_words(message);
     let remedy = if message.starts_with("unknown field") {
         "; remove it or correct its spelling"
     } else if message.starts_with("missing field") {

@@ -43,7 +43,7 @@ struct File {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table, such as [[rail]] with name = \"test\" in it")]
 struct RailField {
     name: Spanned<RailName>,
     /// The billing currency where absent.
@@ -53,7 +53,10 @@ struct RailField {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a table, such as [fees] with fep_bps = 200 and gateway_bps = 300 in it"
+)]
 struct FeesField {
     fep_bps: Spanned<u32>,
     gateway_bps: Spanned<u32>,

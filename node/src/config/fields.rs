@@ -19,7 +19,7 @@ pub(super) struct Amount(pub(super) Micros);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Every(pub(crate) Span);
 
-/// An amount of memory, written in quotes: `"256 MiB"`.
+/// A number of bytes, written in quotes: `"256 MiB"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Bytes(pub(super) usize);
 
@@ -41,7 +41,10 @@ pub(super) struct RuntimeUrl(pub(super) String);
 
 /// Prices in currency units, tokens by the million.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a table such as { input_per_mtok = \"0.50\", output_per_mtok = \"2.00\" }"
+)]
 pub(super) struct PriceField {
     input_per_mtok: Amount,
     /// As `input_per_mtok` where absent.
@@ -64,7 +67,7 @@ impl PriceField {
 
 /// Where a Portman's earnings go.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table such as { currency = \"XTS\", address = \"test:alice\" }")]
 pub(super) struct PayoutField {
     currency: labman_proto_core::money::Currency,
     address: String,
@@ -121,7 +124,7 @@ impl FromStr for Bytes {
     fn from_str(text: &str) -> Result<Self, String> {
         let bad = || {
             format!(
-                "{text:?} is not an amount of memory; write a number and a unit, such as 256 MiB or 2 GiB"
+                "{text:?} is not a number of bytes; write a number and a unit, KiB, MiB or GiB, such as 4 MiB or 256 MiB"
             )
         };
         let unit_at = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(bad)?;
@@ -228,7 +231,7 @@ macro_rules! from_text {
 from_text! {
     Amount: "an amount such as \"0.50\"",
     Every: "a length of time such as \"30s\"",
-    Bytes: "an amount of memory such as \"256 MiB\"",
+    Bytes: "a number of bytes such as \"256 MiB\"",
     Listen: "an address such as \"127.0.0.1:8080\"",
     HostPort: "an address such as \"gateway.example:7700\"",
     HttpUrl: "a URL such as \"http://127.0.0.1:8800\"",

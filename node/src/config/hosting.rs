@@ -12,7 +12,7 @@ use super::error::Source;
 use super::fields::{Bytes, Every};
 
 #[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table such as { epoch = \"10m\", horizon = \"6h\", loads = 2 }")]
 pub(super) struct HostingField {
     epoch: Option<Spanned<Every>>,
     horizon: Option<Spanned<Every>>,
@@ -20,7 +20,7 @@ pub(super) struct HostingField {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table such as { memory = \"2 GiB\", load = \"5s\" }")]
 pub(super) struct HostedField {
     memory: Spanned<Bytes>,
     load: Option<Every>,
@@ -32,7 +32,10 @@ pub(super) struct HostedField {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a table such as { strategy = \"utilisation\", floor = 0.5, ceiling = 2.0 }"
+)]
 pub(super) struct PricingField {
     strategy: node::Strategy,
     floor: Option<Spanned<f64>>,

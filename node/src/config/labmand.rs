@@ -71,7 +71,7 @@ struct File {
 }
 
 #[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table, such as [mesh] with listen = \"0.0.0.0:7700\" in it")]
 struct MeshField {
     listen: Option<Listen>,
     addresses: Option<Vec<HostPort>>,
@@ -85,21 +85,21 @@ struct MeshField {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table, such as [[bootstrap]] with node_id and addr in it")]
 struct BootstrapField {
     node_id: NodeId,
     addr: HostPort,
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table, such as [[fep]] with id and url in it")]
 struct FepField {
     id: FepId,
     url: HttpUrl,
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table, such as [gateway] with listen = \"0.0.0.0:8080\" in it")]
 struct GatewayField {
     listen: Listen,
     /// Whoever reaches it uses this node's own Portmans, for nothing.
@@ -120,7 +120,7 @@ struct GatewayField {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table, such as [provider] with tenant = \"alice\" in it")]
 struct ProviderField {
     tenant: Spanned<String>,
     claim_every: Option<Every>,
@@ -135,7 +135,10 @@ struct ProviderField {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a table, such as [[portman]] with ep, token, payout and price in it"
+)]
 struct PortmanField {
     ep: Spanned<String>,
     token: Spanned<String>,
@@ -199,7 +202,8 @@ impl File {
         let unpaid = unpaid.first().map(|gateway| self.unpaid(gateway, source)).transpose()?;
         let endpoint = self.gateway.as_ref().map(Spanned::get_ref);
         let http = endpoint.map(|endpoint| endpoint.http.limits(endpoint.connections_per_address, source));
-        let tls = endpoint.and_then(|endpoint| endpoint.tls.as_ref()).map(|tls| tls.files(source));
+        let tls =
+            endpoint.and_then(|endpoint| endpoint.tls.as_ref()).map(|tls| tls.files(source)).transpose()?;
         let caps = self.mesh.caps(source)?;
         let addresses = self.mesh.addresses.as_deref().unwrap_or_default();
         Ok(Labmand {

@@ -25,7 +25,7 @@ struct File {
 
 /// An OpenAI-compatible runtime.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table with url = \"http://127.0.0.1:11434/v1\" in it")]
 pub(super) struct Runtime {
     url: RuntimeUrl,
     key: Option<String>,

@@ -76,7 +76,7 @@ impl Policy {
 
 /// A policy as it is written: a name, and what is to be other than usual.
 #[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table such as { policy = \"cheapest\", band = 50 }")]
 struct Settings {
     policy: String,
     price: Option<u32>,
