@@ -205,6 +205,8 @@ impl Gateway {
 
     fn begin(&mut self, cx: &mut Cx<'_>, stream: StreamId, head: &RequestHead, id: RequestId, call: Call) {
         let length = head.header("content-length").and_then(|length| length.parse::<usize>().ok());
+        let encoding =
+            head.header("content-encoding").filter(|coding| !coding.eq_ignore_ascii_case("identity"));
         let key = match head.bearer().map(key_digest) {
             None => Err(ApiError::no_key()),
             Some(key) if self.quotas.is_refused(&key, cx.now.mono) => Err(job::no_such_key()),
@@ -212,6 +214,7 @@ impl Gateway {
             Some(_) if cx.me.leaves => Err(job::leaves()),
             Some(_) if cx.feps.described(self.fep_id).is_none() => Err(job::keys_unknown()),
             Some(_) if length.is_some_and(|length| length > self.body) => Err(job::too_large(self.body)),
+            Some(_) if let Some(encoding) = encoding => Err(job::encoded(encoding)),
             Some(_) if self.jobs.len() + self.settle.reporting() >= GATEWAY_JOBS => {
                 let full = "This gateway is full. Try again shortly.";
                 let error = ApiError::new(429, Some("rate_limit_exceeded"), full);

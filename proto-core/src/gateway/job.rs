@@ -358,6 +358,16 @@ pub(super) fn too_large(most: usize) -> ApiError {
     ApiError::new(413, None, format!("The request body is larger than {most} bytes."))
 }
 
+/// A small body may come to any length when it is decoded, so none is.
+pub(super) fn encoded(encoding: &str) -> ApiError {
+    let encoding: alloc::string::String = encoding.chars().take(64).collect();
+    let message = format!(
+        "The request's content-encoding is {encoding:?}, which this gateway does not decode. Send the body unencoded, without \
+         a content-encoding header."
+    );
+    ApiError::new(415, None, message)
+}
+
 pub(super) fn full() -> ApiError {
     ApiError::unavailable("unavailable", "This gateway is being sent too much at once. Try again shortly.")
 }

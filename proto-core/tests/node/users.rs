@@ -1,5 +1,6 @@
 //! A gateway's users: who leaves, who never reads, who sends too much, who comes while others are there.
 
+use labman_proto_core::http::{RequestHead, Surface};
 use labman_proto_core::limits::{
     BODY_FRAME, CANCEL_WITHIN, DESCRIPTOR_AT_MOST, HTTP_BODY, JOB_TOTAL, READER_STALL, STREAM_WINDOW,
 };
@@ -127,6 +128,31 @@ fn a_body_that_is_too_long_is_refused_before_it_is_whole() {
     rig.deliver(user, b"{\"model\":");
     rig.pass(JOB_TOTAL);
     assert_eq!(rig.status(user), Some(408));
+}
+
+#[test]
+fn a_body_that_is_encoded_is_refused_with_what_to_do() {
+    let mut rig = Rig::gateway();
+    let ask = |rig: &mut Rig, encoding: &str| {
+        let head = RequestHead::new("POST", "/v1/chat/completions")
+            .with("authorization", "Bearer sk-labman-1")
+            .with("content-encoding", encoding);
+        rig.request(Surface::Public, head)
+    };
+    for encoding in ["gzip", "br, gzip", "zstd"] {
+        let user = ask(&mut rig, encoding);
+        assert_eq!(rig.status(user), Some(415));
+        let error: serde_json::Value = serde_json::from_str(&rig.text(user)).unwrap();
+        assert_eq!(error["error"]["type"], "invalid_request_error");
+        assert!(error["error"]["param"].is_null() && error["error"]["code"].is_null(), "{error}");
+        let message = error["error"]["message"].as_str().unwrap();
+        assert!(message.contains("content-encoding") && message.contains(encoding), "{message}");
+        assert!(message.contains("unencoded"), "{message}");
+    }
+    for none in ["identity", "Identity"] {
+        let user = ask(&mut rig, none);
+        assert_eq!(rig.status(user), None, "it is heard");
+    }
 }
 
 #[test]
