@@ -90,7 +90,8 @@ pub struct TlsFiles {
 /// Bounds of the TCP listeners. Beyond one, the connection is closed, except where noted.
 #[derive(Clone, Debug)]
 pub struct HttpLimits {
-    /// For a request's head, and for the next request on an idle connection.
+    /// For a request's head, from when it may begin: so it is also how long a connection may be idle between two requests. hyper
+    /// has one timer for both.
     pub header_timeout: Duration,
     /// Between two pieces of a request's body. Then 408.
     pub body_idle: Duration,
