@@ -230,7 +230,7 @@ enum KeyCommand {
     },
     /// Let an API key spend nothing for now
     Freeze { key: String },
-    /// Let a frozen API key spend again
+    /// Let a frozen API key spend again; a gateway that has just refused it hears it within 10 s
     Thaw { key: String },
     /// Take an API key back for good
     Revoke { key: String },
