@@ -45,8 +45,8 @@ use crate::node::config;
 use crate::node::cx::Cx;
 use crate::node::fep::{Answer, FepCalls};
 use crate::openai::error::{ApiError, Retry};
-use crate::openai::head;
 use crate::openai::models::{self, Listed};
+use crate::openai::route::Route;
 use crate::openai::task::Call;
 use crate::rng::{Seed, Stream};
 use crate::routing::Router;
@@ -176,31 +176,16 @@ impl Gateway {
 
     pub(crate) fn request(&mut self, cx: &mut Cx<'_>, mesh: &Mesh<'_>, stream: StreamId, head: &RequestHead) {
         let id = RequestId(self.rng.bytes());
-        let path = head.path.split('?').next().unwrap_or_default();
-        if let Some(call) = Call::at(path).filter(|_| head.method == "POST") {
-            return self.begin(cx, stream, head, id, call);
-        }
-        match (head.method.as_str(), path) {
-            ("GET", "/v1/models") => {
-                let list = models::list(&mesh.listed(cx), &self.aliases);
-                reply::json(cx, stream, id, &list);
+        let body = match Route::of(&head.method, &head.path) {
+            Ok(Route::Call(call)) => return self.begin(cx, stream, head, id, call),
+            Ok(Route::Preflight) => return reply::preflight(cx, stream, id),
+            Ok(Route::Models) => Ok(models::list(&mesh.listed(cx), &self.aliases)),
+            Ok(Route::Model(name)) => {
+                models::one(&mesh.listed(cx), &self.aliases, &name).ok_or_else(|| job::no_such_model(&name))
             }
-            ("GET", model) if model.starts_with("/v1/models/") => {
-                let model = model.trim_start_matches("/v1/models/");
-                match models::one(&mesh.listed(cx), &self.aliases, model) {
-                    Some(value) => reply::json(cx, stream, id, &value),
-                    None => reply::error(cx, stream, id, None, &job::no_such_model(model)),
-                }
-            }
-            ("OPTIONS", _) => cx.respond_whole(stream, head::usual(ResponseHead::new(204), id), Vec::new()),
-            _ => {
-                let message = alloc::format!(
-                    "There is no {} {path} here. Try POST /v1/chat/completions, /v1/responses, /v1/completions or /v1/embeddings, or GET /v1/models.",
-                    head.method
-                );
-                reply::error(cx, stream, id, None, &ApiError::new(404, Some("unknown_url"), message));
-            }
-        }
+            Err(error) => Err(error),
+        };
+        reply::at_once(cx, stream, id, head, &body);
     }
 
     fn begin(&mut self, cx: &mut Cx<'_>, stream: StreamId, head: &RequestHead, id: RequestId, call: Call) {

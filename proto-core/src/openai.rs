@@ -9,6 +9,7 @@ pub(crate) mod head;
 pub(crate) mod models;
 pub mod request;
 mod responses;
+pub(crate) mod route;
 pub mod sse;
 pub mod task;
 mod tools;

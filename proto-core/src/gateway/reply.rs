@@ -9,7 +9,7 @@ pub(super) use manner::{Unfit, VECTOR};
 
 use super::quota::Left;
 use crate::economics::{Counts, Price};
-use crate::http::ResponseHead;
+use crate::http::{RequestHead, ResponseHead};
 use crate::identity::NodeId;
 use crate::machine::{ResetCode, StreamId};
 use crate::node::cx::Cx;
@@ -170,9 +170,28 @@ pub(super) fn error(cx: &mut Cx<'_>, user: StreamId, id: RequestId, left: Option
     cx.respond_whole(user, head, error.body());
 }
 
-pub(super) fn json(cx: &mut Cx<'_>, user: StreamId, id: RequestId, value: &serde_json::Value) {
-    let head = usual(ResponseHead::json(200), id);
-    cx.respond_whole(user, head, serde_json::to_vec(value).unwrap_or_default());
+/// What is answered from memory, to whoever asks. Of `HEAD`, all but the body.
+pub(super) fn at_once(
+    cx: &mut Cx<'_>,
+    user: StreamId,
+    id: RequestId,
+    asked: &RequestHead,
+    answer: &Result<serde_json::Value, ApiError>,
+) {
+    let (head, body) = match answer {
+        Ok(value) => (ResponseHead::json(200), serde_json::to_vec(value).unwrap_or_default()),
+        Err(error) => (error.on(ResponseHead::json(error.status)), error.body()),
+    };
+    let head = usual(head, id);
+    if asked.method == "HEAD" {
+        cx.respond(user, head.with("content-length", &body.len().to_string()));
+        return cx.finish(user);
+    }
+    cx.respond_whole(user, head, body);
+}
+
+pub(super) fn preflight(cx: &mut Cx<'_>, user: StreamId, id: RequestId) {
+    cx.respond_whole(user, usual(ResponseHead::new(204), id), Vec::new());
 }
 
 /// A provider chose this text: only what may stand in a header is kept.

@@ -14,16 +14,16 @@ use super::job::{full, leaves, no_such_model, nobody, too_large};
 use super::reply::{self, Reply, Unfit};
 use crate::economics::Counts;
 use crate::flow::Relay;
-use crate::http::{Body, RequestHead, ResponseHead};
+use crate::http::{Body, RequestHead};
 use crate::limits::{GATEWAY_JOBS, HTTP_BODY, JOB_TOTAL, KEEP_ALIVE, NEXT_CHUNK, READER_STALL};
 use crate::machine::{LinkId, StreamId};
 use crate::names::{Aliases, Asked as Name};
 use crate::node::config;
 use crate::node::cx::Cx;
 use crate::openai::error::{ApiError, Retry};
-use crate::openai::head::usual;
 use crate::openai::models::{self, Listed};
 use crate::openai::request::Request;
+use crate::openai::route::Route;
 use crate::openai::task::Call;
 use crate::provider::{Credit, Here, PortmanJob, Provider};
 use crate::rng::{Seed, Stream};
@@ -117,24 +117,18 @@ impl Unpaid {
         head: &RequestHead,
     ) {
         let id = RequestId(self.rng.bytes());
-        let path = head.path.split('?').next().unwrap_or_default();
-        if let Some(call) = Call::at(path).filter(|_| head.method == "POST") {
-            return self.begin(cx, user, head, id, call);
-        }
         let here: Vec<Here> = provider.in_memory().collect();
         let listed: Vec<Listed<'_>> = here.iter().map(Here::listed).collect();
-        match (head.method.as_str(), path) {
-            ("GET", "/v1/models") => reply::json(cx, user, id, &models::list(&listed, &self.aliases)),
-            ("GET", model) if model.starts_with("/v1/models/") => {
-                let model = model.trim_start_matches("/v1/models/");
-                match models::one(&listed, &self.aliases, model) {
-                    Some(value) => reply::json(cx, user, id, &value),
-                    None => reply::error(cx, user, id, None, &no_such_model(model)),
-                }
+        let body = match Route::of(&head.method, &head.path) {
+            Ok(Route::Call(call)) => return self.begin(cx, user, head, id, call),
+            Ok(Route::Preflight) => return reply::preflight(cx, user, id),
+            Ok(Route::Models) => Ok(models::list(&listed, &self.aliases)),
+            Ok(Route::Model(name)) => {
+                models::one(&listed, &self.aliases, &name).ok_or_else(|| no_such_model(&name))
             }
-            ("OPTIONS", _) => cx.respond_whole(user, usual(ResponseHead::new(204), id), Vec::new()),
-            _ => {}
-        }
+            Err(error) => Err(error),
+        };
+        reply::at_once(cx, user, id, head, &body);
     }
 
     fn begin(&mut self, cx: &mut Cx<'_>, user: StreamId, head: &RequestHead, id: RequestId, call: Call) {

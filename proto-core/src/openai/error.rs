@@ -15,6 +15,8 @@ pub struct ApiError {
     pub param: Option<String>,
     pub message: String,
     pub retry: Retry,
+    /// Where it was asked for in a way that is none: those that are.
+    pub allowed: Option<&'static str>,
 }
 
 /// The answer to a request that no machine could hear out: its driver refuses it by itself, in the usual shape.
@@ -60,7 +62,7 @@ pub enum Retry {
 
 impl ApiError {
     pub fn new(status: u16, code: Option<&'static str>, message: impl Into<String>) -> Self {
-        Self { status, code, param: None, message: message.into(), retry: Retry::Default }
+        Self { status, code, param: None, message: message.into(), retry: Retry::Default, allowed: None }
     }
 
     /// 400, naming the field.
@@ -84,6 +86,11 @@ impl ApiError {
 
     /// What a head says of it.
     pub fn on(&self, head: ResponseHead) -> ResponseHead {
+        let head = match self.status {
+            // RFC 9110, 15.5.2 and 15.5.6: such an answer says what would do instead.
+            401 => head.with("www-authenticate", "Bearer"),
+            _ => self.allowed.into_iter().fold(head, |head, allowed| head.with("allow", allowed)),
+        };
         match self.retry {
             Retry::Default => head,
             Retry::Never => head.with("x-should-retry", "false"),

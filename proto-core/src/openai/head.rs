@@ -7,7 +7,7 @@ use crate::wire::ids::RequestId;
 pub(crate) fn usual(head: ResponseHead, id: RequestId) -> ResponseHead {
     head.with("x-request-id", &alloc::format!("req_{id}"))
         .with("access-control-allow-origin", "*")
-        .with("access-control-allow-methods", "GET, POST, OPTIONS")
+        .with("access-control-allow-methods", "GET, HEAD, POST, OPTIONS")
         // The wildcard does not stand for this one.
         .with("access-control-allow-headers", "*, authorization")
         .with("access-control-max-age", "86400")

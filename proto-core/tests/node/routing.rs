@@ -121,6 +121,8 @@ fn a_model_has_many_names() {
     for name in ["home:box:qwen2.5-Q4_0", "qwen2.5-Q4_0", "Qwen/Qwen2.5", "QWEN2.5", "qwen2.5-int4", "fast"] {
         assert_eq!(asked(&mut rig, &mut [&mut peer], &by(name, json!({}))), Some(0), "{name}");
         assert_eq!(get(&mut rig, &format!("/v1/models/{name}"))["id"], name);
+        let escaped = name.replace(':', "%3A").replace('/', "%2F");
+        assert_eq!(get(&mut rig, &format!("/v1/models/{escaped}"))["id"], name);
     }
     for name in ["qwen2.5-Q8_0", "llama", "home:box:qwen2.5"] {
         let user = rig.ask(&by(name, json!({})));

@@ -336,3 +336,39 @@ fn jobs_at_once_give_each_user_exactly_its_own_text() {
         assert!(rig.disk.rows("gateway_jobs").is_empty());
     }
 }
+
+#[test]
+fn whoever_asks_for_heads_only_gets_the_same_ones() {
+    let mut rig = Rig::gateway();
+    Peer::serving(&mut rig, PEER, SLUG);
+    for path in ["/v1/models", &format!("/v1/models/{SLUG}"), "/v1/models/nobodys", "/v1/nothing"] {
+        let [whole, head] = ["GET", "HEAD"].map(|method| {
+            let user = rig.request(Surface::Public, RequestHead::new(method, path));
+            rig.finish(user);
+            user
+        });
+        let heads = |user| {
+            let mut head = rig.wires[&user].head.clone().unwrap();
+            head.headers.retain(|(name, _)| name != "x-request-id");
+            head
+        };
+        let body = rig.text(whole).replace("GET /v1/nothing", "HEAD /v1/nothing");
+        assert_eq!(heads(head).header("content-length"), Some(body.len().to_string().as_str()), "{path}");
+        assert_eq!(heads(head).status, heads(whole).status, "{path}");
+        assert_eq!((rig.text(head).as_str(), rig.wires[&head].finished), ("", true), "{path}");
+    }
+}
+
+#[test]
+fn a_refusal_says_what_would_do_instead() {
+    let mut rig = Rig::gateway();
+    let mut told = |method, path, name: &str| {
+        let user = rig.request(Surface::Public, RequestHead::new(method, path));
+        let head = rig.wires[&user].head.clone().unwrap();
+        (head.status, head.header(name).map(String::from))
+    };
+    let keyless = told("POST", "/v1/chat/completions", "www-authenticate");
+    assert_eq!(keyless, (401, Some("Bearer".into())));
+    assert_eq!(told("GET", "/v1/chat/completions", "allow"), (405, Some("POST, OPTIONS".into())));
+    assert_eq!(told("POST", "/v1/models", "allow"), (405, Some("GET, HEAD, OPTIONS".into())));
+}
