@@ -14,7 +14,8 @@ use crate::rate::{Bucket, Rate};
 use crate::time::{Span, Time};
 use crate::wire::ids::Hash;
 
-/// The longest that a client is told to wait: some sleep as long as they are told.
+/// The longest that a client is told to wait by `retry-after`: some sleep as long as that says, and no deadline of theirs wakes them.
+/// People are told the truth.
 const PATIENCE_S: u64 = 60;
 
 pub(super) struct Quotas {
@@ -170,20 +171,22 @@ impl Quotas {
 }
 
 fn too_many(most: &str, wait: Span) -> ApiError {
-    let seconds = wait.as_millis().div_ceil(1_000).clamp(1, PATIENCE_S);
-    let message = format!("This API key may send {most} to this gateway. Try again in {seconds} s.");
-    ApiError::new(429, Some("rate_limit_exceeded"), message)
-        .with_retry(Retry::After { seconds: u32::try_from(seconds).unwrap_or(u32::MAX) })
+    let seconds = wait.as_millis().div_ceil(1_000).max(1);
+    let free_in = as_reset(Span::from_secs(seconds));
+    let message = format!("This API key may send {most} to this gateway. Try again in {free_in}.");
+    let seconds = u32::try_from(seconds.min(PATIENCE_S)).unwrap_or(u32::MAX);
+    ApiError::new(429, Some("rate_limit_exceeded"), message).with_retry(Retry::After { seconds })
 }
 
-/// As OpenAI writes it: `6m0s`, `1s`, `12ms`.
+/// As OpenAI writes it: `1h30m0s`, `6m0s`, `1s`, `12ms`.
 fn as_reset(span: Span) -> String {
     let millis = span.0.div_ceil(1_000_000);
     let seconds = millis.div_ceil(1_000);
-    match seconds / 60 {
+    match (seconds / 3_600, seconds / 60 % 60) {
         _ if millis < 1_000 => format!("{millis}ms"),
-        0 => format!("{seconds}s"),
-        minutes => format!("{minutes}m{}s", seconds % 60),
+        (0, 0) => format!("{seconds}s"),
+        (0, minutes) => format!("{minutes}m{}s", seconds % 60),
+        (hours, minutes) => format!("{hours}h{minutes}m{}s", seconds % 60),
     }
 }
 
@@ -239,6 +242,27 @@ mod tests {
         quotas.spent(ANN, 900, now);
         assert!(!begins(&mut quotas, ANN, now + Span::from_secs(30)));
         assert!(begins(&mut quotas, ANN, now + Span::from_millis(30_100)));
+    }
+
+    #[test]
+    fn who_is_deep_in_debt_is_told_how_long_it_lasts_and_no_sdk_sleeps_as_long() {
+        let (mut quotas, now) = (Quotas::new(LIMITS), Time(1));
+        assert!(begins(&mut quotas, ANN, now));
+        // An hour's worth, and a minute's that there was.
+        quotas.spent(ANN, 36_000 + 600, now);
+        let (left, refused) = quotas.begins(ANN, now);
+        let error = refused.unwrap_err();
+        assert_eq!(error.retry, Retry::After { seconds: 60 });
+        assert!(
+            error.message.ends_with("600 tokens a minute to this gateway. Try again in 1h0m1s."),
+            "{error:?}"
+        );
+        let head = left.on(ResponseHead::new(429));
+        assert_eq!(head.header("x-ratelimit-remaining-tokens"), Some("0"));
+        assert_eq!(head.header("x-ratelimit-reset-tokens"), Some("1h1m0s"), "when all of it is there again");
+        let told = now + Span::from_secs(3_601);
+        assert!(!begins(&mut quotas, ANN, now + Span::from_secs(3_599)));
+        assert!(begins(&mut quotas, ANN, told));
     }
 
     #[test]
