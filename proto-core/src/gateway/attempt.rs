@@ -23,6 +23,7 @@ use crate::machine::StreamId;
 use crate::mutants::{Mutant, mutant};
 use crate::node::cx::Cx;
 use crate::openai::error::{ApiError, Retry, is_of_length};
+use crate::openai::request::Request;
 use crate::time::{Span, Time};
 use crate::wire::cbor::{self, Blob};
 use crate::wire::envelope::{Kind, LIGHT_OVERHEAD, OVERHEAD};
@@ -339,7 +340,7 @@ impl Gateway {
             self.due.set(progress(id), at, why);
             return;
         }
-        let error = failed(running.failed.as_ref());
+        let error = failed(running.failed.as_ref(), &running.plan.request);
         self.give_up(cx, id, &error);
     }
 
@@ -505,7 +506,7 @@ impl Gateway {
         }
         if fatal {
             let Some(State::Running(running)) = self.jobs.get(&id).map(|job| &job.state) else { return };
-            let error = failed(running.failed.as_ref());
+            let error = failed(running.failed.as_ref(), &running.plan.request);
             return self.give_up(cx, id, &error);
         }
         self.next_attempt(cx, mesh, id);
@@ -640,15 +641,14 @@ const fn is_its_fault(code: RefusalCode) -> bool {
 }
 
 /// The error for a user whose request nobody served.
-pub(super) fn failed(last: Option<&Refusal>) -> ApiError {
+pub(super) fn failed(last: Option<&Refusal>, request: &Request) -> ApiError {
     let Some(refusal) = last else {
         return ApiError::unavailable("no_provider", "No provider can be reached now. Try again shortly.");
     };
     let message = clip(&refusal.message);
     match refusal.code {
-        RefusalCode::BadRequest if is_of_length(&message) => {
-            ApiError::new(400, Some("context_length_exceeded"), message)
-        }
+        RefusalCode::BadRequest if is_of_length(&refusal.message) => request.too_long(&message),
+        // Which field of it, only the runtime knows.
         RefusalCode::BadRequest => ApiError::new(400, None, message),
         RefusalCode::Busy => {
             ApiError::new(429, Some("rate_limit_exceeded"), format!("All providers are busy: {message}"))

@@ -416,14 +416,8 @@ pub(super) fn nobody(request: &Request, why: NoCandidate) -> ApiError {
                 ),
             )
         },
-        NoCandidate::TooLong => ApiError {
-            param: Some(request.about().into()),
-            ..ApiError::new(
-                400,
-                Some("context_length_exceeded"),
-                format!("The prompt is longer than the context of any `{model}` that is served now."),
-            )
-        },
+        NoCandidate::TooLong => request
+            .too_long(&format!("The prompt is longer than the context of any `{model}` that is served now.")),
         NoCandidate::Full => {
             let message = format!("All providers of `{model}` are busy. Try again shortly.");
             ApiError::new(429, Some("rate_limit_exceeded"), message).with_retry(Retry::After { seconds: 2 })

@@ -117,14 +117,13 @@ impl Unpaid {
         head: &RequestHead,
     ) {
         let id = RequestId(self.rng.bytes());
-        let here: Vec<Here> = provider.in_memory().collect();
-        let listed: Vec<Listed<'_>> = here.iter().map(Here::listed).collect();
+        let here = || provider.in_memory().collect::<Vec<Here>>();
         let body = match Route::of(&head.method, &head.path) {
             Ok(Route::Call(call)) => return self.begin(cx, user, head, id, call),
             Ok(Route::Preflight) => return reply::preflight(cx, user, id),
-            Ok(Route::Models) => Ok(models::list(&listed, &self.aliases)),
+            Ok(Route::Models) => Ok(models::list(&listed(&here()), &self.aliases)),
             Ok(Route::Model(name)) => {
-                models::one(&listed, &self.aliases, &name).ok_or_else(|| no_such_model(&name))
+                models::one(&listed(&here()), &self.aliases, &name).ok_or_else(|| no_such_model(&name))
             }
             Err(error) => Err(error),
         };
@@ -206,7 +205,8 @@ impl Unpaid {
                 code: RefusalCode::ModelNotAvailable,
                 message: "the model is not in memory any more".into(),
             };
-            self.end(cx, user, &failed(Some(&lost)));
+            let error = failed(Some(&lost), &asked.request);
+            self.end(cx, user, &error);
             return false;
         };
         if provider.free_slots(&here) == Some(0) {
@@ -306,7 +306,8 @@ impl Unpaid {
         }
         asked.whom.retain(|here| here.ep != work.here.ep);
         if refusal.code == RefusalCode::BadRequest || asked.whom.is_empty() {
-            return self.end(cx, user, &failed(Some(&refusal)));
+            let error = failed(Some(&refusal), &asked.request);
+            return self.end(cx, user, &error);
         }
         self.waiting.push_front(user);
     }
@@ -447,8 +448,7 @@ impl Unpaid {
     }
 }
 
-impl Here {
-    fn listed(&self) -> Listed<'_> {
-        Listed { slug: &self.slug, context_length: self.context_length, slots: self.slots, offer: None }
-    }
+fn listed(here: &[Here]) -> Vec<Listed<'_>> {
+    let listed = |Here { slug, context_length, slots, .. }| Listed { slug, context_length: *context_length, slots: *slots, offer: None };
+    here.iter().map(listed).collect()
 }

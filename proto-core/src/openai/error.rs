@@ -45,6 +45,11 @@ pub(crate) fn is_of_length(message: &str) -> bool {
     WORDS.iter().any(|words| message.contains(words))
 }
 
+/// The same, in words that every gateway knows: a refusal crosses the mesh without the code by which its runtime told it.
+pub(crate) fn in_words_of_length(message: &str) -> String {
+    if is_of_length(message) { message.into() } else { alloc::format!("context length exceeded: {message}") }
+}
+
 /// How llama-server says that, calling it its own mistake.
 pub(crate) const TOO_LARGE: &str = "too large to process";
 

@@ -282,17 +282,19 @@ impl Job {
                 sse::Event::Done if self.meter.has_finished() => return self.break_off(End::Done, out),
                 sse::Event::Done => return self.break_off(End::unfinished(), out),
             };
-            if let Err(message) = self.queue(data) {
-                return self.fail(message, out);
+            if let Err(end) = self.queue(data) {
+                return self.break_off(end, out);
             }
         }
     }
 
-    fn queue(&mut self, data: String) -> Result<(), String> {
+    fn queue(&mut self, data: String) -> Result<(), End> {
         let mut chunk: Value = serde_json::from_str(&data)
-            .map_err(|_| String::from("the runtime sent a chunk that is no JSON"))?;
+            .map_err(|_| End::failed("the runtime sent a chunk that is no JSON"))?;
         if chunk.get("error").is_some_and(|error| !error.is_null()) {
-            return Err(runtime::message(&chunk).unwrap_or_else(|| "the runtime failed".into()));
+            let complaint = runtime::complaint(&chunk);
+            let failed = || End::failed("the runtime failed");
+            return Err(complaint.map_or_else(failed, |(fault, message)| End::Failed(fault, message)));
         }
         self.meter.read(&chunk);
         // A runtime counts the answers of each part anew, from 0 or as it likes. A part has one.
@@ -305,14 +307,14 @@ impl Job {
         });
         if as_it_should_be {
             // A JSON string holds no raw line break, so one in an event of several lines is mere white space.
-            return self.push(data.replace('\n', " "));
+            return self.push(data.replace('\n', " ")).map_err(|what| End::failed(&what));
         }
         if let Some(choices) = choices {
             choices.truncate(1);
             let fields = choices.iter_mut().filter_map(Value::as_object_mut);
             fields.for_each(|choice| drop(choice.insert("index".into(), self.first.into())));
         }
-        self.push(format!("{chunk}"))
+        self.push(format!("{chunk}")).map_err(|what| End::failed(&what))
     }
 
     fn push(&mut self, data: String) -> Result<(), String> {

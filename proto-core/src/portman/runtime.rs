@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::http::RequestHead;
 use crate::limits;
 use crate::machine::{Outbox, StreamId};
-use crate::openai::error::TOO_LARGE;
+use crate::openai::error::{TOO_LARGE, in_words_of_length};
 use crate::openai::task::Task;
 use crate::wire::portman::Fault;
 
@@ -90,28 +90,44 @@ impl Runtime {
 /// What llama-server calls its own mistake (500) and is its user's.
 const USERS: [&str; 2] = [TOO_LARGE, "Failed to parse messages"];
 
+/// By what runtimes tell that a prompt is too long, beside their words for it.
+const LENGTH: [&str; 2] = ["context_length_exceeded", "exceed_context_size_error"];
+
 /// What an answer other than 200 means for the job.
 pub(super) fn refusal(task: Task, status: u16, body: &[u8]) -> (Fault, String) {
-    let said = serde_json::from_slice(body).ok().and_then(|body| message(&body));
+    let said = serde_json::from_slice(body).ok().and_then(|body| complaint(&body));
     let fault = match status {
-        400 | 413 | 422 => Fault::BadRequest,
         // Some call that their own mistake.
-        500 if said.as_deref().is_some_and(|said| USERS.iter().any(|words| said.contains(words))) => {
-            Fault::BadRequest
-        }
+        _ if matches!(said, Some((Fault::BadRequest, _))) => Fault::BadRequest,
+        400 | 413 | 422 => Fault::BadRequest,
         404 if task == Task::Chat => Fault::ModelNotAvailable,
         // It does no such things, however good it is at chats.
         404 | 405 | 501 if task != Task::Chat => Fault::BadRequest,
         _ => Fault::RuntimeFailed,
     };
-    (fault, said.unwrap_or_else(|| format!("the runtime answered {status}")))
+    (fault, said.map_or_else(|| format!("the runtime answered {status}"), |(_, said)| said))
+}
+
+/// What a stream's error, or the body of a refusal, means by itself; `None`: it is none.
+pub(super) fn complaint(body: &Value) -> Option<(Fault, String)> {
+    let said = message(body)?;
+    let told = |place| body.pointer(place).and_then(Value::as_str);
+    let codes = ["/error/code", "/error/type", "/code", "/type"].into_iter().filter_map(told);
+    if codes.into_iter().any(|code| LENGTH.contains(&code)) {
+        return Some((Fault::BadRequest, cut(&in_words_of_length(&said))));
+    }
+    let is_users = USERS.iter().any(|words| said.contains(words));
+    Some((if is_users { Fault::BadRequest } else { Fault::RuntimeFailed }, said))
 }
 
 /// The text of an error, wherever a runtime puts it.
-pub(super) fn message(body: &Value) -> Option<String> {
+fn message(body: &Value) -> Option<String> {
     let places = ["/error/message", "/error", "/detail", "/detail/0/msg", "/message"];
-    let said = places.iter().find_map(|place| body.pointer(place)?.as_str())?;
-    Some(said.chars().take(limits::RUNTIME_MESSAGE).collect())
+    Some(cut(places.iter().find_map(|place| body.pointer(place)?.as_str())?))
+}
+
+fn cut(said: &str) -> String {
+    said.chars().take(limits::RUNTIME_MESSAGE).collect()
 }
 
 #[cfg(test)]
@@ -153,6 +169,29 @@ mod tests {
             Fault::RuntimeFailed
         );
         assert_eq!(refusal(Task::Chat, 503, b"").0, Fault::RuntimeFailed);
+    }
+
+    #[test]
+    fn a_prompt_that_is_too_long_is_told_in_words_where_a_runtime_tells_it_by_a_code() {
+        for (status, body, said) in [
+            (
+                400,
+                r#"{"error": {"code": "context_length_exceeded", "message": "it is 9 words"}}"#,
+                "context length exceeded: it is 9 words",
+            ),
+            (
+                500,
+                r#"{"error": {"type": "exceed_context_size_error", "message": "no room"}}"#,
+                "context length exceeded: no room",
+            ),
+            (
+                400,
+                r#"{"error": {"code": "context_length_exceeded", "message": "beyond the context window"}}"#,
+                "beyond the context window",
+            ),
+        ] {
+            assert_eq!(refusal(Task::Chat, status, body.as_bytes()), (Fault::BadRequest, said.into()));
+        }
     }
 
     #[test]

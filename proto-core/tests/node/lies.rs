@@ -1,5 +1,6 @@
 //! A gateway whose provider lies, breaks off or falls silent: the user is told, and pays for what came, at most.
 
+use labman_proto_core::http::{RequestHead, Surface};
 use labman_proto_core::limits::{FIRST_CHUNK, JOB_TOTAL, NEXT_CHUNK};
 use labman_proto_core::machine::{ResetCode, StreamId};
 use labman_proto_core::time::Span;
@@ -294,6 +295,38 @@ fn refusals_before_the_first_chunk_go_to_the_next_provider_but_a_bad_request_end
         assert_eq!(report(&rig).attempt, None, "nothing is owed");
         assert!(rig.disk.rows("gateway_jobs").is_empty());
     }
+}
+
+#[test]
+fn a_prompt_that_a_runtime_finds_too_long_is_told_where_and_with_what_to_do_and_another_mistake_without() {
+    let told = |path: &str, body: Value, message: &str| {
+        let mut rig = Rig::gateway();
+        let mut peer = Peer::serving(&mut rig, PEER, SLUG);
+        let head = RequestHead::new("POST", path).with("authorization", "Bearer sk-labman-1");
+        let user = rig.request(Surface::Public, head);
+        rig.deliver(user, body.to_string().as_bytes());
+        rig.finish(user);
+        let refusal = Refusal { code: RefusalCode::BadRequest, message: message.into() };
+        peer.job(&mut rig).refuse(&mut rig, &mut peer, refusal);
+        let answer: Value = serde_json::from_str(&rig.text(user)).unwrap();
+        (rig.status(user), answer["error"].clone())
+    };
+    let long = "the request exceeds the available context size.";
+    for (path, body, param, bound) in [
+        ("/v1/chat/completions", prompt(false), "messages", "`max_tokens`"),
+        ("/v1/completions", json!({ "model": SLUG, "prompt": "x" }), "prompt", "`max_tokens`"),
+        ("/v1/responses", json!({ "model": SLUG, "input": "x" }), "input", "`max_output_tokens`"),
+        ("/v1/embeddings", json!({ "model": SLUG, "input": "x" }), "input", "Shorten each text"),
+    ] {
+        let (status, error) = told(path, body, long);
+        assert_eq!((status, &error["code"]), (Some(400), &json!("context_length_exceeded")), "{path}");
+        assert_eq!(error["param"], param, "{path}");
+        let message = error["message"].as_str().unwrap();
+        assert!(message.contains("context size. Shorten") && message.contains(bound), "{message}");
+    }
+    // Which field it is, the cut off end may have said.
+    let (_, error) = told("/v1/chat/completions", prompt(false), &"`stop` is wrong ".repeat(99));
+    assert_eq!((&error["code"], &error["param"]), (&Value::Null, &Value::Null));
 }
 
 #[test]
