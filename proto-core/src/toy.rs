@@ -10,7 +10,9 @@
 //! With several models it also does as llama-server's router: `GET /models` says which are loaded, `POST /models/load` and
 //! `POST /models/unload` move one ([`memory`]).
 //!
-//! What is absent: keys (whoever reaches it may ask), tools, images, log probabilities, more than one choice.
+//! What is absent: keys (whoever reaches it may ask), token numbers as a prompt (400), more than one choice (400). All else that a
+//! request may have is ignored, though a real runtime would honour it: `tools` and `tool_choice` (it never calls one, not even when it
+//! must), `response_format` (its text follows no schema), `logprobs`, images, penalties.
 
 mod answer;
 mod chain;
@@ -219,7 +221,7 @@ impl Toy {
     fn begin(&mut self, now: Now, kind: Kind, body: &[u8]) -> Result<Speech, Refusal> {
         let body = match kind {
             Kind::Chat => parse(body)?,
-            Kind::Text => as_chat(parse(body)?),
+            Kind::Text => as_chat(parse(body)?)?,
         };
         let request = Request::parse(&body).map_err(|message| (400, None, message))?;
         self.memory.check(now.mono, &request.model)?;
@@ -301,13 +303,21 @@ impl Toy {
 }
 
 /// A prompt is taken for the only message of somebody who is nobody.
-fn as_chat(mut body: Value) -> Value {
-    if let Some(fields) = body.as_object_mut()
-        && let Some(prompt) = fields.remove("prompt")
+fn as_chat(mut body: Value) -> Result<Value, Refusal> {
+    let fields = body.as_object_mut();
+    if let Some((fields, prompt)) =
+        fields.and_then(|fields| fields.remove("prompt").map(|prompt| (fields, prompt)))
     {
+        if !prompt.is_string() {
+            return Err((
+                400,
+                None,
+                "prompt must be one text: the toy knows words, and no numbers of tokens".into(),
+            ));
+        }
         fields.insert("messages".into(), json!([{ "role": "prompt", "content": prompt }]));
     }
-    body
+    Ok(body)
 }
 
 fn parse(body: &[u8]) -> Result<Value, Refusal> {

@@ -81,7 +81,7 @@ struct Message {
 }
 
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "content must be a text, or a list of parts")]
 enum Content {
     Text(String),
     Parts(Vec<Part>),
@@ -94,7 +94,7 @@ struct Part {
 }
 
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "stop must be a text, or a list of them")]
 enum Stop {
     One(String),
     Several(Vec<String>),

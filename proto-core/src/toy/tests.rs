@@ -128,6 +128,26 @@ fn with(fields: Value) -> Value {
 }
 
 #[test]
+fn what_it_can_not_read_is_told_in_words_for_people() {
+    for (path, body, said) in [
+        ("/v1/completions", json!({ "prompt": [1, 2] }), "prompt must be one text"),
+        ("/v1/completions", json!({ "prompt": ["a", "b"] }), "prompt must be one text"),
+        ("/v1/chat/completions", with(json!({ "stop": 5 })), "stop must be a text, or a list of them"),
+        (
+            "/v1/chat/completions",
+            with(json!({ "messages": [{ "role": "user", "content": 5 }] })),
+            "content must be a text, or a list of parts",
+        ),
+    ] {
+        let mut client = Client::of("toy");
+        client.ask(ASK, "POST", path, &serde_json::to_vec(&body).unwrap());
+        let error = client.json()["error"]["message"].clone();
+        assert_eq!(client.status, Some(400));
+        assert!(error.as_str().unwrap().starts_with(said), "{error}");
+    }
+}
+
+#[test]
 fn it_lists_itself_as_labman_s_own() {
     let mut client = Client::of("toy");
     client.ask(ASK, "GET", "/v1/models", b"");
