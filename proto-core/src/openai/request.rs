@@ -4,28 +4,12 @@ use alloc::{format, string::String, vec::Vec};
 
 use serde_json::{Map, Value, json};
 
+use super::spot::Spot;
 use super::task::{Call, Task};
-use super::{responses, tools};
+use super::{messages, responses, tools};
 use crate::limits::{ECHOED, MODEL_NAME};
 use crate::openai::error::ApiError;
 use crate::routing::hints::Hints;
-
-/// Fields that concern the user and this gateway only: honoured here, and never seen by a provider.
-const KEPT: [&str; 10] = [
-    "model",
-    "provider",
-    "user",
-    "metadata",
-    "safety_identifier",
-    "prompt_cache_key",
-    "prompt_cache_retention",
-    "prompt_cache_options",
-    "store",
-    "service_tier",
-];
-
-/// The same of what is said with a stream of tokens.
-const KEPT_OF_TEXT: [&str; 4] = ["stream", "stream_options", "max_tokens", "max_completion_tokens"];
 
 /// Fields whose promise nothing behind this gateway can keep.
 const fn refused(task: Task) -> &'static [&'static str] {
@@ -42,18 +26,6 @@ const fn refused(task: Task) -> &'static [&'static str] {
         Task::Completion => &["suffix"],
         Task::Embedding => &[],
     }
-}
-
-fn is_kept(task: Task, name: &str) -> bool {
-    let own: &[&str] = match task {
-        Task::Chat => &[],
-        Task::Completion => &["echo", "best_of"],
-        Task::Embedding => &["encoding_format", "dimensions"],
-    };
-    KEPT.contains(&name)
-        || task.streams() && KEPT_OF_TEXT.contains(&name)
-        || own.contains(&name)
-        || refused(task).contains(&name)
 }
 
 /// What asks for nothing: `null`, an empty text, or the modality that every model has.
@@ -152,10 +124,9 @@ impl Request {
             }
             None => return Err(ApiError::bad_param("model", "You must provide a `model`.")),
         };
-        let mut refused = refused(task).iter();
-        if let Some(field) =
-            refused.find(|field| fields.get(**field).is_some_and(|value| !asks_for_nothing(field, value)))
-        {
+        let unsupported = refused(task);
+        let asks = |field: &&&str| fields.get(**field).is_some_and(|value| !asks_for_nothing(field, value));
+        if let Some(field) = unsupported.iter().find(asks) {
             let hint = if field.starts_with("function") { ": use `tools`" } else { "" };
             let message = format!("`{field}` is not supported by this gateway{hint}.");
             return Err(ApiError::bad_param(*field, message));
@@ -163,41 +134,43 @@ impl Request {
         if task == Task::Chat {
             as_templates_know_roles(&mut fields);
         }
-        task.check(&fields)?;
-        if let (Task::Chat, Some(messages)) = (task, fields.get("messages")) {
-            tools::check_calls(messages)?;
-        }
-        let options = match fields.get("stream_options") {
-            None | Some(Value::Null) => None,
-            Some(Value::Object(options)) => Some(options),
-            Some(_) => {
-                return Err(ApiError::bad_param("stream_options", "`stream_options` must be an object."));
+        for (name, value) in &fields {
+            if let Some(field) = task.kept(name) {
+                field.check(&Spot::of(name, value))?;
             }
-        };
-        let include_usage = options.map_or(Ok(false), |options| flag(options, "include_usage"))?;
-        let max_output = match task.output_each() {
-            Some(most) => Some(most),
-            None => match optional_u32(&fields, "max_completion_tokens")? {
-                Some(most) => Some(most),
-                None => optional_u32(&fields, "max_tokens")?.or(task.usual_output()),
-            },
-        };
-        let stream = task.streams() && flag(&fields, "stream")?;
+        }
+        if let (Task::Chat, Some(messages)) = (task, fields.get("messages")) {
+            messages::check_written(messages)?;
+        }
+        task.check(&fields)?;
+        let options = fields.get("stream_options");
+        let include_usage = options.and_then(|options| options.get("include_usage")) == Some(&json!(true));
+        let max_output = task.output_each().or_else(|| {
+            let said = count(&fields, "max_completion_tokens").or_else(|| count(&fields, "max_tokens"));
+            said.or(task.usual_output())
+        });
+        let stream = task.streams() && is_set(&fields, "stream");
         let hints = Hints::parse(fields.get("provider"))?;
         let echo = echo(task, &fields)?;
         if task == Task::Completion
-            && let Some(best) = optional_u32(&fields, "best_of")?
+            && let Some(best) = count(&fields, "best_of")
             && u64::from(best) != fields.get("n").and_then(Value::as_u64).unwrap_or(1)
         {
             return Err(ApiError::bad_param("best_of", "`best_of` must be `n`: all answers are given."));
         }
-        let vectors = if task == Task::Embedding { vectors(&fields)? } else { Vectors::default() };
+        let vectors = match task {
+            Task::Chat | Task::Completion => Vectors::default(),
+            Task::Embedding => Vectors {
+                base64: fields.get("encoding_format") == Some(&json!("base64")),
+                dimensions: count(&fields, "dimensions"),
+            },
+        };
         let (mut body, mut ignored) = (Map::new(), unknown);
         for (name, value) in fields {
             if let Some(field) = task.passed(&name) {
-                field.check(&value)?;
+                field.check(&Spot::of(&name, &value))?;
                 body.insert(name, value);
-            } else if !is_kept(task, &name) {
+            } else if task.kept(&name).is_none() && !unsupported.contains(&name.as_str()) {
                 ignored.push(name);
             }
         }
@@ -404,7 +377,7 @@ fn is_answer(message: &Value) -> bool {
 }
 
 fn echo(task: Task, fields: &Map<String, Value>) -> Result<Echo, ApiError> {
-    if task != Task::Completion || !flag(fields, "echo")? {
+    if task != Task::Completion || !is_set(fields, "echo") {
         return Ok(Echo::default());
     }
     if fields.get("logprobs").is_some_and(|logprobs| !logprobs.is_null()) {
@@ -421,35 +394,13 @@ fn echo(task: Task, fields: &Map<String, Value>) -> Result<Echo, ApiError> {
     Ok(Echo { prompts: prompts.into_iter().map(String::from).collect(), answers })
 }
 
-fn vectors(fields: &Map<String, Value>) -> Result<Vectors, ApiError> {
-    let base64 = match fields.get("encoding_format") {
-        None | Some(Value::Null) => false,
-        Some(Value::String(format)) if format == "float" => false,
-        Some(Value::String(format)) if format == "base64" => true,
-        Some(_) => {
-            let message = "`encoding_format` must be `float` or `base64`.";
-            return Err(ApiError::bad_param("encoding_format", message));
-        }
-    };
-    Ok(Vectors { base64, dimensions: optional_u32(fields, "dimensions")? })
+fn is_set(fields: &Map<String, Value>, name: &str) -> bool {
+    fields.get(name) == Some(&json!(true))
 }
 
-fn flag(fields: &Map<String, Value>, name: &str) -> Result<bool, ApiError> {
-    match fields.get(name) {
-        None | Some(Value::Null) => Ok(false),
-        Some(Value::Bool(value)) => Ok(*value),
-        Some(_) => Err(ApiError::bad_param(name, format!("`{name}` must be true or false."))),
-    }
-}
-
-fn optional_u32(fields: &Map<String, Value>, name: &str) -> Result<Option<u32>, ApiError> {
-    match fields.get(name) {
-        None | Some(Value::Null) => Ok(None),
-        Some(value) => match value.as_u64().and_then(|n| u32::try_from(n).ok()).filter(|n| *n > 0) {
-            Some(n) => Ok(Some(n)),
-            None => Err(ApiError::bad_param(name, format!("`{name}` must be a positive integer."))),
-        },
-    }
+/// It was checked.
+fn count(fields: &Map<String, Value>, name: &str) -> Option<u32> {
+    fields.get(name).and_then(Value::as_u64).and_then(|count| u32::try_from(count).ok())
 }
 
 #[cfg(test)]
@@ -480,9 +431,12 @@ mod tests {
         assert_eq!(refused(&with(r#""n": 0"#)).param.as_deref(), Some("n"));
         assert_eq!(refused(&with(r#""stream": "yes""#)).param.as_deref(), Some("stream"));
         assert_eq!(refused(&with(r#""max_tokens": -1"#)).param.as_deref(), Some("max_tokens"));
+        assert_eq!(refused(&with(r#""user": 7"#)).param.as_deref(), Some("user"));
+        let usage = refused(&with(r#""stream_options": {"include_usage": 1}"#));
+        assert_eq!(usage.param.as_deref(), Some("stream_options.include_usage"));
         let image = r#"{"model": "m", "messages": [{"role": "user", "content": [
             {"type": "image_url", "image_url": {"url": "http://10.0.0.1/x.png"}}]}]}"#;
-        assert_eq!(refused(image).param.as_deref(), Some("messages[0]"));
+        assert_eq!(refused(image).param.as_deref(), Some("messages[0].content[0].image_url.url"));
     }
 
     #[test]

@@ -8,11 +8,13 @@ use alloc::{format, string::String, vec::Vec};
 use serde_json::{Map, Value, json};
 
 use super::error::ApiError;
+use super::fields::OF_RESPONSE;
+use super::spot::Spot;
 
 type Fields = Map<String, Value>;
 
 /// Fields that mean the same to a chat.
-const SAME: [&str; 18] = [
+const SAME: [&str; 19] = [
     "model",
     "provider",
     "stream",
@@ -27,6 +29,7 @@ const SAME: [&str; 18] = [
     "prompt_cache_retention",
     "prompt_cache_options",
     "store",
+    "service_tier",
     "seed",
     "top_k",
     "min_p",
@@ -34,7 +37,7 @@ const SAME: [&str; 18] = [
 ];
 
 /// Fields that change nothing here, whatever they say.
-const WITHOUT_EFFECT: [&str; 4] = ["service_tier", "max_tool_calls", "truncation", "stream_options"];
+const WITHOUT_EFFECT: [&str; 3] = ["max_tool_calls", "truncation", "stream_options"];
 
 /// Fields that would need something kept, and what to do instead.
 const REFUSED: [(&str, &str); 5] = [
@@ -89,15 +92,9 @@ pub(super) fn as_chat(fields: Fields) -> Result<AsChat, ApiError> {
     if let Some((name, why)) = REFUSED.iter().find(|(name, _)| is_given(name)) {
         return Err(ApiError::bad_param(*name, format!("`{name}` can't be honoured: {why}.")));
     }
-    for (name, must, is_right) in [
-        ("reasoning", "an object", Value::is_object as fn(&Value) -> bool),
-        ("text", "an object", Value::is_object),
-        ("metadata", "an object", Value::is_object),
-        ("include", "an array", Value::is_array),
-    ] {
-        if fields.get(name).is_some_and(|value| !value.is_null() && !is_right(value)) {
-            return Err(ApiError::bad_param(name, format!("`{name}` must be {must}.")));
-        }
+    for field in OF_RESPONSE {
+        let value = fields.get(field.name).unwrap_or(&Value::Null);
+        field.check(&Spot::of(field.name, value))?;
     }
     let mut repeated = defaults();
     for name in REPEATED {
@@ -105,7 +102,7 @@ pub(super) fn as_chat(fields: Fields) -> Result<AsChat, ApiError> {
             (_, None | Some(Value::Null)) => {}
             // What was not said of it is as by default.
             (Some(Value::Object(default)), Some(Value::Object(said))) => {
-                default.extend(as_repeated(name, said)?)
+                default.extend(as_repeated(name, said))
             }
             (_, Some(Value::Array(tools))) if name == "tools" => {
                 drop(repeated.insert(name.into(), tools.iter().map(as_described).collect()))
@@ -114,10 +111,8 @@ pub(super) fn as_chat(fields: Fields) -> Result<AsChat, ApiError> {
         }
     }
     let mut messages = Vec::new();
-    match fields.get("instructions") {
-        None | Some(Value::Null) => {}
-        Some(Value::String(text)) => messages.push(json!({ "role": "system", "content": text })),
-        Some(_) => return Err(ApiError::bad_param("instructions", "`instructions` must be a text.")),
+    if let Some(text) = fields.get("instructions").and_then(Value::as_str) {
+        messages.push(json!({ "role": "system", "content": text }));
     }
     match fields.get("input") {
         Some(Value::String(text)) => messages.push(json!({ "role": "user", "content": text })),
@@ -187,21 +182,14 @@ fn defaults() -> Fields {
 }
 
 /// What a response says of an object in its request: of reasoning and text, what has an effect here.
-fn as_repeated(name: &str, said: &Fields) -> Result<Fields, ApiError> {
+fn as_repeated(name: &str, said: &Fields) -> Fields {
     let kept: &[&str] = match name {
         "reasoning" => &["effort", "summary"],
         "text" => &["format", "verbosity"],
-        _ => return Ok(said.clone()),
+        _ => return said.clone(),
     };
-    let is_known = |value: &Value| ["auto", "concise", "detailed"].iter().any(|known| value == known);
-    if name == "reasoning"
-        && said.get("summary").is_some_and(|summary| !summary.is_null() && !is_known(summary))
-    {
-        let message = "`reasoning.summary` must be auto, concise or detailed.";
-        return Err(ApiError::bad_param("reasoning.summary", message));
-    }
     let is_said = |(key, value): &(&String, &Value)| kept.contains(&key.as_str()) && !value.is_null();
-    Ok(said.iter().filter(is_said).map(|(key, value)| (key.clone(), value.clone())).collect())
+    said.iter().filter(is_said).map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
 /// A tool with the fields that are described in every case.
@@ -326,10 +314,15 @@ pub(super) fn as_its_user_says(error: ApiError) -> ApiError {
         ("verbosity", "text.verbosity"),
     ];
     let Some(param) = &error.param else { return error };
-    let found = NAMES.into_iter().find(|(name, _)| param.split('[').next() == Some(*name));
-    let Some((_, theirs)) = found else { return error };
-    let message = error.message.replace(param.as_str(), theirs);
-    ApiError { param: Some(theirs.into()), message, ..error }
+    let found = NAMES.into_iter().find(|(name, _)| param.split(['[', '.']).next() == Some(*name));
+    let theirs = match found {
+        Some((_, theirs)) => theirs.into(),
+        // A response's functions stand in no object of their own.
+        None if param.starts_with("tools[") => param.replace(".function", ""),
+        None => return error,
+    };
+    let message = error.message.replace(param.as_str(), &theirs);
+    ApiError { param: Some(theirs), message, ..error }
 }
 
 fn tools(tools: &Value) -> Result<Value, ApiError> {
@@ -455,10 +448,35 @@ mod tests {
             (json!({ "tools": [{ "type": "web_search" }] }), "tools[0]"),
             (json!({ "tool_choice": 5 }), "tool_choice"),
             (json!({ "text": { "format": { "type": "yaml" } } }), "text.format"),
+            (json!({ "truncation": "some" }), "truncation"),
+            (json!({ "max_tool_calls": 0 }), "max_tool_calls"),
+            (json!({ "include": ["message.output_text.logprobs", "all"] }), "include[1]"),
+            (json!({ "reasoning": { "summary": "long" } }), "reasoning.summary"),
+            (json!({ "metadata": [] }), "metadata"),
         ] {
             let mut asked = json!({ "model": "m", "input": "x", "background": false });
             asked.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
             assert_eq!(chat(asked).unwrap_err().param.as_deref(), Some(param));
+        }
+    }
+
+    #[test]
+    fn a_mistake_in_the_chat_is_told_where_its_user_made_it() {
+        use crate::openai::request::Request;
+        use crate::openai::task::Call;
+        for (extra, param) in [
+            (json!({ "tools": [{ "type": "function", "name": "a b" }] }), "tools[0].name"),
+            (json!({ "max_output_tokens": 0 }), "max_output_tokens"),
+            (json!({ "text": { "format": { "type": "json_schema" } } }), "text.format"),
+            (json!({ "reasoning": { "effort": "much" } }), "reasoning.effort"),
+            (json!({ "service_tier": "best" }), "service_tier"),
+            (json!({ "user": 5 }), "user"),
+        ] {
+            let mut asked = json!({ "model": "m", "input": "x" });
+            asked.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+            let refused = Request::parse(Call::Response, &serde_json::to_vec(&asked).unwrap()).unwrap_err();
+            assert_eq!(refused.param.as_deref(), Some(param), "{extra}");
+            assert!(refused.message.contains(&format!("`{param}`")), "{}", refused.message);
         }
     }
 }

@@ -14,7 +14,8 @@ use alloc::{format, string::String, vec::Vec};
 use serde_json::{Map, Value, json};
 
 use super::error::ApiError;
-use super::fields::{Field, PASSED_OF_CHAT, PASSED_OF_COMPLETION, PASSED_OF_EMBEDDING};
+use super::fields::{self, Field};
+use super::messages;
 use crate::limits::{EMBEDDED_AT_ONCE, EMBEDDED_INPUTS, HTTP_BODY, INPUT_ALLOWANCE_PER_ITEM, PARTS};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,12 +85,12 @@ impl Task {
 
     /// The field of that name, if a provider's runtime gets it.
     pub(super) fn passed(self, name: &str) -> Option<&'static Field> {
-        let lists = match self {
-            Self::Chat => PASSED_OF_CHAT,
-            Self::Completion => PASSED_OF_COMPLETION,
-            Self::Embedding => PASSED_OF_EMBEDDING,
-        };
-        lists.into_iter().flatten().find(|field| field.name == name)
+        fields::passed(self).into_iter().flatten().find(|field| field.name == name)
+    }
+
+    /// The same if it stays at the gateway.
+    pub(super) fn kept(self, name: &str) -> Option<&'static Field> {
+        fields::kept(self).into_iter().flatten().find(|field| field.name == name)
     }
 
     /// Where a runtime is asked for it, behind its base URL.
@@ -127,7 +128,7 @@ impl Task {
             .get(field)
             .ok_or_else(|| ApiError::bad_param(field, format!("You must provide `{field}`.")))?;
         match self {
-            Self::Chat => check_messages(about)?,
+            Self::Chat => messages::check(about)?,
             Self::Completion if texts(about).is_none_or(|texts| texts.is_empty()) => {
                 let what = "`prompt` must be a text, a list of tokens, or a list of these.";
                 return Err(ApiError::bad_param("prompt", what));
@@ -147,8 +148,13 @@ impl Task {
         if self == Self::Embedding {
             return Ok(());
         }
+        let prompts = self.prompts(body);
+        if prompts > PARTS {
+            let message = format!("`prompt` must be of at most {PARTS} texts.");
+            return Err(ApiError::bad_param("prompt", message));
+        }
         let each = answers(body).unwrap_or(0);
-        if !(1..=PARTS).contains(&each.saturating_mul(self.prompts(body))) {
+        if !(1..=PARTS).contains(&each.saturating_mul(prompts)) {
             let message = format!("`n` must be from 1 to {PARTS}, over all prompts.");
             return Err(ApiError::bad_param("n", message));
         }
@@ -324,43 +330,6 @@ fn is_empty(text: &&Value) -> bool {
     text.as_str().is_some_and(str::is_empty)
 }
 
-fn check_messages(messages: &Value) -> Result<(), ApiError> {
-    let messages = match messages {
-        Value::Array(messages) if !messages.is_empty() => messages,
-        _ => return Err(ApiError::bad_param("messages", "`messages` must be a non-empty array.")),
-    };
-    for (at, message) in messages.iter().enumerate() {
-        let wrong = |what: &str| {
-            Err(ApiError::bad_param(format!("messages[{at}]"), format!("`messages[{at}]` {what}.")))
-        };
-        if !message.get("role").is_some_and(Value::is_string) {
-            return wrong("must be an object with a string `role`");
-        }
-        match message.get("content") {
-            None | Some(Value::Null | Value::String(_)) => {}
-            Some(Value::Array(parts)) if parts.iter().all(is_safe_part) => {}
-            Some(Value::Array(_)) => {
-                return wrong("holds a part that is not text, or an image that is not a `data:` URL");
-            }
-            Some(_) => return wrong("must have a string or array `content`"),
-        }
-    }
-    Ok(())
-}
-
-/// An image by URL would make the provider fetch from inside its network.
-fn is_safe_part(part: &Value) -> bool {
-    match part.get("type").and_then(Value::as_str) {
-        Some("text") => part.get("text").is_some_and(Value::is_string),
-        Some("refusal") => part.get("refusal").is_some_and(Value::is_string),
-        Some("image_url") => {
-            let url = part.get("image_url").and_then(|image| image.get("url")).and_then(Value::as_str);
-            url.is_some_and(|url| url.starts_with("data:"))
-        }
-        _ => false,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -440,6 +409,7 @@ mod tests {
             (json!({ "prompt": "a", "n": 0 }), "n"),
             (json!({ "prompt": "a", "n": "2" }), "n"),
             (json!({ "prompt": ["a", "b"], "n": PARTS }), "n"),
+            (json!({ "prompt": alloc::vec!["a"; PARTS as usize + 1] }), "prompt"),
             (json!({ "prompt": "x".repeat(HTTP_BODY / 2), "n": 3 }), "n"),
             (json!({ "input": "" }), "input"),
             (json!({ "input": ["a", ""] }), "input"),

@@ -8,6 +8,8 @@ use alloc::string::String;
 use serde_json::{Map, Value, json};
 
 use super::error::ApiError;
+use super::fields::{Is, TOOL};
+use super::spot::Spot;
 use crate::limits::TOOLS;
 
 /// A choice that names tools becomes those tools, and a word.
@@ -18,7 +20,7 @@ use crate::limits::TOOLS;
 pub(super) fn choose(body: &mut Map<String, Value>) -> Result<(), ApiError> {
     let there = match body.get_mut("tools") {
         None => BTreeSet::new(),
-        Some(Value::Array(tools)) if tools.len() <= TOOLS => functions(tools)?,
+        Some(tools) if tools.as_array().is_some_and(|tools| tools.len() <= TOOLS) => functions(tools)?,
         Some(_) => {
             return Err(ApiError::bad_param(
                 "tools",
@@ -52,19 +54,14 @@ pub(super) fn choose(body: &mut Map<String, Value>) -> Result<(), ApiError> {
 }
 
 /// Their names. That each is a function is written in where it is not said.
-fn functions(tools: &mut [Value]) -> Result<BTreeSet<String>, ApiError> {
-    for (at, tool) in tools.iter_mut().enumerate() {
+fn functions(tools: &mut Value) -> Result<BTreeSet<String>, ApiError> {
+    for tool in tools.as_array_mut().into_iter().flatten() {
         if let Some(fields) = tool.as_object_mut().filter(|fields| fields.contains_key("function")) {
             fields.entry("type").or_insert(json!("function"));
         }
-        if name_of(tool).is_none() {
-            let message = format!(
-                "`tools[{at}]` must be a function: `{{\"type\": \"function\", \"function\": {{\"name\": ...}}}}`. Others run nowhere here."
-            );
-            return Err(ApiError::bad_param(format!("tools[{at}]"), message));
-        }
     }
-    Ok(tools.iter().filter_map(name_of).map(String::from).collect())
+    Is::Each(&TOOL).check(&Spot::of("tools", tools))?;
+    Ok(tools.as_array().into_iter().flatten().filter_map(name_of).map(String::from).collect())
 }
 
 struct Choice {
@@ -108,30 +105,6 @@ fn wrong(message: &str) -> ApiError {
     ApiError::bad_param("tool_choice", message)
 }
 
-/// Calls that a conversation tells of must be such as can be made here: templates fail on others in ways of their own.
-///
-/// # Errors
-///
-/// Names the message.
-pub(super) fn check_calls(messages: &Value) -> Result<(), ApiError> {
-    let calls = |message: &Value| message.get("tool_calls").filter(|calls| !calls.is_null()).cloned();
-    let is_wrong = |calls: Value| !calls.as_array().is_some_and(|calls| calls.iter().all(is_call));
-    let mut messages = messages.as_array().into_iter().flatten();
-    let Some(at) = messages.position(|message| calls(message).is_some_and(is_wrong)) else { return Ok(()) };
-    let message = format!(
-        "`messages[{at}]` has `tool_calls` that are no functions with `name` and `arguments` as text."
-    );
-    Err(ApiError::bad_param(format!("messages[{at}]"), message))
-}
-
-fn is_call(call: &Value) -> bool {
-    let is_function = call.get("type").is_none_or(|kind| kind == "function");
-    let is_text = |name: &str| {
-        call.get("function").and_then(|function| function.get(name)).is_some_and(Value::is_string)
-    };
-    is_function && is_text("name") && is_text("arguments")
-}
-
 /// Of a function.
 fn name_of(tool: &Value) -> Option<&str> {
     let is_function = tool.get("type").and_then(Value::as_str) == Some("function");
@@ -168,22 +141,6 @@ mod tests {
     }
 
     #[test]
-    fn calls_that_a_conversation_tells_of_are_functions() {
-        let said = |call: Value| {
-            check_calls(&json!([{ "role": "user" }, { "role": "assistant", "tool_calls": [call] }]))
-        };
-        let function = json!({ "name": "f", "arguments": "{}" });
-        assert_eq!(said(json!({ "id": "1", "type": "function", "function": function })), Ok(()));
-        for wrong in [
-            json!({ "type": "custom", "custom": {} }),
-            json!({ "function": { "name": "f", "arguments": {} } }),
-            json!(1),
-        ] {
-            assert_eq!(said(wrong).unwrap_err().param.as_deref(), Some("messages[1]"));
-        }
-    }
-
-    #[test]
     fn what_can_not_be_chosen_is_told() {
         let f = || json!({ "type": "function", "function": { "name": "f" } });
         for (tools, choice) in [
@@ -197,6 +154,6 @@ mod tests {
             assert_eq!(chosen(tools, choice.clone()), Err(Some("tool_choice".into())), "{choice}");
         }
         let mut body = json!({ "tools": [f(), { "type": "custom" }] }).as_object().cloned().unwrap();
-        assert_eq!(choose(&mut body).unwrap_err().param.as_deref(), Some("tools[1]"));
+        assert_eq!(choose(&mut body).unwrap_err().param.as_deref(), Some("tools[1].type"));
     }
 }
