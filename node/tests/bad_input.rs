@@ -5,7 +5,7 @@ mod support;
 use labman_node::mesh::{Mesh, ProviderPlan};
 use labman_node::openai::Answer;
 use serde_json::Value;
-use support::{Rig, chat, complete};
+use support::{Rig, chat, complete, eventually};
 
 /// The error of an answer that must have this status: all four keys, always.
 fn error(answer: &Answer, status: u16) -> Value {
@@ -29,7 +29,12 @@ async fn refusals_are_clear_and_cost_nothing() {
     let refused = error(&stranger.post_json(CHAT, &chat(rig.model(), 8)).await.unwrap(), 401);
     assert_eq!(refused["code"], "invalid_api_key");
 
-    let refused = error(&rig.client.post_json(CHAT, &chat("no-such-model", 8)).await.unwrap(), 404);
+    // A gateway that has just begun has not heard of all that is served.
+    let refused = eventually("an answer about a model that is none", async || {
+        let answer = rig.client.post_json(CHAT, &chat("no-such-model", 8)).await.unwrap();
+        Ok((answer.status != 503).then(|| error(&answer, 404)))
+    });
+    let refused = refused.await;
     assert_eq!(refused["code"], "model_not_found");
     assert!(refused["message"].as_str().unwrap().contains("no-such-model"));
 

@@ -141,7 +141,7 @@ impl Gateway {
             aliases: config.aliases.clone(),
             body: config.body.min(HTTP_BODY),
             rng: seed.stream("gateway"),
-            router: Router::new(config.routing.clone(), seed.stream("routing")),
+            router: Router::new(config.routing.clone(), seed.stream("routing"), now),
             jobs: BTreeMap::new(),
             reading: 0,
             users: BTreeMap::new(),

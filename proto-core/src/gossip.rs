@@ -12,6 +12,7 @@
 //!
 //! A provider that is nothing else hears of no topic: what others provide is not its business.
 
+mod bygone;
 mod deaths;
 mod detector;
 mod own;
@@ -208,7 +209,7 @@ impl Gossip {
         // Others than before are of use to us.
         self.more_peers |= self.interest.is_none() && self.own.topics() != record.topics;
         if self.own.set_capability(record.clone()) {
-            self.view.capability(cx.me.network, cx.me.node_id, &record);
+            self.view.capability(cx.me.network, cx.now.mono, cx.me.node_id, &record);
             self.sign_soon(cx, About::Capability);
         }
     }
@@ -338,7 +339,7 @@ impl Gossip {
     pub(crate) fn handle_timeout(&mut self, cx: &mut Cx<'_>) -> Vec<Say> {
         let mut says = Vec::new();
         while let Some(key) = self.records.expired(cx.now) {
-            self.forgot(key);
+            self.forgot(cx, key);
         }
         self.deaths.handle_timeout(cx.now.mono);
         while self.slanderers.expired(cx.now.mono).is_some() {
@@ -570,7 +571,7 @@ impl Gossip {
                 return;
             }
             Said::Capability(record) => {
-                self.view.capability(cx.me.network, origin, &record);
+                self.view.capability(cx.me.network, cx.now.mono, origin, &record);
                 let before = self.records.get(&key).map(|held| held.topics.clone());
                 // Who heard of what it served is to hear that it does so no more.
                 record.topics.with(&before.unwrap_or_else(Topics::none))
@@ -607,7 +608,7 @@ impl Gossip {
         let mark = self.records.keep(cx.now, key, frame, topics, own);
         for gone in self.records.shares.took(key, size, by) {
             self.records.forget(&gone);
-            self.forgot(gone);
+            self.forgot(cx, gone);
         }
         mark
     }
@@ -763,13 +764,13 @@ impl Gossip {
     }
 
     /// A record is not held any more.
-    fn forgot(&mut self, Key { about, origin, subject }: Key) {
+    fn forgot(&mut self, cx: &Cx<'_>, Key { about, origin, subject }: Key) {
         match (about, subject) {
             (About::Peer, _) => {
                 self.peers.forget(&origin);
                 self.view.forget_peer(&origin);
             }
-            (About::Capability, _) => self.view.forget_capability(&origin),
+            (About::Capability, _) => self.view.forget_capability(cx.now.mono, &origin),
             (About::Suspicion, Some(subject)) => self.deaths.suspicion_expired(origin, subject),
             (About::Departure | About::Suspicion, _) => {}
         }

@@ -32,7 +32,7 @@ use crate::gossip::{Served, View};
 use crate::identity::NodeId;
 use crate::keys::Described;
 use crate::limits::{
-    ATTEMPTS, EXPLAINED_PROVIDERS, FIRST_CHUNK, PATIENCE_INPUT, PATIENCE_LEAST, PATIENCE_TIMES,
+    ATTEMPTS, EXPLAINED_PROVIDERS, FIRST_CHUNK, HEARD_WITHIN, PATIENCE_INPUT, PATIENCE_LEAST, PATIENCE_TIMES,
 };
 use crate::names::Asked;
 use crate::openai::request::Output;
@@ -70,6 +70,8 @@ impl Need<'_> {
 pub(crate) enum NoCandidate {
     /// Nobody serves the model.
     Unknown,
+    /// Nobody serves it now, but somebody did a moment ago, or may do without our having heard of it yet.
+    Awaited,
     /// It is served by somebody who can't be used now: not linked, a currency that is not quoted, offer about to lapse, failing.
     Ineligible,
     /// Only by those that the request does not want, or not at that price.
@@ -114,6 +116,7 @@ pub(crate) struct Seen<'a> {
 }
 
 pub(crate) struct Router {
+    since: Time,
     policy: Policy,
     rng: Stream,
     measured: Measured,
@@ -122,9 +125,9 @@ pub(crate) struct Router {
 }
 
 impl Router {
-    pub(crate) fn new(policy: Policy, rng: Stream) -> Self {
+    pub(crate) fn new(policy: Policy, rng: Stream, since: Time) -> Self {
         let (measured, breakers) = (Measured::default(), Breakers::default());
-        Self { policy, rng, measured, breakers, decisions: Decisions::default() }
+        Self { since, policy, rng, measured, breakers, decisions: Decisions::default() }
     }
 
     /// Whom to try, in order; never nobody.
@@ -143,7 +146,10 @@ impl Router {
         let routed = candidates.iter().map(|one| one.served.clone());
         let most = if need.hints.no_fallbacks { 1 } else { ATTEMPTS };
         let routed: Vec<Served> = routed.take(most).collect();
-        let why = nobody(&removed);
+        let why = match nobody(&removed) {
+            NoCandidate::Unknown if self.awaits(view, need, now.mono) => NoCandidate::Awaited,
+            why => why,
+        };
         self.decisions.keep(
             id,
             Decision {
@@ -158,6 +164,12 @@ impl Router {
             },
         );
         if routed.is_empty() { Err(why) } else { Ok(routed) }
+    }
+
+    /// May somebody be about to serve it, of whom nothing is heard now?
+    fn awaits(&self, view: &View, need: &Need<'_>, now: Time) -> bool {
+        let has_heard = now - self.since >= HEARD_WITHIN && view.served().next().is_some();
+        !has_heard || view.served_lately(now).any(|slug| need.asked.is_served_by(slug))
     }
 
     /// Of those that are not linked, whom to ask to call, in order.
@@ -333,7 +345,7 @@ fn nobody(removed: &BTreeMap<Removed, (usize, NodeId)>) -> NoCandidate {
         Removed::Full => NoCandidate::Full,
     };
     let rank = |why: &NoCandidate| match why {
-        NoCandidate::Unknown => 0,
+        NoCandidate::Unknown | NoCandidate::Awaited => 0,
         NoCandidate::Unwanted => 1,
         NoCandidate::Ineligible => 2,
         NoCandidate::TooLong => 3,

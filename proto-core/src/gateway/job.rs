@@ -402,6 +402,10 @@ pub(super) fn nobody(request: &Request, why: NoCandidate) -> ApiError {
     let model = request.model.as_str();
     match why {
         NoCandidate::Unknown => no_such_model(model),
+        NoCandidate::Awaited => ApiError::unavailable(
+            "no_provider",
+            format!("No provider of `{model}` is heard of now, though one may be soon. Try again shortly."),
+        ),
         NoCandidate::Ineligible => ApiError::unavailable(
             "no_provider",
             format!("No provider of `{model}` can be used now. Try again shortly."),

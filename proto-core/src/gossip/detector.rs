@@ -46,7 +46,7 @@ impl Gossip {
         for key in [Key::peer(node_id), Key::capability(node_id)] {
             if self.records.mark(&key).is_some_and(|mark| mark.version <= version) {
                 self.records.forget(&key);
-                self.forgot(key);
+                self.forgot(cx, key);
             }
         }
     }

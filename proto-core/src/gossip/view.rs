@@ -2,8 +2,10 @@
 
 use alloc::{collections::BTreeMap, vec::Vec};
 
+use super::bygone::Bygone;
 use crate::identity::{Network, NodeId};
 use crate::limits::OFFERS;
+use crate::time::Time;
 use crate::wire::mesh::{About, CapabilityRecord, Key, PeerRecord};
 use crate::wire::object::{Sealed, open};
 use crate::wire::portal::Offer;
@@ -12,6 +14,7 @@ use crate::wire::portal::Offer;
 pub(crate) struct View {
     peers: BTreeMap<NodeId, PeerRecord>,
     served: BTreeMap<NodeId, Provides>,
+    bygone: Bygone,
 }
 
 /// What one provider said last.
@@ -30,6 +33,12 @@ pub(crate) struct Served {
     pub(crate) queue: u32,
 }
 
+impl Served {
+    fn slug(&self) -> &str {
+        &self.offer.content.slug
+    }
+}
+
 impl View {
     pub(crate) fn peers(&self) -> impl Iterator<Item = (&NodeId, &PeerRecord)> {
         self.peers.iter()
@@ -42,6 +51,11 @@ impl View {
 
     pub(crate) fn served_by(&self, node_id: &NodeId) -> &[Served] {
         self.served.get(node_id).map_or(&[], |provides| &provides.served)
+    }
+
+    /// What was served a moment ago, perhaps still is, by its slug.
+    pub(crate) fn served_lately(&self, now: Time) -> impl Iterator<Item = &str> {
+        self.bygone.slugs(now)
     }
 
     pub(crate) fn peer_of(&self, node_id: &NodeId) -> Option<&PeerRecord> {
@@ -76,7 +90,13 @@ impl View {
     }
 
     /// Offers that their provider did not sign are left out. One that was verified before is not verified again.
-    pub(crate) fn capability(&mut self, network: Network, node_id: NodeId, record: &CapabilityRecord) {
+    pub(crate) fn capability(
+        &mut self,
+        network: Network,
+        now: Time,
+        node_id: NodeId,
+        record: &CapabilityRecord,
+    ) {
         let known = self.served.remove(&node_id).unwrap_or_default().served;
         let served = record.hosted.iter().take(OFFERS).filter_map(|hosted| {
             let same = known.iter().find(|one| one.offer.bytes == hosted.offer);
@@ -87,6 +107,10 @@ impl View {
             Some(Served { offer, slots: hosted.slots, queue: hosted.queue })
         });
         let provides = Provides { served: served.collect(), witnesses: record.witnesses.clone() };
+        for gone in known.iter().filter(|one| provides.served.iter().all(|still| still.slug() != one.slug()))
+        {
+            self.bygone.ended(now, gone.slug());
+        }
         self.served.insert(node_id, provides);
     }
 
@@ -94,7 +118,8 @@ impl View {
         self.peers.remove(node_id);
     }
 
-    pub(crate) fn forget_capability(&mut self, node_id: &NodeId) {
-        self.served.remove(node_id);
+    pub(crate) fn forget_capability(&mut self, now: Time, node_id: &NodeId) {
+        let provides = self.served.remove(node_id).unwrap_or_default();
+        provides.served.iter().for_each(|one| self.bygone.ended(now, one.slug()));
     }
 }

@@ -3,7 +3,8 @@
 use labman_proto_core::economics::Price;
 use labman_proto_core::http::{RequestHead, Surface};
 use labman_proto_core::limits::{
-    BREAKER_FAILURES, BREAKER_FIRST, CONTESTED_FOR, PATIENCE_LEAST, PROBATION, WARM_UP,
+    BREAKER_FAILURES, BREAKER_FIRST, BYGONE_FOR, CONTESTED_FOR, HEARD_WITHIN, PATIENCE_LEAST, PROBATION,
+    WARM_UP,
 };
 use labman_proto_core::machine::StreamId;
 use labman_proto_core::money::Micros;
@@ -124,6 +125,7 @@ fn a_model_has_many_names() {
         let escaped = name.replace(':', "%3A").replace('/', "%2F");
         assert_eq!(get(&mut rig, &format!("/v1/models/{escaped}"))["id"], name);
     }
+    rig.pass(HEARD_WITHIN);
     for name in ["qwen2.5-Q8_0", "llama", "home:box:qwen2.5"] {
         let user = rig.ask(&by(name, json!({})));
         assert_eq!(error(&rig, user).1["code"], "model_not_found", "{name}");
@@ -141,6 +143,37 @@ fn a_model_has_many_names() {
     let listed = get(&mut rig, "/v1/models");
     let listed = listed["data"].as_array().unwrap().iter().map(|model| model["id"].as_str().unwrap());
     assert_eq!(listed.collect::<Vec<_>>(), ["fast", "home:box:qwen2.5-Q4_0", "qwen2.5-Q4_0"]);
+}
+
+#[test]
+fn whoever_asks_while_providers_come_or_come_back_is_to_try_again_and_later_told_that_there_are_none() {
+    let mut rig = gateway("balanced");
+    let told = |rig: &mut Rig, model: &str| {
+        let mut body = question(json!({}));
+        body["model"] = json!(model);
+        let user = rig.ask(&body);
+        let (status, error) = error(rig, user);
+        let retry = rig.wires[&user].head.as_ref().unwrap().header("retry-after").is_some();
+        (status, error["code"].as_str().unwrap().to_string(), retry)
+    };
+    let (gone, later) = ((404, "model_not_found".into(), false), (503, "no_provider".into(), true));
+    rig.pass(HEARD_WITHIN);
+    assert_eq!(told(&mut rig, "qwen"), later, "a gateway that knows of nobody has not heard of all");
+    let mut rig = gateway("balanced");
+    let mut peer = seller(&mut rig, PEER, "home", 1);
+    assert_eq!(told(&mut rig, "llama"), later, "nor has one that has only just heard of somebody");
+    rig.pass(HEARD_WITHIN);
+    assert_eq!(told(&mut rig, "llama"), gone);
+    // Its Portman starts again: it serves something else meanwhile.
+    let other = offer(&rig, "home:box:phi");
+    peer.announce(&mut rig, vec![seal(PEER, other)]);
+    assert_eq!(told(&mut rig, "qwen"), later);
+    assert_eq!(told(&mut rig, "home:box:qwen"), later);
+    assert_eq!(told(&mut rig, "llama"), gone, "what was never there is not awaited");
+    rig.pass(Span(BYGONE_FOR.0 - 1));
+    assert_eq!(told(&mut rig, "qwen"), later);
+    rig.pass(Span(1));
+    assert_eq!(told(&mut rig, "qwen"), gone);
 }
 
 fn get(rig: &mut Rig, path: &str) -> Value {
