@@ -44,7 +44,7 @@ use crate::names::Aliases;
 use crate::node::config;
 use crate::node::cx::Cx;
 use crate::node::fep::{Answer, FepCalls};
-use crate::openai::error::{ApiError, Retry};
+use crate::openai::error::ApiError;
 use crate::openai::models::{self, Listed};
 use crate::openai::route::Route;
 use crate::openai::task::Call;
@@ -189,23 +189,14 @@ impl Gateway {
     }
 
     fn begin(&mut self, cx: &mut Cx<'_>, stream: StreamId, head: &RequestHead, id: RequestId, call: Call) {
-        let length = head.header("content-length").and_then(|length| length.parse::<usize>().ok());
-        let encoding =
-            head.header("content-encoding").filter(|coding| !coding.eq_ignore_ascii_case("identity"));
         let key = match head.bearer().map(key_digest) {
             None => Err(ApiError::no_key()),
             Some(key) if self.quotas.is_refused(&key, cx.now.mono) => Err(job::no_such_key()),
             Some(_) if cx.clock_is_wrong() => Err(job::clock_is_wrong()),
             Some(_) if cx.me.leaves => Err(job::leaves()),
             Some(_) if cx.feps.described(self.fep_id).is_none() => Err(job::keys_unknown()),
-            Some(_) if length.is_some_and(|length| length > self.body) => Err(job::too_large(self.body)),
-            Some(_) if let Some(encoding) = encoding => Err(job::encoded(encoding)),
-            Some(_) if self.jobs.len() + self.settle.reporting() >= GATEWAY_JOBS => {
-                let full = "This gateway is full. Try again shortly.";
-                let error = ApiError::new(429, Some("rate_limit_exceeded"), full);
-                Err(error.with_retry(Retry::After { seconds: 2 }))
-            }
-            Some(key) => Ok(key),
+            Some(_) if self.jobs.len() + self.settle.reporting() >= GATEWAY_JOBS => Err(job::no_room()),
+            Some(key) => job::check_head(head, self.body).map(|()| key),
         };
         let key = match key {
             Ok(key) => key,

@@ -8,7 +8,7 @@ use super::quota::Left;
 use super::{Answer, Due, Gateway, Mesh, Purpose, reply, rows};
 use crate::economics::dearest;
 use crate::gossip::Served;
-use crate::http::Body;
+use crate::http::{Body, RequestHead};
 use crate::identity::NodeId;
 use crate::limits::{ATTEMPTS, FIRST_CHUNK, HTTP_BODY, JOB_TOTAL, KEEP_ALIVE, SETTLE_MARGIN};
 use crate::machine::StreamId;
@@ -358,14 +358,29 @@ pub(super) fn too_large(most: usize) -> ApiError {
     ApiError::new(413, None, format!("The request body is larger than {most} bytes."))
 }
 
+/// What its head says of a body: is there any use in hearing it?
+pub(super) fn check_head(head: &RequestHead, most: usize) -> Result<(), ApiError> {
+    let length = head.header("content-length").and_then(|length| length.parse::<usize>().ok());
+    if length.is_some_and(|length| length > most) {
+        return Err(too_large(most));
+    }
+    let encoding = head.header("content-encoding");
+    encoding.filter(|coding| !coding.eq_ignore_ascii_case("identity")).map_or(Ok(()), |it| Err(encoded(it)))
+}
+
 /// A small body may come to any length when it is decoded, so none is.
-pub(super) fn encoded(encoding: &str) -> ApiError {
+fn encoded(encoding: &str) -> ApiError {
     let encoding: alloc::string::String = encoding.chars().take(64).collect();
     let message = format!(
         "The request's content-encoding is {encoding:?}, which this gateway does not decode. Send the body unencoded, without \
          a content-encoding header."
     );
     ApiError::new(415, None, message)
+}
+
+pub(super) fn no_room() -> ApiError {
+    let error = ApiError::new(429, Some("rate_limit_exceeded"), "This gateway is full. Try again shortly.");
+    error.with_retry(Retry::After { seconds: 2 })
 }
 
 pub(super) fn full() -> ApiError {

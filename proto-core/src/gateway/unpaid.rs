@@ -10,7 +10,7 @@ use alloc::{boxed::Box, collections::BTreeMap, collections::VecDeque, format, ve
 
 use super::abandon;
 use super::attempt::{failed, provider_failed};
-use super::job::{full, leaves, no_such_model, nobody, too_large};
+use super::job::{check_head, full, leaves, no_room, no_such_model, nobody, too_large};
 use super::reply::{self, Reply, Unfit};
 use crate::economics::Counts;
 use crate::flow::Relay;
@@ -20,7 +20,7 @@ use crate::machine::{LinkId, StreamId};
 use crate::names::{Aliases, Asked as Name};
 use crate::node::config;
 use crate::node::cx::Cx;
-use crate::openai::error::{ApiError, Retry};
+use crate::openai::error::ApiError;
 use crate::openai::models::{self, Listed};
 use crate::openai::request::Request;
 use crate::openai::route::Route;
@@ -131,19 +131,16 @@ impl Unpaid {
     }
 
     fn begin(&mut self, cx: &mut Cx<'_>, user: StreamId, head: &RequestHead, id: RequestId, call: Call) {
-        let length = head.header("content-length").and_then(|length| length.parse::<usize>().ok());
-        let error = if cx.me.leaves {
-            leaves()
-        } else if length.is_some_and(|length| length > self.body) {
-            too_large(self.body)
-        } else if self.jobs.len() >= GATEWAY_JOBS {
-            let full = "This gateway is full. Try again shortly.";
-            ApiError::new(429, Some("rate_limit_exceeded"), full).with_retry(Retry::After { seconds: 2 })
-        } else {
-            self.jobs.insert(user, Job { id, call, state: State::Reading(Body::up_to(self.body)) });
-            return self.due.set(Due::Total(user), cx.now.mono + JOB_TOTAL, "a job's total time");
+        let may = match () {
+            () if cx.me.leaves => Err(leaves()),
+            () if self.jobs.len() >= GATEWAY_JOBS => Err(no_room()),
+            () => check_head(head, self.body),
         };
-        reply::error(cx, user, id, None, &error);
+        if let Err(error) = may {
+            return reply::error(cx, user, id, None, &error);
+        }
+        self.jobs.insert(user, Job { id, call, state: State::Reading(Body::up_to(self.body)) });
+        self.due.set(Due::Total(user), cx.now.mono + JOB_TOTAL, "a job's total time");
     }
 
     pub(crate) fn bytes(&mut self, cx: &mut Cx<'_>, user: StreamId, bytes: &[u8]) {
@@ -449,6 +446,11 @@ impl Unpaid {
 }
 
 fn listed(here: &[Here]) -> Vec<Listed<'_>> {
-    let listed = |Here { slug, context_length, slots, .. }| Listed { slug, context_length: *context_length, slots: *slots, offer: None };
-    here.iter().map(listed).collect()
+    let listed = here.iter().map(|Here { slug, context_length, slots, .. }| Listed {
+        slug,
+        context_length: *context_length,
+        slots: *slots,
+        offer: None,
+    });
+    listed.collect()
 }
