@@ -6,6 +6,8 @@ use labman_node::mesh::{Mesh, ProviderPlan};
 use labman_node::openai::Answer;
 use serde_json::Value;
 use support::{Rig, chat, complete, eventually};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 /// The error of an answer that must have this status: all four keys, always.
 fn error(answer: &Answer, status: u16) -> Value {
@@ -81,4 +83,20 @@ async fn while_the_fep_is_down_users_get_503_and_nobody_works_for_free() {
     for gateway in gateways {
         gateway.stop().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_head_has_no_body_and_its_connection_goes_on() {
+    let rig = Rig::with_providers([ProviderPlan::toy("provider-1")]).await;
+    let mut stream = TcpStream::connect(rig.mesh.gateways[0].http_addr.unwrap()).await.unwrap();
+    let ask = "HEAD /v1/models HTTP/1.1\r\nhost: x\r\n\r\nGET /v1/models HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    stream.write_all(ask.as_bytes()).await.unwrap();
+    let mut answers = String::new();
+    stream.read_to_string(&mut answers).await.unwrap();
+    let (head, rest) = answers.split_once("\r\n\r\n").unwrap();
+    let (whole, body) = rest.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.1 200") && whole.starts_with("HTTP/1.1 200"), "{answers}");
+    let length = format!("content-length: {}", body.len());
+    assert!(head.to_lowercase().contains(&length) && whole.to_lowercase().contains(&length), "{answers}");
+    rig.mesh.stop().await;
 }
