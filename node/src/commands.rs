@@ -71,9 +71,9 @@ async fn until_stopped(
 }
 
 /// Waits for the daemon to end in order, unless somebody asks a second time.
-pub(crate) async fn in_order(stop: &mut Shutdown, ending: impl Future<Output = ()>) {
+pub(crate) async fn in_order(stop: &mut Shutdown, name: &str, ending: impl Future<Output = ()>) {
     tokio::select! {
-        () = ending => {}
-        () = stop.asked() => {}
+        () = ending => tracing::info!("{name} has stopped"),
+        () = stop.asked() => tracing::info!("{name} has stopped at once"),
     }
 }

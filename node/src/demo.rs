@@ -99,7 +99,7 @@ pub async fn run(options: Options) -> Result<(), DemoError> {
     };
     story.ends(directory.kept());
     logging::errors_only();
-    commands::in_order(&mut stop, mesh.stop()).await;
+    commands::in_order(&mut stop, "the demo", mesh.stop()).await;
     told
 }
 

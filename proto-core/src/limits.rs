@@ -350,6 +350,8 @@ pub const JOB_TOTAL: Span = Span::from_secs(600);
 pub const SETTLE_MARGIN: Span = Span::from_secs(120);
 /// How long who is asked to leave brings jobs to their end. What is then not over is cut off.
 pub const LEAVE: Span = Span::from_secs(20);
+/// How often it says meanwhile what it waits for.
+pub const LEAVE_TOLD_EVERY: Span = Span::from_secs(5);
 /// How long it then waits until its neighbours have heard its farewell, and closed.
 pub const FAREWELL: Span = Span::from_secs(1);
 /// How long after its end a gateway repeats a usage report or a receipt that was not acknowledged.

@@ -29,7 +29,9 @@ use alloc::{collections::BTreeMap, format, string::String, vec::Vec};
 use serde_json::Value;
 
 use crate::limits::{FAREWELL, LEAVE, RUNTIME_MESSAGE};
-use crate::machine::{Completion, Input, Level, Machine, Outbox, Output, Peer, ResetCode, StreamId};
+use crate::machine::{
+    Completion, DownReason, Input, Level, Machine, Outbox, Output, Peer, ResetCode, StreamId,
+};
 use crate::openai::task::Task;
 use crate::rng::Seed;
 use crate::time::{Now, Time, Wake};
@@ -240,12 +242,12 @@ impl Portman {
 
     fn drop_labman(&mut self, now: Time, why: &'static str) {
         self.labman.hang_up(why, &mut self.out);
-        self.labman_gone(now);
+        self.labman_gone(now, DownReason::Failed);
     }
 
     /// Nobody waits for the jobs any more. What it wanted loaded, and how many at once, the labman says again.
-    fn labman_gone(&mut self, now: Time) {
-        self.labman.gone(now, &mut self.out);
+    fn labman_gone(&mut self, now: Time, reason: DownReason) {
+        self.labman.gone(now, reason, &mut self.out);
         self.moves.forget(&mut self.out);
         self.models.forget_slots();
         self.exchanges.clear();
@@ -258,6 +260,11 @@ impl Portman {
     fn leave(&mut self, now: Time) {
         if self.leaves.is_none() {
             self.leaves = Some(now + LEAVE);
+            let text = match self.jobs.len() {
+                0 => "leaves: no job runs".into(),
+                jobs => format!("leaves once these are over: jobs: {jobs}"),
+            };
+            self.out.event(Level::Info, "portman", text);
             self.moves.forget(&mut self.out);
             self.hello();
             self.labman.leave();
@@ -314,9 +321,9 @@ impl Machine for Portman {
             Input::LinkUp { link, peer: Peer::Mesh { .. } | Peer::Portman { .. } } => {
                 self.out.close(link, "a Portman links with its labman only");
             }
-            Input::LinkDown { link, reason: _ } => {
+            Input::LinkDown { link, reason } => {
                 if self.labman.is_on(link) {
-                    self.labman_gone(now);
+                    self.labman_gone(now, reason);
                 }
             }
             Input::Opened { stream, .. } | Input::Request { stream, .. } => {
@@ -326,8 +333,13 @@ impl Machine for Portman {
                 self.handle_runtime(now, stream, Heard::Head { status: head.status });
             }
             Input::Bytes { stream, bytes } => self.bytes(now, stream, bytes),
-            Input::Finished { stream } | Input::Reset { stream, .. } if self.labman.speaks_on(stream) => {
-                self.drop_labman(now, "the labman ended its stream");
+            // As it leaves: nothing is wrong.
+            Input::Finished { stream } if self.labman.speaks_on(stream) => {
+                self.labman.hang_up("the labman ended its stream", &mut self.out);
+                self.labman_gone(now, DownReason::Closed);
+            }
+            Input::Reset { stream, .. } if self.labman.speaks_on(stream) => {
+                self.drop_labman(now, "the labman reset its stream");
             }
             Input::Finished { stream } => self.handle_runtime(now, stream, Heard::Finished),
             Input::Reset { stream, .. } => self.handle_runtime(now, stream, Heard::Reset),

@@ -237,6 +237,22 @@ impl Provider {
         self.jobs.len()
     }
 
+    /// Of them those that are not over, and those that only a receipt is missing of.
+    pub(crate) fn under_way(&self) -> (usize, usize) {
+        let receipts = self.jobs.values().filter(|job| job.is_over()).count();
+        (self.jobs.len() - receipts, receipts)
+    }
+
+    /// Says goodbye to its Portmans.
+    pub(crate) fn leave(&mut self, cx: &mut Cx<'_>) {
+        self.sockets.leave(cx);
+    }
+
+    /// They have all heard it.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.sockets.is_alone()
+    }
+
     /// What this node serves now, for gossip. Nothing, while its clock is wrong, when it is to leave, or as long as it knows no
     /// FEP's keys: it could take no job.
     pub(crate) fn capability(&mut self, cx: &mut Cx<'_>) -> CapabilityRecord {

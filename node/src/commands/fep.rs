@@ -362,7 +362,7 @@ async fn serve(path: &Path, journal: Option<PathBuf>) -> Result<(), String> {
         tracing::info!("nodes call it at http://{addr}");
     }
     let ended = until_stopped(&mut stop, "labman-fep", fep.failed()).await;
-    in_order(&mut stop, fep.stop()).await;
+    in_order(&mut stop, "labman-fep", fep.stop()).await;
     ended
 }
 

@@ -12,7 +12,7 @@ use super::{in_order, say, until_stopped, write_config};
 use crate::config::Every;
 use crate::daemon::{DataDir, Labmand, Toy};
 use crate::signals::Shutdown;
-use crate::{config, demo, init, logging};
+use crate::{config, demo, init};
 
 /// A node of the labman mesh: gateway, provider, or both
 #[derive(Parser, Debug)]
@@ -171,10 +171,7 @@ async fn serve(at: ConfigPath, journal: Option<PathBuf>) -> Result<(), String> {
         tracing::info!("Portmans attach at ws://{addr}/");
     }
     let ended = until_stopped(&mut stop, "labmand", labmand.failed()).await;
-    if ended.is_ok() {
-        logging::errors_only();
-    }
-    in_order(&mut stop, labmand.stop()).await;
+    in_order(&mut stop, "labmand", labmand.stop()).await;
     ended
 }
 
@@ -183,7 +180,7 @@ async fn toy(listen: SocketAddr, config: toy::config::Config) -> Result<(), Stri
     let mut toy = Toy::start("toy", listen, config).await.map_err(|why| why.to_string())?;
     tracing::info!("the built-in runtime, a toy for trying the mesh, is at {}", toy.url());
     let ended = until_stopped(&mut stop, "the built-in runtime", toy.failed()).await;
-    in_order(&mut stop, toy.stop()).await;
+    in_order(&mut stop, "the built-in runtime", toy.stop()).await;
     ended
 }
 

@@ -52,7 +52,7 @@ impl Cli {
                     .map_err(|why| why.to_string())?;
                 tracing::info!("portman is up: jobs from {labman} run on {runtime}");
                 let ended = until_stopped(&mut stop, "portman", portman.failed()).await;
-                in_order(&mut stop, portman.stop()).await;
+                in_order(&mut stop, "portman", portman.stop()).await;
                 ended
             }
             Some(Command::Init { out, labman_url, token, runtime_url }) => {

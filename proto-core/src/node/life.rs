@@ -4,6 +4,7 @@ use alloc::format;
 
 use serde::{Deserialize, Serialize};
 
+use super::leaving::{Leaving, UnderWay};
 use super::{Node, Room};
 use crate::gateway::{Gateway, Unpaid};
 use crate::machine::{Level, OpId};
@@ -50,20 +51,44 @@ impl Node {
         if !self.me.leaves {
             self.me.leaves = true;
             self.leaving.begin(now.mono);
-            self.out.event(Level::Info, "node", "leaves once its jobs are over");
+            let under_way = self.under_way();
+            let text = match under_way.is_nothing() {
+                true => "leaves: nothing is under way".into(),
+                false => format!("leaves once these are over: {under_way}"),
+            };
+            self.out.event(Level::Info, "node", text);
             self.capability_changed(now);
         }
     }
 
     pub(super) fn go_on_leaving(&mut self, now: Now) {
-        let under_way = self.gateway.as_ref().map_or(0, Gateway::jobs_under_way)
-            + self.unpaid.as_ref().map_or(0, Unpaid::jobs_under_way)
-            + self.provider.as_ref().map_or(0, Provider::jobs_under_way);
-        if self.leaving.finished(now.mono, under_way == 0) {
+        if self.leaving == Leaving::Staying {
+            return;
+        }
+        let under_way = self.under_way();
+        if self.leaving.finished(now.mono, under_way.is_nothing()) {
+            if !under_way.is_nothing() {
+                self.out.event(Level::Warn, "node", format!("leaves in the middle of these: {under_way}"));
+            }
             self.gossip.depart(&cx!(self, now, Labnet));
             self.pass_on_all(now);
             self.labnet.leave(&mut cx!(self, now, Labnet));
+            if let Some(provider) = &mut self.provider {
+                provider.leave(&mut cx!(self, now, Provider));
+            }
+        } else if let Some(left) = self.leaving.lingers(now.mono) {
+            let seconds = left.as_millis() / 1000;
+            let text = format!("waits for these, for {seconds} s at most: {under_way}");
+            self.out.event(Level::Info, "node", text);
         }
-        self.leaving.said(now.mono, self.labnet.is_alone());
+        let is_alone = self.labnet.is_alone() && self.provider.as_ref().is_none_or(Provider::is_alone);
+        self.leaving.said(now.mono, is_alone);
+    }
+
+    fn under_way(&self) -> UnderWay {
+        let (jobs, receipts) = self.provider.as_ref().map_or((0, 0), Provider::under_way);
+        let requests = self.gateway.as_ref().map_or(0, Gateway::jobs_under_way)
+            + self.unpaid.as_ref().map_or(0, Unpaid::jobs_under_way);
+        UnderWay { requests, jobs, receipts }
     }
 }

@@ -13,7 +13,7 @@ use alloc::{string::String, vec::Vec};
 
 use crate::http::{Lines, TooLong};
 use crate::limits;
-use crate::machine::{Level, LinkId, OpId, Outbox, StreamId, Target};
+use crate::machine::{DownReason, Level, LinkId, OpId, Outbox, StreamId, Target};
 use crate::rng::Stream;
 use crate::time::{Span, Time, Wake};
 use crate::wire::portman::{FromPortman, ToPortman};
@@ -139,19 +139,25 @@ impl Labman {
         matches!(self.state, State::Left)
     }
 
-    pub(super) fn gone(&mut self, now: Time, out: &mut Outbox) {
+    pub(super) fn gone(&mut self, now: Time, reason: DownReason, out: &mut Outbox) {
         if let State::Up { since, .. } = self.state {
             // A labman that takes the link and drops it at once (a wrong token, say) is not dialled any faster for it.
             if now - since >= limits::REDIAL_LAST {
                 self.pause = limits::REDIAL_FIRST;
             }
         }
-        self.retreat(now, "the link is lost", out);
+        match reason {
+            // It stops, or is started again: nothing is wrong.
+            DownReason::Closed => self.retreat(now, Level::Info, "it closed the link", out),
+            DownReason::TimedOut | DownReason::Failed => {
+                self.retreat(now, Level::Warn, "the link is lost", out);
+            }
+        }
     }
 
     pub(super) fn not_reached(&mut self, now: Time, op: OpId, why: &str, out: &mut Outbox) {
         if matches!(self.state, State::Dialling { op: ours } if ours == op) {
-            self.retreat(now, why, out);
+            self.retreat(now, Level::Warn, why, out);
         }
     }
 
@@ -169,14 +175,14 @@ impl Labman {
         }
     }
 
-    fn retreat(&mut self, now: Time, why: &str, out: &mut Outbox) {
+    fn retreat(&mut self, now: Time, level: Level, why: &str, out: &mut Outbox) {
         if self.leaves {
             self.state = State::Left;
             return;
         }
         if !self.told {
             let text = alloc::format!("no labman at {}: {why}; trying again until it is there", self.url);
-            out.event(Level::Warn, "portman", text);
+            out.event(level, "portman", text);
             self.told = true;
         }
         let half = self.pause.0 / 2;

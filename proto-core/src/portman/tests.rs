@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::economics::Counts;
 use crate::limits::{self, STREAM_WINDOW};
-use crate::machine::{Level, Machine, Target};
+use crate::machine::{DownReason, Level, Machine, Target};
 use crate::time::Span;
 use crate::wire::portman::{Fault, FromPortman, Model, ToPortman};
 use rig::Rig;
@@ -392,6 +392,31 @@ fn a_lost_labman_stops_the_runtime_and_is_dialled_again() {
     assert!(matches!(said.as_slice(), [FromPortman::Hello { models, .. }] if models.len() == 1), "{said:?}");
     rig.start(1, STREAM_WINDOW);
     assert_eq!(rig.said(), [], "a new socket numbers its jobs anew, and all slots are free");
+}
+
+#[test]
+fn a_labman_that_stops_is_no_warning_and_one_that_is_lost_is() {
+    for (reason, level) in [
+        (DownReason::Closed, Level::Info),
+        (DownReason::Failed, Level::Warn),
+        (DownReason::TimedOut, Level::Warn),
+    ] {
+        let mut rig = Rig::with_model();
+        rig.link_down(reason);
+        let last = rig.events.last().unwrap();
+        assert_eq!(last.level, level);
+        assert!(last.text.contains("trying again"), "{}", last.text);
+    }
+}
+
+#[test]
+fn a_labman_that_says_goodbye_is_dialled_again() {
+    let mut rig = Rig::with_model();
+    rig.labman_leaves();
+    assert_eq!(rig.closed, ["the labman ended its stream"]);
+    assert_eq!(rig.events.last().unwrap().level, Level::Info);
+    rig.wait(limits::REDIAL_LAST);
+    assert_eq!(rig.dials.len(), 1);
 }
 
 #[test]

@@ -56,6 +56,11 @@ const fn weight_of_body(len: u32) -> usize {
 }
 
 impl Job {
+    /// Only its receipt is missing.
+    pub(super) const fn is_over(&self) -> bool {
+        matches!(self.state, State::Stating(_) | State::Awaiting)
+    }
+
     /// Bytes that it may take while nobody has paid for it.
     fn weight(&self) -> usize {
         match &self.state {

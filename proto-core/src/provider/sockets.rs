@@ -95,6 +95,22 @@ impl Sockets {
         !socket.models.is_empty()
     }
 
+    /// This node leaves: ends what it says to each Portman, which then closes its link.
+    pub(super) fn leave(&mut self, cx: &mut Cx<'_>) {
+        self.streams.clear();
+        for (link, socket) in &mut self.sockets {
+            match socket.stream.take() {
+                Some(stream) => cx.finish(stream),
+                None => cx.out.close(*link, "this node leaves"),
+            }
+        }
+    }
+
+    /// No Portman's link is left.
+    pub(super) fn is_alone(&self) -> bool {
+        self.sockets.is_empty()
+    }
+
     pub(super) fn ended(&mut self, cx: &mut Cx<'_>, stream: StreamId) {
         if let Some(link) = self.streams.get(&stream) {
             cx.out.close(*link, "the Portman's stream ended");

@@ -1,6 +1,6 @@
 //! A node whose process is asked to end: it takes on nothing new, brings its jobs to their end, and says goodbye.
 
-use labman_proto_core::limits::{FAREWELL, LEAVE};
+use labman_proto_core::limits::{FAREWELL, LEAVE, LEAVE_TOLD_EVERY};
 use labman_proto_core::machine::StreamId;
 use labman_proto_core::wire::cbor;
 use labman_proto_core::wire::envelope::Kind;
@@ -51,6 +51,9 @@ fn a_provider_takes_no_more_work_and_leaves_when_its_jobs_are_paid() {
     assert!(!shop.rig.has_left(), "the gateway has not finished the job's stream");
     shop.rig.finish(stream);
     closes(&mut shop.rig, &shop.gateway);
+    assert!(!shop.rig.has_left(), "its Portman has not heard it");
+    assert!(is_finished(&shop.rig, shop.portman.stream));
+    shop.rig.link_down(shop.portman.link);
     assert!(shop.rig.has_left());
 }
 
@@ -71,6 +74,26 @@ fn a_gateway_refuses_new_requests_and_answers_those_it_has() {
     assert!(rig.text(first).ends_with("data: [DONE]\n\n"), "{}", rig.text(first));
     closes(&mut rig, &provider);
     assert!(rig.has_left());
+}
+
+#[test]
+fn who_takes_long_to_leave_says_what_it_waits_for() {
+    let mut shop = shop();
+    shop.order(1).place(&mut shop.rig, &mut shop.gateway);
+    let job = shop.portman.started(&mut shop.rig)[0];
+    let said = |rig: &Rig, words: &str| rig.log.last().is_some_and(|line| line.ends_with(words));
+    shop.rig.leave();
+    assert!(
+        shop.rig.log.iter().any(|line| line.ends_with("leaves once these are over: jobs of gateways: 1"))
+    );
+    shop.rig.pass(LEAVE_TOLD_EVERY);
+    assert!(said(&shop.rig, "for 15 s at most: jobs of gateways: 1"), "{:?}", shop.rig.log);
+    shop.portman.say(&mut shop.rig, &FromPortman::Done { job, counts: counts(3, 4) });
+    shop.rig.pass(LEAVE_TOLD_EVERY);
+    assert!(said(&shop.rig, "for 10 s at most: receipts: 1"), "{:?}", shop.rig.log);
+    shop.rig.pass(LEAVE);
+    let warned = "leaves in the middle of these: receipts: 1";
+    assert!(shop.rig.log.iter().any(|line| line.ends_with(warned)), "{:?}", shop.rig.log);
 }
 
 #[test]

@@ -106,8 +106,12 @@ impl Rig {
     /// The labman has read the stream to its end: it closes the link.
     pub(super) fn closes_link(&mut self) {
         assert!(self.said_all);
-        self.labman = None;
-        self.feed(Input::LinkDown { link: LinkId(self.links), reason: DownReason::Closed });
+        self.link_down(DownReason::Closed);
+    }
+
+    /// The labman says that this was all.
+    pub(super) fn labman_leaves(&mut self) {
+        self.feed(Input::Finished { stream: self.labman.expect("a link") });
     }
 
     pub(super) fn dial_fails(&mut self, op: OpId) {
@@ -115,8 +119,12 @@ impl Rig {
     }
 
     pub(super) fn loses_link(&mut self) {
+        self.link_down(DownReason::Failed);
+    }
+
+    pub(super) fn link_down(&mut self, reason: DownReason) {
         self.labman = None;
-        self.feed(Input::LinkDown { link: LinkId(self.links), reason: DownReason::Failed });
+        self.feed(Input::LinkDown { link: LinkId(self.links), reason });
     }
 
     /// From now on the runtime tells its models, also to one who has asked already.
