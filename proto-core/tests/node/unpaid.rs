@@ -206,5 +206,6 @@ fn who_leaves_finishes_what_it_has_begun_and_takes_nothing_new() {
     assert_eq!(rig.status(late), Some(503));
     portman.say(&mut rig, &FromPortman::Done { job: 1, counts: counts(10, 0) });
     assert!(rig.text(user).ends_with("data: [DONE]\n\n"));
+    rig.link_down(portman.link);
     assert!(rig.has_left());
 }
