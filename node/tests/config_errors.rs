@@ -342,6 +342,8 @@ fn a_node_for_its_own_users_has_nobody_else_s() {
     ]);
     Mistake::in_example("unpaid", "unpaid =", "unpaid = true\nkey_limits = { at_once = 1 }")
         .error_says(&["gateway.key_limits", "leave this out"]);
+    Mistake::in_example("unpaid", "unpaid =", "unpaid = true\norigins = [\"http://a/b\"]")
+        .error_says(&["gateway.origins", "without a path"]);
     Mistake::in_example("unpaid", "tenant =", "tenant = \"a:b\"")
         .is_told("provider.tenant", &["can't be part"]);
     Mistake::in_example("provider", "payout =", "").error_says(&["portman", "add payout = {"]);

@@ -248,7 +248,7 @@ pub const REDIAL_FIRST: Span = Span::from_millis(500);
 pub const REDIAL_LAST: Span = Span::from_secs(4);
 
 /// A gateway that has started hears of what is served within this: longer than its providers wait before they call again. Until then
-/// nobody is told that there is no such model.
+/// no request is refused because there is no such model.
 pub const HEARD_WITHIN: Span = Span::from_secs(6);
 /// How long it is remembered that a model was served that nobody may serve any more, and of how many. The oldest are forgotten.
 pub const BYGONE_FOR: Span = Span::from_secs(60);

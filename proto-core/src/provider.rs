@@ -60,6 +60,7 @@ pub(crate) use rows::{
     CLAIMS, ClaimRow, RECEIPTS_OPEN, RECEIPTS_PAID, ReceiptRow, TABLES, show_claim, show_payout, show_receipt,
 };
 use serde_json::Value;
+pub(crate) use sockets::NotStarted;
 use sockets::Sockets;
 use statements::Statements;
 use unacked::Unacked;

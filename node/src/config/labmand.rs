@@ -105,6 +105,9 @@ struct GatewayField {
     /// Whoever reaches it uses this node's own Portmans, for nothing.
     #[serde(default)]
     unpaid: bool,
+    /// Web pages that may.
+    #[serde(default)]
+    origins: Vec<Spanned<String>>,
     public_endpoint: Option<Spanned<String>>,
     fep: Option<Spanned<FepId>>,
     connections_per_address: Option<NonZeroUsize>,
@@ -241,6 +244,11 @@ impl File {
         source: &Source,
     ) -> Result<node::Gateway, ConfigError> {
         let field = gateway.get_ref();
+        if let Some(origin) = field.origins.first() {
+            let message =
+                "web pages need an API key here, as anybody does, so they need not be named; leave this out";
+            return Err(source.fault(Some(origin.span()), message));
+        }
         let fep = match (&field.fep, self.fep.as_slice()) {
             (Some(named), feps) if feps.iter().any(|fep| fep.id == *named.get_ref()) => *named.get_ref(),
             (Some(named), _) => {
@@ -287,7 +295,12 @@ impl File {
                            out, or unpaid";
             return Err(source.fault(Some(span), message));
         }
-        Ok(node::Unpaid { aliases: field.aliases(&[], source)?, body: field.http.body(source)? })
+        let origins = field.origins.iter().map(|origin| checked_origin(origin, source));
+        Ok(node::Unpaid {
+            aliases: field.aliases(&[], source)?,
+            origins: origins.collect::<Result<_, _>>()?,
+            body: field.http.body(source)?,
+        })
     }
 
     fn provider(
@@ -517,6 +530,19 @@ impl PortmanField {
             (None, None) => Ok(None),
         }
     }
+}
+
+/// As a browser writes it: no path behind it.
+fn checked_origin(origin: &Spanned<String>, source: &Source) -> Result<String, ConfigError> {
+    let text = origin.get_ref();
+    let host = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+    if host.is_some_and(|host| !host.is_empty() && !host.contains('/')) {
+        return Ok(text.clone());
+    }
+    let message = format!(
+        "{text:?} is not what a browser calls a page's origin; write http://HOST:PORT, without a path"
+    );
+    Err(source.fault(Some(origin.span()), &message))
 }
 
 fn checked_payout(field: &Spanned<PayoutField>, source: &Source) -> Result<PayoutTo, ConfigError> {

@@ -23,7 +23,7 @@ use crate::machine::StreamId;
 use crate::mutants::{Mutant, mutant};
 use crate::node::cx::Cx;
 use crate::openai::error::{ApiError, Retry, is_of_length};
-use crate::openai::request::Request;
+use crate::openai::task::Call;
 use crate::time::{Span, Time};
 use crate::wire::cbor::{self, Blob};
 use crate::wire::envelope::{Kind, LIGHT_OVERHEAD, OVERHEAD};
@@ -340,7 +340,7 @@ impl Gateway {
             self.due.set(progress(id), at, why);
             return;
         }
-        let error = failed(running.failed.as_ref(), &running.plan.request);
+        let error = failed(running.failed.as_ref(), running.plan.request.call);
         self.give_up(cx, id, &error);
     }
 
@@ -506,7 +506,7 @@ impl Gateway {
         }
         if fatal {
             let Some(State::Running(running)) = self.jobs.get(&id).map(|job| &job.state) else { return };
-            let error = failed(running.failed.as_ref(), &running.plan.request);
+            let error = failed(running.failed.as_ref(), running.plan.request.call);
             return self.give_up(cx, id, &error);
         }
         self.next_attempt(cx, mesh, id);
@@ -641,13 +641,13 @@ const fn is_its_fault(code: RefusalCode) -> bool {
 }
 
 /// The error for a user whose request nobody served.
-pub(super) fn failed(last: Option<&Refusal>, request: &Request) -> ApiError {
+pub(super) fn failed(last: Option<&Refusal>, call: Call) -> ApiError {
     let Some(refusal) = last else {
         return ApiError::unavailable("no_provider", "No provider can be reached now. Try again shortly.");
     };
     let message = clip(&refusal.message);
     match refusal.code {
-        RefusalCode::BadRequest if is_of_length(&refusal.message) => request.too_long(&message),
+        RefusalCode::BadRequest if is_of_length(&refusal.message) => call.too_long(&message),
         // Which field of it, only the runtime knows.
         RefusalCode::BadRequest => ApiError::new(400, None, message),
         RefusalCode::Busy => {
@@ -669,6 +669,6 @@ pub(super) fn provider_failed(message: alloc::string::String) -> ApiError {
     ApiError::new(502, Some("provider_failed"), message)
 }
 
-fn clip(message: &str) -> alloc::string::String {
+pub(super) fn clip(message: &str) -> alloc::string::String {
     message.chars().take(256).collect()
 }

@@ -436,6 +436,7 @@ pub(super) fn nobody(request: &Request, why: NoCandidate) -> ApiError {
             )
         },
         NoCandidate::TooLong => request
+            .call
             .too_long(&format!("The prompt is longer than the context of any `{model}` that is served now.")),
         NoCandidate::Full => {
             let message = format!("All providers of `{model}` are busy. Try again shortly.");

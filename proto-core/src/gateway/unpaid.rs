@@ -3,13 +3,13 @@
 //!
 //! ```text
 //!   Reading --body--> Asked, waits --a slot--> Asked, works --its end--> answered
-//!      |400 404 413        |503    ^--no first byte, another Portman--|  |after the first byte an error event
+//!      |4xx 503            |503    ^--no first byte, another Portman--|  |after the first byte an error event
 //! ```
 
-use alloc::{boxed::Box, collections::BTreeMap, collections::VecDeque, format, vec::Vec};
+use alloc::{boxed::Box, collections::BTreeMap, collections::VecDeque, format, string::String, vec::Vec};
 
 use super::abandon;
-use super::attempt::{failed, provider_failed};
+use super::attempt::{clip, failed, provider_failed};
 use super::job::{check_head, full, leaves, no_room, no_such_model, nobody, too_large};
 use super::reply::{self, Reply, Unfit};
 use crate::economics::Counts;
@@ -25,7 +25,7 @@ use crate::openai::models::{self, Listed};
 use crate::openai::request::Request;
 use crate::openai::route::Route;
 use crate::openai::task::Call;
-use crate::provider::{Credit, Here, PortmanJob, Provider};
+use crate::provider::{Credit, Here, NotStarted, PortmanJob, Provider};
 use crate::rng::{Seed, Stream};
 use crate::routing::NoCandidate;
 use crate::time::{Time, Wake};
@@ -38,14 +38,15 @@ pub(crate) struct Unpaid {
     /// The largest body of a request.
     body: usize,
     aliases: Aliases,
+    origins: Vec<String>,
     rng: Stream,
     /// By their users' exchanges.
     jobs: BTreeMap<StreamId, Job>,
     running: BTreeMap<PortmanJob, StreamId>,
     /// For a slot, in the order in which they came.
     waiting: VecDeque<StreamId>,
-    /// Bytes of bodies that are not whole.
-    reading: usize,
+    /// Bytes of bodies whose answers have not begun.
+    held: usize,
     due: Timers<Due>,
 }
 
@@ -71,7 +72,9 @@ enum State {
 }
 
 struct Asked {
-    request: Request,
+    /// Until its answer begins: others may have to be asked for it. While it waits it is held as it came, which is less.
+    body: Vec<u8>,
+    request: Option<Request>,
     reply: Reply,
     /// Who could serve it, and did not fail at it.
     whom: Vec<Here>,
@@ -96,11 +99,12 @@ impl Unpaid {
         Self {
             body: config.body.min(HTTP_BODY),
             aliases: config.aliases.clone(),
+            origins: config.origins.clone(),
             rng: seed.stream("unpaid"),
             jobs: BTreeMap::new(),
             running: BTreeMap::new(),
             waiting: VecDeque::new(),
-            reading: 0,
+            held: 0,
             due: Timers::default(),
         }
     }
@@ -117,6 +121,16 @@ impl Unpaid {
         head: &RequestHead,
     ) {
         let id = RequestId(self.rng.bytes());
+        if let Some(origin) =
+            head.header("origin").filter(|origin| !self.origins.iter().any(|may| may == origin))
+        {
+            let origin: String = origin.chars().take(64).collect();
+            let message = format!(
+                "Web pages of {origin} may not use this node. Its operator allows them by `origins` in its [gateway] table."
+            );
+            let error = ApiError::new(403, Some("origin_not_allowed"), message);
+            return reply::error(cx, user, id, None, &error);
+        }
         let here = || provider.in_memory().collect::<Vec<Here>>();
         let body = match Route::of(&head.method, &head.path) {
             Ok(Route::Call(call)) => return self.begin(cx, user, head, id, call),
@@ -144,25 +158,37 @@ impl Unpaid {
     }
 
     pub(crate) fn bytes(&mut self, cx: &mut Cx<'_>, user: StreamId, bytes: &[u8]) {
-        if self.reading + bytes.len() > cx.me.caps.bodies() {
-            return self.refuse(cx, user, &full());
+        while self.held + bytes.len() > cx.me.caps.bodies() {
+            // Whoever sends most makes room for the others.
+            let Some(largest) = self.largest_body() else { return self.refuse(cx, user, &full()) };
+            self.refuse(cx, largest, &full());
         }
         let Some(Job { state: State::Reading(body), .. }) = self.jobs.get_mut(&user) else { return };
         match body.push(bytes) {
             Ok(()) => {
-                self.reading += bytes.len();
+                self.held += bytes.len();
                 cx.grant(user, bytes.len());
             }
             Err(_) => self.refuse(cx, user, &too_large(self.body)),
         }
     }
 
+    /// Of those that are not whole.
+    fn largest_body(&self) -> Option<StreamId> {
+        let bodies = self.jobs.iter().filter_map(|(user, job)| match &job.state {
+            State::Reading(body) => Some((body.len(), *user)),
+            State::Asked(_) => None,
+        });
+        bodies.max().map(|(_, user)| user)
+    }
+
     /// The body is whole: is it right, and who could serve it?
     pub(crate) fn finished(&mut self, cx: &mut Cx<'_>, provider: &mut Provider, user: StreamId) {
         let Some(job) = self.jobs.get_mut(&user) else { return };
         let State::Reading(body) = &mut job.state else { return };
-        self.reading -= body.len();
-        let request = match Request::parse(job.call, &body.take()) {
+        let body = body.take();
+        self.held -= body.len();
+        let request = match Request::parse(job.call, &body) {
             Ok(request) => request,
             Err(error) => return self.refuse(cx, user, &error),
         };
@@ -171,14 +197,20 @@ impl Unpaid {
         let known = !whom.is_empty();
         whom.retain(|here| request.fits(here.context_length));
         if whom.is_empty() {
-            let why = if known { NoCandidate::TooLong } else { NoCandidate::Unknown };
+            let why = match known {
+                true => NoCandidate::TooLong,
+                false if provider.awaits_models() => NoCandidate::Awaited,
+                false => NoCandidate::Unknown,
+            };
             return self.refuse(cx, user, &nobody(&request, why));
         }
         let reply = Reply::new(&request, job.id, "unpaid", None, cx.now.wall);
         if reply.is_events() {
             self.due.set(Due::KeepAlive(user), cx.now.mono + KEEP_ALIVE, "keep a stream alive");
         }
-        let asked = Asked { request, reply, whom, attempts: 0, work: None, said: cx.now.mono };
+        self.held += body.len();
+        let (request, said) = (Some(request), cx.now.mono);
+        let asked = Asked { body, request, reply, whom, attempts: 0, work: None, said };
         job.state = State::Asked(Box::new(asked));
         self.waiting.push_back(user);
         self.go_on(cx, provider);
@@ -195,23 +227,35 @@ impl Unpaid {
 
     /// Starts a job where there is a slot for it. False: it does not wait any more.
     fn waits(&mut self, cx: &mut Cx<'_>, provider: &mut Provider, user: StreamId) -> bool {
-        let Some(Job { id, state: State::Asked(asked), .. }) = self.jobs.get_mut(&user) else { return false };
+        let Some(Job { id, call, state: State::Asked(asked) }) = self.jobs.get_mut(&user) else {
+            return false;
+        };
         asked.whom.retain(|here| provider.free_slots(here).is_some());
         let Some(here) = asked.whom.iter().max_by_key(|here| provider.free_slots(here)).cloned() else {
-            let lost = Refusal {
-                code: RefusalCode::ModelNotAvailable,
-                message: "the model is not in memory any more".into(),
-            };
-            let error = failed(Some(&lost), &asked.request);
+            let message = "the model is not in memory any more".into();
+            let lost = Refusal { code: RefusalCode::ModelNotAvailable, message };
+            let error = failed(Some(&lost), *call);
             self.end(cx, user, &error);
             return false;
         };
         if provider.free_slots(&here) == Some(0) {
+            asked.request = None;
             return true;
         }
-        let most = asked.request.output().most(here.context_length, here.context_length);
-        let Some(portman) = provider.start_unpaid(cx, &here, asked.request.as_sent(most)) else {
-            return true;
+        let request = asked.request.take().map_or_else(|| Request::parse(*call, &asked.body), Ok);
+        let started = request.and_then(|request| {
+            let most = request.output().most(here.context_length, here.context_length);
+            provider.start_unpaid(cx, &here, request.as_sent(most)).map_err(|why| match why {
+                NotStarted::TooLong => too_large(HTTP_BODY),
+                NotStarted::NoPortman => nobody(&request, NoCandidate::Awaited),
+            })
+        });
+        let portman = match started {
+            Ok(portman) => portman,
+            Err(error) => {
+                self.end(cx, user, &error);
+                return false;
+            }
         };
         cx.debug(format!("req_{id}: running on {}", here.slug));
         asked.attempts += 1;
@@ -234,19 +278,21 @@ impl Unpaid {
             FromPortman::Chunk { data, .. } => self.chunk(cx, provider, user, &data),
             FromPortman::Done { counts, .. } => self.done(cx, provider, user, &counts),
             FromPortman::Failed { fault, message, .. } => {
-                self.failed(cx, provider, user, Refusal { code: fault.into(), message });
+                self.failed(cx, provider, user, Refusal { code: fault.into(), message: clip(&message) });
             }
             FromPortman::Hello { .. } | FromPortman::NotMoved { .. } => {}
         }
     }
 
     fn chunk(&mut self, cx: &mut Cx<'_>, provider: &mut Provider, user: StreamId, data: &str) {
-        let Some(asked) = self.asked(user) else { return };
+        let Some(Job { state: State::Asked(asked), .. }) = self.jobs.get_mut(&user) else { return };
         let Some(work) = &mut asked.work else { return };
         if !work.credit.spend(data.len()) {
             return self.broke(cx, provider, user, "its Portman sent more than it was granted");
         }
-        work.began = true;
+        if !core::mem::replace(&mut work.began, true) {
+            self.held -= core::mem::take(&mut asked.body).len();
+        }
         let mut out = Vec::new();
         match asked.reply.chunk(data.as_bytes(), &mut out) {
             Ok(_) => {}
@@ -292,7 +338,7 @@ impl Unpaid {
 
     /// The Portman is done with it, and it is not done: somebody else may do it, if nothing of it was given yet.
     fn failed(&mut self, cx: &mut Cx<'_>, provider: &mut Provider, user: StreamId, refusal: Refusal) {
-        let Some(Job { id, state: State::Asked(asked), .. }) = self.jobs.get_mut(&user) else { return };
+        let Some(Job { id, call, state: State::Asked(asked) }) = self.jobs.get_mut(&user) else { return };
         let Some(work) = asked.work.take() else { return };
         self.running.remove(&work.portman);
         provider.unpaid_is_over(work.portman, &work.here);
@@ -301,9 +347,10 @@ impl Unpaid {
             let message = format!("The runtime failed in the middle of its answer: {}", refusal.message);
             return self.end(cx, user, &provider_failed(message));
         }
-        asked.whom.retain(|here| here.ep != work.here.ep);
+        let failed_at = |here: &Here| here.slug == work.here.slug;
+        asked.whom.retain(|here| !failed_at(here));
         if refusal.code == RefusalCode::BadRequest || asked.whom.is_empty() {
-            let error = failed(Some(&refusal), &asked.request);
+            let error = failed(Some(&refusal), *call);
             return self.end(cx, user, &error);
         }
         self.waiting.push_front(user);
@@ -434,9 +481,10 @@ impl Unpaid {
 
     fn forget(&mut self, user: StreamId) -> Option<Job> {
         let job = self.jobs.remove(&user)?;
-        if let State::Reading(body) = &job.state {
-            self.reading -= body.len();
-        }
+        self.held -= match &job.state {
+            State::Reading(body) => body.len(),
+            State::Asked(asked) => asked.body.len(),
+        };
         self.waiting.retain(|waiting| *waiting != user);
         self.due.clear(Due::Total(user));
         self.due.clear(Due::Progress(user));

@@ -17,6 +17,8 @@ impl Bygone {
         while self.0.len() >= BYGONE || self.0.front().is_some_and(|(ended, _)| !is_fresh(*ended, now)) {
             self.0.pop_front();
         }
+        // One that comes and goes takes one place.
+        self.0.retain(|(_, known)| known != slug);
         self.0.push_back((now, slug.to_string()));
     }
 

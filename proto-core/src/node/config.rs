@@ -159,6 +159,9 @@ const fn largest_body() -> usize {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Unpaid {
     pub aliases: Aliases,
+    /// Web pages that may use it, as browsers name them (`http://localhost:3000`): without a key, any page that is open here could.
+    #[serde(default)]
+    pub origins: Vec<String>,
     /// The largest body that a request may have, in bytes.
     pub body: usize,
 }

@@ -209,19 +209,6 @@ impl Request {
         })
     }
 
-    /// It does not fit into a model's context, as `why` says.
-    pub(crate) fn too_long(&self, why: &str) -> ApiError {
-        let (about, remedy) = match self.call {
-            Call::Chat => ("messages", "Shorten them, or ask for less by `max_tokens`"),
-            Call::Response => ("input", "Shorten it, or ask for less by `max_output_tokens`"),
-            Call::Completion => ("prompt", "Shorten it, or ask for less by `max_tokens`"),
-            Call::Embedding => ("input", "Shorten each text"),
-        };
-        let message = format!("{}. {remedy}.", why.trim_end_matches('.'));
-        let code = Some("context_length_exceeded");
-        ApiError { param: Some(about.into()), ..ApiError::new(400, code, message) }
-    }
-
     pub fn input_bound(&self) -> u32 {
         self.task.input_bound(&self.body)
     }

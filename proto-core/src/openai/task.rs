@@ -54,6 +54,19 @@ impl Call {
         }
     }
 
+    /// What was asked does not fit into a model's context, as `why` says.
+    pub(crate) fn too_long(self, why: &str) -> ApiError {
+        let (about, remedy) = match self {
+            Self::Chat => ("messages", "Shorten them, or ask for less by `max_tokens`"),
+            Self::Response => ("input", "Shorten it, or ask for less by `max_output_tokens`"),
+            Self::Completion => ("prompt", "Shorten it, or ask for less by `max_tokens`"),
+            Self::Embedding => ("input", "Shorten each text"),
+        };
+        let message = format!("{}. {remedy}.", why.trim_end_matches('.'));
+        let code = Some("context_length_exceeded");
+        ApiError { param: Some(about.into()), ..ApiError::new(400, code, message) }
+    }
+
     /// What an answer's id begins with.
     pub const fn id_begins(self) -> &'static str {
         match self {

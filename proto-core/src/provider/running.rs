@@ -15,7 +15,7 @@ use super::credit::Credit;
 use super::job::{Job, State};
 use super::offers::Known;
 use super::rows::AuthorizationRow;
-use super::sockets::{Room, Sockets};
+use super::sockets::{NotStarted, Room, Sockets};
 use super::unpaid::Heard;
 use super::waiting::Where;
 use crate::economics::Counts;
@@ -301,7 +301,17 @@ impl Provider {
         let Admitted { row, known, body, since } = admitted;
         let max_output = body.max_output;
         let started = self.sockets.start(cx, &known.ep, &known.model, body.body, Credit::FIRST);
-        let Some(portman) = started else { return self.release(cx, stream, &row, no_model()) };
+        let portman = match started {
+            Ok(portman) => portman,
+            Err(NotStarted::NoPortman) => return self.release(cx, stream, &row, no_model()),
+            Err(NotStarted::TooLong) => {
+                let refusal = refusal(
+                    RefusalCode::BadRequest,
+                    "the request is too long when its numbers are written out",
+                );
+                return self.release(cx, stream, &row, refusal);
+            }
+        };
         cx.info(alloc::format!("req_{}: running on {}", row.auth.request_id, row.offer.slug));
         self.running.insert(portman, stream);
         let running = Running {

@@ -3,7 +3,7 @@
 use alloc::{collections::BTreeMap, collections::BTreeSet, string::String, string::ToString, vec::Vec};
 
 use crate::http::Lines;
-use crate::limits::{LINE, PORTMAN_MODEL_ID, PORTMAN_MODELS};
+use crate::limits::{LINE, PORTMAN_LINE, PORTMAN_MODEL_ID, PORTMAN_MODELS};
 use crate::machine::{DownReason, LinkId, StreamId};
 use crate::node::config;
 use crate::node::cx::Cx;
@@ -26,6 +26,14 @@ pub(super) enum Room {
     Full,
     /// It does not run there now.
     NoModel,
+}
+
+/// Why a job was not started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NotStarted {
+    NoPortman,
+    /// Its Portman would give up the socket for it.
+    TooLong,
 }
 
 struct Socket {
@@ -183,15 +191,21 @@ impl Sockets {
         model: &str,
         body: serde_json::Value,
         credit: u32,
-    ) -> Option<(LinkId, u64)> {
-        let attached = self.sockets.iter_mut().find(|(_, socket)| socket.ep == ep && socket.stream.is_some());
-        let (link, socket) = attached?;
+    ) -> Result<(LinkId, u64), NotStarted> {
+        let attached = self.sockets.iter_mut().rfind(|(_, socket)| socket.ep == ep);
+        let (link, socket) = attached.ok_or(NotStarted::NoPortman)?;
+        let stream = socket.stream.ok_or(NotStarted::NoPortman)?;
+        let job = socket.last_job + 1;
+        let order = line(&ToPortman::Start { job, model: model.to_string(), body, credit });
+        // Numbers may be written longer than they came.
+        if order.len() > PORTMAN_LINE {
+            return Err(NotStarted::TooLong);
+        }
+        socket.last_job = job;
         *socket.in_flight.entry(model.to_string()).or_default() += 1;
         self.changed = true;
-        socket.last_job += 1;
-        let job = socket.last_job;
-        socket.say(cx, &ToPortman::Start { job, model: model.to_string(), body, credit });
-        Some((*link, job))
+        cx.send(stream, order);
+        Ok((*link, job))
     }
 
     pub(super) fn say(&mut self, cx: &mut Cx<'_>, link: LinkId, message: &ToPortman) {
@@ -232,8 +246,8 @@ impl Sockets {
     }
 
     pub(super) fn room(&self, ep: &str, model: &str) -> Room {
-        let attached = self.sockets.values().find(|socket| socket.ep == ep && socket.stream.is_some());
-        let Some(socket) = attached else { return Room::NoModel };
+        let latest = self.sockets.values().rfind(|socket| socket.ep == ep);
+        let Some(socket) = latest.filter(|socket| socket.stream.is_some()) else { return Room::NoModel };
         match socket.models.iter().find(|known| known.id == model) {
             None => Room::NoModel,
             Some(known) if socket.in_flight.get(model).is_none_or(|busy| *busy < known.slots) => Room::Slot,
@@ -308,8 +322,12 @@ impl Sockets {
 impl Socket {
     fn say(&self, cx: &mut Cx<'_>, message: &ToPortman) {
         let Some(stream) = self.stream else { return };
-        let mut line = serde_json::to_vec(message).unwrap_or_default();
-        line.push(b'\n');
-        cx.send(stream, line);
+        cx.send(stream, line(message));
     }
+}
+
+fn line(message: &ToPortman) -> Vec<u8> {
+    let mut line = serde_json::to_vec(message).unwrap_or_default();
+    line.push(b'\n');
+    line
 }

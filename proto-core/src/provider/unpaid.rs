@@ -7,8 +7,9 @@ use serde_json::Value;
 use super::Provider;
 use super::credit::Credit;
 use super::offers::slug;
-use super::sockets::Room;
+use super::sockets::{NotStarted, Room};
 use crate::machine::LinkId;
+use crate::node::config;
 use crate::node::cx::Cx;
 use crate::wire::portman::{FromPortman, JobId, ToPortman};
 
@@ -47,9 +48,18 @@ impl Provider {
         })
     }
 
-    /// Slots that are free. `None`: it does not run there any more.
+    /// Some endpoint's Portman is not there, or has no model in memory: more may be served soon.
+    pub(crate) fn awaits_models(&self) -> bool {
+        let is_empty = |portman: &config::Portman| self.sockets.models(&portman.ep).is_empty();
+        self.config.portmans.iter().any(is_empty)
+    }
+
+    /// Slots that are free. `None`: it does not run there any more, or makes room for others.
     pub(crate) fn free_slots(&self, here: &Here) -> Option<u32> {
         let Here { ep, model, .. } = here;
+        if self.hosting.is_leaving(ep, model) {
+            return None;
+        }
         match self.sockets.room(ep, model) {
             Room::NoModel => None,
             Room::Full => Some(0),
@@ -59,7 +69,12 @@ impl Provider {
         }
     }
 
-    pub(crate) fn start_unpaid(&mut self, cx: &mut Cx<'_>, here: &Here, body: Value) -> Option<PortmanJob> {
+    pub(crate) fn start_unpaid(
+        &mut self,
+        cx: &mut Cx<'_>,
+        here: &Here,
+        body: Value,
+    ) -> Result<PortmanJob, NotStarted> {
         self.sockets.start(cx, &here.ep, &here.model, body, Credit::FIRST)
     }
 

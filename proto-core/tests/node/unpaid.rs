@@ -15,7 +15,11 @@ use super::portman::{Portman, model};
 use super::rig::{Rig, provider_config};
 
 fn config() -> config::Config {
-    let unpaid = config::Unpaid { aliases: [("fast".into(), vec!["toy".into()])].into(), body: HTTP_BODY };
+    let unpaid = config::Unpaid {
+        aliases: [("fast".into(), vec!["toy".into()])].into(),
+        origins: vec!["http://localhost:3000".into()],
+        body: HTTP_BODY,
+    };
     // It knows no FEP, and needs none.
     config::Config { unpaid: Some(unpaid), feps: Vec::new(), ..provider_config() }
 }
@@ -208,4 +212,87 @@ fn who_leaves_finishes_what_it_has_begun_and_takes_nothing_new() {
     assert!(rig.text(user).ends_with("data: [DONE]\n\n"));
     rig.link_down(portman.link);
     assert!(rig.has_left());
+}
+
+#[test]
+fn a_body_that_grows_when_its_numbers_are_written_out_costs_its_own_user_only() {
+    let (mut rig, portman) = house(2);
+    let other = ask(&mut rig, "toy", true);
+    portman.hears(&mut rig);
+    let numbers = vec!["1e15"; 600_000].join(",");
+    let body = format!(
+        r#"{{"model": "toy", "messages": [{{"role": "user", "content": "hi"}}], "guided_json": {{"a": [{numbers}]}}}}"#
+    );
+    let user = rig.request(Surface::Public, RequestHead::new("POST", "/v1/chat/completions"));
+    rig.deliver(user, body.as_bytes());
+    rig.finish(user);
+    assert_eq!(rig.status(user), Some(413));
+    assert!(portman.hears(&mut rig).is_empty(), "no Portman would take such a line");
+    portman.say(&mut rig, &FromPortman::Done { job: 1, counts: counts(10, 0) });
+    assert!(rig.text(other).ends_with("data: [DONE]\n\n"));
+    assert!(rests(&mut rig, &portman));
+}
+
+#[test]
+fn a_web_page_is_served_only_where_the_operator_named_it() {
+    let (mut rig, _portman) = house(1);
+    for (origin, status) in [("http://localhost:3000", 200), ("https://evil.example", 403), ("null", 403)] {
+        for head in [RequestHead::new("GET", "/v1/models"), RequestHead::new("GET", "/v1/models/toy")] {
+            let user = rig.request(Surface::Public, head.with("origin", origin));
+            assert_eq!(rig.status(user), Some(status), "{origin}");
+        }
+    }
+    let head = RequestHead::new("POST", "/v1/chat/completions").with("origin", "https://evil.example");
+    let user = rig.request(Surface::Public, head);
+    assert_eq!(rig.status(user), Some(403));
+}
+
+#[test]
+fn while_a_portman_is_not_there_nobody_is_told_that_a_model_is_gone() {
+    let mut rig = Rig::new(config());
+    let early = ask(&mut rig, "toy", true);
+    assert_eq!(rig.status(early), Some(503));
+    let portman = Portman::attach(&mut rig, vec![model("toy", 1)]);
+    let wrong = ask(&mut rig, "other", true);
+    assert_eq!(rig.status(wrong), Some(404));
+    rig.link_down(portman.link);
+    let meanwhile = ask(&mut rig, "toy", true);
+    assert_eq!(rig.status(meanwhile), Some(503));
+    assert_eq!(header(&rig, meanwhile, "retry-after"), Some("2"));
+}
+
+#[test]
+fn who_sends_most_makes_room_for_the_others_and_what_waits_is_counted() {
+    let mut config = config();
+    config.caps.links = 1;
+    // Three sixteenths of it are for bodies: two of the largest.
+    config.caps.memory = 2 * HTTP_BODY * 16 / 3;
+    let mut rig = Rig::new(config);
+    let portman = Portman::attach(
+        &mut rig,
+        vec![labman_proto_core::wire::portman::Model { context_length: 1 << 22, ..model("toy", 1) }],
+    );
+    let long = |text: usize| {
+        json!({ "model": "toy", "messages": [{ "role": "user", "content": "x".repeat(text) }] }).to_string()
+    };
+    let begin =
+        |rig: &mut Rig| rig.request(Surface::Public, RequestHead::new("POST", "/v1/chat/completions"));
+    let slow = begin(&mut rig);
+    rig.deliver(slow, &long(3 << 20).as_bytes()[..3 << 20]);
+    // Two that wait, for one that works.
+    let works = ask(&mut rig, "toy", true);
+    let waits = begin(&mut rig);
+    rig.deliver(waits, long(3 << 20).as_bytes());
+    rig.finish(waits);
+    assert_eq!(rig.status(slow), None);
+    let last = begin(&mut rig);
+    rig.deliver(last, long(5 << 19).as_bytes());
+    rig.finish(last);
+    assert_eq!(rig.status(slow), Some(503), "it sent most, and is not whole");
+    assert_eq!((rig.status(waits), rig.status(last)), (None, None));
+    let small = begin(&mut rig);
+    rig.deliver(small, long(3 << 20).as_bytes());
+    assert_eq!(rig.status(small), Some(503), "nobody else is left to make room");
+    rig.reset(works, ResetCode::Cancelled);
+    assert_eq!(portman.started(&mut rig).len(), 2);
 }
