@@ -334,11 +334,10 @@ fn memory_that_is_no_amount_or_too_little_is_told_with_what_to_write() {
 
 #[test]
 fn a_node_for_its_own_users_has_nobody_else_s() {
-    let fep = format!("listen = \"127.0.0.1:8080\"\nfep = \"{}\"", "1".repeat(64));
-    Mistake::in_example("unpaid", "listen =", &fep).error_says(&[
-        "gateway.fep",
+    Mistake::in_example("unpaid", "unpaid =", "unpaid = true\nfamilies = [\"qwen\"]").error_says(&[
+        "gateway.families",
         "no FEP's users",
-        "leave this out",
+        "leave this",
     ]);
     Mistake::in_example("unpaid", "unpaid =", "unpaid = true\nkey_limits = { at_once = 1 }")
         .error_says(&["gateway.key_limits", "leave this out"]);
