@@ -48,6 +48,7 @@ fn feps(answer: &Value) -> Table {
 /// Providers dial; a node that is both serves its own users over no link.
 fn no_links(roles: &Value) -> &'static str {
     match (roles["gateway"] == true, roles["provider"] == true) {
+        _ if roles["unpaid"] == true => "none: this node serves its own users",
         (true, true) => "none: this node serves its own users",
         (true, false) => "none: providers dial in, each with this node in its [[bootstrap]] entries",
         (false, _) => "none: check the [[bootstrap]] entries and the log",
@@ -124,6 +125,8 @@ mod tests {
     #[test]
     fn a_node_that_needs_no_link_is_not_sent_looking_for_one() {
         let shown = for_eyes(&json!({ "roles": { "gateway": true, "provider": true } }));
+        assert!(shown.contains("none: this node serves its own users"), "{shown}");
+        let shown = for_eyes(&json!({ "roles": { "gateway": false, "unpaid": true, "provider": true } }));
         assert!(shown.contains("none: this node serves its own users"), "{shown}");
         let shown = for_eyes(&json!({ "roles": { "gateway": true, "provider": false } }));
         assert!(shown.contains("providers dial in"), "{shown}");

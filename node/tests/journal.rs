@@ -83,7 +83,11 @@ async fn every_journal_of_a_mesh_replays_even_of_a_provider_that_was_killed_in_t
     let gateway = identical(&dir.join("gateway"), 1);
     assert!(matches!(gateway.end, End::Closed), "{gateway}");
     let state = gateway.state.unwrap();
-    assert_eq!(state["status"]["roles"], json!({ "gateway": true, "provider": false }), "{state}");
+    assert_eq!(
+        state["status"]["roles"],
+        json!({ "gateway": true, "unpaid": false, "provider": false }),
+        "{state}"
+    );
 
     let fep = identical(&dir.join("fep"), 1);
     assert_eq!(fep.state.unwrap()["ledger"]["balanced"], true);

@@ -7,9 +7,10 @@ use crate::time::Span;
 /// Read credit with which each direction of a stream opens, and the most that is ever in flight on it, in bytes.
 pub const STREAM_WINDOW: u32 = 64 * 1024;
 
-/// A Portman is granted more of a job once this much of it was taken, and so much beyond a window in the beginning: what is not granted
-/// yet never keeps a chunk of a whole window back. A message for each chunk would cost as much as the chunk.
-pub const PORTMAN_CREDIT_STEP: u32 = 16 * 1024;
+/// A Portman is granted more of a job once this much of it was taken: a message for each chunk would cost as much as the chunk.
+pub const PORTMAN_CREDIT_STEP: u32 = 8 * 1024;
+/// What one chunk of a Portman's may have, in bytes: whatever is not granted yet, a reader who has taken all has room for it.
+pub const PORTMAN_CHUNK: u32 = STREAM_WINDOW - PORTMAN_CREDIT_STEP;
 
 /// A gossip record's frame, in bytes. A larger one closes the link.
 pub const GOSSIP_FRAME: usize = 16 * 1024;

@@ -1,7 +1,7 @@
 //! Every listener of a process except the mesh's: accept loops that outlive no machine, over sockets that outlive all.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener as StdListener};
+use std::net::{Shutdown, SocketAddr, TcpListener as StdListener};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -125,7 +125,7 @@ async fn accept(
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            _ = draining.wait_for(|draining| *draining) => return,
+            _ = draining.wait_for(|draining| *draining) => return refuse_others(&listener),
         };
         let (socket, address) = match accepted {
             Ok(accepted) => accepted,
@@ -138,7 +138,7 @@ async fn accept(
         // Who waits for it keeps others waiting in the kernel.
         let placed = tokio::select! {
             placed = connections.place(address.ip()) => placed,
-            _ = draining.wait_for(|draining| *draining) => return,
+            _ = draining.wait_for(|draining| *draining) => return refuse_others(&listener),
         };
         match placed {
             Ok(slot) => {
@@ -150,6 +150,13 @@ async fn accept(
             }
             Err(NoShare) => tracing::debug!("closed a connection from {address}: that address has its share"),
         }
+    }
+}
+
+/// The process is to end: who comes now goes to another one at once, and is not left to wait in the kernel until then.
+fn refuse_others(listener: &TcpListener) {
+    if let Err(error) = SockRef::from(listener).shutdown(Shutdown::Both) {
+        tracing::debug!("can't refuse further connections: {error}");
     }
 }
 
@@ -204,5 +211,19 @@ mod tests {
         tokio::spawn(accept(listener, Arc::new(limits), draining, serve));
         let _client = TcpStream::connect(address).await.unwrap();
         assert_eq!(told.recv().await, Some(true));
+    }
+
+    #[tokio::test]
+    async fn who_comes_while_it_drains_is_refused_at_once() {
+        let limits = HttpLimits::default();
+        let socket = StdListener::bind("127.0.0.1:0").unwrap();
+        let address = socket.local_addr().unwrap();
+        let listener = Arc::new(listen(socket, &limits).unwrap());
+        let (drain, draining) = watch::channel(false);
+        let accepting = accept(listener.clone(), Arc::new(limits), draining, |_, _, _| {});
+        drain.send_replace(true);
+        accepting.await;
+        let refused = TcpStream::connect(address).await.unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
     }
 }

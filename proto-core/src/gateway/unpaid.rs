@@ -15,7 +15,9 @@ use super::reply::{self, Reply, Unfit};
 use crate::economics::Counts;
 use crate::flow::Relay;
 use crate::http::{Body, RequestHead};
-use crate::limits::{GATEWAY_JOBS, HTTP_BODY, JOB_TOTAL, KEEP_ALIVE, NEXT_CHUNK, READER_STALL};
+use crate::limits::{
+    ATTEMPTS, BYGONE_FOR, GATEWAY_JOBS, HTTP_BODY, JOB_TOTAL, KEEP_ALIVE, NEXT_CHUNK, READER_STALL,
+};
 use crate::machine::{LinkId, StreamId};
 use crate::names::{Aliases, Asked as Name};
 use crate::node::config;
@@ -28,6 +30,7 @@ use crate::openai::task::Call;
 use crate::provider::{Credit, Here, NotStarted, PortmanJob, Provider};
 use crate::rng::{Seed, Stream};
 use crate::routing::NoCandidate;
+use crate::routing::hints::Hints;
 use crate::time::{Time, Wake};
 use crate::timers::Timers;
 use crate::wire::ids::RequestId;
@@ -54,7 +57,7 @@ pub(crate) struct Unpaid {
 enum Due {
     /// The whole job.
     Total(StreamId),
-    /// The runtime's next chunk, or the user's next read.
+    /// A model that is not in memory now; the runtime's next chunk, or the user's next read.
     Progress(StreamId),
     /// A user's stream may have been silent for long.
     KeepAlive(StreamId),
@@ -189,7 +192,7 @@ impl Unpaid {
         let body = body.take();
         self.held -= body.len();
         let request = match Request::parse(job.call, &body) {
-            Ok(request) => request,
+            Ok(request) => without_hints(request),
             Err(error) => return self.refuse(cx, user, &error),
         };
         let name = Name::of(&request.model, &self.aliases);
@@ -230,18 +233,29 @@ impl Unpaid {
         let Some(Job { id, call, state: State::Asked(asked) }) = self.jobs.get_mut(&user) else {
             return false;
         };
-        asked.whom.retain(|here| provider.free_slots(here).is_some());
-        let Some(here) = asked.whom.iter().max_by_key(|here| provider.free_slots(here)).cloned() else {
-            let message = "the model is not in memory any more".into();
-            let lost = Refusal { code: RefusalCode::ModelNotAvailable, message };
-            let error = failed(Some(&lost), *call);
-            self.end(cx, user, &error);
-            return false;
+        let there = asked.whom.iter().filter_map(|here| Some((provider.free_slots(here)?, here)));
+        let Some((free, here)) = there.max_by_key(|(free, _)| *free) else {
+            if cx.me.leaves {
+                self.end(cx, user, &leaves());
+                return false;
+            }
+            // Its Portman may be starting again.
+            asked.request = None;
+            if !self.due.is_set(Due::Progress(user)) {
+                self.due.set(
+                    Due::Progress(user),
+                    cx.now.mono + BYGONE_FOR,
+                    "its model to be in memory again",
+                );
+            }
+            return true;
         };
-        if provider.free_slots(&here) == Some(0) {
+        self.due.clear(Due::Progress(user));
+        if free == 0 {
             asked.request = None;
             return true;
         }
+        let here = here.clone();
         let request = asked.request.take().map_or_else(|| Request::parse(*call, &asked.body), Ok);
         let started = request.and_then(|request| {
             let most = request.output().most(here.context_length, here.context_length);
@@ -278,7 +292,8 @@ impl Unpaid {
             FromPortman::Chunk { data, .. } => self.chunk(cx, provider, user, &data),
             FromPortman::Done { counts, .. } => self.done(cx, provider, user, &counts),
             FromPortman::Failed { fault, message, .. } => {
-                self.failed(cx, provider, user, Refusal { code: fault.into(), message: clip(&message) });
+                let refusal = Refusal { code: fault.into(), message: clip(&message) };
+                self.failed(cx, provider, user, refusal, false);
             }
             FromPortman::Hello { .. } | FromPortman::NotMoved { .. } => {}
         }
@@ -330,14 +345,23 @@ impl Unpaid {
         let Some(asked) = self.asked(user) else { return };
         if !asked.reply.has_all() {
             let message = "an end before all answers".into();
-            return self.failed(cx, provider, user, Refusal { code: RefusalCode::RuntimeFailed, message });
+            let refusal = Refusal { code: RefusalCode::RuntimeFailed, message };
+            return self.failed(cx, provider, user, refusal, false);
         }
         asked.reply.end(cx, user, counts);
         self.drop_job(provider, user);
     }
 
-    /// The Portman is done with it, and it is not done: somebody else may do it, if nothing of it was given yet.
-    fn failed(&mut self, cx: &mut Cx<'_>, provider: &mut Provider, user: StreamId, refusal: Refusal) {
+    /// The Portman is done with it, and it is not done: somebody else may do it, if nothing of it was given yet, or the same Portman
+    /// when it was `lost` and is there again.
+    fn failed(
+        &mut self,
+        cx: &mut Cx<'_>,
+        provider: &mut Provider,
+        user: StreamId,
+        refusal: Refusal,
+        lost: bool,
+    ) {
         let Some(Job { id, call, state: State::Asked(asked) }) = self.jobs.get_mut(&user) else { return };
         let Some(work) = asked.work.take() else { return };
         self.running.remove(&work.portman);
@@ -347,8 +371,9 @@ impl Unpaid {
             let message = format!("The runtime failed in the middle of its answer: {}", refusal.message);
             return self.end(cx, user, &provider_failed(message));
         }
-        let failed_at = |here: &Here| here.slug == work.here.slug;
-        asked.whom.retain(|here| !failed_at(here));
+        if !lost || asked.attempts >= ATTEMPTS {
+            asked.whom.retain(|here| here.slug != work.here.slug);
+        }
         if refusal.code == RefusalCode::BadRequest || asked.whom.is_empty() {
             let error = failed(Some(&refusal), *call);
             return self.end(cx, user, &error);
@@ -371,7 +396,8 @@ impl Unpaid {
             self.running.range((link, 0)..=(link, u64::MAX)).map(|(_, user)| *user).collect();
         for user in lost {
             let message = "its Portman was lost".into();
-            self.failed(cx, provider, user, Refusal { code: RefusalCode::RuntimeFailed, message });
+            let refusal = Refusal { code: RefusalCode::RuntimeFailed, message };
+            self.failed(cx, provider, user, refusal, true);
         }
     }
 
@@ -419,7 +445,14 @@ impl Unpaid {
     }
 
     fn no_progress(&mut self, cx: &mut Cx<'_>, provider: &mut Provider, user: StreamId) {
-        let Some(work) = self.asked(user).and_then(|asked| asked.work.as_ref()) else { return };
+        let Some(asked) = self.asked(user) else { return };
+        let Some(work) = &asked.work else {
+            let error = ApiError::unavailable(
+                "no_provider",
+                "The model is not in memory any more, and did not come back. Try again shortly.",
+            );
+            return self.end(cx, user, &error);
+        };
         if work.relay.is_drained() {
             return self.broke(cx, provider, user, "the runtime fell silent");
         }
@@ -491,6 +524,14 @@ impl Unpaid {
         self.due.clear(Due::KeepAlive(user));
         Some(job)
     }
+}
+
+/// There is nobody to choose among.
+fn without_hints(mut request: Request) -> Request {
+    if request.hints != Hints::default() {
+        request.ignored.push("provider".into());
+    }
+    request
 }
 
 fn listed(here: &[Here]) -> Vec<Listed<'_>> {

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Chunks beyond the credit wait here; while they do, the runtime may send only what fits in one stream window with
-//! them, so a user who does not read stops the runtime. A chunk that alone exceeds [`STREAM_WINDOW`] ends the job: a
+//! them, so a user who does not read stops the runtime. A chunk that alone exceeds [`PORTMAN_CHUNK`] ends the job: a
 //! labman that refills one window could never take it.
 
 use alloc::{collections::VecDeque, format, string::String, vec::Vec};
@@ -20,7 +20,7 @@ use super::meter::Meter;
 use super::runtime::{self, Heard, Runtime};
 use crate::economics::Counts;
 use crate::http::Body;
-use crate::limits::{self, STREAM_WINDOW};
+use crate::limits::{self, PORTMAN_CHUNK, STREAM_WINDOW};
 use crate::machine::{Outbox, ResetCode, StreamId};
 use crate::openai::answer::vectors;
 use crate::openai::sse;
@@ -318,8 +318,8 @@ impl Job {
     }
 
     fn push(&mut self, data: String) -> Result<(), String> {
-        if data.len() > STREAM_WINDOW as usize {
-            return Err(format!("the runtime sent a chunk of more than {STREAM_WINDOW} bytes"));
+        if data.len() > PORTMAN_CHUNK as usize {
+            return Err(format!("the runtime sent a chunk of more than {PORTMAN_CHUNK} bytes"));
         }
         self.waiting_bytes += data.len() as u64;
         self.waiting.push_back(Waiting { data, counts: self.meter.counts() });

@@ -210,7 +210,7 @@ fn what_a_runtime_must_not_stream_ends_the_job_and_the_exchange() {
     for (sent, message) in [
         ("data: {\"error\":{\"code\":500,\"message\":\"out of memory\"}}\n\n", "out of memory"),
         ("data: {oops\n\n", "the runtime sent a chunk that is no JSON"),
-        (long.as_str(), "the runtime sent a chunk of more than 65536 bytes"),
+        (long.as_str(), "the runtime sent a chunk of more than 57344 bytes"),
     ] {
         let mut rig = Rig::with_model();
         rig.start(1, STREAM_WINDOW);

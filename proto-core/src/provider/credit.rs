@@ -9,10 +9,8 @@ pub(crate) struct Credit {
 }
 
 impl Credit {
-    pub(crate) const FIRST: u32 = STREAM_WINDOW + PORTMAN_CREDIT_STEP;
-
     pub(crate) const fn new() -> Self {
-        Self { left: Self::FIRST as usize, due: 0 }
+        Self { left: STREAM_WINDOW as usize, due: 0 }
     }
 
     /// The Portman sent so much. False: more than it was granted.

@@ -24,7 +24,7 @@ use crate::identity::NodeId;
 use crate::labnet::conversation::Conversation;
 use crate::limits::{
     ACK_STORED, ACK_WITHIN, FIRST_CHUNK, GATEWAY_STALL, JOB_TOTAL, MARK_CHUNKS, MARK_EVERY, RUNTIME_MESSAGE,
-    SETTLE_MARGIN, STATE_AFTER, UNACKED, UNACKED_FIRST,
+    SETTLE_MARGIN, STATE_AFTER, STREAM_WINDOW, UNACKED, UNACKED_FIRST,
 };
 use crate::machine::{LinkId, StreamId};
 use crate::mutants::{Mutant, mutant};
@@ -300,7 +300,7 @@ impl Provider {
     fn start(&mut self, cx: &mut Cx<'_>, stream: StreamId, admitted: Admitted) {
         let Admitted { row, known, body, since } = admitted;
         let max_output = body.max_output;
-        let started = self.sockets.start(cx, &known.ep, &known.model, body.body, Credit::FIRST);
+        let started = self.sockets.start(cx, &known.ep, &known.model, body.body, STREAM_WINDOW);
         let portman = match started {
             Ok(portman) => portman,
             Err(NotStarted::NoPortman) => return self.release(cx, stream, &row, no_model()),

@@ -5,9 +5,9 @@ use alloc::{string::String, vec::Vec};
 use serde_json::Value;
 
 use super::Provider;
-use super::credit::Credit;
 use super::offers::slug;
 use super::sockets::{NotStarted, Room};
+use crate::limits::STREAM_WINDOW;
 use crate::machine::LinkId;
 use crate::node::config;
 use crate::node::cx::Cx;
@@ -75,7 +75,7 @@ impl Provider {
         here: &Here,
         body: Value,
     ) -> Result<PortmanJob, NotStarted> {
-        self.sockets.start(cx, &here.ep, &here.model, body, Credit::FIRST)
+        self.sockets.start(cx, &here.ep, &here.model, body, STREAM_WINDOW)
     }
 
     pub(crate) fn grant_unpaid(&mut self, cx: &mut Cx<'_>, (link, job): PortmanJob, bytes: u32) {

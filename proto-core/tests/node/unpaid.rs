@@ -2,7 +2,7 @@
 
 use labman_proto_core::http::{RequestHead, Surface};
 use labman_proto_core::limits::{
-    HTTP_BODY, JOB_TOTAL, KEEP_ALIVE, NEXT_CHUNK, PORTMAN_CREDIT_STEP, READER_STALL, STREAM_WINDOW,
+    BYGONE_FOR, HTTP_BODY, JOB_TOTAL, KEEP_ALIVE, NEXT_CHUNK, READER_STALL, STREAM_WINDOW,
 };
 use labman_proto_core::machine::{DownReason, ResetCode, StreamId};
 use labman_proto_core::node::config;
@@ -137,12 +137,40 @@ fn before_the_first_byte_another_portman_takes_over_and_afterwards_nobody() {
     rig.link_lost(second.link, DownReason::Failed);
     let answer = rig.text(user);
     assert!(answer.contains("provider_failed") && !answer.contains("[DONE]"), "{answer}");
+}
 
-    let user = ask(&mut rig, "toy", true);
-    first.started(&mut rig);
-    rig.link_lost(first.link, DownReason::Failed);
+#[test]
+fn who_has_nothing_yet_waits_for_a_portman_that_starts_again_and_not_for_ever() {
+    let (mut rig, portman) = house(1);
+    let (works, waits) = (ask(&mut rig, "toy", true), ask(&mut rig, "toy", true));
+    assert_eq!(portman.started(&mut rig), [1]);
+    rig.link_lost(portman.link, DownReason::Failed);
+    rig.pass(Span::from_secs(5));
+    let portman = Portman::attach(&mut rig, vec![model("toy", 2)]);
+    assert_eq!(portman.started(&mut rig), [1, 2], "both, those first that were first");
+    for job in [1, 2] {
+        portman.say(&mut rig, &FromPortman::Done { job, counts: counts(10, 0) });
+    }
+    for user in [works, waits] {
+        assert!(rig.text(user).ends_with("data: [DONE]\n\n"), "{}", rig.text(user));
+    }
+
+    let user = ask(&mut rig, "toy", false);
+    rig.link_lost(portman.link, DownReason::Failed);
+    rig.pass(BYGONE_FOR);
     assert_eq!(rig.status(user), Some(503));
     assert_eq!(rig.admin("/status")["jobs"]["unpaid"], 0);
+}
+
+#[test]
+fn hints_for_a_choice_that_there_is_none_of_are_told_to_be_left_out() {
+    let (mut rig, portman) = house(1);
+    let body = json!({
+        "model": "toy", "messages": [{ "role": "user", "content": "hi" }], "stream": true, "provider": { "only": ["nobody"] },
+    });
+    let user = ask_for(&mut rig, &body);
+    portman.text(&mut rig, 1, "x", counts(10, 1));
+    assert_eq!(header(&rig, user, "x-labman-ignored-fields"), Some("provider"));
 }
 
 #[test]
@@ -169,7 +197,7 @@ fn who_never_reads_holds_one_window_and_is_given_up() {
     let user = ask(&mut rig, "toy", true);
     portman.hears(&mut rig);
     rig.wires.get_mut(&user).unwrap().reads = false;
-    let most = (STREAM_WINDOW + PORTMAN_CREDIT_STEP) as usize;
+    let most = STREAM_WINDOW as usize;
     let text = "x".repeat(1_000);
     for number in 0..most / 2_000 {
         portman.text(&mut rig, 1, &text, counts(10, number as u32 + 1));

@@ -1,5 +1,5 @@
 //! Embeddings: a vector is a chunk, and they come in the order of their texts. On the mesh they are 32-bit floats, little-endian, in base64:
-//! one of twelve thousand dimensions fits into a stream's window.
+//! one of ten thousand dimensions fits into a chunk.
 
 use alloc::{format, string::String, vec::Vec};
 
