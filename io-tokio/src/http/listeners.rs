@@ -125,7 +125,7 @@ async fn accept(
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            _ = draining.wait_for(|draining| *draining) => return refuse_others(&listener),
+            drained = draining.wait_for(|draining| *draining) => return drained.map_or((), |_| refuse_others(&listener)),
         };
         let (socket, address) = match accepted {
             Ok(accepted) => accepted,
@@ -138,7 +138,7 @@ async fn accept(
         // Who waits for it keeps others waiting in the kernel.
         let placed = tokio::select! {
             placed = connections.place(address.ip()) => placed,
-            _ = draining.wait_for(|draining| *draining) => return refuse_others(&listener),
+            drained = draining.wait_for(|draining| *draining) => return drained.map_or((), |_| refuse_others(&listener)),
         };
         match placed {
             Ok(slot) => {
@@ -153,7 +153,8 @@ async fn accept(
     }
 }
 
-/// The process is to end: who comes now goes to another one at once, and is not left to wait in the kernel until then.
+/// The process is to end, and not only this machine's life: who comes now goes to another one at once, and is not left to wait in the
+/// kernel until then.
 fn refuse_others(listener: &TcpListener) {
     if let Err(error) = SockRef::from(listener).shutdown(Shutdown::Both) {
         tracing::debug!("can't refuse further connections: {error}");
