@@ -88,6 +88,8 @@ pub struct Host<M> {
     pub draws: Stream,
     /// When it died, each time.
     pub deaths: Vec<Time>,
+    /// When it started last.
+    pub born: Time,
     /// Counts its starts: what was under way for an earlier life is dropped.
     pub life: u32,
     machine: Option<M>,
@@ -152,6 +154,7 @@ impl<M: Machine> Host<M> {
             streams: BTreeMap::new(),
             draws: seed.stream("net"),
             deaths: Vec::new(),
+            born: Time::ZERO,
             life: 0,
             machine: None,
             build: spec.build,
@@ -166,6 +169,7 @@ impl<M: Machine> Host<M> {
     /// Starts the machine on what the disk holds.
     pub fn start(&mut self, now: Time) -> Result<(), String> {
         self.life += 1;
+        self.born = now;
         self.clock.restart(now);
         let seed = self.seed.child(&format!("life {}", self.life));
         self.machine = Some((self.build)(seed, &self.disk.snapshot(), self.clock.read(now))?);

@@ -211,6 +211,11 @@ impl<M: Machine> World<M> {
         self.hosts[host.0].deaths.iter().any(|death| (from..=to).contains(death))
     }
 
+    /// Whether a host was there then, and has been ever since.
+    pub fn has_lived_since(&self, host: HostId, then: Time) -> bool {
+        self.is_up(host) && self.hosts[host.0].born <= then
+    }
+
     /// What a host reads off its clocks now.
     pub fn host_now(&self, host: HostId) -> Now {
         self.hosts[host.0].now(self.engine.now())

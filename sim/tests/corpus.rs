@@ -26,6 +26,13 @@ fn a_provider_whose_clock_is_right_again_is_soon_believed_again() {
     passes("clock-set-back.seed25.toml");
 }
 
+/// A gateway was down when a provider died, and heard when it started that the provider lived, from whoever had not given it up yet:
+/// it had not been there to give it up itself.
+#[test]
+fn who_starts_after_a_death_may_hear_of_the_dead() {
+    passes("started-after-a-death.seed1628.toml");
+}
+
 /// A gateway with a slow disk delivered a receipt on a new link while it was still being stored.
 #[test]
 fn a_receipt_is_delivered_only_once_it_is_stored() {

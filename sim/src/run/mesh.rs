@@ -194,7 +194,7 @@ impl Run<'_> {
             one.subscribers.iter().copied().filter(|host| knows(self, host)).collect();
         if one.gone {
             // Whoever has started since then was not there when it died.
-            let there = |run: &Self, host: &HostId| !run.world.died_within(*host, since, now);
+            let there = |run: &Self, host: &HostId| run.world.has_lived_since(*host, since);
             // What it said last may be long on its way, round a partition say, and is news to whoever never held it.
             let old =
                 |run: &Self, host: &HostId| run.version_at(*host, one.node_id) <= one.held.get(host).copied();
