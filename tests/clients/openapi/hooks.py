@@ -17,6 +17,9 @@ def before_call(context, case, **kwargs):
     global calls
     calls += 1
     path = case.operation.path
+    # OpenAI answers this with texts, and its description says lists of numbers.
+    if isinstance(case.body, dict) and case.body.get("encoding_format") == "base64":
+        case.body["encoding_format"] = "float"
     if calls % 2 or path not in MODELS or not isinstance(case.body, dict):
         return
     case.body["model"] = MODELS[path]
