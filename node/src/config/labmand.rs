@@ -554,9 +554,8 @@ fn checked_payout(field: &Spanned<PayoutField>, source: &Source) -> Result<Payou
     Ok(payout)
 }
 
-/// `XXX` is ISO 4217's code for no currency at all.
 fn unpaid() -> PayoutTo {
-    PayoutTo { currency: "XXX".parse().expect("three letters are a currency"), address: String::new() }
+    PayoutTo { currency: Currency::none(), address: String::new() }
 }
 
 /// Users may reach a gateway through a proxy that speaks TLS.
