@@ -36,6 +36,7 @@ use crate::host::HostId;
 use crate::scenario::{Scenario, values};
 use crate::world::World;
 
+pub use clog::Clog;
 pub use crash::Crash;
 pub use key_rotation::KeyRotation;
 pub use replay::Replay;

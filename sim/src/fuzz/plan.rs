@@ -15,7 +15,7 @@ use labman_proto_core::toy::config::Thinks;
 
 use super::mesh::{self, Attack};
 use crate::adversary::{self, ON_THE_MESH};
-use crate::faults::{Fault, Inject, KINDS, Stage};
+use crate::faults::{Clog, Fault, Inject, KINDS, Stage};
 use crate::net::latency::Latency;
 use crate::scenario::{Fep, Gateway, Job, LatencyTable, Portman, Provider, Quote, Scenario, Scheme, User};
 
@@ -82,6 +82,10 @@ fn money(seed: u64, nodes: usize) -> Scenario {
     let mut draws = Seed::from_u64(seed).child("money").stream("draws");
     scenario.adversaries.clear();
     scenario.faults.retain(|fault| OF_MONEY.contains(&fault.inject.name()));
+    let mut cut = Seed::from_u64(seed).child("money").stream("cut off from the FEP");
+    if chance(&mut cut, 50) {
+        cut_off(&mut scenario, &mut cut);
+    }
     // More than one provider of each model, or nobody could be next.
     for (number, provider) in scenario.providers.iter_mut().enumerate() {
         for portman in &mut provider.portmans {
@@ -118,6 +122,19 @@ fn money(seed: u64, nodes: usize) -> Scenario {
         scenario.jobs.extend(probes(&scenario, &mut draws));
     }
     scenario
+}
+
+/// Now and then a FEP hears nothing of a gateway, or is not heard by it: most jobs are asked for just before, and end just then.
+fn cut_off(scenario: &mut Scenario, draws: &mut Stream) {
+    let fep = &scenario.fep.name;
+    for _ in 0..between(draws, 2, 5) {
+        let one = draws.below(scenario.gateways.len() as u64) as usize;
+        let gateway = &scenario.gateways[one].name;
+        let (from, to) = if chance(draws, 50) { (gateway, fep) } else { (fep, gateway) };
+        let inject = Inject::Clog(Clog { from: from.clone(), to: to.clone() });
+        let (at, lasting) = (within(draws, TROUBLED), Span::from_secs(between(draws, 10, 60)));
+        scenario.faults.push(Fault { at, lasting, inject });
+    }
 }
 
 /// Some are paid in another currency, whose quote changes, and now and then lapses, until all is well again.
