@@ -14,11 +14,11 @@ pub(super) struct Bygone(VecDeque<(Time, String)>);
 impl Bygone {
     /// The oldest make room.
     pub(super) fn ended(&mut self, now: Time, slug: &str) {
-        while self.0.len() >= BYGONE || self.0.front().is_some_and(|(ended, _)| !is_fresh(*ended, now)) {
+        // One that comes and goes takes one place.
+        self.0.retain(|(ended, known)| known != slug && is_fresh(*ended, now));
+        while self.0.len() >= BYGONE {
             self.0.pop_front();
         }
-        // One that comes and goes takes one place.
-        self.0.retain(|(_, known)| known != slug);
         self.0.push_back((now, slug.to_string()));
     }
 
@@ -49,5 +49,11 @@ mod tests {
         }
         assert_eq!(bygone.0.len(), BYGONE);
         assert!(bygone.slugs(now + BYGONE_FOR).all(|slug| slug != "a:b:new"));
+        let oldest = format!("a:b:{}", 2 * BYGONE);
+        bygone.ended(now + BYGONE_FOR, &format!("a:b:{}", 3 * BYGONE - 1));
+        assert!(
+            bygone.slugs(now + BYGONE_FOR).any(|slug| slug == oldest),
+            "the newest, again, costs no other its place"
+        );
     }
 }
