@@ -22,7 +22,6 @@ use cx::{Cx, Me, Owners, Room};
 use descriptors::Descriptors;
 use feps::Feps;
 use leaving::Leaving;
-use loopback::{Arrival, SELF_LINK};
 use peer_clocks::PeerClocks;
 
 use crate::gateway::{self, Gateway, Mesh, Tell, Unpaid};
@@ -30,10 +29,8 @@ use crate::gossip::{By, Gossip, Say};
 use crate::http::Surface;
 use crate::identity::{Identity, NodeId};
 use crate::labnet::conduct::{Deed, Offence};
-use crate::labnet::{self, Arrived, Labnet};
-use crate::machine::{
-    Completion, DownReason, Input, Level, LinkId, Machine, OpId, Outbox, Output, Peer, ResetCode, StreamId,
-};
+use crate::labnet::{self, Labnet};
+use crate::machine::{Completion, Input, Level, LinkId, Machine, OpId, Outbox, Output, ResetCode};
 use crate::market::MarketRoom;
 use crate::mutants::{Mutant, mutant};
 use crate::provider::{self, Provider};
@@ -72,14 +69,6 @@ pub struct Node {
     admin: Admin,
 }
 
-/// A mesh link that came up before this life's incarnation was durable. What comes on it waits, a window at most.
-struct Early {
-    link: LinkId,
-    arrived: Arrived,
-    control: Option<StreamId>,
-    bytes: Vec<u8>,
-}
-
 /// A `Cx` for one of the rooms: borrows what they share and nothing of theirs.
 macro_rules! cx {
     ($node:ident, $now:expr, $room:ident) => {
@@ -98,10 +87,13 @@ macro_rules! cx {
 // Behind the macro that they use.
 mod errands;
 mod life;
+mod links;
 mod orders;
+mod streams;
 mod telling;
 
 use life::{LIFE, LifeRow};
+use links::Early;
 
 impl Node {
     /// Every table a node may have, whatever its roles.
@@ -398,25 +390,6 @@ impl Node {
         }
     }
 
-    /// Lets what the rooms did on the link to ourselves arrive at its other end.
-    fn drain_loopback(&mut self, now: Now) {
-        while let Some((stream, arrival)) = self.owners.loopback.poll() {
-            match arrival {
-                Arrival::Opened => {
-                    self.owners.adopt(stream, Room::Provider, Some(SELF_LINK));
-                    if let Some(provider) = &mut self.provider {
-                        let me = self.me.node_id;
-                        provider.opened(&mut cx!(self, now, Provider), stream, SELF_LINK, Some(me));
-                    }
-                }
-                Arrival::Bytes(bytes) => self.bytes(now, stream, &bytes),
-                Arrival::Finished => self.finished(now, stream),
-                Arrival::Reset => self.reset(now, stream),
-                Arrival::Credit(bytes) => self.credit(now, stream, bytes),
-            }
-        }
-    }
-
     /// What follows each call, whatever it was.
     fn settle(&mut self, now: Now) {
         self.drain_loopback(now);
@@ -464,216 +437,6 @@ impl Node {
         if self.labnet.is_to_be_weighed() {
             let queued = |link| self.gossip.queued(link);
             self.labnet.weigh(&mut cx!(self, now, Labnet), queued);
-        }
-    }
-
-    fn link_up(&mut self, now: Now, link: LinkId, peer: Peer) {
-        match peer {
-            Peer::Mesh { .. } if self.leaving.has_spoken() => self.out.close(link, "this node leaves"),
-            Peer::Mesh { .. } if self.being_born.is_some() && self.early.len() >= self.config.caps.links => {
-                self.out.close(link, "too many links");
-            }
-            Peer::Mesh { node_id, dialled, binding, addr } => {
-                let arrived = Arrived { node_id, dialled, binding, addr };
-                if self.being_born.is_some() {
-                    self.early.push(Early { link, arrived, control: None, bytes: Vec::new() });
-                } else {
-                    self.labnet.link_up(&mut cx!(self, now, Labnet), link, arrived);
-                }
-            }
-            Peer::Portman { token, origin } => match &mut self.provider {
-                Some(provider) => {
-                    provider.portman_up(&mut cx!(self, now, Provider), link, &token, origin.as_deref());
-                }
-                None => self.out.close(link, "this node is no provider"),
-            },
-            Peer::Labman => self.out.close(link, "this is a labman"),
-        }
-    }
-
-    fn link_down(&mut self, now: Now, link: LinkId, reason: DownReason) {
-        self.early.retain(|early| early.link != link);
-        // First of all: who loses a stream now must not open another on the same link.
-        let node_id = self.labnet.node_of(link);
-        self.labnet.link_down(&mut cx!(self, now, Labnet), link);
-        self.gossip.link_down(&cx!(self, now, Labnet), link);
-        if let Some(node_id) = node_id
-            && self.labnet.link_to(self.me.node_id, node_id).is_none()
-        {
-            self.gossip.left(node_id);
-            self.market.left(&node_id);
-            if let Some(gateway) = &mut self.gateway {
-                gateway.left(&node_id);
-            }
-        }
-        for stream in self.owners.on_link(link) {
-            self.reset(now, stream);
-        }
-        if let Some(provider) = &mut self.provider {
-            let changed = provider.link_down(&mut cx!(self, now, Provider), link, reason);
-            if let Some(unpaid) = &mut self.unpaid {
-                unpaid.portman_lost(&mut cx!(self, now, Unpaid), provider, link);
-            }
-            if changed {
-                self.capability_changed(now);
-            }
-        }
-    }
-
-    fn opened(&mut self, now: Now, stream: StreamId, link: LinkId) {
-        if let Some(early) = self.early.iter_mut().find(|early| early.link == link) {
-            self.owners.adopt(stream, Room::Node, Some(link));
-            match early.control {
-                None => early.control = Some(stream),
-                Some(_) => cx!(self, now, Node).reset(stream, ResetCode::Refused),
-            }
-            return;
-        }
-        let Some(node_id) = self.labnet.node_of(link) else {
-            self.owners.adopt(stream, Room::Provider, Some(link));
-            let mut cx = cx!(self, now, Provider);
-            match &mut self.provider {
-                Some(provider) => provider.opened(&mut cx, stream, link, None),
-                None => cx.reset(stream, ResetCode::Refused),
-            }
-            return;
-        };
-        self.owners.adopt(stream, Room::Labnet, Some(link));
-        if self.labnet.opened(&mut cx!(self, now, Labnet), stream, link) {
-            self.owners.adopt(stream, Room::Provider, Some(link));
-            match &mut self.provider {
-                Some(provider) => provider.opened(&mut cx!(self, now, Provider), stream, link, Some(node_id)),
-                None => cx!(self, now, Labnet).reset(stream, ResetCode::Refused),
-            }
-        }
-    }
-
-    fn bytes(&mut self, now: Now, stream: StreamId, bytes: &[u8]) {
-        match self.owners.room(stream) {
-            Some(Room::Labnet) => {
-                let outputs = self.labnet.bytes(&mut cx!(self, now, Labnet), stream, bytes);
-                self.labnet_says(now, outputs);
-            }
-            Some(Room::Gateway) => {
-                if let Some(gateway) = &mut self.gateway {
-                    let mesh = Mesh { gossip: &self.gossip, labnet: &self.labnet };
-                    gateway.bytes(&mut cx!(self, now, Gateway), &mesh, stream, bytes);
-                }
-            }
-            Some(Room::Provider) => {
-                let Some(provider) = &mut self.provider else { return };
-                let heard = provider.bytes(&mut cx!(self, now, Provider), stream, bytes);
-                if let Some(unpaid) = &mut self.unpaid {
-                    for (portman, message) in heard.unpaid {
-                        unpaid.portman_says(&mut cx!(self, now, Unpaid), provider, portman, message);
-                    }
-                }
-                if heard.models {
-                    self.capability_changed(now);
-                }
-            }
-            Some(Room::Unpaid) => {
-                if let Some(unpaid) = &mut self.unpaid {
-                    unpaid.bytes(&mut cx!(self, now, Unpaid), stream, bytes);
-                }
-            }
-            Some(Room::Descriptors) => {
-                self.descriptors.bytes(&mut cx!(self, now, Descriptors), stream, bytes);
-            }
-            Some(Room::Node) => {
-                if let Some(early) = self.early.iter_mut().find(|early| early.control == Some(stream)) {
-                    early.bytes.extend_from_slice(bytes);
-                }
-            }
-            // A body that nobody reads.
-            Some(Room::Admin) | None => {}
-        }
-    }
-
-    /// Whoever ends its control stream before we could answer has left.
-    fn early_ended(&mut self, stream: StreamId) {
-        if let Some(at) = self.early.iter().position(|early| early.control == Some(stream)) {
-            self.out.close(self.early.swap_remove(at).link, "its control stream ended");
-        }
-    }
-
-    fn finished(&mut self, now: Now, stream: StreamId) {
-        let room = self.owners.room(stream);
-        self.owners.read_finished(stream);
-        match room {
-            Some(Room::Labnet) => self.labnet.ended(&mut cx!(self, now, Labnet), stream),
-            Some(Room::Gateway) => {
-                if let Some(gateway) = &mut self.gateway {
-                    let mesh = Mesh { gossip: &self.gossip, labnet: &self.labnet };
-                    gateway.finished(&mut cx!(self, now, Gateway), &mesh, stream);
-                }
-            }
-            Some(Room::Unpaid) => {
-                if let (Some(unpaid), Some(provider)) = (&mut self.unpaid, &mut self.provider) {
-                    unpaid.finished(&mut cx!(self, now, Unpaid), provider, stream);
-                }
-            }
-            Some(Room::Provider) => {
-                if let Some(provider) = &mut self.provider {
-                    provider.finished(&mut cx!(self, now, Provider), stream);
-                }
-            }
-            Some(Room::Descriptors) => self.descriptors.finished(&mut cx!(self, now, Descriptors), stream),
-            Some(Room::Node) => self.early_ended(stream),
-            Some(Room::Admin) | None => {}
-        }
-    }
-
-    fn reset(&mut self, now: Now, stream: StreamId) {
-        let room = self.owners.room(stream);
-        self.owners.forget(stream);
-        match room {
-            Some(Room::Labnet) => self.labnet.ended(&mut cx!(self, now, Labnet), stream),
-            Some(Room::Gateway) => {
-                if let Some(gateway) = &mut self.gateway {
-                    let mesh = Mesh { gossip: &self.gossip, labnet: &self.labnet };
-                    gateway.reset(&mut cx!(self, now, Gateway), &mesh, stream);
-                }
-            }
-            Some(Room::Unpaid) => {
-                if let (Some(unpaid), Some(provider)) = (&mut self.unpaid, &mut self.provider) {
-                    unpaid.reset(&mut cx!(self, now, Unpaid), provider, stream);
-                }
-            }
-            Some(Room::Provider) => {
-                if let Some(provider) = &mut self.provider {
-                    provider.reset(&mut cx!(self, now, Provider), stream);
-                }
-            }
-            Some(Room::Descriptors) => self.descriptors.reset(&mut cx!(self, now, Descriptors), stream),
-            Some(Room::Node) => self.early_ended(stream),
-            Some(Room::Admin) | None => {}
-        }
-    }
-
-    fn credit(&mut self, now: Now, stream: StreamId, bytes: u32) {
-        match self.owners.room(stream) {
-            Some(Room::Labnet) => {
-                if let Some(link) = self.labnet.credit(now.mono, stream, bytes) {
-                    self.pass_on(now, link);
-                }
-            }
-            Some(Room::Gateway) => {
-                if let Some(gateway) = &mut self.gateway {
-                    gateway.credit(&mut cx!(self, now, Gateway), stream, bytes);
-                }
-            }
-            Some(Room::Unpaid) => {
-                if let (Some(unpaid), Some(provider)) = (&mut self.unpaid, &mut self.provider) {
-                    unpaid.credit(&mut cx!(self, now, Unpaid), provider, stream, bytes);
-                }
-            }
-            Some(Room::Provider) => {
-                if let Some(provider) = &mut self.provider {
-                    provider.credit(&mut cx!(self, now, Provider), stream, bytes);
-                }
-            }
-            Some(Room::Admin | Room::Node | Room::Descriptors) | None => {}
         }
     }
 
