@@ -7,6 +7,7 @@ mod mutants;
 #[cfg(not(labman_mutants))]
 #[path = "commands/mutants/absent.rs"]
 mod mutants;
+mod oracles;
 mod replay;
 mod run;
 mod shrink;
@@ -18,6 +19,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use indicatif::{ProgressBar, ProgressStyle};
 use labman_sim::scenario::set::Set;
 
 #[derive(Parser)]
@@ -43,6 +45,8 @@ enum Command {
     Sweep(sweep::Args),
     /// Compare two tables of sweeps: differences within pairs, with intervals
     Compare(compare::Args),
+    /// Hold scenarios to theory: over many seeds, is each mean near enough to its formula, and known well enough?
+    Oracles(oracles::Args),
     /// Run seeds with deliberate defects of the core, and fail if the checkers miss one
     Mutants(mutants::Args),
 }
@@ -60,6 +64,7 @@ impl Cli {
             Command::Shrink(args) => args.execute(),
             Command::Sweep(args) => args.execute(),
             Command::Compare(args) => args.execute(),
+            Command::Oracles(args) => args.execute(),
             Command::Mutants(args) => args.execute(),
         };
         outcome.unwrap_or_else(|why| {
@@ -67,6 +72,12 @@ impl Cli {
             ExitCode::from(2)
         })
     }
+}
+
+/// Hidden where stderr is no terminal.
+fn progress(runs: usize) -> ProgressBar {
+    let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} runs, {eta} left");
+    ProgressBar::new(runs as u64).with_style(style.expect("a good template"))
 }
 
 fn verdict(passed: bool) -> ExitCode {

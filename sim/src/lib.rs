@@ -14,6 +14,7 @@ pub mod cast;
 pub mod check;
 pub mod clock;
 pub mod compare;
+pub mod crew;
 pub mod disk;
 pub mod engine;
 pub mod faults;

@@ -4,7 +4,9 @@
 //! for millions of jobs; so each job is held beside what it would have met in the book's queue, and only the difference is
 //! estimated (control variates; S. Lavenberg and P. Welch, 1981).
 
+pub mod baselines;
 pub mod beside;
+pub mod equivalence;
 pub mod queue;
 
 use serde::{Deserialize, Serialize};
@@ -78,6 +80,9 @@ pub struct Baseline {
     /// So many times that of the baseline the figure may be; not said: it is told only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at_most: Option<f64>,
+    /// And so many times that it must be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_least: Option<f64>,
 }
 
 impl Oracle {
@@ -95,8 +100,9 @@ impl Oracle {
 
 impl Baseline {
     pub fn beside(&self, expected: i64, measured: i64) -> Beside {
-        let at_most = self.at_most.map(|times| (times - 1.0) * 100.0);
-        let bounds = Bounds { at_most, ..Bounds::default() };
+        let percent = |times: f64| (times - 1.0) * 100.0;
+        let (at_least, at_most) = (self.at_least.map(percent), self.at_most.map(percent));
+        let bounds = Bounds { at_least, at_most, half_width: None };
         Beside::new((&self.field, self.name.clone()), expected as f64, measured, None, bounds)
     }
 }
@@ -144,7 +150,7 @@ mod tests {
     #[test]
     fn what_is_better_than_its_baseline_is_no_failure_and_what_is_much_worse_is() {
         let (name, field) = ("who knows all".into(), "sojourn.p99_us".into());
-        let baseline = Baseline { name, set: Vec::new(), field, at_most: Some(1.5) };
+        let baseline = Baseline { name, set: Vec::new(), field, at_most: Some(1.5), at_least: None };
         assert_eq!(baseline.beside(1_000, 1_499).failure(), None);
         assert_eq!(baseline.beside(1_000, 10).failure(), None);
         assert!(

@@ -86,6 +86,18 @@ pub struct Scenario {
     /// Looked at by the command that runs it, which reads the file once more with what they change.
     #[serde(rename = "baseline", default, skip_serializing_if = "Vec::is_empty")]
     pub baselines: Vec<Baseline>,
+    /// What it compares: the same with something changed. As the file has it is the first, `base`.
+    #[serde(rename = "variant", default, skip_serializing_if = "Vec::is_empty")]
+    pub variants: Vec<Variant>,
+}
+
+/// The same scenario with something changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Variant {
+    pub name: String,
+    /// As on the command line: `gateway.0.routing.policy=random`.
+    pub set: Vec<String>,
 }
 
 /// Watches how what some providers say of themselves gets around, and what that costs.

@@ -7,16 +7,15 @@
 mod grid;
 pub mod rows;
 
+use std::num::NonZero;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc;
-use std::thread;
 
 pub use grid::Grid;
 
 use crate::Report;
-use crate::scenario::set::{Document, Set, Variant};
+use crate::crew;
+use crate::scenario::set::{Changed, Document, Set};
 
 /// Runs that a sweep may have: their rows are kept until the last has ended.
 const MOST_RUNS: u64 = 1_000_000;
@@ -35,7 +34,7 @@ pub struct Point {
     pub values: Vec<String>,
     /// Everything that was changed: what is the same at all points, then the values.
     pub sets: Vec<Set>,
-    pub variant: Variant,
+    pub variant: Changed,
 }
 
 /// How a run ended.
@@ -105,33 +104,11 @@ impl Plan {
     /// then by seed.
     pub fn run<T: Send>(
         &self,
-        threads: usize,
+        threads: NonZero<usize>,
         keep: impl Fn(Ended) -> T + Sync,
         mut tick: impl FnMut(),
     ) -> Vec<T> {
-        let next = AtomicUsize::new(0);
-        let (sender, receiver) = mpsc::channel();
-        let worker = |sender: mpsc::Sender<(usize, T)>| {
-            loop {
-                let index = next.fetch_add(1, Ordering::Relaxed);
-                if index >= self.runs() || sender.send((index, keep(self.run_one(index)))).is_err() {
-                    break;
-                }
-            }
-        };
-        let mut kept: Vec<Option<T>> = std::iter::repeat_with(|| None).take(self.runs()).collect();
-        thread::scope(|scope| {
-            for _ in 0..threads.clamp(1, self.runs().max(1)) {
-                let sender = sender.clone();
-                scope.spawn(|| worker(sender));
-            }
-            drop(sender);
-            for (index, what) in receiver {
-                kept[index] = Some(what);
-                tick();
-            }
-        });
-        kept.into_iter().flatten().collect()
+        crew::all(self.runs(), threads, |index| keep(self.run_one(index)), |_| tick())
     }
 
     fn run_one(&self, index: usize) -> Ended {
@@ -164,7 +141,11 @@ mod tests {
             plan(&["fep.fees.fep_bps=0,500", "provider.0.portman.0.slots=2,4,8"], 5..7).expect("a plan");
         assert_eq!((plan.points.len(), plan.runs()), (6, 12));
         let mut ticks = 0;
-        let ran = plan.run(3, |ended| (ended.point, ended.seed, ended.report.map(|r| r.seed)), || ticks += 1);
+        let ran = plan.run(
+            NonZero::new(3).unwrap(),
+            |ended| (ended.point, ended.seed, ended.report.map(|r| r.seed)),
+            || ticks += 1,
+        );
         let wanted: Vec<_> =
             (0..6).flat_map(|point| (5..7).map(move |seed| (point, seed, Ok(seed)))).collect();
         assert_eq!((ran, ticks), (wanted, 12));

@@ -1,7 +1,6 @@
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use labman_sim::report::Report;
+use labman_sim::oracle::baselines::Baselines;
 use labman_sim::run::{Options, run_told, run_with};
 use labman_sim::scenario::Scenario;
 use labman_sim::scenario::set::{Document, Set};
@@ -46,8 +45,10 @@ impl Args {
             Ok((document, scenario))
         };
         let scenarios: Result<Vec<(Document, Scenario)>, String> = files.iter().map(read).collect();
+        let scenarios = scenarios?;
         let mut passed = true;
-        for (file, (document, scenario)) in files.iter().zip(&scenarios?) {
+        for (file, (document, scenario)) in files.iter().zip(&scenarios) {
+            let baselines = Baselines::new(document, &sets, scenario)?;
             let mut report = match &trace {
                 None => run_with(scenario, seed, Options { log }),
                 Some(path) => {
@@ -56,7 +57,7 @@ impl Args {
                     run_told(scenario, seed, Options { log }, story).map_err(failed)?
                 }
             };
-            compare(document, scenario, seed, &sets, &mut report)?;
+            baselines.beside(seed, &mut report);
             for line in &report.log {
                 eprintln!("{line}");
             }
@@ -68,29 +69,4 @@ impl Args {
         }
         Ok(verdict(passed))
     }
-}
-
-/// Runs the scenario as each of its baselines has it, once for each that differs.
-fn compare(
-    document: &Document,
-    scenario: &Scenario,
-    seed: u64,
-    sets: &[Set],
-    report: &mut Report,
-) -> Result<(), String> {
-    let mut ran: BTreeMap<&[String], Report> = BTreeMap::new();
-    for baseline in &scenario.baselines {
-        if !ran.contains_key(baseline.set.as_slice()) {
-            let more: Result<Vec<Set>, String> = baseline.set.iter().map(|set| set.parse()).collect();
-            let changed = document.with(&[sets.to_vec(), more?].concat())?.scenario;
-            ran.insert(&baseline.set, run_with(&changed, seed, Options::default()));
-        }
-        let figure = |report: &Report| report.figure(&baseline.field);
-        if let Some((expected, measured)) =
-            ran.get(baseline.set.as_slice()).and_then(figure).zip(figure(report))
-        {
-            report.set_beside(baseline.beside(expected, measured));
-        }
-    }
-    Ok(())
 }

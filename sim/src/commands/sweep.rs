@@ -3,14 +3,13 @@ use std::io::{self, Write as _};
 use std::num::NonZero;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::thread;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use labman_sim::crew;
 use labman_sim::scenario::set::{Document, Set};
 use labman_sim::sweep::rows::{self, Ran};
 use labman_sim::sweep::{Ended, Grid, Plan};
 
-use super::{Outcome, again, verdict};
+use super::{Outcome, again, progress, verdict};
 
 /// So many failed runs are told of; the table has them all.
 const TOLD: usize = 20;
@@ -57,9 +56,8 @@ impl Args {
         let plan = Plan::new(&Document::read(&file)?, &sets, &grids, first_seed..end)?;
         // Before the runs, which may take hours; what is in it stays until they are done.
         let out = out.map(open).transpose()?;
-        let cores = || thread::available_parallelism().map_or(1, NonZero::get);
         let bar = progress(plan.runs());
-        let kept = plan.run(jobs.map_or_else(cores, NonZero::get), keep, || bar.inc(1));
+        let kept = plan.run(jobs.unwrap_or_else(crew::cores), keep, || bar.inc(1));
         bar.finish_and_clear();
         let rows = kept.iter().filter_map(|kept| kept.row.as_ref());
         match out {
@@ -104,10 +102,4 @@ fn open(path: PathBuf) -> Result<(PathBuf, File), String> {
     let file = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
     let file = file.map_err(|error| format!("--out {}: {error}", path.display()))?;
     Ok((path, file))
-}
-
-/// Hidden where stderr is no terminal.
-fn progress(runs: usize) -> ProgressBar {
-    let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} runs, {eta} left");
-    ProgressBar::new(runs as u64).with_style(style.expect("a good template"))
 }

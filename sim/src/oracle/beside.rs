@@ -43,7 +43,7 @@ pub struct Estimate {
 }
 
 impl Beside {
-    pub(super) fn new(
+    pub(crate) fn new(
         (field, by): (&str, String),
         expected: f64,
         measured: i64,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
 
-use super::set::Set;
+use super::set::{BASE, Set};
 use super::{Scenario, sense};
 use crate::adversary::{Dishonest, Role};
 use crate::report;
@@ -219,6 +219,13 @@ fn check(scenario: &Scenario) -> Result<(), (&'static str, usize, String)> {
         check_field("baseline", index, &baseline.field)?;
         for set in &baseline.set {
             set.parse::<Set>().map_err(|what| ("baseline", index, format!("set: {what}")))?;
+        }
+    }
+    let mut variants = BTreeSet::from([BASE]);
+    for (index, variant) in scenario.variants.iter().enumerate() {
+        unique(&mut variants, "variant", index, &variant.name)?;
+        for set in &variant.set {
+            set.parse::<Set>().map_err(|what| ("variant", index, format!("set: {what}")))?;
         }
     }
     for (index, oracle) in scenario.oracles.iter().enumerate() {

@@ -12,6 +12,9 @@ use toml::{Table, Value};
 use super::load::{blame, read};
 use super::{Scenario, parse};
 
+/// What a scenario is called among its variants.
+pub const BASE: &str = "base";
+
 /// A scenario's file as it was read, to be changed in different ways.
 #[derive(Clone, Debug)]
 pub struct Document {
@@ -22,7 +25,7 @@ pub struct Document {
 
 /// A scenario that came of a document and some changes.
 #[derive(Clone, Debug)]
-pub struct Variant {
+pub struct Changed {
     pub scenario: Scenario,
     /// Of the document after the changes, 16 hex digits of BLAKE3: keys are sorted and comments are gone, so it depends on
     /// what the document says and not on how it was laid out.
@@ -55,7 +58,7 @@ impl Document {
     }
 
     /// The scenario after these changes, made in their order.
-    pub fn with(&self, sets: &[Set]) -> Result<Variant, String> {
+    pub fn with(&self, sets: &[Set]) -> Result<Changed, String> {
         let mut root = self.root.clone();
         for set in sets {
             set.apply(&mut root).map_err(|why| format!("--set {set}: {why}"))?;
@@ -66,7 +69,23 @@ impl Document {
             _ => parse(&self.file, &text).map_err(|bad| self.blame(sets, &bad.what))?,
         };
         let hash = blake3::hash(text.as_bytes()).to_hex()[..16].to_owned();
-        Ok(Variant { scenario, hash })
+        Ok(Changed { scenario, hash })
+    }
+
+    /// What the scenario compares, after these changes: itself as [`BASE`], and its variants by name.
+    ///
+    /// # Errors
+    /// A variant that changes what is not there, or to what can't be.
+    pub fn variants(&self, sets: &[Set]) -> Result<Vec<(String, Changed)>, String> {
+        let base = self.with(sets)?;
+        let named = |super::Variant { name, set }: &super::Variant| {
+            let more: Vec<Set> = set.iter().map(|set| set.parse()).collect::<Result<_, String>>()?;
+            let changed = self.with(&[sets, &more].concat());
+            Ok((name.clone(), changed.map_err(|why| format!("variant {name:?}: {why}"))?))
+        };
+        let others: Vec<(String, Changed)> =
+            base.scenario.variants.iter().map(named).collect::<Result<_, String>>()?;
+        Ok([vec![(BASE.into(), base)], others].concat())
     }
 
     /// The changed document has lines that nobody has seen. What is wrong in the file itself gets the file's line; the rest
@@ -172,7 +191,7 @@ name = "ada"
 deposit = "5"
 "#;
 
-    fn with(sets: &[&str]) -> Result<Variant, String> {
+    fn with(sets: &[&str]) -> Result<Changed, String> {
         let sets: Vec<Set> = sets.iter().map(|set| set.parse().unwrap()).collect();
         Document::new("small.toml".into(), SMALL.into())?.with(&sets)
     }

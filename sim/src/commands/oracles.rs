@@ -1,0 +1,240 @@
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::fs;
+use std::num::NonZero;
+use std::path::PathBuf;
+
+use labman_sim::crew;
+use labman_sim::oracle::baselines::Baselines;
+use labman_sim::oracle::beside::{Beside, Bounds};
+use labman_sim::oracle::equivalence::Judged;
+use labman_sim::run::run;
+use labman_sim::scenario::Scenario;
+use labman_sim::scenario::set::{Document, Set};
+use serde_json::{Value, json};
+
+use super::{Outcome, again, print, progress, verdict};
+
+/// Seeds of each, where nothing else is said.
+const SEEDS: u32 = 30;
+const FEW_SEEDS: u32 = 3;
+
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// Scenario files, or directories of them
+    #[arg(default_value = "scenarios/research")]
+    files: Vec<PathBuf>,
+    /// How many seeds each scenario and variant gets [default: 30, with --quick 3]
+    #[arg(long)]
+    seeds: Option<NonZero<u32>>,
+    #[arg(long, default_value_t = 1)]
+    first_seed: u64,
+    /// Few seeds, and as near as a scenario asks of a single run: not by equivalence
+    #[arg(long)]
+    quick: bool,
+    /// How many runs at a time [default: as many as there are cores]
+    #[arg(short, long)]
+    jobs: Option<NonZero<usize>>,
+    /// Print one JSON document, on one line
+    #[arg(long)]
+    json: bool,
+}
+
+/// A scenario as one of its variants has it.
+struct Case {
+    file: PathBuf,
+    variant: String,
+    sets: Vec<Set>,
+    scenario: Scenario,
+    document: Document,
+}
+
+/// What is kept of a run.
+struct Ran {
+    case: usize,
+    seed: u64,
+    besides: Vec<Beside>,
+    /// What else than an oracle it failed at.
+    wrong: Option<String>,
+}
+
+/// What came of a case.
+struct Found<'a> {
+    case: &'a Case,
+    oracles: Vec<Judged>,
+    wrong: Vec<(u64, &'a str)>,
+}
+
+impl Args {
+    pub(super) fn execute(self) -> Outcome {
+        let Self { files, seeds, first_seed, quick, jobs, json } = self;
+        let seeds = seeds.map_or(if quick { FEW_SEEDS } else { SEEDS }, NonZero::get) as usize;
+        first_seed.checked_add(seeds as u64).ok_or("--first-seed: seeds end before that")?;
+        let cases = cases(&files)?;
+        let baselines: Vec<Baselines<'_>> = cases
+            .iter()
+            .map(|case| Baselines::new(&case.document, &case.sets, &case.scenario))
+            .collect::<Result<_, String>>()?;
+        let one = |index: usize| {
+            let (case, seed) = (index / seeds, first_seed + (index % seeds) as u64);
+            ran(case, seed, &cases[case].scenario, &baselines[case])
+        };
+        let bar = progress(cases.len() * seeds);
+        let ran = crew::all(cases.len() * seeds, jobs.unwrap_or_else(crew::cores), one, |_| bar.inc(1));
+        bar.finish_and_clear();
+        let found: Vec<Found<'_>> =
+            cases.iter().enumerate().map(|(index, case)| Found::of(case, index, &ran, quick)).collect();
+        let holds = found.iter().all(Found::holds);
+        print(&if json { to_json(&found, holds).to_string() } else { to_table(&found) });
+        for found in &found {
+            for (seed, wrong) in found.wrong.iter().take(1) {
+                let again = again(&found.case.file, *seed, &found.case.sets);
+                eprintln!("failed: {}: {wrong}\n    {again}", found.case.name());
+            }
+        }
+        Ok(verdict(holds))
+    }
+}
+
+fn cases(files: &[PathBuf]) -> Result<Vec<Case>, String> {
+    let mut cases = Vec::new();
+    for file in scenario_files(files)? {
+        let document = Document::read(&file)?;
+        let changes = document.with(&[])?.scenario.variants;
+        let sets = |name: &str| -> Result<Vec<Set>, String> {
+            let changed = changes.iter().find(|variant| variant.name == name);
+            changed.map_or(&[][..], |variant| &variant.set).iter().map(|set| set.parse()).collect()
+        };
+        for (variant, changed) in document.variants(&[])? {
+            let (file, document, sets) = (file.clone(), document.clone(), sets(&variant)?);
+            cases.push(Case { file, variant, sets, scenario: changed.scenario, document });
+        }
+    }
+    if cases.iter().all(|case| case.scenario.oracles.is_empty() && case.scenario.expects.is_empty()) {
+        return Err("none of these scenarios has an [[oracle]] or an [[expect]]".into());
+    }
+    Ok(cases)
+}
+
+/// In the order of their names, where a directory is named.
+fn scenario_files(named: &[PathBuf]) -> Result<BTreeSet<PathBuf>, String> {
+    let mut files = BTreeSet::new();
+    for path in named {
+        if !path.is_dir() {
+            files.insert(path.clone());
+            continue;
+        }
+        let failed = |error: std::io::Error| format!("{}: {error}", path.display());
+        for entry in fs::read_dir(path).map_err(failed)? {
+            let file = entry.map_err(failed)?.path();
+            if file.extension() == Some("toml".as_ref()) {
+                files.insert(file);
+            }
+        }
+    }
+    if files.is_empty() {
+        return Err(format!("there is no scenario in {}", shown(named)));
+    }
+    Ok(files)
+}
+
+fn shown(paths: &[PathBuf]) -> String {
+    paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
+}
+
+fn ran(case: usize, seed: u64, scenario: &Scenario, baselines: &Baselines<'_>) -> Ran {
+    let mut report = run(scenario, seed);
+    baselines.beside(seed, &mut report);
+    // A single run may be further off than many are together.
+    let of_oracles: BTreeSet<String> = report.oracles.iter().filter_map(Beside::failure).collect();
+    let wrong = report.failures.into_iter().find(|failure| !of_oracles.contains(failure));
+    Ran { case, seed, besides: report.oracles, wrong }
+}
+
+impl Case {
+    fn name(&self) -> String {
+        format!("{} {}", self.scenario.name, self.variant)
+    }
+}
+
+impl<'a> Found<'a> {
+    fn of(case: &'a Case, index: usize, ran: &'a [Ran], quick: bool) -> Self {
+        let runs: Vec<&Ran> = ran.iter().filter(|ran| ran.case == index).collect();
+        let formulas = case.scenario.oracles.len();
+        let many = runs.first().map_or(0, |ran| ran.besides.len());
+        let judged = |at: usize| {
+            let besides: Vec<&Beside> = runs.iter().filter_map(|ran| ran.besides.get(at)).collect();
+            let own = besides.first().map(|beside| Bounds { half_width: None, ..beside.bounds });
+            let bounds = if quick || at >= formulas { own } else { Some(Judged::equivalence()) };
+            Judged::of(&besides, bounds)
+        };
+        let wrong = runs.iter().filter_map(|ran| Some((ran.seed, ran.wrong.as_deref()?))).collect();
+        Self { case, oracles: (0..many).filter_map(judged).collect(), wrong }
+    }
+
+    fn holds(&self) -> bool {
+        self.wrong.is_empty() && self.oracles.iter().all(|oracle| oracle.holds != Some(false))
+    }
+}
+
+fn to_json(found: &[Found<'_>], holds: bool) -> Value {
+    let scenario = |found: &Found<'_>| {
+        json!({
+            "scenario": found.case.scenario.name,
+            "file": found.case.file.display().to_string(),
+            "variant": found.case.variant,
+            "oracles": found.oracles,
+            "expectations": found.case.scenario.expects.len(),
+            "failed_runs": found.wrong.iter().map(|(seed, wrong)| json!({ "seed": seed, "failure": wrong })).collect::<Vec<_>>(),
+            "holds": found.holds(),
+        })
+    };
+    json!({ "holds": holds, "scenarios": found.iter().map(scenario).collect::<Vec<_>>() })
+}
+
+fn to_table(found: &[Found<'_>]) -> String {
+    let mut page = String::new();
+    for found in found {
+        let verdict = if found.holds() { "holds" } else { "FAILS" };
+        let _ = writeln!(page, "{:<40} {verdict}", found.case.name());
+        for Judged { field, by, expected, mean, off_percent, half_width_percent, holds, .. } in &found.oracles
+        {
+            let known = half_width_percent.map_or_else(String::new, |half| format!(" ±{half:.2} %"));
+            let verdict = match holds {
+                Some(true) => "holds",
+                Some(false) => "FAILS",
+                None => "told",
+            };
+            let _ = writeln!(
+                page,
+                "  {verdict}  {field} {mean:.0}{known}; {by}: {expected:.0}, {off_percent:+.2} %"
+            );
+        }
+        if !found.wrong.is_empty() {
+            let _ = writeln!(page, "  FAILS  in {} runs something else than an oracle", found.wrong.len());
+        }
+    }
+    page.pop();
+    page
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn a_directory_stands_for_its_scenarios_and_what_is_not_there_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let error = scenario_files(&[dir.path().into()]).unwrap_err();
+        assert!(error.starts_with("there is no scenario in "), "{error}");
+        for name in ["b.toml", "a.toml", "notes.md"] {
+            fs::write(dir.path().join(name), "").unwrap();
+        }
+        let files = scenario_files(&[dir.path().into()]).unwrap();
+        let names: Vec<&Path> = files.iter().map(|file| Path::new(file.file_name().unwrap())).collect();
+        assert_eq!(names, [Path::new("a.toml"), Path::new("b.toml")]);
+        assert!(cases(&[dir.path().join("c.toml")]).is_err());
+    }
+}
