@@ -12,6 +12,7 @@
 pub mod adversary;
 pub mod cast;
 pub mod check;
+pub mod churn;
 pub mod clock;
 pub mod compare;
 pub mod crew;

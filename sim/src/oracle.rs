@@ -7,11 +7,14 @@
 pub mod baselines;
 pub mod beside;
 pub mod equivalence;
+mod owed;
 pub mod queue;
 
+use labman_proto_core::time::Span;
 use serde::{Deserialize, Serialize};
 
 use crate::scenario::market::Zipf;
+use crate::scenario::values;
 use beside::{Beside, Bounds, Estimate};
 use queue::Queue;
 
@@ -37,6 +40,25 @@ pub enum Formula {
     /// The same where each job goes to the least loaded of `servers` drawn from infinitely many (Mitzenmacher, 1996; Vvedenskaya,
     /// Dobrushin and Karpelevich, 1996).
     Choices(Queue),
+    /// How often, in millionths, one of `replicas` is there, each up and down for times of these means, by itself.
+    Availability {
+        #[serde(with = "values::span")]
+        up: Span,
+        #[serde(with = "values::span")]
+        down: Span,
+        replicas: u32,
+    },
+    /// What `providers` are owed together at a moment drawn by chance, in micro-units: each earns `payout` so often in the mean, and claims
+    /// all of it every period; no more than `cap` each.
+    Unclaimed {
+        providers: u32,
+        payout: i64,
+        #[serde(with = "values::span")]
+        every: Span,
+        #[serde(with = "values::span")]
+        claims: Span,
+        cap: i64,
+    },
     /// The part of requests, in millionths, for the most wanted of `models` that have `room`, by a Zipf law with exponent 1.
     ZipfTop { models: u32, room: u32 },
 }
@@ -45,6 +67,10 @@ impl Formula {
     pub fn check(&self) -> Result<(), String> {
         match self {
             Self::ErlangC(queue) | Self::Choices(queue) => queue.check(),
+            Self::Availability { up, down, replicas } if up.0 > 0 && down.0 > 0 && *replicas > 0 => Ok(()),
+            Self::Availability { .. } => Err("up, down and replicas must be above zero".into()),
+            Self::Unclaimed { every, .. } if every.0 > 0 => Ok(()),
+            Self::Unclaimed { .. } => Err("every must be above zero".into()),
             Self::ZipfTop { models, room } if (1..=1_000_000).contains(models) && *room > 0 => Ok(()),
             Self::ZipfTop { .. } => Err("models must be from 1 to 1000000, and room above zero".into()),
         }
@@ -54,6 +80,14 @@ impl Formula {
         match self {
             Self::ErlangC(queue) => queue.erlang_c_us(),
             Self::Choices(queue) => queue.choices_us(),
+            Self::Availability { up, down, replicas } => {
+                let down_share = down.0 as f64 / (up.0 as f64 + down.0 as f64);
+                1e6 * (1.0 - down_share.powi(*replicas as i32))
+            }
+            Self::Unclaimed { providers, payout, every, claims, cap } => {
+                owed::unclaimed(*payout as f64, claims.0 as f64 / every.0 as f64, *cap as f64)
+                    * f64::from(*providers)
+            }
             Self::ZipfTop { models, room } => Zipf { count: *models, shift: 0 }.top_ppm(*room) as f64,
         }
     }
@@ -62,6 +96,8 @@ impl Formula {
         match self {
             Self::ErlangC(_) => "Erlang C",
             Self::Choices(_) => "the least loaded of several",
+            Self::Availability { .. } => "one of several is there",
+            Self::Unclaimed { .. } => "what is not claimed yet",
             Self::ZipfTop { .. } => "the most wanted in memory",
         }
     }
@@ -110,7 +146,6 @@ impl Baseline {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use labman_proto_core::time::Span;
 
     fn queue(servers: u32, load: f64) -> Queue {
         Queue { servers, load, service: Span::from_millis(1_000) }

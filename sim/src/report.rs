@@ -40,6 +40,8 @@ pub struct Report {
     pub balances: BTreeMap<String, i64>,
     pub currency: Option<Currency>,
     pub claims: Vec<ClaimFacts>,
+    /// What each provider had earned and not been paid when the workload ended, in micro-units of the FEP's currency.
+    pub owed: BTreeMap<String, i64>,
     /// `None`: it was not read, for the run did not get so far.
     pub ledger_balanced: Option<bool>,
     /// All jobs had ended, and all money had come to rest, before the duration was over.
@@ -157,6 +159,8 @@ pub const FIGURES: &[&str] = &[
     "jobs.goodput_permille",
     "jobs.beside_cheats_permille",
     "jobs.fairness_ppm",
+    "jobs.served_ppm",
+    "jobs.little_ppm",
     "jobs.status_400",
     "jobs.status_401",
     "jobs.status_404",
@@ -171,6 +175,8 @@ pub const FIGURES: &[&str] = &[
     "money.charged",
     "money.earned",
     "money.claimed",
+    "money.owed",
+    "money.owed_most",
     "ttft.p50_ms",
     "ttft.p95_ms",
     "ttft.p99_us",
@@ -215,6 +221,8 @@ impl Report {
             "jobs.goodput_permille" => self.goodput.permille(),
             "jobs.beside_cheats_permille" => self.beside_cheats.permille(),
             "jobs.fairness_ppm" => self.fairness_ppm(),
+            "jobs.served_ppm" => self.served_ppm(),
+            "jobs.little_ppm" => self.little_ppm(),
             "jobs.status_400" => status(400),
             "jobs.status_401" => status(401),
             "jobs.status_404" => status(404),
@@ -234,6 +242,8 @@ impl Report {
             "money.claimed" => {
                 paid_claims().filter(|claim| self.is_own(&claim.currency)).map(|claim| claim.total.0).sum()
             }
+            "money.owed" => self.owed.values().sum(),
+            "money.owed_most" => self.owed.values().copied().max().unwrap_or_default(),
             "ttft.p50_ms" => self.ttft().percentile_us(50) / 1_000,
             "ttft.p95_ms" => self.ttft().percentile_us(95) / 1_000,
             "ttft.p99_us" => self.ttft().percentile_us(99),

@@ -11,6 +11,7 @@ mod disks;
 mod facts;
 mod market;
 mod mesh;
+mod owed;
 mod presence;
 mod quotes;
 mod receipts;
@@ -36,6 +37,7 @@ use serde_json::Value;
 use crate::cast::{Cast, Resident};
 use crate::check::liveness::Core;
 use crate::check::safety;
+use crate::churn;
 use crate::faults::{Inject, Site};
 use crate::host::HostId;
 use crate::net::link::Latencies;
@@ -88,6 +90,8 @@ pub fn run_told(scenario: &Scenario, seed: u64, options: Options, story: Story) 
 }
 
 fn play(scenario: &Scenario, seed: u64, options: Options, story: Option<Story>) -> (Report, Option<Story>) {
+    let dealt = churn::dealt(scenario, Seed::from_u64(seed));
+    let scenario = dealt.as_ref();
     let mut run = Run::new(scenario, Seed::from_u64(seed));
     if let Some(story) = story {
         run.world.tell(story);
@@ -158,6 +162,8 @@ struct Run<'a> {
     restless: Option<String>,
     findings: Vec<String>,
     mesh_found: Option<MeshReport>,
+    /// By provider, when the workload ended.
+    owed: BTreeMap<String, i64>,
 }
 
 /// What the FEP's operator got for a user.
@@ -259,6 +265,7 @@ impl<'a> Run<'a> {
             restless: None,
             findings: Vec::new(),
             mesh_found: None,
+            owed: BTreeMap::new(),
         }
     }
 
@@ -301,6 +308,7 @@ impl<'a> Run<'a> {
             self.check_views();
         }
         self.mesh_found = self.mesh_report();
+        self.owed = self.owed();
         self.call_off();
     }
 
@@ -588,6 +596,7 @@ impl<'a> Run<'a> {
         report.virtual_time = Span(self.world.now().0);
         report.events = self.world.events();
         report.mesh = self.mesh_found.take();
+        report.owed = std::mem::take(&mut self.owed);
         report.market = self.market_report(report);
         report.marks = self.world.marks().clone();
         let not_begun = |(index, _): &(usize, _)| !self.begun.contains(index);

@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 pub use load::{BadScenario, load, parse};
 
 use crate::adversary::{Adversary, Dishonest, Role};
+use crate::churn::Churn;
 use crate::faults::{Fault, Inject};
 use crate::net::latency::Latency;
 use crate::oracle::{Baseline, Oracle};
@@ -68,6 +69,9 @@ pub struct Scenario {
     pub arrivals: Vec<Arrivals>,
     #[serde(rename = "fault", default)]
     pub faults: Vec<Fault>,
+    /// Providers that come and go at random.
+    #[serde(rename = "churn", default, skip_serializing_if = "Vec::is_empty")]
+    pub churns: Vec<Churn>,
     #[serde(rename = "adversary", default, skip_serializing_if = "Vec::is_empty")]
     pub adversaries: Vec<Adversary>,
     /// From here on all is well again but for faults that began before and last: every job asked for a while later must be
@@ -477,11 +481,12 @@ impl Scenario {
 
     /// The user of that name, or the members of the group of that name.
     pub fn users_of(&self, name: &str) -> impl Iterator<Item = &User> {
-        let member = move |user: &str| {
-            let number = user.strip_prefix(name).and_then(|rest| rest.strip_prefix('-'));
-            number.is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
-        };
-        self.users.iter().filter(move |user| user.name == name || member(&user.name))
+        self.users.iter().filter(move |user| is_of(&user.name, name))
+    }
+
+    /// The same of providers.
+    pub fn providers_of(&self, name: &str) -> impl Iterator<Item = &Provider> {
+        self.providers.iter().filter(move |provider| is_of(&provider.name, name))
     }
 
     /// Whether a host's disk forgets, in the course of the scenario, what it had acknowledged.
@@ -585,6 +590,12 @@ impl Default for LatencyTable {
 
 fn default_network() -> String {
     "sim".into()
+}
+
+/// Whether it is of that name, or a member of the group of that name.
+fn is_of(member: &str, name: &str) -> bool {
+    let number = member.strip_prefix(name).and_then(|rest| rest.strip_prefix('-'));
+    member == name || number.is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 const fn one() -> u32 {

@@ -198,6 +198,7 @@ fn everything(seed: u64, nodes: usize, attackable: bool) -> Scenario {
         oracles: Vec::new(),
         baselines: Vec::new(),
         variants: Vec::new(),
+        churns: Vec::new(),
     };
     let heals = draws.below(10) > 0;
     // Of a stream of its own: where the mesh is not attacked, all else is as it would be if it never were.

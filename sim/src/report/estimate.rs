@@ -58,7 +58,7 @@ impl Report {
         let (queue, servers) = match formula {
             Formula::ErlangC(queue) => (queue, f64::from(queue.servers)),
             Formula::Choices(queue) => (queue, self.providers.len() as f64),
-            Formula::ZipfTop { .. } => return None,
+            _ => return None,
         };
         if !is_of(&queued, queue, servers) {
             return None;
@@ -69,7 +69,7 @@ impl Report {
                 let took = first_come_first_served(queue.servers, streams);
                 took.into_iter().map(|span| span.0 as f64 / 1e3).collect()
             }
-            Formula::Choices(_) | Formula::ZipfTop { .. } => {
+            _ => {
                 let mut draws = Seed::from_u64(self.seed).child("book").stream("choices");
                 let servers = self.providers.len();
                 let mut sums = vec![0.0; streams.len()];

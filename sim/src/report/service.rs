@@ -36,6 +36,28 @@ impl Report {
         (asked.count() as u64, self.measured().count() as u64)
     }
 
+    /// Measured requests that were served, in millionths; 0 of none.
+    pub(super) fn served_ppm(&self) -> i64 {
+        let (asked, served) = self.measured_hits();
+        (served * 1_000_000).checked_div(asked).and_then(|ppm| i64::try_from(ppm).ok()).unwrap_or_default()
+    }
+
+    /// Little's law: how many jobs were under way in the mean, in millionths of how many came a second times how long they
+    /// took. From `measure_from` to when the last was asked for; those that were under way at its ends make it a little more or
+    /// less than a million.
+    pub(super) fn little_ppm(&self) -> i64 {
+        let ended = |job: &&JobOutcome| job.ending() == Ending::Completed;
+        let spans =
+            self.outcomes.iter().filter(ended).filter_map(|job| Some((job.asked_at_us?, job.took_us)));
+        let (from, until) = (self.measure_from.0 / 1_000, spans.clone().map(|(at, _)| at).max().unwrap_or(0));
+        let within = |(at, took): (u64, u64)| (at + took).min(until).saturating_sub(at.max(from));
+        let under_way: u64 = spans.clone().map(within).sum();
+        // How many came a second, times how long they took in the mean, times the window: what they took together.
+        let took: u64 = spans.filter(|(at, _)| *at >= from).map(|(_, took)| took).sum();
+        let ppm = (u128::from(under_way) * 1_000_000).checked_div(u128::from(took));
+        ppm.and_then(|ppm| i64::try_from(ppm).ok()).unwrap_or_default()
+    }
+
     /// From asking to the first text.
     pub(super) fn ttft(&self) -> Times {
         Times::new(self.measured().filter_map(|job| job.ttft_us))

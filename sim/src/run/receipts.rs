@@ -73,7 +73,7 @@ impl Run<'_> {
         ))
     }
 
-    fn stored_receipts(&self, name: &str) -> Result<Vec<Held>, String> {
+    pub(super) fn stored_receipts(&self, name: &str) -> Result<Vec<Held>, String> {
         let host = self.hosts.get(name).ok_or_else(|| format!("there is no {name}"))?;
         let disk = self.world.disk(*host);
         let rows = TABLES.into_iter().flat_map(|table| disk.rows(table));

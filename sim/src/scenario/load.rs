@@ -205,6 +205,16 @@ fn check(scenario: &Scenario) -> Result<(), (&'static str, usize, String)> {
             return Err(("replay", index, format!("user: there is no user {:?}", replay.user)));
         }
     }
+    for (index, churn) in scenario.churns.iter().enumerate() {
+        if scenario.providers_of(&churn.provider).next().is_none() {
+            return Err(("churn", index, format!("provider: there is no provider {:?}", churn.provider)));
+        }
+        for (key, span) in [("up", churn.up), ("down", churn.down)] {
+            if span.0 < 1_000_000 {
+                return Err(("churn", index, format!("{key}: must be a millisecond at least")));
+            }
+        }
+    }
     let hosts: BTreeSet<String> = scenario.hosts().collect();
     for (index, fault) in scenario.faults.iter().enumerate() {
         if let Some(unknown) = fault.inject.hosts().into_iter().find(|name| !hosts.contains(*name)) {

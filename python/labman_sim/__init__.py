@@ -1,0 +1,151 @@
+"""labman's simulator: economic scenarios on the machines that operators run.
+
+>>> import labman_sim
+>>> run = labman_sim.run("scenarios/first-light.toml", seed=7)
+>>> run.figures["jobs.completed"]
+>>> frame = labman_sim.sweep("scenarios/first-light.toml", seeds=30, grid={"fep.fees.fep_bps": [0, 100, 500]})
+
+A run depends on the scenario, the seed and the build alone: `BUILD` names that.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Callable, Literal, Mapping, Sequence, Union, overload
+
+from . import _native
+
+if TYPE_CHECKING:
+    import pandas
+    import polars
+    import pyarrow
+
+BUILD: str = _native.BUILD
+"""The version, and a hash of the sources that decide what a run comes to."""
+
+Value = Union[bool, int, float, str, Sequence["Value"], Mapping[str, "Value"]]
+"""What a place in a scenario may hold: text stands for text, times and money ("250ms", "0.20")."""
+
+__all__ = ["BUILD", "Run", "Value", "figures", "run", "sweep"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one run came to."""
+
+    seed: int
+    passed: bool
+    failures: list[str]
+    """What the checkers found, and expectations and oracles that did not hold."""
+    trace_hash: str
+    """The same for two runs in which the same happened."""
+    figures: dict[str, int]
+    """By name, as `labman-sim explain` tells them. Money is in micro-units."""
+    report: dict[str, Any] = field(repr=False)
+    """The whole report, as `labman-sim run --json` prints it."""
+
+    def jobs(self) -> "pandas.DataFrame":
+        """A row a job: who asked, who served, how long it took (microseconds)."""
+        import pandas
+
+        return pandas.DataFrame.from_records(self.report["outcomes"])
+
+
+def figures() -> list[str]:
+    """The names of all figures that a run may have."""
+    return _native.figures()
+
+
+def run(path: str | os.PathLike[str], seed: int = 1, overrides: Mapping[str, Value] | None = None) -> Run:
+    """Run a scenario once. Other Python threads go on meanwhile.
+
+    `overrides` changes the scenario first: `{"fep.fees.fep_bps": 50, "duration": "5m"}`.
+    Raises ValueError, which names the place, if the scenario can't be read.
+    """
+    text, named = _native.run(os.fspath(path), seed, _sets(overrides))
+    report = json.loads(text)
+    return Run(seed, not report["failures"], report["failures"], report["trace_hash"], named, report)
+
+
+@overload
+def sweep(path: str | os.PathLike[str], *, frame: Literal["pandas"] = ..., **how: Any) -> "pandas.DataFrame": ...
+@overload
+def sweep(path: str | os.PathLike[str], *, frame: Literal["polars"], **how: Any) -> "polars.DataFrame": ...
+@overload
+def sweep(path: str | os.PathLike[str], *, frame: Literal["arrow"], **how: Any) -> "pyarrow.RecordBatch": ...
+def sweep(
+    path: str | os.PathLike[str],
+    *,
+    seeds: int = 30,
+    first_seed: int = 1,
+    grid: Mapping[str, Sequence[Value]] | None = None,
+    zip: Mapping[str, Sequence[Value]] | None = None,
+    overrides: Mapping[str, Value] | None = None,
+    jobs: int | None = None,
+    shard: tuple[int, int] | None = None,
+    progress: Callable[[int, int], object] | None = None,
+    frame: Literal["pandas", "polars", "arrow"] = "pandas",
+) -> Any:
+    """Run a scenario over many seeds and settings; a row a run, in the order of settings and then of seeds.
+
+    `grid`: every combination of these values. `zip`: the first of each together, then the second of each.
+    Each setting gets the same seeds. A run that failed is a row, with its `error`.
+    `jobs`: so many runs at a time, as many as there are cores by default; the rows don't depend on it.
+    `shard=(k, n)`: of all runs every n-th, from the k-th (from 1).
+    `progress(done, of)` is called as runs end, on the calling thread; what it raises ends the sweep, as Ctrl-C does.
+    """
+    rows = _native.sweep(
+        os.fspath(path),
+        seeds,
+        first_seed,
+        _values(grid),
+        _values(zip),
+        _sets(overrides),
+        jobs,
+        shard,
+        progress,
+    )
+    return _frame(rows, frame)
+
+
+def _frame(rows: Any, frame: str) -> Any:
+    if frame == "polars":
+        import polars
+
+        return polars.DataFrame(rows)
+    import pyarrow
+
+    batch = pyarrow.record_batch(rows)
+    if frame == "arrow":
+        return batch
+    if frame == "pandas":
+        return batch.to_pandas()
+    raise ValueError(f"frame={frame!r}: write 'pandas', 'polars' or 'arrow'")
+
+
+def _sets(overrides: Mapping[str, Value] | None) -> list[tuple[str, str]]:
+    return [(path, _toml(value)) for path, value in (overrides or {}).items()]
+
+
+def _values(varied: Mapping[str, Sequence[Value]] | None) -> list[tuple[str, list[str]]]:
+    return [(path, [_toml(value) for value in values]) for path, values in (varied or {}).items()]
+
+
+def _toml(value: Value, inside: bool = False) -> str:
+    """As `--set` takes it: text as it is, all else as TOML."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False) if inside else value
+    if hasattr(value, "item"):  # a scalar of NumPy's
+        return _toml(value.item(), inside)
+    if isinstance(value, (int, float)):
+        return repr(value)
+    if isinstance(value, Mapping):
+        pairs = (f"{json.dumps(key, ensure_ascii=False)} = {_toml(one, True)}" for key, one in value.items())
+        return "{ " + ", ".join(pairs) + " }"
+    if isinstance(value, Sequence):
+        return "[" + ", ".join(_toml(one, True) for one in value) + "]"
+    raise ValueError(f"{value!r} is nothing that a scenario holds: write text, a number, a list or a dict")

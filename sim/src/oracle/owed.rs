@@ -1,0 +1,38 @@
+//! What somebody is owed between two claims.
+
+/// In payouts' units, in the mean over a claim period that begins with nothing owed: of `jobs` in a whole period, a Poisson
+/// process, each is worth `payout`; what would be more than `cap` is not taken on.
+pub(super) fn unclaimed(payout: f64, jobs: f64, cap: f64) -> f64 {
+    /// Moments of the period that are looked at.
+    const MOMENTS: u32 = 1_000;
+    let most = (cap / payout).floor();
+    let mean = |moment: u32| payout * capped(jobs * (f64::from(moment) + 0.5) / f64::from(MOMENTS), most);
+    (0..MOMENTS).map(mean).sum::<f64>() / f64::from(MOMENTS)
+}
+
+/// Mean of a Poisson variable, or `most` where that is less: the sum over k from 1 to `most` of how likely at least k are.
+fn capped(mean: f64, most: f64) -> f64 {
+    // So far above the mean nothing comes any more.
+    let reach = (mean + 12.0 * mean.sqrt() + 20.0).min(most) as u32;
+    let (mut sum, mut below, mut exactly) = (0.0, 0.0, (-mean).exp());
+    for k in 1..=reach {
+        below += exactly;
+        sum += 1.0 - below;
+        exactly *= mean / f64::from(k);
+    }
+    sum
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_a_cap_half_a_period_s_work_is_owed_and_with_one_never_more() {
+        assert!((unclaimed(2.0, 100.0, 1e9) - 100.0).abs() < 0.01);
+        assert!((unclaimed(2.0, 1_000.0, 20.0) - 20.0).abs() < 0.3, "nearly always at the cap");
+        assert!((capped(3.0, 1e9) - 3.0).abs() < 1e-9);
+        // P(X >= 1) + P(X >= 2) of a Poisson variable with mean 1.
+        assert!((capped(1.0, 2.0) - (2.0 - 3.0 * (-1.0_f64).exp())).abs() < 1e-12);
+    }
+}
