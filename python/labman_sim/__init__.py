@@ -13,7 +13,8 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Callable, Literal, Mapping, Sequence, Union, overload
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Callable, Iterable, Literal, Mapping, Sequence, Union, overload
 
 from . import _native
 
@@ -28,7 +29,9 @@ BUILD: str = _native.BUILD
 Value = Union[bool, int, float, str, Sequence["Value"], Mapping[str, "Value"]]
 """What a place in a scenario may hold: text stands for text, times and money ("250ms", "0.20")."""
 
-__all__ = ["BUILD", "Run", "Value", "figures", "run", "sweep"]
+FRAMES = ("pandas", "polars", "arrow")
+
+__all__ = ["BUILD", "Difference", "Estimate", "Run", "Value", "difference", "estimate", "figures", "gini", "quantile", "run", "sweep"]
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,47 @@ class Run:
         import pandas
 
         return pandas.DataFrame.from_records(self.report["outcomes"])
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a sample says of the mean of what it was drawn from. Of a single value there is no deviation and no interval."""
+
+    mean: float
+    deviation: float | None
+    """Sample standard deviation (n - 1)."""
+    low: float | None
+    high: float | None
+    """Ends of the 95 % interval, by Student's t."""
+
+
+@dataclass(frozen=True)
+class Difference(Estimate):
+    """The same of differences within pairs."""
+
+    p: float | None
+    """Two-sided, of the paired t test."""
+
+
+def estimate(values: Iterable[float]) -> Estimate:
+    """Mean and 95 % interval, as `labman-sim` tells them."""
+    return Estimate(*_native.estimate(list(map(float, values))))
+
+
+def difference(before: Iterable[float], after: Iterable[float]) -> Difference:
+    """Of `after - before`, pair by pair: with the same seeds, what both share cancels."""
+    known, p = _native.difference(list(map(float, before)), list(map(float, after)))
+    return Difference(*known, p)
+
+
+def quantile(values: Iterable[float], q: float) -> float:
+    """By linear interpolation, as NumPy's default."""
+    return _native.quantile(list(map(float, values)), q)
+
+
+def gini(values: Iterable[float]) -> float:
+    """0 where all have the same, towards 1 where one has all."""
+    return _native.gini(list(map(float, values)))
 
 
 def figures() -> list[str]:
@@ -96,21 +140,35 @@ def sweep(
     `shard=(k, n)`: of all runs every n-th, from the k-th (from 1).
     `progress(done, of)` is called as runs end, on the calling thread; what it raises ends the sweep, as Ctrl-C does.
     """
-    rows = _native.sweep(
-        os.fspath(path),
-        seeds,
-        first_seed,
-        _values(grid),
-        _values(zip),
-        _sets(overrides),
-        jobs,
-        shard,
-        progress,
-    )
+    plan = _plan(path, seeds=seeds, first_seed=first_seed, grid=grid, zip=zip, overrides=overrides)
+    rows = plan.rows([plan.run(jobs, shard, progress)])
     return _frame(rows, frame)
 
 
+def _plan(path: str | os.PathLike[str], **plan: Any) -> _native.Plan:
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"{os.fspath(path)}: {error}") from error
+    return _plan_of(os.fspath(path), text, **plan)
+
+
+def _plan_of(
+    name: str,
+    text: str,
+    *,
+    seeds: int = 30,
+    first_seed: int = 1,
+    grid: Mapping[str, Sequence[Value]] | None = None,
+    zip: Mapping[str, Sequence[Value]] | None = None,
+    overrides: Mapping[str, Value] | None = None,
+) -> _native.Plan:
+    return _native.Plan(name, text, seeds, first_seed, _values(grid), _values(zip), _sets(overrides))
+
+
 def _frame(rows: Any, frame: str) -> Any:
+    if frame not in FRAMES:
+        raise ValueError(f"frame={frame!r}: write {', '.join(FRAMES)}")
     if frame == "polars":
         import polars
 
@@ -118,11 +176,7 @@ def _frame(rows: Any, frame: str) -> Any:
     import pyarrow
 
     batch = pyarrow.record_batch(rows)
-    if frame == "arrow":
-        return batch
-    if frame == "pandas":
-        return batch.to_pandas()
-    raise ValueError(f"frame={frame!r}: write 'pandas', 'polars' or 'arrow'")
+    return batch if frame == "arrow" else batch.to_pandas()
 
 
 def _sets(overrides: Mapping[str, Value] | None) -> list[tuple[str, str]]:

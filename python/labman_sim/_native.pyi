@@ -8,14 +8,29 @@ class Rows:
 
 def run(path: str, seed: int, overrides: list[tuple[str, str]]) -> tuple[str, dict[str, int]]: ...
 def figures() -> list[str]: ...
-def sweep(
-    path: str,
-    seeds: int,
-    first_seed: int,
-    grid: list[tuple[str, list[str]]],
-    zip: list[tuple[str, list[str]]],
-    overrides: list[tuple[str, str]],
-    jobs: Optional[int],
-    shard: Optional[tuple[int, int]],
-    progress: Optional[Callable[[int, int], object]],
-) -> Rows: ...
+def estimate(values: list[float]) -> tuple[float, Optional[float], Optional[float], Optional[float]]: ...
+def difference(
+    before: list[float], after: list[float]
+) -> tuple[tuple[float, Optional[float], Optional[float], Optional[float]], Optional[float]]: ...
+def quantile(values: list[float], q: float) -> float: ...
+def gini(values: list[float]) -> float: ...
+
+class Plan:
+    def __init__(
+        self,
+        name: str,
+        text: str,
+        seeds: int,
+        first_seed: int,
+        grid: list[tuple[str, list[str]]],
+        zip: list[tuple[str, list[str]]],
+        overrides: list[tuple[str, str]],
+    ) -> None: ...
+    def __len__(self) -> int: ...
+    def run(
+        self,
+        jobs: Optional[int],
+        shard: Optional[tuple[int, int]],
+        progress: Optional[Callable[[int, int], object]],
+    ) -> bytes: ...
+    def rows(self, parts: list[bytes]) -> Rows: ...

@@ -6,7 +6,6 @@ What a run comes to depends on scenario, seed and build alone, so the rows are t
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -15,36 +14,25 @@ import labman_sim
 __all__ = ["sweep"]
 
 
-def sweep(path: str | os.PathLike[str], *, shards: int | None = None, frame: str = "pandas", **how: Any) -> Any:
+def sweep(path: str | os.PathLike[str], *, shards: int | None = None, frame: str = "pandas", **plan: Any) -> Any:
     """As `labman_sim.sweep`, on the cluster that `ray.init` connected to.
 
-    `shards`: so many tasks [default: two for each of the cluster's cores]. Each takes one core; the scenario's text travels
-    with it, so workers need no shared disk, but the same version of this package.
+    `shards`: so many tasks of one core each [default: two for each of the cluster's cores]. The scenario's text travels with
+    them, so workers need no shared disk, but the same build of this package.
     """
-    import pyarrow
     import ray
 
     shards = shards or 2 * max(1, int(ray.cluster_resources().get("CPU", 1)))
-    shard = ray.remote(num_cpus=1)(_shard)
-    text = Path(path).read_text(encoding="utf-8")
-    tasks = [shard.remote(Path(path).name, text, labman_sim.BUILD, {**how, "shard": (k, shards)}) for k in range(1, shards + 1)]
-    tables = [table for table in ray.get(tasks) if table.num_rows]
-    rows = pyarrow.concat_tables(tables, promote_options="permissive").sort_by([("point", "ascending"), ("run", "ascending")])
-    if frame == "arrow":
-        return rows
-    if frame == "polars":
-        import polars
-
-        return polars.from_arrow(rows)
-    return rows.to_pandas()
+    # What is wrong with the plan is said here, and not by a worker.
+    whole = labman_sim._plan(path, **plan)
+    made = (os.fspath(path), Path(path).read_text(encoding="utf-8"), plan)
+    task = ray.remote(num_cpus=1)(_shard)
+    parts = ray.get([task.remote(made, labman_sim.BUILD, (k, shards)) for k in range(1, shards + 1)])
+    return labman_sim._frame(whole.rows(parts), frame)
 
 
-def _shard(name: str, text: str, build: str, how: dict[str, Any]) -> Any:
-    import pyarrow
-
+def _shard(made: tuple[str, str, dict[str, Any]], build: str, shard: tuple[int, int]) -> bytes:
     if labman_sim.BUILD != build:
         raise RuntimeError(f"this worker has build {labman_sim.BUILD}, the driver {build}: install the same on both")
-    with tempfile.TemporaryDirectory() as directory:
-        path = Path(directory) / name
-        path.write_text(text, encoding="utf-8")
-        return pyarrow.Table.from_batches([labman_sim.sweep(path, frame="arrow", jobs=1, **how)])
+    name, text, plan = made
+    return labman_sim._plan_of(name, text, **plan).run(1, shard, None)

@@ -3,6 +3,7 @@
 
 mod rows;
 mod run;
+mod statistics;
 mod sweep;
 
 use pyo3::exceptions::PyValueError;
@@ -17,8 +18,16 @@ fn bad(why: String) -> PyErr {
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("BUILD", labman_sim::BUILD)?;
     module.add_class::<rows::Rows>()?;
+    module.add_class::<sweep::Plan>()?;
     module.add_function(wrap_pyfunction!(run::run, module)?)?;
     module.add_function(wrap_pyfunction!(run::figures, module)?)?;
-    module.add_function(wrap_pyfunction!(sweep::sweep, module)?)?;
+    for function in [
+        wrap_pyfunction!(statistics::estimate, module)?,
+        wrap_pyfunction!(statistics::difference, module)?,
+        wrap_pyfunction!(statistics::quantile, module)?,
+        wrap_pyfunction!(statistics::gini, module)?,
+    ] {
+        module.add_function(function)?;
+    }
     Ok(())
 }

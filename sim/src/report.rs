@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 use crate::marks::Marks;
 use crate::oracle::Oracle;
 use crate::oracle::beside::Beside;
+use crate::run::owed::Owed;
 use crate::scenario::Expect;
 use market::MarketReport;
 use mesh::MeshReport;
@@ -40,8 +41,8 @@ pub struct Report {
     pub balances: BTreeMap<String, i64>,
     pub currency: Option<Currency>,
     pub claims: Vec<ClaimFacts>,
-    /// What each provider had earned and not been paid when the workload ended, in micro-units of the FEP's currency.
-    pub owed: BTreeMap<String, i64>,
+    /// What providers were owed while the workload ran.
+    pub owed: Owed,
     /// `None`: it was not read, for the run did not get so far.
     pub ledger_balanced: Option<bool>,
     /// All jobs had ended, and all money had come to rest, before the duration was over.
@@ -176,6 +177,7 @@ pub const FIGURES: &[&str] = &[
     "money.earned",
     "money.claimed",
     "money.owed",
+    "money.owed_mean",
     "money.owed_most",
     "ttft.p50_ms",
     "ttft.p95_ms",
@@ -242,8 +244,9 @@ impl Report {
             "money.claimed" => {
                 paid_claims().filter(|claim| self.is_own(&claim.currency)).map(|claim| claim.total.0).sum()
             }
-            "money.owed" => self.owed.values().sum(),
-            "money.owed_most" => self.owed.values().copied().max().unwrap_or_default(),
+            "money.owed" => self.owed.last(),
+            "money.owed_mean" => self.owed.mean(),
+            "money.owed_most" => self.owed.most(),
             "ttft.p50_ms" => self.ttft().percentile_us(50) / 1_000,
             "ttft.p95_ms" => self.ttft().percentile_us(95) / 1_000,
             "ttft.p99_us" => self.ttft().percentile_us(99),

@@ -11,7 +11,7 @@ mod disks;
 mod facts;
 mod market;
 mod mesh;
-mod owed;
+pub(crate) mod owed;
 mod presence;
 mod quotes;
 mod receipts;
@@ -49,6 +49,7 @@ use crate::users::{Answer, Ask, User};
 use crate::workload::{Planned, plan};
 use crate::world::{Step, World};
 
+use owed::Owed;
 use trust::Trust;
 
 /// An admin call must be answered within this.
@@ -162,8 +163,7 @@ struct Run<'a> {
     restless: Option<String>,
     findings: Vec<String>,
     mesh_found: Option<MeshReport>,
-    /// By provider, when the workload ended.
-    owed: BTreeMap<String, i64>,
+    owed: Owed,
 }
 
 /// What the FEP's operator got for a user.
@@ -265,7 +265,7 @@ impl<'a> Run<'a> {
             restless: None,
             findings: Vec::new(),
             mesh_found: None,
-            owed: BTreeMap::new(),
+            owed: Owed::default(),
         }
     }
 
@@ -296,6 +296,7 @@ impl<'a> Run<'a> {
         while !self.over && (self.scenario.whole || !self.settled) && self.advance() {
             if std::mem::take(&mut self.check_due) {
                 self.check();
+                self.look_at_owed();
                 self.schedule(self.world.now() + self.scenario.check_every, Due::Check);
             }
             if std::mem::take(&mut self.views_due) {
@@ -308,7 +309,7 @@ impl<'a> Run<'a> {
             self.check_views();
         }
         self.mesh_found = self.mesh_report();
-        self.owed = self.owed();
+        self.look_at_owed();
         self.call_off();
     }
 
@@ -596,7 +597,7 @@ impl<'a> Run<'a> {
         report.virtual_time = Span(self.world.now().0);
         report.events = self.world.events();
         report.mesh = self.mesh_found.take();
-        report.owed = std::mem::take(&mut self.owed);
+        report.owed = self.owed;
         report.market = self.market_report(report);
         report.marks = self.world.marks().clone();
         let not_begun = |(index, _): &(usize, _)| !self.begun.contains(index);

@@ -12,6 +12,10 @@ pub(super) fn unclaimed(payout: f64, jobs: f64, cap: f64) -> f64 {
 
 /// Mean of a Poisson variable, or `most` where that is less: the sum over k from 1 to `most` of how likely at least k are.
 fn capped(mean: f64, most: f64) -> f64 {
+    // So many that chance is nothing beside them, and e^-mean no float.
+    if mean > 500.0 {
+        return mean.min(most);
+    }
     // So far above the mean nothing comes any more.
     let reach = (mean + 12.0 * mean.sqrt() + 20.0).min(most) as u32;
     let (mut sum, mut below, mut exactly) = (0.0, 0.0, (-mean).exp());

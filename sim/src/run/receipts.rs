@@ -1,6 +1,7 @@
 //! A provider's receipts as its operator sees them: in its listing, and in its store, which anybody may query who has more
 //! of them than a listing shows.
 
+use labman_proto_core::money::{Currency, Micros};
 use labman_proto_core::store::Table;
 use labman_proto_core::wire::portal::Receipt;
 use serde::Deserialize;
@@ -13,6 +14,8 @@ use crate::check::ledger::{Held, States};
 /// In the order in which they are listed.
 const TABLES: [Table; 2] = [Table::history("receipts_open"), Table::history("receipts_paid")];
 
+const PAID: &str = "paid";
+
 #[derive(Deserialize)]
 struct Listing {
     receipts: Vec<Held>,
@@ -20,7 +23,7 @@ struct Listing {
 
 /// What is looked at of a receipt's row.
 #[derive(Deserialize)]
-struct Kept {
+pub(super) struct Kept {
     receipt: Receipt,
     state: String,
     slug: String,
@@ -31,6 +34,14 @@ struct Kept {
 struct Dispute {
     until_ms: u64,
     stands: bool,
+}
+
+impl Kept {
+    /// What it promises in that currency and was not paid.
+    pub(super) fn owes(&self, currency: &Currency) -> Option<Micros> {
+        let owes = self.state != PAID && self.receipt.payout_to.currency == *currency;
+        owes.then_some(self.receipt.payout)
+    }
 }
 
 impl From<Kept> for Held {
@@ -73,7 +84,7 @@ impl Run<'_> {
         ))
     }
 
-    pub(super) fn stored_receipts(&self, name: &str) -> Result<Vec<Held>, String> {
+    fn stored_receipts(&self, name: &str) -> Result<Vec<Held>, String> {
         let host = self.hosts.get(name).ok_or_else(|| format!("there is no {name}"))?;
         let disk = self.world.disk(*host);
         let rows = TABLES.into_iter().flat_map(|table| disk.rows(table));
