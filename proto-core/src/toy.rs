@@ -50,6 +50,7 @@ pub struct Toy {
     ids: Stream,
     seed: Seed,
     thoughts: Stream,
+    failures: Stream,
     /// Read when it is first spoken to: many toys never are.
     chain: OnceCell<Chain>,
     jobs: BTreeMap<StreamId, Job>,
@@ -98,6 +99,7 @@ impl Toy {
             config,
             ids: seed.stream("ids"),
             thoughts: seed.stream("thoughts"),
+            failures: seed.stream("failures"),
             seed,
             chain: OnceCell::new(),
             jobs: BTreeMap::new(),
@@ -233,6 +235,9 @@ impl Toy {
             );
             return Err((400, Some("context_length_exceeded"), message));
         }
+        if self.failures.below(1_000) < u64::from(self.config.fails) {
+            return Err((500, None, "the toy fails now and then, as it was told to".into()));
+        }
         let completion = request.complete(self.chain.get_or_init(Chain::of_the_text));
         let begins = match kind {
             Kind::Chat => "chatcmpl",
@@ -246,7 +251,7 @@ impl Toy {
             includes_usage: request.streams() && request.includes_usage(),
         };
         let streams = request.streams();
-        let says = if streams { self.config.token_every } else { self.whole_takes(&completion) };
+        let says = if streams { self.first_takes() } else { self.whole_takes(&completion) };
         let next_at = now.mono + self.reads_and_thinks(&completion) + says;
         Ok(Speech { answer, completion, streams, said: 0, next_at, in_flight: 0 })
     }
@@ -257,9 +262,14 @@ impl Toy {
         Span(reads) + self.config.thinks.draw(&mut self.thoughts)
     }
 
+    fn first_takes(&self) -> Span {
+        self.config.first_token.unwrap_or(self.config.token_every)
+    }
+
     /// An answer in one piece takes as long as its tokens would.
     fn whole_takes(&self, completion: &Completion) -> Span {
-        Span(self.config.token_every.0.saturating_mul(completion.tokens.len() as u64))
+        let Some(others) = completion.tokens.len().checked_sub(1) else { return Span::default() };
+        self.first_takes() + Span(self.config.token_every.0.saturating_mul(others as u64))
     }
 
     /// Says what is due: the next token, the whole answer, or the end. `true`: it was the end.

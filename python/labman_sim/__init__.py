@@ -149,7 +149,7 @@ def _plan(path: str | os.PathLike[str], **plan: Any) -> _native.Plan:
     try:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"{os.fspath(path)}: {error}") from error
+        raise ValueError(f"{os.fspath(path)}: {getattr(error, 'strerror', None) or error}") from error
     return _plan_of(os.fspath(path), text, **plan)
 
 

@@ -234,6 +234,8 @@ impl Cast<'_> {
             token_every: portman.token_every,
             prompt_token_every: portman.prompt_token_every,
             thinks: portman.thinks,
+            first_token: portman.first_token,
+            fails: portman.fails,
         };
         let build: Build<_> =
             Box::new(move |draws, _, now| Ok(Resident::Toy(Box::new(Toy::new(config.clone(), draws, now)))));

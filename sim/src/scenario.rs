@@ -286,6 +286,12 @@ pub struct Portman {
     /// The runtime's time for each answer before it begins, besides.
     #[serde(default, with = "values::Thinks", skip_serializing_if = "is_no_thought")]
     pub thinks: Thinks,
+    /// The runtime's time before the first token; not said: as before each.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "values::maybe_span")]
+    pub first_token: Option<Span>,
+    /// Of a thousand answers so many are an error of the runtime's instead.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub fails: u32,
     /// Receipts are claimed once they sum to this much.
     #[serde(default, with = "values::amount")]
     pub least_payout: Micros,

@@ -16,12 +16,15 @@ pub struct Config {
     pub load_takes: Span,
     /// In tokens (words).
     pub context_length: u32,
-    /// Time from one token to the next, and before the first.
+    /// Time from one token to the next, and before the first, where nothing else is said of that.
     pub token_every: Span,
+    pub first_token: Option<Span>,
     /// Time for each token of the prompt, before the answer begins.
     pub prompt_token_every: Span,
     /// Time for each answer before it begins, besides.
     pub thinks: Thinks,
+    /// Of a thousand answers so many are an error instead, drawn for each.
+    pub fails: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,8 +44,10 @@ impl Default for Config {
             load_takes: Span::from_secs(2),
             context_length: 4096,
             token_every: Span::from_millis(20),
+            first_token: None,
             prompt_token_every: Span::default(),
             thinks: Thinks::default(),
+            fails: 0,
         }
     }
 }

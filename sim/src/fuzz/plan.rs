@@ -331,6 +331,8 @@ fn portman(number: usize, draws: &mut Stream) -> Portman {
         token_every: Span::from_millis(between(draws, 5, 120)),
         prompt_token_every: Span::default(),
         thinks: Thinks::default(),
+        first_token: None,
+        fails: 0,
         least_payout: if chance(draws, 30) { Micros(draws.below(2_000) as i64) } else { Micros::ZERO },
         currency: None,
         shelf: None,
