@@ -184,6 +184,11 @@ pub const FIGURES: &[&str] = &[
     "virtual_seconds",
 ];
 
+/// All that a report can have: [`FIGURES`], then those of what is watched only in some scenarios.
+pub fn figures() -> impl Iterator<Item = &'static str> {
+    FIGURES.iter().chain(mesh::FIGURES).chain(market::FIGURES).copied()
+}
+
 impl JobOutcome {
     pub fn ending(&self) -> Ending {
         match self.http_status {

@@ -1,11 +1,10 @@
 //! One scenario over many seeds and settings. Every point of the grid gets the same seeds (common random numbers), so that
 //! what two points differ by is due to the settings and not to luck.
 //!
-//! Runs share nothing and each has one thread; results are put in the plan's order whatever the order they end in. What is
-//! absent: statistics, and any memory of an earlier sweep.
+//! Runs share nothing and each has one thread. What is absent: statistics, and what becomes of a run that has ended
+//! ([`crate::results`]).
 
 mod grid;
-pub mod rows;
 
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -16,6 +15,8 @@ use std::thread;
 pub use grid::Grid;
 
 use crate::Report;
+use crate::results::manifest::FORMAT;
+use crate::results::{Manifest, PointOf};
 use crate::scenario::set::{Document, Set, Variant};
 
 /// Runs that a sweep may have: their rows are kept until the last has ended.
@@ -27,6 +28,9 @@ pub struct Plan {
     pub paths: Vec<String>,
     pub points: Vec<Point>,
     seeds: Range<u64>,
+    /// The scenario's file, and what is changed at all points.
+    text: String,
+    always: Vec<Set>,
 }
 
 /// A place on the grid.
@@ -40,8 +44,12 @@ pub struct Point {
 
 /// How a run ended.
 pub struct Ended {
+    /// In the plan's order: by point, then by seed.
+    pub index: usize,
     /// In the plan's points.
-    pub point: usize,
+    pub point: u32,
+    /// The seed's number within the point, from 0.
+    pub run: u32,
     pub seed: u64,
     /// `Err`: the simulator panicked, and said this. Such a run has no figures.
     pub report: Result<Report, String>,
@@ -90,7 +98,37 @@ impl Plan {
             paths: grids.iter().map(|grid| grid.path.clone()).collect(),
             points: places.into_iter().map(point).collect::<Result<_, String>>()?,
             seeds,
+            text: document.text().into(),
+            always: always.to_vec(),
         })
+    }
+
+    /// What this will have been, once all of it has run and none has failed.
+    #[must_use]
+    pub fn manifest(&self) -> Manifest {
+        let point = |Point { values, variant, .. }: &Point| PointOf {
+            values: values.clone(),
+            variant: variant.hash.clone(),
+        };
+        let scenario = &self.points[0].variant.scenario;
+        Manifest {
+            format: FORMAT,
+            scenario: scenario.name.clone(),
+            text: self.text.clone(),
+            sets: self.always.iter().map(Set::to_string).collect(),
+            paths: self.paths.clone(),
+            points: self.points.iter().map(point).collect(),
+            first_seed: self.seeds.start,
+            seeds: self.seeds.end - self.seeds.start,
+            shard: None,
+            build: crate::BUILD.into(),
+            currency: scenario.fep.currency.as_str().into(),
+            runs: self.runs() as u64,
+            failed: 0,
+            expects: scenario.expects.clone(),
+            oracles: scenario.oracles.clone(),
+            baselines: scenario.baselines.clone(),
+        }
     }
 
     /// How many runs that is.
@@ -100,50 +138,50 @@ impl Plan {
             .saturating_mul(self.points.len())
     }
 
-    /// Runs everything on so many threads. Of each run `keep` keeps what is wanted, on the thread that ran it: reports hold
-    /// every job's text. `tick` is called on this thread as each ends. What was kept comes in the plan's order: by point,
-    /// then by seed.
+    /// Runs these, by number, on so many threads. Of each run `keep` keeps what is wanted, on the thread that ran it: reports
+    /// hold every job's text. `ended` gets that on this thread, as each ends, whatever its place in the plan.
+    ///
+    /// # Errors
+    /// The first that `ended` returns; no run is begun after it.
     pub fn run<T: Send>(
         &self,
         threads: usize,
+        which: &[usize],
         keep: impl Fn(Ended) -> T + Sync,
-        mut tick: impl FnMut(),
-    ) -> Vec<T> {
+        mut ended: impl FnMut(T) -> Result<(), String>,
+    ) -> Result<(), String> {
         let next = AtomicUsize::new(0);
         let (sender, receiver) = mpsc::channel();
-        let worker = |sender: mpsc::Sender<(usize, T)>| {
-            loop {
-                let index = next.fetch_add(1, Ordering::Relaxed);
-                if index >= self.runs() || sender.send((index, keep(self.run_one(index)))).is_err() {
+        let worker = |sender: mpsc::Sender<T>| {
+            while let Some(index) = which.get(next.fetch_add(1, Ordering::Relaxed)) {
+                if sender.send(keep(self.run_one(*index))).is_err() {
                     break;
                 }
             }
         };
-        let mut kept: Vec<Option<T>> = std::iter::repeat_with(|| None).take(self.runs()).collect();
         thread::scope(|scope| {
-            for _ in 0..threads.clamp(1, self.runs().max(1)) {
+            for _ in 0..threads.clamp(1, which.len().max(1)) {
                 let sender = sender.clone();
                 scope.spawn(|| worker(sender));
             }
             drop(sender);
-            for (index, what) in receiver {
-                kept[index] = Some(what);
-                tick();
-            }
-        });
-        kept.into_iter().flatten().collect()
+            // On an error the receiver goes, and the workers with it.
+            receiver.into_iter().try_for_each(&mut ended)
+        })
     }
 
     fn run_one(&self, index: usize) -> Ended {
         let seeds = self.runs() / self.points.len();
-        let (point, seed) = (index / seeds, self.seeds.start + (index % seeds) as u64);
+        let (point, run) = (index / seeds, index % seeds);
+        let seed = self.seeds.start + run as u64;
         let scenario = &self.points[point].variant.scenario;
         // A run owns all it touches, so one that panics leaves nothing half done to the others.
         let report = catch_unwind(AssertUnwindSafe(|| crate::run(scenario, seed))).map_err(|panic| {
             let said = panic.downcast_ref::<String>().map(String::as_str);
             said.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("it panicked").to_owned()
         });
-        Ended { point, seed, report }
+        // A sweep has a million runs at most.
+        Ended { index, point: point as u32, run: run as u32, seed, report }
     }
 }
 
@@ -163,16 +201,35 @@ mod tests {
         let plan =
             plan(&["fep.fees.fep_bps=0,500", "provider.0.portman.0.slots=2,4,8"], 5..7).expect("a plan");
         assert_eq!((plan.points.len(), plan.runs()), (6, 12));
-        let mut ticks = 0;
-        let ran = plan.run(3, |ended| (ended.point, ended.seed, ended.report.map(|r| r.seed)), || ticks += 1);
-        let wanted: Vec<_> =
-            (0..6).flat_map(|point| (5..7).map(move |seed| (point, seed, Ok(seed)))).collect();
-        assert_eq!((ran, ticks), (wanted, 12));
+        let mut ran = Vec::new();
+        let keep = |ended: Ended| (ended.index, ended.point, ended.run, ended.report.map(|r| r.seed));
+        let all: Vec<usize> = (0..12).collect();
+        plan.run(3, &all, keep, |kept| {
+            ran.push(kept);
+            Ok(())
+        })
+        .unwrap();
+        ran.sort();
+        let wanted: Vec<_> = (0..12).map(|i| (i, i as u32 / 2, i as u32 % 2, Ok(5 + i as u64 % 2))).collect();
+        assert_eq!(ran, wanted);
         let places: Vec<String> = plan.points.iter().map(|point| point.values.join(" ")).collect();
         assert_eq!(places, ["0 2", "0 4", "0 8", "500 2", "500 4", "500 8"]);
         let last = &plan.points[5].variant.scenario;
         assert_eq!((last.fep.fees.fep_bps, last.providers[0].portmans[0].slots), (500, 8));
         assert_eq!(last.duration.as_millis(), 540_000);
+    }
+
+    #[test]
+    fn nothing_is_begun_after_what_has_ended_could_not_be_kept() {
+        let plan = plan(&[], 0..100).unwrap();
+        let mut kept = 0;
+        let full = |_| {
+            kept += 1;
+            Err("the disk is full".to_owned())
+        };
+        let all: Vec<usize> = (0..100).collect();
+        assert_eq!(plan.run(2, &all, |ended| ended.seed, full), Err("the disk is full".into()));
+        assert_eq!(kept, 1);
     }
 
     #[test]

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use std::thread;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use labman_sim::results::{Ran, Table};
 use labman_sim::scenario::set::{Document, Set};
-use labman_sim::sweep::rows::{self, Ran};
 use labman_sim::sweep::{Ended, Grid, Plan};
 
 use super::{Outcome, again, verdict};
@@ -37,18 +37,6 @@ pub(super) struct Args {
     out: Option<PathBuf>,
 }
 
-/// A run's row, where it has one, and what was wrong with it, where something was.
-struct Kept {
-    row: Option<Ran>,
-    wrong: Option<Wrong>,
-}
-
-struct Wrong {
-    point: usize,
-    seed: u64,
-    what: String,
-}
-
 impl Args {
     pub(super) fn execute(self) -> Outcome {
         let Self { file, seeds, first_seed, grids, sets, jobs, out } = self;
@@ -59,21 +47,29 @@ impl Args {
         let out = out.map(open).transpose()?;
         let cores = || thread::available_parallelism().map_or(1, NonZero::get);
         let bar = progress(plan.runs());
-        let kept = plan.run(jobs.map_or_else(cores, NonZero::get), keep, || bar.inc(1));
+        let mut rows: Vec<Option<Ran>> = vec![None; plan.runs()];
+        let all: Vec<usize> = (0..plan.runs()).collect();
+        plan.run(jobs.map_or_else(cores, NonZero::get), &all, keep, |(index, ran)| {
+            rows[index] = Some(ran);
+            bar.inc(1);
+            Ok(())
+        })?;
         bar.finish_and_clear();
-        let rows = kept.iter().filter_map(|kept| kept.row.as_ref());
+        let rows: Vec<Ran> = rows.into_iter().flatten().collect();
+        let manifest = plan.manifest();
+        let table = Table::new(&manifest, &rows);
         match out {
             Some((path, file)) => file
                 .set_len(0)
-                .and_then(|()| rows::write(&plan, rows, file))
+                .and_then(|()| table.write_csv(file))
                 .map_err(|error| format!("{}: {error}", path.display()))?,
             // Whoever reads only the beginning has closed the pipe by then; the verdict is the exit code.
-            None => drop(rows::write(&plan, rows, io::stdout().lock())),
+            None => drop(table.write_csv(io::stdout().lock())),
         }
-        let wrong: Vec<&Wrong> = kept.iter().filter_map(|kept| kept.wrong.as_ref()).collect();
-        for Wrong { point, seed, what } in wrong.iter().take(TOLD) {
-            let sets = &plan.points[*point].sets;
-            eprintln!("failed: {what}\n    {}", again(&file, *seed, sets));
+        let wrong: Vec<&Ran> = rows.iter().filter(|ran| !ran.passed).collect();
+        for ran in wrong.iter().take(TOLD) {
+            let sets = &plan.points[ran.point as usize].sets;
+            eprintln!("failed: {}\n    {}", ran.error, again(&file, ran.seed, sets));
         }
         if wrong.len() > TOLD {
             eprintln!("failed: {} more", wrong.len() - TOLD);
@@ -82,18 +78,12 @@ impl Args {
     }
 }
 
-fn keep(ended: Ended) -> Kept {
-    let Ended { point, seed, report } = ended;
-    match report {
-        Ok(report) => Kept {
-            row: Some(Ran::new(point, &report)),
-            wrong: report.failures.first().map(|first| Wrong { point, seed, what: first.clone() }),
-        },
-        Err(panic) => Kept { row: None, wrong: Some(Wrong { point, seed, what: format!("panic: {panic}") }) },
-    }
+fn keep(ended: Ended) -> (usize, Ran) {
+    let Ended { index, point, run, seed, report } = ended;
+    (index, Ran::new(point, run, seed, &report))
 }
 
-fn told(wrong: &[&Wrong], runs: usize) -> ExitCode {
+fn told(wrong: &[&Ran], runs: usize) -> ExitCode {
     if !wrong.is_empty() {
         let _ = writeln!(io::stderr(), "{} of {runs} runs failed", wrong.len());
     }
