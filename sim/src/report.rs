@@ -4,9 +4,11 @@
 //! in which things happened.
 
 mod estimate;
+pub mod income;
 pub mod market;
 pub mod mesh;
 pub mod service;
+pub mod ticks;
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
@@ -75,6 +77,8 @@ pub struct JobOutcome {
     pub unasked: bool,
     /// Since the start of the workload, in microseconds.
     pub asked_at_us: Option<u64>,
+    /// Likewise; `None`: it was never answered.
+    pub ended_at_us: Option<u64>,
     /// Who served it, as its gateway says.
     pub provider: Option<String>,
     /// 0: there was no answer.
@@ -125,6 +129,8 @@ pub struct ReceiptFacts {
     pub currency: Currency,
     /// At the provider: `unclaimed`, `in_claim`, `paid`.
     pub state: String,
+    /// Since the start of the workload, by the FEP's clock, in microseconds.
+    pub issued_at_us: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -171,6 +177,7 @@ pub const FIGURES: &[&str] = &[
     "money.charged",
     "money.earned",
     "money.claimed",
+    "income.gini_ppm",
     "ttft.p50_ms",
     "ttft.p95_ms",
     "ttft.p99_us",
@@ -239,6 +246,7 @@ impl Report {
             "money.claimed" => {
                 paid_claims().filter(|claim| self.is_own(&claim.currency)).map(|claim| claim.total.0).sum()
             }
+            "income.gini_ppm" => self.income_gini_ppm(),
             "ttft.p50_ms" => self.ttft().percentile_us(50) / 1_000,
             "ttft.p95_ms" => self.ttft().percentile_us(95) / 1_000,
             "ttft.p99_us" => self.ttft().percentile_us(99),

@@ -437,6 +437,20 @@ prompt = "hello"
     }
 
     #[test]
+    fn what_goes_on_is_told_sixty_times_or_as_often_as_is_said() {
+        let scenario = parse("small.toml", SMALL).unwrap();
+        assert_eq!(scenario.tick_every(), Span::from_secs(1));
+        let told = |every: &str| SMALL.replace("[fep]", &format!("[ticks]\nevery = \"{every}\"\n[fep]"));
+        let scenario = parse("small.toml", &told("7s")).unwrap();
+        assert_eq!(scenario.tick_every(), Span::from_secs(7));
+        assert_eq!(parse("again.toml", &scenario.to_toml().unwrap()), Ok(scenario));
+        for every in ["0s", "10us"] {
+            let error = parse("small.toml", &told(every)).unwrap_err().to_string();
+            assert!(error.starts_with("small.toml:4: every: must be 1ms at least"), "{error}");
+        }
+    }
+
+    #[test]
     fn a_fault_that_can_never_bite_is_refused() {
         let fault = |at: &str, lasting: &str, inject: &str| {
             let fault = format!("[[fault]]\nat = \"{at}\"\nfor = \"{lasting}\"\ninject = {{ {inject} }}\n");
