@@ -2,11 +2,13 @@
 
 mod compare;
 mod fuzz;
+mod merge;
 #[cfg(labman_mutants)]
 mod mutants;
 #[cfg(not(labman_mutants))]
 #[path = "commands/mutants/absent.rs"]
 mod mutants;
+mod progress;
 mod replay;
 mod run;
 mod shrink;
@@ -21,7 +23,7 @@ use clap::{Parser, Subcommand};
 use labman_sim::scenario::set::Set;
 
 #[derive(Parser)]
-#[command(name = "labman-sim", version, about = "Runs labman meshes on a virtual clock")]
+#[command(name = "labman-sim", version = labman_sim::BUILD, about = "Runs labman meshes on a virtual clock")]
 pub(crate) struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -39,9 +41,11 @@ enum Command {
     Fuzz(fuzz::Args),
     /// Find the smallest scenario that still fails as a seed of `fuzz` does
     Shrink(shrink::Args),
-    /// Run a scenario over many seeds and settings, into a table with a row a run
+    /// Run a scenario over many seeds and settings, into a folder of tables, or one with a row a run
     Sweep(sweep::Args),
-    /// Compare two tables of sweeps: differences within pairs, with intervals
+    /// Put the shards of a sweep together
+    Merge(merge::Args),
+    /// Compare two sweeps: differences within pairs, with intervals
     Compare(compare::Args),
     /// Run seeds with deliberate defects of the core, and fail if the checkers miss one
     Mutants(mutants::Args),
@@ -59,6 +63,7 @@ impl Cli {
             Command::Fuzz(args) => args.execute(),
             Command::Shrink(args) => args.execute(),
             Command::Sweep(args) => args.execute(),
+            Command::Merge(args) => args.execute(),
             Command::Compare(args) => args.execute(),
             Command::Mutants(args) => args.execute(),
         };

@@ -10,8 +10,12 @@
 //! The same plan and build give the same bytes, on any machine and for any number of threads. What is absent: times of day,
 //! names of machines and folders, and anything about how long the runs took.
 
+mod directory;
 pub mod incomes;
+mod journal;
+mod kept;
 pub mod manifest;
+mod merge;
 mod parquet;
 mod ran;
 pub mod sheet;
@@ -21,7 +25,10 @@ pub mod ticks;
 use std::path::Path;
 
 pub use incomes::Income;
+pub use journal::{Journal, Place};
+pub use kept::Kept;
 pub use manifest::{Manifest, PointOf};
+pub use merge::merge;
 pub use ran::Ran;
 pub use sheet::{Row, Sheet};
 pub use table::Table;

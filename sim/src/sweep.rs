@@ -4,7 +4,12 @@
 //! Runs share nothing and each has one thread. What is absent: statistics, and what becomes of a run that has ended
 //! ([`crate::results`]).
 
+mod dimension;
 mod grid;
+pub mod latin;
+pub mod list;
+mod shard;
+mod zip;
 
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,7 +17,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::thread;
 
+pub use dimension::Dimension;
 pub use grid::Grid;
+pub use shard::Shard;
+pub use zip::{Zip, zipped};
+
+use dimension::product;
 
 use crate::Report;
 use crate::results::manifest::FORMAT;
@@ -24,16 +34,18 @@ const MOST_RUNS: u64 = 1_000_000;
 
 /// What is to be run: every point with every seed.
 pub struct Plan {
-    /// What the grid varies, in the order it was asked for.
+    /// What varies, in the order it was asked for.
     pub paths: Vec<String>,
     pub points: Vec<Point>,
     seeds: Range<u64>,
+    /// The part of it that is to be run; `None`: all.
+    pub shard: Option<Shard>,
     /// The scenario's file, and what is changed at all points.
     text: String,
     always: Vec<Set>,
 }
 
-/// A place on the grid.
+/// One setting of all that varies.
 pub struct Point {
     /// One for each of the plan's paths.
     pub values: Vec<String>,
@@ -56,51 +68,50 @@ pub struct Ended {
 }
 
 impl Plan {
-    /// Reads the scenario of every point, so that a mistake in one shows before anything runs. The first grid varies
+    /// Reads the scenario of every point, so that a mistake in one shows before anything runs. The first dimension varies
     /// slowest.
+    ///
+    /// # Errors
+    /// If a path is varied twice or set as well, there are too many runs, or a point is no scenario.
     pub fn new(
         document: &Document,
         always: &[Set],
-        grids: &[Grid],
+        dimensions: &[Dimension],
         seeds: Range<u64>,
     ) -> Result<Self, String> {
-        for (index, grid) in grids.iter().enumerate() {
-            if grids[..index].iter().any(|other| other.path == grid.path) {
-                return Err(format!("--grid {}: named twice", grid.path));
-            }
-            if always.iter().any(|set| set.path() == grid.path) {
-                let path = &grid.path;
-                return Err(format!("--grid {path}: --set {path} says that it does not vary, leave one out"));
+        let mut paths: Vec<String> = Vec::new();
+        for dimension in dimensions {
+            dimension.check()?;
+            for path in &dimension.paths {
+                let option = dimension.option;
+                if paths.contains(path) {
+                    return Err(format!("{option} {path}: named twice"));
+                }
+                if always.iter().any(|set| set.path() == path) {
+                    return Err(format!(
+                        "{option} {path}: --set {path} says that it does not vary, leave one out"
+                    ));
+                }
+                paths.push(path.clone());
             }
         }
-        let runs = grids
-            .iter()
-            .fold(seeds.end - seeds.start, |runs, grid| runs.saturating_mul(grid.values.len() as u64));
+        let runs = dimensions.iter().fold(seeds.end - seeds.start, |runs, dimension| {
+            runs.saturating_mul(dimension.places.len() as u64)
+        });
         if runs > MOST_RUNS {
-            return Err(format!("--seeds and --grid make {runs} runs, at most {MOST_RUNS}: split the sweep"));
-        }
-        let mut places: Vec<Vec<String>> = vec![Vec::new()];
-        for grid in grids {
-            let longer = |place: &[String], value: &String| [place, std::slice::from_ref(value)].concat();
-            places = places
-                .iter()
-                .flat_map(|place| grid.values.iter().map(move |value| longer(place, value)))
-                .collect();
+            return Err(format!(
+                "{runs} runs, at most {MOST_RUNS}: fewer --seeds or points, or split the sweep"
+            ));
         }
         let point = |values: Vec<String>| {
-            let chosen = grids.iter().zip(&values).map(|(grid, value)| Set::new(&grid.path, value));
+            let chosen = paths.iter().zip(&values).map(|(path, value)| Set::new(path, value));
             let sets: Vec<Set> =
                 always.iter().cloned().map(Ok).chain(chosen).collect::<Result<_, String>>()?;
             let variant = document.with(&sets)?;
             Ok(Point { values, sets, variant })
         };
-        Ok(Self {
-            paths: grids.iter().map(|grid| grid.path.clone()).collect(),
-            points: places.into_iter().map(point).collect::<Result<_, String>>()?,
-            seeds,
-            text: document.text().into(),
-            always: always.to_vec(),
-        })
+        let points = product(dimensions).into_iter().map(point).collect::<Result<_, String>>()?;
+        Ok(Self { paths, points, seeds, shard: None, text: document.text().into(), always: always.to_vec() })
     }
 
     /// What this will have been, once all of it has run and none has failed.
@@ -120,10 +131,10 @@ impl Plan {
             points: self.points.iter().map(point).collect(),
             first_seed: self.seeds.start,
             seeds: self.seeds.end - self.seeds.start,
-            shard: None,
+            shard: self.shard.as_ref().map(Shard::to_string),
             build: crate::BUILD.into(),
             currency: scenario.fep.currency.as_str().into(),
-            runs: self.runs() as u64,
+            runs: self.own().count() as u64,
             failed: 0,
             expects: scenario.expects.clone(),
             oracles: scenario.oracles.clone(),
@@ -131,7 +142,12 @@ impl Plan {
         }
     }
 
-    /// How many runs that is.
+    /// Those of its runs that are to be run, by number in the plan's order: by point, then by seed.
+    pub fn own(&self) -> impl Iterator<Item = usize> {
+        (0..self.runs()).filter(|index| self.shard.is_none_or(|shard| shard.has(*index)))
+    }
+
+    /// How many runs all of it is.
     pub fn runs(&self) -> usize {
         usize::try_from(self.seeds.end - self.seeds.start)
             .unwrap_or(usize::MAX)
@@ -192,7 +208,7 @@ mod tests {
     fn plan(grids: &[&str], seeds: Range<u64>) -> Result<Plan, String> {
         let text = include_str!("../../scenarios/conformance/one-provider.toml");
         let document = Document::new("one-provider.toml".into(), text.into())?;
-        let grids: Vec<Grid> = grids.iter().map(|grid| grid.parse().unwrap()).collect();
+        let grids: Vec<Dimension> = grids.iter().map(|grid| grid.parse::<Grid>().unwrap().into()).collect();
         Plan::new(&document, &["duration=9m".parse()?], &grids, seeds)
     }
 
@@ -241,6 +257,6 @@ mod tests {
         let set = plan(&["duration=1m,2m"], 1..2).err().unwrap();
         assert!(set.starts_with("--grid duration: --set duration says"), "{set}");
         let many = plan(&["fep.fees.fep_bps=0,1"], 0..500_001).err().unwrap();
-        assert!(many.contains("make 1000002 runs, at most 1000000"), "{many}");
+        assert!(many.contains("1000002 runs, at most 1000000"), "{many}");
     }
 }

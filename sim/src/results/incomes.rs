@@ -1,8 +1,14 @@
 //! `providers.parquet`: what each provider did and earned in each run.
 
+use std::fs::File;
 use std::path::Path;
+use std::sync::Arc;
 
-use super::parquet::{Batches, Columns};
+use arrow_array::{ArrayRef, Int64Array, StringArray};
+use arrow_schema::{DataType, Field, Schema};
+
+use super::Kept;
+use super::parquet::{Batches, Columns, Rows};
 
 pub const FILE: &str = "providers.parquet";
 
@@ -21,11 +27,40 @@ pub struct Income {
     pub earned: i64,
 }
 
+/// Writes runs one after the other.
+pub(super) struct Writer(Rows);
+
+impl Writer {
+    pub(super) fn new(to: File) -> Result<Self, String> {
+        let number = |name| Field::new(name, DataType::Int64, false);
+        let provider = Field::new("provider", DataType::Utf8, false);
+        let fields = vec![number("point"), number("run"), provider, number("jobs"), number("earned")];
+        Rows::new(to, Schema::new(fields)).map(Self)
+    }
+
+    pub(super) fn add(&mut self, kept: &Kept) -> Result<(), String> {
+        let many = kept.incomes().count();
+        let same = |number: u32| Int64Array::from_value(number.into(), many);
+        let columns: Vec<ArrayRef> = vec![
+            Arc::new(same(kept.ran.point)),
+            Arc::new(same(kept.ran.run)),
+            Arc::new(StringArray::from_iter_values(kept.incomes().map(|(provider, _, _)| provider))),
+            Arc::new(Int64Array::from_iter_values(kept.incomes().map(|(_, jobs, _)| jobs))),
+            Arc::new(Int64Array::from_iter_values(kept.incomes().map(|(_, _, earned)| earned))),
+        ];
+        self.0.add(columns)
+    }
+
+    pub(super) fn close(self) -> Result<(), String> {
+        self.0.close()
+    }
+}
+
 /// The file's rows, in the plan's order, and by name within a run.
 ///
 /// # Errors
 /// If there is no such file, or it is not of this form; the error names it.
-pub fn read(path: &Path) -> Result<impl Iterator<Item = Result<Income, String>>, String> {
+pub fn read(path: &Path) -> Result<impl Iterator<Item = Result<Income, String>> + use<>, String> {
     Ok(Batches::open(path)?.rows(incomes))
 }
 

@@ -72,6 +72,38 @@ impl Manifest {
         }
     }
 
+    /// In what another is not of the same runs, apart from what they came to.
+    #[must_use]
+    pub fn difference(&self, other: &Self) -> Option<String> {
+        let changed =
+            |what: &str, here: &str, there: &str| format!("with {what} {here} where this has {there}");
+        let shard = |of: &Self| of.shard.clone().unwrap_or_else(|| "all".into());
+        let seeds = |of: &Self| format!("{} from {}", of.seeds, of.first_seed);
+        Some(if self.build != other.build {
+            changed("build", &self.build, &other.build)
+        } else if self.scenario != other.scenario {
+            changed("scenario", &self.scenario, &other.scenario)
+        } else if self.text != other.text {
+            "whose scenario's file said something else".into()
+        } else if self.sets != other.sets {
+            changed("--set", &self.sets.join(" "), &other.sets.join(" "))
+        } else if (&self.paths, &self.points) != (&other.paths, &other.points) {
+            "with other points".into()
+        } else if seeds(self) != seeds(other) {
+            changed("seeds", &seeds(self), &seeds(other))
+        } else if self.shard != other.shard {
+            changed("shard", &shard(self), &shard(other))
+        } else {
+            return None;
+        })
+    }
+
+    /// A run's number in the plan's order.
+    pub(super) fn index(&self, point: u32, run: u32) -> usize {
+        let number = u64::from(point).saturating_mul(self.seeds).saturating_add(run.into());
+        usize::try_from(number).unwrap_or(usize::MAX)
+    }
+
     /// As it stands in the file.
     #[must_use]
     pub fn to_json(&self) -> String {

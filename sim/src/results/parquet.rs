@@ -3,7 +3,6 @@
 //! Readers take columns by name and plain type: a dictionary of texts is read as texts.
 
 use std::fs::File;
-use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -16,14 +15,34 @@ use parquet::arrow::arrow_reader::{
 use parquet::basic::Compression;
 use parquet::file::properties::WriterProperties;
 
-/// A file's writer. What it writes depends on the batches alone: the file names this program and no version of it or of
-/// the library.
-pub(super) fn writer<W: Write + Send>(to: W, schema: Schema) -> Result<ArrowWriter<W>, String> {
-    let properties = WriterProperties::builder()
-        .set_created_by("labman-sim".into())
-        .set_compression(Compression::SNAPPY)
-        .build();
-    ArrowWriter::try_new(to, Arc::new(schema), Some(properties)).map_err(|error| error.to_string())
+/// Writes batches of columns. What the file is depends on them alone: it names this program and no version of it or of the
+/// library.
+pub(super) struct Rows {
+    schema: Arc<Schema>,
+    writer: ArrowWriter<File>,
+}
+
+impl Rows {
+    pub(super) fn new(to: File, schema: Schema) -> Result<Self, String> {
+        let schema = Arc::new(schema);
+        let properties = WriterProperties::builder()
+            .set_created_by("labman-sim".into())
+            .set_compression(Compression::SNAPPY)
+            .build();
+        let writer = ArrowWriter::try_new(to, Arc::clone(&schema), Some(properties));
+        Ok(Self { schema, writer: writer.map_err(|error| error.to_string())? })
+    }
+
+    pub(super) fn add(&mut self, columns: Vec<ArrayRef>) -> Result<(), String> {
+        let batch =
+            RecordBatch::try_new(Arc::clone(&self.schema), columns).map_err(|error| error.to_string())?;
+        self.writer.write(&batch).map_err(|error| error.to_string())
+    }
+
+    pub(super) fn close(self) -> Result<(), String> {
+        let file = self.writer.into_inner().map_err(|error| error.to_string())?;
+        file.sync_all().map_err(|error| error.to_string())
+    }
 }
 
 /// A file's rows, batch by batch. Errors name the file.
@@ -70,6 +89,11 @@ pub(super) struct Columns<'a> {
 impl Columns<'_> {
     pub(super) fn rows(&self) -> usize {
         self.batch.num_rows()
+    }
+
+    #[cfg(test)]
+    pub(super) fn names(&self) -> Vec<String> {
+        self.batch.schema().fields().iter().map(|field| field.name().clone()).collect()
     }
 
     pub(super) fn numbers(&self, name: &str) -> Result<&Int64Array, String> {

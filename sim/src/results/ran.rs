@@ -1,9 +1,11 @@
 //! What is kept of a run for the table.
 
 use std::collections::BTreeMap;
+use std::io;
 
 use serde::{Deserialize, Serialize};
 
+use super::table::{BALANCE, LEDGER_BALANCED};
 use crate::report::{self, Report};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -53,6 +55,48 @@ impl Ran {
             },
             Err(panic) => Self { error: format!("panic: {panic}"), ..ran },
         }
+    }
+
+    /// Those of a table that this build wrote; `file` is what errors call it.
+    ///
+    /// # Errors
+    /// If it is none.
+    pub(super) fn read(file: &str, from: impl io::Read) -> Result<Vec<Self>, String> {
+        let wrong = |what: &str| format!("{file}: {what}: is it as labman-sim sweep wrote it?");
+        let mut reader = csv::Reader::from_reader(from);
+        let columns: Vec<String> = match reader.headers() {
+            Ok(header) => header.iter().map(str::to_owned).collect(),
+            Err(error) => return Err(wrong(&error.to_string())),
+        };
+        let read = |record: Result<csv::StringRecord, csv::Error>| {
+            let record = record.map_err(|error| wrong(&error.to_string()))?;
+            let cells: BTreeMap<&str, &str> = columns.iter().map(String::as_str).zip(&record).collect();
+            Self::of(&cells)
+                .ok_or_else(|| wrong(&format!("line {}", record.position().map_or(0, csv::Position::line))))
+        };
+        reader.records().map(read).collect()
+    }
+
+    fn of(cells: &BTreeMap<&str, &str>) -> Option<Self> {
+        let text = |name| cells.get(name).map(|text| (*text).to_owned());
+        let number = |name| cells.get(name).and_then(|text| text.parse::<i64>().ok());
+        let figures: Vec<Option<i64>> = report::figures().map(number).collect();
+        // Of one that panicked every figure is empty.
+        let ended = figures.iter().any(Option::is_some);
+        let balances = cells
+            .iter()
+            .filter_map(|(name, text)| Some((name.strip_prefix(BALANCE)?.to_owned(), text.parse().ok()?)));
+        Some(Self {
+            point: cells.get("point")?.parse().ok()?,
+            run: cells.get("run")?.parse().ok()?,
+            seed: cells.get("seed")?.parse().ok()?,
+            trace_hash: text("trace_hash")?,
+            passed: cells.get("passed")?.parse().ok()?,
+            error: text("error")?,
+            ledger_balanced: number(LEDGER_BALANCED).map(|number| number == 1),
+            balances: ended.then(|| balances.collect()),
+            figures,
+        })
     }
 
     /// By its number in [`report::figures`].

@@ -1,13 +1,14 @@
 //! A sweep's table as it is written: the same rows and columns as CSV and as Parquet ([`super::sheet`] says which).
 
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::io::{self, Write};
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray, UInt64Array};
+use arrow_array::{ArrayRef, BooleanArray, Float64Array, Int64Array, StringArray, UInt64Array};
 use arrow_schema::{DataType, Field, Schema};
 
-use super::parquet::writer;
+use super::parquet::Rows;
 use super::{Manifest, Ran};
 use crate::report;
 
@@ -74,22 +75,17 @@ impl<'a> Table<'a> {
 
     /// Numbers are 64-bit integers, empty where a run has none. A varied path's column is of integers or floats where all
     /// its values are, else of texts.
-    pub fn write_parquet(&self, to: impl Write + Send) -> Result<(), String> {
-        let typed = |name: String, cells: &Cells| {
+    pub(super) fn write_parquet(&self, to: File) -> Result<(), String> {
+        let field = |(name, cells): (String, &Cells)| {
             Field::new(name, cells.data_type(), matches!(cells, Cells::Numbers(_)))
         };
         let none = self.columns(&[]);
-        let fields: Vec<Field> =
-            self.names().into_iter().zip(&none).map(|(name, cells)| typed(name, cells)).collect();
-        let schema = Arc::new(Schema::new(fields));
-        let mut out = writer(to, schema.as_ref().clone())?;
+        let fields: Vec<Field> = self.names().into_iter().zip(&none).map(field).collect();
+        let mut out = Rows::new(to, Schema::new(fields))?;
         for rows in self.rows.chunks(BATCH) {
-            let arrays = self.columns(rows).into_iter().map(Cells::array).collect();
-            let batch =
-                RecordBatch::try_new(Arc::clone(&schema), arrays).map_err(|error| error.to_string())?;
-            out.write(&batch).map_err(|error| error.to_string())?;
+            out.add(self.columns(rows).into_iter().map(Cells::array).collect())?;
         }
-        out.close().map(drop).map_err(|error| error.to_string())
+        out.close()
     }
 
     fn names(&self) -> Vec<String> {
@@ -175,5 +171,88 @@ impl Cells {
             Self::Seeds(all) => Arc::new(UInt64Array::from(all)),
             Self::Flags(all) => Arc::new(BooleanArray::from(all)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::Report;
+    use crate::results::parquet::Batches;
+    use crate::results::{PointOf, Sheet};
+
+    fn manifest() -> Manifest {
+        let point = |fee: &str, latency: &str| PointOf {
+            values: vec![fee.into(), latency.into()],
+            variant: "00ff".into(),
+        };
+        Manifest {
+            scenario: "small".into(),
+            build: "1.0".into(),
+            paths: vec!["fep.fees.fep_bps".into(), "latency.mesh".into()],
+            points: vec![point("0", "{ constant = \"5ms\" }"), point("50", "{ constant = \"9ms\" }")],
+            seeds: 1,
+            ..Manifest::default()
+        }
+    }
+
+    /// One that passed, and one that panicked.
+    fn rows() -> Vec<Ran> {
+        let report = Report {
+            trace_hash: "aa".into(),
+            ledger_balanced: Some(true),
+            balances: [("fep:fees".to_owned(), 7)].into(),
+            ..Report::default()
+        };
+        let panic = "index 3 is out of bounds, \"really\"".to_owned();
+        vec![Ran::new(0, 0, 8, &Ok(report)), Ran::new(1, 0, 8, &Err(panic))]
+    }
+
+    fn csv(manifest: &Manifest, rows: &[Ran]) -> String {
+        let mut text = Vec::new();
+        Table::new(manifest, rows).write_csv(&mut text).unwrap();
+        String::from_utf8(text).unwrap()
+    }
+
+    #[test]
+    fn a_run_that_panicked_is_a_row_with_its_text_and_without_figures() {
+        let text = csv(&manifest(), &rows());
+        let sheet = Sheet::read("runs.csv", text.as_bytes()).unwrap();
+        let (good, bad) = (&sheet.rows[0], &sheet.rows[1]);
+        assert_eq!((good.trace_hash.as_str(), good.passed, good.error.as_str()), ("aa", true, ""));
+        assert_eq!((bad.trace_hash.as_str(), bad.passed), ("", false));
+        assert_eq!(bad.error, "panic: index 3 is out of bounds, \"really\"");
+        assert!(good.figures.iter().all(Option::is_some) && bad.figures.iter().all(Option::is_none));
+        let last: Vec<&str> = sheet.figures.iter().rev().take(2).map(String::as_str).collect();
+        assert_eq!(last, ["balance.fep:fees", "ledger_balanced"]);
+        assert!(!sheet.figures.iter().any(|name| name.starts_with("mesh.")), "it is not watched");
+    }
+
+    #[test]
+    fn what_was_written_is_read_back_as_it_was() {
+        let text = csv(&manifest(), &rows());
+        let read = Ran::read("runs.csv", text.as_bytes()).unwrap();
+        assert_eq!(csv(&manifest(), &read), text);
+        let error = Ran::read("runs.csv", text.replace(",aa,true,", ",aa,yes,").as_bytes()).unwrap_err();
+        assert_eq!(error, "runs.csv: line 2: is it as labman-sim sweep wrote it?");
+    }
+
+    #[test]
+    fn parquet_has_the_same_columns_each_of_the_type_that_it_holds() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(PARQUET);
+        let (manifest, rows) = (manifest(), rows());
+        Table::new(&manifest, &rows).write_parquet(File::create(&path).unwrap()).unwrap();
+        let read = Batches::open(&path).unwrap().rows(|columns| {
+            let fee = columns.numbers("fep.fees.fep_bps")?.values().to_vec();
+            let latency = columns.texts("latency.mesh")?.value(1).to_owned();
+            let nulls = columns.numbers("jobs.total").err();
+            Ok(vec![(fee, latency, nulls, columns.names())])
+        });
+        let (fee, latency, nulls, names) = read.map(Result::unwrap).next().unwrap();
+        assert_eq!((fee, latency.as_str()), (vec![0, 50], "{ constant = \"9ms\" }"));
+        assert!(nulls.unwrap().ends_with("\"jobs.total\" has 1 empty places"));
+        let text = csv(&manifest, &rows);
+        assert_eq!(names.join(","), text.lines().next().unwrap());
     }
 }
