@@ -1,6 +1,8 @@
 //! The command line: one file a command.
 
+mod check;
 mod compare;
+mod explain;
 mod fuzz;
 mod merge;
 #[cfg(labman_mutants)]
@@ -41,12 +43,16 @@ enum Command {
     Fuzz(fuzz::Args),
     /// Find the smallest scenario that still fails as a seed of `fuzz` does
     Shrink(shrink::Args),
+    /// Say what is wrong with scenario files, as far as that shows without running them
+    Check(check::Args),
     /// Run a scenario over many seeds and settings, into a folder of tables, or one with a row a run
     Sweep(sweep::Args),
     /// Put the shards of a sweep together
     Merge(merge::Args),
     /// Compare two sweeps: differences within pairs, with intervals
     Compare(compare::Args),
+    /// Say what a figure is, in what unit, where it is measured and what to mind
+    Explain(explain::Args),
     /// Run seeds with deliberate defects of the core, and fail if the checkers miss one
     Mutants(mutants::Args),
 }
@@ -62,9 +68,11 @@ impl Cli {
             Command::Trace(args) => args.execute(),
             Command::Fuzz(args) => args.execute(),
             Command::Shrink(args) => args.execute(),
+            Command::Check(args) => args.execute(),
             Command::Sweep(args) => args.execute(),
             Command::Merge(args) => args.execute(),
             Command::Compare(args) => args.execute(),
+            Command::Explain(args) => args.execute(),
             Command::Mutants(args) => args.execute(),
         };
         outcome.unwrap_or_else(|why| {

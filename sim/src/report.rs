@@ -3,6 +3,7 @@
 //! Everything is named as in the scenario and sorted, so that two runs of one scenario can be compared whatever the order
 //! in which things happened.
 
+pub mod definitions;
 mod estimate;
 pub mod income;
 pub mod market;

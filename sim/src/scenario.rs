@@ -5,6 +5,7 @@
 
 mod load;
 pub mod market;
+pub mod problems;
 mod sense;
 pub mod set;
 pub(crate) mod values;
