@@ -1,13 +1,17 @@
 //! The command line: one file a command.
 
+mod check;
 mod compare;
+mod explain;
 mod fuzz;
+mod merge;
 #[cfg(labman_mutants)]
 mod mutants;
 #[cfg(not(labman_mutants))]
 #[path = "commands/mutants/absent.rs"]
 mod mutants;
 mod oracles;
+mod progress;
 mod replay;
 mod run;
 mod shrink;
@@ -19,11 +23,10 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use indicatif::{ProgressBar, ProgressStyle};
 use labman_sim::scenario::set::Set;
 
 #[derive(Parser)]
-#[command(name = "labman-sim", version, about = "Runs labman meshes on a virtual clock")]
+#[command(name = "labman-sim", version = labman_sim::BUILD, about = "Runs labman meshes on a virtual clock")]
 pub(crate) struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -41,12 +44,18 @@ enum Command {
     Fuzz(fuzz::Args),
     /// Find the smallest scenario that still fails as a seed of `fuzz` does
     Shrink(shrink::Args),
-    /// Run a scenario over many seeds and settings, into a table with a row a run
+    /// Say what is wrong with scenario files, as far as that shows without running them
+    Check(check::Args),
+    /// Run a scenario over many seeds and settings, into a folder of tables, or one with a row a run
     Sweep(sweep::Args),
-    /// Compare two tables of sweeps: differences within pairs, with intervals
+    /// Put the shards of a sweep together
+    Merge(merge::Args),
+    /// Compare two sweeps: differences within pairs, with intervals
     Compare(compare::Args),
     /// Hold scenarios to theory: over many seeds, is each mean near enough to its formula, and known well enough?
     Oracles(oracles::Args),
+    /// Say what a figure is, in what unit, where it is measured and what to mind
+    Explain(explain::Args),
     /// Run seeds with deliberate defects of the core, and fail if the checkers miss one
     Mutants(mutants::Args),
 }
@@ -62,9 +71,12 @@ impl Cli {
             Command::Trace(args) => args.execute(),
             Command::Fuzz(args) => args.execute(),
             Command::Shrink(args) => args.execute(),
+            Command::Check(args) => args.execute(),
             Command::Sweep(args) => args.execute(),
+            Command::Merge(args) => args.execute(),
             Command::Compare(args) => args.execute(),
             Command::Oracles(args) => args.execute(),
+            Command::Explain(args) => args.execute(),
             Command::Mutants(args) => args.execute(),
         };
         outcome.unwrap_or_else(|why| {
@@ -72,12 +84,6 @@ impl Cli {
             ExitCode::from(2)
         })
     }
-}
-
-/// Hidden where stderr is no terminal.
-fn progress(runs: usize) -> ProgressBar {
-    let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} runs, {eta} left");
-    ProgressBar::new(runs as u64).with_style(style.expect("a good template"))
 }
 
 fn verdict(passed: bool) -> ExitCode {

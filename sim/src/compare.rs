@@ -9,8 +9,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use crate::results::table::BALANCE;
+use crate::results::{Row, Sheet};
 use crate::stats::{CONFIDENCE, Difference, Estimate, Interval, difference, estimate};
-use crate::sweep::rows::{BALANCE, Row, Sheet};
 
 #[derive(Clone, Debug)]
 pub struct Comparison {
@@ -52,10 +53,10 @@ impl Comparison {
         // Row by row, so that points come as the table has them.
         let mut points: Vec<(&Vec<String>, Vec<Pair>)> = Vec::new();
         for row in &before.rows {
-            let Some(partner) = partners.get(&(row.point.clone(), row.seed)) else { continue };
-            match points.iter_mut().find(|(point, _)| **point == row.point) {
+            let Some(partner) = partners.get(&(row.values.clone(), row.seed)) else { continue };
+            match points.iter_mut().find(|(point, _)| **point == row.values) {
                 Some((_, pairs)) => pairs.push((row, partner)),
-                None => points.push((&row.point, vec![(row, partner)])),
+                None => points.push((&row.values, vec![(row, partner)])),
             }
         }
         let paired: usize = points.iter().map(|(_, pairs)| pairs.len()).sum();
@@ -160,9 +161,14 @@ fn shared_figures<'a>(before: &'a Sheet, after: &'a Sheet) -> Vec<(&'a String, C
 }
 
 fn figure(name: &str, pairs: &[Pair], (left, right): Columns) -> Option<Figure> {
-    let value = |row: &Row, column: Option<usize>| column.map_or(0.0, |at| row.figures[at]);
-    let values: Vec<(f64, f64)> =
-        pairs.iter().map(|(before, after)| (value(before, left), value(after, right))).collect();
+    let value = |row: &Row, column: Option<usize>| match column {
+        Some(at) => row.figures[at],
+        // No run used the account; one that panicked used nobody knows which.
+        None => row.figures.iter().any(Option::is_some).then_some(0.0),
+    };
+    // Only where both have it: one that panicked has no figures.
+    let both = pairs.iter().filter_map(|(before, after)| value(before, left).zip(value(after, right)));
+    let values: Vec<(f64, f64)> = both.collect();
     let (before, after): (Vec<f64>, Vec<f64>) = values.iter().copied().unzip();
     Some(Figure {
         name: name.into(),
@@ -191,7 +197,7 @@ fn paths_in(before: &Sheet, after: &Sheet) -> Result<Vec<usize>, String> {
 fn by_place<'a>(sheet: &'a Sheet, order: &[usize]) -> Result<BTreeMap<(Vec<String>, u64), &'a Row>, String> {
     let mut places: BTreeMap<_, &Row> = BTreeMap::new();
     for row in &sheet.rows {
-        let point: Vec<String> = order.iter().map(|at| row.point[*at].clone()).collect();
+        let point: Vec<String> = order.iter().map(|at| row.values[*at].clone()).collect();
         if let Some(first) = places.insert((point, row.seed), row) {
             let Row { line, seed, .. } = row;
             return Err(format!(
@@ -224,8 +230,14 @@ mod tests {
     use super::*;
 
     fn sheet(file: &str, text: &str) -> Sheet {
-        let text = format!("scenario,scenario_hash,{text}");
-        Sheet::read(file, text.replace("\n", "\nx,00,").trim_end_matches("x,00,").as_bytes()).unwrap()
+        let text = text
+            .replace("seed,trace_hash,passed", "seed,build,trace_hash,passed,error")
+            .replace(",true,", ",true,,")
+            .replace(",false,", ",false,x,")
+            .replace(",aa,", ",v,aa,")
+            .replace(",bb,", ",v,bb,");
+        let text = format!("scenario,variant,point,run,{text}").replace("\n", "\nx,00,0,0,");
+        Sheet::read(file, text.trim_end_matches("x,00,0,0,").as_bytes()).unwrap()
     }
 
     const A: &str = "slots,fees,seed,trace_hash,passed,jobs,paid\n\
@@ -290,9 +302,9 @@ mod tests {
         assert!(path.starts_with("b.csv:1: there is no column \"fees\""), "{path}");
         let path = error("slots,seed,trace_hash,passed,jobs\n2,1,aa,true,1\n", A);
         assert!(path.starts_with("a.csv:1: there is no column \"fees\""), "{path}");
-        let twice = error(A, "slots,fees,seed,trace_hash,passed,jobs\n2,0,1,a,true,1\n2,0,1,a,true,2\n");
+        let twice = error(A, "slots,fees,seed,trace_hash,passed,jobs\n2,0,1,aa,true,1\n2,0,1,aa,true,2\n");
         assert_eq!(twice, "b.csv:3: seed 1 is there twice at this point; first in line 2");
-        let figure = error(A, "slots,fees,seed,trace_hash,passed,tokens\n2,0,1,a,true,1\n");
+        let figure = error(A, "slots,fees,seed,trace_hash,passed,tokens\n2,0,1,aa,true,1\n");
         assert_eq!(figure, "a.csv and b.csv have no figure in common");
     }
 

@@ -11,36 +11,55 @@ pub fn cores() -> NonZero<usize> {
     thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN)
 }
 
-/// Does all of `0..many`; `tick` is called on this thread as each ends.
-pub fn all<T: Send>(
-    many: usize,
+/// Does each of `which`; `ended` gets what comes of it, on this thread, as each ends.
+///
+/// # Errors
+/// The first that `ended` returns; none is begun after it.
+pub fn each<T: Send, E>(
+    which: &[usize],
     threads: NonZero<usize>,
-    each: impl Fn(usize) -> T + Sync,
-    mut tick: impl FnMut(&T),
-) -> Vec<T> {
+    work: impl Fn(usize) -> T + Sync,
+    ended: impl FnMut(T) -> Result<(), E>,
+) -> Result<(), E> {
     let next = AtomicUsize::new(0);
     let (sender, receiver) = mpsc::channel();
-    let (next, each) = (&next, &each);
-    let worker = move |sender: mpsc::Sender<(usize, T)>| {
-        loop {
-            let index = next.fetch_add(1, Ordering::Relaxed);
-            if index >= many || sender.send((index, each(index))).is_err() {
+    let worker = |sender: mpsc::Sender<T>| {
+        while let Some(index) = which.get(next.fetch_add(1, Ordering::Relaxed)) {
+            if sender.send(work(*index)).is_err() {
                 break;
             }
         }
     };
-    let mut done: Vec<Option<T>> = std::iter::repeat_with(|| None).take(many).collect();
     thread::scope(|scope| {
-        for _ in 0..threads.get().min(many) {
+        for _ in 0..threads.get().min(which.len()) {
             let sender = sender.clone();
-            scope.spawn(move || worker(sender));
+            scope.spawn(|| worker(sender));
         }
         drop(sender);
-        for (index, what) in receiver {
+        // On an error the receiver goes, and the workers with it.
+        receiver.into_iter().try_for_each(ended)
+    })
+}
+
+/// Does all of `0..many`, and gives what comes of them in their order; `tick` is called as each ends.
+pub fn all<T: Send>(
+    many: usize,
+    threads: NonZero<usize>,
+    work: impl Fn(usize) -> T + Sync,
+    mut tick: impl FnMut(&T),
+) -> Vec<T> {
+    let which: Vec<usize> = (0..many).collect();
+    let mut done: Vec<Option<T>> = std::iter::repeat_with(|| None).take(many).collect();
+    let Ok(()) = each(
+        &which,
+        threads,
+        |index| (index, work(index)),
+        |(index, what)| {
             tick(&what);
             done[index] = Some(what);
-        }
-    });
+            Ok::<(), std::convert::Infallible>(())
+        },
+    );
     done.into_iter().flatten().collect()
 }
 

@@ -3,7 +3,7 @@
 //! From the bottom up: [`engine`] orders events in virtual time and knows nothing else; [`host`] drives one machine as
 //! strictly as its contract allows; [`world`] carries bytes between hosts; [`mod@run`] puts a [`scenario`]'s
 //! [`cast`] into a world, lets [`users`] ask, and has [`check`] look at everything. A [`sweep`] does
-//! that for many seeds and settings, and [`compare`] says what two of them differ by.
+//! that for many seeds and settings, [`results`] is what it leaves, and [`compare`] says what two of them differ by.
 //!
 //! [`mod@replay`] leads machines through the journals of real daemons.
 //!
@@ -27,6 +27,7 @@ pub mod operator;
 pub mod oracle;
 pub mod replay;
 pub mod report;
+pub mod results;
 pub mod run;
 pub mod scenario;
 pub mod shrink;
@@ -43,3 +44,6 @@ pub mod world;
 
 pub use report::Report;
 pub use run::run;
+
+/// Which program this is: its version, and a hash of all that a run depends on but scenario and seed.
+pub const BUILD: &str = env!("LABMAN_SIM_BUILD");

@@ -3,10 +3,13 @@
 //! Everything is named as in the scenario and sorted, so that two runs of one scenario can be compared whatever the order
 //! in which things happened.
 
+pub mod definitions;
 mod estimate;
+pub mod income;
 pub mod market;
 pub mod mesh;
 pub mod service;
+pub mod ticks;
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
@@ -78,6 +81,8 @@ pub struct JobOutcome {
     pub unasked: bool,
     /// Since the start of the workload, in microseconds.
     pub asked_at_us: Option<u64>,
+    /// Likewise; `None`: it was never answered.
+    pub ended_at_us: Option<u64>,
     /// Who served it, as its gateway says.
     pub provider: Option<String>,
     /// 0: there was no answer.
@@ -128,6 +133,8 @@ pub struct ReceiptFacts {
     pub currency: Currency,
     /// At the provider: `unclaimed`, `in_claim`, `paid`.
     pub state: String,
+    /// Since the start of the workload, by the FEP's clock, in microseconds.
+    pub issued_at_us: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -179,6 +186,7 @@ pub const FIGURES: &[&str] = &[
     "money.owed",
     "money.owed_mean",
     "money.owed_most",
+    "income.gini_ppm",
     "ttft.p50_ms",
     "ttft.p95_ms",
     "ttft.p99_us",
@@ -191,6 +199,11 @@ pub const FIGURES: &[&str] = &[
     "events",
     "virtual_seconds",
 ];
+
+/// All that a report can have: [`FIGURES`], then those of what is watched only in some scenarios.
+pub fn figures() -> impl Iterator<Item = &'static str> {
+    FIGURES.iter().chain(mesh::FIGURES).chain(market::FIGURES).copied()
+}
 
 impl JobOutcome {
     pub fn ending(&self) -> Ending {
@@ -247,6 +260,7 @@ impl Report {
             "money.owed" => self.owed.last(),
             "money.owed_mean" => self.owed.mean(),
             "money.owed_most" => self.owed.most(),
+            "income.gini_ppm" => self.income_gini_ppm(),
             "ttft.p50_ms" => self.ttft().percentile_us(50) / 1_000,
             "ttft.p95_ms" => self.ttft().percentile_us(95) / 1_000,
             "ttft.p99_us" => self.ttft().percentile_us(99),

@@ -30,7 +30,7 @@ use labman_proto_core::identity::NodeId;
 use labman_proto_core::limits;
 use labman_proto_core::money::Currency;
 use labman_proto_core::rng::Seed;
-use labman_proto_core::time::{Now, Span, Time};
+use labman_proto_core::time::{Now, Span, Time, Wall};
 use labman_proto_core::toy;
 use serde_json::Value;
 
@@ -139,8 +139,9 @@ struct Run<'a> {
     jobs: Vec<Job>,
     /// What each token of the world's stands for.
     dues: Vec<Due>,
-    /// When the workload started.
+    /// When the workload started, and what the FEP's clock showed.
     started: Time,
+    fep_started: Wall,
     last_job_ended: Time,
     check_due: bool,
     views_due: bool,
@@ -250,6 +251,7 @@ impl<'a> Run<'a> {
                 .collect(),
             dues: Vec::new(),
             started: Time::ZERO,
+            fep_started: Wall::default(),
             last_job_ended: Time::ZERO,
             check_due: false,
             views_due: false,
@@ -272,6 +274,8 @@ impl<'a> Run<'a> {
     /// Lets the users ask, until all is done and settled or the duration is over.
     fn work(&mut self) {
         self.started = self.world.now();
+        let fep = self.hosts.get(&self.scenario.fep.name).copied();
+        self.fep_started = fep.map(|fep| self.world.host_now(fep).wall).unwrap_or_default();
         self.schedule(self.started + self.scenario.duration, Due::Over);
         self.schedule(self.started + self.scenario.check_every, Due::Check);
         for (index, fault) in self.scenario.faults.iter().enumerate() {
@@ -570,6 +574,7 @@ impl<'a> Run<'a> {
         let names = self.names();
         let outcomes = self.jobs.iter().map(|job| JobOutcome {
             asked_at_us: job.asked_at.map(|at| (at - self.started).0 / 1_000),
+            ended_at_us: job.ended_at.map(|at| (at - self.started).0 / 1_000),
             provider: match &job.state {
                 JobState::Ended(answer) => answer.provider.and_then(|node| names.get(&node).cloned()),
                 JobState::Waiting | JobState::Asked => None,

@@ -5,6 +5,7 @@
 
 mod load;
 pub mod market;
+pub mod problems;
 mod sense;
 pub mod set;
 pub(crate) mod values;
@@ -78,6 +79,9 @@ pub struct Scenario {
     /// served. Not said: nothing must be.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "values::maybe_span")]
     pub healed_at: Option<Span>,
+    /// How often what goes on is told over time, in a sweep's results; not said: sixty times.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ticks: Option<Ticks>,
     /// How the mesh is watched, if it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mesh: Option<Mesh>,
@@ -102,6 +106,18 @@ pub struct Variant {
     pub name: String,
     /// As on the command line: `gateway.0.routing.policy=random`.
     pub set: Vec<String>,
+}
+
+/// The shortest interval.
+pub(crate) const LEAST_TICK: Span = Span::from_millis(1);
+
+/// How what goes on is told over time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ticks {
+    /// An interval's length.
+    #[serde(with = "values::span")]
+    pub every: Span,
 }
 
 /// Watches how what some providers say of themselves gets around, and what that costs.
@@ -468,7 +484,16 @@ impl Comparison {
     }
 }
 
+/// Ticks in a scenario's duration, where it does not say how often.
+const TICKS: u64 = 60;
+
 impl Scenario {
+    /// The length of the intervals that what goes on is told in.
+    pub fn tick_every(&self) -> Span {
+        let even = Span(self.duration.0.div_ceil(TICKS).max(LEAST_TICK.0));
+        self.ticks.map_or(even, |ticks| ticks.every)
+    }
+
     /// As a file that [`load`] reads back.
     pub fn to_toml(&self) -> Result<String, String> {
         toml::to_string(self).map_err(|error| error.to_string())

@@ -1,4 +1,4 @@
-//! Means with confidence intervals, and the paired t test, for figures of whole runs.
+//! Means with confidence intervals, the paired t test, quantiles and Gini's coefficient, for figures of whole runs.
 //!
 //! Student's t distribution is `statrs`'s: kept, small without its default features (no linear algebra, no randomness), and
 //! within 1e-12 of SciPy for up to a thousand degrees of freedom. What is absent: corrections for looking at many figures
@@ -56,6 +56,47 @@ pub fn difference(pairs: &[(f64, f64)]) -> Option<Difference> {
         t_two_sided(t, degrees(&differences))
     });
     Some(Difference { estimate, p })
+}
+
+/// The value that a part `q` of the sample, from 0 to 1, is at or below: by linear interpolation between the two values next to
+/// `q (n - 1)` in order, NumPy's default and R's type 7 (Hyndman and Fan, "Sample quantiles in statistical packages", 1996).
+/// `None` of no values, and where `q` is no such part.
+pub fn quantile(sample: &[f64], q: f64) -> Option<f64> {
+    quantiles(sample, &[q]).map(|of| of[0])
+}
+
+/// Several at once, which sorts once.
+pub fn quantiles(sample: &[f64], qs: &[f64]) -> Option<Vec<f64>> {
+    if sample.is_empty() || !qs.iter().all(|q| (0.0..=1.0).contains(q)) {
+        return None;
+    }
+    let mut sorted = sample.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let at = |q: &f64| {
+        let place = q * degrees(sample);
+        let (below, part) = (place.floor(), place.fract());
+        let low = sorted[below as usize];
+        // Of equal values it is exactly that value.
+        let high = sorted.get(below as usize + 1).copied().unwrap_or(low);
+        low + (high - low) * part
+    };
+    Some(qs.iter().map(at).collect())
+}
+
+/// Gini's coefficient of amounts that are not below zero: half the mean difference of any two of them, the same with itself
+/// among them, over their mean. 0 where all are the same, 1 - 1/n where one has all. `None` of no values, of nothing at all,
+/// and where one is below zero.
+pub fn gini(sample: &[f64]) -> Option<f64> {
+    let total: f64 = sample.iter().sum();
+    if total <= 0.0 || sample.iter().any(|value| *value < 0.0) {
+        return None;
+    }
+    let mut sorted = sample.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let many = sample.len() as f64;
+    let ranks =
+        sorted.iter().enumerate().map(|(rank, value)| (2.0 * (rank as f64 + 1.0) - many - 1.0) * value);
+    Some(ranks.sum::<f64>() / (many * total))
 }
 
 /// Values are taken relative to the first: large ones that differ a little keep their digits, and equal ones are exactly
@@ -182,6 +223,37 @@ mod tests {
         near(t_two_sided(-1.3, 7.0), 0.23476783539237725);
         near(t_two_sided(12.0, 4.0), 0.000276428548502973);
         near(t_two_sided(40.0, 60.0), 5.755480486627385e-45);
+    }
+
+    /// `np.quantile(a, q)`
+    #[test]
+    fn quantiles_are_those_of_numpy() {
+        let qs = [0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0];
+        let holds = |sample: &[f64], wanted: [f64; 7]| {
+            let found = quantiles(sample, &qs).unwrap();
+            assert!(
+                found.iter().zip(wanted).all(|(found, wanted)| (found - wanted).abs() < 1e-12),
+                "{found:?}"
+            );
+        };
+        holds(&thirty(), [0.0, 5.4125000000000005, 24.0, 37.0, 69.5, 90.8, 104.5]);
+        holds(&[5.0, 3.0], [3.0, 3.1, 3.5, 4.0, 4.5, 4.9, 5.0]);
+        near(quantile(&[3.0, 1.0, 5.0, 2.0, 4.0], 0.33).unwrap(), 2.3200000000000003);
+        assert_eq!(quantile(&[0.1; 7], 0.3), Some(0.1));
+        assert_eq!((quantile(&[], 0.5), quantile(&TWO, 1.1), quantile(&TWO, f64::NAN)), (None, None, None));
+    }
+
+    /// `np.abs(a[:, None] - a[None, :]).mean() / (2 * a.mean())`
+    #[test]
+    fn gini_is_half_the_relative_mean_difference() {
+        near(gini(&thirty()).unwrap(), 0.3696429711949927);
+        near(
+            gini(&[0.0, 0.0, 120_000.0, 3_400_000.0, 5.0, 999_999.0, 12_345_678.0]).unwrap(),
+            0.7595648624568772,
+        );
+        assert_eq!([gini(&[5.0, 3.0]), gini(&[4.0, 2.0, 1.0, 3.0])], [Some(0.125), Some(0.25)]);
+        assert_eq!([gini(&[0.0, 0.0, 8.0, 0.0]), gini(&[7.0; 3])], [Some(0.75), Some(0.0)]);
+        assert_eq!([gini(&[]), gini(&[0.0, 0.0]), gini(&[1.0, -1.0, 3.0])], [None; 3]);
     }
 
     #[test]

@@ -1,20 +1,31 @@
 //! One scenario over many seeds and settings. Every point of the grid gets the same seeds (common random numbers), so that
 //! what two points differ by is due to the settings and not to luck.
 //!
-//! Runs share nothing and each has one thread; results are put in the plan's order whatever the order they end in. What is
-//! absent: statistics, and any memory of an earlier sweep.
+//! Runs share nothing and each has one thread. What is absent: statistics, and what becomes of a run that has ended
+//! ([`crate::results`]).
 
+mod dimension;
 mod grid;
-pub mod rows;
+pub mod latin;
+pub mod list;
+mod shard;
+mod zip;
 
 use std::num::NonZero;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+pub use dimension::Dimension;
 pub use grid::Grid;
+pub use shard::Shard;
+pub use zip::{Zip, zipped};
+
+use dimension::product;
 
 use crate::Report;
 use crate::crew;
+use crate::results::manifest::FORMAT;
+use crate::results::{Manifest, PointOf};
 use crate::scenario::set::{Changed, Document, Set};
 
 /// Runs that a sweep may have: their rows are kept until the last has ended.
@@ -22,13 +33,18 @@ const MOST_RUNS: u64 = 1_000_000;
 
 /// What is to be run: every point with every seed.
 pub struct Plan {
-    /// What the grid varies, in the order it was asked for.
+    /// What varies, in the order it was asked for.
     pub paths: Vec<String>,
     pub points: Vec<Point>,
     seeds: Range<u64>,
+    /// The part of it that is to be run; `None`: all.
+    pub shard: Option<Shard>,
+    /// The scenario's file, and what is changed at all points.
+    text: String,
+    always: Vec<Set>,
 }
 
-/// A place on the grid.
+/// One setting of all that varies.
 pub struct Point {
     /// One for each of the plan's paths.
     pub values: Vec<String>,
@@ -39,88 +55,131 @@ pub struct Point {
 
 /// How a run ended.
 pub struct Ended {
+    /// In the plan's order: by point, then by seed.
+    pub index: usize,
     /// In the plan's points.
-    pub point: usize,
+    pub point: u32,
+    /// The seed's number within the point, from 0.
+    pub run: u32,
     pub seed: u64,
     /// `Err`: the simulator panicked, and said this. Such a run has no figures.
     pub report: Result<Report, String>,
 }
 
 impl Plan {
-    /// Reads the scenario of every point, so that a mistake in one shows before anything runs. The first grid varies
+    /// Reads the scenario of every point, so that a mistake in one shows before anything runs. The first dimension varies
     /// slowest.
+    ///
+    /// # Errors
+    /// If a path is varied twice or set as well, there are too many runs, or a point is no scenario.
     pub fn new(
         document: &Document,
         always: &[Set],
-        grids: &[Grid],
+        dimensions: &[Dimension],
         seeds: Range<u64>,
     ) -> Result<Self, String> {
-        for (index, grid) in grids.iter().enumerate() {
-            if grids[..index].iter().any(|other| other.path == grid.path) {
-                return Err(format!("--grid {}: named twice", grid.path));
-            }
-            if always.iter().any(|set| set.path() == grid.path) {
-                let path = &grid.path;
-                return Err(format!("--grid {path}: --set {path} says that it does not vary, leave one out"));
+        let mut paths: Vec<String> = Vec::new();
+        for dimension in dimensions {
+            dimension.check()?;
+            for path in &dimension.paths {
+                let option = dimension.option;
+                if paths.contains(path) {
+                    return Err(format!("{option} {path}: named twice"));
+                }
+                if always.iter().any(|set| set.path() == path) {
+                    return Err(format!(
+                        "{option} {path}: --set {path} says that it does not vary, leave one out"
+                    ));
+                }
+                paths.push(path.clone());
             }
         }
-        let runs = grids
-            .iter()
-            .fold(seeds.end - seeds.start, |runs, grid| runs.saturating_mul(grid.values.len() as u64));
+        let runs = dimensions.iter().fold(seeds.end - seeds.start, |runs, dimension| {
+            runs.saturating_mul(dimension.places.len() as u64)
+        });
         if runs > MOST_RUNS {
-            return Err(format!("--seeds and --grid make {runs} runs, at most {MOST_RUNS}: split the sweep"));
-        }
-        let mut places: Vec<Vec<String>> = vec![Vec::new()];
-        for grid in grids {
-            let longer = |place: &[String], value: &String| [place, std::slice::from_ref(value)].concat();
-            places = places
-                .iter()
-                .flat_map(|place| grid.values.iter().map(move |value| longer(place, value)))
-                .collect();
+            return Err(format!(
+                "{runs} runs, at most {MOST_RUNS}: fewer --seeds or points, or split the sweep"
+            ));
         }
         let point = |values: Vec<String>| {
-            let chosen = grids.iter().zip(&values).map(|(grid, value)| Set::new(&grid.path, value));
+            let chosen = paths.iter().zip(&values).map(|(path, value)| Set::new(path, value));
             let sets: Vec<Set> =
                 always.iter().cloned().map(Ok).chain(chosen).collect::<Result<_, String>>()?;
             let variant = document.with(&sets)?;
             Ok(Point { values, sets, variant })
         };
-        Ok(Self {
-            paths: grids.iter().map(|grid| grid.path.clone()).collect(),
-            points: places.into_iter().map(point).collect::<Result<_, String>>()?,
-            seeds,
-        })
+        let points = product(dimensions).into_iter().map(point).collect::<Result<_, String>>()?;
+        Ok(Self { paths, points, seeds, shard: None, text: document.text().into(), always: always.to_vec() })
     }
 
-    /// How many runs that is.
+    /// What this will have been, once all of it has run and none has failed.
+    #[must_use]
+    pub fn manifest(&self) -> Manifest {
+        let point = |Point { values, variant, .. }: &Point| PointOf {
+            values: values.clone(),
+            variant: variant.hash.clone(),
+        };
+        let scenario = &self.points[0].variant.scenario;
+        Manifest {
+            format: FORMAT,
+            scenario: scenario.name.clone(),
+            text: self.text.clone(),
+            sets: self.always.iter().map(Set::to_string).collect(),
+            paths: self.paths.clone(),
+            points: self.points.iter().map(point).collect(),
+            first_seed: self.seeds.start,
+            seeds: self.seeds.end - self.seeds.start,
+            shard: self.shard.as_ref().map(Shard::to_string),
+            build: crate::BUILD.into(),
+            currency: scenario.fep.currency.as_str().into(),
+            runs: self.own().count() as u64,
+            failed: 0,
+            expects: scenario.expects.clone(),
+            oracles: scenario.oracles.clone(),
+            baselines: scenario.baselines.clone(),
+        }
+    }
+
+    /// Those of its runs that are to be run, by number in the plan's order: by point, then by seed.
+    pub fn own(&self) -> impl Iterator<Item = usize> {
+        (0..self.runs()).filter(|index| self.shard.is_none_or(|shard| shard.has(*index)))
+    }
+
+    /// How many runs all of it is.
     pub fn runs(&self) -> usize {
         usize::try_from(self.seeds.end - self.seeds.start)
             .unwrap_or(usize::MAX)
             .saturating_mul(self.points.len())
     }
 
-    /// Runs everything on so many threads. Of each run `keep` keeps what is wanted, on the thread that ran it: reports hold
-    /// every job's text. `tick` is called on this thread as each ends. What was kept comes in the plan's order: by point,
-    /// then by seed.
-    pub fn run<T: Send>(
+    /// Runs these, by number, on so many threads. Of each run `keep` keeps what is wanted, on the thread that ran it: reports
+    /// hold every job's text. `ended` gets that on this thread, as each ends, whatever its place in the plan.
+    ///
+    /// # Errors
+    /// The first that `ended` returns; no run is begun after it.
+    pub fn run<T: Send, E>(
         &self,
         threads: NonZero<usize>,
+        which: &[usize],
         keep: impl Fn(Ended) -> T + Sync,
-        mut tick: impl FnMut(),
-    ) -> Vec<T> {
-        crew::all(self.runs(), threads, |index| keep(self.run_one(index)), |_| tick())
+        ended: impl FnMut(T) -> Result<(), E>,
+    ) -> Result<(), E> {
+        crew::each(which, threads, |index| keep(self.run_one(index)), ended)
     }
 
     fn run_one(&self, index: usize) -> Ended {
         let seeds = self.runs() / self.points.len();
-        let (point, seed) = (index / seeds, self.seeds.start + (index % seeds) as u64);
+        let (point, run) = (index / seeds, index % seeds);
+        let seed = self.seeds.start + run as u64;
         let scenario = &self.points[point].variant.scenario;
         // A run owns all it touches, so one that panics leaves nothing half done to the others.
         let report = catch_unwind(AssertUnwindSafe(|| crate::run(scenario, seed))).map_err(|panic| {
             let said = panic.downcast_ref::<String>().map(String::as_str);
             said.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("it panicked").to_owned()
         });
-        Ended { point, seed, report }
+        // A sweep has a million runs at most.
+        Ended { index, point: point as u32, run: run as u32, seed, report }
     }
 }
 
@@ -128,10 +187,12 @@ impl Plan {
 mod tests {
     use super::*;
 
+    const THREE: NonZero<usize> = NonZero::new(3).unwrap();
+
     fn plan(grids: &[&str], seeds: Range<u64>) -> Result<Plan, String> {
         let text = include_str!("../../scenarios/conformance/one-provider.toml");
         let document = Document::new("one-provider.toml".into(), text.into())?;
-        let grids: Vec<Grid> = grids.iter().map(|grid| grid.parse().unwrap()).collect();
+        let grids: Vec<Dimension> = grids.iter().map(|grid| grid.parse::<Grid>().unwrap().into()).collect();
         Plan::new(&document, &["duration=9m".parse()?], &grids, seeds)
     }
 
@@ -140,20 +201,35 @@ mod tests {
         let plan =
             plan(&["fep.fees.fep_bps=0,500", "provider.0.portman.0.slots=2,4,8"], 5..7).expect("a plan");
         assert_eq!((plan.points.len(), plan.runs()), (6, 12));
-        let mut ticks = 0;
-        let ran = plan.run(
-            NonZero::new(3).unwrap(),
-            |ended| (ended.point, ended.seed, ended.report.map(|r| r.seed)),
-            || ticks += 1,
-        );
-        let wanted: Vec<_> =
-            (0..6).flat_map(|point| (5..7).map(move |seed| (point, seed, Ok(seed)))).collect();
-        assert_eq!((ran, ticks), (wanted, 12));
+        let mut ran = Vec::new();
+        let keep = |ended: Ended| (ended.index, ended.point, ended.run, ended.report.map(|r| r.seed));
+        let all: Vec<usize> = (0..12).collect();
+        plan.run(THREE, &all, keep, |kept| {
+            ran.push(kept);
+            Ok::<(), String>(())
+        })
+        .unwrap();
+        ran.sort();
+        let wanted: Vec<_> = (0..12).map(|i| (i, i as u32 / 2, i as u32 % 2, Ok(5 + i as u64 % 2))).collect();
+        assert_eq!(ran, wanted);
         let places: Vec<String> = plan.points.iter().map(|point| point.values.join(" ")).collect();
         assert_eq!(places, ["0 2", "0 4", "0 8", "500 2", "500 4", "500 8"]);
         let last = &plan.points[5].variant.scenario;
         assert_eq!((last.fep.fees.fep_bps, last.providers[0].portmans[0].slots), (500, 8));
         assert_eq!(last.duration.as_millis(), 540_000);
+    }
+
+    #[test]
+    fn nothing_is_begun_after_what_has_ended_could_not_be_kept() {
+        let plan = plan(&[], 0..100).unwrap();
+        let mut kept = 0;
+        let full = |_| {
+            kept += 1;
+            Err("the disk is full".to_owned())
+        };
+        let all: Vec<usize> = (0..100).collect();
+        assert_eq!(plan.run(THREE, &all, |ended| ended.seed, full), Err("the disk is full".into()));
+        assert_eq!(kept, 1);
     }
 
     #[test]
@@ -165,6 +241,6 @@ mod tests {
         let set = plan(&["duration=1m,2m"], 1..2).err().unwrap();
         assert!(set.starts_with("--grid duration: --set duration says"), "{set}");
         let many = plan(&["fep.fees.fep_bps=0,1"], 0..500_001).err().unwrap();
-        assert!(many.contains("make 1000002 runs, at most 1000000"), "{many}");
+        assert!(many.contains("1000002 runs, at most 1000000"), "{many}");
     }
 }

@@ -1,19 +1,18 @@
-use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use labman_sim::compare::Comparison;
-use labman_sim::sweep::rows::Sheet;
+use labman_sim::results::Sheet;
 
 use super::{Outcome, print};
 
 #[derive(clap::Args)]
 pub(super) struct Args {
-    /// The table of a sweep
-    #[arg(value_name = "A.csv")]
+    /// What a sweep wrote: its directory, or a table
+    #[arg(value_name = "A")]
     before: PathBuf,
-    /// Another, with the same grid and seeds
-    #[arg(value_name = "B.csv")]
+    /// Another, with the same points and seeds
+    #[arg(value_name = "B")]
     after: PathBuf,
     /// Print one JSON document, on one line
     #[arg(long)]
@@ -26,14 +25,8 @@ pub(super) struct Args {
 impl Args {
     pub(super) fn execute(self) -> Outcome {
         let Self { before, after, json, all } = self;
-        let comparison = Comparison::new(&read(&before)?, &read(&after)?)?;
+        let comparison = Comparison::new(&Sheet::open(&before)?, &Sheet::open(&after)?)?;
         print(&if json { comparison.to_json().to_string() } else { comparison.to_table(all) });
         Ok(ExitCode::SUCCESS)
     }
-}
-
-fn read(path: &Path) -> Result<Sheet, String> {
-    let file = path.display().to_string();
-    let from = File::open(path).map_err(|error| format!("{file}: {error}"))?;
-    Sheet::read(&file, from)
 }

@@ -13,7 +13,8 @@ use labman_sim::scenario::Scenario;
 use labman_sim::scenario::set::{Document, Set};
 use serde_json::{Value, json};
 
-use super::{Outcome, again, print, progress, verdict};
+use super::progress::Progress;
+use super::{Outcome, again, print, verdict};
 
 /// Seeds of each, where nothing else is said.
 const SEEDS: u32 = 30;
@@ -79,9 +80,11 @@ impl Args {
             let (case, seed) = (index / seeds, first_seed + (index % seeds) as u64);
             ran(case, seed, &cases[case].scenario, &baselines[case])
         };
-        let bar = progress(cases.len() * seeds);
-        let ran = crew::all(cases.len() * seeds, jobs.unwrap_or_else(crew::cores), one, |_| bar.inc(1));
-        bar.finish_and_clear();
+        let many = cases.len() * seeds;
+        let mut progress = Progress::new(many as u64, (0, 0));
+        let tick = |ran: &Ran| progress.step(ran.wrong.is_none());
+        let ran = crew::all(many, jobs.unwrap_or_else(crew::cores), one, tick);
+        progress.end();
         let found: Vec<Found<'_>> =
             cases.iter().enumerate().map(|(index, case)| Found::of(case, index, &ran, quick)).collect();
         let holds = found.iter().all(Found::holds);

@@ -1,15 +1,16 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::num::NonZero;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use labman_sim::crew;
+use labman_sim::results::{Kept, Manifest, Place, Ran, Table};
 use labman_sim::scenario::set::{Document, Set};
-use labman_sim::sweep::rows::{self, Ran};
-use labman_sim::sweep::{Ended, Grid, Plan};
+use labman_sim::sweep::{Dimension, Ended, Grid, Plan, Shard, Zip, latin, list, zipped};
 
-use super::{Outcome, again, progress, verdict};
+use super::progress::Progress;
+use super::{Outcome, again, print, verdict};
 
 /// So many failed runs are told of; the table has them all.
 const TOLD: usize = 20;
@@ -17,85 +18,157 @@ const TOLD: usize = 20;
 #[derive(clap::Args)]
 pub(super) struct Args {
     file: PathBuf,
-    /// How many seeds each point of the grid gets: the same for each
+    /// How many seeds each point gets: the same for each
     #[arg(long)]
     seeds: NonZero<u32>,
     #[arg(long, default_value_t = 1)]
     first_seed: u64,
-    /// Vary this; given more than once, every combination is run
-    #[arg(long = "grid", value_name = "PATH=VALUE,VALUE...")]
-    grids: Vec<Grid>,
+    #[command(flatten)]
+    design: Design,
     /// Change the scenario everywhere first
     #[arg(long = "set", value_name = "PATH=VALUE")]
     sets: Vec<Set>,
+    /// Run a part only, the K-th of N; `merge` puts all parts together
+    #[arg(long, value_name = "K/N")]
+    shard: Option<Shard>,
     /// How many runs at a time [default: as many as there are cores]
     #[arg(short, long)]
     jobs: Option<NonZero<usize>>,
-    /// Where the table goes; to stdout without it
-    #[arg(long, value_name = "FILE.csv")]
+    /// Where results go: a folder, or only the table where it ends in .csv; without it, the table to stdout. A sweep that was
+    /// ended goes on in its folder
+    #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 }
 
-/// A run's row, where it has one, and what was wrong with it, where something was.
-struct Kept {
-    row: Option<Ran>,
-    wrong: Option<Wrong>,
+/// What is varied. Every combination is run of all the grids, the list, the zipped values and the Latin hypercube
+#[derive(clap::Args)]
+struct Design {
+    /// Vary this
+    #[arg(long = "grid", value_name = "PATH=VALUE,VALUE...")]
+    grids: Vec<Grid>,
+    /// Points in a CSV file, with paths as its header
+    #[arg(long, value_name = "FILE.csv")]
+    list: Option<PathBuf>,
+    /// Given more than once, the values are taken together: the n-th of each
+    #[arg(long = "zip", value_name = "PATH=VALUE,VALUE...")]
+    zips: Vec<Zip>,
+    /// Draw values between bounds, evenly for each path
+    #[arg(long = "latin", value_name = "PATH=LOW..HIGH", requires = "points")]
+    ranges: Vec<latin::Range>,
+    /// How many of the Latin hypercube
+    #[arg(long, requires = "ranges")]
+    points: Option<NonZero<u32>>,
+    /// What they are drawn from
+    #[arg(long, default_value_t = 1)]
+    design_seed: u64,
 }
 
-struct Wrong {
-    point: usize,
-    seed: u64,
-    what: String,
+impl Design {
+    fn dimensions(&self) -> Result<Vec<Dimension>, String> {
+        let grids = self.grids.iter().cloned().map(Dimension::from);
+        let list = self.list.as_deref().map(list::read).transpose()?;
+        let points = self.points.map_or(0, NonZero::get);
+        let drawn = latin::hypercube(&self.ranges, points, self.design_seed)?;
+        Ok(grids.chain(list).chain(zipped(&self.zips)?).chain(drawn).collect())
+    }
 }
 
 impl Args {
     pub(super) fn execute(self) -> Outcome {
-        let Self { file, seeds, first_seed, grids, sets, jobs, out } = self;
+        let Self { file, seeds, first_seed, design, sets, shard, jobs, out } = self;
         let end = first_seed.checked_add(u64::from(seeds.get()));
         let end = end.ok_or_else(|| format!("--first-seed {first_seed}: seeds end at {}", u64::MAX))?;
-        let plan = Plan::new(&Document::read(&file)?, &sets, &grids, first_seed..end)?;
+        let document = Document::read(&file)?;
+        let mut plan = Plan::new(&document, &sets, &design.dimensions()?, first_seed..end)?;
+        plan.shard = shard;
+        let sweep = Sweep { plan, file, threads: jobs.unwrap_or_else(crew::cores) };
+        match out {
+            Some(out) if !is_table(&out) => sweep.into_directory(&out),
+            out => sweep.into_table(out),
+        }
+    }
+}
+
+fn is_table(out: &Path) -> bool {
+    out.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("csv"))
+}
+
+struct Sweep {
+    plan: Plan,
+    /// The scenario's.
+    file: PathBuf,
+    threads: NonZero<usize>,
+}
+
+impl Sweep {
+    /// Goes on where an earlier one ended.
+    fn into_directory(self, dir: &Path) -> Outcome {
+        let plan = &self.plan;
+        let mut journal = match Place::open(dir, &plan.manifest())? {
+            Place::Complete(found) => {
+                let Manifest { runs, failed, .. } = found;
+                print(&format!("{}: complete, {runs} runs, {failed} of them failed", dir.display()));
+                return Ok(verdict(failed == 0));
+            }
+            Place::Running(journal) => journal,
+        };
+        let to_run: Vec<usize> = plan.own().filter(|index| !journal.has(*index)).collect();
+        let mut progress = Progress::new(plan.own().count() as u64, journal.counts()?);
+        let keep = |ended: Ended| Kept::new(&ended, &plan.points[ended.point as usize].variant.scenario);
+        plan.run(self.threads, &to_run, keep, |kept| {
+            journal.append(&kept)?;
+            progress.step(kept.ran.passed);
+            Ok(())
+        })?;
+        progress.end();
+        let (_, rows) = journal.finish()?;
+        Ok(self.tell(&rows))
+    }
+
+    fn into_table(self, out: Option<PathBuf>) -> Outcome {
+        let plan = &self.plan;
         // Before the runs, which may take hours; what is in it stays until they are done.
         let out = out.map(open).transpose()?;
-        let bar = progress(plan.runs());
-        let kept = plan.run(jobs.unwrap_or_else(crew::cores), keep, || bar.inc(1));
-        bar.finish_and_clear();
-        let rows = kept.iter().filter_map(|kept| kept.row.as_ref());
+        let own: Vec<usize> = plan.own().collect();
+        let mut rows: Vec<Option<Ran>> = vec![None; plan.runs()];
+        let mut progress = Progress::new(own.len() as u64, (0, 0));
+        let keep = |Ended { index, point, run, seed, report }| (index, Ran::new(point, run, seed, &report));
+        plan.run(self.threads, &own, keep, |(index, ran)| {
+            progress.step(ran.passed);
+            rows[index] = Some(ran);
+            Ok(())
+        })?;
+        progress.end();
+        let rows: Vec<Ran> = rows.into_iter().flatten().collect();
+        let manifest = plan.manifest();
+        let table = Table::new(&manifest, &rows);
         match out {
             Some((path, file)) => file
                 .set_len(0)
-                .and_then(|()| rows::write(&plan, rows, file))
+                .and_then(|()| table.write_csv(file))
                 .map_err(|error| format!("{}: {error}", path.display()))?,
             // Whoever reads only the beginning has closed the pipe by then; the verdict is the exit code.
-            None => drop(rows::write(&plan, rows, io::stdout().lock())),
+            None => drop(table.write_csv(io::stdout().lock())),
         }
-        let wrong: Vec<&Wrong> = kept.iter().filter_map(|kept| kept.wrong.as_ref()).collect();
-        for Wrong { point, seed, what } in wrong.iter().take(TOLD) {
-            let sets = &plan.points[*point].sets;
-            eprintln!("failed: {what}\n    {}", again(&file, *seed, sets));
+        Ok(self.tell(&rows))
+    }
+
+    /// What failed, each with the line that runs it again.
+    fn tell(&self, rows: &[Ran]) -> ExitCode {
+        let wrong: Vec<&Ran> = rows.iter().filter(|ran| !ran.passed).collect();
+        let mut out = io::stderr().lock();
+        for ran in wrong.iter().take(TOLD) {
+            let sets = &self.plan.points[ran.point as usize].sets;
+            let _ = writeln!(out, "failed: {}\n    {}", ran.error, again(&self.file, ran.seed, sets));
         }
         if wrong.len() > TOLD {
-            eprintln!("failed: {} more", wrong.len() - TOLD);
+            let _ = writeln!(out, "failed: {} more", wrong.len() - TOLD);
         }
-        Ok(told(&wrong, plan.runs()))
+        if !wrong.is_empty() {
+            let _ = writeln!(out, "{} of {} runs failed", wrong.len(), rows.len());
+        }
+        verdict(wrong.is_empty())
     }
-}
-
-fn keep(ended: Ended) -> Kept {
-    let Ended { point, seed, report } = ended;
-    match report {
-        Ok(report) => Kept {
-            row: Some(Ran::new(point, &report)),
-            wrong: report.failures.first().map(|first| Wrong { point, seed, what: first.clone() }),
-        },
-        Err(panic) => Kept { row: None, wrong: Some(Wrong { point, seed, what: format!("panic: {panic}") }) },
-    }
-}
-
-fn told(wrong: &[&Wrong], runs: usize) -> ExitCode {
-    if !wrong.is_empty() {
-        let _ = writeln!(io::stderr(), "{} of {runs} runs failed", wrong.len());
-    }
-    verdict(wrong.is_empty())
 }
 
 fn open(path: PathBuf) -> Result<(PathBuf, File), String> {

@@ -175,6 +175,7 @@ fn everything(seed: u64, nodes: usize, attackable: bool) -> Scenario {
     let gateways = 1 + draws.below((nodes as u64 / 5).max(1)) as usize;
     let mut scenario = Scenario {
         mesh: None,
+        ticks: None,
         name: "fuzz".into(),
         network: "fuzz".into(),
         duration: DURATION,

@@ -20,6 +20,7 @@ pub struct Work {
 }
 
 /// Some jobs' times in microseconds, the shortest first.
+#[derive(Default)]
 pub(super) struct Times(Vec<u64>);
 
 impl Report {
@@ -113,7 +114,7 @@ fn jain(jobs: &[u128]) -> (u128, u128) {
 }
 
 impl Times {
-    fn new(us: impl Iterator<Item = u64>) -> Self {
+    pub(super) fn new(us: impl Iterator<Item = u64>) -> Self {
         let mut us: Vec<u64> = us.collect();
         us.sort_unstable();
         Self(us)
@@ -133,6 +134,16 @@ impl Times {
     pub(super) fn percentile_us(&self, percent: usize) -> i64 {
         let rank = (self.0.len() * percent).div_ceil(100).max(1);
         self.0.get(rank - 1).map_or(0, |us| i64::try_from(*us).unwrap_or(i64::MAX))
+    }
+
+    /// To the microsecond; `None` of none.
+    pub(super) fn mean_ms(&self) -> Option<f64> {
+        (!self.0.is_empty()).then(|| self.mean_us() as f64 / 1e3)
+    }
+
+    /// By nearest rank; `None` of none.
+    pub(super) fn percentile_ms(&self, percent: usize) -> Option<f64> {
+        (!self.0.is_empty()).then(|| self.percentile_us(percent) as f64 / 1e3)
     }
 
     /// In milliseconds.

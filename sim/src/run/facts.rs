@@ -50,6 +50,7 @@ impl Run<'_> {
                     payout: receipt.payout,
                     currency: receipt.payout_to.currency.clone(),
                     state: held.map_or("undelivered", |held| &held.state).to_owned(),
+                    issued_at_us: receipt.issued_ms.saturating_sub(self.fep_started.0).saturating_mul(1_000),
                 }
             })
             .collect();

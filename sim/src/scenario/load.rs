@@ -247,8 +247,7 @@ fn check(scenario: &Scenario) -> Result<(), (&'static str, usize, String)> {
 
 /// Only what a report has can be looked at.
 fn check_field(table: &'static str, index: usize, field: &str) -> Result<(), (&'static str, usize, String)> {
-    let known = report::FIGURES.iter().chain(report::mesh::FIGURES).chain(report::market::FIGURES);
-    let known: Vec<&str> = known.copied().collect();
+    let known: Vec<&str> = report::figures().collect();
     match known.contains(&field) {
         true => Ok(()),
         false => Err((table, index, format!("field: there is no {field:?}; there is {}", known.join(", ")))),
@@ -452,6 +451,20 @@ prompt = "hello"
         let eve =
             "name = \"eve\"\nstrategy = \"slow-loris\"\ntarget = \"gateway\"\nfrom = \"2s\"\nuntil = \"1s\"";
         assert_eq!(added(format!("[[adversary]]\n{eve}")), "small.toml:25: from: must not be after until");
+    }
+
+    #[test]
+    fn what_goes_on_is_told_sixty_times_or_as_often_as_is_said() {
+        let scenario = parse("small.toml", SMALL).unwrap();
+        assert_eq!(scenario.tick_every(), Span::from_secs(1));
+        let told = |every: &str| SMALL.replace("[fep]", &format!("[ticks]\nevery = \"{every}\"\n[fep]"));
+        let scenario = parse("small.toml", &told("7s")).unwrap();
+        assert_eq!(scenario.tick_every(), Span::from_secs(7));
+        assert_eq!(parse("again.toml", &scenario.to_toml().unwrap()), Ok(scenario));
+        for every in ["0s", "10us"] {
+            let error = parse("small.toml", &told(every)).unwrap_err().to_string();
+            assert!(error.starts_with("small.toml:4: every: must be 1ms at least"), "{error}");
+        }
     }
 
     #[test]

@@ -8,13 +8,15 @@ use labman_proto_core::limits::{PORTMAN_MODELS, QUOTE_LIFE};
 use labman_proto_core::money::{Currency, Micros};
 use labman_proto_core::time::Span;
 
-use super::{Arrivals, Fep, Gateway, Portman, Provider, Quote, Scenario};
+use super::{Arrivals, Fep, Gateway, LEAST_TICK, Portman, Provider, Quote, Scenario};
 use crate::faults::Stage;
 
 /// Hosts that a scenario may have.
 const MOST_HOSTS: u64 = 100_000;
 /// Jobs, those that come at random among them.
 const MOST_JOBS: u64 = 1_000_000;
+/// Intervals that a run is told in.
+const MOST_TICKS: u64 = 100_000;
 /// A century, in milliseconds: how far a clock may be off.
 const FARTHEST: u64 = 3_155_760_000_000;
 
@@ -39,6 +41,16 @@ pub(super) fn check(scenario: &Scenario) -> Result<(), Mistake> {
     }
     if scenario.measure_from >= scenario.duration {
         return wrong("", 0, "measure_from: the scenario's duration is over by then");
+    }
+    if let Some(ticks) = scenario.ticks {
+        let many = scenario.duration.0.checked_div(ticks.every.0);
+        if ticks.every < LEAST_TICK || many.is_none_or(|many| many > MOST_TICKS) {
+            return wrong(
+                "ticks",
+                0,
+                format!("every: must be 1ms at least, and {MOST_TICKS} in the duration at most"),
+            );
+        }
     }
     check_size(scenario)?;
     check_quotes(&scenario.fep)?;

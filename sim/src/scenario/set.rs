@@ -57,6 +57,11 @@ impl Document {
         }
     }
 
+    /// As it was read, with its comments.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
     /// The scenario after these changes, made in their order.
     pub fn with(&self, sets: &[Set]) -> Result<Changed, String> {
         let mut root = self.root.clone();

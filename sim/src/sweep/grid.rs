@@ -2,6 +2,8 @@
 
 use std::str::FromStr;
 
+use super::dimension::Dimension;
+
 /// One dimension: a path into the scenario, and the values it takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grid {
@@ -28,8 +30,15 @@ impl FromStr for Grid {
     }
 }
 
+impl From<Grid> for Dimension {
+    fn from(Grid { path, values }: Grid) -> Self {
+        let places = values.into_iter().map(|value| vec![value]).collect();
+        Self { option: "--grid", paths: vec![path], places }
+    }
+}
+
 /// At the commas that stand in no quotes and no brackets, so that a value can be any of TOML's.
-fn split(text: &str) -> Vec<&str> {
+pub(super) fn split(text: &str) -> Vec<&str> {
     let (mut values, mut from, mut depth, mut quote) = (Vec::new(), 0, 0_usize, None);
     for (at, char) in text.char_indices() {
         match (quote, char) {

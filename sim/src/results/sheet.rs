@@ -1,86 +1,29 @@
-//! A sweep as a table: one row a run, as CSV, written and read. The columns are
+//! A sweep's table as it was read: `runs.csv`, or what `labman-sim sweep` wrote without a directory. The columns are
 //!
 //! ```text
-//! scenario, scenario_hash, <a path of the grid> ..., seed, trace_hash, passed, <a figure> ...
+//! scenario, variant, point, run, <a varied path> ..., seed, build, trace_hash, passed, error, <a figure> ...
 //! ```
 //!
-//! so the grid is what stands between `scenario_hash` and `seed`, and figures are what stands after `passed`.
+//! so what was varied stands between `run` and `seed`, and figures are what stands after `error`. A figure that a run does
+//! not have is empty.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::fs::File;
 use std::io;
+use std::path::Path;
 
 use csv::StringRecord;
 
-use super::Plan;
-use crate::Report;
-use crate::report::FIGURES;
-
-/// Before an account's name, where its balance is a figure.
-pub const BALANCE: &str = "balance.";
-
-/// Before the grid, and between grid and figures.
-const FIRST: [&str; 2] = ["scenario", "scenario_hash"];
-const MIDDLE: [&str; 3] = ["seed", "trace_hash", "passed"];
+use super::table::{CSV, FIRST, MIDDLE};
 
 /// Larger figures can't be squared and summed.
 const LARGEST: f64 = 1e100;
-
-/// What is kept of a run.
-pub struct Ran {
-    pub point: usize,
-    pub seed: u64,
-    pub trace_hash: String,
-    pub passed: bool,
-    /// Those of [`FIGURES`], in that order.
-    figures: Vec<i64>,
-    ledger_balanced: bool,
-    /// The accounts that were used.
-    balances: BTreeMap<String, i64>,
-}
-
-impl Ran {
-    pub fn new(point: usize, report: &Report) -> Self {
-        Self {
-            point,
-            seed: report.seed,
-            trace_hash: report.trace_hash.clone(),
-            passed: report.passed(),
-            figures: FIGURES.iter().map(|name| report.figure(name).unwrap_or_default()).collect(),
-            ledger_balanced: report.ledger_balanced == Some(true),
-            balances: report.balances.clone(),
-        }
-    }
-}
-
-/// Writes the rows in the order given. Figures are [`FIGURES`], whether the ledger balanced, and each account's balance in
-/// micro-units: an account that a run did not use has 0.
-pub fn write<'a>(
-    plan: &Plan,
-    rows: impl Iterator<Item = &'a Ran> + Clone,
-    to: impl io::Write,
-) -> io::Result<()> {
-    let accounts: BTreeSet<&String> = rows.clone().flat_map(|row| row.balances.keys()).collect();
-    let mut out = csv::Writer::from_writer(to);
-    let header = FIRST.iter().copied().chain(plan.paths.iter().map(String::as_str)).chain(MIDDLE);
-    let header = header.chain(FIGURES.iter().copied()).chain(["ledger_balanced"]).map(str::to_owned);
-    out.write_record(header.chain(accounts.iter().map(|account| format!("{BALANCE}{account}"))))?;
-    for row in rows {
-        let point = &plan.points[row.point];
-        let named = [point.variant.scenario.name.clone(), point.variant.hash.clone()];
-        let run = [row.seed.to_string(), row.trace_hash.clone(), row.passed.to_string()];
-        let balances = accounts.iter().map(|account| row.balances.get(*account).copied().unwrap_or(0));
-        let figures = row.figures.iter().copied().chain([i64::from(row.ledger_balanced)]).chain(balances);
-        let named = named.into_iter().chain(point.values.iter().cloned()).chain(run);
-        out.write_record(named.chain(figures.map(|figure| figure.to_string())))?;
-    }
-    out.flush()
-}
 
 /// A sweep's rows as they were read.
 #[derive(Clone, Debug)]
 pub struct Sheet {
     pub file: String,
-    /// The paths of the grid.
+    /// The paths that were varied.
     pub grid: Vec<String>,
     pub figures: Vec<String>,
     pub rows: Vec<Row>,
@@ -90,15 +33,36 @@ pub struct Sheet {
 pub struct Row {
     /// From 1, in the file.
     pub line: u64,
+    /// In the manifest's points.
+    pub point: u32,
+    /// The seed's number within the point, from 0.
+    pub run: u32,
+    /// The hash of the scenario with the point's values.
+    pub variant: String,
     /// One for each path of the grid.
-    pub point: Vec<String>,
+    pub values: Vec<String>,
     pub seed: u64,
+    /// Empty of a run that panicked.
+    pub trace_hash: String,
     pub passed: bool,
-    /// One for each figure.
-    pub figures: Vec<f64>,
+    /// What was wrong first, or what the simulator said as it panicked; empty where nothing was.
+    pub error: String,
+    /// One for each figure; `None`: the run panicked, or its scenario has no such figure.
+    pub figures: Vec<Option<f64>>,
 }
 
 impl Sheet {
+    /// Reads a table, or that of a results directory.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read), and if there is no such file.
+    pub fn open(path: &Path) -> Result<Self, String> {
+        let path = if path.is_dir() { &path.join(CSV) } else { path };
+        let file = path.display().to_string();
+        let from = File::open(path).map_err(|error| format!("{file}: {error}"))?;
+        Self::read(&file, from)
+    }
+
     /// `file` is what errors call it; they name the line.
     pub fn read(file: &str, mut from: impl io::Read) -> Result<Self, String> {
         let mut text = Vec::new();
@@ -115,15 +79,20 @@ impl Sheet {
                 format!("{file}:1: there is no column {name:?}; labman-sim sweep writes tables that have it")
             })
         };
-        let (grid_from, seed, passed) = (index("scenario_hash")? + 1, index("seed")?, index("passed")?);
-        if !(grid_from <= seed && seed < passed) {
-            return Err(format!("{file}:1: scenario_hash, seed and passed must be columns in this order"));
+        for name in FIRST.iter().chain(&MIDDLE) {
+            index(name)?;
         }
+        let (point, run, variant, seed) = (index("point")?, index("run")?, index("variant")?, index("seed")?);
+        let (passed, error, trace_hash) = (index("passed")?, index("error")?, index("trace_hash")?);
+        if !(run < seed && seed < error) {
+            return Err(format!("{file}:1: run, seed and error must be columns in this order"));
+        }
+        let grid_from = run + 1;
         let names = |range: std::ops::Range<usize>| header.iter().take(range.end).skip(range.start);
         let mut sheet = Self {
             file: file.into(),
             grid: names(grid_from..seed).map(str::to_owned).collect(),
-            figures: names(passed + 1..header.len()).map(str::to_owned).collect(),
+            figures: names(error + 1..header.len()).map(str::to_owned).collect(),
             rows: Vec::new(),
         };
         for record in reader.records() {
@@ -133,12 +102,18 @@ impl Sheet {
                 format!("{file}:{line}: {column}: {text:?} is no {is_no}")
             };
             let field = |at: usize| record.get(at).unwrap_or_default();
+            let place = |name, at| field(at).parse().map_err(|_| bad(name, field(at), "whole number"));
             sheet.rows.push(Row {
                 line,
-                point: (grid_from..seed).map(|at| field(at).to_owned()).collect(),
+                point: place("point", point)?,
+                run: place("run", run)?,
+                variant: field(variant).to_owned(),
+                values: (grid_from..seed).map(|at| field(at).to_owned()).collect(),
                 seed: field(seed).parse().map_err(|_| bad("seed", field(seed), "seed"))?,
+                trace_hash: field(trace_hash).to_owned(),
                 passed: field(passed).to_lowercase() == "true",
-                figures: figures(&header, &record, passed + 1)
+                error: field(error).to_owned(),
+                figures: figures(&header, &record, error + 1)
                     .map_err(|(column, text)| bad(&column, &text, "number"))?,
             });
         }
@@ -147,10 +122,17 @@ impl Sheet {
 }
 
 /// The numbers from that column on. An error has a column and what stands there.
-fn figures(header: &StringRecord, record: &StringRecord, from: usize) -> Result<Vec<f64>, (String, String)> {
+fn figures(
+    header: &StringRecord,
+    record: &StringRecord,
+    from: usize,
+) -> Result<Vec<Option<f64>>, (String, String)> {
     let number = |(name, text): (&str, &str)| {
+        if text.is_empty() {
+            return Ok(None);
+        }
         let number = text.parse::<f64>().ok().filter(|number| number.abs() <= LARGEST);
-        number.ok_or_else(|| (name.to_owned(), text.to_owned()))
+        number.map(Some).ok_or_else(|| (name.to_owned(), text.to_owned()))
     };
     header.iter().zip(record).skip(from).map(number).collect()
 }
@@ -192,17 +174,25 @@ fn malformed(file: &str, lines: &Lines<'_>, error: &csv::Error) -> String {
 mod tests {
     use super::*;
 
-    const GOOD: &str = "scenario,scenario_hash,fep.fees.fep_bps,seed,trace_hash,passed,jobs.total\n\
-                        small,00ff,50,1,aa,true,7\n\
-                        small,00ff,50,2,bb,false,-8\n";
+    const GOOD: &str = "scenario,variant,point,run,fep.fees.fep_bps,seed,build,trace_hash,passed,error,jobs.total\n\
+                        small,00ff,0,0,50,1,v,aa,true,,7\n\
+                        small,00ff,0,1,50,2,v,bb,false,too few,-8\n";
 
     #[test]
     fn a_table_is_read_with_its_grid_and_its_figures() {
         let sheet = Sheet::read("a.csv", GOOD.as_bytes()).unwrap();
         assert_eq!((sheet.grid, sheet.figures), (vec!["fep.fees.fep_bps".into()], vec!["jobs.total".into()]));
         let row = &sheet.rows[1];
-        assert_eq!((row.line, row.seed, row.passed), (3, 2, false));
-        assert_eq!((row.point.clone(), row.figures.clone()), (vec!["50".to_owned()], vec![-8.0]));
+        assert_eq!((row.line, row.point, row.run, row.seed), (3, 0, 1, 2));
+        assert_eq!((row.passed, row.error.as_str(), row.trace_hash.as_str()), (false, "too few", "bb"));
+        assert_eq!((row.values.clone(), row.figures.clone()), (vec!["50".to_owned()], vec![Some(-8.0)]));
+    }
+
+    #[test]
+    fn a_run_that_panicked_has_a_row_and_no_figures() {
+        let panicked = GOOD.replace(",bb,false,too few,-8", ",,false,index out of bounds,");
+        let sheet = Sheet::read("a.csv", panicked.as_bytes()).unwrap();
+        assert_eq!((sheet.rows[1].error.as_str(), sheet.rows[1].figures[0]), ("index out of bounds", None));
     }
 
     #[test]
@@ -213,12 +203,13 @@ mod tests {
         assert_eq!(error("-8", "eight"), "a.csv:3: jobs.total: \"eight\" is no number");
         assert_eq!(error("-8", "inf"), "a.csv:3: jobs.total: \"inf\" is no number");
         assert_eq!(error("50,2", "50,-2"), "a.csv:3: seed: \"-2\" is no seed");
+        assert_eq!(error("0,1,50", "0,x,50"), "a.csv:3: run: \"x\" is no whole number");
         assert_eq!(error("-8", "1e101"), "a.csv:3: jobs.total: \"1e101\" is no number");
         assert_eq!(error("jobs.total", "seed"), "a.csv:1: column \"seed\" is there twice");
-        let crlf = GOOD.replace('\n', "\r\n").replace("small,00ff,50,2", "\r\nsmall,00ff,50,-2");
+        let crlf = GOOD.replace('\n', "\r\n").replace("small,00ff,0,1,50,2", "\r\nsmall,00ff,0,1,50,-2");
         let error_in_crlf = Sheet::read("a.csv", crlf.as_bytes()).unwrap_err();
         assert_eq!(error_in_crlf, "a.csv:4: seed: \"-2\" is no seed");
-        assert_eq!(error("true,", ""), "a.csv:2: 6 fields, where the header has 7");
+        assert_eq!(error("true,", ""), "a.csv:2: 10 fields, where the header has 11");
         assert!(Sheet::read("a.csv", "".as_bytes()).unwrap_err().contains("there is no column"));
     }
 }

@@ -1,0 +1,58 @@
+//! What a sweep leaves behind: a directory that stands alone, and can be read without this program.
+//!
+//! ```text
+//! manifest.json       what was run: the scenario whole, what was varied, seeds, build, expectations
+//! runs.csv, .parquet  a row a run: its figures, or why it has none
+//! ticks.parquet       what went on over virtual time: point, run, at_s, series, value
+//! providers.parquet   what each provider did and earned: point, run, provider, jobs, earned
+//! ```
+//!
+//! The same plan and build give the same bytes, on any machine and for any number of threads. What is absent: times of day,
+//! names of machines and folders, and anything about how long the runs took.
+
+mod directory;
+pub mod incomes;
+mod journal;
+mod kept;
+pub mod manifest;
+mod merge;
+mod parquet;
+mod ran;
+pub mod sheet;
+pub mod table;
+pub mod ticks;
+
+use std::path::Path;
+
+pub use incomes::Income;
+pub use journal::{Journal, Place};
+pub use kept::Kept;
+pub use manifest::{Manifest, PointOf};
+pub use merge::merge;
+pub use ran::Ran;
+pub use sheet::{Row, Sheet};
+pub use table::Table;
+pub use ticks::Tick;
+
+/// A results directory, read whole.
+#[derive(Clone, Debug)]
+pub struct Study {
+    pub manifest: Manifest,
+    /// In the order of points, and of seeds within a point; so are the others.
+    pub runs: Sheet,
+    pub ticks: Vec<Tick>,
+    pub incomes: Vec<Income>,
+}
+
+impl Study {
+    /// # Errors
+    /// If a file is missing or is none that `labman-sim sweep` wrote. The error names the file.
+    pub fn read(dir: &Path) -> Result<Self, String> {
+        Ok(Self {
+            manifest: Manifest::read(dir)?,
+            runs: Sheet::open(dir)?,
+            ticks: ticks::read(&dir.join(ticks::FILE))?.collect::<Result<_, String>>()?,
+            incomes: incomes::read(&dir.join(incomes::FILE))?.collect::<Result<_, String>>()?,
+        })
+    }
+}

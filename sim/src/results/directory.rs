@@ -1,0 +1,68 @@
+//! Writing a results directory: each file under another name first, and the manifest last, so that a directory that has one
+//! is complete.
+
+use std::fs::{self, File};
+use std::io::{BufWriter, Write};
+use std::path::Path;
+
+use super::{Kept, Manifest, Ran, Table, incomes, manifest, table, ticks};
+
+/// Writes what there is of these runs, which come in the plan's order. How many there are and have failed, the manifest is
+/// told; so are the rows.
+///
+/// # Errors
+/// If a file can't be written, or the first that `runs` has.
+pub(super) fn write(
+    dir: &Path,
+    manifest: &Manifest,
+    runs: impl Iterator<Item = Result<Kept, String>>,
+) -> Result<(Manifest, Vec<Ran>), String> {
+    let mut rows = Vec::new();
+    let mut files = Files { dir, written: Vec::new() };
+    let mut out = ticks::Writer::new(files.create(ticks::FILE)?)?;
+    let mut providers = incomes::Writer::new(files.create(incomes::FILE)?)?;
+    for kept in runs {
+        let kept = kept?;
+        out.add(&kept)?;
+        providers.add(&kept)?;
+        rows.push(kept.ran);
+    }
+    out.close()?;
+    providers.close()?;
+    let failed = rows.iter().filter(|ran| !ran.passed).count() as u64;
+    let manifest = Manifest { runs: rows.len() as u64, failed, ..manifest.clone() };
+    let table = Table::new(&manifest, &rows);
+    let csv = files.create(table::CSV)?;
+    let why = |error: std::io::Error| format!("{}: {error}", dir.join(table::CSV).display());
+    table.write_csv(BufWriter::new(&csv)).and_then(|()| csv.sync_all()).map_err(why)?;
+    table.write_parquet(files.create(table::PARQUET)?)?;
+    let mut file = files.create(manifest::FILE)?;
+    let why = |error: std::io::Error| format!("{}: {error}", dir.join(manifest::FILE).display());
+    file.write_all(manifest.to_json().as_bytes()).and_then(|()| file.sync_all()).map_err(why)?;
+    files.name()?;
+    Ok((manifest, rows))
+}
+
+/// Files that have not their names yet.
+struct Files<'a> {
+    dir: &'a Path,
+    written: Vec<&'static str>,
+}
+
+impl Files<'_> {
+    fn create(&mut self, name: &'static str) -> Result<File, String> {
+        let path = self.dir.join(format!("{name}.tmp"));
+        self.written.push(name);
+        File::create(&path).map_err(|error| format!("{}: {error}", path.display()))
+    }
+
+    /// In the order in which they were created.
+    fn name(self) -> Result<(), String> {
+        for name in self.written {
+            let path = self.dir.join(name);
+            fs::rename(self.dir.join(format!("{name}.tmp")), &path)
+                .map_err(|error| format!("{}: {error}", path.display()))?;
+        }
+        Ok(())
+    }
+}
