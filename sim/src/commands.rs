@@ -8,17 +8,17 @@ mod mutants;
 #[path = "commands/mutants/absent.rs"]
 mod mutants;
 mod replay;
+mod report;
 mod run;
 mod shrink;
 mod sweep;
 mod trace;
 
 use std::io::Write;
-use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use labman_sim::scenario::set::Set;
+use labman_sim::again::again;
 
 #[derive(Parser)]
 #[command(name = "labman-sim", version, about = "Runs labman meshes on a virtual clock")]
@@ -43,6 +43,8 @@ enum Command {
     Sweep(sweep::Args),
     /// Compare two tables of sweeps: differences within pairs, with intervals
     Compare(compare::Args),
+    /// Make one page of a sweep's results, to be read in a browser or printed
+    Report(report::Args),
     /// Run seeds with deliberate defects of the core, and fail if the checkers miss one
     Mutants(mutants::Args),
 }
@@ -60,6 +62,7 @@ impl Cli {
             Command::Shrink(args) => args.execute(),
             Command::Sweep(args) => args.execute(),
             Command::Compare(args) => args.execute(),
+            Command::Report(args) => args.execute(),
             Command::Mutants(args) => args.execute(),
         };
         outcome.unwrap_or_else(|why| {
@@ -76,18 +79,4 @@ fn verdict(passed: bool) -> ExitCode {
 /// Prints to stdout. Whoever reads only the beginning has closed the pipe by then; the verdict is the exit code.
 fn print(page: &str) {
     let _ = writeln!(std::io::stdout(), "{page}");
-}
-
-/// The line that makes a run once more, to be pasted into a shell.
-fn again(file: &Path, seed: u64, sets: &[Set]) -> String {
-    let sets: String = sets.iter().map(|set| format!(" --set {}", quoted(&set.to_string()))).collect();
-    format!("labman-sim run {} --seed {seed}{sets}", quoted(&file.display().to_string()))
-}
-
-fn quoted(word: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./=:,+%@".contains(&byte);
-    match !word.is_empty() && word.bytes().all(plain) {
-        true => word.into(),
-        false => format!("'{}'", word.replace('\'', r"'\''")),
-    }
 }
