@@ -18,7 +18,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use labman_sim::again::again;
+use labman_sim::again::{again, quoted};
 
 #[derive(Parser)]
 #[command(name = "labman-sim", version, about = "Runs labman meshes on a virtual clock")]

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use labman_sim::page::{Choice, render, render_as};
 use labman_sim::results::Study;
 
-/// What stands between tags, with single spaces.
+/// What stands between tags, with single spaces, those that no line ends at among them.
 fn text(page: &str) -> String {
     let body = page.split_once("<body>").expect("a body").1;
     let mut text = String::new();
@@ -47,7 +47,7 @@ fn the_answer_is_said_with_its_size_and_how_sure_it_is() {
     assert!(said.contains("Do higher fees drive users away, and who pays for it?"));
     assert!(said.contains("At the baseline, fep_bps = 0, money.charged is "), "{said}");
     assert!(said.contains("With fep_bps = 500 it is higher by "), "{said}");
-    assert!(said.contains("(+11.1\u{a0}%); 95 % interval of the difference "), "{said}");
+    assert!(said.contains("(+11.1 %); 95 % interval of the difference "), "{said}");
     assert!(said.contains("2 of 90 runs failed"), "{said}");
     assert!(said.contains("jobs.failed <= 20"), "{said}");
 }

@@ -3,7 +3,6 @@
 use maud::{Markup, html};
 
 use super::header::{Paragraph, paragraphs};
-use super::label::as_numbers;
 use super::number::{change, counted, probability};
 use super::verdicts::Verdicts;
 use super::view::{Figure, View};
@@ -156,11 +155,4 @@ fn overall(view: &View<'_>, figure: &Figure) -> Markup {
         }
         @if let Some(said) = sweeps::dependence(view, figure) { p { (said) } }
     }
-}
-
-/// Whether values are numbers, of the path.
-pub(super) fn numbers(view: &View<'_>, path: usize) -> Option<Vec<f64>> {
-    let values: Vec<&str> =
-        view.study.manifest.points.iter().map(|point| point.values[path].as_str()).collect();
-    as_numbers(&values)
 }

@@ -7,21 +7,42 @@ use super::pieces::{head, table};
 use super::unit::Unit;
 use super::view::{Figure, View};
 
-/// Stand-in.
-fn definition(_name: &str) -> Option<&'static str> {
+/// What a figure is. Stands in for `report::definitions`, of the same shape, which is being made beside this.
+struct Definition {
+    what: &'static str,
+    /// Where the number is taken.
+    measured: &'static str,
+    /// May be empty.
+    caveats: &'static str,
+}
+
+fn of(_name: &str) -> Option<&'static Definition> {
     None
 }
 
 pub(super) fn section(view: &View<'_>) -> Section {
-    let varying: Vec<&Figure> = view.figures.iter().filter(|figure| !figure.constant).collect();
-    let rows: Vec<(&Figure, &str)> =
-        varying.into_iter().filter_map(|figure| Some((figure, definition(&figure.name)?))).collect();
+    let varying = view.figures.iter().filter(|figure| !figure.constant);
+    let rows: Vec<(&Figure, &Definition)> =
+        varying.filter_map(|figure| Some((figure, of(&figure.name)?))).collect();
+    let columns = [
+        ("Figure", false),
+        ("In runs.csv", false),
+        ("What it is", false),
+        ("Where it is measured", false),
+        ("What to mind", false),
+    ];
     let body = html! {
         @if !rows.is_empty() {
-            (table("Figures that vary", head(&[("Figure", false), ("In the table of runs", false), ("What it is", false)]), html! {
+            (table("Figures that vary", head(&columns), html! {
                 tbody {
-                    @for (figure, what) in &rows {
-                        tr { th scope="row" { code { (figure.name) } } td { (kept_in(figure.unit)) } td { (what) } }
+                    @for (figure, it) in &rows {
+                        tr {
+                            th scope="row" { code { (figure.name) } }
+                            td { (kept_in(figure.unit)) }
+                            td { (it.what) }
+                            td { (it.measured) }
+                            td { (it.caveats) }
+                        }
                     }
                 }
             }))

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Choice;
-use super::label::Labels;
+use super::label::{Labels, as_numbers};
 use super::quantile::quantile;
 use super::unit::{Format, Unit};
 use crate::results::table::BALANCE;
@@ -108,6 +108,12 @@ impl<'a> View<'a> {
 
     pub(super) fn currency(&self) -> &str {
         &self.study.manifest.currency
+    }
+
+    /// A path's values as numbers, by point, if they can be put in an order.
+    pub(super) fn numbers(&self, path: usize) -> Option<Vec<f64>> {
+        let values = self.study.manifest.points.iter().map(|point| point.values[path].as_str());
+        as_numbers(&values.collect::<Vec<_>>())
     }
 
     /// At most so many points to draw: all, or the baseline and others evenly by the primary figure's mean, the least and the

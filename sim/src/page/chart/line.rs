@@ -23,10 +23,10 @@ pub(in crate::page) fn steps(class: &str, places: &[(f64, f64)]) -> Markup {
     html! { path class=(class) d=(way) {} }
 }
 
-/// A value with its interval upward.
-pub(in crate::page) fn whisker(x: f64, y: f64, ends: Option<(f64, f64)>) -> Markup {
+/// A value with its interval upward; both ends are at the value where there is none.
+pub(in crate::page) fn whisker(x: f64, y: f64, (low, high): (f64, f64)) -> Markup {
     html! {
-        @if let Some((low, high)) = ends {
+        @if low != high {
             line.whisker x1=(px(x)) x2=(px(x)) y1=(px(low)) y2=(px(high)) {}
         }
         circle.dot cx=(px(x)) cy=(px(y)) r="3.5" {}

@@ -3,7 +3,6 @@
 use maud::{Markup, html};
 
 use super::levels;
-use crate::page::answer::numbers;
 use crate::page::chart::heat::Map;
 use crate::page::label::clipped;
 use crate::page::pieces::panel;
@@ -62,7 +61,7 @@ fn drawn(view: &View<'_>, figure: &Figure, slow: usize, fast: usize) -> Markup {
 /// Numbers by their size, names as in the plan.
 fn ordered<'a>(view: &View<'a>, path: usize) -> Vec<&'a str> {
     let mut levels = levels(view, path);
-    if let Some(numbers) = numbers(view, path) {
+    if let Some(numbers) = view.numbers(path) {
         let points = &view.study.manifest.points;
         let value = |level: &str| {
             points.iter().position(|point| point.values[path] == level).map_or(0.0, |point| numbers[point])

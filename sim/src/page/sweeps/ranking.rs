@@ -3,7 +3,6 @@
 use maud::{Markup, html};
 
 use super::levels;
-use crate::page::answer::numbers;
 use crate::page::chart::scatter::{Along, scatter};
 use crate::page::chart::strip::{scale, strip};
 use crate::page::number::grouped;
@@ -47,7 +46,7 @@ fn ordered(view: &View<'_>, path: usize) -> Option<Vec<f64>> {
         (levels.len() == 2)
             .then(|| view.study.manifest.points.iter().map(|it| place(&it.values[path])).collect())
     };
-    numbers(view, path).or_else(two)
+    view.numbers(path).or_else(two)
 }
 
 pub(super) fn markup(view: &View<'_>, figures: &[&Figure], paths: &[usize]) -> Option<Markup> {
@@ -135,7 +134,7 @@ fn by(view: &View<'_>, figure: &Figure, path: usize) -> Markup {
     let label = &view.labels.paths[path];
     let texts: Vec<String> =
         view.study.manifest.points.iter().map(|it| it.values[path].trim_matches('"').to_owned()).collect();
-    let numbers: Option<Vec<f64>> = numbers(view, path).map(|all| known.iter().map(|at| all[*at]).collect());
+    let numbers: Option<Vec<f64>> = view.numbers(path).map(|all| known.iter().map(|at| all[*at]).collect());
     let names: Vec<String> = known.iter().map(|at| texts[*at].clone()).collect();
     let along = numbers.as_deref().map_or(Along::Names(&names), Along::Numbers);
     let times = texts.iter().any(|text| text.ends_with('s') || text.ends_with('m') || text.ends_with('h'));
