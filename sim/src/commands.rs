@@ -13,17 +13,17 @@ mod mutants;
 mod oracles;
 mod progress;
 mod replay;
+mod report;
 mod run;
 mod shrink;
 mod sweep;
 mod trace;
 
 use std::io::Write;
-use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use labman_sim::scenario::set::Set;
+use labman_sim::again::{again, quoted};
 
 #[derive(Parser)]
 #[command(name = "labman-sim", version = labman_sim::BUILD, about = "Runs labman meshes on a virtual clock")]
@@ -56,6 +56,8 @@ enum Command {
     Oracles(oracles::Args),
     /// Say what a figure is, in what unit, where it is measured and what to mind
     Explain(explain::Args),
+    /// Make one page of a sweep's results, to be read in a browser or printed
+    Report(report::Args),
     /// Run seeds with deliberate defects of the core, and fail if the checkers miss one
     Mutants(mutants::Args),
 }
@@ -77,6 +79,7 @@ impl Cli {
             Command::Compare(args) => args.execute(),
             Command::Oracles(args) => args.execute(),
             Command::Explain(args) => args.execute(),
+            Command::Report(args) => args.execute(),
             Command::Mutants(args) => args.execute(),
         };
         outcome.unwrap_or_else(|why| {
@@ -93,18 +96,4 @@ fn verdict(passed: bool) -> ExitCode {
 /// Prints to stdout. Whoever reads only the beginning has closed the pipe by then; the verdict is the exit code.
 fn print(page: &str) {
     let _ = writeln!(std::io::stdout(), "{page}");
-}
-
-/// The line that makes a run once more, to be pasted into a shell.
-fn again(file: &Path, seed: u64, sets: &[Set]) -> String {
-    let sets: String = sets.iter().map(|set| format!(" --set {}", quoted(&set.to_string()))).collect();
-    format!("labman-sim run {} --seed {seed}{sets}", quoted(&file.display().to_string()))
-}
-
-fn quoted(word: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./=:,+%@".contains(&byte);
-    match !word.is_empty() && word.bytes().all(plain) {
-        true => word.into(),
-        false => format!("'{}'", word.replace('\'', r"'\''")),
-    }
 }

@@ -10,6 +10,7 @@
 //! What is absent: a clock, threads within a run, a real socket, and any second implementation of what a machine does.
 
 pub mod adversary;
+pub mod again;
 pub mod cast;
 pub mod check;
 pub mod churn;
@@ -25,6 +26,7 @@ pub mod marks;
 pub mod net;
 pub mod operator;
 pub mod oracle;
+pub mod page;
 pub mod replay;
 pub mod report;
 pub mod results;

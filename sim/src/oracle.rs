@@ -92,7 +92,7 @@ impl Formula {
         }
     }
 
-    const fn name(&self) -> &'static str {
+    pub const fn name(&self) -> &'static str {
         match self {
             Self::ErlangC(_) => "Erlang C",
             Self::Choices(_) => "the least loaded of several",

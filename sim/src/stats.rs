@@ -4,6 +4,8 @@
 //! within 1e-12 of SciPy for up to a thousand degrees of freedom. What is absent: corrections for looking at many figures
 //! (at 95 %, one in twenty that did not change looks as if it had), and any part in a run. Floats begin where runs end.
 
+pub mod rank;
+
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
 /// How often an interval made this way holds the true value.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -116,7 +117,7 @@ fn a_sweep_that_was_ended_goes_on_with_what_is_missing_and_comes_to_the_same() {
     };
     let keep = |ended| Kept::new(&ended, &plan.points[0].variant.scenario);
     // The last and the first: runs end in any order.
-    plan.run(1, &[3, 0], keep, |kept| journal.append(&kept)).unwrap();
+    plan.run(NonZero::<usize>::MIN, &[3, 0], keep, |kept| journal.append(&kept)).unwrap();
     let Err(locked) = Place::open(&ended, &plan.manifest()) else { panic!("two write one journal") };
     assert!(locked.contains("another sweep is writing it"), "{locked}");
     drop(journal);

@@ -118,7 +118,7 @@ impl Sweep {
         plan.run(self.threads, &to_run, keep, |kept| {
             journal.append(&kept)?;
             progress.step(kept.ran.passed);
-            Ok(())
+            Ok::<(), String>(())
         })?;
         progress.end();
         let (_, rows) = journal.finish()?;
@@ -136,7 +136,7 @@ impl Sweep {
         plan.run(self.threads, &own, keep, |(index, ran)| {
             progress.step(ran.passed);
             rows[index] = Some(ran);
-            Ok(())
+            Ok::<(), String>(())
         })?;
         progress.end();
         let rows: Vec<Ran> = rows.into_iter().flatten().collect();

@@ -1,0 +1,37 @@
+use std::fs;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use labman_sim::page::{self, Choice};
+use labman_sim::results::Study;
+
+use super::{Outcome, print};
+
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// The results of a sweep: what its `--out` named
+    #[arg(value_name = "DIR")]
+    folder: PathBuf,
+    /// What the other points are compared with: a point's number, or its values [default: the first]
+    #[arg(long, value_name = "N|PATH=VALUE,...")]
+    baseline: Option<String>,
+    /// What the page is about, such as `sojourn.mean_us` [default: what theory or an expectation names]
+    #[arg(long, value_name = "FIGURE")]
+    figure: Option<String>,
+    /// Where the page goes [default: DIR/report.html]
+    #[arg(long, value_name = "FILE.html")]
+    out: Option<PathBuf>,
+}
+
+impl Args {
+    pub(super) fn execute(self) -> Outcome {
+        let Self { folder, baseline, figure, out } = self;
+        let study = Study::read(&folder)?;
+        let choice = Choice::new(&study, baseline.as_deref(), figure)?;
+        let out = out.unwrap_or_else(|| folder.join("report.html"));
+        let page = page::render_as(&study, &choice);
+        fs::write(&out, page).map_err(|error| format!("--out {}: {error}", out.display()))?;
+        print(&out.display().to_string());
+        Ok(ExitCode::SUCCESS)
+    }
+}

@@ -1,0 +1,158 @@
+//! The page's first part: the question, the answer in a few sentences made of the numbers, and whether all held.
+
+use maud::{Markup, html};
+
+use super::header::{Paragraph, paragraphs};
+use super::number::{change, counted, probability};
+use super::verdicts::Verdicts;
+use super::view::{Figure, View};
+use super::{Section, sweeps};
+use crate::stats::{Difference, difference};
+
+/// Other figures that the answer names.
+const NAMED: usize = 6;
+
+pub(super) fn section(view: &View<'_>) -> Section {
+    let said = paragraphs(&view.study.manifest.text);
+    let verdicts = Verdicts::new(view);
+    let body = html! {
+        (question(&said))
+        div.finding {
+            @match view.primary() {
+                Some(figure) => (finding(view, figure)),
+                None => p { "No run came to its end, so there is nothing to tell but why: see " a href="#outliers" { "failures" } "." },
+            }
+            p { (verdicts.summary(view)) }
+        }
+        @if let Some(figure) = view.primary().filter(|_| view.points() > 0) {
+            p.note { "The answer is told by " code { (figure.name) } ", " (view.why_primary) "; " code { "--figure" } " chooses another." }
+        }
+        @let rest: Vec<&Paragraph> = said.iter().filter(|it| it.title.is_some()).collect();
+        @if !rest.is_empty() {
+            dl { @for it in rest { dt { (it.title.as_deref().unwrap_or_default()) } dd { (it.text) } } }
+        }
+        (verdicts.markup(view))
+    };
+    Section { id: "answer", title: "Answer", body }
+}
+
+/// The first paragraph large, others without a title after it.
+fn question(said: &[Paragraph]) -> Markup {
+    let asked = |it: &&Paragraph| it.title.as_deref().is_none_or(|title| title == "Question");
+    html! {
+        @for (at, it) in said.iter().filter(asked).enumerate() {
+            @if it.verbatim { pre tabindex="0" { (it.text) } }
+            @else if at == 0 { p.question { (it.text) } }
+            @else { p { (it.text) } }
+        }
+        @if said.is_empty() { p.note { "The scenario's file does not say what is asked: a comment at its beginning would stand here." } }
+    }
+}
+
+fn finding(view: &View<'_>, figure: &Figure) -> Markup {
+    match view.points() {
+        1 => alone(view, figure),
+        2..=6 => html! { (level(view, figure)) (each(view, figure)) },
+        _ => html! { (level(view, figure)) (overall(view, figure)) },
+    }
+}
+
+/// One point: how large, how sure, how much runs differ.
+fn alone(view: &View<'_>, figure: &Figure) -> Markup {
+    let Some(summary) = figure.summaries[0] else { return html! {} };
+    let format = &figure.format;
+    html! {
+        p {
+            "Over " (counted(view.rows[0].len(), "run", "runs")) ", " code { (figure.name) } " is "
+            strong { (format.full(summary.estimate.mean)) } " in the mean"
+            @if let Some(interval) = summary.estimate.interval { " (95 % interval " (format.interval(interval)) ")" }
+            @if figure.constant { ", the same in every run." } @else {
+                "; nine runs of ten lie between " (format.number(summary.p5)) " and " (format.full(summary.p95)) "."
+            }
+        }
+    }
+}
+
+fn level(view: &View<'_>, figure: &Figure) -> Markup {
+    let Some(summary) = figure.summaries[view.baseline] else { return html! {} };
+    html! {
+        p {
+            "At the baseline, " strong { (view.labels.points[view.baseline]) } ", " code { (figure.name) } " is "
+            strong { (figure.format.full(summary.estimate.mean)) } " in the mean"
+            @if let Some(interval) = summary.estimate.interval { " (95 % interval " (figure.format.interval(interval)) ")" }
+            "."
+        }
+    }
+}
+
+/// A clause for each other point.
+fn each(view: &View<'_>, figure: &Figure) -> Markup {
+    let said: Vec<Markup> = view
+        .others()
+        .filter_map(|point| Some((point, difference(&view.pairs(figure, view.baseline, point))?)))
+        .map(|(point, found)| clause(view, figure, point, &found))
+        .collect();
+    let differ: Vec<&str> = view
+        .telling()
+        .filter(|other| other.name != figure.name && view.others().any(|point| is_sure(view, other, point)))
+        .map(|other| other.name.as_str())
+        .collect();
+    html! {
+        @for it in said { p { (it) } }
+        @match differ.as_slice() {
+            [] => p { "No other figure differs from the baseline by more than chance." },
+            names => p {
+                "Also different from the baseline, each at 95 %: "
+                @for (at, name) in names.iter().take(NAMED).enumerate() { @if at > 0 { ", " } code { (name) } }
+                @if names.len() > NAMED { " and " (names.len() - NAMED) " more" }
+                " (" a href="#paired" { "by how much" } ")."
+            },
+        }
+    }
+}
+
+fn clause(view: &View<'_>, figure: &Figure, point: usize, found: &Difference) -> Markup {
+    let format = &figure.format;
+    let mean = found.estimate.mean;
+    let level = figure.mean(view.baseline).filter(|mean| *mean != 0.0);
+    let sure = found.estimate.interval.is_some_and(|it| it.low > 0.0 || it.high < 0.0);
+    html! {
+        "With " strong { (view.labels.points[point]) } " it is "
+        @if mean == 0.0 && found.p == Some(1.0) { "the same in every pair of runs." }
+        @else {
+            @if mean > 0.0 { "higher" } @else { "lower" } " by " strong { (format.full(mean.abs())) }
+            @if let Some(level) = level { " (" (change(mean / level.abs())) ")" }
+            @if let Some(interval) = found.estimate.interval {
+                "; 95 % interval of the difference " (format.interval(interval))
+                @if let Some(p) = found.p { @if p < 0.0001 { ", p " (probability(p)) } @else { ", p = " (probability(p)) } }
+            }
+            "."
+            @if !sure { " That may be chance." }
+        }
+    }
+}
+
+/// The interval of the difference from the baseline does not hold 0.
+fn is_sure(view: &View<'_>, figure: &Figure, point: usize) -> bool {
+    let found = difference(&view.pairs(figure, view.baseline, point));
+    found.and_then(|it| it.estimate.interval).is_some_and(|it| it.low > 0.0 || it.high < 0.0)
+}
+
+/// Many points: the extremes, how many differ, and what it depends on.
+fn overall(view: &View<'_>, figure: &Figure) -> Markup {
+    let known = |point: usize| figure.mean(point).map(|mean| (point, mean));
+    let means: Vec<(usize, f64)> = (0..view.points()).filter_map(known).collect();
+    let least = means.iter().copied().min_by(|a, b| a.1.total_cmp(&b.1));
+    let most = means.iter().copied().max_by(|a, b| a.1.total_cmp(&b.1));
+    let differ = view.others().filter(|point| is_sure(view, figure, *point)).count();
+    html! {
+        @if let Some(((low, least), (high, most))) = least.zip(most) {
+            p {
+                "Among the " (view.points()) " points its mean goes from " strong { (figure.format.full(least)) } " (" (view.labels.points[low]) ") to "
+                strong { (figure.format.full(most)) } " (" (view.labels.points[high]) "); " (differ) " of " (view.points() - 1)
+                " differ from the baseline by more than chance, each at 95 %."
+            }
+        }
+        @if let Some(said) = sweeps::dependence(view, figure) { p { (said) } }
+    }
+}
