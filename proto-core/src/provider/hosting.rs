@@ -397,7 +397,8 @@ impl Provider {
     /// Of each model that runs.
     pub(crate) fn prices(&self) -> Vec<(String, Price)> {
         let portmans = self.config.portmans.iter();
-        let models = portmans.flat_map(|one| self.sockets.models(&one.ep).iter().map(move |model| (one, model)));
+        let models =
+            portmans.flat_map(|one| self.sockets.models(&one.ep).iter().map(move |model| (one, model)));
         models.map(|(portman, model)| (model.id.clone(), self.hosting.price(portman, &model.id))).collect()
     }
 

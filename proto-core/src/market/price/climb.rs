@@ -29,6 +29,8 @@ pub(super) fn next(pricing: Pricing, factor: u32, seen: Seen) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec::Vec;
+
     use super::super::super::policy::Strategy;
     use super::*;
 
@@ -44,8 +46,6 @@ mod tests {
         };
         (0..epochs).map(|_| epoch()).collect()
     }
-
-    use alloc::vec::Vec;
 
     #[test]
     fn it_comes_to_what_earns_most_from_either_side_and_stays_about_there() {

@@ -54,7 +54,7 @@ mod tests {
 
     /// What is earned of each request, as the formula in the module's text has it.
     fn earns(price: u32, theirs: u32, rivals: u32, pricing: Pricing) -> f64 {
-        let w = (f64::from(price) / f64::from(theirs)).powi(pricing.elasticity as i32);
+        let w: f64 = (0..pricing.elasticity).map(|_| f64::from(price) / f64::from(theirs)).product();
         (f64::from(price) - f64::from(pricing.floor)) / (1.0 + f64::from(rivals) * w)
     }
 
