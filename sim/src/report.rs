@@ -3,9 +3,11 @@
 //! Everything is named as in the scenario and sorted, so that two runs of one scenario can be compared whatever the order
 //! in which things happened.
 
+mod crowd;
 mod estimate;
 pub mod market;
 pub mod mesh;
+pub mod prices;
 pub mod service;
 
 use std::collections::BTreeMap;
@@ -22,6 +24,7 @@ use crate::oracle::beside::Beside;
 use crate::scenario::Expect;
 use market::MarketReport;
 use mesh::MeshReport;
+use prices::PriceReport;
 use service::Work;
 
 #[derive(Clone, Debug, Default)]
@@ -35,6 +38,8 @@ pub struct Report {
     pub outcomes: Vec<JobOutcome>,
     /// What each provider did of the measured jobs.
     pub providers: BTreeMap<String, Work>,
+    /// That all providers have together.
+    pub slots: i64,
     pub receipts: Vec<ReceiptFacts>,
     /// Every account of the FEP's ledger, in micro-units.
     pub balances: BTreeMap<String, i64>,
@@ -59,6 +64,8 @@ pub struct Report {
     pub mesh: Option<MeshReport>,
     /// How what is hosted followed what was asked for, where anybody decided that.
     pub market: Option<MarketReport>,
+    /// What was asked for it, where prices moved or the scenario wants to know.
+    pub prices: Option<PriceReport>,
     /// Faults that bit, and what else happened.
     pub marks: Marks,
     /// Faults whose moment did not come before the run was over.
@@ -157,6 +164,8 @@ pub const FIGURES: &[&str] = &[
     "jobs.goodput_permille",
     "jobs.beside_cheats_permille",
     "jobs.fairness_ppm",
+    "jobs.waiting_most",
+    "jobs.cleared_ms",
     "jobs.status_400",
     "jobs.status_401",
     "jobs.status_404",
@@ -215,6 +224,8 @@ impl Report {
             "jobs.goodput_permille" => self.goodput.permille(),
             "jobs.beside_cheats_permille" => self.beside_cheats.permille(),
             "jobs.fairness_ppm" => self.fairness_ppm(),
+            "jobs.waiting_most" => self.crowd().most,
+            "jobs.cleared_ms" => i64::try_from(self.crowd().cleared_us / 1_000).unwrap_or(i64::MAX),
             "jobs.status_400" => status(400),
             "jobs.status_401" => status(401),
             "jobs.status_404" => status(404),
@@ -247,7 +258,8 @@ impl Report {
             "virtual_seconds" => i64::try_from(self.virtual_time.as_millis() / 1_000).unwrap_or(i64::MAX),
             _ => {
                 let market = || self.market.as_ref().and_then(|market| market.figure(name));
-                return self.mesh.as_ref().and_then(|mesh| mesh.figure(name)).or_else(market);
+                let prices = || self.prices.as_ref().and_then(|prices| prices.figure(name));
+                return self.mesh.as_ref().and_then(|mesh| mesh.figure(name)).or_else(market).or_else(prices);
             }
         })
     }
@@ -308,6 +320,7 @@ impl Report {
             "events": self.events,
             "mesh": self.mesh,
             "market": self.market,
+            "prices": self.prices,
             "oracles": self.oracles,
             "faults": self.marks.faults,
             "faults_not_begun": self.faults_not_begun,
@@ -403,6 +416,9 @@ impl Report {
         }
         if let Some(market) = &self.market {
             market.summary(out)?;
+        }
+        if let Some(prices) = &self.prices {
+            prices.summary(out)?;
         }
         for oracle in &self.oracles {
             oracle.summary(out)?;

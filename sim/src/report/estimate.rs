@@ -8,7 +8,7 @@ use labman_proto_core::time::Span;
 
 use super::{Ending, JobOutcome, Report};
 use crate::oracle::beside::Estimate;
-use crate::oracle::queue::{Queue, first_come_first_served, least_loaded};
+use crate::oracle::queue::{Choices, ErlangC, Queue, first_come_first_served, least_loaded};
 use crate::oracle::{Formula, Oracle};
 use crate::stats;
 
@@ -56,9 +56,9 @@ impl Report {
     fn differences(&self, formula: &Formula) -> Option<Vec<f64>> {
         let queued = self.as_in_a_queue()?;
         let (queue, servers) = match formula {
-            Formula::ErlangC(queue) => (queue, f64::from(queue.servers)),
-            Formula::Choices(queue) => (queue, self.providers.len() as f64),
-            Formula::ZipfTop { .. } => return None,
+            Formula::ErlangC(ErlangC(queue)) => (queue, f64::from(queue.servers)),
+            Formula::Choices(Choices(queue)) => (queue, self.providers.len() as f64),
+            _ => return None,
         };
         if !is_of(&queued, queue, servers) {
             return None;
@@ -69,7 +69,7 @@ impl Report {
                 let took = first_come_first_served(queue.servers, streams);
                 took.into_iter().map(|span| span.0 as f64 / 1e3).collect()
             }
-            Formula::Choices(_) | Formula::ZipfTop { .. } => {
+            _ => {
                 let mut draws = Seed::from_u64(self.seed).child("book").stream("choices");
                 let servers = self.providers.len();
                 let mut sums = vec![0.0; streams.len()];
@@ -139,7 +139,7 @@ mod tests {
 
     fn oracle(servers: u32, load: f64) -> Oracle {
         let queue = Queue { servers, load, service: Span::from_millis(3) };
-        let (field, formula) = ("sojourn.mean_us".into(), Formula::ErlangC(queue));
+        let (field, formula) = ("sojourn.mean_us".into(), Formula::ErlangC(ErlangC(queue)));
         Oracle { field, formula, within_percent: None, half_width_percent: None }
     }
 
