@@ -5,13 +5,14 @@
 //! estimated (control variates; S. Lavenberg and P. Welch, 1981).
 
 pub mod beside;
+pub mod crowd;
+pub mod popularity;
+pub mod prices;
 pub mod queue;
 
 use serde::{Deserialize, Serialize};
 
-use crate::scenario::market::Zipf;
 use beside::{Beside, Bounds, Estimate};
-use queue::Queue;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -27,41 +28,68 @@ pub struct Oracle {
     pub half_width_percent: Option<f64>,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub enum Formula {
+/// A closed form.
+pub trait Law {
+    /// # Errors
+    ///
+    /// What makes no sense of it, as `key must ...`.
+    fn check(&self) -> Result<(), String>;
+    /// In the unit of the figure beside which it is told.
+    fn value(&self) -> f64;
+}
+
+/// The list: a variant, its law, and what it is called for people.
+macro_rules! formulas {
+    ($($(#[$doc:meta])* $name:ident($law:ty) = $text:literal,)*) => {
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[serde(rename_all = "kebab-case", deny_unknown_fields)]
+        pub enum Formula {
+            $($(#[$doc])* $name($law),)*
+        }
+
+        impl Formula {
+            fn law(&self) -> &dyn Law {
+                match self {
+                    $(Self::$name(law) => law,)*
+                }
+            }
+
+            const fn name(&self) -> &'static str {
+                match self {
+                    $(Self::$name(_) => $text,)*
+                }
+            }
+        }
+    };
+}
+
+formulas! {
     /// Mean time in an M/M/c queue, waiting and being served, in microseconds (A. K. Erlang, 1917).
-    ErlangC(Queue),
+    ErlangC(queue::ErlangC) = "Erlang C",
     /// The same where each job goes to the least loaded of `servers` drawn from infinitely many (Mitzenmacher, 1996; Vvedenskaya,
     /// Dobrushin and Karpelevich, 1996).
-    Choices(Queue),
-    /// The part of requests, in millionths, for the most wanted of `models` that have `room`, by a Zipf law with exponent 1.
-    ZipfTop { models: u32, room: u32 },
+    Choices(queue::Choices) = "the least loaded of several",
+    ZipfTop(popularity::ZipfTop) = "the most wanted in memory",
+    CheLru(popularity::CheLru) = "what was asked for last in memory",
+    ZipfHosting(popularity::ZipfHosting) = "Cohen and Shenker",
+    Bertrand(prices::Bertrand) = "the second-lowest cost",
+    ShareRouting(prices::ShareRouting) = "best responses to each other",
+    PriceShare(prices::PriceShare) = "the part by price",
+    CapacityEdgeworth(prices::Edgeworth) = "what fills both",
+    CrowdBacklog(crowd::CrowdBacklog) = "the fluid backlog",
+    CrowdCleared(crowd::CrowdCleared) = "the fluid backlog over what is left to serve it",
 }
 
 impl Formula {
+    /// # Errors
+    ///
+    /// What makes no sense of its parameters.
     pub fn check(&self) -> Result<(), String> {
-        match self {
-            Self::ErlangC(queue) | Self::Choices(queue) => queue.check(),
-            Self::ZipfTop { models, room } if (1..=1_000_000).contains(models) && *room > 0 => Ok(()),
-            Self::ZipfTop { .. } => Err("models must be from 1 to 1000000, and room above zero".into()),
-        }
+        self.law().check()
     }
 
     pub fn value(&self) -> f64 {
-        match self {
-            Self::ErlangC(queue) => queue.erlang_c_us(),
-            Self::Choices(queue) => queue.choices_us(),
-            Self::ZipfTop { models, room } => Zipf { count: *models, shift: 0 }.top_ppm(*room) as f64,
-        }
-    }
-
-    const fn name(&self) -> &'static str {
-        match self {
-            Self::ErlangC(_) => "Erlang C",
-            Self::Choices(_) => "the least loaded of several",
-            Self::ZipfTop { .. } => "the most wanted in memory",
-        }
+        self.law().value()
     }
 }
 
@@ -103,18 +131,12 @@ impl Baseline {
 
 #[cfg(test)]
 mod tests {
+    use super::queue::{ErlangC, Queue};
     use super::*;
     use labman_proto_core::time::Span;
 
-    fn queue(servers: u32, load: f64) -> Queue {
-        Queue { servers, load, service: Span::from_millis(1_000) }
-    }
-
-    #[test]
-    fn the_most_wanted_of_a_thousand_are_asked_for_as_the_books_say() {
-        let top = Formula::ZipfTop { models: 1_000, room: 100 }.value();
-        assert!((top / 693_000.0 - 1.0).abs() < 1e-4, "{top}");
-        assert!(Formula::ZipfTop { models: 0, room: 1 }.check().is_err());
+    fn queue(servers: u32, load: f64) -> ErlangC {
+        ErlangC(Queue { servers, load, service: Span::from_millis(1_000) })
     }
 
     #[test]
