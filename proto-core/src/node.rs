@@ -24,6 +24,7 @@ use feps::Feps;
 use leaving::Leaving;
 use peer_clocks::PeerClocks;
 
+use crate::economics::Price;
 use crate::gateway::{self, Gateway, Mesh, Tell, Unpaid};
 use crate::gossip::{By, Gossip, Say};
 use crate::http::Surface;
@@ -182,6 +183,11 @@ impl Node {
     /// Models that it had loaded since its start: for those who look whether providers alike change together.
     pub fn loads(&self) -> u64 {
         self.provider.as_ref().map_or(0, Provider::loads)
+    }
+
+    /// What runs here, and what it costs now: for those who look what a market comes to.
+    pub fn prices(&self) -> Vec<(String, Price)> {
+        self.provider.as_ref().map(Provider::prices).unwrap_or_default()
     }
 
     /// The peers that this node may call, linked or not: for those who look for a swarm among them.

@@ -4,19 +4,19 @@
 //! for millions of jobs; so each job is held beside what it would have met in the book's queue, and only the difference is
 //! estimated (control variates; S. Lavenberg and P. Welch, 1981).
 
+mod availability;
 pub mod baselines;
 pub mod beside;
+pub mod crowd;
 pub mod equivalence;
 mod owed;
+pub mod popularity;
+pub mod prices;
 pub mod queue;
 
-use labman_proto_core::time::Span;
 use serde::{Deserialize, Serialize};
 
-use crate::scenario::market::Zipf;
-use crate::scenario::values;
 use beside::{Beside, Bounds, Estimate};
-use queue::Queue;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -32,74 +32,70 @@ pub struct Oracle {
     pub half_width_percent: Option<f64>,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub enum Formula {
+/// A closed form.
+pub trait Law {
+    /// # Errors
+    ///
+    /// What makes no sense of it, as `key must ...`.
+    fn check(&self) -> Result<(), String>;
+    /// In the unit of the figure beside which it is told.
+    fn value(&self) -> f64;
+}
+
+/// The list: a variant, its law, and what it is called for people.
+macro_rules! formulas {
+    ($($(#[$doc:meta])* $name:ident($law:ty) = $text:literal,)*) => {
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[serde(rename_all = "kebab-case", deny_unknown_fields)]
+        pub enum Formula {
+            $($(#[$doc])* $name($law),)*
+        }
+
+        impl Formula {
+            fn law(&self) -> &dyn Law {
+                match self {
+                    $(Self::$name(law) => law,)*
+                }
+            }
+
+            pub const fn name(&self) -> &'static str {
+                match self {
+                    $(Self::$name(_) => $text,)*
+                }
+            }
+        }
+    };
+}
+
+formulas! {
     /// Mean time in an M/M/c queue, waiting and being served, in microseconds (A. K. Erlang, 1917).
-    ErlangC(Queue),
+    ErlangC(queue::ErlangC) = "Erlang C",
     /// The same where each job goes to the least loaded of `servers` drawn from infinitely many (Mitzenmacher, 1996; Vvedenskaya,
     /// Dobrushin and Karpelevich, 1996).
-    Choices(Queue),
-    /// How often, in millionths, one of `replicas` is there, each up and down for times of these means, by itself.
-    Availability {
-        #[serde(with = "values::span")]
-        up: Span,
-        #[serde(with = "values::span")]
-        down: Span,
-        replicas: u32,
-    },
-    /// What `providers` are owed together at a moment drawn by chance, in micro-units: each earns `payout` so often in the mean, and claims
-    /// all of it every period; no more than `cap` each.
-    Unclaimed {
-        providers: u32,
-        payout: i64,
-        #[serde(with = "values::span")]
-        every: Span,
-        #[serde(with = "values::span")]
-        claims: Span,
-        cap: i64,
-    },
-    /// The part of requests, in millionths, for the most wanted of `models` that have `room`, by a Zipf law with exponent 1.
-    ZipfTop { models: u32, room: u32 },
+    Choices(queue::Choices) = "the least loaded of several",
+    ZipfTop(popularity::ZipfTop) = "the most wanted in memory",
+    CheLru(popularity::CheLru) = "what was asked for last in memory",
+    ZipfHosting(popularity::ZipfHosting) = "Cohen and Shenker",
+    Bertrand(prices::Bertrand) = "the second-lowest cost",
+    ShareRouting(prices::ShareRouting) = "best responses to each other",
+    PriceShare(prices::PriceShare) = "the part by price",
+    CapacityEdgeworth(prices::Edgeworth) = "what fills both",
+    CrowdBacklog(crowd::CrowdBacklog) = "the fluid backlog",
+    CrowdCleared(crowd::CrowdCleared) = "the fluid backlog over what is left to serve it",
+    Availability(availability::Availability) = "one of several is there",
+    Unclaimed(owed::Unclaimed) = "what is not claimed yet",
 }
 
 impl Formula {
+    /// # Errors
+    ///
+    /// What makes no sense of its parameters.
     pub fn check(&self) -> Result<(), String> {
-        match self {
-            Self::ErlangC(queue) | Self::Choices(queue) => queue.check(),
-            Self::Availability { up, down, replicas } if up.0 > 0 && down.0 > 0 && *replicas > 0 => Ok(()),
-            Self::Availability { .. } => Err("up, down and replicas must be above zero".into()),
-            Self::Unclaimed { every, .. } if every.0 > 0 => Ok(()),
-            Self::Unclaimed { .. } => Err("every must be above zero".into()),
-            Self::ZipfTop { models, room } if (1..=1_000_000).contains(models) && *room > 0 => Ok(()),
-            Self::ZipfTop { .. } => Err("models must be from 1 to 1000000, and room above zero".into()),
-        }
+        self.law().check()
     }
 
     pub fn value(&self) -> f64 {
-        match self {
-            Self::ErlangC(queue) => queue.erlang_c_us(),
-            Self::Choices(queue) => queue.choices_us(),
-            Self::Availability { up, down, replicas } => {
-                let down_share = down.0 as f64 / (up.0 as f64 + down.0 as f64);
-                1e6 * (1.0 - down_share.powi(*replicas as i32))
-            }
-            Self::Unclaimed { providers, payout, every, claims, cap } => {
-                owed::unclaimed(*payout as f64, claims.0 as f64 / every.0 as f64, *cap as f64)
-                    * f64::from(*providers)
-            }
-            Self::ZipfTop { models, room } => Zipf { count: *models, shift: 0 }.top_ppm(*room) as f64,
-        }
-    }
-
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::ErlangC(_) => "Erlang C",
-            Self::Choices(_) => "the least loaded of several",
-            Self::Availability { .. } => "one of several is there",
-            Self::Unclaimed { .. } => "what is not claimed yet",
-            Self::ZipfTop { .. } => "the most wanted in memory",
-        }
+        self.law().value()
     }
 }
 
@@ -145,17 +141,13 @@ impl Baseline {
 
 #[cfg(test)]
 mod tests {
+    use labman_proto_core::time::Span;
+
+    use super::queue::{ErlangC, Queue};
     use super::*;
 
-    fn queue(servers: u32, load: f64) -> Queue {
-        Queue { servers, load, service: Span::from_millis(1_000) }
-    }
-
-    #[test]
-    fn the_most_wanted_of_a_thousand_are_asked_for_as_the_books_say() {
-        let top = Formula::ZipfTop { models: 1_000, room: 100 }.value();
-        assert!((top / 693_000.0 - 1.0).abs() < 1e-4, "{top}");
-        assert!(Formula::ZipfTop { models: 0, room: 1 }.check().is_err());
+    fn queue(servers: u32, load: f64) -> ErlangC {
+        ErlangC(Queue { servers, load, service: Span::from_millis(1_000) })
     }
 
     #[test]

@@ -3,11 +3,13 @@
 //! Everything is named as in the scenario and sorted, so that two runs of one scenario can be compared whatever the order
 //! in which things happened.
 
+mod crowd;
 pub mod definitions;
 mod estimate;
 pub mod income;
 pub mod market;
 pub mod mesh;
+pub mod prices;
 pub mod service;
 pub mod ticks;
 
@@ -26,6 +28,7 @@ use crate::run::owed::Owed;
 use crate::scenario::Expect;
 use market::MarketReport;
 use mesh::MeshReport;
+use prices::PriceReport;
 use service::Work;
 
 #[derive(Clone, Debug, Default)]
@@ -39,6 +42,8 @@ pub struct Report {
     pub outcomes: Vec<JobOutcome>,
     /// What each provider did of the measured jobs.
     pub providers: BTreeMap<String, Work>,
+    /// That all providers have together.
+    pub slots: i64,
     pub receipts: Vec<ReceiptFacts>,
     /// Every account of the FEP's ledger, in micro-units.
     pub balances: BTreeMap<String, i64>,
@@ -65,6 +70,8 @@ pub struct Report {
     pub mesh: Option<MeshReport>,
     /// How what is hosted followed what was asked for, where anybody decided that.
     pub market: Option<MarketReport>,
+    /// What was asked for it, where prices moved or the scenario wants to know.
+    pub prices: Option<PriceReport>,
     /// Faults that bit, and what else happened.
     pub marks: Marks,
     /// Faults whose moment did not come before the run was over.
@@ -169,6 +176,8 @@ pub const FIGURES: &[&str] = &[
     "jobs.fairness_ppm",
     "jobs.served_ppm",
     "jobs.little_ppm",
+    "jobs.waiting_most",
+    "jobs.cleared_ms",
     "jobs.status_400",
     "jobs.status_401",
     "jobs.status_404",
@@ -202,7 +211,8 @@ pub const FIGURES: &[&str] = &[
 
 /// All that a report can have: [`FIGURES`], then those of what is watched only in some scenarios.
 pub fn figures() -> impl Iterator<Item = &'static str> {
-    FIGURES.iter().chain(mesh::FIGURES).chain(market::FIGURES).copied()
+    let of_some = [mesh::FIGURES, market::FIGURES, prices::FIGURES];
+    FIGURES.iter().chain(of_some.into_iter().flatten()).copied()
 }
 
 impl JobOutcome {
@@ -238,6 +248,8 @@ impl Report {
             "jobs.fairness_ppm" => self.fairness_ppm(),
             "jobs.served_ppm" => self.served_ppm(),
             "jobs.little_ppm" => self.little_ppm(),
+            "jobs.waiting_most" => self.crowd().most,
+            "jobs.cleared_ms" => i64::try_from(self.crowd().cleared_us / 1_000).unwrap_or(i64::MAX),
             "jobs.status_400" => status(400),
             "jobs.status_401" => status(401),
             "jobs.status_404" => status(404),
@@ -274,7 +286,8 @@ impl Report {
             "virtual_seconds" => i64::try_from(self.virtual_time.as_millis() / 1_000).unwrap_or(i64::MAX),
             _ => {
                 let market = || self.market.as_ref().and_then(|market| market.figure(name));
-                return self.mesh.as_ref().and_then(|mesh| mesh.figure(name)).or_else(market);
+                let prices = || self.prices.as_ref().and_then(|prices| prices.figure(name));
+                return self.mesh.as_ref().and_then(|mesh| mesh.figure(name)).or_else(market).or_else(prices);
             }
         })
     }
@@ -335,6 +348,7 @@ impl Report {
             "events": self.events,
             "mesh": self.mesh,
             "market": self.market,
+            "prices": self.prices,
             "oracles": self.oracles,
             "faults": self.marks.faults,
             "faults_not_begun": self.faults_not_begun,
@@ -430,6 +444,9 @@ impl Report {
         }
         if let Some(market) = &self.market {
             market.summary(out)?;
+        }
+        if let Some(prices) = &self.prices {
+            prices.summary(out)?;
         }
         for oracle in &self.oracles {
             oracle.summary(out)?;

@@ -13,6 +13,7 @@ mod market;
 mod mesh;
 pub(crate) mod owed;
 mod presence;
+mod prices;
 mod quotes;
 mod receipts;
 mod rest;
@@ -151,6 +152,8 @@ struct Run<'a> {
     mesh: Option<mesh::Watch>,
     /// Who decides what it hosts.
     shelves: Option<market::Shelves>,
+    /// What is asked for.
+    prices: Option<prices::Looks>,
     /// Faults that have begun and not ended.
     under_way: BTreeSet<usize>,
     /// Faults that have ever begun.
@@ -213,6 +216,8 @@ enum Due {
     Mesh,
     /// It is to be looked at who loaded something.
     Market,
+    /// It is to be looked at what is asked for it.
+    Prices,
     /// The core must agree by now.
     Views,
     /// Whoever waits, waits no longer.
@@ -258,6 +263,7 @@ impl<'a> Run<'a> {
             swarm: BTreeMap::new(),
             mesh: None,
             shelves: None,
+            prices: None,
             under_way: BTreeSet::new(),
             begun: BTreeSet::new(),
             to_quote: Vec::new(),
@@ -285,6 +291,7 @@ impl<'a> Run<'a> {
         }
         self.watch_mesh();
         self.watch_market();
+        self.watch_prices();
         self.schedule_adversaries();
         self.schedule_quotes();
         if self.scenario.one_by_one {
@@ -394,6 +401,7 @@ impl<'a> Run<'a> {
             Due::Check => self.check_due = true,
             Due::Mesh => self.look_at_mesh(),
             Due::Market => self.look_at_market(),
+            Due::Prices => self.look_at_prices(),
             Due::Views => self.views_due = true,
             Due::Nap => {}
             Due::Over => self.over = true,
@@ -604,6 +612,11 @@ impl<'a> Run<'a> {
         report.mesh = self.mesh_found.take();
         report.owed = self.owed;
         report.market = self.market_report(report);
+        report.prices = self.price_report(report);
+        let slots = |provider: &scenario::Provider| {
+            provider.portmans.iter().map(|one| i64::from(one.slots)).sum::<i64>()
+        };
+        report.slots = self.scenario.providers.iter().map(slots).sum();
         report.marks = self.world.marks().clone();
         let not_begun = |(index, _): &(usize, _)| !self.begun.contains(index);
         let faults = self.scenario.faults.iter().enumerate().filter(not_begun);

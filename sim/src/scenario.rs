@@ -27,7 +27,9 @@ use crate::churn::Churn;
 use crate::faults::{Fault, Inject};
 use crate::net::latency::Latency;
 use crate::oracle::{Baseline, Oracle};
+use crate::workload::pattern;
 use crate::workload::trace::Trace;
+use crate::workload::worth::Worth;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -382,7 +384,7 @@ pub struct Job {
     pub stops_reading_after: Option<Span>,
 }
 
-/// A Poisson process of jobs like one another. They are named `<name>-1`, `<name>-2`, ...
+/// Jobs like one another that come at random. They are named `<name>-1`, `<name>-2`, ...
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Arrivals {
@@ -402,6 +404,9 @@ pub struct Arrivals {
     pub provider: Option<toml::Table>,
     #[serde(default = "yes")]
     pub stream: bool,
+    /// What each is worth to its user, if anything is too dear for them: sent as the API's `provider.max_price`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub values: Option<Worth>,
     /// Mean time between two.
     #[serde(with = "values::span")]
     pub every: Span,
@@ -409,6 +414,9 @@ pub struct Arrivals {
     pub from: Span,
     #[serde(with = "values::span")]
     pub until: Span,
+    /// How they are spread over time.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub pattern: pattern::Named,
 }
 
 /// Jobs as they came in a real hour. They are named `<name>-1`, `<name>-2`, ...

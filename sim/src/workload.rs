@@ -1,14 +1,20 @@
 //! What users ask, and when: the scenario's list of jobs, those that come at random, and those of real hours.
+//!
+//! Of those that come at random, when they come ([`pattern`]), who asks whom, for which model, and what it is worth to them ([`worth`])
+//! have a stream each: another pattern changes nobody's wishes.
 
+pub mod pattern;
 pub mod trace;
+pub mod worth;
 
 use labman_proto_core::rng::Seed;
 use labman_proto_core::time::Span;
 use labman_proto_core::wire::topic::family;
+use pattern::{Draws, Window};
 use serde_json::{Value, json};
 use trace::Request;
 
-use crate::scenario::market::named;
+use crate::scenario::market::{Popularity, named};
 use crate::scenario::{Arrivals, Gateway, Job, Replay, Scenario};
 
 #[derive(Clone, Debug)]
@@ -127,8 +133,6 @@ fn drawn(
     seed: Seed,
     families: impl Fn(&Gateway) -> Vec<String>,
 ) -> Vec<Planned> {
-    let mut draws = seed.child("arrivals").stream(&arrivals.name);
-    let mut at = arrivals.from;
     let users: Vec<&str> = scenario.users_of(&arrivals.user).map(|user| user.name.as_str()).collect();
     let gateways: Vec<&str> = match &arrivals.gateway {
         Some(gateway) => vec![gateway],
@@ -137,20 +141,22 @@ fn drawn(
     let mut who = seed.child("askers").stream(&arrivals.name);
     let mut one_of = |names: &[&str]| names[who.below(names.len() as u64) as usize].to_owned();
     let mut what = seed.child("wants").stream(&arrivals.name);
-    let mut model = || match &arrivals.zipf {
-        Some(zipf) => named(&arrivals.model, zipf.number(what.below(zipf.total()))),
+    let popularity = arrivals.zipf.as_ref().map(Popularity::of);
+    let mut model = || match &popularity {
+        Some(popularity) => named(&arrivals.model, popularity.draw(&mut what)),
         None => arrivals.model.clone(),
     };
-    let mut planned = Vec::new();
-    loop {
-        at = Span(at.0.saturating_add(draws.exponential(arrivals.every).0));
-        if at >= arrivals.until {
-            return planned;
-        }
+    let mut worths = seed.child("values").stream(&arrivals.name);
+    let window = arrivals.window();
+    let moments = arrivals.pattern.as_pattern().moments(&window, &mut Draws::of(seed, &arrivals.name));
+    let planned = |(number, at): (usize, Span)| {
         let mut body = body(&model(), &arrivals.prompt, arrivals.stream, arrivals.max_tokens);
         want(&mut body, arrivals.provider.as_ref());
-        planned.push(Planned {
-            name: format!("{}-{}", arrivals.name, planned.len() + 1),
+        if let Some(worth) = &arrivals.values {
+            body["provider"]["max_price"] = json!({ "completion": worth.draw(&mut worths).to_string() });
+        }
+        Planned {
+            name: format!("{}-{}", arrivals.name, number + 1),
             user: one_of(&users),
             gateway: one_of(&gateways),
             streaming: arrivals.stream,
@@ -159,7 +165,14 @@ fn drawn(
             at,
             leaves_after: None,
             stops_reading_after: None,
-        });
+        }
+    };
+    moments.into_iter().enumerate().map(planned).collect()
+}
+
+impl Arrivals {
+    pub fn window(&self) -> Window {
+        Window { from: self.from, until: self.until, every: self.every }
     }
 }
 

@@ -67,7 +67,7 @@ pub(crate) fn both_config() -> config::Config {
         least_payout: Micros::ZERO,
         queue: 0,
         shelf: Some(shelf()),
-        pricing: config::Pricing { strategy: config::Strategy::Undercut, floor: 500, ceiling: 2_000 },
+        pricing: config::Pricing { strategy: config::Strategy::Undercut, ..config::Pricing::default() },
     };
     config::Config {
         network: NETWORK.into(),

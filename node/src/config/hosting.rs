@@ -40,6 +40,7 @@ pub(super) struct PricingField {
     strategy: node::Strategy,
     floor: Option<Spanned<f64>>,
     ceiling: Option<Spanned<f64>>,
+    elasticity: Option<Spanned<u32>>,
 }
 
 /// A gibibyte in a second: where an operator does not say how long a model takes to load.
@@ -119,6 +120,14 @@ impl PricingField {
             let place = self.floor.as_ref().or(self.ceiling.as_ref()).map(Spanned::span);
             return Err(source.fault(place, "the floor is above the ceiling; the usual ones are 0.5 and 2.0"));
         }
-        Ok(node::Pricing { strategy: self.strategy, floor, ceiling })
+        let elasticity = match &self.elasticity {
+            Some(power) if !(1..=node::Pricing::MOST_ELASTIC).contains(power.get_ref()) => {
+                let message = "elasticity is the power of the price by which gateways draw, from 1 to 8; the usual one is 2";
+                return Err(source.fault(Some(power.span()), message));
+            }
+            Some(power) => *power.get_ref(),
+            None => default.elasticity,
+        };
+        Ok(node::Pricing { strategy: self.strategy, floor, ceiling, elasticity })
     }
 }

@@ -50,14 +50,34 @@ pub struct Hosted {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pricing {
     pub strategy: Strategy,
+    /// What serving costs the operator: below it nothing is earned.
     pub floor: u32,
     pub ceiling: u32,
+    /// Of [`Strategy::BestResponse`]: gateways share requests out in proportion to prices to the power of minus this, from 1 to
+    /// [`MOST_ELASTIC`](Self::MOST_ELASTIC).
+    #[serde(default = "usual_elasticity", skip_serializing_if = "is_usual")]
+    pub elasticity: u32,
+}
+
+impl Pricing {
+    /// Beyond it the cheapest has nearly all.
+    pub const MOST_ELASTIC: u32 = 8;
 }
 
 impl Default for Pricing {
     fn default() -> Self {
-        Self { strategy: Strategy::Fixed, floor: 500, ceiling: 2_000 }
+        Self { strategy: Strategy::Fixed, floor: 500, ceiling: 2_000, elasticity: usual_elasticity() }
     }
+}
+
+/// As routers do that draw by the inverse square of prices.
+const fn usual_elasticity() -> u32 {
+    2
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+const fn is_usual(elasticity: &u32) -> bool {
+    *elasticity == usual_elasticity()
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,4 +90,8 @@ pub enum Strategy {
     Utilisation,
     /// A hundredth below the cheapest other offer that is heard of.
     Undercut,
+    /// What earns most if gateways share requests out by price, and the others stay where the cheapest of them is.
+    BestResponse,
+    /// On in the same direction while that earns more, back while it does not. It believes nobody.
+    Learning,
 }

@@ -1,5 +1,13 @@
 //! What a model costs in the next epoch: its configured price times a factor, moved by a named strategy within the operator's floor
 //! and ceiling.
+//!
+//! - [`response`]: what earns most where requests are shared out by price;
+//! - [`climb`]: what earned more the last time.
+
+pub(crate) mod climb;
+mod response;
+
+use climb::Tried;
 
 use super::policy::{Pricing, Strategy};
 use crate::economics::Price;
@@ -24,13 +32,21 @@ pub(crate) struct Seen {
     pub(crate) cheapest: Option<Micros>,
     /// Nobody else is heard to offer it.
     pub(crate) alone: bool,
+    /// Others of our size, as far as is heard of their slots.
+    pub(crate) rivals: u32,
+    /// What came in beyond what it cost, in millionths of a micro-unit for each second.
+    pub(crate) earned: i64,
+    /// What the last change of the price was, and what was earned before it.
+    pub(crate) tried: Tried,
 }
 
 /// The factor to begin with.
 pub(crate) fn first(pricing: Pricing) -> u32 {
     match pricing.strategy {
         Strategy::Fixed => AS_CONFIGURED,
-        Strategy::Utilisation | Strategy::Undercut => bounded(pricing, AS_CONFIGURED),
+        Strategy::Utilisation | Strategy::Undercut | Strategy::BestResponse | Strategy::Learning => {
+            bounded(pricing, AS_CONFIGURED)
+        }
     }
 }
 
@@ -44,7 +60,9 @@ pub(crate) fn next(pricing: Pricing, factor: u32, configured: &Price, seen: Seen
         Strategy::Utilisation if seen.utilisation < IDLE => down,
         Strategy::Utilisation => factor,
         // Back to what the operator asks for.
-        Strategy::Undercut if seen.alone || seen.cheapest.is_none() => AS_CONFIGURED.clamp(down, up),
+        Strategy::Undercut | Strategy::BestResponse if seen.alone || seen.cheapest.is_none() => {
+            AS_CONFIGURED.clamp(down, up)
+        }
         Strategy::Undercut => {
             match seen.cheapest.filter(|cheapest| *cheapest < both(&at(configured, factor))) {
                 Some(cheapest) => {
@@ -55,6 +73,13 @@ pub(crate) fn next(pricing: Pricing, factor: u32, configured: &Price, seen: Seen
                 None => factor,
             }
         }
+        Strategy::BestResponse => {
+            let theirs = seen.cheapest.and_then(|cheapest| ratio(cheapest, both(configured)));
+            // Where ours is the cheapest it is the only one that is heard of; those next to it are thought to be as cheap.
+            let theirs = theirs.unwrap_or(factor).min(factor).max(1);
+            response::best(theirs, seen.rivals, pricing).clamp(down, up)
+        }
+        Strategy::Learning => climb::next(pricing, factor, seen),
     };
     bounded(pricing, wanted)
 }
@@ -154,7 +179,7 @@ mod tests {
 
     #[test]
     fn a_price_begins_within_its_bounds() {
-        let dear = Pricing { strategy: Strategy::Utilisation, floor: 1_500, ceiling: 2_000 };
+        let dear = Pricing { strategy: Strategy::Utilisation, floor: 1_500, ..Pricing::default() };
         assert_eq!(first(dear), 1_500);
         assert_eq!(first(Pricing::default()), AS_CONFIGURED);
     }

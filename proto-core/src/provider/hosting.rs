@@ -14,6 +14,7 @@
 mod desk;
 mod moves;
 mod show;
+mod tokens;
 
 use alloc::{
     collections::BTreeMap,
@@ -25,6 +26,7 @@ use alloc::{
 pub(super) use desk::Desk;
 use moves::Moving;
 use serde_json::Value;
+use tokens::Tokens;
 
 use super::Provider;
 use super::waiting::Where;
@@ -34,6 +36,7 @@ use crate::market::Hearsay;
 use crate::market::forecast::Forecast;
 use crate::market::plan::{AS_IT_IS, Bounds, Candidate, Line, plan};
 use crate::market::policy::{Hosting as Policy, Shelf};
+use crate::market::price::climb::Tried;
 use crate::market::price::{self, Seen};
 use crate::money::Micros;
 use crate::node::config;
@@ -77,12 +80,15 @@ struct Model {
     /// In this epoch.
     jobs: u32,
     used: Span,
+    tokens: Tokens,
     /// Jobs that are asked for on the mesh in an hour.
     wanted: Forecast,
     /// Slots of others.
     elsewhere: u32,
     /// Of the configured price, in thousandths.
     factor: Option<u32>,
+    /// What was tried with it last.
+    tried: Tried,
     /// A load or unload came to nothing: nothing is tried before this.
     not_before: Option<Time>,
     /// While it runs: jobs that came, and that should have by our part of the slots, in thousandths; old ones fade.
@@ -127,6 +133,7 @@ impl Hosting {
         let (took, of_epoch) = (now - began, now - began.max(self.epoch_began));
         let model = self.models.entry(whereto).or_default();
         model.jobs = model.jobs.saturating_add(1);
+        model.tokens.add(counts);
         model.used = Span(model.used.0.saturating_add(of_epoch.0));
         self.usual_time = Span(drift(self.usual_time.0, took.0));
         let drift = |old: u32, new: u32| u32::try_from(drift(old.into(), new.into())).unwrap_or(u32::MAX);
@@ -188,7 +195,7 @@ impl Hosting {
             self.decided.insert(portman.ep.clone(), lines);
         }
         for model in self.models.values_mut() {
-            (model.jobs, model.used) = (0, Span::default());
+            (model.jobs, model.used, model.tokens) = (0, Span::default(), Tokens::default());
         }
         self.epoch_began = cx.now.mono;
         repriced || moved
@@ -227,23 +234,30 @@ impl Hosting {
             if !desk.sockets.runs(&portman.ep, model) {
                 continue;
             }
-            let slots = u64::from(desk.slots(portman, model));
+            let each = desk.slots(portman, model);
+            let slots = u64::from(each);
             // Against others, and not against oneself under other names.
             let named = hearsay.named(model);
             let ours = desk.slots_named(model);
             let Some(known) = self.models.get_mut(&(portman.ep.clone(), model.to_string())) else { continue };
             let could = lasted.0.saturating_mul(slots).max(1);
             let utilisation = u128::from(known.used.0) * 1_000 / u128::from(could);
+            let factor = known.factor.unwrap_or(price::first(portman.pricing));
+            let configured = portman.prices.get(model).unwrap_or(&portman.price);
+            let brings = |factor| known.tokens.bring(known.jobs, &price::at(configured, factor));
+            let profit = brings(factor).saturating_sub(brings(portman.pricing.floor));
+            let earned = profit.saturating_mul(1_000) / i128::from(lasted.as_millis().max(1));
             let seen = Seen {
                 utilisation: u32::try_from(utilisation).unwrap_or(1_000).min(1_000),
                 cheapest: named.cheapest_in(&portman.payout.currency),
                 alone: named.slots <= ours,
+                rivals: named.slots.saturating_sub(ours).div_ceil(each.max(1)),
+                earned: i64::try_from(earned).unwrap_or(i64::MAX),
+                tried: known.tried,
             };
-            let factor = known.factor.unwrap_or(price::first(portman.pricing));
-            let configured = portman.prices.get(model).unwrap_or(&portman.price);
             let next = price::next(portman.pricing, factor, configured, seen);
             changed |= next != factor;
-            known.factor = Some(next);
+            (known.factor, known.tried) = (Some(next), Tried { fell: next < factor, earned: seen.earned });
         }
         changed
     }
@@ -378,6 +392,14 @@ impl Provider {
     /// Models that were loaded, since this node's start.
     pub(crate) fn loads(&self) -> u64 {
         self.hosting.loads
+    }
+
+    /// Of each model that runs.
+    pub(crate) fn prices(&self) -> Vec<(String, Price)> {
+        let portmans = self.config.portmans.iter();
+        let models =
+            portmans.flat_map(|one| self.sockets.models(&one.ep).iter().map(move |model| (one, model)));
+        models.map(|(portman, model)| (model.id.clone(), self.hosting.price(portman, &model.id))).collect()
     }
 
     /// For people.

@@ -3,6 +3,10 @@
 //! Everybody has a score: what it costs and how long it takes, beside the cheapest and the quickest, and how often it serves at
 //! all. Those near the best are as good as it; among them load decides, of a few that are drawn. All of it takes a time that grows as
 //! their number: there may be thousands.
+//!
+//! [`proportional`] draws by price instead.
+
+mod proportional;
 
 use alloc::vec::Vec;
 
@@ -114,7 +118,10 @@ pub(super) fn order(
         same
     });
     if wish.sort.is_none() {
-        let at = explored(candidates, policy, wish, rng).or_else(|| drawn(candidates, policy, wish, rng));
+        let at = explored(candidates, policy, wish, rng).or_else(|| match policy.exponent {
+            0 => drawn(candidates, policy, wish, rng),
+            _ => proportional::drawn(candidates, policy, rng),
+        });
         if let Some(one) = at.and_then(|at| candidates.get_mut(at)) {
             one.place.chosen = true;
         }

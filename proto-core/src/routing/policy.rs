@@ -8,7 +8,8 @@ use alloc::string::{String, ToString};
 use serde::{Deserialize, Serialize};
 
 /// Names that [`Policy::named`] knows, for messages.
-const POLICIES: &str = "balanced, cheapest, fastest, sticky, two-choices, least-loaded or random";
+const POLICIES: &str =
+    "balanced, cheapest, fastest, sticky, proportional, two-choices, least-loaded or random";
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Settings", into = "Settings")]
@@ -35,9 +36,15 @@ pub struct Policy {
     /// that have and k that have not, k/(n + k) of them. They get no others while one that has proved itself has a slot. 0: all
     /// are alike.
     pub explore: u32,
+    /// One of all that have a slot is drawn, each in proportion to what it charges to the power of minus this, up to
+    /// [`MOST_EXPONENT`](Self::MOST_EXPONENT). 0: nobody is drawn by price.
+    pub exponent: u32,
 }
 
 impl Policy {
+    /// Beyond it nearly all go to the cheapest.
+    pub const MOST_EXPONENT: u32 = 8;
+
     /// A policy with its usual numbers.
     pub fn named(name: &str) -> Option<Self> {
         let balanced = Self {
@@ -50,6 +57,7 @@ impl Policy {
             free_first: true,
             sticky: Some(250),
             explore: 100,
+            exponent: 0,
         };
         // As in the books: nothing is known of providers but how many jobs they have.
         let by_load = Self {
@@ -66,6 +74,9 @@ impl Policy {
             "cheapest" => Self { time: 0, band: 0, overlook: 0, ..balanced },
             "fastest" => Self { price: 0, ..balanced },
             "sticky" => Self { sticky: Some(1_000), overlook: 0, ..balanced },
+            "proportional" => {
+                Self { time: 0, overlook: 0, sticky: None, explore: 0, exponent: 2, ..balanced }
+            }
             "two-choices" => by_load,
             "least-loaded" => Self { choices: 0, ..by_load },
             "random" => Self { choices: 1, ..by_load },
@@ -88,6 +99,7 @@ struct Settings {
     /// -1: conversations don't count.
     sticky: Option<i64>,
     explore: Option<u32>,
+    exponent: Option<u32>,
 }
 
 impl TryFrom<Settings> for Policy {
@@ -110,6 +122,7 @@ impl TryFrom<Settings> for Policy {
             free_first: said.free_first.unwrap_or(usual.free_first),
             sticky,
             explore: said.explore.unwrap_or(usual.explore).min(1_000),
+            exponent: said.exponent.unwrap_or(usual.exponent).min(Self::MOST_EXPONENT),
             name: usual.name,
         })
     }
@@ -127,6 +140,7 @@ impl From<Policy> for Settings {
             free_first: Some(policy.free_first),
             sticky: Some(policy.sticky.map_or(-1, i64::from)),
             explore: Some(policy.explore),
+            exponent: Some(policy.exponent),
         }
     }
 }

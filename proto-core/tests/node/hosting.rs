@@ -251,7 +251,7 @@ fn nobody_undercuts_himself() {
     let mut config = provider_config();
     let provider = config.provider.as_mut().unwrap();
     provider.hosting = Hosting { epoch: EPOCH, ..Hosting::default() };
-    provider.portmans[0].pricing = Pricing { strategy: Strategy::Undercut, floor: 500, ceiling: 2_000 };
+    provider.portmans[0].pricing = Pricing { strategy: Strategy::Undercut, ..Pricing::default() };
     let mut rig = Rig::new(config);
     Portman::attach(&mut rig, vec![model("toy", 2), model("toy-q4_0", 2)]);
     let mut gateway = Peer::called(&mut rig, PEER);
@@ -280,7 +280,8 @@ fn a_price_falls_while_nobody_comes_and_not_below_its_floor() {
     let mut config = provider_config();
     let provider = config.provider.as_mut().unwrap();
     provider.hosting = Hosting { epoch: EPOCH, ..Hosting::default() };
-    provider.portmans[0].pricing = Pricing { strategy: Strategy::Utilisation, floor: 900, ceiling: 2_000 };
+    provider.portmans[0].pricing =
+        Pricing { strategy: Strategy::Utilisation, floor: 900, ..Pricing::default() };
     let configured = provider.portmans[0].price;
     let mut rig = Rig::new(config);
     Portman::attach(&mut rig, vec![model("toy", 2)]);

@@ -11,7 +11,7 @@ use labman_proto_core::wire::ids::ReceiptId;
 use labman_proto_core::wire::portal::Receipt;
 use serde::{Deserialize, Deserializer};
 
-use super::price;
+use super::price::{self, Prices};
 
 /// A provider that is up looks at its disputes that soon after a term is over: whatever it does just then.
 const LOOKED_FOR_WITHIN: Span = Span::from_secs(3 * 60);
@@ -103,7 +103,7 @@ pub struct Provider {
     pub held: Vec<Held>,
     pub states: States,
     pub owing: Vec<Owing>,
-    pub prices: BTreeMap<String, Price>,
+    pub prices: BTreeMap<String, Prices>,
     /// Its disk has forgotten things that it had acknowledged, or it was not there to be told them.
     pub forgot: bool,
     /// It was there to ask for what it had not, or what it had lost.
@@ -397,19 +397,18 @@ fn check_price(books: &Books, provider: &Provider, held: &Held, found: &mut Vec<
         found.push(format!("I8: receipt {id:?} of {name} is at {}, which was never quoted", held.rate));
     }
     let owed = |price: &Price| price::owed(price, &books.fees, held.rate.into(), &held.counts);
-    let says = Some((held.charge, held.payout));
+    let says = (held.charge, held.payout);
     if held.slug == FORGOTTEN {
-        if !provider.prices.values().any(|price| owed(price) == says) {
+        if !provider.prices.values().any(|asked| asked.comes_to(owed, says)) {
             found.push(format!("I8: receipt {id:?} of {name} has none of its prices"));
         }
         return;
     }
-    let Some(price) = provider.prices.get(&held.slug) else {
+    let Some(asked) = provider.prices.get(&held.slug) else {
         return found.push(format!("{name} was paid for {:?}, which it never offered", held.slug));
     };
-    let bill = owed(price);
-    if bill != says {
-        let (charge, payout) = (held.charge, held.payout);
+    if !asked.comes_to(owed, says) {
+        let ((charge, payout), bill) = (says, owed(&asked.price));
         found.push(format!(
             "I8: receipt {id:?} of {name} says {charge} and {payout}; its tokens come to {bill:?}"
         ));

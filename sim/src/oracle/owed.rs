@@ -1,8 +1,43 @@
 //! What somebody is owed between two claims.
 
+use labman_proto_core::time::Span;
+use serde::{Deserialize, Serialize};
+
+use super::Law;
+use crate::scenario::values;
+
+/// What `providers` are owed together at a moment drawn by chance, in micro-units: each earns `payout` so often in the mean, a Poisson
+/// process, and claims all of it every period; no more than `cap` each.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Unclaimed {
+    pub providers: u32,
+    /// In micro-units, as `cap`.
+    pub payout: i64,
+    #[serde(with = "values::span")]
+    pub every: Span,
+    #[serde(with = "values::span")]
+    pub claims: Span,
+    pub cap: i64,
+}
+
+impl Law for Unclaimed {
+    fn check(&self) -> Result<(), String> {
+        match self.providers > 0 && self.payout > 0 && self.every.0 > 0 && self.cap >= 0 {
+            true => Ok(()),
+            false => Err("providers, payout and every must be above zero, and cap not below".into()),
+        }
+    }
+
+    fn value(&self) -> f64 {
+        let jobs = self.claims.0 as f64 / self.every.0 as f64;
+        unclaimed(self.payout as f64, jobs, self.cap as f64) * f64::from(self.providers)
+    }
+}
+
 /// In payouts' units, in the mean over a claim period that begins with nothing owed: of `jobs` in a whole period, a Poisson
 /// process, each is worth `payout`; what would be more than `cap` is not taken on.
-pub(super) fn unclaimed(payout: f64, jobs: f64, cap: f64) -> f64 {
+fn unclaimed(payout: f64, jobs: f64, cap: f64) -> f64 {
     /// Moments of the period that are looked at.
     const MOMENTS: u32 = 1_000;
     let most = (cap / payout).floor();

@@ -7,6 +7,7 @@ use labman_proto_core::rng::Stream;
 use labman_proto_core::time::Span;
 use serde::{Deserialize, Serialize};
 
+use super::Law;
 use crate::scenario::values;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -20,8 +21,36 @@ pub struct Queue {
     pub service: Span,
 }
 
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ErlangC(pub Queue);
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Choices(pub Queue);
+
+impl Law for ErlangC {
+    fn check(&self) -> Result<(), String> {
+        self.0.check()
+    }
+
+    fn value(&self) -> f64 {
+        self.0.erlang_c_us()
+    }
+}
+
+impl Law for Choices {
+    fn check(&self) -> Result<(), String> {
+        self.0.check()
+    }
+
+    fn value(&self) -> f64 {
+        self.0.choices_us()
+    }
+}
+
 impl Queue {
-    pub(super) fn check(&self) -> Result<(), String> {
+    fn check(&self) -> Result<(), String> {
         match self.servers > 0 && self.servers <= 1_000_000 && self.load > 0.0 && self.load < 1.0 {
             true => Ok(()),
             false => Err("servers must be from 1 to 1000000, and load between 0 and 1".into()),
@@ -33,7 +62,7 @@ impl Queue {
     }
 
     /// Erlang's B by its recursion, from that C, and from that the mean wait.
-    pub(super) fn erlang_c_us(&self) -> f64 {
+    fn erlang_c_us(&self) -> f64 {
         let (servers, offered) = (f64::from(self.servers), self.load * f64::from(self.servers));
         let blocked = (1..=self.servers).fold(1.0, |b, k| offered * b / (f64::from(k) + offered * b));
         let waits = blocked / (1.0 - self.load * (1.0 - blocked));
@@ -41,7 +70,7 @@ impl Queue {
     }
 
     /// The sum over i from 1 of load^((d^i - d) / (d - 1)).
-    pub(super) fn choices_us(&self) -> f64 {
+    fn choices_us(&self) -> f64 {
         let d = f64::from(self.servers);
         let (mut sum, mut exponent) = (0.0, 0.0);
         loop {

@@ -24,6 +24,9 @@ const WATCHED: &str =
 const WIRES: &str = "on the mesh's wires, by the headers of frames, from [mesh] from on";
 const SHELVES: &str = "by looking at each provider that decides what it hosts, once an epoch";
 
+const OFFERS: &str = "by looking at what each provider offers, once an epoch from measure_from on";
+
+const OWN_PRICE: &str = "of several offers of a provider their mean counts";
 const NONE: &str = "";
 const OWN: &str = "in the FEP's currency; what is paid in others is left out";
 const DOWN: &str = "rounded down; 0 where nothing was measured";
@@ -92,6 +95,20 @@ pub const DEFINITIONS: &[Definition] = &[
         "Little's law: jobs under way in the mean, in parts of how many came a second times how long they took",
         TIMES,
         "a million, but for jobs under way at the beginning and at the end of what is measured",
+    ),
+    figure(
+        "jobs.waiting_most",
+        "jobs",
+        "the most jobs that were under way beyond the slots of all providers: who waits when a crowd comes",
+        USER,
+        "of all jobs, measure_from or not",
+    ),
+    figure(
+        "jobs.cleared_ms",
+        "milliseconds",
+        "from when most waited until nobody did",
+        USER,
+        "of all jobs, measure_from or not",
     ),
     figure("jobs.status_400", "jobs", "jobs answered with HTTP 400, a bad request", USER, NONE),
     figure("jobs.status_401", "jobs", "jobs answered with HTTP 401, a bad key", USER, NONE),
@@ -306,6 +323,76 @@ pub const DEFINITIONS: &[Definition] = &[
         "the same of epochs that began at or after measure_from",
         SHELVES,
         WORST,
+    ),
+    figure(
+        "market.search_ppm",
+        "millionths",
+        "what a search from provider to provider would cost, in parts of that where all models are hosted as often",
+        SHELVES,
+        "by what is hosted at the end",
+    ),
+    figure(
+        "market.price_micro",
+        "micro-units",
+        "the price of a million tokens of output, in the mean over providers and looks",
+        OFFERS,
+        OWN_PRICE,
+    ),
+    figure(
+        "market.price_cheapest_micro",
+        "micro-units",
+        "the mean over looks of the lowest of these prices",
+        OFFERS,
+        OWN_PRICE,
+    ),
+    figure(
+        "market.price_low_micro",
+        "micro-units",
+        "the lowest that the providers' mean price was at any look",
+        OFFERS,
+        OWN_PRICE,
+    ),
+    figure(
+        "market.price_high_micro",
+        "micro-units",
+        "the highest that the providers' mean price was at any look",
+        OFFERS,
+        OWN_PRICE,
+    ),
+    figure(
+        "market.price_swing_micro",
+        "micro-units",
+        "what is between the highest and the lowest of these means",
+        OFFERS,
+        OWN_PRICE,
+    ),
+    figure(
+        "market.price_first_micro",
+        "micro-units",
+        "the mean price of the first provider and those who offer the same",
+        OFFERS,
+        OWN_PRICE,
+    ),
+    figure(
+        "market.profit_micro",
+        "micro-units",
+        "what a provider earned in the mean beyond what the work cost it",
+        PROVIDERS,
+        "costs are the floor of its pricing; of the whole run, measure_from or not",
+    ),
+    figure(
+        "market.profit_first_micro",
+        "micro-units",
+        "the same of the first provider and those who offer the same",
+        PROVIDERS,
+        "costs are the floor of its pricing; of the whole run, measure_from or not",
+    ),
+    figure(
+        "market.share_first_ppm",
+        "millionths",
+        "the part of the measured jobs that the first provider served, and those who offer the same",
+        TIMES,
+        "0 where nothing was measured",
     ),
     figure(
         "ledger_balanced",

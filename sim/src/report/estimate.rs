@@ -8,7 +8,7 @@ use labman_proto_core::time::Span;
 
 use super::{Ending, JobOutcome, Report};
 use crate::oracle::beside::Estimate;
-use crate::oracle::queue::{Queue, first_come_first_served, least_loaded};
+use crate::oracle::queue::{Choices, ErlangC, Queue, first_come_first_served, least_loaded};
 use crate::oracle::{Formula, Oracle};
 use crate::stats;
 
@@ -56,8 +56,8 @@ impl Report {
     fn differences(&self, formula: &Formula) -> Option<Vec<f64>> {
         let queued = self.as_in_a_queue()?;
         let (queue, servers) = match formula {
-            Formula::ErlangC(queue) => (queue, f64::from(queue.servers)),
-            Formula::Choices(queue) => (queue, self.providers.len() as f64),
+            Formula::ErlangC(ErlangC(queue)) => (queue, f64::from(queue.servers)),
+            Formula::Choices(Choices(queue)) => (queue, self.providers.len() as f64),
             _ => return None,
         };
         if !is_of(&queued, queue, servers) {
@@ -139,7 +139,7 @@ mod tests {
 
     fn oracle(servers: u32, load: f64) -> Oracle {
         let queue = Queue { servers, load, service: Span::from_millis(3) };
-        let (field, formula) = ("sojourn.mean_us".into(), Formula::ErlangC(queue));
+        let (field, formula) = ("sojourn.mean_us".into(), Formula::ErlangC(ErlangC(queue)));
         Oracle { field, formula, within_percent: None, half_width_percent: None }
     }
 

@@ -20,6 +20,9 @@ pub struct MarketReport {
     pub together_permille: u64,
     /// The same after `measure_from`.
     pub measured_together_permille: u64,
+    /// What a search from provider to provider would cost by what was hosted after `measure_from`, in millionths of that where all
+    /// models are hosted as often. 0: nobody looked, or nobody asks for many models.
+    pub search_ppm: u64,
 }
 
 /// What `[[expect]]` may name.
@@ -30,6 +33,7 @@ pub const FIGURES: &[&str] = &[
     "market.loads_per_hour_milli",
     "market.together_permille",
     "market.measured_together_permille",
+    "market.search_ppm",
 ];
 
 impl MarketReport {
@@ -46,6 +50,7 @@ impl MarketReport {
             "market.loads_per_hour_milli" => self.loads_per_hour_milli,
             "market.together_permille" => self.together_permille,
             "market.measured_together_permille" => self.measured_together_permille,
+            "market.search_ppm" => self.search_ppm,
             _ => return None,
         };
         i64::try_from(figure).ok()

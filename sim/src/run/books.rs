@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 
 use super::{Job, JobState, Run, outcome};
 use crate::check::ledger::{Asked, Books, Doubt, Ledger, Owing, Provider, Text};
+use crate::check::price::Prices;
 use crate::faults::{Fault, Inject};
 use crate::host::HostId;
 use crate::report::Ending;
@@ -149,7 +150,10 @@ impl Run<'_> {
 
     fn provider_books(&mut self, provider: &scenario::Provider) -> Result<Provider, String> {
         let (states, held) = self.receipts_of(&provider.name)?;
-        let prices = provider.all_slugs().map(|(slug, portman)| (slug, portman.price)).collect();
+        let prices = provider
+            .all_slugs()
+            .map(|(slug, portman)| (slug, Prices::of(portman.price, portman.pricing)))
+            .collect();
         let (name, node_id) = (provider.name.clone(), self.cast.node_id(&provider.name));
         let forgot = self.scenario.forgets(&name) || !self.rests(&name);
         let Exposures { feps: owing } = self.get(&name, "/exposure")?;

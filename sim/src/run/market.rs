@@ -7,8 +7,11 @@ use labman_proto_core::time::{Span, Time};
 use super::{Due, Run};
 use crate::cast::Resident;
 use crate::host::HostId;
+use crate::oracle::popularity::search_ppm;
 use crate::report::Report;
 use crate::report::market::MarketReport;
+use crate::report::prices::mean;
+use crate::scenario::market::Popularity;
 
 #[derive(Default)]
 pub(super) struct Shelves {
@@ -18,6 +21,8 @@ pub(super) struct Shelves {
     started: Time,
     together: u64,
     measured_together: u64,
+    /// At each measured look, what a search would cost.
+    searches: Vec<i64>,
 }
 
 impl Run<'_> {
@@ -52,9 +57,30 @@ impl Run<'_> {
         // The whole epoch is measured.
         if now >= self.started + self.scenario.measure_from + shelves.every {
             shelves.measured_together = permille.max(shelves.measured_together);
+            shelves.searches.extend(self.search_ppm(shelves.loads.keys()));
         }
         self.schedule(now + shelves.every, Due::Market);
         self.shelves = Some(shelves);
+    }
+
+    /// What a search would cost by what these host now. `None`: nobody asks for many models.
+    fn search_ppm<'h>(&self, hosts: impl Iterator<Item = &'h HostId>) -> Option<i64> {
+        let mut many = self.scenario.arrivals.iter().filter_map(|one| Some((&one.model, one.zipf.as_ref()?)));
+        let (model, zipf) = many.next_back()?;
+        let parts = Popularity::of(zipf).parts();
+        let mut hosted = vec![0.0; parts.len()];
+        let nodes = hosts.filter_map(|host| match self.world.machine(*host) {
+            Some(Resident::Node(node)) => Some(node),
+            _ => None,
+        });
+        for (named, _) in nodes.flat_map(|node| node.prices()) {
+            let number = named.strip_prefix(model.as_str()).and_then(|rest| rest.strip_prefix('-'));
+            let index = number.and_then(|number| number.parse::<usize>().ok()?.checked_sub(1));
+            if let Some(often) = index.and_then(|index| hosted.get_mut(index)) {
+                *often += 1.0;
+            }
+        }
+        Some(search_ppm(&parts, &hosted) as i64)
     }
 
     /// What came of it, where there is a best to compare with: users ask for many models, and one would be in memory for ever.
@@ -74,6 +100,7 @@ impl Run<'_> {
             loads_per_hour_milli: loads * 3_600_000_000 / millis,
             together_permille: shelves.together,
             measured_together_permille: shelves.measured_together,
+            search_ppm: mean(shelves.searches).unwrap_or(0).unsigned_abs(),
         })
     }
 }

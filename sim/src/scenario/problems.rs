@@ -28,6 +28,9 @@ fn of(file: &str, document: &Document, sets: &[Set]) -> Vec<String> {
             found.push(format!("{file}: {place}: field: no run of it has {field:?}, {why}"));
         }
     }
+    if let Err(why) = document.variants(sets) {
+        found.push(format!("{file}: {why}"));
+    }
     for (index, baseline) in scenario.baselines.iter().enumerate() {
         let more: Result<Vec<Set>, String> = baseline.set.iter().map(|set| set.parse()).collect();
         if let Err(why) = more.and_then(|more| document.with(&[sets, &more].concat())) {

@@ -285,10 +285,18 @@ fn check_arrivals(scenario: &Scenario) -> Result<(), Mistake> {
         if from > until {
             return wrong("arrivals", index, "from: must not be after until");
         }
-        if arrivals.zipf.as_ref().is_some_and(|zipf| !(1..=1_000_000).contains(&zipf.count)) {
-            return wrong("arrivals", index, "zipf: count must be from 1 to 1000000");
+        if let Some(zipf) = &arrivals.zipf {
+            zipf.check().map_err(|what| ("arrivals", index, format!("zipf: {what}")))?;
         }
-        jobs = jobs.saturating_add((until.0 - from.0) / every.0);
+        if let Some(values) = &arrivals.values {
+            values.check().map_err(|what| ("arrivals", index, what))?;
+            if arrivals.provider.as_ref().is_some_and(|provider| provider.contains_key("max_price")) {
+                return wrong("arrivals", index, "values: provider has a max_price; remove one of the two");
+            }
+        }
+        let pattern = arrivals.pattern.as_pattern();
+        pattern.check().map_err(|what| ("arrivals", index, format!("pattern: {what}")))?;
+        jobs = jobs.saturating_add(pattern.expected(&arrivals.window()));
         if jobs > MOST_JOBS {
             return wrong("arrivals", index, format!("every: about {jobs} jobs, at most {MOST_JOBS}"));
         }

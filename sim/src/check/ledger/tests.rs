@@ -102,7 +102,7 @@ fn books() -> Books {
         held: vec![held(&issued[0], "paid"), held(&issued[1], "unclaimed")],
         states: States { unclaimed: 1, in_claim: 0, paid_since_start: 1 },
         owing: vec![Owing { total: Micros(100), limit: Micros(100) }],
-        prices: BTreeMap::from([("acme:box:toy".into(), PRICE)]),
+        prices: BTreeMap::from([("acme:box:toy".into(), Prices::fixed(PRICE))]),
         forgot: false,
         asks: true,
         now_ms: Some(1_000_000),
