@@ -34,8 +34,12 @@ impl Plan {
     ) -> PyResult<Self> {
         let end = first_seed.checked_add(seeds).filter(|_| seeds > 0);
         let end = end.ok_or_else(|| bad(format!("seeds={seeds}: one at least, and none beyond {}", u64::MAX)))?;
+        let none = grid.iter().chain(&zip).find(|(_, values)| values.is_empty());
+        if let Some((path, _)) = none {
+            return Err(bad(format!("{path}: no values to vary it over")));
+        }
         let mut dimensions: Vec<Dimension> =
-            grid.into_iter().map(|(path, values)| Grid::new(path, values).map(Dimension::from)).collect::<Result<_, _>>().map_err(bad)?;
+            grid.into_iter().map(|(path, values)| Grid { path, values }.into()).collect();
         let zips: Vec<Zip> = zip.into_iter().map(|(path, values)| Zip { path, values }).collect();
         dimensions.extend(zipped(&zips).map_err(bad)?);
         let document = Document::new(name, text).map_err(bad)?;

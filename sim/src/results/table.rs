@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, BooleanArray, Float64Array, Int64Array, StringArray, UInt64Array};
+use arrow_array::{ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray, UInt64Array};
 use arrow_schema::{DataType, Field, Schema};
 
 use super::parquet::Rows;
@@ -76,16 +76,28 @@ impl<'a> Table<'a> {
     /// Numbers are 64-bit integers, empty where a run has none. A varied path's column is of integers or floats where all
     /// its values are, else of texts.
     pub(super) fn write_parquet(&self, to: File) -> Result<(), String> {
-        let field = |(name, cells): (String, &Cells)| {
-            Field::new(name, cells.data_type(), matches!(cells, Cells::Numbers(_)))
-        };
-        let none = self.columns(&[]);
-        let fields: Vec<Field> = self.names().into_iter().zip(&none).map(field).collect();
-        let mut out = Rows::new(to, Schema::new(fields))?;
+        let mut out = Rows::new(to, self.schema())?;
         for rows in self.rows.chunks(BATCH) {
             out.add(self.columns(rows).into_iter().map(Cells::array).collect())?;
         }
         out.close()
+    }
+
+    /// The same rows and columns, for whoever goes on with them in memory.
+    ///
+    /// # Errors
+    /// None but what the library finds wrong with columns that are all of one length.
+    pub fn batch(&self) -> Result<RecordBatch, String> {
+        let arrays = self.columns(self.rows).into_iter().map(Cells::array).collect();
+        RecordBatch::try_new(Arc::new(self.schema()), arrays).map_err(|error| error.to_string())
+    }
+
+    fn schema(&self) -> Schema {
+        let field = |(name, cells): (String, &Cells)| {
+            Field::new(name, cells.data_type(), matches!(cells, Cells::Numbers(_)))
+        };
+        let none = self.columns(&[]);
+        Schema::new(self.names().into_iter().zip(&none).map(field).collect::<Vec<_>>())
     }
 
     fn names(&self) -> Vec<String> {

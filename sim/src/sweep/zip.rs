@@ -9,8 +9,8 @@ use super::grid::split;
 /// A path, and the values it takes one after the other; a value may come again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Zip {
-    path: String,
-    values: Vec<String>,
+    pub path: String,
+    pub values: Vec<String>,
 }
 
 impl FromStr for Zip {
