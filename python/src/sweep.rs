@@ -33,7 +33,8 @@ impl Plan {
         overrides: Vec<(String, String)>,
     ) -> PyResult<Self> {
         let end = first_seed.checked_add(seeds).filter(|_| seeds > 0);
-        let end = end.ok_or_else(|| bad(format!("seeds={seeds}: one at least, and none beyond {}", u64::MAX)))?;
+        let end =
+            end.ok_or_else(|| bad(format!("seeds={seeds}: one at least, and none beyond {}", u64::MAX)))?;
         let none = grid.iter().chain(&zip).find(|(_, values)| values.is_empty());
         if let Some((path, _)) = none {
             return Err(bad(format!("{path}: no values to vary it over")));
@@ -61,7 +62,8 @@ impl Plan {
         progress: Option<Py<PyAny>>,
     ) -> PyResult<Vec<u8>> {
         let shard = shard.map(|(k, n)| format!("{k}/{n}").parse::<Shard>()).transpose().map_err(bad)?;
-        let which: Vec<usize> = (0..self.0.runs()).filter(|index| shard.is_none_or(|shard| shard.has(*index))).collect();
+        let which: Vec<usize> =
+            (0..self.0.runs()).filter(|index| shard.is_none_or(|shard| shard.has(*index))).collect();
         let keep = |Ended { point, run, seed, report, .. }| Ran::new(point, run, seed, &report);
         let mut kept = Vec::with_capacity(which.len());
         let of = which.len();
