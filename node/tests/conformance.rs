@@ -60,12 +60,23 @@ fn simulated(report: Report) -> Facts {
         *claimed.entry(claim.provider.clone()).or_default() += claim.total.0;
     }
     let outcomes = report.outcomes.into_iter().map(timeless).collect();
-    Facts { outcomes, receipts: report.receipts, balances: report.balances, claimed }
+    let timeless_receipt = |receipt| ReceiptFacts { issued_at_us: 0, ..receipt };
+    let mut receipts: Vec<ReceiptFacts> = report.receipts.into_iter().map(timeless_receipt).collect();
+    receipts.sort();
+    Facts { outcomes, receipts, balances: report.balances, claimed }
 }
 
 /// How bytes were cut into chunks, and when that was and how long it took, is the driver's business. Receipts say who served.
 fn timeless(outcome: JobOutcome) -> JobOutcome {
-    JobOutcome { chunks: 0, asked_at_us: None, provider: None, ttft_us: None, took_us: 0, ..outcome }
+    JobOutcome {
+        chunks: 0,
+        asked_at_us: None,
+        ended_at_us: None,
+        provider: None,
+        ttft_us: None,
+        took_us: 0,
+        ..outcome
+    }
 }
 
 /// A scenario's parties on the loopback.
@@ -149,6 +160,7 @@ impl Real {
                     payout: Micros(receipt["payout"].as_i64().unwrap()),
                     currency: text(&receipt["currency"]).parse().unwrap(),
                     state: text(&receipt["state"]),
+                    issued_at_us: 0,
                 });
             }
         }

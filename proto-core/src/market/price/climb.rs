@@ -65,7 +65,7 @@ mod tests {
     #[test]
     fn at_a_bound_it_turns_back() {
         let pricing = Pricing { strategy: Strategy::Learning, floor: 900, ceiling: 1_100, elasticity: 2 };
-        let prices = climbs(pricing, 1_000, 50, |factor| i64::from(factor));
+        let prices = climbs(pricing, 1_000, 50, i64::from);
         assert!(prices[10..].iter().all(|price| *price >= 1_050), "{prices:?}");
         let prices = climbs(pricing, 1_000, 50, |factor| -i64::from(factor));
         assert!(prices[10..].iter().all(|price| *price <= 950), "{prices:?}");
