@@ -6,15 +6,18 @@ from scipy import stats
 
 import labman_sim
 
+PACE = "provider.0.portman.0.token_every"
+
 
 @pytest.fixture(scope="module")
 def rows():
     from conftest import ROOT
 
-    return labman_sim.sweep(ROOT / "scenarios/conformance/one-provider.toml", seeds=12, grid={"provider.0.portman.0.slots": [1, 4]})
+    scenario = ROOT / "scenarios/conformance/one-provider.toml"
+    return labman_sim.sweep(scenario, seeds=12, grid={PACE: ["10ms", "20ms"]})
 
 
-@pytest.mark.parametrize("figure", ["sojourn.mean_us", "ttft.p95_ms", "events", "money.charged"])
+@pytest.mark.parametrize("figure", ["sojourn.mean_us", "ttft.p95_ms", "events", "sojourn.p99_us"])
 def test_means_and_intervals_are_scipys(rows, figure):
     values = rows[figure].to_numpy(float)
     found = labman_sim.estimate(values)
@@ -24,9 +27,9 @@ def test_means_and_intervals_are_scipys(rows, figure):
 
 
 def test_paired_differences_are_scipys(rows):
-    pairs = rows.pivot(index="seed", columns="provider.0.portman.0.slots", values="sojourn.mean_us")
-    found = labman_sim.difference(pairs[1], pairs[4])
-    theirs = stats.ttest_rel(pairs[4], pairs[1])
+    pairs = rows.pivot(index="seed", columns=PACE, values="sojourn.mean_us")
+    found = labman_sim.difference(pairs["10ms"], pairs["20ms"])
+    theirs = stats.ttest_rel(pairs["20ms"], pairs["10ms"])
     interval = theirs.confidence_interval(0.95)
     assert found.p == pytest.approx(theirs.pvalue, rel=1e-9)
     assert (found.low, found.high) == pytest.approx((interval.low, interval.high), rel=1e-9)
