@@ -19,5 +19,5 @@ cd "$work"
 "$sim" sweep "$root/scenarios/first-light.toml" --seeds 5 --out alone
 "$sim" sweep "$root/scenarios/first-light.toml" --seeds 5 --grid fep.fees.fep_bps=0,100,500 --out fees
 "$sim" sweep "$root/scenarios/first-light.toml" --seeds 3 --grid fep.fees.fep_bps=0,500 \
-    --grid provider.0.portman.0.slots=1,2,8 --out map
+    --grid provider.0.portman.0.token_every=10ms,20ms,40ms --out map
 "$venv/bin/python" "$here/check.py" --sim "$sim" --work pages alone fees map
