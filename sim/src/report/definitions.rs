@@ -329,7 +329,7 @@ pub const DEFINITIONS: &[Definition] = &[
         "millionths",
         "what a search from provider to provider would cost, in parts of that where all models are hosted as often",
         SHELVES,
-        "by what is hosted at the end",
+        "by what was hosted at each look, in the mean over those of measured epochs",
     ),
     figure(
         "market.price_micro",
