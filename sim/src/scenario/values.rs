@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::net::latency::Latency;
 
 /// Units of time, the longer name first where one ends in another.
-const UNITS: [(&str, u64); 6] = [
+pub(crate) const UNITS: [(&str, u64); 6] = [
     ("ns", 1),
     ("us", 1_000),
     ("ms", 1_000_000),

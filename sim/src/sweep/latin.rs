@@ -10,18 +10,10 @@ use std::str::FromStr;
 use labman_proto_core::rng::{Seed, Stream};
 
 use super::dimension::Dimension;
+use crate::scenario::values::UNITS;
 
 /// Decimal places of a value that is no whole number, at the least: as many as an amount of money has.
 const DECIMALS: usize = 6;
-/// Shorter units first.
-const UNITS: [(&str, i128); 6] = [
-    ("ns", 1),
-    ("us", 1_000),
-    ("ms", 1_000_000),
-    ("s", 1_000_000_000),
-    ("m", 60_000_000_000),
-    ("h", 3_600_000_000_000),
-];
 
 /// A path, and the bounds of its values, both of them included: `slots=1..16`, `price=0.2..0.6`, `every="200ms..2s"`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,6 +64,7 @@ fn times(low: &str, high: &str) -> Option<(Step, i128, i128)> {
     let time = |text: &str| {
         let (number, unit) = text.split_at(text.bytes().take_while(u8::is_ascii_digit).count());
         let (name, nanos) = UNITS.iter().copied().find(|(name, _)| *name == unit.trim())?;
+        let nanos = i128::from(nanos);
         Some((i128::from(number.parse::<u32>().ok()?) * nanos, name, nanos))
     };
     let ((low, low_unit, low_nanos), (high, high_unit, high_nanos)) = (time(low)?, time(high)?);
