@@ -3,6 +3,7 @@ use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
+use labman_sim::crew;
 use labman_sim::fuzz::{Found, Profile, Search, plan, run_seed};
 use labman_sim::run::Options;
 use serde_json::json;
@@ -62,12 +63,11 @@ impl Args {
         let begun = Instant::now();
         let until = self.minutes.map(|minutes| begun + Duration::from_secs_f64(minutes * 60.0));
         let seeds = self.seeds.clone().unwrap_or(if until.is_some() { 0..u64::MAX } else { 0..200 });
-        let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let search = Search {
             seeds,
             profile,
             nodes: usize::from(nodes),
-            threads: self.jobs.map_or(processors, NonZero::get),
+            threads: self.jobs.unwrap_or_else(crew::cores).get(),
             until,
         };
         let bar = progress(search.seeds.end.checked_sub(search.seeds.start).filter(|_| until.is_none()));

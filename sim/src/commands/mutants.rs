@@ -1,4 +1,5 @@
 use labman_proto_core::mutants::Mutant;
+use labman_sim::crew;
 use labman_sim::fuzz::mutants::{Caught, Hunt};
 use serde_json::json;
 
@@ -49,8 +50,8 @@ fn parse_mutant(name: &str) -> Result<Mutant, String> {
 
 impl Args {
     pub(super) fn execute(self) -> Outcome {
-        let processors = std::thread::available_parallelism().map_or(1, usize::from);
-        let mut hunt = Hunt::new(self.seeds, usize::from(self.nodes), self.jobs.unwrap_or(processors));
+        let mut hunt =
+            Hunt::new(self.seeds, usize::from(self.nodes), self.jobs.unwrap_or_else(|| crew::cores().get()));
         let mutants = if self.mutant.is_empty() { Mutant::ALL } else { &self.mutant };
         let mut caught = Vec::new();
         for mutant in mutants {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::chart::lorenz;
 use super::view::View;
+use crate::stats;
 
 /// Places at which curves of several runs are put together.
 const PLACES: usize = 50;
@@ -31,12 +32,13 @@ pub(super) fn by_point(view: &View<'_>) -> BTreeMap<usize, Incomes> {
     for ((point, _), incomes) in earned {
         if let Some(curve) = lorenz::curve(&incomes) {
             curves.entry(point).or_default().push(curve);
+            let incomes: Vec<f64> = incomes.iter().map(|earned| *earned as f64).collect();
+            found.entry(point).or_default().gini.extend(stats::gini(&incomes));
         }
     }
     for (point, incomes) in &mut found {
         incomes.jobs.sort_by(f64::total_cmp);
         let curves = curves.remove(point).unwrap_or_default();
-        incomes.gini = curves.iter().map(|curve| lorenz::gini(curve)).collect();
         incomes.curve = mean(&curves);
     }
     found

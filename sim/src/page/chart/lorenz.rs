@@ -47,24 +47,9 @@ pub(in crate::page) fn at(curve: &[(f64, f64)], people: f64) -> f64 {
     if to > from { low + (high - low) * (people - from) / (to - from) } else { high }
 }
 
-/// One less twice the area under a curve.
-pub(in crate::page) fn gini(curve: &[(f64, f64)]) -> f64 {
-    let area = |pair: &[(f64, f64)]| (pair[1].0 - pair[0].0) * (pair[1].1 + pair[0].1) / 2.0;
-    1.0 - 2.0 * curve.windows(2).map(area).sum::<f64>()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_area_is_the_mean_difference_between_two_by_twice_the_mean() {
-        let incomes = [1_i64, 2, 3, 10, 0, 4];
-        let apart: i64 = incomes.iter().flat_map(|a| incomes.iter().map(move |b| (a - b).abs())).sum();
-        let by_definition = apart as f64 / (2.0 * 6.0 * 20.0);
-        assert!((gini(&curve(&incomes).unwrap()) - by_definition).abs() < 1e-12);
-        assert!(gini(&curve(&[5, 5, 5]).unwrap()).abs() < 1e-12);
-    }
 
     #[test]
     fn a_curve_is_read_between_its_places() {
