@@ -36,12 +36,12 @@ class OneShelf(Mesh):
         mine = (model for model in self.models() if model.startswith("shelf:"))
         return {model.split(":", 2)[2] for model in mine}
 
-    def ask(self, model, tokens=2):
+    def ask(self, model, tokens=2, **patience):
         body = {
             "model": model, "max_tokens": tokens, "min_tokens": tokens,
             "messages": [{"role": "user", "content": "Lanterns?"}],
         }  # fmt: skip
-        return self.call("POST", "/v1/chat/completions", body)
+        return self.call("POST", "/v1/chat/completions", body, **patience)
 
     def plan(self):
         endpoint = json.loads(self.ask_node("shelf", "--json", "plan"))["endpoints"][0]
@@ -62,7 +62,7 @@ def checks_of(mesh):
 
     def drains():
         answers = []
-        long = threading.Thread(target=lambda: answers.append(mesh.ask(ONE, tokens=1200)))
+        long = threading.Thread(target=lambda: answers.append(mesh.ask(ONE, tokens=1200, within_s=TURN_S)))
         long.start()
         eventually("its job", lambda: mesh.daemons["shelf"].said().count("running on shelf:") >= 2)
         for _ in range(20):

@@ -177,8 +177,8 @@ class Mesh:
         self.ask_operator("deposit", name, self.deposit)
         return self.ask_operator("key", "add", name)["api_key"]
 
-    def call(self, method, path, body=None):
-        connection = http.client.HTTPConnection(self.api, timeout=PATIENCE_S)
+    def call(self, method, path, body=None, within_s=PATIENCE_S):
+        connection = http.client.HTTPConnection(self.api, timeout=within_s)
         headers = {"authorization": f"Bearer {self.key}", "content-type": "application/json"}
         connection.request(method, path, json.dumps(body) if body else None, headers)
         answer = connection.getresponse()
