@@ -105,6 +105,24 @@ async fn a_reset_crosses_with_its_code_and_takes_the_socket_along() {
 }
 
 #[tokio::test]
+async fn a_portman_of_the_same_process_hears_that_its_labman_goes_however_late_it_came() {
+    for _ in 0..20 {
+        let (portman_notes, mut portman_saw) = witness();
+        let (door, way_in) = labman_io_tokio::door();
+        // It leaves when it is asked to, and closes no link.
+        let io = IoConfig { name: "labman".into(), portman_door: Some(door), ..IoConfig::default() };
+        let labman_runs = run(io, Script::new(|_, _| {})).await;
+        let io = IoConfig { labman_inside: Some(way_in), ..portman() };
+        let script = introducing(portman_notes, b"{}\n".to_vec()).saying(dial("127.0.0.1:9"));
+        let portman_runs = run(io, script).await;
+        portman_saw.until(|seen| matches!(seen, Seen::LinkUp(..)).then_some(())).await;
+        within(labman_runs.stop()).await;
+        assert_eq!(down(&mut portman_saw).await, DownReason::Closed);
+        within(portman_runs.stop()).await;
+    }
+}
+
+#[tokio::test]
 async fn a_labman_that_closes_the_link_is_heard_at_once() {
     let (portman_notes, mut portman_saw) = witness();
     let (io, address) = labman();

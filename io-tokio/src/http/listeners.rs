@@ -169,7 +169,13 @@ async fn let_in(door: Door, port: Port, mut draining: watch::Receiver<bool>) {
             _ = draining.wait_for(|draining| *draining) => return,
         };
         let Some(socket) = entered else { return };
-        port.spawn(portman_ws::serve(socket, "this process", port.clone(), within));
+        let portman = portman_ws::serve(socket, "this process", port.clone(), within);
+        // It stays until its Portman has heard that the labman goes, also where the machine left before it heard of the link.
+        let stays = draining.clone();
+        port.spawn(async move {
+            portman.await;
+            drop(stays);
+        });
     }
 }
 
