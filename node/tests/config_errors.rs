@@ -348,3 +348,14 @@ fn a_node_for_its_own_users_has_nobody_else_s() {
     Mistake::in_example("provider", "payout =", "").error_says(&["portman", "add payout = {"]);
     Mistake::in_example("provider", "price =", "").error_says(&["portman", "add price = {"]);
 }
+
+#[test]
+fn a_floor_that_nobody_would_pay_is_refused() {
+    let pricing = |rest: &str| {
+        let pricing = format!("pricing = {{ strategy = \"capacity\", {rest} }}");
+        Mistake::in_example("provider", "# pricing =", &pricing)
+    };
+    pricing("most = 0.4").is_told("portman.pricing.most", &["nobody would pay the floor", "2.0"]);
+    pricing("floor = 2.0").is_told("portman.pricing.floor", &["nobody would pay the floor"]);
+    pricing("most = 0.0").is_told("portman.pricing.most", &["factors of the price"]);
+}

@@ -41,6 +41,7 @@ pub(super) struct PricingField {
     floor: Option<Spanned<f64>>,
     ceiling: Option<Spanned<f64>>,
     elasticity: Option<Spanned<u32>>,
+    most: Option<Spanned<f64>>,
 }
 
 /// A gibibyte in a second: where an operator does not say how long a model takes to load.
@@ -109,7 +110,7 @@ impl PricingField {
         let default = node::Pricing::default();
         let read = |field: &Option<Spanned<f64>>, or: u32| match field {
             Some(factor) if !(0.001..=1_000.0).contains(factor.get_ref()) => {
-                let message = "floor and ceiling are factors of the price, such as 0.5 and 2.0";
+                let message = "floor, ceiling and most are factors of the price, such as 0.5 and 2.0";
                 Err(source.fault(Some(factor.span()), message))
             }
             Some(factor) => Ok((factor.get_ref() * 1_000.0).round() as u32),
@@ -128,6 +129,12 @@ impl PricingField {
             Some(power) => *power.get_ref(),
             None => default.elasticity,
         };
-        Ok(node::Pricing { strategy: self.strategy, floor, ceiling, elasticity })
+        let most = read(&self.most, default.most)?;
+        if self.strategy == node::Strategy::Capacity && most <= floor {
+            let place = self.most.as_ref().or(self.floor.as_ref()).map(Spanned::span);
+            let message = "nobody would pay the floor, as most is what users pay at most; the usual ones are 0.5 and 2.0";
+            return Err(source.fault(place, message));
+        }
+        Ok(node::Pricing { strategy: self.strategy, floor, ceiling, elasticity, most })
     }
 }

@@ -6,7 +6,7 @@ use crate::limits::{MARKET_NAMES, PORTMAN_MODEL_ID};
 use crate::names::bare;
 use crate::time::{Span, Time};
 
-/// An hour is counted in so many parts, the oldest of which is dropped whole.
+/// An hour is counted in so many parts. It begins within one more, of which as much counts as is within it.
 const PARTS: usize = 6;
 const PART: Span = Span::from_secs(600);
 
@@ -20,7 +20,7 @@ pub(crate) struct Asked {
 
 #[derive(Default)]
 pub(crate) struct Demand {
-    models: BTreeMap<String, [Asked; PARTS]>,
+    models: BTreeMap<String, [Asked; PARTS + 1]>,
     /// The number of the part that is being counted, since the node's start.
     part: u64,
     /// Something was asked for.
@@ -45,7 +45,7 @@ impl Demand {
         }
         self.stirred = true;
         let parts = self.models.entry(model.to_string()).or_default();
-        if let Some(part) = parts.get_mut(self.part as usize % PARTS) {
+        if let Some(part) = parts.get_mut(place(self.part)) {
             add(part);
         }
     }
@@ -53,9 +53,9 @@ impl Demand {
     /// Begins as many new parts as have begun.
     fn turn(&mut self, now: Time) {
         let part = now.0 / PART.0;
-        for gone in (self.part + 1..=part).take(PARTS) {
+        for gone in (self.part + 1..=part).take(PARTS + 1) {
             for parts in self.models.values_mut() {
-                if let Some(old) = parts.get_mut(gone as usize % PARTS) {
+                if let Some(old) = parts.get_mut(place(gone)) {
                     *old = Asked::default();
                 }
             }
@@ -66,15 +66,23 @@ impl Demand {
         }
     }
 
+    /// Those of nothing are left out.
     pub(crate) fn of_the_last_hour(&mut self, now: Time) -> BTreeMap<String, Asked> {
         self.turn(now);
-        let sum = |parts: &[Asked; PARTS]| {
-            parts.iter().fold(Asked::default(), |sum, part| Asked {
+        let within = THOUSANDTHS - now.0 % PART.0 / (PART.0 / THOUSANDTHS);
+        let oldest = place(self.part + 1);
+        let counts = |(at, part): (usize, &Asked)| match at == oldest {
+            true => Asked { jobs: part_of(part.jobs, within), unserved: part_of(part.unserved, within) },
+            false => *part,
+        };
+        let sum = |parts: &[Asked; PARTS + 1]| {
+            parts.iter().enumerate().map(counts).fold(Asked::default(), |sum, part| Asked {
                 jobs: sum.jobs.saturating_add(part.jobs),
                 unserved: sum.unserved.saturating_add(part.unserved),
             })
         };
-        self.models.iter().map(|(model, parts)| (model.clone(), sum(parts))).collect()
+        let sums = self.models.iter().map(|(model, parts)| (model.clone(), sum(parts)));
+        sums.filter(|(_, sum)| *sum != Asked::default()).collect()
     }
 
     pub(crate) fn take_stirred(&mut self) -> bool {
@@ -84,6 +92,18 @@ impl Demand {
     pub(crate) fn is_empty(&self) -> bool {
         self.models.is_empty()
     }
+}
+
+const THOUSANDTHS: u64 = 1_000;
+
+/// Rounded down.
+fn part_of(many: u32, thousandths: u64) -> u32 {
+    u32::try_from(u64::from(many) * thousandths / THOUSANDTHS).unwrap_or(many)
+}
+
+/// Where a part is counted: the one that is counted next is the oldest.
+const fn place(part: u64) -> usize {
+    (part % (PARTS as u64 + 1)) as usize
 }
 
 #[cfg(test)]
@@ -99,11 +119,24 @@ mod tests {
         demand.unserved(at(25), "qwen:7b");
         let asked = |demand: &mut Demand, minutes| demand.of_the_last_hour(at(minutes)).remove("qwen:7b");
         assert_eq!(asked(&mut demand, 59), Some(Asked { jobs: 2, unserved: 1 }));
-        assert_eq!(asked(&mut demand, 61), Some(Asked { jobs: 0, unserved: 1 }));
-        assert_eq!(asked(&mut demand, 81), None);
+        assert_eq!(asked(&mut demand, 70), Some(Asked { jobs: 0, unserved: 1 }));
+        assert_eq!(asked(&mut demand, 91), None);
         assert!(demand.is_empty());
         demand.job(at(1_000_000), "b");
         assert_eq!(demand.of_the_last_hour(at(1_000_000)).len(), 1);
+    }
+
+    #[test]
+    fn of_who_came_evenly_an_hour_s_are_counted_at_any_moment() {
+        let mut demand = Demand::default();
+        for second in 0..4 * 3_600 {
+            let now = Time::ZERO + Span::from_secs(second);
+            demand.job(now, "qwen");
+            if second > 2 * 3_600 && second % 97 == 0 {
+                let jobs = demand.of_the_last_hour(now)["qwen"].jobs;
+                assert!((3_599..=3_601).contains(&jobs), "{jobs} after {second} s");
+            }
+        }
     }
 
     #[test]

@@ -57,6 +57,10 @@ pub struct Pricing {
     /// [`MOST_ELASTIC`](Self::MOST_ELASTIC).
     #[serde(default = "usual_elasticity", skip_serializing_if = "is_usual")]
     pub elasticity: u32,
+    /// Of [`Strategy::Capacity`]: what users would pay at most, in thousandths of the configured price. They are thought to be spread
+    /// evenly below it.
+    #[serde(default = "usual_most", skip_serializing_if = "is_usual_most")]
+    pub most: u32,
 }
 
 impl Pricing {
@@ -66,7 +70,13 @@ impl Pricing {
 
 impl Default for Pricing {
     fn default() -> Self {
-        Self { strategy: Strategy::Fixed, floor: 500, ceiling: 2_000, elasticity: usual_elasticity() }
+        Self {
+            strategy: Strategy::Fixed,
+            floor: 500,
+            ceiling: 2_000,
+            elasticity: usual_elasticity(),
+            most: usual_most(),
+        }
     }
 }
 
@@ -78,6 +88,16 @@ const fn usual_elasticity() -> u32 {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
 const fn is_usual(elasticity: &u32) -> bool {
     *elasticity == usual_elasticity()
+}
+
+/// As the usual ceiling.
+const fn usual_most() -> u32 {
+    2_000
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+const fn is_usual_most(most: &u32) -> bool {
+    *most == usual_most()
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -92,6 +112,8 @@ pub enum Strategy {
     Undercut,
     /// What earns most if gateways share requests out by price, and the others stay where the cheapest of them is.
     BestResponse,
+    /// What earns most if all go to the cheapest that has a slot, and each seller has only so many.
+    Capacity,
     /// On in the same direction while that earns more, back while it does not. It believes nobody.
     Learning,
 }

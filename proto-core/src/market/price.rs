@@ -2,16 +2,20 @@
 //! and ceiling.
 //!
 //! - [`response`]: what earns most where requests are shared out by price;
+//! - [`capacity`]: what earns most where all go to the cheapest that has a slot;
 //! - [`climb`]: what earned more the last time.
 
-pub(crate) mod climb;
+mod capacity;
+mod climb;
 mod response;
 
+use capacity::Crowd;
 use climb::Tried;
 
 use super::policy::{Pricing, Strategy};
 use crate::economics::Price;
 use crate::money::Micros;
+use crate::time::Span;
 
 /// Utilisation, in thousandths, above which slots are scarce, and below which they are not.
 const SCARCE: u32 = 800;
@@ -26,6 +30,8 @@ pub(crate) const AS_CONFIGURED: u32 = 1_000;
 /// What an epoch was like for one model.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Seen {
+    /// How long it lasted.
+    pub(crate) lasted: Span,
     /// Slot time that was used, in thousandths.
     pub(crate) utilisation: u32,
     /// The cheapest offer that is heard of, our own among them: input and output of a million tokens together, in our currency.
@@ -34,24 +40,42 @@ pub(crate) struct Seen {
     pub(crate) alone: bool,
     /// Others of our size, as far as is heard of their slots.
     pub(crate) rivals: u32,
+    /// Slots of our own, of what is offered by that name, and of all others.
+    pub(crate) ours: u32,
+    pub(crate) others: u32,
+    /// Slots, in thousandths, that would be taken all the time if all were served who are heard to have asked in the last hour.
+    pub(crate) wanted: u64,
     /// What came in beyond what it cost, in millionths of a micro-unit for each second.
     pub(crate) earned: i64,
-    /// What the last change of the price was, and what was earned before it.
-    pub(crate) tried: Tried,
+}
+
+/// What a strategy keeps in mind from one epoch to the next.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Memory {
+    tried: Tried,
+    crowd: Crowd,
 }
 
 /// The factor to begin with.
 pub(crate) fn first(pricing: Pricing) -> u32 {
     match pricing.strategy {
         Strategy::Fixed => AS_CONFIGURED,
-        Strategy::Utilisation | Strategy::Undercut | Strategy::BestResponse | Strategy::Learning => {
-            bounded(pricing, AS_CONFIGURED)
-        }
+        Strategy::Utilisation
+        | Strategy::Undercut
+        | Strategy::BestResponse
+        | Strategy::Capacity
+        | Strategy::Learning => bounded(pricing, AS_CONFIGURED),
     }
 }
 
 /// The next factor, in thousandths of the configured price. It moves by a step at most, whoever says whatever.
-pub(crate) fn next(pricing: Pricing, factor: u32, configured: &Price, seen: Seen) -> u32 {
+pub(crate) fn next(
+    pricing: Pricing,
+    factor: u32,
+    configured: &Price,
+    seen: Seen,
+    memory: &mut Memory,
+) -> u32 {
     let step = (factor / (1_000 / STEP)).max(1);
     let (up, down) = (factor.saturating_add(step), factor.saturating_sub(step));
     let wanted = match pricing.strategy {
@@ -66,8 +90,7 @@ pub(crate) fn next(pricing: Pricing, factor: u32, configured: &Price, seen: Seen
         Strategy::Undercut => {
             match seen.cheapest.filter(|cheapest| *cheapest < both(&at(configured, factor))) {
                 Some(cheapest) => {
-                    let theirs = ratio(cheapest, both(configured)).unwrap_or(factor);
-                    theirs.saturating_sub((theirs / (1_000 / BELOW)).max(1)).clamp(down, factor)
+                    below(ratio(cheapest, both(configured)).unwrap_or(factor)).clamp(down, factor)
                 }
                 // It is our own.
                 None => factor,
@@ -79,9 +102,22 @@ pub(crate) fn next(pricing: Pricing, factor: u32, configured: &Price, seen: Seen
             let theirs = theirs.unwrap_or(factor).min(factor).max(1);
             response::best(theirs, seen.rivals, pricing).clamp(down, up)
         }
-        Strategy::Learning => climb::next(pricing, factor, seen),
+        Strategy::Capacity => {
+            let others = seen.cheapest.filter(|cheapest| *cheapest < both(&at(configured, factor)));
+            let theirs = others.and_then(|cheapest| ratio(cheapest, both(configured)));
+            let theirs = theirs.unwrap_or(factor).min(factor);
+            capacity::next(pricing, theirs, (down, factor, up), &seen, &mut memory.crowd)
+        }
+        Strategy::Learning => climb::next(pricing, factor, seen.earned, memory.tried),
     };
-    bounded(pricing, wanted)
+    let next = bounded(pricing, wanted);
+    memory.tried = Tried { fell: next < factor, earned: seen.earned };
+    next
+}
+
+/// As little less as is seen as less: gateways take what differs by a thousandth for the same.
+fn below(theirs: u32) -> u32 {
+    theirs.saturating_sub((theirs / (1_000 / BELOW)).max(1))
 }
 
 fn bounded(pricing: Pricing, factor: u32) -> u32 {
@@ -125,9 +161,14 @@ mod tests {
         per_request: Micros(1),
     };
 
+    /// Of strategies that keep nothing in mind.
+    fn after(pricing: Pricing, factor: u32, configured: &Price, seen: Seen) -> u32 {
+        next(pricing, factor, configured, seen, &mut Memory::default())
+    }
+
     fn run(strategy: Strategy, seen: impl Fn(u32) -> Seen) -> u32 {
         let pricing = Pricing { strategy, ..Pricing::default() };
-        (0..100).fold(AS_CONFIGURED, |factor, _| next(pricing, factor, &PRICE, seen(factor)))
+        (0..100).fold(AS_CONFIGURED, |factor, _| after(pricing, factor, &PRICE, seen(factor)))
     }
 
     #[test]
@@ -161,10 +202,10 @@ mod tests {
         assert_eq!(run(Strategy::Undercut, rival(200_000)), 500);
         assert_eq!(run(Strategy::Undercut, rival(3_000_000)), AS_CONFIGURED, "its own is the cheapest");
         let pricing = Pricing { strategy: Strategy::Undercut, ..Pricing::default() };
-        assert_eq!(next(pricing, 1_000, &PRICE, rival(1)(1_000)), 950, "a lie moves it by a step");
+        assert_eq!(after(pricing, 1_000, &PRICE, rival(1)(1_000)), 950, "a lie moves it by a step");
         let alone = Seen { alone: true, cheapest: Some(Micros(1_000_000)), ..Seen::default() };
-        assert_eq!(next(pricing, 500, &PRICE, alone), 525, "its rival has gone");
-        assert_eq!(next(pricing, 990, &PRICE, alone), AS_CONFIGURED);
+        assert_eq!(after(pricing, 500, &PRICE, alone), 525, "its rival has gone");
+        assert_eq!(after(pricing, 990, &PRICE, alone), AS_CONFIGURED);
     }
 
     #[test]
@@ -173,7 +214,7 @@ mod tests {
         let pricing = Pricing { strategy: Strategy::Undercut, ..Pricing::default() };
         for factor in 500..1_000 {
             let own = Seen { cheapest: Some(both(&at(&crooked, factor))), ..Seen::default() };
-            assert_eq!(next(pricing, factor, &crooked, own), factor);
+            assert_eq!(after(pricing, factor, &crooked, own), factor);
         }
     }
 

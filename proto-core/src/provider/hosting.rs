@@ -36,8 +36,7 @@ use crate::market::Hearsay;
 use crate::market::forecast::Forecast;
 use crate::market::plan::{AS_IT_IS, Bounds, Candidate, Line, plan};
 use crate::market::policy::{Hosting as Policy, Shelf};
-use crate::market::price::climb::Tried;
-use crate::market::price::{self, Seen};
+use crate::market::price::{self, Memory, Seen};
 use crate::money::Micros;
 use crate::node::config;
 use crate::node::cx::Cx;
@@ -87,8 +86,8 @@ struct Model {
     elsewhere: u32,
     /// Of the configured price, in thousandths.
     factor: Option<u32>,
-    /// What was tried with it last.
-    tried: Tried,
+    /// What its strategy keeps in mind.
+    memory: Memory,
     /// A load or unload came to nothing: nothing is tried before this.
     not_before: Option<Time>,
     /// While it runs: jobs that came, and that should have by our part of the slots, in thousandths; old ones fade.
@@ -247,17 +246,22 @@ impl Hosting {
             let brings = |factor| known.tokens.bring(known.jobs, &price::at(configured, factor));
             let profit = brings(factor).saturating_sub(brings(portman.pricing.floor));
             let earned = profit.saturating_mul(1_000) / i128::from(lasted.as_millis().max(1));
+            let wanted =
+                u64::from(named.jobs).saturating_mul(self.usual_time.as_millis()) / (HOUR_MS / 1_000);
             let seen = Seen {
+                lasted,
                 utilisation: u32::try_from(utilisation).unwrap_or(1_000).min(1_000),
                 cheapest: named.cheapest_in(&portman.payout.currency),
                 alone: named.slots <= ours,
                 rivals: named.slots.saturating_sub(ours).div_ceil(each.max(1)),
+                ours,
+                others: named.slots.saturating_sub(ours),
+                wanted,
                 earned: i64::try_from(earned).unwrap_or(i64::MAX),
-                tried: known.tried,
             };
-            let next = price::next(portman.pricing, factor, configured, seen);
+            let next = price::next(portman.pricing, factor, configured, seen, &mut known.memory);
             changed |= next != factor;
-            (known.factor, known.tried) = (Some(next), Tried { fell: next < factor, earned: seen.earned });
+            known.factor = Some(next);
         }
         changed
     }

@@ -275,6 +275,32 @@ fn nobody_undercuts_himself() {
     assert!(price.output_per_mtok >= configured.output_per_mtok, "{price:?}");
 }
 
+/// A job is thought to take 20 s, so that 3,600 in an hour would take 20 slots, and at half of what users pay at most they are half of
+/// all. Of 40 slots' worth others have two, and leave nine tenths of those who would pay their price: two slots' worth of whom
+/// pay 1 - 2 / (40 * 9/10) of the most, which is twice the configured price.
+#[test]
+fn who_has_few_slots_asks_for_what_those_would_pay_whom_others_have_none_for() {
+    let mut config = provider_config();
+    let provider = config.provider.as_mut().unwrap();
+    provider.hosting = Hosting { epoch: EPOCH, ..Hosting::default() };
+    provider.portmans[0].pricing = Pricing { strategy: Strategy::Capacity, floor: 1, ..Pricing::default() };
+    let configured = provider.portmans[0].price;
+    let mut rig = Rig::new(config);
+    Portman::attach(&mut rig, vec![model("toy", 2)]);
+    let mut gateway = Peer::called(&mut rig, PEER);
+    gateway.greet(&mut rig);
+    rig.pass(HOSTING_SOON);
+    let price = Micros(configured.input_per_mtok.0 + configured.output_per_mtok.0);
+    let cheapest = vec![Cheapest { currency: "XTS".parse().unwrap(), price }];
+    let wanted = Wanted { model: "toy".into(), jobs: 3_600, slots: 4, cheapest, ..Wanted::default() };
+    let market = cbor::encode(&Market { wanted: vec![wanted] });
+    gateway.say(&mut rig, gateway.control, Kind::Market, &market);
+    (0..20).for_each(|_| rig.pass(EPOCH));
+    let asked = offer_of(&mut rig, &gateway).content.price.output_per_mtok.0;
+    let permille = asked * 1_000 / configured.output_per_mtok.0;
+    assert!((1_880..=1_890).contains(&permille), "{permille}");
+}
+
 #[test]
 fn a_price_falls_while_nobody_comes_and_not_below_its_floor() {
     let mut config = provider_config();

@@ -54,7 +54,10 @@ fn a_gateway_tells_its_neighbours_what_its_users_ask_for_until_they_do_so_no_mor
 
     rig.pass(MARKET_EVERY);
     assert_eq!(markets(&mut rig, &neighbour), [], "nothing is new");
+    // Who asked at its beginning counts for less and less until ten minutes after the hour.
     rig.pass(HOUR);
+    rig.pass(MARKET_EVERY);
+    rig.pass(MARKET_EVERY);
     assert_eq!(markets(&mut rig, &neighbour).pop(), Some(Market::default()), "nobody asked for an hour");
     rig.pass(HOUR);
     assert_eq!(markets(&mut rig, &neighbour), []);

@@ -4,23 +4,21 @@
 //! came in by chance leads it astray for an epoch.
 
 use super::super::policy::Pricing;
-use super::Seen;
-
 /// How far a price is moved to see what that brings, in thousandths of itself.
 const PROBE: u32 = 20;
 
-/// What the last change of a price was, and what was earned before it.
+/// What the last change of a price was, and what was earned before it, in millionths of a micro-unit for each second.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Tried {
-    pub(crate) fell: bool,
-    pub(crate) earned: i64,
+pub(super) struct Tried {
+    pub(super) fell: bool,
+    pub(super) earned: i64,
 }
 
-pub(super) fn next(pricing: Pricing, factor: u32, seen: Seen) -> u32 {
+pub(super) fn next(pricing: Pricing, factor: u32, earned: i64, tried: Tried) -> u32 {
     let probe = (factor / (1_000 / PROBE)).max(1);
     // Where there is no way on, the way is back.
-    let worse = seen.earned < seen.tried.earned;
-    let falls = match seen.tried.fell != worse {
+    let worse = earned < tried.earned;
+    let falls = match tried.fell != worse {
         true => factor > pricing.floor,
         false => factor >= pricing.ceiling,
     };
@@ -39,7 +37,7 @@ mod tests {
         let (mut factor, mut tried) = (from, Tried::default());
         let mut epoch = || {
             let earned = earns(factor);
-            let next = next(pricing, factor, Seen { earned, tried, ..Seen::default() });
+            let next = next(pricing, factor, earned, tried);
             tried = Tried { fell: next < factor, earned };
             factor = next.clamp(pricing.floor, pricing.ceiling);
             factor
@@ -49,7 +47,8 @@ mod tests {
 
     #[test]
     fn it_comes_to_what_earns_most_from_either_side_and_stays_about_there() {
-        let pricing = Pricing { strategy: Strategy::Learning, floor: 100, ceiling: 4_000, elasticity: 2 };
+        let pricing =
+            Pricing { strategy: Strategy::Learning, floor: 100, ceiling: 4_000, ..Pricing::default() };
         // Of users who would pay up to 2,000 and are spread evenly, half that earns most.
         let earns = |factor: u32| i64::from(factor) * (2_000 - i64::from(factor));
         for from in [300, 1_900] {
@@ -64,7 +63,8 @@ mod tests {
 
     #[test]
     fn at_a_bound_it_turns_back() {
-        let pricing = Pricing { strategy: Strategy::Learning, floor: 900, ceiling: 1_100, elasticity: 2 };
+        let pricing =
+            Pricing { strategy: Strategy::Learning, floor: 900, ceiling: 1_100, ..Pricing::default() };
         let prices = climbs(pricing, 1_000, 50, i64::from);
         assert!(prices[10..].iter().all(|price| *price >= 1_050), "{prices:?}");
         let prices = climbs(pricing, 1_000, 50, |factor| -i64::from(factor));

@@ -49,7 +49,13 @@ mod tests {
     use super::*;
 
     fn pricing(floor: u32, elasticity: u32) -> Pricing {
-        Pricing { strategy: Strategy::BestResponse, floor, ceiling: 100_000, elasticity }
+        Pricing {
+            strategy: Strategy::BestResponse,
+            floor,
+            ceiling: 100_000,
+            elasticity,
+            ..Pricing::default()
+        }
     }
 
     /// What is earned of each request, as the formula in the module's text has it.
