@@ -42,6 +42,14 @@ pub trait Reader {
         see: &mut dyn FnMut(Row) -> Result<(), Self::Error>,
     ) -> Result<(), Self::Error>;
 
+    /// The same of those rows whose keys begin so.
+    fn each_within(
+        &self,
+        table: Table,
+        prefix: &str,
+        see: &mut dyn FnMut(Row) -> Result<(), Self::Error>,
+    ) -> Result<(), Self::Error>;
+
     fn get(&self, table: Table, key: &str) -> Result<Option<Row>, Self::Error>;
 }
 
@@ -65,6 +73,20 @@ impl<'a, R: Reader> Desk<'a, R> {
     ) -> Result<(), R::Error> {
         let store = self.store;
         store.each(table, &mut |row| match self.parsed(table, &row) {
+            Some(parsed) => see(self, &row.key, parsed),
+            None => Ok(()),
+        })
+    }
+
+    /// Only rows whose keys begin so.
+    pub(crate) fn each_within<T: DeserializeOwned>(
+        &mut self,
+        table: Table,
+        prefix: &str,
+        mut see: impl FnMut(&mut Self, &str, T) -> Result<(), R::Error>,
+    ) -> Result<(), R::Error> {
+        let store = self.store;
+        store.each_within(table, prefix, &mut |row| match self.parsed(table, &row) {
             Some(parsed) => see(self, &row.key, parsed),
             None => Ok(()),
         })

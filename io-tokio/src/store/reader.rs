@@ -73,6 +73,27 @@ impl Reader for StoreReader {
         Ok(())
     }
 
+    fn each_within(
+        &self,
+        table: Table,
+        prefix: &str,
+        see: &mut dyn FnMut(Row) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        if !self.has(table.name) {
+            return Ok(());
+        }
+        let sql = format!("SELECT key, value FROM \"{}\" WHERE key >= ?1 ORDER BY key", table.name);
+        let mut select = self.connection.prepare_cached(&sql).map_err(|error| self.failed(error))?;
+        for found in select.query_map(params![prefix], row).map_err(|error| self.failed(error))? {
+            let found = found.map_err(|error| self.failed(error))?;
+            if !found.key.starts_with(prefix) {
+                break;
+            }
+            see(found)?;
+        }
+        Ok(())
+    }
+
     fn get(&self, table: Table, key: &str) -> Result<Option<Row>, StoreError> {
         if !self.has(table.name) {
             return Ok(None);

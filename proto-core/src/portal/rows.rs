@@ -524,7 +524,11 @@ pub(super) fn page_key(provider: NodeId, page: u64) -> String {
 
 /// A provider's receipt as it is numbered for it.
 pub(super) fn issued_key(provider: NodeId, sequence: u64) -> String {
-    alloc::format!("{provider}/{}", numbered(sequence))
+    issued_prefix(provider) + &numbered(sequence)
+}
+
+pub(super) fn issued_prefix(provider: NodeId) -> String {
+    alloc::format!("{provider}/")
 }
 
 pub(super) fn balance_key(currency: &Currency, account: &Account) -> String {

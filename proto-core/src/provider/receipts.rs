@@ -2,7 +2,7 @@
 //! what was authorised and delivered, and stored before it is acknowledged. One of a job that is not remembered is looked up
 //! in the store ([`forgotten`](super::forgotten)): what is stored is not in memory.
 
-use alloc::{collections::BTreeMap, vec::Vec};
+use alloc::{boxed::Box, collections::BTreeMap, vec::Vec};
 
 use super::earnings::Earnings;
 use super::forgotten::Lookup;
@@ -100,7 +100,8 @@ impl core::convert::From<&'static str> for Refused {
 }
 
 pub(crate) struct Receipts {
-    used: BTreeMap<AuthKey, AuthorizationRow>,
+    /// Some quarter of an hour of work: a map has many places for each, which are small so.
+    used: BTreeMap<AuthKey, Box<AuthorizationRow>>,
     storing: BTreeMap<OpId, Arriving>,
     pub(super) looking: BTreeMap<OpId, Lookup>,
     pub(super) sums: Sums,
@@ -116,7 +117,7 @@ impl Receipts {
         let (mut used, mut numbers) = (BTreeMap::new(), BTreeMap::new());
         for stored in snapshot.of(AUTHORIZATIONS) {
             let row: AuthorizationRow = stored.parse(AUTHORIZATIONS)?;
-            used.insert(row.key(), row);
+            used.insert(row.key(), Box::new(row));
         }
         for stored in snapshot.of(RECEIPT_NUMBERS) {
             let row: NumbersRow = stored.parse(RECEIPT_NUMBERS)?;
@@ -140,12 +141,12 @@ impl Receipts {
 
     /// Attempts whose receipt has not come.
     pub(super) fn awaited(&self) -> impl Iterator<Item = &AuthorizationRow> {
-        self.used.values().filter(|row| row.receipt == Owed::Awaited)
+        self.used.values().map(|row| &**row).filter(|row| row.receipt == Owed::Awaited)
     }
 
     /// An attempt whose receipt has not come.
     pub(super) fn awaits(&self, key: AuthKey) -> Option<&AuthorizationRow> {
-        self.used.get(&key).filter(|row| row.receipt == Owed::Awaited)
+        self.used.get(&key).map(|row| &**row).filter(|row| row.receipt == Owed::Awaited)
     }
 
     /// Of a thousand that were earned so many did not have to be given up.
@@ -207,7 +208,7 @@ impl Receipts {
         };
         let row = AuthorizationRow { receipt, ..row.clone() };
         let write = put_authorization(&row);
-        self.used.insert(row.key(), row);
+        self.used.insert(row.key(), Box::new(row));
         if self.sweep.next().is_none() {
             self.sweep.set((), now + SWEEP, "sweep lapsed authorizations");
         }
@@ -290,6 +291,8 @@ impl Receipts {
         if let Some(used) = used {
             used.receipt = Owed::Stored;
             batch.push(put_authorization(used));
+            // The disk has what proves it. Here it stands only for that it was used, until nobody can show it again.
+            (used.statement, used.ack) = (None, None);
             self.sweep.set((), cx.now.mono + SWEEP, "sweep lapsed authorizations");
         }
         self.sums.changed(&row, None);

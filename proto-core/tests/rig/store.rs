@@ -92,6 +92,15 @@ impl Reader for Disk {
         rows.map(|(key, value)| Row { key: key.clone(), value: value.clone() }).try_for_each(see)
     }
 
+    fn each_within(
+        &self,
+        table: Table,
+        prefix: &str,
+        see: &mut dyn FnMut(Row) -> Result<(), Infallible>,
+    ) -> Result<(), Infallible> {
+        self.each(table, &mut |row| if row.key.starts_with(prefix) { see(row) } else { Ok(()) })
+    }
+
     fn get(&self, table: Table, key: &str) -> Result<Option<Row>, Infallible> {
         let value = self.tables.get(&table).and_then(|rows| rows.get(key));
         Ok(value.map(|value| Row { key: key.into(), value: value.clone() }))

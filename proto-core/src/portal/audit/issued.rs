@@ -8,8 +8,8 @@ use crate::audit::{Desk, Reader};
 use crate::identity::NodeId;
 use crate::portal::claimed::{Page, page_of};
 use crate::portal::rows::{
-    CLAIMED, CLAIMS, ClaimRow, EARNED, EarnedRow, PAYOUTS, PROVIDERS, PayoutRow, ProviderRow, RECEIPTS,
-    ReceiptRow, auth_key, claim_key, earned_key, page_key,
+    CLAIMED, CLAIMS, ClaimRow, EARNED, EarnedRow, ISSUED, IssuedRow, PAYOUTS, PROVIDERS, PayoutRow,
+    ProviderRow, RECEIPTS, ReceiptRow, auth_key, claim_key, earned_key, issued_prefix, numbered, page_key,
 };
 use crate::wire::ids::{ClaimId, ReceiptId};
 use crate::wire::portal::Receipt;
@@ -28,8 +28,10 @@ pub(crate) fn each_receipt<R: Reader>(
     provider: NodeId,
     mut see: impl FnMut(&mut Desk<'_, R>, &Receipt) -> Result<(), R::Error>,
 ) -> Result<(), R::Error> {
-    desk.each_naming(RECEIPTS, &provider.to_string(), |desk, row: ReceiptRow| {
-        if row.receipt.provider_node_id == provider { see(desk, &row.receipt) } else { Ok(()) }
+    desk.each_within(ISSUED, &issued_prefix(provider), |desk, _, issued: IssuedRow| {
+        let row: Option<ReceiptRow> = desk.get(RECEIPTS, &numbered(issued.number))?;
+        let own = row.filter(|row| row.receipt.provider_node_id == provider);
+        own.map_or(Ok(()), |row| see(desk, &row.receipt))
     })
 }
 
