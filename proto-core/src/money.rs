@@ -69,18 +69,21 @@ impl FromStr for Micros {
 }
 
 /// A currency's code: 3 to 8 capital letters or digits. `XTS` is ISO 4217's code for testing.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(transparent)]
-pub struct Currency(String);
+///
+/// Every receipt names two: the code is in place, its end filled up with zeros, which sort before all else.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Currency([u8; 8]);
 
 impl Currency {
     /// `XXX`, ISO 4217's code for no currency: of a ledger that has not been opened.
-    pub fn none() -> Self {
-        Self("XXX".to_string())
+    pub const fn none() -> Self {
+        Self(*b"XXX\0\0\0\0\0")
     }
 
     pub fn as_str(&self) -> &str {
-        &self.0
+        let code = self.0.split(|byte| *byte == 0).next().unwrap_or_default();
+        // Capitals and digits are all that was let in.
+        core::str::from_utf8(code).unwrap_or_default()
     }
 }
 
@@ -90,13 +93,27 @@ impl FromStr for Currency {
     fn from_str(text: &str) -> Result<Self, BadMoney> {
         let fits = (3..=8).contains(&text.len())
             && text.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
-        fits.then(|| Self(text.to_string())).ok_or_else(|| BadMoney::Currency(text.to_string()))
+        let mut code = [0; 8];
+        code.iter_mut().zip(text.bytes()).for_each(|(to, byte)| *to = byte);
+        fits.then_some(Self(code)).ok_or_else(|| BadMoney::Currency(text.to_string()))
     }
 }
 
 impl fmt::Display for Currency {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for Currency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Currency").field(&self.as_str()).finish()
+    }
+}
+
+impl Serialize for Currency {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
     }
 }
 
@@ -128,7 +145,7 @@ impl<C> minicbor::Encode<C> for Currency {
         e: &mut minicbor::Encoder<W>,
         _: &mut C,
     ) -> Result<(), minicbor::encode::Error<W::Error>> {
-        e.str(&self.0)?.ok()
+        e.str(self.as_str())?.ok()
     }
 }
 
@@ -151,6 +168,15 @@ mod tests {
             assert!(bad.parse::<Micros>().is_err(), "{bad}");
         }
         assert!("usd".parse::<Currency>().is_err());
+    }
+
+    #[test]
+    fn a_currency_is_read_kept_and_sorted_as_its_code() {
+        let codes = ["EUR", "EURX", "USD", "USDC1234"];
+        let read = codes.map(|code| code.parse::<Currency>().unwrap());
+        assert!(read.is_sorted() && read.iter().map(Currency::as_str).eq(codes));
+        assert!(["", "EU", "USDC12345", "EU\0R"].iter().all(|bad| bad.parse::<Currency>().is_err()));
+        assert_eq!(alloc::format!("{} {:?}", Currency::none(), Currency::none()), "XXX Currency(\"XXX\")");
     }
 
     proptest! {

@@ -16,6 +16,8 @@ mod clock;
 
 use alloc::{format, string::String, vec::Vec};
 
+use serde_json::Value;
+
 use admin::Admin;
 use clock::Clock;
 use cx::{Cx, Me, Owners, Room};
@@ -40,6 +42,7 @@ use crate::store::{BadRow, Snapshot, Table};
 use crate::time::{Now, Wake};
 use crate::wire::cbor;
 use crate::wire::envelope::Kind;
+use crate::wire::ids::RequestId;
 use crate::wire::mesh::{PeerRecord, Version};
 
 pub struct Node {
@@ -188,6 +191,12 @@ impl Node {
     /// What runs here, and what it costs now: for those who look what a market comes to.
     pub fn prices(&self) -> Vec<(String, Price)> {
         self.provider.as_ref().map(Provider::prices).unwrap_or_default()
+    }
+
+    /// Why a request went where it went, as the admin surface tells it: for those who look how a gateway chooses. `None`: it is not
+    /// remembered.
+    pub fn explain(&self, request: RequestId) -> Option<Value> {
+        self.gateway.as_ref()?.explain(request)
     }
 
     /// The peers that this node may call, linked or not: for those who look for a swarm among them.

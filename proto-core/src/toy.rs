@@ -54,6 +54,8 @@ pub struct Toy {
     /// Read when it is first spoken to: many toys never are.
     chain: OnceCell<Chain>,
     jobs: BTreeMap<StreamId, Job>,
+    /// On answers that are over.
+    worked: Span,
     out: Outbox,
 }
 
@@ -82,6 +84,7 @@ struct Speech {
     answer: Answer,
     completion: Completion,
     streams: bool,
+    since: Time,
     /// Tokens already said.
     said: usize,
     next_at: Time,
@@ -103,6 +106,7 @@ impl Toy {
             seed,
             chain: OnceCell::new(),
             jobs: BTreeMap::new(),
+            worked: Span::default(),
             out: Outbox::default(),
         }
     }
@@ -111,6 +115,20 @@ impl Toy {
     pub fn thoughts(&self) -> impl Iterator<Item = Span> {
         let (thinks, mut from) = (self.config.thinks, self.seed.stream("thoughts"));
         core::iter::repeat_with(move || thinks.draw(&mut from))
+    }
+
+    /// From now on so many of a thousand answers are an error.
+    pub fn set_fails(&mut self, permille: u32) {
+        self.config.fails = permille;
+    }
+
+    /// How long it has worked on answers so far; of several at once, on each.
+    pub fn worked(&self, now: Time) -> Span {
+        let under_way = self.jobs.values().filter_map(|job| match job {
+            Job::Speaking(speech) => Some(now - speech.since),
+            Job::Reading(..) => None,
+        });
+        under_way.fold(self.worked, |all, one| all + one)
     }
 
     fn asked(&mut self, now: Now, stream: StreamId, surface: Surface, head: &RequestHead) {
@@ -238,7 +256,10 @@ impl Toy {
         if self.failures.below(1_000) < u64::from(self.config.fails) {
             return Err((500, None, "the toy fails now and then, as it was told to".into()));
         }
-        let completion = request.complete(self.chain.get_or_init(Chain::of_the_text));
+        let mut completion = request.complete(self.chain.get_or_init(Chain::of_the_text));
+        if self.config.impostor {
+            completion.tokens.reverse();
+        }
         let begins = match kind {
             Kind::Chat => "chatcmpl",
             Kind::Text => "cmpl",
@@ -253,7 +274,7 @@ impl Toy {
         let streams = request.streams();
         let says = if streams { self.first_takes() } else { self.whole_takes(&completion) };
         let next_at = now.mono + self.reads_and_thinks(&completion) + says;
-        Ok(Speech { answer, completion, streams, said: 0, next_at, in_flight: 0 })
+        Ok(Speech { answer, completion, streams, since: now.mono, said: 0, next_at, in_flight: 0 })
     }
 
     /// How long before it begins to speak.
@@ -357,7 +378,9 @@ impl Machine for Toy {
             Input::Bytes { stream, bytes } => self.body(stream, bytes),
             Input::Finished { stream } => self.body_ended(now, stream),
             Input::Reset { stream, .. } => {
-                self.jobs.remove(&stream);
+                if let Some(Job::Speaking(speech)) = self.jobs.remove(&stream) {
+                    self.worked = self.worked + (now.mono - speech.since);
+                }
             }
             Input::Credit { stream, bytes } => {
                 if let Some(Job::Speaking(speech)) = self.jobs.get_mut(&stream) {
@@ -374,10 +397,14 @@ impl Machine for Toy {
     }
 
     fn handle_timeout(&mut self, now: Now) {
-        let Self { config, jobs, out, .. } = self;
+        let Self { config, jobs, out, worked, .. } = self;
         jobs.retain(|stream, job| match job {
             Job::Speaking(speech) if speech.due().is_some_and(|at| at <= now.mono) => {
-                !Self::speak(out, *stream, speech, config.token_every)
+                let is_over = Self::speak(out, *stream, speech, config.token_every);
+                if is_over {
+                    *worked = *worked + (now.mono - speech.since);
+                }
+                !is_over
             }
             Job::Speaking(_) | Job::Reading(..) => true,
         });

@@ -25,6 +25,8 @@ pub struct Config {
     pub thinks: Thinks,
     /// Of a thousand answers so many are an error instead, drawn for each.
     pub fails: u32,
+    /// It passes for the model whose name it has, and is another one, which says as many words in another order.
+    pub impostor: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +50,7 @@ impl Default for Config {
             prompt_token_every: Span::default(),
             thinks: Thinks::default(),
             fails: 0,
+            impostor: false,
         }
     }
 }

@@ -352,6 +352,32 @@ fn a_reader_that_takes_nothing_is_waited_for() {
 }
 
 #[test]
+fn an_impostor_says_as_much_and_something_else() {
+    let text = |impostor| {
+        let mut client = Client::with(Config { models: vec!["toy".into()], impostor, ..quick() }, 1);
+        client.ask(ASK, "POST", "/v1/chat/completions", &serde_json::to_vec(&request()).unwrap());
+        while client.wake() {}
+        let answer: Value = serde_json::from_slice(&client.body).unwrap();
+        (answer["choices"][0]["message"]["content"].clone(), answer["usage"].clone())
+    };
+    let (honest, other) = (text(false), text(true));
+    assert_eq!(honest.1, other.1);
+    assert!(honest.0 != other.0 && other.0.is_string());
+}
+
+#[test]
+fn what_fails_from_some_moment_on_served_before() {
+    let mut client = Client::of("toy");
+    let body = serde_json::to_vec(&request()).unwrap();
+    client.ask(ASK, "POST", "/v1/chat/completions", &body);
+    while client.wake() {}
+    assert_eq!(client.status, Some(200));
+    client.toy.set_fails(1_000);
+    client.ask(StreamId(3), "POST", "/v1/chat/completions", &body);
+    assert_eq!(client.status, Some(500));
+}
+
+#[test]
 fn a_reader_that_leaves_is_forgotten() {
     let mut client = Client::asks(&with(json!({ "stream": true })));
     client.wake();
