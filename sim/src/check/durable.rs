@@ -22,13 +22,13 @@ pub(super) fn check(disk: &Disk, paper: &Paper, bytes: &[u8]) -> Option<String> 
         Paper::Record(_) | Paper::Placed(_) => return None,
         Paper::Acknowledged(id) => {
             let id = id.to_string();
-            let within = |table| disk.rows(table).any(|(key, _)| key.ends_with(&id));
+            let within = |table| disk.any(table, |key, _| key.ends_with(&id));
             let there = within(RECEIPTS_OPEN) || within(RECEIPTS_PAID);
             (!there).then(|| format!("acknowledged receipt {id}"))
         }
         Paper::Stated { said, .. } => {
             let key = format!("{}:{}", said.auth_id, said.attempt);
-            let row = disk.row(AUTHORIZATIONS, &key).and_then(json);
+            let row = disk.row(AUTHORIZATIONS, &key).and_then(|row| json(&row));
             let there = row.is_some_and(|row| !row["statement"].is_null());
             (!there).then(|| format!("stated what was delivered of {key}"))
         }
@@ -40,7 +40,7 @@ pub(super) fn check(disk: &Disk, paper: &Paper, bytes: &[u8]) -> Option<String> 
         }
         Paper::Delivered(receipt) => {
             let id = receipt.request_id.to_string();
-            let row = disk.row(GATEWAY_JOBS, &id).and_then(json);
+            let row = disk.row(GATEWAY_JOBS, &id).and_then(|row| json(&row));
             let there = row.is_some_and(|row| row["state"] == "receipted");
             (!there).then(|| format!("delivered the receipt of req_{id}"))
         }
@@ -59,12 +59,12 @@ pub(super) fn check(disk: &Disk, paper: &Paper, bytes: &[u8]) -> Option<String> 
             let finder = memchr::memmem::Finder::new(&report);
             let names = |row: &[u8]| finder.find(row).is_some();
             let there = |row: &[u8]| names(row) && json(row).is_some_and(|row| row["report"] == *report);
-            (!disk.rows(GATEWAY_JOBS).any(|(_, row)| there(row))).then(|| "reported usage".into())
+            (!disk.any(GATEWAY_JOBS, |_, row| there(row))).then(|| "reported usage".into())
         }
         Paper::Issued(receipt) => {
             let (auth_id, signed) = (receipt.auth_id.to_string(), hex::encode(bytes));
             let from_bond = format!("{auth_id}/{}", receipt.attempt);
-            let row = |key: &str| disk.row(RESOLUTIONS, key).is_some_and(|row| holds(row, &signed));
+            let row = |key: &str| disk.row(RESOLUTIONS, key).is_some_and(|row| holds(&row, &signed));
             let there = row(&auth_id) || row(&from_bond);
             (!there).then(|| format!("issued receipt {}", receipt.receipt_id))
         }
@@ -76,8 +76,8 @@ pub(super) fn check(disk: &Disk, paper: &Paper, bytes: &[u8]) -> Option<String> 
         Paper::Decided(decision) if decision.payout.is_none() => return None,
         Paper::Decided(decision) => {
             let id = decision.claim_id.to_string();
-            let there =
-                disk.rows(FEP_CLAIMS).any(|(key, row)| key.ends_with(&id) && holds(row, &hex::encode(bytes)));
+            let signed = hex::encode(bytes);
+            let there = disk.any(FEP_CLAIMS, |key, row| key.ends_with(&id) && holds(row, &signed));
             (!there).then(|| format!("decided claim {id}"))
         }
     };

@@ -12,7 +12,7 @@ const FEPS: Table = Table::live("feps");
 
 pub(super) fn check(network: Network, fep: FepId, disk: &Disk, paper: &Paper) -> Option<String> {
     let Paper::Placed(auth) = paper else { return None };
-    let row: Value = serde_json::from_slice(disk.row(FEPS, &fep.to_string())?).ok()?;
+    let row: Value = serde_json::from_slice(&disk.row(FEPS, &fep.to_string())?).ok()?;
     let descriptor = hex::decode(row["descriptor"].as_str()?).ok()?;
     let keys = Described::open(network, fep, &descriptor).ok()?.keys;
     // That a key has lapsed since is told by a clock, which is not seen here.

@@ -7,11 +7,12 @@ use labman_proto_core::identity::NodeId;
 use labman_proto_core::limits::{STREAM_WINDOW, UNACKED};
 use labman_proto_core::money::{Currency, Micros};
 use labman_proto_core::time::Span;
-use labman_proto_core::wire::ids::ReceiptId;
+use labman_proto_core::wire::ids::{ReceiptId, RequestId};
 use labman_proto_core::wire::portal::Receipt;
 use serde::{Deserialize, Deserializer};
 
 use super::price::{self, Prices};
+use crate::name::Name;
 
 /// A provider that is up looks at its disputes that soon after a term is over: whatever it does just then.
 const LOOKED_FOR_WITHIN: Span = Span::from_secs(3 * 60);
@@ -37,9 +38,9 @@ pub struct Line {
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct Held {
     pub receipt_id: ReceiptId,
-    pub state: String,
-    pub slug: String,
-    pub address: String,
+    pub state: Name,
+    pub slug: Name,
+    pub address: Name,
     pub counts: Counts,
     pub charge: Micros,
     pub payout: Micros,
@@ -68,13 +69,50 @@ pub struct Owing {
     pub limit: Micros,
 }
 
+/// What is looked at of a receipt that the FEP issued.
+#[derive(Clone, Debug)]
+pub struct Issued {
+    pub receipt_id: ReceiptId,
+    pub request_id: RequestId,
+    pub attempt: u8,
+    pub provider_node_id: NodeId,
+    pub gateway_node_id: NodeId,
+    pub settled: Counts,
+    pub charge: Micros,
+    pub payout: Micros,
+    /// That the payout is in.
+    pub currency: Currency,
+    pub rate: Rate,
+    pub issued_ms: u64,
+    pub sequence: u64,
+}
+
+impl From<Receipt> for Issued {
+    fn from(receipt: Receipt) -> Self {
+        Self {
+            receipt_id: receipt.receipt_id,
+            request_id: receipt.request_id,
+            attempt: receipt.attempt,
+            provider_node_id: receipt.provider_node_id,
+            gateway_node_id: receipt.gateway_node_id,
+            settled: receipt.settled,
+            charge: receipt.charge,
+            payout: receipt.payout,
+            currency: receipt.payout_to.currency,
+            rate: receipt.rate,
+            issued_ms: receipt.issued_ms,
+            sequence: receipt.sequence,
+        }
+    }
+}
+
 /// What a user asked for, and what they know came of it.
 pub struct Asked {
-    pub job: String,
+    pub job: Name,
     /// The user's account at the FEP, such as `u000001`.
-    pub user: String,
+    pub user: Name,
     /// As the answer named it.
-    pub request_id: Option<String>,
+    pub request_id: Option<Called>,
     pub completed: bool,
     pub refused: bool,
     /// Its user asked for no stream, and was told that it failed in the middle: what its gateway had taken by then is owed
@@ -85,6 +123,22 @@ pub struct Asked {
     pub text: Option<Text>,
     /// Its gateway died, and may have forgotten that it served, or does not come back to say so.
     pub gateway_forgot: bool,
+}
+
+/// What an answer calls its request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Called {
+    By(RequestId),
+    /// By what is no request's id.
+    Otherwise,
+}
+
+impl From<&str> for Called {
+    fn from(text: &str) -> Self {
+        let id = text.parse::<RequestId>().ok();
+        // It is written in one way only.
+        id.filter(|id| id.to_string() == text).map_or(Self::Otherwise, Self::By)
+    }
 }
 
 /// The text that reached a user, in tokens.
@@ -116,7 +170,7 @@ pub struct Provider {
 pub struct Books {
     pub ledger: Ledger,
     /// What users have paid in, by account.
-    pub deposits: BTreeMap<String, Micros>,
+    pub deposits: BTreeMap<Name, Micros>,
     /// What gateways have paid in as their bonds, all together.
     pub bonds: Micros,
     pub asked: Vec<Asked>,
@@ -124,7 +178,7 @@ pub struct Books {
     /// Of each currency but the FEP's own: all that its operator ever quoted.
     pub quoted: BTreeMap<Currency, BTreeSet<Rate>>,
     /// Every receipt the FEP issued.
-    pub issued: Vec<Receipt>,
+    pub issued: Vec<Issued>,
     pub providers: Vec<Provider>,
     /// Nothing is under way: what one side knows, the other knows too.
     pub at_rest: bool,
@@ -148,9 +202,9 @@ pub struct Doubt {
     /// Gateways that may keep receipts back.
     pub gateways: BTreeSet<NodeId>,
     /// Accounts of users who asked through one of them: it may leave their holds to lapse.
-    pub holds: BTreeSet<String>,
+    pub holds: BTreeSet<Name>,
     /// Accounts of users who asked through a dishonest one: it can spend their money.
-    pub users: BTreeSet<String>,
+    pub users: BTreeSet<Name>,
     pub providers: BTreeSet<NodeId>,
 }
 
@@ -180,12 +234,18 @@ pub fn check_ledger(ledger: &Ledger) -> Vec<String> {
 /// What is wrong between all books.
 pub fn check(books: &Books) -> Vec<String> {
     let mut found = check_ledger(&books.ledger);
-    let by_request = by_request(&books.issued);
+    let by_request = ByRequest::of(&books.issued);
     check_jobs(books, &by_request, &mut found);
     check_users(books, &by_request, &mut found);
-    check_sequences(books, &mut found);
+    drop(by_request);
+    let mut by_provider: BTreeMap<NodeId, Vec<&Issued>> = BTreeMap::new();
+    for receipt in &books.issued {
+        by_provider.entry(receipt.provider_node_id).or_default().push(receipt);
+    }
+    check_sequences(books, &by_provider, &mut found);
     for provider in books.providers.iter().filter(|one| !books.doubt.providers.contains(&one.node_id)) {
-        check_provider(books, provider, &mut found);
+        let own = by_provider.get(&provider.node_id).map(Vec::as_slice).unwrap_or_default();
+        check_provider(books, provider, own, &mut found);
     }
     found
 }
@@ -193,7 +253,7 @@ pub fn check(books: &Books) -> Vec<String> {
 /// A job that was served has one receipt over what the user got; one that was refused has none.
 fn check_jobs(books: &Books, by_request: &ByRequest<'_>, found: &mut Vec<String>) {
     for asked in &books.asked {
-        let own = receipts_of(by_request, asked);
+        let own = by_request.receipts_of(asked);
         let job = &asked.job;
         match *own {
             [] if asked.completed && books.at_rest && !asked.gateway_forgot && !books.doubt.fep => {
@@ -241,10 +301,10 @@ fn check_settled(asked: &Asked, paid: u64, found: &mut Vec<String>) {
 fn check_users(books: &Books, by_request: &ByRequest<'_>, found: &mut Vec<String>) {
     let nameless = books.asked.iter().filter(|asked| asked.request_id.is_none());
     // An answer that never came names no request: nobody can say which receipt of its user's is its.
-    let unknown: BTreeSet<&str> = nameless.map(|asked| asked.user.as_str()).collect();
+    let unknown: BTreeSet<&str> = nameless.map(|asked| &*asked.user).collect();
     let mut charges: BTreeMap<&str, i128> = BTreeMap::new();
     for asked in &books.asked {
-        let own = receipts_of(by_request, asked).iter().map(|receipt| receipt.charge);
+        let own = by_request.receipts_of(asked).iter().map(|receipt| receipt.charge);
         *charges.entry(&asked.user).or_default() += sum(own);
     }
     let own = books.ledger.accounts.iter().filter(|line| line.currency == books.ledger.currency);
@@ -252,7 +312,7 @@ fn check_users(books: &Books, by_request: &ByRequest<'_>, found: &mut Vec<String
     let stands = |account: String| balances.get(account.as_str()).map_or(0, |micros| i128::from(micros.0));
     let certain = |user: &str| !books.doubt.users.contains(user) && !unknown.contains(user);
     for (user, deposit) in books.deposits.iter().filter(|(user, _)| certain(user)) {
-        let charged = charges.get(user.as_str()).copied().unwrap_or_default();
+        let charged = charges.get(&**user).copied().unwrap_or_default();
         let left = stands(format!("user:{user}")) + stands(format!("held:{user}"));
         let paid_in = i128::from(deposit.0);
         if paid_in - left != charged {
@@ -279,7 +339,7 @@ fn check_users(books: &Books, by_request: &ByRequest<'_>, found: &mut Vec<String
 /// What is held of users, but for those.
 pub fn held_for_nothing<'a>(
     ledger: &'a Ledger,
-    but_for: &'a BTreeSet<String>,
+    but_for: &'a BTreeSet<Name>,
 ) -> impl Iterator<Item = Micros> + 'a {
     let held =
         ledger.accounts.iter().filter_map(|line| Some((line.account.strip_prefix("held:")?, line.balance)));
@@ -296,19 +356,21 @@ pub fn is_claim_due(held: &[Held], least_payouts: &BTreeMap<String, Micros>) -> 
     waiting.into_iter().any(|(address, waiting)| waiting > 0 && waiting >= least(address))
 }
 
-/// Receipts by the request they are for.
-type ByRequest<'a> = BTreeMap<String, Vec<&'a Receipt>>;
+/// Receipts in the order of the requests they are for.
+struct ByRequest<'a>(Vec<&'a Issued>);
 
-fn by_request(issued: &[Receipt]) -> ByRequest<'_> {
-    let mut by_request = ByRequest::new();
-    for receipt in issued {
-        by_request.entry(receipt.request_id.to_string()).or_default().push(receipt);
+impl<'a> ByRequest<'a> {
+    fn of(issued: &'a [Issued]) -> Self {
+        let mut all: Vec<&Issued> = issued.iter().collect();
+        all.sort_by_key(|receipt| receipt.request_id);
+        Self(all)
     }
-    by_request
-}
 
-fn receipts_of<'a>(by_request: &'a ByRequest<'a>, asked: &Asked) -> &'a [&'a Receipt] {
-    asked.request_id.as_ref().and_then(|id| by_request.get(id)).map(Vec::as_slice).unwrap_or_default()
+    fn receipts_of(&self, asked: &Asked) -> &[&'a Issued] {
+        let Some(Called::By(id)) = asked.request_id else { return &[] };
+        let from = &self.0[self.0.partition_point(|receipt| receipt.request_id < id)..];
+        &from[..from.partition_point(|receipt| receipt.request_id == id)]
+    }
 }
 
 /// What stands on all accounts of that currency whose name starts so.
@@ -318,16 +380,13 @@ fn balance(books: &Books, currency: &Currency, prefix: &str) -> i128 {
 }
 
 /// I3, and no receipt withheld: each id once, each provider's sequence without a gap.
-fn check_sequences(books: &Books, found: &mut Vec<String>) {
+fn check_sequences(books: &Books, by_provider: &BTreeMap<NodeId, Vec<&Issued>>, found: &mut Vec<String>) {
     let ids: BTreeSet<ReceiptId> = books.issued.iter().map(|receipt| receipt.receipt_id).collect();
     if ids.len() != books.issued.len() {
         found.push("I3: the FEP issued a receipt twice".into());
     }
-    let mut sequences: BTreeMap<NodeId, Vec<u64>> = BTreeMap::new();
-    for receipt in &books.issued {
-        sequences.entry(receipt.provider_node_id).or_default().push(receipt.sequence);
-    }
-    for (provider, mut sequence) in sequences {
+    for (provider, receipts) in by_provider {
+        let mut sequence: Vec<u64> = receipts.iter().map(|receipt| receipt.sequence).collect();
         sequence.sort_unstable();
         if !sequence.iter().copied().eq(1..=sequence.len() as u64) {
             found.push(format!("receipts to {provider} are numbered {sequence:?}"));
@@ -335,10 +394,10 @@ fn check_sequences(books: &Books, found: &mut Vec<String>) {
     }
 }
 
-fn check_provider(books: &Books, provider: &Provider, found: &mut Vec<String>) {
+fn check_provider(books: &Books, provider: &Provider, own: &[&Issued], found: &mut Vec<String>) {
     let name = &provider.name;
-    let own = books.issued.iter().filter(|receipt| receipt.provider_node_id == provider.node_id);
-    let issued: BTreeMap<ReceiptId, &Receipt> = own.map(|receipt| (receipt.receipt_id, receipt)).collect();
+    let issued: BTreeMap<ReceiptId, &Issued> =
+        own.iter().map(|receipt| (receipt.receipt_id, *receipt)).collect();
     let mut seen = BTreeSet::new();
     for held in &provider.held {
         let id = held.receipt_id;
@@ -378,7 +437,7 @@ fn check_provider(books: &Books, provider: &Provider, found: &mut Vec<String>) {
     }
     let mut never_came: BTreeMap<&Currency, i128> = BTreeMap::new();
     for receipt in missing() {
-        *never_came.entry(&receipt.payout_to.currency).or_default() += i128::from(receipt.payout.0);
+        *never_came.entry(&receipt.currency).or_default() += i128::from(receipt.payout.0);
     }
     check_states(books, provider, &never_came, found);
 }
@@ -404,7 +463,7 @@ fn check_price(books: &Books, provider: &Provider, held: &Held, found: &mut Vec<
         }
         return;
     }
-    let Some(asked) = provider.prices.get(&held.slug) else {
+    let Some(asked) = provider.prices.get(&*held.slug) else {
         return found.push(format!("{name} was paid for {:?}, which it never offered", held.slug));
     };
     if !asked.comes_to(owed, says) {

@@ -68,17 +68,16 @@ impl Core {
     /// Whether that job must be served to its end. One for a bare model name may first meet providers that are not of the
     /// core, so nothing is promised for it.
     pub fn must_serve(&self, scenario: &Scenario, job: &Planned) -> bool {
-        let model = job.body.get("model").and_then(serde_json::Value::as_str).unwrap_or_default();
-        let pays = scenario.users.iter().any(|user| user.name == job.user && user.deposit.0 > 0);
+        let pays = scenario.users.iter().any(|user| *user.name == *job.user && user.deposit.0 > 0);
         let patient = job.leaves_after.is_none() && job.stops_reading_after.is_none();
         job.at >= self.from
             && job.api_key.is_none()
             && pays
             && patient
-            && self.slugs.contains(model)
+            && self.slugs.contains(job.model())
             && self.contains(&job.gateway)
             // Providers dial out to their gateways: one that nobody can dial knows of them and has no way to them.
-            && scenario.gateways.iter().any(|gateway| gateway.name == job.gateway && !gateway.nat)
+            && scenario.gateways.iter().any(|gateway| *gateway.name == *job.gateway && !gateway.nat)
             && self.contains(&job.user)
     }
 }

@@ -13,28 +13,42 @@ use super::notary::Paper;
 /// What was seen under each name, as a hash.
 #[derive(Default)]
 pub(super) struct Once {
-    records: BTreeMap<(NodeId, u16, u64, u64), [u8; 32]>,
-    receipts: BTreeMap<ReceiptId, [u8; 32]>,
-    stated: BTreeMap<(AuthId, u8), [u8; 32]>,
+    records: BTreeMap<(NodeId, u16, u64, u64), Seen>,
+    receipts: BTreeMap<ReceiptId, Seen>,
+    stated: BTreeMap<(AuthId, u8), Stated>,
     released: BTreeSet<(AuthId, u8)>,
-    /// Output tokens that the gateway has acknowledged, by attempt.
-    owed: BTreeMap<(AuthId, u8), u32>,
+}
+
+/// A hash of a paper, as much of it as tells two of a run apart: there are some for each job.
+type Seen = u64;
+
+fn seen(paper: &[u8]) -> Seen {
+    let [a, b, c, d, e, f, g, h, ..] = *blake3::hash(paper).as_bytes();
+    u64::from_le_bytes([a, b, c, d, e, f, g, h])
+}
+
+struct Stated {
+    seen: Seen,
+    /// Output tokens that the gateway has acknowledged.
+    owed: u32,
 }
 
 impl Once {
     pub(super) fn check(&mut self, paper: &Paper, bytes: &[u8]) -> Option<String> {
-        let hash = || *blake3::hash(bytes).as_bytes();
         match paper {
             Paper::Record(header) => {
                 let name = (header.sender, header.kind, header.incarnation, header.seq);
-                let differs = *self.records.entry(name).or_insert_with(hash) != hash();
+                let now = seen(bytes);
+                let differs = *self.records.entry(name).or_insert(now) != now;
                 let (sender, incarnation, seq) = (header.sender, header.incarnation, header.seq);
                 differs.then(|| format!("two records of {sender} are both {incarnation}/{seq}"))
             }
             Paper::Issued(receipt) => {
                 let id = receipt.receipt_id;
-                let differs = *self.receipts.entry(id).or_insert_with(hash) != hash();
-                let owed = self.owed.get(&(receipt.auth_id, receipt.attempt)).copied().unwrap_or_default();
+                let now = seen(bytes);
+                let differs = *self.receipts.entry(id).or_insert(now) != now;
+                let owed =
+                    self.stated.get(&(receipt.auth_id, receipt.attempt)).map_or(0, |stated| stated.owed);
                 let paid = receipt.settled.output;
                 let short = || format!("{owed} tokens were acknowledged, and receipt {id} settles {paid}");
                 differs
@@ -44,13 +58,14 @@ impl Once {
             Paper::Stated { said, acked } => {
                 let key = (said.auth_id, said.attempt);
                 // The same one may stand in an end and be shown to the FEP.
-                let hash = *blake3::hash(&cbor::encode(said)).as_bytes();
-                let differs = *self.stated.entry(key).or_insert(hash) != hash;
+                let now = seen(&cbor::encode(said));
+                let stated = self.stated.entry(key).or_insert(Stated { seen: now, owed: 0 });
+                let differs = stated.seen != now;
                 let released = self.released.contains(&key) && said.counts.output > 0;
                 let (auth_id, attempt) = key;
                 let window = if acked.is_some() { UNACKED } else { UNACKED_FIRST };
                 let acked = acked.unwrap_or_default();
-                self.owed.insert(key, acked.min(said.counts.output));
+                stated.owed = acked.min(said.counts.output);
                 let (stated, lost) = (said.counts.output, said.counts.output.saturating_sub(acked));
                 if lost > window {
                     return Some(format!(

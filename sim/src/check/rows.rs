@@ -21,6 +21,16 @@ impl Reader for Disk {
         self.rows(table).map(|(key, value)| Row { key: key.into(), value: value.into() }).try_for_each(see)
     }
 
+    fn each_within(
+        &self,
+        table: Table,
+        prefix: &str,
+        see: &mut dyn FnMut(Row) -> Result<(), Infallible>,
+    ) -> Result<(), Infallible> {
+        let rows = self.rows_within(table, prefix);
+        rows.map(|(key, value)| Row { key: key.into(), value: value.into() }).try_for_each(see)
+    }
+
     fn get(&self, table: Table, key: &str) -> Result<Option<Row>, Infallible> {
         Ok(self.row(table, key).map(|value| Row { key: key.into(), value: value.into() }))
     }

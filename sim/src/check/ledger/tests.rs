@@ -70,7 +70,7 @@ fn asked(receipt: &Receipt) -> Asked {
     Asked {
         job: "job".into(),
         user: "u000001".into(),
-        request_id: Some(receipt.request_id.to_string()),
+        request_id: Some(Called::By(receipt.request_id)),
         completed: true,
         refused: false,
         failed_unseen: false,
@@ -114,7 +114,7 @@ fn books() -> Books {
         asked: vec![asked(&issued[0]), asked(&issued[1])],
         fees: FEES,
         quoted: BTreeMap::new(),
-        issued,
+        issued: issued.into_iter().map(Issued::from).collect(),
         providers: vec![provider],
         at_rest: true,
         asked_for_by_ms: None,
@@ -163,6 +163,15 @@ fn every_way_of_cooking_the_books_is_found() {
         cook(&mut books);
         let found = check(&books);
         assert!(found.iter().any(|line| line.contains(what)), "{what}: {found:?}");
+    }
+}
+
+#[test]
+fn a_request_is_called_by_its_id_as_that_is_written_or_otherwise() {
+    let id = RequestId([0xab; 16]);
+    assert_eq!(Called::from(id.to_string().as_str()), Called::By(id));
+    for other in [id.to_string().to_uppercase().as_str(), "", "ab", "job"] {
+        assert_eq!(Called::from(other), Called::Otherwise, "{other}");
     }
 }
 
