@@ -13,6 +13,7 @@
 
 mod byzantine;
 mod craft;
+mod defaulting;
 mod desk;
 mod draw;
 mod eclipser;
@@ -32,6 +33,7 @@ mod record_flooder;
 mod replayer;
 mod resurrecter;
 mod slanderer;
+mod slow;
 mod slow_loris;
 mod stranger_flood;
 mod strategy;
@@ -144,6 +146,7 @@ macro_rules! strategies {
 
 strategies! {
     daemons {
+        defaulting Defaulting "defaulting" [Fep],
         equivocator Equivocator "equivocator" [Gateway Provider],
         forger Forger "forger" [Fep Gateway Provider],
         frame_fuzzer FrameFuzzer "frame-fuzzer" [Fep Gateway Provider],
@@ -155,6 +158,7 @@ strategies! {
         replayer Replayer "replayer" [Gateway Provider],
         resurrecter Resurrecter "resurrecter" [Gateway],
         slanderer Slanderer "slanderer" [Gateway],
+        slow Slow "slow" [Fep],
         truncator Truncator "truncator" [Fep Gateway Provider],
         unknown Unknown "unknown" [Fep Gateway Provider],
     }
@@ -166,6 +170,13 @@ strategies! {
         slow_loris SlowLoris "slow-loris",
         stranger_flood StrangerFlood "stranger-flood",
         sybil_swarm SybilSwarm "sybil-swarm",
+    }
+}
+
+impl Dishonest {
+    /// Whatever it signs is true, and its books are in order: it only lets others wait.
+    pub const fn is_truthful(self) -> bool {
+        matches!(self, Self::Defaulting | Self::Slow)
     }
 }
 

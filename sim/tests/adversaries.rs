@@ -10,7 +10,7 @@ use labman_proto_core::time::Span;
 use labman_sim::adversary::{Adversary, Dishonest, Intruder, KINDS, Role};
 use labman_sim::report::{Ending, Report};
 use labman_sim::run;
-use labman_sim::scenario::{Gateway, Provider, Scenario, Scheme, User, load};
+use labman_sim::scenario::{Fep, Gateway, Provider, Scenario, Scheme, User, load};
 
 const SEEDS: std::ops::RangeInclusive<u64> = 1..=3;
 
@@ -159,6 +159,88 @@ fn a_provider_that_lies_is_paid_for_no_more_than_text_came_for() {
         // Twenty tokens were asked for each time.
         assert!(its_own.clone().all(|receipt| receipt.output_tokens <= 20), "{report}");
         assert!(its_own.count() > 0, "{report}");
+    }
+}
+
+/// What each provider lets its FEP owe it, in micro-units. A job is some 13 of them, and one a second comes to the busiest.
+const CREDIT: i64 = 300;
+/// What a job brings at the most.
+const DEAREST: i64 = 30;
+
+/// Users who keep coming, and providers who claim every five seconds and give little credit.
+fn on_credit(change: impl FnOnce(&mut Fep)) -> Scenario {
+    with(|mesh| {
+        mesh.jobs.clear();
+        for arrivals in &mut mesh.arrivals {
+            (arrivals.max_tokens, arrivals.until) = (Some(20), Span::from_secs(120));
+        }
+        for provider in &mut mesh.providers {
+            (provider.claim_every, provider.exposure) = (Span::from_secs(5), Micros(CREDIT));
+        }
+        change(&mut mesh.fep);
+    })
+}
+
+fn figure(report: &Report, name: &str) -> i64 {
+    report.figure(name).unwrap_or_else(|| panic!("there is no {name}"))
+}
+
+#[test]
+fn a_fep_that_defaults_costs_a_provider_what_it_lets_it_owe_and_no_more() {
+    let defaults = on_credit(|fep| {
+        fep.strategy = Some(Dishonest::Defaulting);
+        fep.defaults_at = Some(Span::from_secs(40));
+    });
+    for report in survived("defaulting", &defaults) {
+        // Before, it paid; then it was worked for until the credit was used up.
+        assert!(figure(&report, "claims.paid") >= 9, "{report}");
+        assert!((CREDIT / 2..=CREDIT).contains(&figure(&report, "money.owed_most")), "{report}");
+        assert!(figure(&report, "jobs.refused") >= 30, "{report}");
+        // What it owes it signed, and it signs for no more than it was worked for.
+        let unpaid = |provider: &str| {
+            let own = report.receipts.iter().filter(|receipt| receipt.provider == provider);
+            own.filter(|receipt| receipt.state != "paid").map(|receipt| receipt.payout.0).sum::<i64>()
+        };
+        assert!(
+            ["harbour", "quay", "reef"].into_iter().all(|provider| unpaid(provider) <= CREDIT),
+            "{report}"
+        );
+        assert_eq!(figure(&report, "settled"), 0, "what it owes is asked for to the end\n{report}");
+    }
+    let honest = run(&on_credit(|_| {}), 1);
+    assert!(honest.passed(), "{honest}");
+    assert_eq!((figure(&honest, "jobs.refused"), figure(&honest, "settled")), (0, 1), "{honest}");
+}
+
+#[test]
+fn a_fep_that_is_slow_lets_users_and_providers_wait_and_loses_nobody_anything() {
+    let late = Span::from_secs(4);
+    let slow = on_credit(|fep| (fep.strategy, fep.late) = (Some(Dishonest::Slow), Some(late)));
+    for report in survived("slow", &slow) {
+        let honest = run(&on_credit(|_| {}), report.seed);
+        let later = |name| figure(&report, name) - figure(&honest, name);
+        let waited = later("ttft.mean_us");
+        assert!((3_900_000..=4_300_000).contains(&waited), "{waited} us\n{report}");
+        assert!(later("money.owed_mean") * 2 > figure(&honest, "money.owed_mean"), "{honest}\n{report}");
+        assert!(figure(&report, "money.owed_most") <= CREDIT, "{report}");
+        assert_eq!(figure(&report, "settled"), 1, "{report}");
+        // Whoever is owed for longer comes to its credit's end now and then, and lets a job go.
+        let refused = figure(&report, "jobs.refused");
+        assert!(refused <= 5, "{report}");
+        assert!((-refused * DEAREST..=0).contains(&later("money.earned")), "{report}");
+    }
+}
+
+#[test]
+fn a_fep_that_is_later_than_it_is_waited_for_serves_nobody_and_owes_nobody() {
+    let slow = on_credit(|fep| (fep.strategy, fep.late) = (Some(Dishonest::Slow), Some(Span::from_secs(8))));
+    for report in survived("slow", &slow) {
+        assert_eq!(
+            (figure(&report, "jobs.completed"), figure(&report, "money.owed_most")),
+            (0, 0),
+            "{report}"
+        );
+        assert_eq!(figure(&report, "jobs.failed"), 0, "{report}");
     }
 }
 

@@ -54,6 +54,11 @@ impl Byzantine {
         self.hand.party.deeds.all()
     }
 
+    /// The moment has come for which its strategy waits, if it waits for one.
+    pub fn turn(&self) {
+        self.hand.party.deeds.turn();
+    }
+
     /// What it tried with money.
     pub fn threats(&self) -> std::collections::BTreeMap<&'static str, u64> {
         self.hand.party.deeds.threats()
@@ -275,11 +280,17 @@ impl Machine for Byzantine {
                 self.daemon.handle(now, Input::Opened { stream, link });
             }
             Input::Request { stream, surface, head } => {
-                self.hand.lanes.insert(stream, Lane::new(Way::Other, false));
-                if surface == Surface::Public && matches!(*self.daemon, Resident::Portal(_)) {
-                    self.asked.insert(stream, head.path.clone());
+                let of_fep = surface == Surface::Public && matches!(*self.daemon, Resident::Portal(_));
+                let answer = if of_fep { self.strategy.asked(&mut self.hand, &head.path) } else { None };
+                self.hand.lanes.insert(stream, Lane::new(Way::Other, answer.is_some()));
+                if let Some(answer) = answer {
+                    self.hand.send_letter(stream, None, answer);
+                } else {
+                    if of_fep {
+                        self.asked.insert(stream, head.path.clone());
+                    }
+                    self.daemon.handle(now, Input::Request { stream, surface, head });
                 }
-                self.daemon.handle(now, Input::Request { stream, surface, head });
             }
             Input::Response { stream, head } => {
                 if !self.is_secret(stream) {

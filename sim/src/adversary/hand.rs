@@ -1,7 +1,7 @@
 //! What a strategy can do: say things as the party whose key it holds, cut streams, open its own, and remember.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use labman_proto_core::http::RequestHead;
@@ -32,20 +32,32 @@ pub struct Party {
     pub fep_url: String,
     /// Makes any key but another party's.
     pub new_key: fn(&[u8; 32]) -> Identity,
+    /// By how much one that is slow is late.
+    pub late: Span,
     /// Counts its deeds, over all its lives.
     pub deeds: Arc<Deeds>,
 }
 
-/// What a party did, and under what name.
+/// What a party did, and under what name; and whether the moment has come for which some wait.
 #[derive(Debug, Default)]
 pub struct Deeds {
     all: AtomicU64,
+    turned: AtomicBool,
     threats: Mutex<BTreeMap<&'static str, u64>>,
 }
 
 impl Deeds {
     pub fn all(&self) -> u64 {
         self.all.load(Ordering::Relaxed)
+    }
+
+    /// From now on, in all its lives.
+    pub fn turn(&self) {
+        self.turned.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn has_turned(&self) -> bool {
+        self.turned.load(Ordering::Relaxed)
     }
 
     pub fn threats(&self) -> BTreeMap<&'static str, u64> {

@@ -44,7 +44,7 @@ impl Way {
 #[derive(Debug)]
 pub(super) struct Lane {
     pub(super) way: Way,
-    /// A strategy opened it: the daemon does not know of it.
+    /// A strategy opened it, or answers it: the daemon does not know of it.
     pub(super) secret: bool,
     pub(super) may_send: bool,
     pub(super) heard_last: bool,

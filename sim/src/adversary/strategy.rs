@@ -28,6 +28,12 @@ pub(super) trait Strategy: Send {
         Fate::Sent
     }
 
+    /// Somebody asks a FEP for what is at that path. What is answered here the daemon never hears of.
+    fn asked(&mut self, hand: &mut Hand, path: &str) -> Option<Letter> {
+        let _ = (hand, path);
+        None
+    }
+
     /// Comes every few seconds.
     fn wakes(&mut self, hand: &mut Hand) {
         let _ = hand;

@@ -269,6 +269,8 @@ fn fep(draws: &mut Stream) -> Fep {
         bond,
         rail_faults: 0,
         strategy: None,
+        late: None,
+        defaults_at: None,
         quotes: Vec::new(),
         gateways_paid_every: None,
     }
@@ -334,6 +336,8 @@ fn portman(number: usize, draws: &mut Stream) -> Portman {
         thinks: Thinks::default(),
         first_token: None,
         fails: 0,
+        turns: None,
+        impostor: false,
         least_payout: if chance(draws, 30) { Micros(draws.below(2_000) as i64) } else { Micros::ZERO },
         currency: None,
         shelf: None,

@@ -1,7 +1,13 @@
 //! When adversaries set to work and let go, and what they did.
 
+use labman_proto_core::time::Span;
+
 use super::{Due, Run};
+use crate::adversary::Dishonest;
 use crate::cast::Resident;
+
+/// How soon a FEP that was down when it was to default is told so again.
+const AGAIN: Span = Span::from_secs(5);
 
 impl Run<'_> {
     pub(super) fn schedule_adversaries(&mut self) {
@@ -10,6 +16,22 @@ impl Run<'_> {
             if let Some(until) = adversary.until {
                 self.schedule(self.started + until, Due::Retreat(index));
             }
+        }
+        let fep = &self.scenario.fep;
+        if fep.strategy == Some(Dishonest::Defaulting) {
+            self.schedule(self.started + fep.defaults_at.unwrap_or_default(), Due::Default);
+        }
+    }
+
+    pub(super) fn let_fep_default(&mut self) {
+        let Some(host) = self.hosts.get(&self.scenario.fep.name).copied() else { return };
+        let told = self.world.command(host, |resident| {
+            if let Resident::Byzantine(one) = resident {
+                one.turn();
+            }
+        });
+        if told.is_none() {
+            self.schedule(self.world.now() + AGAIN, Due::Default);
         }
     }
 

@@ -2,10 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use labman_proto_core::wire::portal::Receipt;
-
 use super::{JobState, Run};
-use crate::check::ledger::Books;
+use crate::check::ledger::{Books, Issued};
 use crate::threats;
 
 impl Run<'_> {
@@ -35,17 +33,17 @@ impl Run<'_> {
             let JobState::Ended(answer) = &job.state else { continue };
             let left = job.planned.leaves_after.is_some() && answer.broken && !answer.text.is_empty();
             count(threats::CLIENT_LEAVES, usize::from(left));
-            let deposit = scenario.users.iter().find(|user| user.name == job.planned.user);
-            let has_some = deposit.is_some_and(|user| user.deposit.0 > 0);
             let refused = answer.error_code.as_deref() == Some("insufficient_quota");
+            let deposit = scenario.users.iter().find(|user| refused && *user.name == *job.planned.user);
+            let has_some = deposit.is_some_and(|user| user.deposit.0 > 0);
             count(threats::DOUBLE_SPENDS, usize::from(refused && has_some));
         }
         let failed_over = books.issued.iter().filter(|receipt| receipt.attempt > 0).count();
         count(threats::FAILOVER, failed_over);
         count(threats::BOND_PAYS, usize::from(books.bonds_paid() > 0));
-        let last = |receipt: &&Receipt| {
+        let last = |receipt: &&Issued| {
             let quotes = &scenario.fep.quotes;
-            let quoted = quotes.iter().rfind(|quote| quote.currency == receipt.payout_to.currency);
+            let quoted = quotes.iter().rfind(|quote| quote.currency == receipt.currency);
             quoted.is_some_and(|quote| quote.rate != receipt.rate)
         };
         let moved = books.issued.iter().filter(last);
