@@ -19,6 +19,7 @@ use labman_proto_core::wire::portal::PayoutTo;
 
 use crate::adversary::{Adversary, Aim, Byzantine, Deeds, Dishonest, Loner, Member, Party};
 use crate::host::{Address, Build, Spec};
+use crate::name::Name;
 use crate::net::geography::Place;
 use crate::operator::Operator;
 use crate::scenario::{self, Scenario, Scheme};
@@ -209,6 +210,13 @@ impl Cast<'_> {
         self.node(name, provider.wall_offset_ms, provider.strategy, config)
     }
 
+    /// Gateways and providers by what they are called on the mesh.
+    pub fn nodes(&self) -> BTreeMap<NodeId, Name> {
+        let gateways = self.scenario.gateways.iter().map(|gateway| &gateway.name);
+        let providers = self.scenario.providers.iter().map(|provider| &provider.name);
+        gateways.chain(providers).map(|name| (self.node_id(name), Name::from(name.as_str()))).collect()
+    }
+
     pub fn portman(&self, provider: &scenario::Provider, portman: &scenario::Portman) -> Spec<Resident> {
         let config = portman::config::Config {
             labman_url: format!("ws://{}/", provider.name),
@@ -236,6 +244,7 @@ impl Cast<'_> {
             thinks: portman.thinks,
             first_token: portman.first_token,
             fails: portman.fails,
+            impostor: portman.impostor,
         };
         let build: Build<_> =
             Box::new(move |draws, _, now| Ok(Resident::Toy(Box::new(Toy::new(config.clone(), draws, now)))));
@@ -291,6 +300,7 @@ impl Cast<'_> {
         let fep = (name == self.scenario.fep.name).then(|| self.fep_keys());
         let fep_url = format!("http://{}", self.scenario.fep.name);
         let (network, deeds) = (self.scenario.network.clone(), Arc::new(Deeds::default()));
+        let late = self.scenario.fep.late();
         move |daemon, draws, now| {
             let Some(kind) = strategy else { return daemon };
             // A FEP's root is not at hand.
@@ -298,7 +308,7 @@ impl Cast<'_> {
             let stolen = fep.as_ref().map(FepKeys::stolen);
             let network = identity.network(&network);
             let (fep_url, deeds) = (fep_url.clone(), deeds.clone());
-            let party = Party { identity, stolen, network, fep_id, fep_url, new_key, deeds };
+            let party = Party { identity, stolen, network, fep_id, fep_url, new_key, late, deeds };
             Resident::Byzantine(Box::new(Byzantine::new(kind, daemon, party, draws, now)))
         }
     }

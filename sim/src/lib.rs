@@ -23,6 +23,7 @@ pub mod faults;
 pub mod fuzz;
 pub mod host;
 pub mod marks;
+pub mod name;
 pub mod net;
 pub mod operator;
 pub mod oracle;

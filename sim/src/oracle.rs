@@ -4,7 +4,9 @@
 //! for millions of jobs; so each job is held beside what it would have met in the book's queue, and only the difference is
 //! estimated (control variates; S. Lavenberg and P. Welch, 1981).
 
+pub mod audits;
 mod availability;
+pub mod bandit;
 pub mod baselines;
 pub mod beside;
 pub mod crowd;
@@ -13,6 +15,7 @@ mod owed;
 pub mod popularity;
 pub mod prices;
 pub mod queue;
+mod sybils;
 
 use serde::{Deserialize, Serialize};
 
@@ -80,10 +83,17 @@ formulas! {
     ShareRouting(prices::ShareRouting) = "best responses to each other",
     PriceShare(prices::PriceShare) = "the part by price",
     CapacityEdgeworth(prices::Edgeworth) = "what fills both",
+    EdgeworthCycle(prices::EdgeworthCycle) = "between what turns either way",
     CrowdBacklog(crowd::CrowdBacklog) = "the fluid backlog",
     CrowdCleared(crowd::CrowdCleared) = "the fluid backlog over what is left to serve it",
     Availability(availability::Availability) = "one of several is there",
     Unclaimed(owed::Unclaimed) = "what is not claimed yet",
+    EwmaVariance(bandit::EwmaVariance) = "an exponential mean's variance",
+    LaiRobbins(bandit::LaiRobbins) = "Lai and Robbins",
+    SybilShare(sybils::SybilShare) = "what is explored",
+    WashLoss(sybils::WashLoss) = "fees",
+    Caught(audits::Caught) = "one of so many is checked",
+    AuditedShare(audits::AuditedShare) = "what is left of its custom",
 }
 
 impl Formula {

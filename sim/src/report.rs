@@ -3,6 +3,7 @@
 //! Everything is named as in the scenario and sorted, so that two runs of one scenario can be compared whatever the order
 //! in which things happened.
 
+pub mod audits;
 mod crowd;
 pub mod definitions;
 mod estimate;
@@ -10,6 +11,7 @@ pub mod income;
 pub mod market;
 pub mod mesh;
 pub mod prices;
+pub mod routing;
 pub mod service;
 pub mod ticks;
 
@@ -22,13 +24,16 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::marks::Marks;
+use crate::name::Name;
 use crate::oracle::Oracle;
 use crate::oracle::beside::Beside;
 use crate::run::owed::Owed;
 use crate::scenario::Expect;
+use audits::AuditReport;
 use market::MarketReport;
 use mesh::MeshReport;
 use prices::PriceReport;
+use routing::RoutingReport;
 use service::Work;
 
 #[derive(Clone, Debug, Default)]
@@ -44,6 +49,8 @@ pub struct Report {
     pub providers: BTreeMap<String, Work>,
     /// That all providers have together.
     pub slots: i64,
+    /// Of their time, in millionths, what runtimes worked. `None`: it was not measured.
+    pub busy_ppm: Option<i64>,
     pub receipts: Vec<ReceiptFacts>,
     /// Every account of the FEP's ledger, in micro-units.
     pub balances: BTreeMap<String, i64>,
@@ -72,6 +79,10 @@ pub struct Report {
     pub market: Option<MarketReport>,
     /// What was asked for it, where prices moved or the scenario wants to know.
     pub prices: Option<PriceReport>,
+    /// Whom gateways asked, where the scenario wants to know.
+    pub routing: Option<RoutingReport>,
+    /// Whom users caught, where any of them check what they are answered.
+    pub audits: Option<AuditReport>,
     /// Faults that bit, and what else happened.
     pub marks: Marks,
     /// Faults whose moment did not come before the run was over.
@@ -82,8 +93,8 @@ pub struct Report {
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct JobOutcome {
-    pub job: String,
-    pub user: String,
+    pub job: Name,
+    pub user: Name,
     /// The run was over before it was asked for.
     pub unasked: bool,
     /// Since the start of the workload, in microseconds.
@@ -91,12 +102,12 @@ pub struct JobOutcome {
     /// Likewise; `None`: it was never answered.
     pub ended_at_us: Option<u64>,
     /// Who served it, as its gateway says.
-    pub provider: Option<String>,
+    pub provider: Option<Name>,
     /// 0: there was no answer.
     pub http_status: u16,
     pub text: String,
-    pub finish_reason: Option<String>,
-    pub error_code: Option<String>,
+    pub finish_reason: Option<Name>,
+    pub error_code: Option<Name>,
     pub prompt_tokens: Option<u64>,
     pub completion_tokens: Option<u64>,
     pub chunks: u64,
@@ -128,9 +139,9 @@ impl Served {
 /// A receipt's economic fields.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct ReceiptFacts {
-    pub provider: String,
-    pub gateway: String,
-    pub slug: String,
+    pub provider: Name,
+    pub gateway: Name,
+    pub slug: Name,
     pub input_tokens: u32,
     pub cached_tokens: u32,
     pub output_tokens: u32,
@@ -139,7 +150,7 @@ pub struct ReceiptFacts {
     /// That the payout is in.
     pub currency: Currency,
     /// At the provider: `unclaimed`, `in_claim`, `paid`.
-    pub state: String,
+    pub state: Name,
     /// Since the start of the workload, by the FEP's clock, in microseconds.
     pub issued_at_us: u64,
 }
@@ -190,11 +201,14 @@ pub const FIGURES: &[&str] = &[
     "claims.total",
     "claims.paid",
     "money.charged",
+    "money.charged_per_mtok",
     "money.earned",
+    "money.fees_ppm",
     "money.claimed",
     "money.owed",
     "money.owed_mean",
     "money.owed_most",
+    "slots.busy_ppm",
     "income.gini_ppm",
     "ttft.p50_ms",
     "ttft.p95_ms",
@@ -211,7 +225,7 @@ pub const FIGURES: &[&str] = &[
 
 /// All that a report can have: [`FIGURES`], then those of what is watched only in some scenarios.
 pub fn figures() -> impl Iterator<Item = &'static str> {
-    let of_some = [mesh::FIGURES, market::FIGURES, prices::FIGURES];
+    let of_some = [mesh::FIGURES, market::FIGURES, prices::FIGURES, routing::FIGURES, audits::FIGURES];
     FIGURES.iter().chain(of_some.into_iter().flatten()).copied()
 }
 
@@ -262,9 +276,16 @@ impl Report {
             "claims.total" => count(self.claims.len()),
             "claims.paid" => count(paid_claims().count()),
             "money.charged" => receipts(|receipt| receipt.charge.0),
+            "money.charged_per_mtok" => self.charged_per_mtok(),
             "money.earned" => {
                 let own = self.receipts.iter().filter(|receipt| self.is_own(&receipt.currency));
                 own.map(|receipt| receipt.payout.0).sum()
+            }
+            "money.fees_ppm" => {
+                let own = || self.receipts.iter().filter(|receipt| self.is_own(&receipt.currency));
+                let earned: i64 = own().map(|receipt| receipt.payout.0).sum();
+                let charged: i64 = own().map(|receipt| receipt.charge.0).sum();
+                (charged - earned).saturating_mul(1_000_000).checked_div(earned).unwrap_or(0)
             }
             "money.claimed" => {
                 paid_claims().filter(|claim| self.is_own(&claim.currency)).map(|claim| claim.total.0).sum()
@@ -272,6 +293,7 @@ impl Report {
             "money.owed" => self.owed.last(),
             "money.owed_mean" => self.owed.mean(),
             "money.owed_most" => self.owed.most(),
+            "slots.busy_ppm" => self.busy_ppm.unwrap_or(0),
             "income.gini_ppm" => self.income_gini_ppm(),
             "ttft.p50_ms" => self.ttft().percentile_us(50) / 1_000,
             "ttft.p95_ms" => self.ttft().percentile_us(95) / 1_000,
@@ -287,7 +309,10 @@ impl Report {
             _ => {
                 let market = || self.market.as_ref().and_then(|market| market.figure(name));
                 let prices = || self.prices.as_ref().and_then(|prices| prices.figure(name));
-                return self.mesh.as_ref().and_then(|mesh| mesh.figure(name)).or_else(market).or_else(prices);
+                let routing = || self.routing.as_ref().and_then(|routing| routing.figure(name));
+                let mesh = self.mesh.as_ref().and_then(|mesh| mesh.figure(name));
+                let audits = || self.audits.as_ref().and_then(|audits| audits.figure(name));
+                return mesh.or_else(market).or_else(prices).or_else(routing).or_else(audits);
             }
         })
     }
@@ -349,6 +374,8 @@ impl Report {
             "mesh": self.mesh,
             "market": self.market,
             "prices": self.prices,
+            "routing": self.routing,
+            "audits": self.audits,
             "oracles": self.oracles,
             "faults": self.marks.faults,
             "faults_not_begun": self.faults_not_begun,
@@ -416,6 +443,13 @@ impl Report {
             figure("claims.total"),
             money("money.claimed")
         )?;
+        writeln!(
+            out,
+            "  work      for {:.1} % of the slots' time; a million tokens cost {} {currency}; Gini of incomes {:.3}",
+            figure("slots.busy_ppm") as f64 / 1e4,
+            money("money.charged_per_mtok"),
+            figure("income.gini_ppm") as f64 / 1e6
+        )?;
         let balanced = match self.ledger_balanced {
             Some(true) => "balanced",
             Some(false) => "NOT BALANCED",
@@ -425,9 +459,10 @@ impl Report {
         writeln!(out, "  ledger    {balanced}, {settled}")?;
         writeln!(
             out,
-            "  TTFT      p50 {} ms, p95 {} ms; to the end: mean {} ms, p99 {} ms",
+            "  TTFT      p50 {} ms, p95 {} ms, p99 {} ms; to the end: mean {} ms, p99 {} ms",
             figure("ttft.p50_ms"),
             figure("ttft.p95_ms"),
+            figure("ttft.p99_us") / 1_000,
             figure("sojourn.mean_us") / 1_000,
             figure("sojourn.p99_us") / 1_000
         )?;
@@ -447,6 +482,12 @@ impl Report {
         }
         if let Some(prices) = &self.prices {
             prices.summary(out)?;
+        }
+        if let Some(routing) = &self.routing {
+            routing.summary(out)?;
+        }
+        if let Some(audits) = &self.audits {
+            audits.summary(out)?;
         }
         for oracle in &self.oracles {
             oracle.summary(out)?;

@@ -3,9 +3,12 @@
 //! What is absent: any shortcut into a machine. Accounts are opened and books are read over the admin surfaces.
 
 mod adversaries;
+mod answered;
 mod audit;
+mod auditors;
 mod books;
 mod burdens;
+mod busy;
 mod contact;
 mod disks;
 mod facts;
@@ -17,11 +20,13 @@ mod prices;
 mod quotes;
 mod receipts;
 mod rest;
+mod routing;
 mod service;
 mod setup;
 mod siege;
 mod threats;
 mod trust;
+mod turns;
 mod views;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -41,15 +46,20 @@ use crate::check::safety;
 use crate::churn;
 use crate::faults::{Inject, Site};
 use crate::host::HostId;
+use crate::name::{Name, Names};
 use crate::net::link::Latencies;
 use crate::report::mesh::MeshReport;
+use crate::report::routing::Try;
 use crate::report::{Ending, JobOutcome, Report};
 use crate::scenario::{self, Scenario};
 use crate::story::Story;
-use crate::users::{Answer, Ask, User};
+use crate::users::{Ask, User};
+use crate::workload::audit::Auditors;
 use crate::workload::{Planned, plan};
 use crate::world::{Step, World};
 
+use answered::Answered;
+use busy::Busy;
 use owed::Owed;
 use trust::Trust;
 
@@ -127,6 +137,8 @@ struct Run<'a> {
     scenario: &'a Scenario,
     /// Who does not do only what the protocol says: asked for each job of thousands.
     dishonest: BTreeSet<String>,
+    /// Providers whose text may not be their model's.
+    doubted: Vec<&'a scenario::Provider>,
     core: Option<Core>,
     /// What runtimes say, to be compared with what users were told.
     says: toy::Chain,
@@ -134,6 +146,10 @@ struct Run<'a> {
     world: World<Resident>,
     operator: Option<HostId>,
     hosts: BTreeMap<String, HostId>,
+    /// Gateways and providers by what they are called on the mesh.
+    nodes: BTreeMap<NodeId, Name>,
+    /// What answers say again and again.
+    said: Names,
     users: BTreeSet<HostId>,
     /// By user.
     accounts: BTreeMap<String, Account>,
@@ -154,6 +170,10 @@ struct Run<'a> {
     shelves: Option<market::Shelves>,
     /// What is asked for.
     prices: Option<prices::Looks>,
+    /// How gateways choose.
+    routing: Option<Vec<Try>>,
+    /// Users who check what they are answered.
+    auditors: Auditors,
     /// Faults that have begun and not ended.
     under_way: BTreeSet<usize>,
     /// Faults that have ever begun.
@@ -168,11 +188,13 @@ struct Run<'a> {
     findings: Vec<String>,
     mesh_found: Option<MeshReport>,
     owed: Owed,
+    busy: Busy,
+    busy_found: Option<i64>,
 }
 
 /// What the FEP's operator got for a user.
 struct Account {
-    user: String,
+    user: Name,
     api_key: String,
 }
 
@@ -188,7 +210,7 @@ struct Job {
 enum JobState {
     Waiting,
     Asked,
-    Ended(Box<Answer>),
+    Ended(Box<Answered>),
 }
 
 #[derive(Clone, Debug)]
@@ -211,6 +233,8 @@ enum Due {
     Attack(usize),
     /// This adversary lets go.
     Retreat(usize),
+    /// The FEP pays no claim any more.
+    Default,
     Check,
     /// The mesh is to be looked at.
     Mesh,
@@ -218,6 +242,8 @@ enum Due {
     Market,
     /// It is to be looked at what is asked for it.
     Prices,
+    /// The runtime of this Portman of this provider fails more often from now on, or less.
+    Turn(usize, usize),
     /// The core must agree by now.
     Views,
     /// Whoever waits, waits no longer.
@@ -236,7 +262,10 @@ impl<'a> Run<'a> {
         Self {
             scenario,
             dishonest: scenario.dishonest(),
+            doubted: scenario.providers.iter().filter(|provider| provider.is_doubted()).collect(),
             core: Core::of(scenario),
+            nodes: cast.nodes(),
+            said: Names::default(),
             says: toy::Chain::of_the_text(),
             cast,
             world: World::new(seed.child("world"), latencies),
@@ -264,6 +293,8 @@ impl<'a> Run<'a> {
             mesh: None,
             shelves: None,
             prices: None,
+            routing: None,
+            auditors: Auditors::default(),
             under_way: BTreeSet::new(),
             begun: BTreeSet::new(),
             to_quote: Vec::new(),
@@ -274,6 +305,8 @@ impl<'a> Run<'a> {
             findings: Vec::new(),
             mesh_found: None,
             owed: Owed::default(),
+            busy: Busy::default(),
+            busy_found: None,
         }
     }
 
@@ -292,6 +325,9 @@ impl<'a> Run<'a> {
         self.watch_mesh();
         self.watch_market();
         self.watch_prices();
+        self.watch_routing();
+        self.schedule_turns();
+        self.watch_busy();
         self.schedule_adversaries();
         self.schedule_quotes();
         if self.scenario.one_by_one {
@@ -305,6 +341,7 @@ impl<'a> Run<'a> {
             self.schedule(self.started + from, Due::Views);
         }
         while !self.over && (self.scenario.whole || !self.settled) && self.advance() {
+            self.look_at_busy();
             if std::mem::take(&mut self.check_due) {
                 self.check();
                 self.look_at_owed();
@@ -320,6 +357,7 @@ impl<'a> Run<'a> {
             self.check_views();
         }
         self.mesh_found = self.mesh_report();
+        self.busy_found = self.busy_ppm();
         self.look_at_owed();
         self.call_off();
     }
@@ -398,10 +436,12 @@ impl<'a> Run<'a> {
             Due::Quote(index) => self.to_quote.push(index),
             Due::Attack(index) => self.set_adversary(index, true),
             Due::Retreat(index) => self.set_adversary(index, false),
+            Due::Default => self.let_fep_default(),
             Due::Check => self.check_due = true,
             Due::Mesh => self.look_at_mesh(),
             Due::Market => self.look_at_market(),
             Due::Prices => self.look_at_prices(),
+            Due::Turn(provider, portman) => self.turn(provider, portman),
             Due::Views => self.views_due = true,
             Due::Nap => {}
             Due::Over => self.over = true,
@@ -438,24 +478,28 @@ impl<'a> Run<'a> {
     }
 
     fn ask_for(&mut self, index: usize) {
-        let gateway = self.hosts.get(&self.jobs[index].planned.gateway);
+        let gateway = self.hosts.get(&*self.jobs[index].planned.gateway);
         let gateway_up = gateway.is_some_and(|gateway| self.world.is_up(*gateway));
         let job = &mut self.jobs[index];
         let planned = &job.planned;
         let own_key =
-            self.accounts.get(&planned.user).map(|account| account.api_key.clone()).unwrap_or_default();
+            self.accounts.get(&*planned.user).map(|account| account.api_key.clone()).unwrap_or_default();
+        let mut body = planned.body().into_owned();
+        if planned.audit.is_some() {
+            auditors::ignore(&mut body, self.auditors.shunned(&planned.user));
+        }
         let ask = Ask {
             job: index,
             url: format!("http://{}", planned.gateway),
-            api_key: planned.api_key.clone().unwrap_or(own_key),
-            body: planned.body.clone(),
+            api_key: planned.api_key.as_deref().map_or(own_key, str::to_owned),
+            body,
             streaming: planned.streaming,
         };
         job.state = JobState::Asked;
         (job.asked_at, job.gateway_up) = (Some(self.world.now()), gateway_up);
         let (leaves, stops) = (job.planned.leaves_after, job.planned.stops_reading_after);
         let name = planned.name.clone();
-        let line = format!("user  asks {} for {name}: {}", planned.gateway, planned.body["model"]);
+        let line = format!("user  asks {} for {name}: {}", planned.gateway, Value::from(planned.model()));
         self.say(index, &line);
         self.user_of(index, |user, now| user.ask(ask, now));
         let now = self.world.now();
@@ -470,14 +514,14 @@ impl<'a> Run<'a> {
 
     fn say(&mut self, job: usize, line: &str) {
         let name = self.jobs[job].planned.name.clone();
-        if let Some(user) = self.hosts.get(&self.jobs[job].planned.user).copied() {
-            self.world.note_of(user, Some(&name), line);
+        if let Some(user) = self.hosts.get(&*self.jobs[job].planned.user).copied() {
+            self.world.note_of(user, Some(&*name), line);
         }
     }
 
     /// Tells a job's user something, and takes what has ended by it.
     fn user_of(&mut self, job: usize, tell: impl FnOnce(&mut User, Now)) {
-        let Some(host) = self.hosts.get(&self.jobs[job].planned.user).copied() else { return };
+        let Some(host) = self.hosts.get(&*self.jobs[job].planned.user).copied() else { return };
         let now = self.world.host_now(host);
         self.world.command(host, |resident| {
             if let Resident::User(user) = resident {
@@ -500,13 +544,16 @@ impl<'a> Run<'a> {
                 self.findings
                     .push(format!("job {name}: the answer broke off without an error, HTTP {status}"));
             }
+            self.look_at_routing(index, answer.request_id.as_deref());
+            self.audit_answer(index, &answer);
             let trust = self.trust_in(&self.jobs[index].planned);
             let job = &mut self.jobs[index];
             let planned = &job.planned;
-            match self.says.completion(&planned.body) {
+            let body = planned.body();
+            match self.says.completion(&body) {
                 Ok(produced) => {
                     let found = match trust {
-                        Trust::Exact => safety::check(&planned.body, planned.streaming, &answer, &produced),
+                        Trust::Exact => safety::check(&body, planned.streaming, &answer, &produced),
                         Trust::Shape => safety::check_shape(planned.streaming, &answer),
                         Trust::Nothing => Vec::new(),
                     };
@@ -526,7 +573,7 @@ impl<'a> Run<'a> {
                 answer.error_code.as_deref().unwrap_or("none"),
                 if answer.broken { ", broken off" } else { "" },
             );
-            job.state = JobState::Ended(Box::new(answer));
+            job.state = JobState::Ended(Box::new(Answered::of(answer, &self.nodes, &mut self.said)));
             job.ended_at = Some(self.world.now());
             self.say(index, &line);
             self.last_job_ended = self.world.now();
@@ -578,41 +625,37 @@ impl<'a> Run<'a> {
         Err(place("no answer in time".into()))
     }
 
-    fn outcomes(&self) -> Vec<JobOutcome> {
-        let names = self.names();
-        let outcomes = self.jobs.iter().map(|job| JobOutcome {
-            asked_at_us: job.asked_at.map(|at| (at - self.started).0 / 1_000),
-            ended_at_us: job.ended_at.map(|at| (at - self.started).0 / 1_000),
-            provider: match &job.state {
-                JobState::Ended(answer) => answer.provider.and_then(|node| names.get(&node).cloned()),
-                JobState::Waiting | JobState::Asked => None,
-            },
-            ..outcome(job)
-        });
-        outcomes.collect()
-    }
-
     fn finish(mut self, report: &mut Report) {
         self.count_deeds();
-        report.outcomes = self.outcomes();
-        report.thoughts = self.thoughts(report);
-        report.count_work(self.idle().into_iter());
-        for (job, outcome) in self.jobs.iter().zip(&report.outcomes).filter(|(_, outcome)| !outcome.unasked) {
+        report.outcomes = Vec::with_capacity(self.jobs.len());
+        for job in std::mem::take(&mut self.jobs) {
+            let outcome = JobOutcome {
+                asked_at_us: job.asked_at.map(|at| (at - self.started).0 / 1_000),
+                ended_at_us: job.ended_at.map(|at| (at - self.started).0 / 1_000),
+                ..outcome(&job)
+            };
             let well = outcome.ending() == Ending::Completed;
             match self.trust_in(&job.planned) {
+                _ if outcome.unasked => {}
                 Trust::Exact => report.goodput.count(well),
                 Trust::Shape => report.beside_cheats.count(well),
                 Trust::Nothing => {}
             }
+            report.outcomes.push(outcome);
         }
+        report.thoughts = self.thoughts(report);
+        report.count_work(self.idle().into_iter());
         report.settled = self.settled;
         report.trace_hash = self.world.trace_hash();
         report.virtual_time = Span(self.world.now().0);
         report.events = self.world.events();
         report.mesh = self.mesh_found.take();
         report.owed = self.owed;
+        report.busy_ppm = self.busy_found;
         report.market = self.market_report(report);
         report.prices = self.price_report(report);
+        report.routing = self.routing_report(report);
+        report.audits = self.audit_report();
         let slots = |provider: &scenario::Provider| {
             provider.portmans.iter().map(|one| i64::from(one.slots)).sum::<i64>()
         };
@@ -642,8 +685,9 @@ fn outcome(job: &Job) -> JobOutcome {
         JobState::Ended(answer) => answer,
     };
     JobOutcome {
+        provider: answer.provider.clone(),
         http_status: answer.status,
-        text: answer.text.clone(),
+        text: answer.text.to_string(),
         finish_reason: answer.finish_reason.clone(),
         error_code: answer.error_code.clone(),
         prompt_tokens: answer.prompt_tokens,

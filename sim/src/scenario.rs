@@ -27,6 +27,7 @@ use crate::churn::Churn;
 use crate::faults::{Fault, Inject};
 use crate::net::latency::Latency;
 use crate::oracle::{Baseline, Oracle};
+use crate::workload::audit::Audit;
 use crate::workload::pattern;
 use crate::workload::trace::Trace;
 use crate::workload::worth::Worth;
@@ -185,9 +186,24 @@ pub struct Fep {
     /// How it is dishonest, if it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub strategy: Option<Dishonest>,
+    /// How late one that is slow answers.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "values::maybe_span")]
+    pub late: Option<Span>,
+    /// From when on one that defaults pays no claim; not said: from the beginning.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "values::maybe_span")]
+    pub defaults_at: Option<Span>,
     /// What its operator says that other currencies are worth, in the order of time.
     #[serde(default, rename = "quote", skip_serializing_if = "Vec::is_empty")]
     pub quotes: Vec<Quote>,
+}
+
+impl Fep {
+    /// By so much one is late of whom nothing else is said: half of what it is waited for.
+    const LATE: Span = Span::from_millis(2_500);
+
+    pub fn late(&self) -> Span {
+        self.late.unwrap_or(Self::LATE)
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -310,6 +326,12 @@ pub struct Portman {
     /// Of a thousand answers so many are an error of the runtime's instead.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub fails: u32,
+    /// It fails more often, or less, from some moment on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub turns: Option<Turn>,
+    /// Its runtime is another model than its name says, which nobody can tell but by its text.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub impostor: bool,
     /// Receipts are claimed once they sum to this much.
     #[serde(default, with = "values::amount")]
     pub least_payout: Micros,
@@ -321,6 +343,16 @@ pub struct Portman {
     pub shelf: Option<market::Shelf>,
     #[serde(default, skip_serializing_if = "is_default")]
     pub pricing: Pricing,
+}
+
+/// A step of how often a runtime fails. One that starts again fails as often as at first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Turn {
+    #[serde(with = "values::span")]
+    pub at: Span,
+    /// Of a thousand answers.
+    pub fails: u32,
 }
 
 impl Portman {
@@ -407,6 +439,9 @@ pub struct Arrivals {
     /// What each is worth to its user, if anything is too dear for them: sent as the API's `provider.max_price`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub values: Option<Worth>,
+    /// How they check what they are answered, if they do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audit: Option<Audit>,
     /// Mean time between two.
     #[serde(with = "values::span")]
     pub every: Span,
@@ -502,6 +537,14 @@ impl Scenario {
         self.ticks.map_or(even, |ticks| ticks.every)
     }
 
+    /// Whether it looks at one of these figures.
+    pub fn names_one_of(&self, figures: &[&str]) -> bool {
+        let expects = self.expects.iter().map(|one| &one.field);
+        let oracles = self.oracles.iter().map(|one| &one.field);
+        let baselines = self.baselines.iter().map(|one| &one.field);
+        expects.chain(oracles).chain(baselines).any(|field| figures.contains(&field.as_str()))
+    }
+
     /// As a file that [`load`] reads back.
     pub fn to_toml(&self) -> Result<String, String> {
         toml::to_string(self).map_err(|error| error.to_string())
@@ -551,6 +594,11 @@ impl Scenario {
         daemons.chain(self.adversaries.iter().map(|adversary| &adversary.name)).cloned().collect()
     }
 
+    /// Whether what the FEP signs is true, and its books are in order.
+    pub fn believes_fep(&self) -> bool {
+        self.fep.strategy.is_none_or(Dishonest::is_truthful)
+    }
+
     /// Whether that party does only what the protocol says.
     pub fn is_honest(&self, name: &str) -> bool {
         // By the strategy first: of thousands of names few need comparing.
@@ -581,6 +629,11 @@ impl Scenario {
 }
 
 impl Provider {
+    /// Its text may not be what its models would say.
+    pub fn is_doubted(&self) -> bool {
+        self.strategy.is_some() || self.portmans.iter().any(|portman| portman.impostor)
+    }
+
     /// The slugs of what its Portmans serve at the start.
     pub fn slugs(&self) -> impl Iterator<Item = String> {
         self.with_portmans(Portman::first_models).map(|(slug, _)| slug)

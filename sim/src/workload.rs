@@ -1,36 +1,77 @@
 //! What users ask, and when: the scenario's list of jobs, those that come at random, and those of real hours.
 //!
-//! Of those that come at random, when they come ([`pattern`]), who asks whom, for which model, and what it is worth to them ([`worth`])
-//! have a stream each: another pattern changes nobody's wishes.
+//! Of those that come at random, when they come ([`pattern`]), who asks whom, for which model, and what it is worth to them ([`worth`]),
+//! and whether they check what they are answered ([`audit`]), have a stream each: another pattern changes nobody's wishes.
 
+pub mod audit;
 pub mod pattern;
 pub mod trace;
 pub mod worth;
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use audit::Auditing;
 use labman_proto_core::rng::Seed;
 use labman_proto_core::time::Span;
 use labman_proto_core::wire::topic::family;
 use pattern::{Draws, Window};
 use serde_json::{Value, json};
-use trace::Request;
+use trace::{Request, Shortened};
 
+use crate::name::Name;
 use crate::scenario::market::{Popularity, named};
 use crate::scenario::{Arrivals, Gateway, Job, Replay, Scenario};
 
 #[derive(Clone, Debug)]
 pub struct Planned {
-    pub name: String,
-    pub user: String,
-    pub gateway: String,
+    pub name: Name,
+    pub user: Name,
+    pub gateway: Name,
     pub streaming: bool,
     /// In place of the user's own.
-    pub api_key: Option<String>,
-    pub body: Value,
+    pub api_key: Option<Name>,
+    wish: Wish,
     /// Since the workload's start.
     pub at: Span,
     /// Since asking.
     pub leaves_after: Option<Span>,
     pub stops_reading_after: Option<Span>,
+    /// What its user does with the answer, if it ever checks one.
+    pub audit: Option<Auditing>,
+}
+
+/// What is asked for. Of a million jobs few are under way: a request is written out when it is sent, or looked at.
+#[derive(Clone, Debug)]
+enum Wish {
+    /// This, as others may ask for, too.
+    Written(Arc<Value>),
+    /// A prompt and an answer of so many tokens.
+    Long { model: Name, prompt: u32, answer: u32 },
+}
+
+impl Planned {
+    /// The request.
+    pub fn body(&self) -> Cow<'_, Value> {
+        match &self.wish {
+            Wish::Written(body) => Cow::Borrowed(body),
+            Wish::Long { model, prompt, answer } => {
+                let prompt = vec!["lantern"; *prompt as usize].join(" ");
+                let mut body = body(model, &prompt, self.streaming, Some(*answer));
+                body["min_tokens"] = json!(answer);
+                Cow::Owned(body)
+            }
+        }
+    }
+
+    /// That it names.
+    pub fn model(&self) -> &str {
+        match &self.wish {
+            Wish::Written(body) => body["model"].as_str().unwrap_or_default(),
+            Wish::Long { model, .. } => model,
+        }
+    }
 }
 
 /// All jobs of a run: first those of the list, in its order. What comes at random is asked of a gateway that serves the
@@ -53,11 +94,18 @@ fn replayed(
     seed: Seed,
     families: impl Fn(&Gateway) -> Vec<String>,
 ) -> Vec<Planned> {
-    let users: Vec<&str> = scenario.users_of(&replay.user).map(|user| user.name.as_str()).collect();
-    let gateways = asked_gateways(scenario, &replay.model, families);
+    let users = names(scenario.users_of(&replay.user).map(|user| user.name.as_str()));
+    let gateways = names(asked_gateways(scenario, &replay.model, families));
+    let model = Name::from(replay.model.as_str());
     let mut who = seed.child("askers").stream(&replay.name);
-    let mut one_of = |names: &[&str]| names[who.below(names.len() as u64) as usize].to_owned();
-    let requests: Vec<Request> = replay.trace.requests().collect();
+    let mut one_of = |names: &[Name]| names[who.below(names.len() as u64) as usize].clone();
+    let (mut prompts, mut answers) = (Shortened::by(replay.tokens_by), Shortened::by(replay.tokens_by));
+    let shortened = |request: Request| Request {
+        prompt: prompts.of(request.prompt),
+        answer: answers.of(request.answer),
+        ..request
+    };
+    let requests: Vec<Request> = replay.trace.requests().map(shortened).collect();
     let hour = requests.last().map_or(0, |last| last.at.0) + 1;
     let shifted = |copy: u32| {
         let shift = hour / u64::from(replay.copies) * u64::from(copy);
@@ -66,24 +114,23 @@ fn replayed(
     let mut all: Vec<(Span, &Request)> = (0..replay.copies).flat_map(shifted).collect();
     all.retain(|(at, _)| (replay.from..replay.until).contains(at));
     all.sort_by_key(|(at, _)| *at);
-    let tokens = |many: u32| (many / replay.tokens_by).max(1);
-    let planned = |(number, (at, request)): (usize, (Span, &Request))| {
-        let prompt = vec!["lantern"; tokens(request.prompt) as usize].join(" ");
-        let mut body = body(&replay.model, &prompt, true, Some(tokens(request.answer)));
-        body["min_tokens"] = json!(tokens(request.answer));
-        Planned {
-            name: format!("{}-{}", replay.name, number + 1),
-            user: one_of(&users),
-            gateway: one_of(&gateways),
-            streaming: true,
-            api_key: None,
-            body,
-            at: Span(at.0 - replay.from.0),
-            leaves_after: None,
-            stops_reading_after: None,
-        }
+    let planned = |(number, (at, request)): (usize, (Span, &Request))| Planned {
+        name: format!("{}-{}", replay.name, number + 1).into(),
+        user: one_of(&users),
+        gateway: one_of(&gateways),
+        streaming: true,
+        api_key: None,
+        wish: Wish::Long { model: model.clone(), prompt: request.prompt, answer: request.answer },
+        at: Span(at.0 - replay.from.0),
+        leaves_after: None,
+        stops_reading_after: None,
+        audit: None,
     };
     all.into_iter().enumerate().map(planned).collect()
+}
+
+fn names<'a>(of: impl IntoIterator<Item = &'a str>) -> Vec<Name> {
+    of.into_iter().map(Name::from).collect()
 }
 
 /// Those that serve the model's family.
@@ -115,15 +162,16 @@ fn listed(scenario: &Scenario, job: &Job) -> Planned {
         body["stop"] = json!(stop);
     }
     Planned {
-        name: job.name.clone(),
-        user: job.user.clone(),
+        name: Name::from(job.name.as_str()),
+        user: Name::from(job.user.as_str()),
         gateway: gateway(scenario, job.gateway.as_deref()),
         streaming: job.stream,
-        api_key: job.api_key.clone(),
-        body,
+        api_key: job.api_key.as_deref().map(Name::from),
+        wish: Wish::Written(Arc::new(body)),
         at: job.at,
         leaves_after: job.leaves_after,
         stops_reading_after: job.stops_reading_after,
+        audit: None,
     }
 }
 
@@ -133,13 +181,13 @@ fn drawn(
     seed: Seed,
     families: impl Fn(&Gateway) -> Vec<String>,
 ) -> Vec<Planned> {
-    let users: Vec<&str> = scenario.users_of(&arrivals.user).map(|user| user.name.as_str()).collect();
-    let gateways: Vec<&str> = match &arrivals.gateway {
-        Some(gateway) => vec![gateway],
-        None => asked_gateways(scenario, &arrivals.model, families),
+    let users = names(scenario.users_of(&arrivals.user).map(|user| user.name.as_str()));
+    let gateways = match &arrivals.gateway {
+        Some(gateway) => names([gateway.as_str()]),
+        None => names(asked_gateways(scenario, &arrivals.model, families)),
     };
     let mut who = seed.child("askers").stream(&arrivals.name);
-    let mut one_of = |names: &[&str]| names[who.below(names.len() as u64) as usize].to_owned();
+    let mut one_of = |names: &[Name]| names[who.below(names.len() as u64) as usize].clone();
     let mut what = seed.child("wants").stream(&arrivals.name);
     let popularity = arrivals.zipf.as_ref().map(Popularity::of);
     let mut model = || match &popularity {
@@ -147,24 +195,36 @@ fn drawn(
         None => arrivals.model.clone(),
     };
     let mut worths = seed.child("values").stream(&arrivals.name);
+    let mut audits = seed.child("audits").stream(&arrivals.name);
     let window = arrivals.window();
     let moments = arrivals.pattern.as_pattern().moments(&window, &mut Draws::of(seed, &arrivals.name));
-    let planned = |(number, at): (usize, Span)| {
-        let mut body = body(&model(), &arrivals.prompt, arrivals.stream, arrivals.max_tokens);
+    let request = |model: &str| {
+        let mut body = body(model, &arrivals.prompt, arrivals.stream, arrivals.max_tokens);
         want(&mut body, arrivals.provider.as_ref());
-        if let Some(worth) = &arrivals.values {
-            body["provider"]["max_price"] = json!({ "completion": worth.draw(&mut worths).to_string() });
-        }
+        body
+    };
+    let mut written: BTreeMap<String, Arc<Value>> = BTreeMap::new();
+    let planned = |(number, at): (usize, Span)| {
+        let model = model();
+        let body = match &arrivals.values {
+            Some(worth) => {
+                let mut body = request(&model);
+                body["provider"]["max_price"] = json!({ "completion": worth.draw(&mut worths).to_string() });
+                Arc::new(body)
+            }
+            None => written.entry(model).or_insert_with_key(|model| Arc::new(request(model))).clone(),
+        };
         Planned {
-            name: format!("{}-{}", arrivals.name, number + 1),
+            name: format!("{}-{}", arrivals.name, number + 1).into(),
             user: one_of(&users),
             gateway: one_of(&gateways),
             streaming: arrivals.stream,
             api_key: None,
-            body,
+            wish: Wish::Written(body),
             at,
             leaves_after: None,
             stops_reading_after: None,
+            audit: arrivals.audit.map(|rule| rule.draw(&mut audits)),
         }
     };
     moments.into_iter().enumerate().map(planned).collect()
@@ -202,7 +262,7 @@ fn body(model: &str, prompt: &str, stream: bool, max_tokens: Option<u32>) -> Val
     body
 }
 
-fn gateway(scenario: &Scenario, named: Option<&str>) -> String {
+fn gateway(scenario: &Scenario, named: Option<&str>) -> Name {
     let first = scenario.gateways.first().map(|gateway| gateway.name.as_str());
-    named.or(first).unwrap_or_default().to_owned()
+    named.or(first).unwrap_or_default().into()
 }

@@ -64,7 +64,7 @@ impl KeyRotation {
     /// The ring on the FEP's disk.
     fn in_force(&self, site: &Site<'_>) -> Option<Keys> {
         let disk = site.world.disk(site.host(&self.host)?);
-        let row: Value = serde_json::from_slice(disk.row(Table::live("ring"), "ring")?).ok()?;
+        let row: Value = serde_json::from_slice(&disk.row(Table::live("ring"), "ring")?).ok()?;
         let bytes = hex::decode(row["ring"].as_str()?).ok()?;
         Keys::open(site.keys.network(), None, &bytes).ok()
     }

@@ -94,7 +94,7 @@ impl Beside {
         let Self { field, by, expected, measured, estimate, off_percent, .. } = self;
         write!(out, "  oracle    {field} {measured}")?;
         if self.job_by_job {
-            write!(out, ", job by job beside the book's queue {estimate:.0}")?;
+            write!(out, ", one by one beside the book's {estimate:.0}")?;
         }
         if let Some(half) = self.half_width_percent {
             write!(out, " ±{half:.2} %")?;

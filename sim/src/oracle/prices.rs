@@ -53,6 +53,19 @@ pub struct Edgeworth {
     pub most: Micros,
 }
 
+/// The mean price in the course of time where each of the two has room for more than a quarter, and for less than a half. There is
+/// no pair of prices at which both stay: each goes below the other, from half of `most` on, which earns most of those whom the other has
+/// no room for, until that is as much as it earns below the other, where it is full: q p = (1 - q / (1 - p)) / 4. Then it goes up
+/// again. If it goes both ways by a part of the price at a time, the mean is the difference of the two ends over the logarithm of their
+/// ratio, whatever the parts are.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EdgeworthCycle {
+    pub capacity: f64,
+    #[serde(with = "values::amount")]
+    pub most: Micros,
+}
+
 fn all_above_zero<'a>(amounts: impl IntoIterator<Item = &'a Amount>) -> bool {
     amounts.into_iter().all(|amount| amount.0 > Micros::ZERO)
 }
@@ -120,6 +133,39 @@ impl Law for Edgeworth {
     }
 }
 
+impl EdgeworthCycle {
+    const TOP: f64 = 0.5;
+
+    /// Where it turns, as a part of `most`.
+    fn bottom(&self) -> f64 {
+        let q = self.capacity;
+        let (mut low, mut high) = (0.0, Self::TOP);
+        for _ in 0..100 {
+            let p = f64::midpoint(low, high);
+            let left_over = (1.0 - q / (1.0 - p)) / 4.0;
+            if q * p < left_over { low = p } else { high = p }
+        }
+        low
+    }
+}
+
+impl Law for EdgeworthCycle {
+    fn check(&self) -> Result<(), String> {
+        match self.capacity > 0.25 && self.capacity < 0.5 && self.most > Micros::ZERO {
+            true => Ok(()),
+            false => Err(
+                "capacity must be above 0.25, up to which prices stay, and below 0.5, and most above zero"
+                    .into(),
+            ),
+        }
+    }
+
+    fn value(&self) -> f64 {
+        let bottom = self.bottom();
+        (Self::TOP - bottom) / libm::log(Self::TOP / bottom) * self.most.0 as f64
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -159,5 +205,15 @@ mod tests {
         let edgeworth = |capacity| Edgeworth { capacity, most: Micros(1_000_000) };
         assert!((edgeworth(0.2).value() - 600_000.0).abs() < 1e-6);
         assert!(edgeworth(0.4).check().is_err());
+    }
+
+    /// .4 p^2 - .65 p + .15 = 0 has the root .2785, and the mean is .2215 / ln (.5 / .2785).
+    #[test]
+    fn who_has_more_room_goes_from_a_half_to_where_both_ways_earn_as_much() {
+        let cycle = |capacity| EdgeworthCycle { capacity, most: Micros(1_000_000) };
+        assert!((cycle(0.4).bottom() - 0.2785).abs() < 1e-5, "{}", cycle(0.4).bottom());
+        assert!((cycle(0.4).value() - 378_500.0).abs() < 100.0, "{}", cycle(0.4).value());
+        assert!(cycle(0.26).bottom() > 0.45, "just above a quarter there is hardly a way to go");
+        assert!(cycle(0.2).check().is_err() && cycle(0.5).check().is_err());
     }
 }

@@ -24,9 +24,14 @@ const WATCHED: &str =
 const WIRES: &str = "on the mesh's wires, by the headers of frames, from [mesh] from on";
 const SHELVES: &str = "by looking at each provider that decides what it hosts, once an epoch";
 
+const AUDITS: &str = "at the users, by what the model would have said, from measure_from on";
+const EXPLAINED: &str =
+    "at the gateways, by how they explain each request that was asked for at or after measure_from";
+
 const OFFERS: &str = "by looking at what each provider offers, once an epoch from measure_from on";
 
 const OWN_PRICE: &str = "of several offers of a provider their mean counts";
+const RUNTIMES: &str = "at the runtimes, from measure_from until the last job was asked for";
 const NONE: &str = "";
 const OWN: &str = "in the FEP's currency; what is paid in others is left out";
 const DOWN: &str = "rounded down; 0 where nothing was measured";
@@ -153,11 +158,25 @@ pub const DEFINITIONS: &[Definition] = &[
         "of the whole run, measure_from or not",
     ),
     figure(
+        "money.charged_per_mtok",
+        "micro-units",
+        "what users paid for a million tokens, those of prompts and answers together, fees included",
+        FEP,
+        "of the whole run, measure_from or not; tokens as they were asked for, so with tokens_by the price of a real token, too",
+    ),
+    figure(
         "money.earned",
         "micro-units",
         "what receipts pay providers, in the FEP's currency",
         FEP,
         "what is paid in another currency is left out; of the whole run",
+    ),
+    figure(
+        "money.fees_ppm",
+        "millionths",
+        "what users paid beyond what providers got, of what these got",
+        FEP,
+        "in the FEP's currency; what is paid in others is left out; 0 where nothing was earned",
     ),
     figure(
         "money.claimed",
@@ -181,6 +200,13 @@ pub const DEFINITIONS: &[Definition] = &[
         OWN,
     ),
     figure("money.owed_most", "micro-units", "the most that one provider was owed at any look", STORES, OWN),
+    figure(
+        "slots.busy_ppm",
+        "millionths",
+        "of the time of all slots, what runtimes worked on answers: read, thought and spoke",
+        RUNTIMES,
+        "a runtime that dies forgets what it had done; one that waits for its reader works; rounded down",
+    ),
     figure(
         "income.gini_ppm",
         "millionths",
@@ -393,6 +419,49 @@ pub const DEFINITIONS: &[Definition] = &[
         "the part of the measured jobs that the first provider served, and those who offer the same",
         TIMES,
         "0 where nothing was measured",
+    ),
+    figure(
+        "routing.first_asked_ppm",
+        "millionths",
+        "the part of the measured requests that gateways first asked the first provider for, and those who offer the same",
+        EXPLAINED,
+        "whoever served in the end; 0 where nobody was asked",
+    ),
+    figure(
+        "routing.reliability_ppm",
+        "millionths",
+        "of how many attempts gateways thought that they would serve, in the mean over attempts",
+        EXPLAINED,
+        "of those that were asked, as they were asked; gateways count in thousandths",
+    ),
+    figure(
+        "routing.reliability_variance_ppm",
+        "millionths",
+        "the variance of that, around the mean of each gateway and provider",
+        EXPLAINED,
+        "one that changes for good has more of it than one that stays as it is",
+    ),
+    figure(
+        "audit.cheated",
+        "answers",
+        "answers that were not the model's, to users who check some of them",
+        AUDITS,
+        "from the first on after somebody was caught; 0 where no arrivals have an audit",
+    ),
+    figure("audit.caught", "times", "how often a user checked such an answer", AUDITS, NONE),
+    figure(
+        "audit.answers_per_catch_milli",
+        "thousandths",
+        "such answers for each time that somebody was caught",
+        AUDITS,
+        "those of whom was not caught before the end are counted, too; 0 where nobody was",
+    ),
+    figure(
+        "audit.caught_within_ppm",
+        "millionths",
+        "how often a cheat was caught within as many answers to one user as its audit counts",
+        AUDITS,
+        "of those who were caught or gave as many; 0 where there are none",
     ),
     figure(
         "ledger_balanced",

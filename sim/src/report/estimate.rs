@@ -21,8 +21,15 @@ const PART_JOBS: usize = 5;
 const DRAWN_ANEW: u32 = 8;
 
 impl Report {
-    /// `None`: it is no mean of jobs' times.
+    /// `None`: it is no mean of jobs' times, nor anything else that the book would have as well of the very same.
     pub(super) fn estimate(&self, oracle: &Oracle) -> Option<Estimate> {
+        if let ("routing.reliability_variance_ppm", Formula::EwmaVariance(law)) =
+            (oracle.field.as_str(), &oracle.formula)
+        {
+            let routing = self.routing.as_ref()?;
+            let value = routing.variance_ppm() - routing.book_variance_ppm(law.weight);
+            return Some(Estimate { value, from_the_book: true, half_width: None });
+        }
         let took = match oracle.field.as_str() {
             "sojourn.mean_us" => |job: &JobOutcome| Some(job.took_us),
             "ttft.mean_us" => |job: &JobOutcome| job.ttft_us,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Ending, Report};
+use super::{Ending, ReceiptFacts, Report};
 
 /// What a provider did and earned in the whole run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,11 +25,21 @@ impl Report {
             }
         }
         for receipt in self.receipts.iter().filter(|receipt| self.is_own(&receipt.currency)) {
-            if let Some(income) = incomes.get_mut(receipt.provider.as_str()) {
+            if let Some(income) = incomes.get_mut(&*receipt.provider) {
                 income.earned = income.earned.saturating_add(receipt.payout.0);
             }
         }
         incomes
+    }
+
+    /// What users were charged for a million tokens, prompts and answers together, in micro-units, rounded down; 0 of none.
+    pub(super) fn charged_per_mtok(&self) -> i64 {
+        let tokens =
+            |receipt: &ReceiptFacts| i128::from(receipt.input_tokens) + i128::from(receipt.output_tokens);
+        let tokens: i128 = self.receipts.iter().map(tokens).sum();
+        let charged: i128 = self.receipts.iter().map(|receipt| i128::from(receipt.charge.0)).sum();
+        let each = (charged * 1_000_000).checked_div(tokens).unwrap_or(0);
+        i64::try_from(each).unwrap_or(i64::MAX)
     }
 
     /// Of what honest providers earned, in millionths, rounded down.
@@ -58,8 +68,8 @@ fn gini_ppm(mut all: Vec<i64>) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::JobOutcome;
     use crate::report::service::Work;
-    use crate::report::{JobOutcome, ReceiptFacts};
     use labman_proto_core::money::Micros;
 
     /// The definition, in floats: `abs(x_i - x_j)` over all pairs, by twice n squared times the mean.
@@ -89,9 +99,9 @@ mod tests {
             provider: provider.into(),
             gateway: "g".into(),
             slug: "s".into(),
-            input_tokens: 0,
+            input_tokens: 30,
             cached_tokens: 0,
-            output_tokens: 0,
+            output_tokens: 3,
             charge: Micros(99),
             payout: Micros(payout),
             currency: currency.parse().unwrap(),
@@ -123,5 +133,7 @@ mod tests {
         assert_eq!(incomes["a"], Earned { jobs: 1, earned: 3 });
         assert_eq!(incomes["cheat"], Earned { jobs: 0, earned: 1_000 });
         assert_eq!(report.figure("income.gini_ppm"), Some(250_000));
+        assert_eq!(report.figure("money.charged_per_mtok"), Some(3_000_000), "each 99 for 33 tokens");
+        assert_eq!(Report::default().figure("money.charged_per_mtok"), Some(0));
     }
 }

@@ -73,7 +73,7 @@ impl Report {
     pub fn count_work(&mut self, idle: impl Iterator<Item = (String, Work)>) {
         let mut work: BTreeMap<String, Work> = idle.collect();
         for provider in self.measured().filter_map(|job| job.provider.as_ref()) {
-            if let Some(work) = work.get_mut(provider) {
+            if let Some(work) = work.get_mut(&**provider) {
                 work.jobs += 1;
             }
         }

@@ -11,10 +11,11 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::{Job, JobState, Run, outcome};
-use crate::check::ledger::{Asked, Books, Doubt, Ledger, Owing, Provider, Text};
+use crate::check::ledger::{self, Asked, Books, Doubt, Ledger, Owing, Provider, Text};
 use crate::check::price::Prices;
 use crate::faults::{Fault, Inject};
 use crate::host::HostId;
+use crate::name::Name;
 use crate::report::Ending;
 use crate::scenario;
 
@@ -72,7 +73,7 @@ impl Run<'_> {
     }
 
     /// The FEP's ledger and its receipts, of one moment: something may be settled between two questions.
-    fn fep_books(&mut self) -> Result<(Ledger, Vec<Receipt>), String> {
+    fn fep_books(&mut self) -> Result<(Ledger, Vec<ledger::Issued>), String> {
         let fep = self.scenario.fep.name.as_str();
         let mut ledger: Ledger = self.get(fep, "/ledger")?;
         for _ in 0..READINGS {
@@ -86,13 +87,13 @@ impl Run<'_> {
         Err(format!("{fep}: its ledger changed at each of {READINGS} readings"))
     }
 
-    fn issued(&mut self, fep: &str) -> Result<Vec<Receipt>, String> {
+    fn issued(&mut self, fep: &str) -> Result<Vec<ledger::Issued>, String> {
         let mut issued = Vec::new();
         loop {
             let page = format!("/receipts?limit={LISTED}&skip={}", issued.len());
-            let Issued { mut receipts } = self.get(fep, &page)?;
+            let Issued { receipts } = self.get(fep, &page)?;
             let last = receipts.len() < LISTED;
-            issued.append(&mut receipts);
+            issued.extend(receipts.into_iter().map(ledger::Issued::from));
             if last {
                 return Ok(issued);
             }
@@ -102,7 +103,7 @@ impl Run<'_> {
     fn asked(&self, job: &Job) -> Asked {
         let facts = outcome(job);
         let request_id = match &job.state {
-            JobState::Ended(answer) => answer.request_id.clone(),
+            JobState::Ended(answer) => answer.request_id,
             JobState::Waiting | JobState::Asked => None,
         };
         Asked {
@@ -110,7 +111,7 @@ impl Run<'_> {
             request_id,
             completed: facts.ending() == Ending::Completed,
             refused: facts.ending() == Ending::Refused,
-            failed_unseen: facts.http_status == 502 && job.planned.body["stream"] != true,
+            failed_unseen: facts.http_status == 502 && !job.planned.streaming,
             completion_tokens: facts.completion_tokens,
             text: self.text_of(job, &facts.text),
             gateway_forgot: !self.rests(&job.planned.gateway) || self.gateway_forgot(job),
@@ -121,7 +122,7 @@ impl Run<'_> {
     /// Whether a job's gateway died while it may not have had on its disk yet that it served. What is there survives it,
     /// unless the disk itself forgets.
     fn gateway_forgot(&self, job: &Job) -> bool {
-        let (Some(gateway), Some(asked)) = (self.hosts.get(&job.planned.gateway), job.asked_at) else {
+        let (Some(gateway), Some(asked)) = (self.hosts.get(&*job.planned.gateway), job.asked_at) else {
             return false;
         };
         let until = match job.ended_at {
@@ -136,20 +137,22 @@ impl Run<'_> {
         let soon = ended + STORED_WITHIN;
         let late = |fault: &&Fault| {
             let slow = matches!(fault.inject, Inject::DiskSlow(_) | Inject::Stall(_));
-            slow && fault.inject.hosts().contains(&job.planned.gateway.as_str())
-                && self.started + fault.at < soon
+            slow && fault.inject.hosts().contains(&&*job.planned.gateway) && self.started + fault.at < soon
         };
         let late = self.scenario.faults.iter().filter(late);
         let over = late.map(|fault| self.started + fault.at + fault.lasting + BACKLOG);
         over.fold(soon, Time::max)
     }
 
-    pub(super) fn user_id(&self, name: &str) -> String {
+    pub(super) fn user_id(&self, name: &str) -> Name {
         self.accounts.get(name).map(|account| account.user.clone()).unwrap_or_default()
     }
 
     fn provider_books(&mut self, provider: &scenario::Provider) -> Result<Provider, String> {
-        let (states, held) = self.receipts_of(&provider.name)?;
+        let (states, mut held) = self.receipts_of(&provider.name)?;
+        for text in held.iter_mut().flat_map(|one| [&mut one.state, &mut one.slug, &mut one.address]) {
+            *text = self.said.known(text);
+        }
         let prices = provider
             .all_slugs()
             .map(|(slug, portman)| (slug, Prices::of(portman.price, portman.pricing)))
@@ -189,7 +192,7 @@ impl Run<'_> {
 
     /// How much of the runtime's answer a user read.
     fn text_of(&self, job: &Job, text: &str) -> Option<Text> {
-        let produced = self.says.completion(&job.planned.body).ok()?;
+        let produced = self.says.completion(&job.planned.body()).ok()?;
         let mut length = 0;
         let ends = produced.tokens.iter().map(|token| {
             length += token.len();
@@ -197,7 +200,7 @@ impl Run<'_> {
         });
         let read = ends.take_while(|end| *end <= text.len()).count() as u64;
         // Without a stream an error answer says nothing of how much was delivered to the gateway, and is paid.
-        let streamed = job.planned.body["stream"] == true;
+        let streamed = job.planned.streaming;
         let to_its_end = streamed && matches!(&job.state, JobState::Ended(answer) if !answer.broken);
         Some(Text { read, to_its_end, produced: produced.tokens.len() as u64 })
     }

@@ -47,7 +47,7 @@ impl Run<'_> {
     /// Whether something keeps a job's user from its gateway, or the gateway from doing anything, for longer than any job
     /// takes; or the gateway is one that does what it likes.
     pub(super) fn is_cut_off(&self, job: &Job) -> bool {
-        let parties = [job.planned.user.as_str(), &job.planned.gateway];
+        let parties = [&*job.planned.user, &*job.planned.gateway];
         job.asked_at.is_none_or(|asked| self.are_apart(parties, asked))
     }
 
@@ -56,7 +56,7 @@ impl Run<'_> {
     pub(super) fn ends_by(&self, job: &Job) -> Time {
         let (now, begun) = (self.world.now(), self.started);
         let asked = job.asked_at.unwrap_or(now);
-        let parties = [job.planned.user.as_str(), &job.planned.gateway];
+        let parties = [&*job.planned.user, &*job.planned.gateway];
         let within = |fault: &Fault| {
             let (from, to) = (begun + fault.at, begun + fault.at + fault.lasting);
             to.min(now) - from.max(asked)
@@ -84,7 +84,7 @@ impl Run<'_> {
         let died = |gateway| self.world.died_within(gateway, asked, self.world.now());
         user_left
             || !self.is_honest(&planned.gateway)
-            || self.hosts.get(&planned.gateway).copied().is_none_or(died)
+            || self.hosts.get(&*planned.gateway).copied().is_none_or(died)
             || self.suffered([&planned.user, &planned.gateway], asked, |fault| breaks_off(&fault.inject))
     }
 

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use super::Run;
 use super::books::LISTED;
 use crate::check::ledger::{Books, Held};
+use crate::name::Name;
 use crate::report::{ClaimFacts, ReceiptFacts, Report};
 
 #[derive(Deserialize)]
@@ -27,8 +28,8 @@ struct ClaimLine {
 
 impl Run<'_> {
     pub(super) fn fill(&mut self, report: &mut Report, books: &Books) {
-        let nodes = self.names();
-        let named = |node: NodeId| nodes.get(&node).cloned().unwrap_or_else(|| node.to_string());
+        let named = |node: NodeId| self.nodes.get(&node).cloned().unwrap_or_else(|| node.to_string().into());
+        let undelivered = Name::from("undelivered");
         let held: BTreeMap<ReceiptId, &Held> = books
             .providers
             .iter()
@@ -48,8 +49,8 @@ impl Run<'_> {
                     output_tokens: receipt.settled.output,
                     charge: receipt.charge,
                     payout: receipt.payout,
-                    currency: receipt.payout_to.currency.clone(),
-                    state: held.map_or("undelivered", |held| &held.state).to_owned(),
+                    currency: receipt.currency.clone(),
+                    state: held.map_or(&undelivered, |held| &held.state).clone(),
                     issued_at_us: receipt.issued_ms.saturating_sub(self.fep_started.0).saturating_mul(1_000),
                 }
             })
@@ -58,9 +59,9 @@ impl Run<'_> {
         report.claims = self.claims();
         report.claims.sort();
         let users =
-            self.accounts.iter().map(|(name, account)| (account.user.clone(), name.clone())).collect();
+            self.accounts.iter().map(|(name, account)| (account.user.to_string(), name.clone())).collect();
         for line in &books.ledger.accounts {
-            let account = rename(&line.account, &users, &nodes);
+            let account = rename(&line.account, &users, &self.nodes);
             let name = match line.currency == books.ledger.currency {
                 true => account,
                 false => format!("{} {account}", line.currency),
@@ -85,20 +86,13 @@ impl Run<'_> {
         }
         facts
     }
-
-    /// Gateways and providers by what they are called on the mesh.
-    pub(super) fn names(&self) -> BTreeMap<NodeId, String> {
-        let gateways = self.scenario.gateways.iter().map(|gateway| &gateway.name);
-        let providers = self.scenario.providers.iter().map(|provider| &provider.name);
-        gateways.chain(providers).map(|name| (self.cast.node_id(name), name.clone())).collect()
-    }
 }
 
 /// An account as the scenario calls its owner.
-fn rename(account: &str, users: &BTreeMap<String, String>, nodes: &BTreeMap<NodeId, String>) -> String {
+fn rename(account: &str, users: &BTreeMap<String, String>, nodes: &BTreeMap<NodeId, Name>) -> String {
     let Some((kind, owner)) = account.split_once(':') else { return account.to_owned() };
-    let node = owner.parse::<NodeId>().ok().and_then(|node| nodes.get(&node));
-    match users.get(owner).or(node) {
+    let node = owner.parse::<NodeId>().ok().and_then(|node| nodes.get(&node)).map(|name| &**name);
+    match users.get(owner).map(String::as_str).or(node) {
         Some(name) => format!("{kind}:{name}"),
         None => account.to_owned(),
     }

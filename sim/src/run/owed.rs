@@ -52,7 +52,7 @@ impl Run<'_> {
     fn owed_to(&self, name: &str) -> i64 {
         let Some(host) = self.hosts.get(name) else { return 0 };
         let rows = self.world.disk(*host).rows(OPEN);
-        let receipts = rows.filter_map(|(_, row)| serde_json::from_slice::<Kept>(row).ok());
+        let receipts = rows.filter_map(|(_, row)| serde_json::from_slice::<Kept>(&row).ok());
         receipts.filter_map(|kept| kept.owes(&self.scenario.fep.currency)).map(|amount| amount.0).sum()
     }
 }

@@ -58,13 +58,15 @@ impl Run<'_> {
         let prices = self.prices.take()?;
         let providers = &self.scenario.providers;
         let names: Vec<String> = providers.iter().map(|provider| provider.name.clone()).collect();
-        let kind = |name: &String| report.providers.get(name).map(|work| work.kind);
-        let is_first = |name: &String| kind(name) == Some(0);
-        let mut profits: BTreeMap<&String, i64> = names.iter().map(|name| (name, 0)).collect();
+        let kind = |name: &str| report.providers.get(name).map(|work| work.kind);
+        let is_first = |name: &str| kind(name) == Some(0);
+        let by_name: BTreeMap<&str, &Provider> =
+            providers.iter().map(|one| (one.name.as_str(), one)).collect();
+        let mut profits: BTreeMap<&str, i64> = names.iter().map(|name| (name.as_str(), 0)).collect();
         for receipt in &report.receipts {
-            let provider = providers.iter().find(|provider| provider.name == receipt.provider);
+            let provider = by_name.get(&*receipt.provider);
             let cost = provider.map_or(0, |provider| cost(provider, receipt));
-            if let Some(profit) = profits.get_mut(&receipt.provider) {
+            if let Some(profit) = profits.get_mut(&*receipt.provider) {
                 *profit += receipt.payout.0 - cost;
             }
         }
@@ -72,14 +74,16 @@ impl Run<'_> {
         let all: u64 = works().map(|work| work.jobs).sum();
         let of_first: u64 = works().filter(|work| work.kind == 0).map(|work| work.jobs).sum();
         let share = of_first * 1_000_000 / all.max(1);
-        let profit = |like: &dyn Fn(&String) -> bool| {
+        let profit = |like: &dyn Fn(&str) -> bool| {
             mean(profits.iter().filter(|(name, _)| like(name)).map(|(_, profit)| *profit)).unwrap_or(0)
         };
         Some(PriceReport {
             profit: profit(&|_| true),
             first_profit: profit(&is_first),
             first_share_ppm: i64::try_from(share).unwrap_or(i64::MAX),
-            ..PriceReport::of(&prices.looks, &names, |number| names.get(number).is_some_and(is_first))
+            ..PriceReport::of(&prices.looks, &names, |number| {
+                names.get(number).is_some_and(|name| is_first(name))
+            })
         })
     }
 }
@@ -87,11 +91,7 @@ impl Run<'_> {
 /// Does anybody move a price, or is one of the figures named?
 fn is_asked_for(scenario: &Scenario) -> bool {
     let mut portmans = scenario.providers.iter().flat_map(|provider| &provider.portmans);
-    let expects = scenario.expects.iter().map(|one| &one.field);
-    let oracles = scenario.oracles.iter().map(|one| &one.field);
-    let mut fields = expects.chain(oracles).chain(scenario.baselines.iter().map(|one| &one.field));
-    portmans.any(|portman| portman.pricing.strategy != Strategy::Fixed)
-        || fields.any(|field| FIGURES.contains(&field.as_str()))
+    portmans.any(|portman| portman.pricing.strategy != Strategy::Fixed) || scenario.names_one_of(FIGURES)
 }
 
 /// What a job cost whoever served it: its tokens at the floor of the price, in micro-units, rounded down.

@@ -1,6 +1,8 @@
 //! A provider's receipts as its operator sees them: in its listing, and in its store, which anybody may query who has more
 //! of them than a listing shows.
 
+use std::borrow::Cow;
+
 use labman_proto_core::money::{Currency, Micros};
 use labman_proto_core::store::Table;
 use labman_proto_core::wire::portal::Receipt;
@@ -49,9 +51,9 @@ impl From<Kept> for Held {
         let Kept { receipt, state, slug, dispute } = kept;
         Self {
             receipt_id: receipt.receipt_id,
-            state,
-            slug,
-            address: receipt.payout_to.address,
+            state: state.into(),
+            slug: slug.into(),
+            address: receipt.payout_to.address.into(),
             counts: receipt.settled,
             charge: receipt.charge,
             payout: receipt.payout,
@@ -88,7 +90,7 @@ impl Run<'_> {
         let host = self.hosts.get(name).ok_or_else(|| format!("there is no {name}"))?;
         let disk = self.world.disk(*host);
         let rows = TABLES.into_iter().flat_map(|table| disk.rows(table));
-        let read = |(key, row): (&str, &[u8])| match serde_json::from_slice::<Kept>(row) {
+        let read = |(key, row): (Cow<'_, str>, Cow<'_, [u8]>)| match serde_json::from_slice::<Kept>(&row) {
             Ok(kept) => Ok(kept.into()),
             Err(error) => Err(format!("{name}: receipt {key} in its store: {error}")),
         };

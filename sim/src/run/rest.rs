@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::Run;
 use super::disks::GATEWAY_JOBS;
 use crate::check::ledger::{self, Ledger, States};
+use crate::name::Name;
 use crate::scenario;
 
 /// After so many claim periods what can be claimed has been: only receipts below the least payout stay unclaimed.
@@ -46,9 +47,7 @@ impl Run<'_> {
     pub(super) fn restless(&mut self, ledger: &Ledger) -> Option<String> {
         // They leave holds that lapse in their own time.
         let holds = self.users_through(|gateway| !self.rests(gateway));
-        if self.scenario.is_honest(&self.scenario.fep.name)
-            && ledger::held_for_nothing(ledger, &holds).next().is_some()
-        {
+        if self.scenario.believes_fep() && ledger::held_for_nothing(ledger, &holds).next().is_some() {
             return Some("something is held".into());
         }
         let scenario = self.scenario;
@@ -109,8 +108,11 @@ impl Run<'_> {
     }
 
     /// Accounts of users who asked through such gateways.
-    pub(super) fn users_through(&self, such: impl Fn(&str) -> bool) -> BTreeSet<String> {
+    pub(super) fn users_through(&self, such: impl Fn(&str) -> bool) -> BTreeSet<Name> {
         let through = self.jobs.iter().filter(|job| such(&job.planned.gateway));
-        through.map(|job| self.user_id(&job.planned.user)).collect()
+        let mut users: Vec<&Name> = through.map(|job| &job.planned.user).collect();
+        users.sort();
+        users.dedup();
+        users.into_iter().map(|user| self.user_id(user)).collect()
     }
 }

@@ -13,6 +13,7 @@ use crate::cast::{Resident, portman_name};
 use crate::check::liveness::hears;
 use crate::check::notary::{Notary, Watched};
 use crate::host::{HostId, Spec};
+use crate::name::Name;
 use crate::scenario::Gateway;
 
 /// Every gateway must have heard of every model of its families within this.
@@ -69,7 +70,7 @@ impl Run<'_> {
             let answer = self.ask(fep, "POST", "/users", Some(&json!({ "name": user.name })))?;
             let id = text(&answer, "user")?;
             let answer = self.ask(fep, "POST", "/keys", Some(&json!({ "user": id })))?;
-            let account = Account { user: id.clone(), api_key: text(&answer, "api_key")? };
+            let account = Account { user: Name::from(id.as_str()), api_key: text(&answer, "api_key")? };
             self.accounts.insert(user.name.clone(), account);
             if user.deposit.0 > 0 {
                 let reference = format!("deposit of {}", user.name);

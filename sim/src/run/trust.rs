@@ -8,6 +8,7 @@ use labman_proto_core::names::is_served_by;
 
 use super::Run;
 use crate::check::ledger::{Books, Doubt};
+use crate::name::Name;
 use crate::workload::Planned;
 
 /// How closely a job's answer is looked at.
@@ -26,9 +27,13 @@ impl Run<'_> {
         if !self.is_honest(&job.gateway) {
             return Trust::Nothing;
         }
-        let model = job.body.get("model").and_then(serde_json::Value::as_str).unwrap_or_default();
+        // Of each of a million jobs it is asked which of thousands of providers could cheat.
+        if self.doubted.is_empty() {
+            return Trust::Exact;
+        }
+        let model = job.model();
         let served = |slug: String| is_served_by(model, &slug);
-        let mut cheats = self.scenario.providers.iter().filter(|provider| provider.strategy.is_some());
+        let mut cheats = self.doubted.iter();
         match cheats.any(|provider| provider.slugs().any(served)) {
             true => Trust::Shape,
             false => Trust::Exact,
@@ -46,17 +51,17 @@ impl Run<'_> {
     pub(super) fn doubted(&self, mut books: Books) -> Books {
         let through_cheats = |name: &str| !self.is_honest(name);
         let cheated = self.jobs.iter().filter(|job| through_cheats(&job.planned.gateway));
-        let jobs: BTreeSet<&str> = cheated.map(|job| job.planned.name.as_str()).collect();
-        books.asked.retain(|asked| !jobs.contains(asked.job.as_str()));
+        let jobs: BTreeSet<&Name> = cheated.map(|job| &job.planned.name).collect();
+        books.asked.retain(|asked| !jobs.contains(&asked.job));
         // A dishonest provider may send text that it states no tokens for.
         let gifts = self.jobs.iter().filter(|job| self.trust_in(&job.planned) == Trust::Shape);
-        let gifts: BTreeSet<&str> = gifts.map(|job| job.planned.name.as_str()).collect();
-        let given = books.asked.iter_mut().filter(|asked| gifts.contains(asked.job.as_str()));
+        let gifts: BTreeSet<&Name> = gifts.map(|job| &job.planned.name).collect();
+        let given = books.asked.iter_mut().filter(|asked| gifts.contains(&asked.job));
         given.for_each(|asked| asked.text = None);
         let providers = self.scenario.providers.iter().filter(|provider| through_cheats(&provider.name));
         let keeping = self.scenario.gateways.iter().filter(|gateway| self.keeps_receipts(&gateway.name));
         books.doubt = Doubt {
-            fep: through_cheats(&self.scenario.fep.name),
+            fep: !self.scenario.believes_fep(),
             gateways: keeping.map(|gateway| self.cast.node_id(&gateway.name)).collect(),
             holds: self.users_through(|gateway| self.keeps_receipts(gateway)),
             users: self.users_through(through_cheats),

@@ -263,6 +263,17 @@ fn check_strategies(scenario: &Scenario) -> Result<(), (&'static str, usize, Str
         at.map_or(Ok(()), |index| Err((table, index, format!("strategy: it does nothing in a {table}"))))
     };
     misplaced("fep", Role::Fep, Box::new([scenario.fep.strategy].into_iter()))?;
+    let fep = &scenario.fep;
+    let of_another = |key: &str, strategy: Dishonest| {
+        let what = format!("{key}: only a FEP whose strategy is {:?} has it", strategy.name());
+        Err(("fep", 0, what))
+    };
+    if fep.late.is_some() && fep.strategy != Some(Dishonest::Slow) {
+        return of_another("late", Dishonest::Slow);
+    }
+    if fep.defaults_at.is_some() && fep.strategy != Some(Dishonest::Defaulting) {
+        return of_another("defaults_at", Dishonest::Defaulting);
+    }
     misplaced("gateway", Role::Gateway, Box::new(gateways))?;
     misplaced("provider", Role::Provider, Box::new(providers))?;
     for (index, adversary) in scenario.adversaries.iter().enumerate() {
@@ -413,6 +424,13 @@ prompt = "hello"
             "\"1m\"\nmeasure_from = \"1m\"",
             "3: measure_from: the scenario's duration is over",
         );
+        let fep = |key: &str| format!("name = \"fep\"\n{key} = \"1s\"");
+        replaced("name = \"fep\"", &fep("late"), "5: late: only a FEP whose strategy is \"slow\"");
+        replaced(
+            "name = \"fep\"",
+            &fep("defaults_at"),
+            "5: defaults_at: only a FEP whose strategy is \"defaulting\"",
+        );
         replaced("\"gateway\"", "\"gateway\"\ndials = 1", "7: dials: 1 gateways, where there are 0");
         replaced("\"acme\"", "\"a:b\"", "9: tenant: \"a:b\" must");
         replaced("\"acme\"", "\"\"", "9: tenant: ");
@@ -427,6 +445,8 @@ prompt = "hello"
         replaced("model = \"toy\"", &thinks("uniform = \"1s\""), "13: thinks: unknown variant `uniform`");
         let paced = "model = \"toy\"\nprompt_token_every = \"fast\"";
         replaced("model = \"toy\"", paced, "13: prompt_token_every: \"fast\" is no length of time");
+        let turning = "model = \"toy\"\nturns = { at = \"1m\", fails = 1 }";
+        replaced("model = \"toy\"", turning, "13: turns: the scenario's duration is over by then");
         replaced("\"0.50\"", "\"-0.50\"", "13: price: ");
         replaced("\"ada\"\n[", "\"ada\"\ndeposit = \"-1\"\n[", "16: deposit: ");
         let rich = "\"ada\"\ncount = 3\ndeposit = \"9000000000000\"\n[";
@@ -447,7 +467,10 @@ prompt = "hello"
         let error = added(arrivals("from = \"2h\"", "every = \"1s\""));
         assert_eq!(error, "small.toml:26: from: must not be after until");
         let error = added(arrivals("", "every = \"1ns\""));
-        assert_eq!(error, "small.toml:27: every: about 3600000000001 jobs, at most 1000000");
+        assert_eq!(error, "small.toml:27: every: about 3600000000001 jobs, at most 4000000");
+        let checking = "audit = { permille = 1001, shuns = 1, within = 1 }";
+        let error = added(arrivals(checking, "every = \"1s\""));
+        assert_eq!(error, "small.toml:26: audit: permille must be of a thousand, and within above zero");
         let eve =
             "name = \"eve\"\nstrategy = \"slow-loris\"\ntarget = \"gateway\"\nfrom = \"2s\"\nuntil = \"1s\"";
         assert_eq!(added(format!("[[adversary]]\n{eve}")), "small.toml:25: from: must not be after until");

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::Scenario;
 use super::set::{Document, Set};
-use crate::report::{market, mesh};
+use crate::report::{audits, market, mesh};
 
 /// Each names the file. A file that can't be read as a scenario has one problem, the first.
 #[must_use]
@@ -53,11 +53,14 @@ fn fields(scenario: &Scenario) -> impl Iterator<Item = (String, &str)> {
 
 /// Why a figure that there is, is none of this scenario's.
 fn absent(scenario: &Scenario, field: &str) -> Option<&'static str> {
+    let checks = scenario.arrivals.iter().any(|arrivals| arrivals.audit.is_some());
     let decides = scenario.providers.iter().flat_map(|one| &one.portmans).any(|one| one.shelf.is_some());
     if mesh::FIGURES.contains(&field) && scenario.mesh.is_none() {
         Some("for the mesh is not watched: add a [mesh] table")
     } else if market::FIGURES.contains(&field) && !decides {
         Some("for nobody decides what it hosts: give a Portman a shelf")
+    } else if audits::FIGURES.contains(&field) && !checks {
+        Some("for nobody checks what it is answered: give arrivals an audit")
     } else {
         None
     }

@@ -14,7 +14,7 @@ use crate::faults::Stage;
 /// Hosts that a scenario may have.
 const MOST_HOSTS: u64 = 100_000;
 /// Jobs, those that come at random among them.
-const MOST_JOBS: u64 = 1_000_000;
+const MOST_JOBS: u64 = 4_000_000;
 /// Intervals that a run is told in.
 const MOST_TICKS: u64 = 100_000;
 /// A century, in milliseconds: how far a clock may be off.
@@ -195,6 +195,9 @@ fn check_providers(scenario: &Scenario) -> Result<(), Mistake> {
         check_clock("provider", index, *wall_offset_ms)?;
         for portman in &provider.portmans {
             check_portman(&scenario.fep, portman, portmans)?;
+            if portman.turns.is_some_and(|turn| turn.at >= scenario.duration) {
+                return wrong("provider.portman", portmans, "turns: the scenario's duration is over by then");
+            }
             portmans += 1;
         }
     }
@@ -293,6 +296,9 @@ fn check_arrivals(scenario: &Scenario) -> Result<(), Mistake> {
             if arrivals.provider.as_ref().is_some_and(|provider| provider.contains_key("max_price")) {
                 return wrong("arrivals", index, "values: provider has a max_price; remove one of the two");
             }
+        }
+        if let Some(audit) = &arrivals.audit {
+            audit.check().map_err(|what| ("arrivals", index, what))?;
         }
         let pattern = arrivals.pattern.as_pattern();
         pattern.check().map_err(|what| ("arrivals", index, format!("pattern: {what}")))?;

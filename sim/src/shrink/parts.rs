@@ -25,6 +25,9 @@ pub(super) const PARTS: &[Part] = &[
         count: |scenario| strategies(&mut scenario.clone()).len(),
         leave_out: |scenario, range| {
             strategies(scenario).drain(range).for_each(|strategy| *strategy = None);
+            if scenario.fep.strategy.is_none() {
+                (scenario.fep.late, scenario.fep.defaults_at) = (None, None);
+            }
             true
         },
     },

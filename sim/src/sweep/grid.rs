@@ -15,12 +15,7 @@ impl FromStr for Grid {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (path, values) = text.split_once('=').ok_or("write path=value,value")?;
-        let path = path.trim().to_owned();
-        let values: Vec<String> = split(values).into_iter().map(str::to_owned).collect();
-        if values.iter().any(String::is_empty) {
-            return Err(format!("{path} has an empty value: write path=value,value"));
-        }
+        let (path, values) = path_and_values(text)?;
         for (index, value) in values.iter().enumerate() {
             if values[..index].contains(value) {
                 return Err(format!("{path} has the value {value} twice"));
@@ -37,8 +32,19 @@ impl From<Grid> for Dimension {
     }
 }
 
+/// `path=value,value`.
+pub(super) fn path_and_values(text: &str) -> Result<(String, Vec<String>), String> {
+    let (path, values) = text.split_once('=').ok_or("write path=value,value")?;
+    let path = path.trim().to_owned();
+    let values: Vec<String> = split(values).into_iter().map(str::to_owned).collect();
+    match values.iter().any(String::is_empty) {
+        true => Err(format!("{path} has an empty value: write path=value,value")),
+        false => Ok((path, values)),
+    }
+}
+
 /// At the commas that stand in no quotes and no brackets, so that a value can be any of TOML's.
-pub(super) fn split(text: &str) -> Vec<&str> {
+fn split(text: &str) -> Vec<&str> {
     let (mut values, mut from, mut depth, mut quote) = (Vec::new(), 0, 0_usize, None);
     for (at, char) in text.char_indices() {
         match (quote, char) {

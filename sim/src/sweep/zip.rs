@@ -4,7 +4,7 @@
 use std::str::FromStr;
 
 use super::dimension::Dimension;
-use super::grid::split;
+use super::grid::path_and_values;
 
 /// A path, and the values it takes one after the other; a value may come again.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,13 +17,8 @@ impl FromStr for Zip {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (path, values) = text.split_once('=').ok_or("write path=value,value")?;
-        let path = path.trim().to_owned();
-        let values: Vec<String> = split(values).into_iter().map(str::to_owned).collect();
-        match values.iter().any(String::is_empty) {
-            true => Err(format!("{path} has an empty value: write path=value,value")),
-            false => Ok(Self { path, values }),
-        }
+        let (path, values) = path_and_values(text)?;
+        Ok(Self { path, values })
     }
 }
 

@@ -10,6 +10,7 @@ mod burst;
 mod bursty;
 mod diurnal;
 mod poisson;
+mod timetable;
 
 use labman_proto_core::rng::{Seed, Stream};
 use labman_proto_core::time::Span;
@@ -19,6 +20,7 @@ pub use burst::Burst;
 pub use bursty::Bursty;
 pub use diurnal::Diurnal;
 pub use poisson::Poisson;
+pub use timetable::Timetable;
 
 /// What every pattern says of itself.
 pub trait Pattern {
@@ -71,7 +73,7 @@ macro_rules! patterns {
     };
 }
 
-patterns! { Poisson, Bursty, Diurnal, Burst }
+patterns! { Poisson, Bursty, Diurnal, Burst, Timetable }
 
 impl Default for Named {
     fn default() -> Self {
@@ -144,6 +146,7 @@ mod tests {
             "bursty = { on = \"10s\", off = \"50s\", times = 5 }",
             "diurnal = { period = \"10m\", depth = 0.8 }",
             "burst = { from = \"20m\", for = \"60s\", every = \"10ms\" }",
+            "timetable = { period = \"10m\", many = 100 }",
         ] {
             let file: File = toml::from_str(&format!("pattern = {{ {text} }}")).unwrap();
             let pattern = file.pattern.as_pattern();

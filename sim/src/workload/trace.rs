@@ -23,6 +23,28 @@ pub struct Request {
     pub answer: u32,
 }
 
+/// Lengths of which one token in so many is left, one at least. What is left over of a length counts for the next, so that all together
+/// they are as much shorter.
+#[derive(Debug)]
+pub struct Shortened {
+    by: u32,
+    over: i64,
+}
+
+impl Shortened {
+    pub const fn by(by: u32) -> Self {
+        Self { by, over: 0 }
+    }
+
+    pub fn of(&mut self, tokens: u32) -> u32 {
+        let by = i64::from(self.by.max(1));
+        self.over += i64::from(tokens);
+        let left = u32::try_from(self.over / by).unwrap_or(1).max(1);
+        self.over -= by * i64::from(left);
+        left
+    }
+}
+
 impl Trace {
     /// In the order of time.
     pub fn requests(self) -> impl Iterator<Item = Request> {
@@ -63,5 +85,20 @@ mod tests {
         assert!((Span::from_secs(3_400)..Span::from_secs(3_600)).contains(&last), "{last:?}");
         let mean = |of: fn(&Request) -> u32| requests.iter().map(of).map(u64::from).sum::<u64>() / 19_366;
         assert_eq!((mean(|one| one.prompt), mean(|one| one.answer)), (1_154, 211));
+    }
+
+    #[test]
+    fn shortened_lengths_are_together_as_much_shorter() {
+        for (by, of) in [(1, vec![7, 1, 40]), (100, vec![10, 10, 10, 370, 250, 1_000]), (100, vec![100; 9])] {
+            let mut shortened = Shortened::by(by);
+            let left: Vec<u32> = of.iter().map(|tokens| shortened.of(*tokens)).collect();
+            assert!(left.iter().all(|left| *left > 0), "{left:?}");
+            let [all, left] = [of, left].map(|lengths| lengths.iter().sum::<u32>());
+            assert_eq!(all / by, left);
+        }
+        let (mut answers, by) = (Shortened::by(100), 100);
+        let requests = || Trace::AzureConversations.requests().map(|request| request.answer);
+        let left: u64 = requests().map(|answer| u64::from(answers.of(answer))).sum();
+        assert_eq!(left, requests().map(u64::from).sum::<u64>() / by);
     }
 }
