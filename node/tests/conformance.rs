@@ -136,9 +136,9 @@ impl Real {
 
     /// One job of the scenario, asked for over HTTP.
     async fn ask(&self, job: &Planned) -> JobOutcome {
-        let gateway = self.mesh.gateways.iter().position(|gateway| gateway.name == job.gateway);
-        let own = &self.users[&job.user].api_key;
-        let client = self.mesh.client(gateway.unwrap(), job.api_key.as_ref().unwrap_or(own));
+        let gateway = self.mesh.gateways.iter().position(|gateway| job.gateway == *gateway.name);
+        let own = &self.users[&*job.user].api_key;
+        let client = self.mesh.client(gateway.unwrap(), job.api_key.as_deref().unwrap_or(own));
         let asked = JobOutcome { job: job.name.clone(), user: job.user.clone(), ..JobOutcome::default() };
         if job.streaming { streamed(&client, job, asked).await } else { whole(&client, job, asked).await }
     }
@@ -150,16 +150,16 @@ impl Real {
             for receipt in answer["receipts"].as_array().unwrap() {
                 let count = |name: &str| u32::try_from(receipt["counts"][name].as_u64().unwrap()).unwrap();
                 facts.push(ReceiptFacts {
-                    provider: provider.name.clone(),
-                    gateway: self.node_name(receipt["gateway_node_id"].as_str().unwrap()),
-                    slug: text(&receipt["slug"]),
+                    provider: provider.name.as_str().into(),
+                    gateway: self.node_name(receipt["gateway_node_id"].as_str().unwrap()).into(),
+                    slug: text(&receipt["slug"]).into(),
                     input_tokens: count("input"),
                     cached_tokens: count("cached"),
                     output_tokens: count("output"),
                     charge: Micros(receipt["charge"].as_i64().unwrap()),
                     payout: Micros(receipt["payout"].as_i64().unwrap()),
                     currency: text(&receipt["currency"]).parse().unwrap(),
-                    state: text(&receipt["state"]),
+                    state: text(&receipt["state"]).into(),
                     issued_at_us: 0,
                 });
             }
@@ -232,13 +232,13 @@ fn planned(provider: &scenario::Provider) -> ProviderPlan {
 }
 
 async fn streamed(client: &Client, job: &Planned, asked: JobOutcome) -> JobOutcome {
-    match client.stream_chat(job.body.clone(), |_| {}).await {
+    match client.stream_chat(job.body().into_owned(), |_| {}).await {
         Ok(completion) => {
             assert!(completion.done, "{}: a stream without an end", job.name);
             JobOutcome {
                 http_status: 200,
                 text: completion.text,
-                finish_reason: completion.finish_reason,
+                finish_reason: completion.finish_reason.map(Into::into),
                 prompt_tokens: completion.usage.as_ref().and_then(|usage| usage["prompt_tokens"].as_u64()),
                 completion_tokens: completion
                     .usage
@@ -253,7 +253,7 @@ async fn streamed(client: &Client, job: &Planned, asked: JobOutcome) -> JobOutco
 }
 
 async fn whole(client: &Client, job: &Planned, asked: JobOutcome) -> JobOutcome {
-    let answer = client.post_json("/v1/chat/completions", &job.body).await.unwrap();
+    let answer = client.post_json("/v1/chat/completions", &job.body()).await.unwrap();
     if answer.status != 200 {
         return refused(answer.status, &answer.body, asked);
     }
@@ -262,7 +262,7 @@ async fn whole(client: &Client, job: &Planned, asked: JobOutcome) -> JobOutcome 
     JobOutcome {
         http_status: 200,
         text: text(&choice["message"]["content"]),
-        finish_reason: choice["finish_reason"].as_str().map(str::to_string),
+        finish_reason: choice["finish_reason"].as_str().map(Into::into),
         prompt_tokens: completion["usage"]["prompt_tokens"].as_u64(),
         completion_tokens: completion["usage"]["completion_tokens"].as_u64(),
         ..asked
@@ -271,7 +271,7 @@ async fn whole(client: &Client, job: &Planned, asked: JobOutcome) -> JobOutcome 
 
 fn refused(status: u16, body: &[u8], asked: JobOutcome) -> JobOutcome {
     let error = serde_json::from_slice::<Value>(body).unwrap()["error"].clone();
-    let code = error["code"].as_str().or(error["type"].as_str()).map(str::to_string);
+    let code = error["code"].as_str().or(error["type"].as_str()).map(Into::into);
     JobOutcome { http_status: status, error_code: code, ..asked }
 }
 

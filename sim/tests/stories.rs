@@ -164,7 +164,7 @@ fn a_name_that_is_not_there_is_answered_with_those_that_are() {
     let told = told("conformance/one-provider.toml", 1);
     let ask = |wish: Wish| page(told.file.path(), &wish, &mut Vec::new()).unwrap_err();
     let error = ask(Wish { job: Some("no-such".into()), ..Wish::default() });
-    assert!(error.contains("no job \"no-such\"") && error.contains(&told.report.outcomes[0].job), "{error}");
+    assert!(error.contains("no job \"no-such\"") && error.contains(&*told.report.outcomes[0].job), "{error}");
     let error = ask(Wish { nodes: vec!["no-such".into()], ..Wish::default() });
     assert!(error.contains("no host \"no-such\"") && error.contains("portal"), "{error}");
 }
