@@ -85,8 +85,10 @@ pub(crate) struct Labnet {
     caller: Caller,
     invites: Invites,
     links: BTreeMap<LinkId, Link>,
-    /// The same by who is at their other end: a gateway asks for each candidate of each request.
+    /// The same by who is at their other end.
     ends: BTreeMap<NodeId, Vec<LinkId>>,
+    /// How many of them job streams may be opened on, where there are any: a gateway asks for each candidate of each request.
+    ways_in: BTreeMap<NodeId, usize>,
     /// Control streams by id.
     controls: BTreeMap<StreamId, LinkId>,
     hello_due: Timers<LinkId>,
@@ -166,6 +168,7 @@ impl Labnet {
             invites: Invites::new(config),
             links: BTreeMap::new(),
             ends: BTreeMap::new(),
+            ways_in: BTreeMap::new(),
             controls: BTreeMap::new(),
             hello_due: Timers::default(),
             serves_itself: config.gateway.is_some() && config.provider.is_some(),
@@ -241,6 +244,9 @@ impl Labnet {
         self.paused.clear(link);
         self.invites.link_down(link);
         let Some(state) = self.links.remove(&link) else { return };
+        if state.is_way_in() {
+            self.way_in_is_gone(state.node_id);
+        }
         if let Some(links) = self.ends.get_mut(&state.node_id) {
             links.retain(|other| *other != link);
             if links.is_empty() {
@@ -345,6 +351,7 @@ impl Labnet {
                     // Who answers our hello has heard it; who called us says nothing behind its own before it has ours.
                     if state.admitted && !state.ready && (state.dialled || was_admitted) {
                         state.ready = true;
+                        *self.ways_in.entry(state.node_id).or_default() += 1;
                         outputs.push(Output::Ready { node_id: state.node_id });
                     }
                 }
@@ -590,11 +597,19 @@ impl Labnet {
 
     /// Whether there is one, of one node after the other.
     pub(crate) fn ways_in(&self, me: NodeId) -> impl FnMut(&NodeId) -> bool {
-        let mut along = Along::new(&self.ends);
-        let is_way_in = |link| self.links.get(link).is_some_and(Link::is_way_in);
+        let mut along = Along::new(&self.ways_in);
         move |node_id| match *node_id == me {
             true => self.serves_itself,
-            false => along.at(node_id).is_some_and(|links| links.iter().any(is_way_in)),
+            false => along.at(node_id).is_some(),
+        }
+    }
+
+    fn way_in_is_gone(&mut self, node_id: NodeId) {
+        match self.ways_in.get_mut(&node_id) {
+            Some(links) if *links > 1 => *links -= 1,
+            _ => {
+                self.ways_in.remove(&node_id);
+            }
         }
     }
 
@@ -689,11 +704,15 @@ impl Labnet {
     /// Until the driver says that it is down nothing is said or heard on a link any more. False: it was so already.
     fn silence(&mut self, link: LinkId) -> bool {
         let Some(state) = self.links.get_mut(&link).filter(|state| !state.closed) else { return false };
+        let (was_way_in, node_id) = (state.is_way_in(), state.node_id);
         (state.closed, state.admitted) = (true, false);
         // What waited for it is of no use any more.
         (state.reader, state.backlog) = (FrameReader::default(), 0);
         self.hello_due.clear(link);
         self.paused.clear(link);
+        if was_way_in {
+            self.way_in_is_gone(node_id);
+        }
         true
     }
 }

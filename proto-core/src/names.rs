@@ -40,7 +40,12 @@ const IN_QUANTISATION: usize = 4;
 
 /// Is it `tenant:ep:model`?
 pub fn is_slug(name: &str) -> bool {
-    name.matches(':').count() >= 2
+    model_at(name).is_some()
+}
+
+/// Where a slug's model begins: looked for in each offer of each request, so without a search for every colon anew.
+fn model_at(name: &str) -> Option<usize> {
+    name.bytes().enumerate().filter(|(_, byte)| *byte == b':').nth(1).map(|(at, _)| at + 1)
 }
 
 /// Does an offered slug serve what is asked for, where no alias says otherwise?
@@ -50,7 +55,7 @@ pub fn is_served_by(asked: &str, slug: &str) -> bool {
 
 /// The bare name in a slug, or a bare name itself.
 pub(crate) fn bare(name: &str) -> &str {
-    if is_slug(name) { name.splitn(3, ':').nth(2).unwrap_or_default() } else { name }
+    model_at(name).and_then(|at| name.get(at..)).unwrap_or(name)
 }
 
 /// The model alone, in lower case: the same for all that may serve each other's names.

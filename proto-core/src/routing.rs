@@ -23,7 +23,7 @@ use breaker::Breakers;
 use choice::{Candidate, Place, Wish};
 use filter::Removed;
 use hints::Hints;
-use measured::Measured;
+use measured::{Figures, Measured};
 use policy::Policy;
 use serde_json::Value;
 use trace::{Considered, Decision, Decisions};
@@ -193,11 +193,12 @@ impl Router {
         first: usize,
     ) -> (Vec<Candidate<'a>>, BTreeMap<Removed, (usize, NodeId)>) {
         let mut removed: BTreeMap<Removed, (usize, NodeId)> = BTreeMap::new();
-        let mut candidates = Vec::new();
+        let (mut candidates, mut figures) = (Vec::new(), self.measured.along(now.mono));
         for (provider, served) in
             view.served().filter(|(_, served)| need.asked.is_served_by(&served.offer.content.slug))
         {
-            match self.candidate(provider, served, need, now, seen) {
+            let figures = figures(&provider, &served.offer.content.slug);
+            match self.candidate(provider, served, figures, need, now, seen) {
                 Ok(candidate) => candidates.push(candidate),
                 Err(why) => removed.entry(why).or_insert((0, provider)).0 += 1,
             }
@@ -216,6 +217,7 @@ impl Router {
         &self,
         provider: NodeId,
         served: &'a Served,
+        figures: Figures,
         need: &Need<'_>,
         now: Now,
         seen: &mut Seen<'_>,
@@ -225,7 +227,6 @@ impl Router {
         let state = self.breakers.state(&provider, now.mono);
         let linked = (seen.linked)(&provider);
         let charge = filter::charge(need, &provider, served, now.wall, linked, own.placed, state)?;
-        let figures = self.measured.of(provider, slug, now.mono);
         Ok(Candidate {
             provider,
             served,

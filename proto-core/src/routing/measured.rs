@@ -8,6 +8,7 @@ use alloc::{
     string::{String, ToString},
 };
 
+use super::along::Along;
 use crate::identity::NodeId;
 use crate::limits::{MEASURED, MEASURED_FOR, PROBATION, WARM_UP};
 use crate::time::{Span, Time};
@@ -19,7 +20,10 @@ const SURE: u32 = 1_000;
 
 #[derive(Default)]
 pub(crate) struct Measured {
-    of: BTreeMap<(NodeId, String), Figures>,
+    /// By provider, then by slug: it is asked for each candidate of each request.
+    of: BTreeMap<NodeId, BTreeMap<String, Figures>>,
+    /// Of all providers.
+    kept: usize,
     answers: u32,
 }
 
@@ -64,6 +68,12 @@ impl Figures {
         self.token_us.known()
     }
 
+    /// What counts of all that was seen of a provider.
+    fn fresh(of_it: Option<&BTreeMap<String, Self>>, slug: &str, now: Time) -> Self {
+        let known = of_it.and_then(|of_it| of_it.get(slug)).copied();
+        known.filter(|figures| figures.is_fresh(now)).unwrap_or_default()
+    }
+
     /// A bad hour is not held against anybody for ever.
     fn is_fresh(&self, now: Time) -> bool {
         now - self.last < MEASURED_FOR
@@ -77,10 +87,13 @@ impl Figures {
 
 impl Measured {
     pub(crate) fn of(&self, provider: NodeId, slug: &str, now: Time) -> Figures {
-        // Looked for among its few, and not by a key that would have to be made for each candidate.
-        let mut of_it = self.of.range((provider, String::new())..).take_while(|((id, _), _)| *id == provider);
-        let known = of_it.find(|((_, known), _)| known == slug).map(|(_, figures)| *figures);
-        known.filter(|figures| figures.is_fresh(now)).unwrap_or_default()
+        Figures::fresh(self.of.get(&provider), slug, now)
+    }
+
+    /// The same, of one after the other.
+    pub(crate) fn along(&self, now: Time) -> impl FnMut(&NodeId, &str) -> Figures {
+        let mut along = Along::new(&self.of);
+        move |provider, slug| Figures::fresh(along.at(provider), slug, now)
     }
 
     /// It has not proved itself here, where others had the time to.
@@ -110,17 +123,30 @@ impl Measured {
     }
 
     fn entry(&mut self, provider: NodeId, slug: &str, now: Time) -> &mut Figures {
-        let key = (provider, slug.to_string());
-        if self.of.len() >= MEASURED && !self.of.contains_key(&key) {
-            let oldest = self.of.iter().min_by_key(|(_, figures)| figures.last).map(|(key, _)| key.clone());
-            oldest.map(|oldest| self.of.remove(&oldest));
+        if !self.of.get(&provider).is_some_and(|of_it| of_it.contains_key(slug)) {
+            if self.kept >= MEASURED {
+                self.forget_the_oldest();
+            }
+            self.kept += 1;
         }
-        let figures = self.of.entry(key).or_default();
+        let figures = self.of.entry(provider).or_default().entry(slug.to_string()).or_default();
         if !figures.is_fresh(now) {
             *figures = Figures::default();
         }
         figures.last = now;
         figures
+    }
+
+    fn forget_the_oldest(&mut self) {
+        let all = self.of.iter().flat_map(|(id, of_it)| of_it.iter().map(move |one| (*id, one)));
+        let oldest = all.min_by_key(|(_, (_, figures))| figures.last);
+        let Some((provider, slug)) = oldest.map(|(id, (slug, _))| (id, slug.clone())) else { return };
+        let Some(of_it) = self.of.get_mut(&provider) else { return };
+        of_it.remove(&slug);
+        self.kept -= 1;
+        if of_it.is_empty() {
+            self.of.remove(&provider);
+        }
     }
 }
 
@@ -150,7 +176,7 @@ mod tests {
         for number in 0..=MEASURED as u64 {
             measured.began(NodeId([1; 32]), &number.to_string(), Time(number), Span::from_millis(5));
         }
-        assert_eq!(measured.of.len(), MEASURED);
+        assert_eq!((measured.kept, measured.of[&NodeId([1; 32])].len()), (MEASURED, MEASURED));
         let of = |slug: &str, now| measured.of(NodeId([1; 32]), slug, now).first_us();
         assert_eq!((of("0", Time(9)), of("1", Time(9))), (None, Some(5_000)));
         assert_eq!(of("1", Time(1) + MEASURED_FOR), None, "what was seen long ago");
