@@ -14,7 +14,7 @@ use labman_proto_core::time::Span;
 use labman_proto_core::toy::config::Thinks;
 
 use super::mesh::{self, Attack};
-use crate::adversary::{self, ON_THE_MESH};
+use crate::adversary::{self, Dishonest, ON_THE_MESH};
 use crate::faults::{Clog, Fault, Inject, KINDS, Stage};
 use crate::net::latency::Latency;
 use crate::scenario::{Fep, Gateway, Job, LatencyTable, Portman, Provider, Quote, Scenario, Scheme, User};
@@ -116,7 +116,7 @@ fn money(seed: u64, nodes: usize) -> Scenario {
     // It takes few gateways to lose money by.
     if scenario.fep.strategy.is_none() && chance(&mut draws, 40) {
         let one = draws.below(scenario.gateways.len() as u64) as usize;
-        scenario.gateways[one].strategy = Some(adversary::Dishonest::LyingGateway);
+        scenario.gateways[one].strategy = Some(Dishonest::LyingGateway);
     }
     if probed {
         scenario.jobs.extend(probes(&scenario, &mut draws));
@@ -221,6 +221,13 @@ fn everything(seed: u64, nodes: usize, attackable: bool) -> Scenario {
     }
     if chance(&mut draws, 35) && attack.is_none() {
         dishonest(&mut scenario, &mut seed.stream("dishonest"));
+    }
+    // Of a stream of its own, too. It lies about nothing, so that all else can be asked of the run.
+    let mut patience = seed.stream("a FEP that lets others wait");
+    if scenario.fep.strategy.is_none() && attack.is_none() && chance(&mut patience, 6) {
+        let kinds: Vec<Dishonest> =
+            Dishonest::ALL.iter().copied().filter(|kind| kind.is_truthful()).collect();
+        scenario.fep.strategy = Some(kinds[patience.below(kinds.len() as u64) as usize]);
     }
     if heals {
         scenario.healed_at = Some(HEALED_AT);
