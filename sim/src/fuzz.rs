@@ -86,7 +86,7 @@ fn run_again(profile: Profile, report: &mut Report, nodes: usize) {
 }
 
 /// Runs the world that a seed stands for.
-pub fn run_seed(profile: Profile, seed: u64, nodes: usize, options: Options) -> Report {
+pub fn run_seed(profile: Profile, seed: u64, nodes: usize, options: Options<'_>) -> Report {
     run_with(&plan(profile, seed, nodes), seed, options)
 }
 

@@ -31,6 +31,7 @@ mod views;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use labman_proto_core::identity::NodeId;
 use labman_proto_core::limits;
@@ -77,9 +78,11 @@ const AT_WORK: usize = 10;
 
 /// How to run, apart from what.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Options {
+pub struct Options<'a> {
     /// Keep what the machines log.
     pub log: bool,
+    /// Where who waits may see how far it is: virtual time, in nanoseconds, of the scenario's `duration`.
+    pub passed: Option<&'a AtomicU64>,
 }
 
 /// Runs a scenario with a seed.
@@ -87,7 +90,7 @@ pub fn run(scenario: &Scenario, seed: u64) -> Report {
     run_with(scenario, seed, Options::default())
 }
 
-pub fn run_with(scenario: &Scenario, seed: u64, options: Options) -> Report {
+pub fn run_with(scenario: &Scenario, seed: u64, options: Options<'_>) -> Report {
     play(scenario, seed, options, None).0
 }
 
@@ -95,13 +98,18 @@ pub fn run_with(scenario: &Scenario, seed: u64, options: Options) -> Report {
 ///
 /// # Errors
 /// If the story can't be written.
-pub fn run_told(scenario: &Scenario, seed: u64, options: Options, story: Story) -> io::Result<Report> {
+pub fn run_told(scenario: &Scenario, seed: u64, options: Options<'_>, story: Story) -> io::Result<Report> {
     let (report, story) = play(scenario, seed, options, Some(story));
     story.map_or(Ok(()), Story::close)?;
     Ok(report)
 }
 
-fn play(scenario: &Scenario, seed: u64, options: Options, story: Option<Story>) -> (Report, Option<Story>) {
+fn play(
+    scenario: &Scenario,
+    seed: u64,
+    options: Options<'_>,
+    story: Option<Story>,
+) -> (Report, Option<Story>) {
     let dealt = churn::dealt(scenario, Seed::from_u64(seed));
     let scenario = dealt.as_ref();
     let mut run = Run::new(scenario, Seed::from_u64(seed));
@@ -119,7 +127,7 @@ fn play(scenario: &Scenario, seed: u64, options: Options, story: Option<Story>) 
     };
     let set_up = run.set_up();
     if set_up.is_ok() {
-        run.work();
+        run.work(options.passed);
         run.audit(&mut report);
     }
     let story = run.world.take_story();
@@ -311,7 +319,7 @@ impl<'a> Run<'a> {
     }
 
     /// Lets the users ask, until all is done and settled or the duration is over.
-    fn work(&mut self) {
+    fn work(&mut self, passed: Option<&AtomicU64>) {
         self.started = self.world.now();
         let fep = self.hosts.get(&self.scenario.fep.name).copied();
         self.fep_started = fep.map(|fep| self.world.host_now(fep).wall).unwrap_or_default();
@@ -341,6 +349,9 @@ impl<'a> Run<'a> {
             self.schedule(self.started + from, Due::Views);
         }
         while !self.over && (self.scenario.whole || !self.settled) && self.advance() {
+            if let Some(passed) = passed {
+                passed.store((self.world.now() - self.started).0, Ordering::Relaxed);
+            }
             self.look_at_busy();
             if std::mem::take(&mut self.check_due) {
                 self.check();

@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use labman_sim::oracle::baselines::Baselines;
 use labman_sim::run::{Options, run_told, run_with};
@@ -7,7 +7,7 @@ use labman_sim::scenario::set::{Document, Set};
 use labman_sim::story::Story;
 
 use super::mutants::Defect;
-use super::{Outcome, again, print, verdict};
+use super::{Outcome, again, print, progress, verdict};
 
 #[derive(clap::Args)]
 pub(super) struct Args {
@@ -49,14 +49,15 @@ impl Args {
         let mut passed = true;
         for (file, (document, scenario)) in files.iter().zip(&scenarios) {
             let baselines = Baselines::new(document, &sets, scenario)?;
-            let mut report = match &trace {
-                None => run_with(scenario, seed, Options { log }),
-                Some(path) => {
-                    let failed = |error: std::io::Error| format!("{}: {error}", path.display());
-                    let story = Story::to(path).map_err(failed)?;
-                    run_told(scenario, seed, Options { log }, story).map_err(failed)?
+            let story = trace.as_ref().map(|path| Story::to(path).map_err(failed(path))).transpose()?;
+            let report = progress::watched(scenario.duration, |passed| {
+                let options = Options { log, passed: Some(passed) };
+                match story {
+                    None => Ok(run_with(scenario, seed, options)),
+                    Some(story) => run_told(scenario, seed, options, story),
                 }
-            };
+            });
+            let mut report = report.map_err(failed(trace.as_deref().unwrap_or(file)))?;
             baselines.beside(seed, &mut report);
             for line in &report.log {
                 eprintln!("{line}");
@@ -69,4 +70,8 @@ impl Args {
         }
         Ok(verdict(passed))
     }
+}
+
+fn failed(path: &Path) -> impl Fn(std::io::Error) -> String {
+    move |error| format!("{}: {error}", path.display())
 }
