@@ -104,9 +104,10 @@ fn cases(files: &[PathBuf]) -> Result<Vec<Case>, String> {
     for file in scenario_files(files)? {
         let document = Document::read(&file)?;
         let scenario = document.with(&[])?.scenario;
-        // What has no answer in a book, or one that is told only, is for a sweep.
+        // What has no answer in a book is for a sweep, and so is what is told only, unless something is expected beside.
         let judged = scenario.oracles.iter().any(|oracle| oracle.within_percent.is_some())
-            || scenario.baselines.iter().any(|one| one.at_most.is_some() || one.at_least.is_some());
+            || scenario.baselines.iter().any(|one| one.at_most.is_some() || one.at_least.is_some())
+            || !scenario.oracles.is_empty() && !scenario.expects.is_empty();
         if !judged {
             continue;
         }
