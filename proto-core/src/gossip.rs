@@ -23,6 +23,7 @@ mod said;
 mod shares;
 mod shuffle;
 mod sought;
+mod titles;
 mod tree;
 mod view;
 

@@ -161,6 +161,18 @@ impl<'a> Asked<'a> {
         }
     }
 
+    /// May an offer of that bare name serve it? Where a slug is asked for, that must be looked at, too.
+    pub(crate) fn may_be(&self, offered: &str) -> bool {
+        self.0.iter().any(|name| match name {
+            Name::Slug(asked) => bare(asked) == offered,
+            Name::Bare(..) => name.is_served(offered),
+        })
+    }
+
+    pub(crate) fn names_a_slug(&self) -> bool {
+        self.0.iter().any(|name| matches!(name, Name::Slug(_)))
+    }
+
     /// Does an offered slug serve it?
     pub(crate) fn is_served_by(&self, slug: &str) -> bool {
         self.0.iter().any(|name| match name {

@@ -194,9 +194,7 @@ impl Router {
     ) -> (Vec<Candidate<'a>>, BTreeMap<Removed, (usize, NodeId)>) {
         let mut removed: BTreeMap<Removed, (usize, NodeId)> = BTreeMap::new();
         let (mut candidates, mut figures) = (Vec::new(), self.measured.along(now.mono));
-        for (provider, served) in
-            view.served().filter(|(_, served)| need.asked.is_served_by(&served.offer.content.slug))
-        {
+        for (provider, served) in view.serves(need.asked) {
             let figures = figures(&provider, &served.offer.content.slug);
             match self.candidate(provider, served, figures, need, now, seen) {
                 Ok(candidate) => candidates.push(candidate),

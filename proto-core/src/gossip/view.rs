@@ -3,8 +3,10 @@
 use alloc::{collections::BTreeMap, vec::Vec};
 
 use super::bygone::Bygone;
+use super::titles::{Title, Titles};
 use crate::identity::{Network, NodeId};
 use crate::limits::OFFERS;
+use crate::names::{Asked, bare};
 use crate::time::Time;
 use crate::wire::mesh::{About, CapabilityRecord, Key, PeerRecord};
 use crate::wire::object::{Sealed, open};
@@ -14,6 +16,8 @@ use crate::wire::portal::Offer;
 pub(crate) struct View {
     peers: BTreeMap<NodeId, PeerRecord>,
     served: BTreeMap<NodeId, Provides>,
+    /// The models that are served, each once.
+    titles: Titles,
     bygone: Bygone,
 }
 
@@ -31,6 +35,7 @@ pub(crate) struct Served {
     pub(crate) slots: u32,
     /// Requests that it lets wait for a slot.
     pub(crate) queue: u32,
+    title: Title,
 }
 
 impl Served {
@@ -47,6 +52,14 @@ impl View {
     pub(crate) fn served(&self) -> impl Iterator<Item = (NodeId, &Served)> {
         let served = self.served.iter();
         served.flat_map(|(node_id, provides)| provides.served.iter().map(|one| (*node_id, one)))
+    }
+
+    /// By whom a request can be served, by the names that it asks for. Of thousands of offers no name is looked at, but each name once.
+    pub(crate) fn serves(&self, asked: &Asked<'_>) -> impl Iterator<Item = (NodeId, &Served)> {
+        let titles = self.titles.matching(|bare| asked.may_be(bare));
+        self.served().filter(move |(_, served)| {
+            titles.contains(&served.title) && (!asked.names_a_slug() || asked.is_served_by(served.slug()))
+        })
     }
 
     pub(crate) fn served_by(&self, node_id: &NodeId) -> &[Served] {
@@ -98,15 +111,18 @@ impl View {
         record: &CapabilityRecord,
     ) {
         let known = self.served.remove(&node_id).unwrap_or_default().served;
+        let titles = &mut self.titles;
         let served = record.hosted.iter().take(OFFERS).filter_map(|hosted| {
             let same = known.iter().find(|one| one.offer.bytes == hosted.offer);
             let offer = match same {
                 Some(one) => one.offer.clone(),
                 None => open(network, Some(node_id.0), &hosted.offer.0).ok()?,
             };
-            Some(Served { offer, slots: hosted.slots, queue: hosted.queue })
+            let title = titles.take(bare(&offer.content.slug));
+            Some(Served { offer, slots: hosted.slots, queue: hosted.queue, title })
         });
         let provides = Provides { served: served.collect(), witnesses: record.witnesses.clone() };
+        known.iter().for_each(|one| self.titles.give_back(bare(one.slug())));
         for gone in known.iter().filter(|one| provides.served.iter().all(|still| still.slug() != one.slug()))
         {
             self.bygone.ended(now, gone.slug());
@@ -120,6 +136,9 @@ impl View {
 
     pub(crate) fn forget_capability(&mut self, now: Time, node_id: &NodeId) {
         let provides = self.served.remove(node_id).unwrap_or_default();
-        provides.served.iter().for_each(|one| self.bygone.ended(now, one.slug()));
+        for gone in &provides.served {
+            self.titles.give_back(bare(gone.slug()));
+            self.bygone.ended(now, gone.slug());
+        }
     }
 }
