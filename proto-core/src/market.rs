@@ -40,7 +40,7 @@ use crate::gossip::View;
 use crate::identity::NodeId;
 use crate::limits::{MARKET_CURRENCIES, MARKET_EVERY, MARKET_MODELS, MARKET_SOON, PORTMAN_MODEL_ID};
 use crate::money::{Currency, Micros};
-use crate::names::bare;
+use crate::names::{SlugKey, bare};
 use crate::time::{Time, Wake};
 use crate::timers::Timers;
 use crate::wire::mesh::{Cheapest, Market, Wanted};
@@ -171,13 +171,13 @@ impl Supply {
 }
 
 impl Slots {
-    pub(crate) fn known(view: &View, taken: impl Fn(&NodeId, &str) -> u32) -> Self {
+    pub(crate) fn known(view: &View, taken: impl Fn(&NodeId, SlugKey) -> u32) -> Self {
         let mut slots: BTreeMap<String, Supply> = BTreeMap::new();
         for (provider, served) in view.served() {
             let offer = &served.offer.content;
             let of = slots.entry(bare(&offer.slug).to_string()).or_default();
             of.slots = of.slots.saturating_add(served.slots);
-            of.taken = of.taken.saturating_add(taken(&provider, &offer.slug).min(served.slots));
+            of.taken = of.taken.saturating_add(taken(&provider, served.key).min(served.slots));
             let price = price::both(&offer.price);
             let cheapest = of.cheapest.entry(offer.payout.currency.clone()).or_insert(price);
             *cheapest = price.min(*cheapest);

@@ -58,6 +58,22 @@ pub(crate) fn bare(name: &str) -> &str {
     model_at(name).and_then(|at| name.get(at..)).unwrap_or(name)
 }
 
+/// Stands for a slug where much is known of each offer, and looked up for each request: a number is in memory where it is looked for, a
+/// text somewhere else. Whoever finds two slugs of one key has them counted as one: they would be its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct SlugKey(u64);
+
+impl SlugKey {
+    pub(crate) fn of(slug: &str) -> Self {
+        Self(
+            blake3::hash(slug.as_bytes())
+                .as_bytes()
+                .first_chunk()
+                .map_or(0, |first| u64::from_be_bytes(*first)),
+        )
+    }
+}
+
 /// The model alone, in lower case: the same for all that may serve each other's names.
 pub(crate) fn model(bare: &str) -> String {
     Parts::of(bare).model.to_ascii_lowercase()

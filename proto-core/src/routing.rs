@@ -34,7 +34,7 @@ use crate::keys::Described;
 use crate::limits::{
     ATTEMPTS, EXPLAINED_PROVIDERS, FIRST_CHUNK, HEARD_WITHIN, PATIENCE_INPUT, PATIENCE_LEAST, PATIENCE_TIMES,
 };
-use crate::names::Asked;
+use crate::names::{Asked, SlugKey};
 use crate::openai::request::Output;
 use crate::rng::Stream;
 use crate::time::{Now, Span, Time};
@@ -110,9 +110,9 @@ pub(crate) struct Load {
 pub(crate) struct Seen<'a> {
     pub(crate) linked: &'a mut dyn FnMut(&NodeId) -> bool,
     /// Its own jobs there, by slug.
-    pub(crate) own: &'a mut dyn FnMut(&NodeId, &str) -> Own,
+    pub(crate) own: &'a mut dyn FnMut(&NodeId, SlugKey) -> Own,
     /// All jobs there, as far as is known, where so many are its own.
-    pub(crate) load: &'a mut dyn FnMut(&NodeId, &str, u32) -> Load,
+    pub(crate) load: &'a mut dyn FnMut(&NodeId, SlugKey, u32) -> Load,
 }
 
 pub(crate) struct Router {
@@ -195,7 +195,7 @@ impl Router {
         let mut removed: BTreeMap<Removed, (usize, NodeId)> = BTreeMap::new();
         let (mut candidates, mut figures) = (Vec::new(), self.measured.along(now.mono));
         for (provider, served) in view.serves(need.asked) {
-            let figures = figures(&provider, &served.offer.content.slug);
+            let figures = figures(&provider, served.key);
             match self.candidate(provider, served, figures, need, now, seen) {
                 Ok(candidate) => candidates.push(candidate),
                 Err(why) => removed.entry(why).or_insert((0, provider)).0 += 1,
@@ -220,8 +220,7 @@ impl Router {
         now: Now,
         seen: &mut Seen<'_>,
     ) -> Result<Candidate<'a>, Removed> {
-        let slug = &served.offer.content.slug;
-        let own = (seen.own)(&provider, slug);
+        let own = (seen.own)(&provider, served.key);
         let state = self.breakers.state(&provider, now.mono);
         let linked = (seen.linked)(&provider);
         let charge = filter::charge(need, &provider, served, now.wall, linked, own.placed, state)?;
@@ -230,10 +229,10 @@ impl Router {
             served,
             charge,
             own: own.all(),
-            load: (seen.load)(&provider, slug, own.all()),
+            load: (seen.load)(&provider, served.key, own.all()),
             newcomer: self.measured.is_newcomer(&figures),
             figures,
-            named: Hints::names(&need.hints.order, &provider, slug),
+            named: Hints::names(&need.hints.order, &provider, &served.offer.content.slug),
             half_open: state == breaker::State::HalfOpen,
             place: Place::default(),
         })

@@ -21,6 +21,7 @@ use crate::limits::{
 };
 use crate::machine::StreamId;
 use crate::mutants::{Mutant, mutant};
+use crate::names::SlugKey;
 use crate::node::cx::Cx;
 use crate::openai::error::{ApiError, Retry, is_of_length};
 use crate::openai::task::Call;
@@ -309,8 +310,8 @@ impl Gateway {
             }
             self.router.asked(id, named.provider, cx.now.mono);
             let is_last = running.next >= running.auth.content.attempts.len();
-            let own = self.own.at(&named.provider, &slug);
-            let waits = self.loads.now(&named.provider, &slug, own) >= candidate.slots;
+            let own = self.own.at(&named.provider, candidate.key);
+            let waits = self.loads.now(&named.provider, candidate.key, own) >= candidate.slots;
             let input_bound = running.plan.request.input_bound();
             let patience = match is_last {
                 true => FIRST_CHUNK,
@@ -334,7 +335,7 @@ impl Gateway {
                 relay: Relay::default(),
             });
             running.reply.served_by(named.provider, &candidate.offer.content, running.next);
-            self.own.begun(named.provider, &slug);
+            self.own.begun(named.provider, candidate.key);
             self.attempts.insert(stream, id);
             let (at, why) = running.progress_due(cx);
             self.due.set(progress(id), at, why);
@@ -616,7 +617,7 @@ impl Gateway {
     fn leave(&mut self, cx: &mut Cx<'_>, attempt: &Attempt, cut: bool) {
         let stream: StreamId = attempt.conversation.stream;
         self.attempts.remove(&stream);
-        self.own.ended(attempt.conversation.peer, &attempt.slug);
+        self.own.ended(attempt.conversation.peer, SlugKey::of(&attempt.slug));
         if cut {
             abandon(cx, stream);
         }

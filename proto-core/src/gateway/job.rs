@@ -174,7 +174,7 @@ impl Gateway {
         self.due.clear(Due::Invited(id));
         let Some(job) = self.jobs.get_mut(&id) else { return };
         if let Some(first) = candidates.first() {
-            self.own.reserve(id, NodeId(first.offer.signer), first.offer.content.slug.clone());
+            self.own.reserve(id, NodeId(first.offer.signer), first.key);
         }
         job.state = State::Recording(Plan { request, max_output, candidates });
         job.recorded = true;

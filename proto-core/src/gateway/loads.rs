@@ -1,10 +1,11 @@
 //! How busy providers say they are. Own jobs are known better: they count at once.
 
-use alloc::{collections::BTreeMap, string::String};
+use alloc::collections::BTreeMap;
 
 use crate::gossip::View;
 use crate::identity::NodeId;
 use crate::limits::CONTESTED_FOR;
+use crate::names::SlugKey;
 use crate::routing::Load;
 use crate::routing::along::Along;
 use crate::time::Time;
@@ -13,7 +14,7 @@ use crate::wire::mesh;
 #[derive(Default)]
 pub(super) struct Loads {
     /// Of those that are linked, by slug.
-    said: BTreeMap<NodeId, BTreeMap<String, Said>>,
+    said: BTreeMap<NodeId, BTreeMap<SlugKey, Said>>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -52,19 +53,20 @@ impl Loads {
         provider: NodeId,
         load: mesh::Load,
         now: Time,
-        own: impl Fn(&NodeId, &str) -> u32,
+        own: impl Fn(&NodeId, SlugKey) -> u32,
     ) {
-        let offers = |slug: &str| view.served_by(&provider).iter().any(|one| one.offer.content.slug == slug);
-        let busy = load.busy.into_iter().filter(|busy| offers(&busy.slug));
+        let offers = |slug: SlugKey| view.served_by(&provider).iter().any(|one| one.key == slug);
+        let busy = load.busy.into_iter().map(|busy| (SlugKey::of(&busy.slug), busy.jobs));
         let before = self.said.remove(&provider).unwrap_or_default();
-        let said = busy.map(|busy| {
-            let (jobs, own) = (busy.jobs, own(&provider, &busy.slug));
-            let before = before.get(&busy.slug).copied().unwrap_or_default();
-            (busy.slug, Said { jobs, own, others: before.others_until(jobs > own, now) })
+        let said = busy.filter(|(slug, _)| offers(*slug)).map(|(slug, jobs)| {
+            let own = own(&provider, slug);
+            let before = before.get(&slug).copied().unwrap_or_default();
+            (slug, Said { jobs, own, others: before.others_until(jobs > own, now) })
         });
-        let mut said: BTreeMap<String, Said> = said.collect();
+        let mut said: BTreeMap<SlugKey, Said> = said.collect();
         // It says nothing of models that have no jobs now.
-        for (slug, gone) in before.into_iter().filter(|(slug, gone)| gone.is_contested(now) && offers(slug)) {
+        for (slug, gone) in before.into_iter().filter(|(slug, gone)| gone.is_contested(now) && offers(*slug))
+        {
             let others = gone.others_until(false, now);
             said.entry(slug).or_insert(Said { jobs: 0, own: 0, others });
         }
@@ -77,24 +79,24 @@ impl Loads {
     }
 
     /// Jobs there when it said so last.
-    pub(super) fn of(&self, provider: &NodeId, slug: &str) -> u32 {
+    pub(super) fn of(&self, provider: &NodeId, slug: SlugKey) -> u32 {
         self.said(provider, slug).jobs
     }
 
     /// Jobs there now, as far as can be known: others' are as many as it said, one's own are counted.
-    pub(super) fn now(&self, provider: &NodeId, slug: &str, own: u32) -> u32 {
+    pub(super) fn now(&self, provider: &NodeId, slug: SlugKey, own: u32) -> u32 {
         self.said(provider, slug).jobs(own)
     }
 
     /// The same, of one after the other.
-    pub(super) fn along(&self, now: Time) -> impl FnMut(&NodeId, &str, u32) -> Load {
+    pub(super) fn along(&self, now: Time) -> impl FnMut(&NodeId, SlugKey, u32) -> Load {
         let mut along = Along::new(&self.said);
         move |provider, slug, own| {
-            along.at(provider).and_then(|busy| busy.get(slug)).copied().unwrap_or_default().at(own, now)
+            along.at(provider).and_then(|busy| busy.get(&slug)).copied().unwrap_or_default().at(own, now)
         }
     }
 
-    fn said(&self, provider: &NodeId, slug: &str) -> Said {
-        self.said.get(provider).and_then(|busy| busy.get(slug)).copied().unwrap_or_default()
+    fn said(&self, provider: &NodeId, slug: SlugKey) -> Said {
+        self.said.get(provider).and_then(|busy| busy.get(&slug)).copied().unwrap_or_default()
     }
 }

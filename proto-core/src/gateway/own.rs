@@ -2,9 +2,9 @@
 //! of its load: until the FEP has answered, a slot that is free would otherwise be given to each that comes.
 
 use alloc::collections::BTreeMap;
-use alloc::string::String;
 
 use crate::identity::NodeId;
+use crate::names::SlugKey;
 use crate::routing::Own;
 use crate::routing::along::Along;
 use crate::wire::ids::RequestId;
@@ -12,61 +12,57 @@ use crate::wire::ids::RequestId;
 #[derive(Default)]
 pub(super) struct Owns {
     /// By provider, then by slug: it is asked for each candidate of each request.
-    at: BTreeMap<NodeId, BTreeMap<String, Own>>,
-    reserved: BTreeMap<RequestId, (NodeId, String)>,
+    at: BTreeMap<NodeId, BTreeMap<SlugKey, Own>>,
+    reserved: BTreeMap<RequestId, (NodeId, SlugKey)>,
 }
 
 impl Owns {
-    pub(super) fn at(&self, provider: &NodeId, slug: &str) -> u32 {
+    pub(super) fn at(&self, provider: &NodeId, slug: SlugKey) -> u32 {
         self.jobs(provider, slug).all()
     }
 
-    pub(super) fn placed_at(&self, provider: &NodeId, slug: &str) -> u32 {
+    pub(super) fn placed_at(&self, provider: &NodeId, slug: SlugKey) -> u32 {
         self.jobs(provider, slug).placed
     }
 
     /// Of one provider after the other.
-    pub(super) fn along(&self) -> impl FnMut(&NodeId, &str) -> Own {
+    pub(super) fn along(&self) -> impl FnMut(&NodeId, SlugKey) -> Own {
         let mut along = Along::new(&self.at);
-        move |provider, slug| along.at(provider).and_then(|jobs| jobs.get(slug)).copied().unwrap_or_default()
+        move |provider, slug| along.at(provider).and_then(|jobs| jobs.get(&slug)).copied().unwrap_or_default()
     }
 
     /// The request is to be placed there, and nowhere else any more.
-    pub(super) fn reserve(&mut self, id: RequestId, provider: NodeId, slug: String) {
+    pub(super) fn reserve(&mut self, id: RequestId, provider: NodeId, slug: SlugKey) {
         self.release(id);
-        self.change(provider, &slug, |jobs| jobs.reserved += 1);
+        self.change(provider, slug, |jobs| jobs.reserved += 1);
         self.reserved.insert(id, (provider, slug));
     }
 
     /// It is placed, or will not be.
     pub(super) fn release(&mut self, id: RequestId) {
         if let Some((provider, slug)) = self.reserved.remove(&id) {
-            self.change(provider, &slug, |jobs| jobs.reserved -= 1);
+            self.change(provider, slug, |jobs| jobs.reserved -= 1);
         }
     }
 
-    pub(super) fn begun(&mut self, provider: NodeId, slug: &str) {
+    pub(super) fn begun(&mut self, provider: NodeId, slug: SlugKey) {
         self.change(provider, slug, |jobs| jobs.placed += 1);
     }
 
-    pub(super) fn ended(&mut self, provider: NodeId, slug: &str) {
+    pub(super) fn ended(&mut self, provider: NodeId, slug: SlugKey) {
         self.change(provider, slug, |jobs| jobs.placed -= 1);
     }
 
-    fn jobs(&self, provider: &NodeId, slug: &str) -> Own {
-        self.at.get(provider).and_then(|jobs| jobs.get(slug)).copied().unwrap_or_default()
+    fn jobs(&self, provider: &NodeId, slug: SlugKey) -> Own {
+        self.at.get(provider).and_then(|jobs| jobs.get(&slug)).copied().unwrap_or_default()
     }
 
-    fn change(&mut self, provider: NodeId, slug: &str, change: impl FnOnce(&mut Own)) {
+    fn change(&mut self, provider: NodeId, slug: SlugKey, change: impl FnOnce(&mut Own)) {
         let of_it = self.at.entry(provider).or_default();
-        let mut jobs = of_it.get(slug).copied().unwrap_or_default();
-        change(&mut jobs);
-        if jobs == Own::default() {
-            of_it.remove(slug);
-        } else if let Some(known) = of_it.get_mut(slug) {
-            *known = jobs;
-        } else {
-            of_it.insert(slug.into(), jobs);
+        let jobs = of_it.entry(slug).or_default();
+        change(jobs);
+        if *jobs == Own::default() {
+            of_it.remove(&slug);
         }
         if of_it.is_empty() {
             self.at.remove(&provider);
@@ -82,19 +78,19 @@ mod tests {
 
     #[test]
     fn a_job_counts_once_from_the_choice_to_its_end() {
-        let (mut own, id) = (Owns::default(), RequestId([7; 16]));
+        let (mut own, id, toy) = (Owns::default(), RequestId([7; 16]), SlugKey::of("home:gpu:toy"));
         let counts =
-            |own: &Owns| (own.at(&SHOP, "a"), own.placed_at(&SHOP, "a"), own.along()(&SHOP, "a").all());
-        own.reserve(id, SHOP, "a".into());
+            |own: &Owns| (own.at(&SHOP, toy), own.placed_at(&SHOP, toy), own.along()(&SHOP, toy).all());
+        own.reserve(id, SHOP, toy);
         assert_eq!(counts(&own), (1, 0, 1));
         // It is chosen anew, for the same provider.
-        own.reserve(id, SHOP, "a".into());
+        own.reserve(id, SHOP, toy);
         assert_eq!(counts(&own), (1, 0, 1));
         own.release(id);
-        own.begun(SHOP, "a");
+        own.begun(SHOP, toy);
         assert_eq!(counts(&own), (1, 1, 1));
         own.release(id);
-        own.ended(SHOP, "a");
+        own.ended(SHOP, toy);
         assert_eq!(counts(&own), (0, 0, 0));
         assert!(own.at.is_empty() && own.reserved.is_empty(), "nothing is kept of what is over");
     }

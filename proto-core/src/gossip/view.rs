@@ -6,7 +6,7 @@ use super::bygone::Bygone;
 use super::titles::{Title, Titles};
 use crate::identity::{Network, NodeId};
 use crate::limits::OFFERS;
-use crate::names::{Asked, bare};
+use crate::names::{Asked, SlugKey, bare};
 use crate::time::Time;
 use crate::wire::mesh::{About, CapabilityRecord, Key, PeerRecord};
 use crate::wire::object::{Sealed, open};
@@ -35,6 +35,8 @@ pub(crate) struct Served {
     pub(crate) slots: u32,
     /// Requests that it lets wait for a slot.
     pub(crate) queue: u32,
+    /// Of the offer's slug.
+    pub(crate) key: SlugKey,
     title: Title,
 }
 
@@ -118,8 +120,8 @@ impl View {
                 Some(one) => one.offer.clone(),
                 None => open(network, Some(node_id.0), &hosted.offer.0).ok()?,
             };
-            let title = titles.take(bare(&offer.content.slug));
-            Some(Served { offer, slots: hosted.slots, queue: hosted.queue, title })
+            let (key, title) = (SlugKey::of(&offer.content.slug), titles.take(bare(&offer.content.slug)));
+            Some(Served { offer, slots: hosted.slots, queue: hosted.queue, key, title })
         });
         let provides = Provides { served: served.collect(), witnesses: record.witnesses.clone() };
         known.iter().for_each(|one| self.titles.give_back(bare(one.slug())));

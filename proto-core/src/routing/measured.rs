@@ -3,14 +3,12 @@
 //!
 //! Running means: of the first few samples the plain mean, then each new one counts an eighth. Nobody else's word is in them.
 
-use alloc::{
-    collections::BTreeMap,
-    string::{String, ToString},
-};
+use alloc::collections::BTreeMap;
 
 use super::along::Along;
 use crate::identity::NodeId;
 use crate::limits::{MEASURED, MEASURED_FOR, PROBATION, WARM_UP};
+use crate::names::SlugKey;
 use crate::time::{Span, Time};
 
 /// Samples before which a mean is plain.
@@ -21,7 +19,7 @@ const SURE: u32 = 1_000;
 #[derive(Default)]
 pub(crate) struct Measured {
     /// By provider, then by slug: it is asked for each candidate of each request.
-    of: BTreeMap<NodeId, BTreeMap<String, Figures>>,
+    of: BTreeMap<NodeId, BTreeMap<SlugKey, Figures>>,
     /// Of all providers.
     kept: usize,
     answers: u32,
@@ -69,8 +67,8 @@ impl Figures {
     }
 
     /// What counts of all that was seen of a provider.
-    fn fresh(of_it: Option<&BTreeMap<String, Self>>, slug: &str, now: Time) -> Self {
-        let known = of_it.and_then(|of_it| of_it.get(slug)).copied();
+    fn fresh(of_it: Option<&BTreeMap<SlugKey, Self>>, slug: SlugKey, now: Time) -> Self {
+        let known = of_it.and_then(|of_it| of_it.get(&slug)).copied();
         known.filter(|figures| figures.is_fresh(now)).unwrap_or_default()
     }
 
@@ -87,11 +85,11 @@ impl Figures {
 
 impl Measured {
     pub(crate) fn of(&self, provider: NodeId, slug: &str, now: Time) -> Figures {
-        Figures::fresh(self.of.get(&provider), slug, now)
+        Figures::fresh(self.of.get(&provider), SlugKey::of(slug), now)
     }
 
     /// The same, of one after the other.
-    pub(crate) fn along(&self, now: Time) -> impl FnMut(&NodeId, &str) -> Figures {
+    pub(crate) fn along(&self, now: Time) -> impl FnMut(&NodeId, SlugKey) -> Figures {
         let mut along = Along::new(&self.of);
         move |provider, slug| Figures::fresh(along.at(provider), slug, now)
     }
@@ -123,13 +121,14 @@ impl Measured {
     }
 
     fn entry(&mut self, provider: NodeId, slug: &str, now: Time) -> &mut Figures {
-        if !self.of.get(&provider).is_some_and(|of_it| of_it.contains_key(slug)) {
+        let slug = SlugKey::of(slug);
+        if !self.of.get(&provider).is_some_and(|of_it| of_it.contains_key(&slug)) {
             if self.kept >= MEASURED {
                 self.forget_the_oldest();
             }
             self.kept += 1;
         }
-        let figures = self.of.entry(provider).or_default().entry(slug.to_string()).or_default();
+        let figures = self.of.entry(provider).or_default().entry(slug).or_default();
         if !figures.is_fresh(now) {
             *figures = Figures::default();
         }
@@ -140,7 +139,7 @@ impl Measured {
     fn forget_the_oldest(&mut self) {
         let all = self.of.iter().flat_map(|(id, of_it)| of_it.iter().map(move |one| (*id, one)));
         let oldest = all.min_by_key(|(_, (_, figures))| figures.last);
-        let Some((provider, slug)) = oldest.map(|(id, (slug, _))| (id, slug.clone())) else { return };
+        let Some((provider, slug)) = oldest.map(|(id, (slug, _))| (id, *slug)) else { return };
         let Some(of_it) = self.of.get_mut(&provider) else { return };
         of_it.remove(&slug);
         self.kept -= 1;
@@ -156,6 +155,8 @@ fn micros(span: Span) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use alloc::string::ToString;
+
     use super::*;
 
     #[test]
