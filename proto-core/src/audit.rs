@@ -35,20 +35,22 @@ use crate::wire::object::{self, BadObject, Object, Sealed};
 pub trait Reader {
     type Error;
 
-    /// Each row of a table, in key order. A table that is not there has none.
-    fn each(
-        &self,
-        table: Table,
-        see: &mut dyn FnMut(Row) -> Result<(), Self::Error>,
-    ) -> Result<(), Self::Error>;
-
-    /// The same of those rows whose keys begin so.
+    /// Each row of a table whose key begins so, in key order. A table that is not there has none.
     fn each_within(
         &self,
         table: Table,
         prefix: &str,
         see: &mut dyn FnMut(Row) -> Result<(), Self::Error>,
     ) -> Result<(), Self::Error>;
+
+    /// Each row of a table.
+    fn each(
+        &self,
+        table: Table,
+        see: &mut dyn FnMut(Row) -> Result<(), Self::Error>,
+    ) -> Result<(), Self::Error> {
+        self.each_within(table, "", see)
+    }
 
     fn get(&self, table: Table, key: &str) -> Result<Option<Row>, Self::Error>;
 }

@@ -57,22 +57,6 @@ impl StoreReader {
 impl Reader for StoreReader {
     type Error = StoreError;
 
-    fn each(
-        &self,
-        table: Table,
-        see: &mut dyn FnMut(Row) -> Result<(), StoreError>,
-    ) -> Result<(), StoreError> {
-        if !self.has(table.name) {
-            return Ok(());
-        }
-        let sql = format!("SELECT key, value FROM \"{}\" ORDER BY key", table.name);
-        let mut select = self.connection.prepare(&sql).map_err(|error| self.failed(error))?;
-        for found in select.query_map([], row).map_err(|error| self.failed(error))? {
-            see(found.map_err(|error| self.failed(error))?)?;
-        }
-        Ok(())
-    }
-
     fn each_within(
         &self,
         table: Table,

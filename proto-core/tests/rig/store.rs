@@ -83,22 +83,14 @@ impl Disk {
 impl Reader for Disk {
     type Error = Infallible;
 
-    fn each(
-        &self,
-        table: Table,
-        see: &mut dyn FnMut(Row) -> Result<(), Infallible>,
-    ) -> Result<(), Infallible> {
-        let rows = self.tables.get(&table).into_iter().flatten();
-        rows.map(|(key, value)| Row { key: key.clone(), value: value.clone() }).try_for_each(see)
-    }
-
     fn each_within(
         &self,
         table: Table,
         prefix: &str,
         see: &mut dyn FnMut(Row) -> Result<(), Infallible>,
     ) -> Result<(), Infallible> {
-        self.each(table, &mut |row| if row.key.starts_with(prefix) { see(row) } else { Ok(()) })
+        let rows = self.tables.get(&table).into_iter().flatten().filter(|(key, _)| key.starts_with(prefix));
+        rows.map(|(key, value)| Row { key: key.clone(), value: value.clone() }).try_for_each(see)
     }
 
     fn get(&self, table: Table, key: &str) -> Result<Option<Row>, Infallible> {

@@ -13,14 +13,6 @@ use crate::disk::Disk;
 impl Reader for Disk {
     type Error = Infallible;
 
-    fn each(
-        &self,
-        table: Table,
-        see: &mut dyn FnMut(Row) -> Result<(), Infallible>,
-    ) -> Result<(), Infallible> {
-        self.rows(table).map(|(key, value)| Row { key: key.into(), value: value.into() }).try_for_each(see)
-    }
-
     fn each_within(
         &self,
         table: Table,
