@@ -1,6 +1,7 @@
 //! Why a request went where it went: for the person who asks later.
 
 use alloc::{
+    boxed::Box,
     collections::{BTreeMap, VecDeque},
     string::String,
     vec::Vec,
@@ -23,8 +24,8 @@ pub(crate) struct Decision {
     pub(super) policy: String,
     /// How many could have served.
     pub(super) eligible: usize,
-    /// The first of these, in the order in which they would be tried.
-    pub(super) considered: Vec<Considered>,
+    /// The first of these, in the order in which they would be tried. (A vector could keep the room of all the others.)
+    pub(super) considered: Box<[Considered]>,
     /// How many could not, and one of them.
     pub(super) removed: BTreeMap<Removed, (usize, NodeId)>,
     pub(super) attempts: Vec<Tried>,
