@@ -15,7 +15,9 @@ mod caller;
 pub(crate) mod conduct;
 pub(crate) mod conversation;
 mod dialler;
+mod ends;
 mod invites;
+mod link;
 mod pace;
 mod reach;
 mod slots;
@@ -32,8 +34,10 @@ use anchors::Anchors;
 use caller::{Caller, Neighbour};
 use conduct::{Conduct, Deed, Offence, Prefix, Verdict};
 use dialler::Dialler;
+use ends::Ends;
 use invites::Invites;
-use pace::Pace;
+pub(crate) use link::Arrived;
+use link::Link;
 pub(crate) use reach::networks;
 pub use reach::{Reach, Subnet};
 use slots::{Held, Room};
@@ -42,7 +46,7 @@ use crate::gossip::Gossip;
 use crate::identity::NodeId;
 use crate::limits::{
     CONTROL_BACKLOG, CONTROL_FILL, GRANT_AT_LEAST, HELLO_WITHIN, STRANGERS_CHECKS, STRANGERS_EVERY,
-    STRANGERS_TURN, STUCK_AFTER, WEIGH_EVERY,
+    STRANGERS_TURN, WEIGH_EVERY,
 };
 use crate::machine::{Completion, LinkId, OpId, ResetCode, StreamId};
 use crate::mutants::{Mutant, mutant};
@@ -51,13 +55,11 @@ use crate::node::cx::Cx;
 use crate::node::loopback::SELF_LINK;
 use crate::rate::Bucket;
 use crate::rng::{Seed, Stream};
-use crate::routing::along::Along;
 use crate::store::{BadRow, Snapshot};
-use crate::time::{Now, Span, Time, Wake, Wall};
+use crate::time::{Now, Span, Time, Wake};
 use crate::timers::Timers;
-use crate::wire::cbor;
-use crate::wire::envelope::{BadFrame, Directed, Frame, FrameReader, Kind, SignedFrame};
-use crate::wire::mesh::{Features, Hello};
+use crate::wire::envelope::{Frame, FrameReader, Kind, SignedFrame};
+use crate::wire::mesh::Features;
 use crate::wire::topic::Topics;
 
 pub(crate) enum Output {
@@ -86,9 +88,7 @@ pub(crate) struct Labnet {
     invites: Invites,
     links: BTreeMap<LinkId, Link>,
     /// The same by who is at their other end.
-    ends: BTreeMap<NodeId, Vec<LinkId>>,
-    /// How many of them job streams may be opened on, where there are any: a gateway asks for each candidate of each request.
-    ways_in: BTreeMap<NodeId, usize>,
+    ends: Ends,
     /// Control streams by id.
     controls: BTreeMap<StreamId, LinkId>,
     hello_due: Timers<LinkId>,
@@ -109,50 +109,6 @@ pub(crate) struct Labnet {
     unweighed: usize,
 }
 
-/// Who is at the other end of a new link.
-#[derive(Clone, Copy)]
-pub(crate) struct Arrived {
-    pub(crate) node_id: NodeId,
-    pub(crate) dialled: bool,
-    pub(crate) binding: [u8; 32],
-    pub(crate) addr: Option<SocketAddr>,
-}
-
-struct Link {
-    node_id: NodeId,
-    dialled: bool,
-    /// We called it, and nobody but us chose whom to call.
-    chosen: bool,
-    addr: Option<SocketAddr>,
-    since: Time,
-    pace: Pace,
-    /// It waits for its turn among the strangers.
-    queued: bool,
-    /// The connection's: what a hello on it must hold.
-    binding: [u8; 32],
-    admitted: bool,
-    /// The peer has heard our hello. A stream that we opened before could overtake it.
-    ready: bool,
-    was_admitted: bool,
-    /// What it wants to hear of.
-    interest: Topics,
-    /// What both ends can do beyond the version: what may be used.
-    features: Features,
-    /// We closed it: what still comes is not heard.
-    closed: bool,
-    control: Option<StreamId>,
-    reader: FrameReader,
-    /// Bytes read since the last grant.
-    read: usize,
-    /// Directed frames on the control stream: those heard, and the number of the last one said.
-    heard: Directed,
-    seq_out: u64,
-    /// Bytes sent on the control stream that the peer has not taken.
-    backlog: usize,
-    /// When it last took any, or there were none.
-    took: Time,
-}
-
 impl Labnet {
     pub(crate) fn new(
         config: &config::Config,
@@ -167,8 +123,7 @@ impl Labnet {
             caller: Caller::new(config, anchors, seed.stream("labnet calls"), now.mono),
             invites: Invites::new(config),
             links: BTreeMap::new(),
-            ends: BTreeMap::new(),
-            ways_in: BTreeMap::new(),
+            ends: Ends::default(),
             controls: BTreeMap::new(),
             hello_due: Timers::default(),
             serves_itself: config.gateway.is_some() && config.provider.is_some(),
@@ -185,7 +140,7 @@ impl Labnet {
     }
 
     pub(crate) fn link_up(&mut self, cx: &mut Cx<'_>, link: LinkId, arrived: Arrived) {
-        let Arrived { node_id, dialled, binding, addr } = arrived;
+        let Arrived { node_id, dialled, addr, .. } = arrived;
         if node_id == cx.me.node_id {
             return cx.out.close(link, "a node does not talk to itself over the mesh");
         }
@@ -202,36 +157,14 @@ impl Labnet {
             cx.debug(alloc::format!("refused {node_id}: {reason}"));
             return cx.out.close(link, reason);
         }
-        let mut state = Link {
-            node_id,
-            dialled,
-            chosen: dialled,
-            addr,
-            since: cx.now.mono,
-            pace: Pace::default(),
-            queued: false,
-            binding,
-            admitted: false,
-            ready: false,
-            was_admitted: false,
-            interest: Topics::none(),
-            features: Features::default(),
-            closed: false,
-            control: None,
-            reader: FrameReader::default(),
-            read: 0,
-            heard: Directed::new(cx.me.node_id, node_id),
-            seq_out: 0,
-            backlog: 0,
-            took: cx.now.mono,
-        };
+        let mut state = Link::new(cx, arrived);
         if dialled {
             let stream = cx.open(link);
             state.control = Some(stream);
             self.controls.insert(stream, link);
             state.say_hello(cx, &self.interest);
         }
-        self.ends.entry(node_id).or_default().push(link);
+        self.ends.link_up(node_id, link);
         self.links.insert(link, state);
         self.hello_due.set(link, cx.now.mono + HELLO_WITHIN, "a peer's hello");
     }
@@ -245,14 +178,9 @@ impl Labnet {
         self.invites.link_down(link);
         let Some(state) = self.links.remove(&link) else { return };
         if state.is_way_in() {
-            self.way_in_is_gone(state.node_id);
+            self.ends.way_in_gone(state.node_id);
         }
-        if let Some(links) = self.ends.get_mut(&state.node_id) {
-            links.retain(|other| *other != link);
-            if links.is_empty() {
-                self.ends.remove(&state.node_id);
-            }
-        }
+        self.ends.link_down(state.node_id, link);
         self.caller.link_down(link, state.was_admitted, cx.now.mono);
         if let Some(stream) = state.control {
             self.controls.remove(&stream);
@@ -351,7 +279,7 @@ impl Labnet {
                     // Who answers our hello has heard it; who called us says nothing behind its own before it has ours.
                     if state.admitted && !state.ready && (state.dialled || was_admitted) {
                         state.ready = true;
-                        *self.ways_in.entry(state.node_id).or_default() += 1;
+                        self.ends.way_in(state.node_id);
                         outputs.push(Output::Ready { node_id: state.node_id });
                     }
                 }
@@ -597,19 +525,10 @@ impl Labnet {
 
     /// Whether there is one, of one node after the other.
     pub(crate) fn ways_in(&self, me: NodeId) -> impl FnMut(&NodeId) -> bool {
-        let mut along = Along::new(&self.ways_in);
+        let mut is_way_in = self.ends.ways_in();
         move |node_id| match *node_id == me {
             true => self.serves_itself,
-            false => along.at(node_id).is_some(),
-        }
-    }
-
-    fn way_in_is_gone(&mut self, node_id: NodeId) {
-        match self.ways_in.get_mut(&node_id) {
-            Some(links) if *links > 1 => *links -= 1,
-            _ => {
-                self.ways_in.remove(&node_id);
-            }
+            false => is_way_in(node_id),
         }
     }
 
@@ -624,8 +543,7 @@ impl Labnet {
 
     /// In the order in which they came.
     fn links_to(&self, node_id: NodeId) -> impl Iterator<Item = (LinkId, &Link)> {
-        let links = self.ends.get(&node_id).map(Vec::as_slice).unwrap_or_default();
-        links.iter().filter_map(|link| Some((*link, self.links.get(link)?)))
+        self.ends.of(&node_id).iter().filter_map(|link| Some((*link, self.links.get(link)?)))
     }
 
     fn shut_if_full(&mut self, cx: &mut Cx<'_>, link: LinkId, said: usize) {
@@ -711,95 +629,8 @@ impl Labnet {
         self.hello_due.clear(link);
         self.paused.clear(link);
         if was_way_in {
-            self.way_in_is_gone(node_id);
+            self.ends.way_in_gone(node_id);
         }
         true
-    }
-}
-
-impl Link {
-    /// Job streams may be opened on it.
-    const fn is_way_in(&self) -> bool {
-        self.admitted && self.ready
-    }
-
-    /// When the peer signed it, if it is the peer's own word to us.
-    fn frame(
-        &mut self,
-        cx: &mut Cx<'_>,
-        link: LinkId,
-        frame: SignedFrame,
-        our_interest: &Topics,
-        outputs: &mut Vec<Output>,
-    ) -> Result<Option<Wall>, (Offence, &'static str)> {
-        let header = *frame.header();
-        let kind = Kind::from_u16(header.kind);
-        if let Some(Kind::PeerRecord | Kind::CapabilityRecord | Kind::Departure | Kind::Suspicion) = kind {
-            if self.admitted {
-                outputs.push(Output::Record { from: link, frame });
-            }
-            return Ok(None);
-        }
-        let payload = self.heard.open(cx.me.network, &frame).map_err(|bad| match bad {
-            BadFrame::Signature => (Offence::Forged, bad.reason()),
-            _ => (Offence::Broken, bad.reason()),
-        })?;
-        match kind {
-            Some(Kind::Hello) => {
-                let hello: Hello =
-                    cbor::decode(payload).map_err(|_| (Offence::Broken, "a malformed hello"))?;
-                if hello.binding != self.binding {
-                    return Err((Offence::Broken, "a hello of another connection"));
-                }
-                if !self.admitted {
-                    (self.admitted, self.was_admitted) = (true, true);
-                    self.interest = hello.interest;
-                    self.features = Features::OURS.common(hello.features);
-                    if !self.dialled {
-                        self.say_hello(cx, our_interest);
-                    }
-                    let software = hello.software.chars().take(64).collect::<alloc::string::String>();
-                    cx.info(alloc::format!("linked to {} ({software:?})", self.node_id));
-                }
-            }
-            _ if !self.admitted => return Err((Offence::Broken, "a message before hello")),
-            Some(kind) => {
-                outputs.push(Output::Message { link, from: self.node_id, kind, payload: payload.to_vec() })
-            }
-            // A kind of a later version: dropped.
-            None => cx.debug(alloc::format!("dropped a message of unknown kind {}", header.kind)),
-        }
-        Ok(Some(header.issued))
-    }
-
-    /// It does not read what was said to it.
-    fn is_stuck(&self, now: Time) -> bool {
-        self.backlog > 0 && now - self.took >= STUCK_AFTER
-    }
-
-    fn say_hello(&mut self, cx: &mut Cx<'_>, interest: &Topics) {
-        let software = concat!("labman ", env!("CARGO_PKG_VERSION")).to_string();
-        let hello =
-            Hello { features: Features::OURS, software, interest: interest.clone(), binding: self.binding };
-        let payload = cbor::encode(&hello);
-        self.seq_out += 1;
-        let frame =
-            cx.me.sign(cx.now, Kind::Hello, Some(self.node_id), self.seq_out, Span::default(), &payload);
-        self.send(cx, frame.into_bytes());
-    }
-
-    fn tell(&mut self, cx: &mut Cx<'_>, kind: Kind, payload: &[u8]) {
-        self.seq_out += 1;
-        let frame = cx.me.sign(cx.now, kind, Some(self.node_id), self.seq_out, Span::default(), payload);
-        self.send(cx, frame.bytes().to_vec());
-    }
-
-    fn send(&mut self, cx: &mut Cx<'_>, bytes: Vec<u8>) {
-        let Some(stream) = self.control else { return };
-        if self.backlog == 0 {
-            self.took = cx.now.mono;
-        }
-        self.backlog += bytes.len();
-        cx.send(stream, bytes);
     }
 }
