@@ -33,6 +33,7 @@ mod statements;
 mod sums;
 mod unacked;
 mod unpaid;
+mod used;
 mod waiting;
 
 use alloc::{

@@ -2,7 +2,7 @@
 //! what was authorised and delivered, and stored before it is acknowledged. One of a job that is not remembered is looked up
 //! in the store ([`forgotten`](super::forgotten)): what is stored is not in memory.
 
-use alloc::{boxed::Box, collections::BTreeMap, vec::Vec};
+use alloc::{collections::BTreeMap, vec::Vec};
 
 use super::earnings::Earnings;
 use super::forgotten::Lookup;
@@ -11,6 +11,7 @@ use super::rows::{
     auth_key, put_authorization, put_receipt,
 };
 use super::sums::Sums;
+use super::used::Used;
 use crate::economics::bill;
 use crate::identity::{FepId, NodeId};
 use crate::keys::BadPaper;
@@ -100,8 +101,7 @@ impl core::convert::From<&'static str> for Refused {
 }
 
 pub(crate) struct Receipts {
-    /// Some quarter of an hour of work: a map has many places for each, which are small so.
-    used: BTreeMap<AuthKey, Box<AuthorizationRow>>,
+    used: Used,
     storing: BTreeMap<OpId, Arriving>,
     pub(super) looking: BTreeMap<OpId, Lookup>,
     pub(super) sums: Sums,
@@ -114,10 +114,9 @@ pub(crate) struct Receipts {
 
 impl Receipts {
     pub(super) fn new(snapshot: &Snapshot) -> Result<Self, BadRow> {
-        let (mut used, mut numbers) = (BTreeMap::new(), BTreeMap::new());
+        let (mut used, mut numbers) = (Used::default(), BTreeMap::new());
         for stored in snapshot.of(AUTHORIZATIONS) {
-            let row: AuthorizationRow = stored.parse(AUTHORIZATIONS)?;
-            used.insert(row.key(), Box::new(row));
+            used.insert(stored.parse(AUTHORIZATIONS)?);
         }
         for stored in snapshot.of(RECEIPT_NUMBERS) {
             let row: NumbersRow = stored.parse(RECEIPT_NUMBERS)?;
@@ -141,12 +140,12 @@ impl Receipts {
 
     /// Attempts whose receipt has not come.
     pub(super) fn awaited(&self) -> impl Iterator<Item = &AuthorizationRow> {
-        self.used.values().map(|row| &**row).filter(|row| row.receipt == Owed::Awaited)
+        self.used.awaited()
     }
 
     /// An attempt whose receipt has not come.
     pub(super) fn awaits(&self, key: AuthKey) -> Option<&AuthorizationRow> {
-        self.used.get(&key).map(|row| &**row).filter(|row| row.receipt == Owed::Awaited)
+        self.used.get(&key).filter(|row| row.receipt == Owed::Awaited)
     }
 
     /// Of a thousand that were earned so many did not have to be given up.
@@ -196,7 +195,7 @@ impl Receipts {
     }
 
     pub(super) fn has_used(&self, key: AuthKey) -> bool {
-        self.used.contains_key(&key)
+        self.used.get(&key).is_some()
     }
 
     /// Remembers an attempt, or what is new about it, and gives the write that says so. A receipt may have come for it while it
@@ -208,7 +207,7 @@ impl Receipts {
         };
         let row = AuthorizationRow { receipt, ..row.clone() };
         let write = put_authorization(&row);
-        self.used.insert(row.key(), Box::new(row));
+        self.used.insert(row);
         if self.sweep.next().is_none() {
             self.sweep.set((), now + SWEEP, "sweep lapsed authorizations");
         }
@@ -217,8 +216,9 @@ impl Receipts {
 
     /// The attempt came to nothing. It stays used for as long as it could be shown again, but no receipt is awaited.
     pub(super) fn unused(&mut self, cx: &mut Cx<'_>, key: AuthKey) {
-        if let Some(row) = self.used.get_mut(&key).filter(|row| row.receipt == Owed::Awaited) {
-            row.receipt = Owed::Nothing;
+        if self.awaits(key).is_some()
+            && let Some(row) = self.used.settle(&key, Owed::Nothing)
+        {
             cx.store([put_authorization(row)].into());
             self.sweep.set((), cx.now.mono + SWEEP, "sweep lapsed authorizations");
         }
@@ -234,7 +234,7 @@ impl Receipts {
             return Taken::Storing;
         }
         let key = (receipt.content.auth_id, receipt.content.attempt);
-        let Some(used) = self.used.get_mut(&key) else { return self.look_up(cx, feps, from, receipt) };
+        let Some(used) = self.used.get(&key) else { return self.look_up(cx, feps, from, receipt) };
         if let Err(why) = cx.feps.bound_when_issued(used.auth.fep_id, &receipt) {
             return Taken::not_bound(id, why);
         }
@@ -286,10 +286,9 @@ impl Receipts {
             );
         }
         let mut batch = put_receipt(&row, None);
-        let used = self.used.get_mut(&(auth_id, attempt));
+        let used = self.used.settle(&(auth_id, attempt), Owed::Stored);
         let input = used.as_ref().map(|used| (gateway_node_id, used.auth.input_bound));
         if let Some(used) = used {
-            used.receipt = Owed::Stored;
             batch.push(put_authorization(used));
             // The disk has what proves it. Here it stands only for that it was used, until nobody can show it again.
             (used.statement, used.ack) = (None, None);
