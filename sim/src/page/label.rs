@@ -56,7 +56,8 @@ fn short(path: &str, all: &[String]) -> String {
     let starts = path.match_indices('.').map(|(at, _)| at + 1).collect::<Vec<_>>();
     let ends = |end: &&str| {
         let same = |other: &&String| other.as_str() == *end || other.ends_with(&format!(".{end}"));
-        all.iter().filter(same).count() == 1 && !end.starts_with(|first: char| first.is_ascii_digit())
+        let says_what = *end != "name" && !end.starts_with(|first: char| first.is_ascii_digit());
+        says_what && all.iter().filter(same).count() == 1
     };
     starts.iter().rev().map(|at| &path[*at..]).find(ends).unwrap_or(path).to_owned()
 }
@@ -150,9 +151,10 @@ mod tests {
 
     #[test]
     fn a_path_is_called_by_the_end_that_no_other_has() {
-        let paths = ["fep.fees.fep_bps", "provider.0.count", "gateway.0.count", "duration"].map(String::from);
+        let paths = ["fep.fees.fep_bps", "provider.0.count", "gateway.0.count", "duration", "variant.name"];
+        let paths = paths.map(String::from);
         let called = paths.each_ref().map(|path| short(path, &paths));
-        assert_eq!(called, ["fep_bps", "provider.0.count", "gateway.0.count", "duration"]);
+        assert_eq!(called, ["fep_bps", "provider.0.count", "gateway.0.count", "duration", "variant.name"]);
     }
 
     #[test]

@@ -30,7 +30,8 @@ pub(super) struct Verdicts {
 impl Verdicts {
     pub(super) fn new(view: &View<'_>) -> Self {
         let manifest = &view.study.manifest;
-        let touches = |path: &str| path.starts_with("expect") || path.starts_with("oracle");
+        let touches =
+            |path: &str| ["expect", "oracle", "variant"].iter().any(|table| path.starts_with(table));
         let set = |set: &String| set.parse::<Set>().is_ok_and(|set| touches(set.path()));
         let own = manifest.paths.iter().any(|path| touches(path)) || manifest.sets.iter().any(set);
         if !own {

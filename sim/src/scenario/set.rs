@@ -2,6 +2,8 @@
 //!
 //! A path goes into a table by key and into a list by number, from 0. What is absent: any knowledge of which keys there
 //! are. Keys are made as they are named, and the reading that follows refuses the unknown ones. Lists do not grow.
+//!
+//! One path leads to no value: `variant.name=two` makes all changes of the scenario's variant of that name.
 
 use std::fmt;
 use std::path::Path;
@@ -14,6 +16,9 @@ use super::{Scenario, parse};
 
 /// What a scenario is called among its variants.
 pub const BASE: &str = "base";
+
+/// The path whose value says which of the scenario's variants it becomes.
+const VARIANT: &str = "variant.name";
 
 /// A scenario's file as it was read, to be changed in different ways.
 #[derive(Clone, Debug)]
@@ -83,10 +88,8 @@ impl Document {
     /// A variant that changes what is not there, or to what can't be.
     pub fn variants(&self, sets: &[Set]) -> Result<Vec<(String, Changed)>, String> {
         let base = self.with(sets)?;
-        let named = |super::Variant { name, set }: &super::Variant| {
-            let more: Vec<Set> = set.iter().map(|set| set.parse()).collect::<Result<_, String>>()?;
-            let changed = self.with(&[sets, &more].concat());
-            Ok((name.clone(), changed.map_err(|why| format!("variant {name:?}: {why}"))?))
+        let named = |super::Variant { name, .. }: &super::Variant| {
+            Ok((name.clone(), self.with(&[sets, &[Set::variant(name)]].concat())?))
         };
         let others: Vec<(String, Changed)> =
             base.scenario.variants.iter().map(named).collect::<Result<_, String>>()?;
@@ -114,12 +117,28 @@ impl Set {
         }
     }
 
+    /// All that the scenario's variant of this name changes.
+    pub fn variant(name: &str) -> Self {
+        Self { path: VARIANT.into(), value: name.into() }
+    }
+
     /// Where the value goes.
     pub fn path(&self) -> &str {
         &self.path
     }
 
     fn apply(&self, root: &mut Value) -> Result<(), String> {
+        if self.path != VARIANT {
+            return self.put(root);
+        }
+        for set in changes_of(root, self.value.trim_matches('"'))? {
+            let named = |why| format!("{set}: {why}");
+            set.parse::<Self>().and_then(|set| set.put(root)).map_err(named)?;
+        }
+        Ok(())
+    }
+
+    fn put(&self, root: &mut Value) -> Result<(), String> {
         let (mut place, mut passed) = (root, String::new());
         for key in self.path.split('.') {
             place = step(place, &passed, key)?;
@@ -137,6 +156,26 @@ impl Set {
             Ok(_) | Err(_) => Value::String(self.value.clone()),
         }
     }
+}
+
+/// What the variant of this name sets.
+fn changes_of(root: &Value, name: &str) -> Result<Vec<String>, String> {
+    let variants = root.get("variant").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    let called = |variant: &Value| variant.get("name").and_then(text);
+    if name == BASE {
+        return Ok(Vec::new());
+    }
+    let Some(variant) = variants.iter().find(|variant| called(variant).as_deref() == Some(name)) else {
+        let there: Vec<String> = variants.iter().filter_map(called).collect();
+        return Err(format!(
+            "there is no such variant, only {}",
+            [vec![BASE.into()], there].concat().join(", ")
+        ));
+    };
+    let sets = variant.get("set").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    // What is no text is refused by the reading that follows.
+    Ok(sets.iter().filter_map(text).collect())
 }
 
 /// Goes from the place at `path` to the one that `key` names in it, which is made if it is a table's.
@@ -219,6 +258,23 @@ deposit = "5"
         assert_eq!(scenario.duration, Span::from_secs(300));
         assert_eq!(scenario.users[0].deposit.0, 7_000_000);
         assert_eq!(scenario.providers[0].portmans[0].price.output_per_mtok.0, 2_000_000);
+    }
+
+    #[test]
+    fn a_variant_is_taken_by_its_name_and_others_may_change_it_further() {
+        let text =
+            format!("{SMALL}[[variant]]\nname = \"two\"\nset = [\"duration=2m\", \"provider.0.count=2\"]\n");
+        let document = Document::new("small.toml".into(), text).unwrap();
+        let with = |sets: &[&str]| {
+            let sets: Vec<Set> = sets.iter().map(|set| set.parse().unwrap()).collect();
+            let scenario = document.with(&sets)?.scenario;
+            Ok::<_, String>((scenario.duration.as_millis() / 60_000, scenario.providers.len()))
+        };
+        assert_eq!(with(&["variant.name=two"]), Ok((2, 2)));
+        assert_eq!(with(&["variant.name=two", "duration=5m"]), Ok((5, 2)));
+        assert_eq!(with(&["variant.name=base"]), Ok((1, 1)));
+        let error = with(&["variant.name=three"]).unwrap_err();
+        assert_eq!(error, "--set variant.name=three: there is no such variant, only base, two");
     }
 
     #[test]
