@@ -4,6 +4,7 @@ use std::num::NonZero;
 
 use labman_sim::crew;
 use labman_sim::results::{Ran, Table};
+use labman_sim::run::Passed;
 use labman_sim::scenario::set::Document;
 use labman_sim::sweep::{Dimension, Ended, Grid, Plan as Planned, Shard, Zip, zipped};
 use pyo3::exceptions::PyValueError;
@@ -68,7 +69,7 @@ impl Plan {
         let mut kept = Vec::with_capacity(which.len());
         let of = which.len();
         py.detach(|| {
-            self.0.run(jobs.unwrap_or_else(crew::cores), &which, keep, |ran| {
+            self.0.run(jobs.unwrap_or_else(crew::cores), &which, &Passed::default(), keep, |ran| {
                 kept.push(ran);
                 Python::attach(|py| {
                     py.check_signals()?;

@@ -15,6 +15,7 @@ mod facts;
 mod market;
 mod mesh;
 pub(crate) mod owed;
+mod passed;
 mod presence;
 mod prices;
 mod quotes;
@@ -31,7 +32,6 @@ mod views;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use labman_proto_core::identity::NodeId;
 use labman_proto_core::limits;
@@ -62,6 +62,7 @@ use crate::world::{Step, World};
 use answered::Answered;
 use busy::Busy;
 use owed::Owed;
+pub use passed::{Part, Passed};
 use trust::Trust;
 
 /// An admin call must be answered within this.
@@ -81,8 +82,8 @@ const AT_WORK: usize = 10;
 pub struct Options<'a> {
     /// Keep what the machines log.
     pub log: bool,
-    /// Where who waits may see how far it is: virtual time, in nanoseconds, of the scenario's `duration`.
-    pub passed: Option<&'a AtomicU64>,
+    /// Where who waits may see how far it is.
+    pub passed: Option<&'a Part<'a>>,
 }
 
 /// Runs a scenario with a seed.
@@ -319,7 +320,7 @@ impl<'a> Run<'a> {
     }
 
     /// Lets the users ask, until all is done and settled or the duration is over.
-    fn work(&mut self, passed: Option<&AtomicU64>) {
+    fn work(&mut self, passed: Option<&Part<'_>>) {
         self.started = self.world.now();
         let fep = self.hosts.get(&self.scenario.fep.name).copied();
         self.fep_started = fep.map(|fep| self.world.host_now(fep).wall).unwrap_or_default();
@@ -350,7 +351,7 @@ impl<'a> Run<'a> {
         }
         while !self.over && (self.scenario.whole || !self.settled) && self.advance() {
             if let Some(passed) = passed {
-                passed.store((self.world.now() - self.started).0, Ordering::Relaxed);
+                passed.is_at(self.world.now() - self.started, self.scenario.duration);
             }
             self.look_at_busy();
             if std::mem::take(&mut self.check_due) {

@@ -26,6 +26,7 @@ use crate::Report;
 use crate::crew;
 use crate::results::manifest::FORMAT;
 use crate::results::{Manifest, PointOf};
+use crate::run::{Options, Passed, run_with};
 use crate::scenario::set::{Changed, Document, Set};
 
 /// Runs that a sweep may have: their rows are kept until the last has ended.
@@ -154,7 +155,8 @@ impl Plan {
     }
 
     /// Runs these, by number, on so many threads. Of each run `keep` keeps what is wanted, on the thread that ran it: reports
-    /// hold every job's text. `ended` gets that on this thread, as each ends, whatever its place in the plan.
+    /// hold every job's text. `ended` gets that on this thread, as each ends, whatever its place in the plan; how far all are
+    /// stands in `passed`.
     ///
     /// # Errors
     /// The first that `ended` returns; no run is begun after it.
@@ -162,19 +164,22 @@ impl Plan {
         &self,
         threads: NonZero<usize>,
         which: &[usize],
+        passed: &Passed,
         keep: impl Fn(Ended) -> T + Sync,
         ended: impl FnMut(T) -> Result<(), E>,
     ) -> Result<(), E> {
-        crew::each(which, threads, |index| keep(self.run_one(index)), ended)
+        crew::each(which, threads, |index| keep(self.run_one(index, passed)), ended)
     }
 
-    fn run_one(&self, index: usize) -> Ended {
+    fn run_one(&self, index: usize, passed: &Passed) -> Ended {
+        let part = passed.begin();
+        let options = Options { passed: Some(&part), ..Options::default() };
         let seeds = self.runs() / self.points.len();
         let (point, run) = (index / seeds, index % seeds);
         let seed = self.seeds.start + run as u64;
         let scenario = &self.points[point].variant.scenario;
         // A run owns all it touches, so one that panics leaves nothing half done to the others.
-        let report = catch_unwind(AssertUnwindSafe(|| crate::run(scenario, seed))).map_err(|panic| {
+        let report = catch_unwind(AssertUnwindSafe(|| run_with(scenario, seed, options))).map_err(|panic| {
             let said = panic.downcast_ref::<String>().map(String::as_str);
             said.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("it panicked").to_owned()
         });
@@ -204,7 +209,7 @@ mod tests {
         let mut ran = Vec::new();
         let keep = |ended: Ended| (ended.index, ended.point, ended.run, ended.report.map(|r| r.seed));
         let all: Vec<usize> = (0..12).collect();
-        plan.run(THREE, &all, keep, |kept| {
+        plan.run(THREE, &all, &Passed::default(), keep, |kept| {
             ran.push(kept);
             Ok::<(), String>(())
         })
@@ -228,7 +233,10 @@ mod tests {
             Err("the disk is full".to_owned())
         };
         let all: Vec<usize> = (0..100).collect();
-        assert_eq!(plan.run(THREE, &all, |ended| ended.seed, full), Err("the disk is full".into()));
+        assert_eq!(
+            plan.run(THREE, &all, &Passed::default(), |ended| ended.seed, full),
+            Err("the disk is full".into())
+        );
         assert_eq!(kept, 1);
     }
 

@@ -8,6 +8,7 @@ use std::process::{Command, Output};
 
 use labman_sim::compare::Comparison;
 use labman_sim::results::{Kept, Place, Study};
+use labman_sim::run::Passed;
 use labman_sim::scenario::set::{Document, Set};
 use labman_sim::sweep::{Dimension, Grid, Plan};
 use serde_json::Value;
@@ -117,7 +118,7 @@ fn a_sweep_that_was_ended_goes_on_with_what_is_missing_and_comes_to_the_same() {
     };
     let keep = |ended| Kept::new(&ended, &plan.points[0].variant.scenario);
     // The last and the first: runs end in any order.
-    plan.run(NonZero::<usize>::MIN, &[3, 0], keep, |kept| journal.append(&kept)).unwrap();
+    plan.run(NonZero::<usize>::MIN, &[3, 0], &Passed::default(), keep, |kept| journal.append(&kept)).unwrap();
     let Err(locked) = Place::open(&ended, &plan.manifest()) else { panic!("two write one journal") };
     assert!(locked.contains("another sweep is writing it"), "{locked}");
     drop(journal);

@@ -107,7 +107,7 @@ fn progress(seeds: Option<u64>) -> ProgressBar {
 
 /// Runs a failing seed once more, to say what led there.
 fn show(profile: Profile, seed: u64, nodes: usize) {
-    let report = run_seed(profile, seed, nodes, Options { log: true, passed: None });
+    let report = run_seed(profile, seed, nodes, Options { log: true, ..Options::default() });
     eprintln!("seed {seed}:");
     let at = report.log.iter().position(|line| line.contains("FAIL")).unwrap_or(report.log.len());
     for line in &report.log[at.saturating_sub(LAST_EVENTS)..report.log.len().min(at + 1)] {

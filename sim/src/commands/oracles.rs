@@ -8,9 +8,9 @@ use labman_sim::crew;
 use labman_sim::oracle::baselines::Baselines;
 use labman_sim::oracle::beside::{Beside, Bounds};
 use labman_sim::oracle::equivalence::Judged;
-use labman_sim::run::run;
+use labman_sim::run::{Options, Passed, run_with};
 use labman_sim::scenario::Scenario;
-use labman_sim::scenario::set::{Document, Set};
+use labman_sim::scenario::set::{BASE, Document, Set};
 use serde_json::{Value, json};
 
 use super::progress::Progress;
@@ -76,15 +76,14 @@ impl Args {
             .iter()
             .map(|case| Baselines::new(&case.document, &case.sets, &case.scenario))
             .collect::<Result<_, String>>()?;
+        let many = cases.len() * seeds;
+        let progress = Progress::of_sweep(many as u64, (0, 0));
         let one = |index: usize| {
             let (case, seed) = (index / seeds, first_seed + (index % seeds) as u64);
-            ran(case, seed, &cases[case].scenario, &baselines[case])
+            ran(case, seed, &cases[case].scenario, &baselines[case], &progress.passed)
         };
-        let many = cases.len() * seeds;
-        let mut progress = Progress::new(many as u64, (0, 0));
         let tick = |ran: &Ran| progress.step(ran.wrong.is_none());
-        let ran = crew::all(many, jobs.unwrap_or_else(crew::cores), one, tick);
-        progress.end();
+        let ran = progress.watch(|| crew::all(many, jobs.unwrap_or_else(crew::cores), one, tick));
         let found: Vec<Found<'_>> =
             cases.iter().enumerate().map(|(index, case)| Found::of(case, index, &ran, quick)).collect();
         let holds = found.iter().all(Found::holds);
@@ -111,13 +110,9 @@ fn cases(files: &[PathBuf]) -> Result<Vec<Case>, String> {
         if !judged {
             continue;
         }
-        let changes = scenario.variants;
-        let sets = |name: &str| -> Result<Vec<Set>, String> {
-            let changed = changes.iter().find(|variant| variant.name == name);
-            changed.map_or(&[][..], |variant| &variant.set).iter().map(|set| set.parse()).collect()
-        };
         for (variant, changed) in document.variants(&[])? {
-            let (file, document, sets) = (file.clone(), document.clone(), sets(&variant)?);
+            let sets = Vec::from_iter((variant != BASE).then(|| Set::variant(&variant)));
+            let (file, document) = (file.clone(), document.clone());
             cases.push(Case { file, variant, sets, scenario: changed.scenario, document });
         }
     }
@@ -153,8 +148,9 @@ fn shown(paths: &[PathBuf]) -> String {
     paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
 }
 
-fn ran(case: usize, seed: u64, scenario: &Scenario, baselines: &Baselines<'_>) -> Ran {
-    let mut report = run(scenario, seed);
+fn ran(case: usize, seed: u64, scenario: &Scenario, baselines: &Baselines<'_>, passed: &Passed) -> Ran {
+    let part = passed.begin();
+    let mut report = run_with(scenario, seed, Options { passed: Some(&part), ..Options::default() });
     baselines.beside(seed, &mut report);
     // A single run may be further off than many are together.
     let of_oracles: BTreeSet<String> = report.oracles.iter().filter_map(Beside::failure).collect();

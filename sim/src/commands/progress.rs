@@ -1,5 +1,4 @@
-//! How far a sweep is, or a single run, on stderr: a bar where that is a terminal, else a JSON line now and then. The only part that
-//! looks at a clock.
+//! How far runs are, on stderr: a bar where that is a terminal, else a JSON line now and then. The only part that looks at a clock.
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,115 +8,135 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use labman_proto_core::time::Span;
-use serde_json::json;
+use labman_sim::run::Passed;
+use serde_json::{Value, json};
 
-/// Lines are no closer than this, but for the last.
-const EVERY: Duration = Duration::from_secs(1);
-/// How often one looks how far a single run is, and after how long that is told where nobody sees a bar: most runs take seconds.
+/// How often one looks how far they are.
 const LOOKS: Duration = Duration::from_millis(200);
+/// Lines are no closer than this where runs have ended, but for the last, and than this where none has.
+const EVERY: Duration = Duration::from_secs(1);
 const LONG: Duration = Duration::from_secs(10);
 
 pub(super) struct Progress {
-    /// `None`: stderr is no terminal.
-    bar: Option<ProgressBar>,
-    began: Instant,
-    told: Instant,
-    /// Runs that were there before.
-    before: u64,
-    done: u64,
-    of: u64,
-    failed: u64,
+    /// Of the runs that are to be done now.
+    pub(super) passed: Passed,
+    what: What,
+    ended: AtomicU64,
+    failed: AtomicU64,
+}
+
+enum What {
+    /// One, of so much virtual time.
+    Run(Span),
+    /// So many, of which some were there before.
+    Sweep { of: u64, before: u64 },
 }
 
 impl Progress {
-    /// Of so many runs, some of which may be there from an earlier time.
-    pub(super) fn new(of: u64, (before, failed): (u64, u64)) -> Self {
-        let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} runs{msg}, {eta} left");
-        let bar = io::stderr().is_terminal().then(|| {
-            let bar = ProgressBar::new(of).with_style(style.expect("a good template"));
-            bar.with_position(before)
-        });
-        if let Some(bar) = &bar {
-            bar.reset_eta();
-        }
-        let now = Instant::now();
-        Self { bar, began: now, told: now, before, done: before, of, failed }
+    pub(super) fn of_run(duration: Span) -> Self {
+        Self::new(What::Run(duration), 0, 0)
     }
 
-    /// A run has ended.
-    pub(super) fn step(&mut self, passed: bool) {
-        self.done += 1;
-        self.failed += u64::from(!passed);
-        match &self.bar {
-            Some(bar) => {
-                if self.failed > 0 {
-                    bar.set_message(format!(", {} failed", self.failed));
-                }
-                bar.inc(1);
+    /// Of so many runs, some of which may be there from an earlier time.
+    pub(super) fn of_sweep(of: u64, (before, failed): (u64, u64)) -> Self {
+        Self::new(What::Sweep { of, before }, before, failed)
+    }
+
+    fn new(what: What, ended: u64, failed: u64) -> Self {
+        Self { passed: Passed::default(), what, ended: ended.into(), failed: failed.into() }
+    }
+
+    /// A run of the sweep has ended.
+    pub(super) fn step(&self, passed: bool) {
+        self.failed.fetch_add(u64::from(!passed), Ordering::Relaxed);
+        self.ended.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Does `work`, which tells of its runs on the way.
+    pub(super) fn watch<T>(&self, work: impl FnOnce() -> T) -> T {
+        let (working, is_done) = mpsc::channel::<()>();
+        thread::scope(|scope| {
+            scope.spawn(move || self.tell_until(&is_done));
+            let done = work();
+            drop(working);
+            done
+        })
+    }
+
+    fn tell_until(&self, is_done: &mpsc::Receiver<()>) {
+        let began = Instant::now();
+        let style = ProgressStyle::with_template("{wide_bar} {msg}, {eta} left").expect("a good template");
+        let bar =
+            io::stderr().is_terminal().then(|| ProgressBar::new(self.to_come(0)).with_style(style.clone()));
+        let (mut told, mut ended) = (began, self.ended.load(Ordering::Relaxed));
+        while let Err(RecvTimeoutError::Timeout) = is_done.recv_timeout(LOOKS) {
+            if let Some(bar) = &bar {
+                bar.set_position(self.passed.so_far());
+                bar.set_message(self.message());
+                continue;
             }
-            None if self.told.elapsed() >= EVERY => self.tell(),
+            let now = self.ended.load(Ordering::Relaxed);
+            if told.elapsed() >= if now > ended { EVERY } else { LONG } {
+                (told, ended) = (Instant::now(), now);
+                self.tell(began);
+            }
+        }
+        match bar {
+            Some(bar) => bar.finish_and_clear(),
+            // Most single runs take seconds: what they come to is enough.
+            None if matches!(self.what, What::Sweep { .. }) => self.tell(began),
             None => {}
         }
     }
 
-    /// Nothing is to come any more.
-    pub(super) fn end(mut self) {
-        match self.bar.take() {
-            Some(bar) => bar.finish_and_clear(),
-            None => self.tell(),
+    /// What is left when so much has passed, as that is counted.
+    fn to_come(&self, passed: u64) -> u64 {
+        let runs = match self.what {
+            What::Run(_) => 1,
+            What::Sweep { of, before } => of.saturating_sub(before),
+        };
+        runs.saturating_mul(Passed::RUN).saturating_sub(passed)
+    }
+
+    fn message(&self) -> String {
+        let (ended, failed) = (self.ended.load(Ordering::Relaxed), self.failed.load(Ordering::Relaxed));
+        match self.what {
+            What::Run(of) => {
+                format!("{} of {} s of virtual time", self.virtual_s(of), of.as_millis() / 1_000)
+            }
+            What::Sweep { of, .. } if failed > 0 => format!("{ended}/{of} runs, {failed} failed"),
+            What::Sweep { of, .. } => format!("{ended}/{of} runs"),
         }
     }
 
-    fn tell(&mut self) {
-        self.told = Instant::now();
-        let eta_s = eta_s(self.began.elapsed(), self.done - self.before, self.of - self.done);
-        let line = json!({ "done": self.done, "of": self.of, "failed": self.failed, "eta_s": eta_s });
+    fn tell(&self, began: Instant) {
+        let passed = self.passed.so_far();
+        let eta_s = eta_s(began.elapsed(), passed, self.to_come(passed));
+        let line: Value = match self.what {
+            What::Run(of) => {
+                json!({ "virtual_s": self.virtual_s(of), "of": of.as_millis() / 1_000, "eta_s": eta_s })
+            }
+            What::Sweep { of, .. } => {
+                let (done, failed) =
+                    (self.ended.load(Ordering::Relaxed), self.failed.load(Ordering::Relaxed));
+                json!({ "done": done, "of": of, "failed": failed, "eta_s": eta_s })
+            }
+        };
         let _ = writeln!(io::stderr(), "{line}");
     }
-}
 
-/// Does `work`, which tells how much of so much virtual time has passed, in nanoseconds.
-pub(super) fn watched<T>(of: Span, work: impl FnOnce(&AtomicU64) -> T) -> T {
-    let passed = AtomicU64::new(0);
-    let (working, is_done) = mpsc::channel::<()>();
-    let seen = &passed;
-    thread::scope(|scope| {
-        scope.spawn(move || watch(of, seen, &is_done));
-        let done = work(seen);
-        drop(working);
-        done
-    })
-}
-
-fn watch(of: Span, passed: &AtomicU64, is_done: &mpsc::Receiver<()>) {
-    let (began, secs) = (Instant::now(), |span: u64| Span(span).as_millis() / 1_000);
-    let style = ProgressStyle::with_template("{wide_bar} {pos} of {len} s of virtual time, {eta} left");
-    let bar = io::stderr()
-        .is_terminal()
-        .then(|| ProgressBar::new(secs(of.0)).with_style(style.expect("a good template")));
-    let mut told = began;
-    while let Err(RecvTimeoutError::Timeout) = is_done.recv_timeout(LOOKS) {
-        let passed = passed.load(Ordering::Relaxed).min(of.0);
-        match &bar {
-            Some(bar) => bar.set_position(secs(passed)),
-            None if told.elapsed() >= LONG => {
-                told = Instant::now();
-                let eta_s = eta_s(began.elapsed(), passed, of.0 - passed);
-                let line = json!({ "virtual_s": secs(passed), "of": secs(of.0), "eta_s": eta_s });
-                let _ = writeln!(io::stderr(), "{line}");
-            }
-            None => {}
-        }
-    }
-    if let Some(bar) = bar {
-        bar.finish_and_clear();
+    fn virtual_s(&self, of: Span) -> u64 {
+        of.as_millis() / 1_000 * self.passed.so_far() / Passed::RUN
     }
 }
 
-/// If those to come take as long as those that have ended; `None` before the first has.
-fn eta_s(took: Duration, ended: u64, to_come: u64) -> Option<u64> {
-    let ended = (ended > 0).then_some(ended)?;
-    Some((took.as_secs_f64() / ended as f64 * to_come as f64).round() as u64)
+/// If what is to come takes as long as what has passed; `None` before anything has, but if nothing is to come.
+fn eta_s(took: Duration, passed: u64, to_come: u64) -> Option<u64> {
+    if to_come == 0 {
+        return Some(0);
+    }
+    let passed = (passed > 0).then_some(passed)?;
+    Some((took.as_secs_f64() / passed as f64 * to_come as f64).round() as u64)
 }
 
 #[cfg(test)]
@@ -129,5 +148,22 @@ mod tests {
         assert_eq!(eta_s(Duration::from_secs(30), 10, 20), Some(60));
         assert_eq!(eta_s(Duration::from_secs(30), 10, 0), Some(0));
         assert_eq!(eta_s(Duration::from_secs(30), 0, 20), None);
+        assert_eq!(eta_s(Duration::from_secs(30), 0, 0), Some(0));
+    }
+
+    #[test]
+    fn what_was_there_before_is_not_to_come() {
+        let progress = Progress::of_sweep(10, (4, 1));
+        progress.step(false);
+        assert_eq!(progress.message(), "5/10 runs, 2 failed");
+        assert_eq!(progress.to_come(Passed::RUN), 5 * Passed::RUN);
+    }
+
+    #[test]
+    fn a_run_is_as_far_as_its_virtual_time() {
+        let progress = Progress::of_run(Span::from_secs(60));
+        let part = progress.passed.begin();
+        part.is_at(Span::from_secs(15), Span::from_secs(60));
+        assert_eq!(progress.message(), "15 of 60 s of virtual time");
     }
 }

@@ -7,7 +7,8 @@ use labman_sim::scenario::set::{Document, Set};
 use labman_sim::story::Story;
 
 use super::mutants::Defect;
-use super::{Outcome, again, print, progress, verdict};
+use super::progress::Progress;
+use super::{Outcome, again, print, verdict};
 
 #[derive(clap::Args)]
 pub(super) struct Args {
@@ -50,12 +51,12 @@ impl Args {
         for (file, (document, scenario)) in files.iter().zip(&scenarios) {
             let baselines = Baselines::new(document, &sets, scenario)?;
             let story = trace.as_ref().map(|path| Story::to(path).map_err(failed(path))).transpose()?;
-            let report = progress::watched(scenario.duration, |passed| {
-                let options = Options { log, passed: Some(passed) };
-                match story {
-                    None => Ok(run_with(scenario, seed, options)),
-                    Some(story) => run_told(scenario, seed, options, story),
-                }
+            let progress = Progress::of_run(scenario.duration);
+            let part = progress.passed.begin();
+            let options = Options { log, passed: Some(&part) };
+            let report = progress.watch(|| match story {
+                None => Ok(run_with(scenario, seed, options)),
+                Some(story) => run_told(scenario, seed, options, story),
             });
             let mut report = report.map_err(failed(trace.as_deref().unwrap_or(file)))?;
             baselines.beside(seed, &mut report);

@@ -113,14 +113,14 @@ impl Sweep {
             Place::Running(journal) => journal,
         };
         let to_run: Vec<usize> = plan.own().filter(|index| !journal.has(*index)).collect();
-        let mut progress = Progress::new(plan.own().count() as u64, journal.counts()?);
+        let progress = Progress::of_sweep(plan.own().count() as u64, journal.counts()?);
         let keep = |ended: Ended| Kept::new(&ended, &plan.points[ended.point as usize].variant.scenario);
-        plan.run(self.threads, &to_run, keep, |kept| {
+        let ended = |kept: Kept| {
             journal.append(&kept)?;
             progress.step(kept.ran.passed);
             Ok::<(), String>(())
-        })?;
-        progress.end();
+        };
+        progress.watch(|| plan.run(self.threads, &to_run, &progress.passed, keep, ended))?;
         let (_, rows) = journal.finish()?;
         Ok(self.tell(&rows))
     }
@@ -131,14 +131,14 @@ impl Sweep {
         let out = out.map(open).transpose()?;
         let own: Vec<usize> = plan.own().collect();
         let mut rows: Vec<Option<Ran>> = vec![None; plan.runs()];
-        let mut progress = Progress::new(own.len() as u64, (0, 0));
+        let progress = Progress::of_sweep(own.len() as u64, (0, 0));
         let keep = |Ended { index, point, run, seed, report }| (index, Ran::new(point, run, seed, &report));
-        plan.run(self.threads, &own, keep, |(index, ran)| {
+        let ended = |(index, ran): (usize, Ran)| {
             progress.step(ran.passed);
             rows[index] = Some(ran);
             Ok::<(), String>(())
-        })?;
-        progress.end();
+        };
+        progress.watch(|| plan.run(self.threads, &own, &progress.passed, keep, ended))?;
         let rows: Vec<Ran> = rows.into_iter().flatten().collect();
         let manifest = plan.manifest();
         let table = Table::new(&manifest, &rows);
