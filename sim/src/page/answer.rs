@@ -4,6 +4,7 @@ use maud::{Markup, html};
 
 use super::header::{Paragraph, paragraphs};
 use super::number::{change, counted, probability};
+use super::pieces::plain;
 use super::verdicts::Verdicts;
 use super::view::{Figure, View};
 use super::{Section, sweeps};
@@ -38,12 +39,10 @@ pub(super) fn section(view: &View<'_>) -> Section {
 
 /// The first paragraph large, others without a title after it.
 fn question(said: &[Paragraph]) -> Markup {
-    let asked = |it: &&Paragraph| it.title.as_deref().is_none_or(|title| title == "Question");
+    let asked = |it: &&Paragraph| !it.aside && it.title.as_deref().is_none_or(|title| title == "Question");
     html! {
         @for (at, it) in said.iter().filter(asked).enumerate() {
-            @if it.verbatim { pre tabindex="0" { (it.text) } }
-            @else if at == 0 { p.question { (it.text) } }
-            @else { p { (it.text) } }
+            @if at == 0 && !it.verbatim { p.question { (it.text) } } @else { (plain(it)) }
         }
         @if said.is_empty() { p.note { "The scenario's file does not say what is asked: a comment at its beginning would stand here." } }
     }
@@ -100,6 +99,7 @@ fn each(view: &View<'_>, figure: &Figure) -> Markup {
     html! {
         @for it in said { p { (it) } }
         @match differ.as_slice() {
+            [] if view.study.manifest.seeds == 1 => p { "What one run each differs by may be chance or not: more " code { "--seeds" } " tell." },
             [] => p { "No other figure differs from the baseline by more than chance." },
             names => p {
                 "Also different from the baseline, each at 95 %: "
@@ -127,7 +127,7 @@ fn clause(view: &View<'_>, figure: &Figure, point: usize, found: &Difference) ->
                 @if let Some(p) = found.p { @if p < 0.0001 { ", p " (probability(p)) } @else { ", p = " (probability(p)) } }
             }
             "."
-            @if !sure { " That may be chance." }
+            @if !sure && found.estimate.interval.is_some() { " That may be chance." }
         }
     }
 }

@@ -7,6 +7,8 @@ pub(super) struct Paragraph {
     pub text: String,
     /// Lines that were set off, such as commands: shown as they are.
     pub verbatim: bool,
+    /// It stands behind one with a title, and has none itself: how to run the scenario.
+    pub aside: bool,
 }
 
 const TITLES: [&str; 5] = ["Question", "Assumptions", "Expected", "Source", "Sources"];
@@ -34,7 +36,8 @@ pub(super) fn paragraphs(text: &str) -> Vec<Paragraph> {
             _ => {
                 let (title, text) =
                     title.map_or((None, line), |(title, text)| (Some(title.to_owned()), text));
-                found.push(Paragraph { title, text: text.into(), verbatim });
+                let aside = title.is_none() && found.iter().any(|before| before.title.is_some());
+                found.push(Paragraph { title, text: text.into(), verbatim, aside });
                 open = true;
             }
         }
@@ -75,5 +78,15 @@ mod tests {
         let said: Vec<(&str, bool)> = found.iter().map(|it| (it.text.as_str(), it.verbatim)).collect();
         assert_eq!(said, [("The smallest mesh.", false), ("labman-sim run a.toml\ntwice", true)]);
         assert_eq!(paragraphs("name = \"a\""), []);
+    }
+
+    #[test]
+    fn what_stands_behind_all_that_is_supposed_is_no_part_of_the_question() {
+        let found =
+            paragraphs("# Who pays?\n# In the end.\n#\n# Source: a book\n#\n# Run it:\n#     labman-sim\n");
+        let asides: Vec<(&str, bool)> = found.iter().map(|it| (it.text.as_str(), it.aside)).collect();
+        let wanted =
+            [("Who pays? In the end.", false), ("a book", false), ("Run it:", true), ("labman-sim", true)];
+        assert_eq!(asides, wanted);
     }
 }

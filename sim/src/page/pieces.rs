@@ -3,6 +3,7 @@
 use maud::{Markup, html};
 
 use super::chart::{Frame, drawing};
+use super::header::Paragraph;
 
 /// A table that scrolls by itself where it is wider than the screen.
 pub(super) fn table(caption: &str, head: Markup, body: Markup) -> Markup {
@@ -32,6 +33,11 @@ pub(super) fn held(held: bool) -> Markup {
     html! {
         @if held { span.good { "✓ held" } } @else { span.bad { "✗ not held" } }
     }
+}
+
+/// A paragraph without a title, of those that a scenario begins with.
+pub(super) fn plain(it: &Paragraph) -> Markup {
+    html! { @if it.verbatim { pre tabindex="0" { (it.text) } } @else { p { (it.text) } } }
 }
 
 pub(super) fn command(line: &str) -> Markup {

@@ -3,8 +3,9 @@
 use maud::html;
 
 use super::Section;
+use super::header::paragraphs;
 use super::outliers::{file, line};
-use super::pieces::command;
+use super::pieces::{command, plain};
 use super::view::View;
 use crate::again::quoted;
 
@@ -13,6 +14,7 @@ pub(super) fn section(view: &View<'_>) -> Section {
     let file = file(view).display().to_string();
     let first = view.rows.iter().flatten().find(|row| !row.trace_hash.is_empty());
     let (sweep, list) = sweep(view, &file);
+    let asides = paragraphs(&manifest.text).into_iter().filter(|it| it.aside);
     let body = html! {
         p { "With build " code { (manifest.build) } " of labman-sim, and the scenario below saved as " code { (file) } " (" code { "jq -r .text manifest.json > " (file) } "):" }
         (command(&sweep))
@@ -24,6 +26,7 @@ pub(super) fn section(view: &View<'_>) -> Section {
             (command(&line(view, row.point as usize, row.seed)))
             p { "trace " code { (row.trace_hash) } }
         }
+        @for it in asides { (plain(&it)) }
         p.note { "The results depend on scenario, seeds and build alone, not on how many run at a time or where." }
         details { summary { "The scenario, " code { (file) } } pre tabindex="0" { code { (manifest.text) } } }
     };

@@ -17,8 +17,18 @@ const OF_THE_RUN: [&str; 4] = ["events", "virtual_seconds", "ledger_balanced", "
 const MUCH: f64 = 0.1;
 
 /// Looked at in this order where theory doesn't say what the study is about.
-const USUAL: [&str; 6] =
-    ["sojourn.mean_us", "ttft.mean_us", "money.charged", "money.earned", "jobs.completed", "jobs.failed"];
+const USUAL: [&str; 10] = [
+    "sojourn.mean_us",
+    "ttft.mean_us",
+    "money.charged",
+    "money.earned",
+    "jobs.completed",
+    "jobs.failed",
+    "ttft.p95_ms",
+    "money.charged_per_mtok",
+    "income.gini_ppm",
+    "slots.busy_ppm",
+];
 
 pub(super) struct View<'a> {
     pub study: &'a Study,
@@ -77,7 +87,14 @@ impl<'a> View<'a> {
             let of_the_run = OF_THE_RUN.contains(&figure.name.as_str());
             (!first, figure.constant, of_the_run, figure.name.starts_with(BALANCE), !figure.expected)
         };
-        figures.sort_by(|a, b| rank(a).cmp(&rank(b)).then(b.between.total_cmp(&a.between)));
+        let usual =
+            |figure: &Figure| USUAL.iter().position(|name| *name == figure.name).unwrap_or(USUAL.len());
+        // Of one run a point all variance lies between points.
+        let between = |a: &Figure, b: &Figure| match study.manifest.seeds {
+            1 => usual(a).cmp(&usual(b)),
+            _ => b.between.total_cmp(&a.between),
+        };
+        figures.sort_by(|a, b| rank(a).cmp(&rank(b)).then_with(|| between(a, b)));
         let primary = figures.iter().position(|figure| Some(&figure.name) == name.as_ref());
         let baseline = choice.baseline.min(points - 1);
         Self { study, baseline, labels: Labels::new(&study.manifest), rows, figures, primary, why_primary }
