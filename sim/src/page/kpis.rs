@@ -20,7 +20,10 @@ pub(super) fn section(view: &View<'_>) -> Section {
     let body = html! {
         p.note {
             "One value a run. Thin lines are where nine of ten runs lie, thick ones the 95 % intervals of means (Student’s t), dots the means; within a figure all are on one scale."
-            @if view.points() > 1 { " First come what the page is about and what the scenario expects something of, then what differs most between points." }
+            @if view.points() > 1 {
+                " First come what the page is about and what the scenario expects something of, then "
+                @if view.study.manifest.seeds == 1 { "the usual ones." } @else { "what differs most between points." }
+            }
             @if points.len() < view.points() {
                 " Shown are the baseline and " (points.len() - 1) " of " (view.points() - 1) " other points, from the least to the greatest "
                 @if let Some(figure) = view.primary() { code { (figure.name) } }
