@@ -66,8 +66,7 @@ impl Progress {
     fn tell_until(&self, is_done: &mpsc::Receiver<()>) {
         let began = Instant::now();
         let style = ProgressStyle::with_template("{wide_bar} {msg}, {eta} left").expect("a good template");
-        let bar =
-            io::stderr().is_terminal().then(|| ProgressBar::new(self.to_come(0)).with_style(style.clone()));
+        let bar = io::stderr().is_terminal().then(|| ProgressBar::new(self.to_come(0)).with_style(style));
         let (mut told, mut ended) = (began, self.ended.load(Ordering::Relaxed));
         while let Err(RecvTimeoutError::Timeout) = is_done.recv_timeout(LOOKS) {
             if let Some(bar) = &bar {
