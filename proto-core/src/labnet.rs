@@ -279,7 +279,7 @@ impl Labnet {
                     // Who answers our hello has heard it; who called us says nothing behind its own before it has ours.
                     if state.admitted && !state.ready && (state.dialled || was_admitted) {
                         state.ready = true;
-                        self.ends.way_in(state.node_id);
+                        self.ends.way_in_came(state.node_id);
                         outputs.push(Output::Ready { node_id: state.node_id });
                     }
                 }

@@ -34,7 +34,7 @@ impl Ends {
     }
 
     /// Job streams may be opened on one more of a node's links.
-    pub(super) fn way_in(&mut self, node_id: NodeId) {
+    pub(super) fn way_in_came(&mut self, node_id: NodeId) {
         *self.ways_in.entry(node_id).or_default() += 1;
     }
 
