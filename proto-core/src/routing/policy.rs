@@ -108,6 +108,12 @@ impl TryFrom<Settings> for Policy {
     fn try_from(said: Settings) -> Result<Self, String> {
         let unknown = || format!("there is no policy {:?}: write {POLICIES}", said.policy);
         let usual = Self::named(&said.policy).ok_or_else(unknown)?;
+        if usual.exponent == 0 && said.exponent.is_some_and(|exponent| exponent > 0) {
+            return Err(format!(
+                "exponent: {:?} does not draw by price, only proportional does",
+                said.policy
+            ));
+        }
         let sticky = match said.sticky {
             None => usual.sticky,
             Some(-1) => None,
@@ -148,5 +154,30 @@ impl From<Policy> for Settings {
 impl Default for Policy {
     fn default() -> Self {
         Self::named("balanced").unwrap_or_else(|| unreachable!("it is in the list"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_policy_has_no_use_for_is_refused_and_each_reads_what_it_wrote() {
+        let read = |text: &str| serde_json::from_str::<Policy>(text);
+        let wrong = read(r#"{ "policy": "cheapest", "exponent": 2 }"#).unwrap_err().to_string();
+        assert!(wrong.contains("exponent: \"cheapest\" does not draw by price"), "{wrong}");
+        for name in [
+            "balanced",
+            "cheapest",
+            "fastest",
+            "sticky",
+            "proportional",
+            "two-choices",
+            "least-loaded",
+            "random",
+        ] {
+            let policy = Policy::named(name).unwrap();
+            assert_eq!(read(&serde_json::to_string(&policy).unwrap()).unwrap(), policy);
+        }
     }
 }
