@@ -20,10 +20,13 @@ mod sweep;
 mod trace;
 
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use labman_sim::again::{again, quoted};
+use labman_sim::scenario::Scenario;
+use labman_sim::scenario::doubts::doubts;
 
 #[derive(Parser)]
 #[command(name = "labman-sim", version = labman_sim::BUILD, about = "Runs labman meshes on a virtual clock")]
@@ -93,7 +96,25 @@ fn verdict(passed: bool) -> ExitCode {
     if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
+/// What may be meant otherwise, before anything runs.
+fn note(file: &Path, scenario: &Scenario) {
+    for doubt in doubts(scenario) {
+        eprintln!("note: {}: {doubt}", file.display());
+    }
+}
+
 /// Prints to stdout. Whoever reads only the beginning has closed the pipe by then; the verdict is the exit code.
 fn print(page: &str) {
-    let _ = writeln!(std::io::stdout(), "{page}");
+    let mut out = std::io::stdout().lock();
+    if let Err(why) = said(writeln!(out, "{page}").and_then(|()| out.flush())) {
+        eprintln!("error: {why}");
+        std::process::exit(2);
+    }
+}
+
+fn said(written: std::io::Result<()>) -> Result<(), String> {
+    match written {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(format!("stdout: {error}")),
+        Ok(()) | Err(_) => Ok(()),
+    }
 }

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::results::table::BALANCE;
+use crate::results::table::{BALANCE, BALANCE_OF_USER};
 use crate::results::{Row, Sheet};
 use crate::stats::{CONFIDENCE, Difference, Estimate, Interval, difference, estimate};
 
@@ -69,6 +69,12 @@ impl Comparison {
             ));
         }
         let mut notes = Vec::new();
+        if before.build != after.build {
+            notes.push(format!(
+                "A was run by build {}, B by {}: what differs may be the program",
+                before.build, after.build
+            ));
+        }
         for (sheet, other, rows) in [(before, after, places.len()), (after, before, partners.len())] {
             notes.extend(unpaired(sheet, rows - paired));
             notes.extend(failed(sheet));
@@ -115,10 +121,14 @@ impl Figure {
         (self.before.mean != 0.0).then(|| self.difference.estimate.mean / self.before.mean.abs())
     }
 
-    /// Every run of both came to the same.
-    pub fn is_constant_and_equal(&self) -> bool {
-        let varies = |estimate: &Estimate| estimate.deviation.is_some_and(|deviation| deviation > 0.0);
-        self.before.mean == self.after.mean && !varies(&self.before) && !varies(&self.after)
+    /// Both of each pair came to the same.
+    pub fn is_equal(&self) -> bool {
+        self.difference.is_none()
+    }
+
+    /// A user's balance: there may be a thousand, and together they are what was charged.
+    pub fn is_of_one_user(&self) -> bool {
+        self.name.starts_with(BALANCE_OF_USER)
     }
 
     fn to_json(&self) -> Value {

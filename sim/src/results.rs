@@ -46,11 +46,16 @@ pub struct Study {
 
 impl Study {
     /// # Errors
-    /// If a file is missing or is none that `labman-sim sweep` wrote. The error names the file.
+    /// If a file is missing or is none that `labman-sim sweep` wrote, or they do not belong together. The error names the file.
     pub fn read(dir: &Path) -> Result<Self, String> {
+        let (manifest, runs) = (Manifest::read(dir)?, Sheet::open(dir)?);
+        manifest.check(&runs)?;
+        if let Some(shard) = manifest.shard.as_ref().filter(|_| runs.rows.is_empty()) {
+            return Err(format!("{}: shard {shard} has no run: merge it with the others", dir.display()));
+        }
         Ok(Self {
-            manifest: Manifest::read(dir)?,
-            runs: Sheet::open(dir)?,
+            manifest,
+            runs,
             ticks: ticks::read(&dir.join(ticks::FILE))?.collect::<Result<_, String>>()?,
             incomes: incomes::read(&dir.join(incomes::FILE))?.collect::<Result<_, String>>()?,
         })

@@ -17,6 +17,13 @@ pub struct Interval {
     pub high: f64,
 }
 
+impl Interval {
+    #[must_use]
+    pub fn half_width(&self) -> f64 {
+        (self.high - self.low) / 2.0
+    }
+}
+
 /// A sample, and what it says about the mean of what it was drawn from.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Estimate {
@@ -33,6 +40,14 @@ pub struct Difference {
     /// Two-sided, of the paired t test: how often chance alone would give as large a t. `None` for a single pair. Where
     /// every pair differs by the same, 0; where none differs, 1.
     pub p: Option<f64>,
+}
+
+impl Difference {
+    /// Both of each pair are the same.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        self.estimate.mean == 0.0 && self.estimate.deviation.is_none_or(|deviation| deviation == 0.0)
+    }
 }
 
 /// `None` of no values.

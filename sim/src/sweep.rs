@@ -17,6 +17,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 pub use dimension::Dimension;
 pub use grid::Grid;
+pub(crate) use grid::split;
 pub use shard::Shard;
 pub use zip::{Zip, zipped};
 
@@ -27,10 +28,11 @@ use crate::crew;
 use crate::results::manifest::FORMAT;
 use crate::results::{Manifest, PointOf};
 use crate::run::{Options, Passed, run_with};
-use crate::scenario::set::{Changed, Document, Set};
+use crate::scenario::Scenario;
+use crate::scenario::set::{Changed, Document, Set, VARIANT};
 
 /// Runs that a sweep may have: their rows are kept until the last has ended.
-const MOST_RUNS: u64 = 1_000_000;
+pub const MOST_RUNS: u64 = 1_000_000;
 
 /// What is to be run: every point with every seed.
 pub struct Plan {
@@ -80,12 +82,18 @@ impl Plan {
         seeds: Range<u64>,
     ) -> Result<Self, String> {
         let mut paths: Vec<String> = Vec::new();
+        let by_variants = document.paths_of_variants()?;
         for dimension in dimensions {
             dimension.check()?;
             for path in &dimension.paths {
                 let option = dimension.option;
                 if paths.contains(path) {
                     return Err(format!("{option} {path}: named twice"));
+                }
+                if let Some(other) = paths.iter().find(|other| overlap(other, path, &by_variants)) {
+                    return Err(format!(
+                        "{option} {path}: changes what {other} does, so one of them would be undone: vary one of the two"
+                    ));
                 }
                 if always.iter().any(|set| set.path() == path) {
                     return Err(format!(
@@ -110,7 +118,14 @@ impl Plan {
             let variant = document.with(&sets)?;
             Ok(Point { values, sets, variant })
         };
-        let points = product(dimensions).into_iter().map(point).collect::<Result<_, String>>()?;
+        let points: Vec<Point> = product(dimensions).into_iter().map(point).collect::<Result<_, String>>()?;
+        let currency = |point: &Point| point.variant.scenario.fep.currency.clone();
+        if let Some(other) = points.iter().map(currency).find(|other| *other != currency(&points[0])) {
+            return Err(format!(
+                "fep.currency: {} and {other}: what is in two currencies can't be compared; sweep each by itself",
+                currency(&points[0])
+            ));
+        }
         Ok(Self { paths, points, seeds, shard: None, text: document.text().into(), always: always.to_vec() })
     }
 
@@ -178,14 +193,34 @@ impl Plan {
         let (point, run) = (index / seeds, index % seeds);
         let seed = self.seeds.start + run as u64;
         let scenario = &self.points[point].variant.scenario;
-        // A run owns all it touches, so one that panics leaves nothing half done to the others.
-        let report = catch_unwind(AssertUnwindSafe(|| run_with(scenario, seed, options))).map_err(|panic| {
-            let said = panic.downcast_ref::<String>().map(String::as_str);
-            said.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("it panicked").to_owned()
-        });
+        let report = run_or_panic(scenario, seed, options);
         // A sweep has a million runs at most.
         Ended { index, point: point as u32, run: run as u32, seed, report }
     }
+}
+
+/// One run of many, which the others survive. `Err`: the simulator panicked, and said this.
+///
+/// # Errors
+/// What it said.
+pub fn run_or_panic(scenario: &Scenario, seed: u64, options: Options<'_>) -> Result<Report, String> {
+    // A run owns all it touches, so one that panics leaves nothing half done to the others.
+    catch_unwind(AssertUnwindSafe(|| run_with(scenario, seed, options))).map_err(|panic| {
+        let said = panic.downcast_ref::<String>().map(String::as_str);
+        said.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("it panicked").to_owned()
+    })
+}
+
+/// Does one of two paths lead to where the other's value goes, or into it? A variant's name leads to all that variants set.
+fn overlap(one: &str, other: &str, by_variants: &[String]) -> bool {
+    let goes = |path: &str| match path {
+        VARIANT => by_variants.to_vec(),
+        path => vec![path.to_owned()],
+    };
+    let within = |inner: &str, outer: &str| {
+        inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    };
+    goes(one).iter().any(|one| goes(other).iter().any(|other| within(one, other) || within(other, one)))
 }
 
 #[cfg(test)]
@@ -246,9 +281,29 @@ mod tests {
         assert!(error.contains("--set fep.fees.fep_bps=lots: "), "{error}");
         let twice = plan(&["one_by_one=true", "one_by_one=false"], 1..2).err().unwrap();
         assert_eq!(twice, "--grid one_by_one: named twice");
+        let within =
+            plan(&["fep.fees.fep_bps=1,2", "fep.fees={ fep_bps = 3 },{ fep_bps = 4 }"], 1..2).err().unwrap();
+        assert!(within.starts_with("--grid fep.fees: changes what fep.fees.fep_bps does"), "{within}");
+        let money = plan(&["fep.currency=EUR,USD"], 1..2).err().unwrap();
+        assert!(money.starts_with("fep.currency: EUR and USD: "), "{money}");
         let set = plan(&["duration=1m,2m"], 1..2).err().unwrap();
         assert!(set.starts_with("--grid duration: --set duration says"), "{set}");
         let many = plan(&["fep.fees.fep_bps=0,1"], 0..500_001).err().unwrap();
         assert!(many.contains("1000002 runs, at most 1000000"), "{many}");
+    }
+
+    #[test]
+    fn what_variants_set_is_not_varied_beside_them() {
+        let text = include_str!("../../scenarios/conformance/one-provider.toml");
+        let variant = "[[variant]]\nname = \"two\"\nset = [\"fep.fees.fep_bps=7\"]\n";
+        let document = Document::new("one-provider.toml".into(), format!("{text}\n{variant}")).unwrap();
+        let plan = |grids: [&str; 2]| {
+            let grids: Vec<Dimension> =
+                grids.iter().map(|grid| grid.parse::<Grid>().unwrap().into()).collect();
+            Plan::new(&document, &[], &grids, 1..2).map(|plan| plan.points.len())
+        };
+        assert_eq!(plan(["variant.name=base,two", "provider.0.portman.0.slots=1,2"]), Ok(4));
+        let wrong = plan(["variant.name=base,two", "fep.fees.fep_bps=1,2"]).unwrap_err();
+        assert!(wrong.starts_with("--grid fep.fees.fep_bps: changes what variant.name does"), "{wrong}");
     }
 }

@@ -178,11 +178,89 @@ fn shards_put_together_are_the_same_bytes_as_one_sweep() {
     assert!(twice.contains("is shard 1/3, as "), "{twice}");
     let whole = refused(&labman_sim(&["merge", &path("c"), &path("whole")]));
     assert!(whole.contains("is no shard but a whole sweep"), "{whole}");
-    let full = refused(&labman_sim(&["merge", &path("whole"), &path("1")]));
+    let full = refused(&labman_sim(&["merge", &path("whole"), &path("1"), &path("2"), &path("3")]));
     assert!(full.contains("is not empty"), "{full}");
+    // A file of another shard's among them leaves nothing behind that would be in the way of the right one.
+    let ticks = fs::read(dir("2").join("ticks.parquet")).unwrap();
+    fs::copy(dir("1").join("ticks.parquet"), dir("2").join("ticks.parquet")).unwrap();
+    let mixed = refused(&labman_sim(&["merge", &path("e"), &path("1"), &path("2"), &path("3")]));
+    assert!(mixed.contains("ticks.parquet: has rows of no run of its shard"), "{mixed}");
+    assert!(files(&dir("e")).is_empty());
+    fs::write(dir("2").join("ticks.parquet"), ticks).unwrap();
+    let csv = fs::read_to_string(dir("1").join("runs.csv")).unwrap();
+    fs::write(dir("1").join("runs.csv"), csv.replacen(",0,0,0,1,", ",0,0,0,77,", 1)).unwrap();
+    let seed = refused(&labman_sim(&["merge", &path("e"), &path("1"), &path("2"), &path("3")]));
+    assert!(seed.contains("run 0 is missing"), "{seed}");
     swept(&dir("other"), &["--shard", "2/3", "--first-seed", "9"]);
     let other = refused(&labman_sim(&["merge", &path("d"), &path("1"), &path("other"), &path("3")]));
     assert!(other.contains("is of another sweep than "), "{other}");
+}
+
+#[test]
+fn files_that_do_not_belong_together_are_no_results() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("out");
+    swept(&dir, &[]);
+    let (csv, kept) = (dir.join("runs.csv"), fs::read_to_string(dir.join("runs.csv")).unwrap());
+    let report = || refused(&labman_sim(&["report", dir.to_str().unwrap()]));
+    let lines: Vec<&str> = kept.lines().collect();
+    let cut = [lines[..3].join("\n"), "\n".into()].concat();
+    let other = kept.replacen(",500,1,", ",300,1,", 1);
+    for (text, why) in [(cut, "has 2 of 4 runs"), (other, "runs.csv:4: is of no run")] {
+        fs::write(&csv, text).unwrap();
+        let told = report();
+        assert!(told.contains(why) && told.contains("sweep again"), "{told}");
+    }
+    fs::write(&csv, &kept).unwrap();
+    let (manifest, text) =
+        (dir.join("manifest.json"), fs::read_to_string(dir.join("manifest.json")).unwrap());
+    let mut damaged: Value = serde_json::from_str(&text).unwrap();
+    damaged["points"][0]["values"] = Value::Array(Vec::new());
+    fs::write(&manifest, damaged.to_string()).unwrap();
+    assert!(report().contains("has no value for each path at each point"));
+    fs::write(&manifest, text).unwrap();
+    fs::remove_file(dir.join("ticks.parquet")).unwrap();
+    let missing = refused(&sweep(&dir, &[]));
+    assert!(missing.contains("ticks.parquet is missing: remove the folder"), "{missing}");
+    let nothing = folder.path().join("nothing");
+    swept(&nothing, &["--shard", "9/9"]);
+    let told = refused(&labman_sim(&["report", nothing.to_str().unwrap()]));
+    assert!(told.contains("shard 9/9 has no run: merge it"), "{told}");
+}
+
+#[test]
+fn a_journals_line_of_another_sweep_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = plan();
+    let Ok(Place::Running(mut journal)) = Place::open(folder.path(), &plan.manifest()) else {
+        panic!("nothing there")
+    };
+    let keep = |ended| Kept::new(&ended, &plan.points[0].variant.scenario);
+    plan.run(NonZero::<usize>::MIN, &[0], &Passed::default(), keep, |kept| journal.append(&kept)).unwrap();
+    drop(journal);
+    let running = folder.path().join("running.jsonl");
+    let text = fs::read_to_string(&running).unwrap();
+    for (from, to) in [("\"point\":0", "\"point\":9"), ("\"seed\":1", "\"seed\":99")] {
+        let (manifest, run) = text.split_once('\n').unwrap();
+        fs::write(&running, format!("{manifest}\n{}", run.replacen(from, to, 1))).unwrap();
+        let told = refused(&sweep(folder.path(), &[]));
+        assert!(told.contains("running.jsonl:2: is no run of this sweep: remove the line"), "{told}");
+    }
+    let early = refused(&labman_sim(&["report", folder.path().to_str().unwrap()]));
+    assert!(early.contains("manifest.json: "), "{early}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_table_that_does_not_fit_where_it_goes_is_no_success() {
+    let full = || fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let file = one_provider().display().to_string();
+    for args in [&["sweep", &file, "--seeds", "1", "--set", TAGS][..], &["explain"]] {
+        let output =
+            Command::new(env!("CARGO_BIN_EXE_labman-sim")).args(args).stdout(full()).output().unwrap();
+        let told = refused(&output);
+        assert!(told.contains("stdout: No space left on device"), "{told}");
+    }
 }
 
 #[test]
@@ -236,6 +314,9 @@ fn a_scenario_is_checked_without_running_it() {
     let told: Value = serde_json::from_slice(&bad.stdout).unwrap();
     assert_eq!(told["good"], false);
     assert!(told["problems"][0].as_str().unwrap().contains("there is no \"jobs.lost\""), "{told}");
+    let doubtful = labman_sim(&["check", &file, "--set", "user.0.deposit=0", "--json"]);
+    let told: Value = serde_json::from_slice(&doubtful.stdout).unwrap();
+    assert_eq!((&told["good"], told["doubts"].as_array().map(Vec::len)), (&true.into(), Some(0)), "{told}");
 }
 
 #[test]

@@ -26,6 +26,15 @@ pub(super) struct Args {
 impl Args {
     pub(super) fn execute(self) -> Outcome {
         let Self { folder, baseline, figure, out } = self;
+        if folder.is_file() {
+            return Err(format!(
+                "{}: is one file: a report is of the folder that sweep --out DIR makes",
+                folder.display()
+            ));
+        }
+        if let Some(out) = out.as_ref().filter(|out| out.extension().is_none_or(|end| end != "html")) {
+            return Err(format!("--out {}: a page's name ends in .html", out.display()));
+        }
         let study = Study::read(&folder)?;
         let choice = Choice::new(&study, baseline.as_deref(), figure)?;
         let out = out.unwrap_or_else(|| folder.join("report.html"));

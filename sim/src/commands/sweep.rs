@@ -6,11 +6,11 @@ use std::process::ExitCode;
 
 use labman_sim::crew;
 use labman_sim::results::{Kept, Manifest, Place, Ran, Table};
-use labman_sim::scenario::set::{Document, Set};
+use labman_sim::scenario::set::{BASE, Document, Set, VARIANT};
 use labman_sim::sweep::{Dimension, Ended, Grid, Plan, Shard, Zip, latin, list, zipped};
 
 use super::progress::Progress;
-use super::{Outcome, again, print, verdict};
+use super::{Outcome, again, note, print, said, verdict};
 
 /// So many failed runs are told of; the table has them all.
 const TOLD: usize = 20;
@@ -81,6 +81,20 @@ impl Args {
         let document = Document::read(&file)?;
         let mut plan = Plan::new(&document, &sets, &design.dimensions()?, first_seed..end)?;
         plan.shard = shard;
+        let base = document.with(&sets)?.scenario;
+        note(&file, &base);
+        let runs_variants = sets
+            .iter()
+            .map(Set::path)
+            .chain(plan.paths.iter().map(String::as_str))
+            .any(|path| path == VARIANT);
+        if !base.variants.is_empty() && !runs_variants {
+            let names = base.variants.iter().map(|variant| format!(",{}", variant.name)).collect::<String>();
+            eprintln!(
+                "note: {}: runs {BASE} alone; --grid {VARIANT}={BASE}{names} runs its variants, too",
+                file.display()
+            );
+        }
         let sweep = Sweep { plan, file, threads: jobs.unwrap_or_else(crew::cores) };
         match out {
             Some(out) if !is_table(&out) => sweep.into_directory(&out),
@@ -108,7 +122,7 @@ impl Sweep {
             Place::Complete(found) => {
                 let Manifest { runs, failed, .. } = found;
                 print(&format!("{}: complete, {runs} runs, {failed} of them failed", dir.display()));
-                return Ok(verdict(failed == 0));
+                return Ok(self.tell(&Ran::of_folder(dir)?));
             }
             Place::Running(journal) => journal,
         };
@@ -148,7 +162,7 @@ impl Sweep {
                 .and_then(|()| table.write_csv(file))
                 .map_err(|error| format!("{}: {error}", path.display()))?,
             // Whoever reads only the beginning has closed the pipe by then; the verdict is the exit code.
-            None => drop(table.write_csv(io::stdout().lock())),
+            None => said(table.write_csv(io::stdout().lock()).and_then(|()| io::stdout().flush()))?,
         }
         Ok(self.tell(&rows))
     }

@@ -17,14 +17,16 @@ pub(super) fn render(comparison: &Comparison, all: bool) -> String {
     let mut page = format!("A = {before}\nB = {after}\n");
     for point in points {
         let _ = writeln!(page, "\n{}", title(point));
-        let (left_out, told): (Vec<&Figure>, Vec<&Figure>) =
-            point.figures.iter().partition(|figure| !all && figure.is_constant_and_equal());
+        let (equal, differ): (Vec<&Figure>, Vec<&Figure>) =
+            point.figures.iter().partition(|figure| !all && figure.is_equal());
+        let (of_users, told): (Vec<&Figure>, Vec<&Figure>) =
+            differ.iter().partition(|figure| !all && figure.is_of_one_user());
         if !told.is_empty() {
             block(&mut page, &told);
         }
-        if !left_out.is_empty() {
-            let _ =
-                writeln!(page, "  {} figures are the same in every run (--all shows them)", left_out.len());
+        let left_out = [(equal, "are the same in every pair"), (of_users, "are balances of users")];
+        for (figures, why) in left_out.iter().filter(|(figures, _)| !figures.is_empty()) {
+            let _ = writeln!(page, "  {} figures {why} (--all shows them)", figures.len());
         }
     }
     let percent = CONFIDENCE * 100.0;
@@ -95,7 +97,7 @@ fn between(estimate: &Estimate) -> String {
 }
 
 fn half(estimate: &Estimate) -> Option<f64> {
-    estimate.interval.map(|interval| (interval.high - interval.low) / 2.0)
+    estimate.interval.map(|interval| interval.half_width())
 }
 
 fn number(value: f64, estimate: &Estimate) -> String {

@@ -8,6 +8,7 @@ use super::outliers::{file, line};
 use super::pieces::{command, plain};
 use super::view::View;
 use crate::again::quoted;
+use crate::sweep::split;
 
 pub(super) fn section(view: &View<'_>) -> Section {
     let manifest = &view.study.manifest;
@@ -82,7 +83,10 @@ fn grid<'a>(view: &View<'a>) -> Option<Vec<Vec<&'a str>>> {
     let same = |(point, of): (usize, &crate::results::PointOf)| {
         of.values.iter().enumerate().all(|(path, it)| it == value(point, path))
     };
-    (stride == manifest.points.len() && manifest.points.iter().enumerate().all(same)).then_some(levels)
+    // A text with a comma, from a list, can't stand between commas.
+    let readable = levels.iter().all(|values| split(&values.join(",")) == *values);
+    (readable && stride == manifest.points.len() && manifest.points.iter().enumerate().all(same))
+        .then_some(levels)
 }
 
 fn points(view: &View<'_>) -> String {

@@ -19,23 +19,24 @@ pub(super) fn write(
 ) -> Result<(Manifest, Vec<Ran>), String> {
     let mut rows = Vec::new();
     let mut files = Files { dir, written: Vec::new() };
-    let mut out = ticks::Writer::new(files.create(ticks::FILE)?)?;
-    let mut providers = incomes::Writer::new(files.create(incomes::FILE)?)?;
+    let named = |file: &'static str| move |why: String| format!("{}: {why}", dir.join(file).display());
+    let mut out = ticks::Writer::new(files.create(ticks::FILE)?).map_err(named(ticks::FILE))?;
+    let mut providers = incomes::Writer::new(files.create(incomes::FILE)?).map_err(named(incomes::FILE))?;
     for kept in runs {
         let kept = kept?;
-        out.add(&kept)?;
-        providers.add(&kept)?;
+        out.add(&kept).map_err(named(ticks::FILE))?;
+        providers.add(&kept).map_err(named(incomes::FILE))?;
         rows.push(kept.ran);
     }
-    out.close()?;
-    providers.close()?;
+    out.close().map_err(named(ticks::FILE))?;
+    providers.close().map_err(named(incomes::FILE))?;
     let failed = rows.iter().filter(|ran| !ran.passed).count() as u64;
     let manifest = Manifest { runs: rows.len() as u64, failed, ..manifest.clone() };
     let table = Table::new(&manifest, &rows);
     let csv = files.create(table::CSV)?;
     let why = |error: std::io::Error| format!("{}: {error}", dir.join(table::CSV).display());
     table.write_csv(BufWriter::new(&csv)).and_then(|()| csv.sync_all()).map_err(why)?;
-    table.write_parquet(files.create(table::PARQUET)?)?;
+    table.write_parquet(files.create(table::PARQUET)?).map_err(named(table::PARQUET))?;
     let mut file = files.create(manifest::FILE)?;
     let why = |error: std::io::Error| format!("{}: {error}", dir.join(manifest::FILE).display());
     file.write_all(manifest.to_json().as_bytes()).and_then(|()| file.sync_all()).map_err(why)?;
@@ -57,12 +58,21 @@ impl Files<'_> {
     }
 
     /// In the order in which they were created.
-    fn name(self) -> Result<(), String> {
-        for name in self.written {
+    fn name(mut self) -> Result<(), String> {
+        for name in std::mem::take(&mut self.written) {
             let path = self.dir.join(name);
             fs::rename(self.dir.join(format!("{name}.tmp")), &path)
                 .map_err(|error| format!("{}: {error}", path.display()))?;
         }
         Ok(())
+    }
+}
+
+impl Drop for Files<'_> {
+    /// What could not be written whole is taken away.
+    fn drop(&mut self) {
+        for name in &self.written {
+            let _ = fs::remove_file(self.dir.join(format!("{name}.tmp")));
+        }
     }
 }

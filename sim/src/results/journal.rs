@@ -10,9 +10,12 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::{Kept, Manifest, Ran, directory, manifest};
+use super::{Kept, Manifest, Ran, directory, incomes, manifest, table, ticks};
 
 const FILE: &str = "running.jsonl";
+
+/// What there is beside the manifest once all of it has run.
+const FILES: [&str; 4] = [table::CSV, table::PARQUET, ticks::FILE, incomes::FILE];
 
 /// What there is where results are to go.
 pub enum Place {
@@ -42,6 +45,7 @@ struct Head {
 struct RanHead {
     point: u32,
     run: u32,
+    seed: u64,
 }
 
 impl Place {
@@ -56,6 +60,10 @@ impl Place {
         if dir.join(manifest::FILE).exists() {
             let found = Manifest::read(dir)?;
             refuse_other(dir, &found, manifest)?;
+            if let Some(missing) = FILES.iter().find(|file| !dir.join(file).exists()) {
+                let dir = dir.display();
+                return Err(format!("{dir}: {missing} is missing: {}", manifest::AGAIN));
+            }
             // Left by one that was ended as it took it away.
             let _ = fs::remove_file(path);
             return Ok(Self::Complete(found));
@@ -71,6 +79,11 @@ impl Place {
 }
 
 impl Journal {
+    /// Has a sweep been begun there that is not over?
+    pub(super) fn is_in(dir: &Path) -> bool {
+        dir.join(FILE).exists()
+    }
+
     fn open(dir: &Path, manifest: &Manifest) -> Result<Self, String> {
         let path = dir.join(FILE);
         let failed = |error: std::io::Error| format!("{}: {error}", path.display());
@@ -110,13 +123,18 @@ impl Journal {
                 break;
             }
             let damaged = |error: serde_json::Error| {
-                format!("{path}:{number}: {error}: remove {} to begin again", self.dir.display())
+                format!("{path}:{number}: {error}: remove the line, and it is run again")
             };
             if number == 1 {
                 let found: Manifest = serde_json::from_slice(&line).map_err(damaged)?;
                 refuse_other(&self.dir, &found, &self.manifest)?;
             } else {
                 let Head { ran } = serde_json::from_slice(&line).map_err(damaged)?;
+                if ran.point as usize >= self.manifest.points.len() || !self.manifest.has(ran.run, ran.seed) {
+                    return Err(format!(
+                        "{path}:{number}: is no run of this sweep: remove the line, and it is run again"
+                    ));
+                }
                 self.lines.insert(self.manifest.index(ran.point, ran.run), (self.end, length));
             }
             self.end += length as u64;

@@ -5,10 +5,14 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::Sheet;
 use crate::oracle::{Baseline, Oracle};
 use crate::scenario::Expect;
 
 pub const FILE: &str = "manifest.json";
+
+/// What helps where files of a directory do not belong together.
+pub(super) const AGAIN: &str = "remove the folder and sweep again";
 
 /// Of the directory's files, raised when one of them changes its meaning.
 pub const FORMAT: u32 = 1;
@@ -63,13 +67,46 @@ impl Manifest {
             format!("{file}: {error}; labman-sim sweep --out makes such a directory, and writes this last")
         })?;
         let manifest: Self = serde_json::from_str(&text).map_err(|error| format!("{file}: {error}"))?;
+        let whole = |point: &PointOf| point.values.len() == manifest.paths.len();
         match manifest.format {
+            FORMAT if manifest.points.is_empty() || !manifest.points.iter().all(whole) => {
+                Err(format!("{file}: has no value for each path at each point: {AGAIN}"))
+            }
             FORMAT => Ok(manifest),
             other => Err(format!(
                 "{file}: format {other}, this program reads {FORMAT}; read it with build {}, or sweep again",
                 manifest.build
             )),
         }
+    }
+
+    /// # Errors
+    /// If a table is not of these runs. The error names the line.
+    pub(super) fn check(&self, sheet: &Sheet) -> Result<(), String> {
+        let file = &sheet.file;
+        if sheet.grid != self.paths {
+            return Err(format!("{file}:1: varies other paths than {FILE} says: {AGAIN}"));
+        }
+        for row in &sheet.rows {
+            let point = self.points.get(row.point as usize);
+            let same = |point: &PointOf| (&point.values, &point.variant) == (&row.values, &row.variant);
+            if !point.is_some_and(same) || !self.has(row.run, row.seed) {
+                return Err(format!("{file}:{}: is of no run that {FILE} tells of: {AGAIN}", row.line));
+            }
+        }
+        match sheet.rows.len() as u64 == self.runs {
+            true => Ok(()),
+            false => Err(format!(
+                "{file}: has {} of {} runs that {FILE} tells of: {AGAIN}",
+                sheet.rows.len(),
+                self.runs
+            )),
+        }
+    }
+
+    /// Is that seed's number within its point this?
+    pub(super) fn has(&self, run: u32, seed: u64) -> bool {
+        u64::from(run) < self.seeds && self.first_seed.checked_add(run.into()) == Some(seed)
     }
 
     /// In what another is not of the same runs, apart from what they came to.

@@ -1,7 +1,7 @@
 //! Shards of a sweep put together again: the same bytes as if one machine had run it all.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::iter::Peekable;
 use std::path::{Path, PathBuf};
 use std::vec;
@@ -14,16 +14,20 @@ use crate::sweep::Shard;
 /// # Errors
 /// If they are not all the shards of one sweep by one build, each once, or something can't be read or written.
 pub fn merge(out: &Path, shards: &[PathBuf]) -> Result<(Manifest, Vec<Ran>), String> {
+    let (manifest, places) = sort(shards)?;
+    let mut parts = places.into_iter().map(Part::open).collect::<Result<Vec<_>, _>>()?;
     let failed = |error: std::io::Error| format!("{}: {error}", out.display());
     fs::create_dir_all(out).map_err(failed)?;
     if fs::read_dir(out).map_err(failed)?.next().is_some() {
         return Err(format!("{}: is not empty: choose a folder that is empty or new", out.display()));
     }
-    let (manifest, places) = sort(shards)?;
-    let mut parts = places.into_iter().map(Part::open).collect::<Result<Vec<_>, _>>()?;
     let total = manifest.index(u32::try_from(manifest.points.len()).unwrap_or(u32::MAX), 0);
     let many = parts.len();
-    directory::write(out, &manifest, (0..total).map(|index| parts[index % many].next(&manifest, index)))
+    let runs = (0..=total).filter_map(|index| match index == total {
+        false => Some(parts[index % many].next(&manifest, index)),
+        true => parts.iter_mut().find_map(Part::left_over).map(Err),
+    });
+    directory::write(out, &manifest, runs)
 }
 
 /// The whole's manifest, and the shards in their order.
@@ -71,16 +75,14 @@ impl<'a> Part<'a> {
     fn open(dir: &'a Path) -> Result<Self, String> {
         let ticks: Reader<Tick> = Box::new(ticks::read(&dir.join(ticks::FILE))?);
         let incomes: Reader<Income> = Box::new(incomes::read(&dir.join(incomes::FILE))?);
-        let path = dir.join(table::CSV);
-        let named = path.display().to_string();
-        let file = File::open(&path).map_err(|error| format!("{named}: {error}"))?;
-        let rows = Ran::read(&named, file)?.into_iter();
+        let rows = Ran::of_folder(dir)?.into_iter();
         Ok(Self { dir, rows, ticks: ticks.peekable(), incomes: incomes.peekable() })
     }
 
     /// The run of that number, which must be the next.
     fn next(&mut self, manifest: &Manifest, index: usize) -> Result<Kept, String> {
-        let ran = self.rows.next().filter(|ran| manifest.index(ran.point, ran.run) == index);
+        let is = |ran: &Ran| manifest.index(ran.point, ran.run) == index && manifest.has(ran.run, ran.seed);
+        let ran = self.rows.next().filter(is);
         let ran = ran.ok_or_else(|| {
             format!(
                 "{}: run {index} is missing: remove the folder and run its shard again",
@@ -91,6 +93,24 @@ impl<'a> Part<'a> {
         let ticks = of_run(&mut self.ticks, |tick| (tick.point, tick.run) == place)?;
         let incomes = of_run(&mut self.incomes, |income| (income.point, income.run) == place)?;
         Ok(Kept::of(ran, ticks, incomes))
+    }
+
+    /// After its last run: what is of none.
+    fn left_over(&mut self) -> Option<String> {
+        let file = if self.rows.next().is_some() {
+            table::CSV
+        } else if self.ticks.next().is_some() {
+            ticks::FILE
+        } else if self.incomes.next().is_some() {
+            incomes::FILE
+        } else {
+            return None;
+        };
+        let path = self.dir.join(file);
+        Some(format!(
+            "{}: has rows of no run of its shard: remove the folder and run it again",
+            path.display()
+        ))
     }
 }
 

@@ -1,11 +1,13 @@
 //! What is kept of a run for the table.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::table::{BALANCE, LEDGER_BALANCED};
+use super::table::{BALANCE, CSV, LEDGER_BALANCED};
 use crate::report::{self, Report};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -55,6 +57,17 @@ impl Ran {
             },
             Err(panic) => Self { error: format!("panic: {panic}"), ..ran },
         }
+    }
+
+    /// Those of a results directory that this build wrote.
+    ///
+    /// # Errors
+    /// If it is none; the error names the file.
+    pub fn of_folder(dir: &Path) -> Result<Vec<Self>, String> {
+        let path = dir.join(CSV);
+        let named = path.display().to_string();
+        let file = File::open(&path).map_err(|error| format!("{named}: {error}"))?;
+        Self::read(&named, file)
     }
 
     /// Those of a table that this build wrote; `file` is what errors call it.

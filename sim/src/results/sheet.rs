@@ -14,6 +14,7 @@ use std::path::Path;
 
 use csv::StringRecord;
 
+use super::Journal;
 use super::table::{CSV, FIRST, MIDDLE};
 
 /// Larger figures can't be squared and summed.
@@ -27,6 +28,8 @@ pub struct Sheet {
     pub grid: Vec<String>,
     pub figures: Vec<String>,
     pub rows: Vec<Row>,
+    /// The program that ran the first of them; empty of none.
+    pub build: String,
 }
 
 #[derive(Clone, Debug)]
@@ -57,9 +60,13 @@ impl Sheet {
     /// # Errors
     /// As [`read`](Self::read), and if there is no such file.
     pub fn open(path: &Path) -> Result<Self, String> {
-        let path = if path.is_dir() { &path.join(CSV) } else { path };
+        let dir = path;
+        let path = if dir.is_dir() { &dir.join(CSV) } else { path };
         let file = path.display().to_string();
-        let from = File::open(path).map_err(|error| format!("{file}: {error}"))?;
+        let from = File::open(path).map_err(|error| match Journal::is_in(dir) {
+            true => format!("{}: the sweep has not come to its end: say it again", dir.display()),
+            false => format!("{file}: {error}; labman-sim sweep --out makes such a table"),
+        })?;
         Self::read(&file, from)
     }
 
@@ -83,6 +90,7 @@ impl Sheet {
             index(name)?;
         }
         let (point, run, variant, seed) = (index("point")?, index("run")?, index("variant")?, index("seed")?);
+        let build = index("build")?;
         let (passed, error, trace_hash) = (index("passed")?, index("error")?, index("trace_hash")?);
         if !(run < seed && seed < error) {
             return Err(format!("{file}:1: run, seed and error must be columns in this order"));
@@ -94,6 +102,7 @@ impl Sheet {
             grid: names(grid_from..seed).map(str::to_owned).collect(),
             figures: names(error + 1..header.len()).map(str::to_owned).collect(),
             rows: Vec::new(),
+            build: String::new(),
         };
         for record in reader.records() {
             let record = record.map_err(|error| malformed(file, &lines, &error))?;
@@ -102,6 +111,9 @@ impl Sheet {
                 format!("{file}:{line}: {column}: {text:?} is no {is_no}")
             };
             let field = |at: usize| record.get(at).unwrap_or_default();
+            if sheet.rows.is_empty() {
+                sheet.build = field(build).to_owned();
+            }
             let place = |name, at| field(at).parse().map_err(|_| bad(name, field(at), "whole number"));
             sheet.rows.push(Row {
                 line,
@@ -139,26 +151,26 @@ fn figures(
 
 /// Where the lines of a text end. The reader counts a line where it ends, and begins a record where the one before it
 /// ended: before a `\n` that follows `\r`, and before empty lines.
-struct Lines<'a> {
+pub(crate) struct Lines<'a> {
     text: &'a [u8],
     ends: Vec<usize>,
 }
 
 impl<'a> Lines<'a> {
-    fn of(text: &'a [u8]) -> Self {
+    pub(crate) fn of(text: &'a [u8]) -> Self {
         let ends = text.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at);
         Self { text, ends: ends.collect() }
     }
 
     /// The line, from 1, of what is first at that place or after it.
-    fn at(&self, place: &csv::Position) -> u64 {
+    pub(crate) fn at(&self, place: &csv::Position) -> u64 {
         let from = usize::try_from(place.byte()).unwrap_or(usize::MAX).min(self.text.len());
         let empty = self.text[from..].iter().take_while(|byte| b"\r\n".contains(byte)).count();
         1 + self.ends.partition_point(|end| *end < from + empty) as u64
     }
 }
 
-fn malformed(file: &str, lines: &Lines<'_>, error: &csv::Error) -> String {
+pub(crate) fn malformed(file: &str, lines: &Lines<'_>, error: &csv::Error) -> String {
     let line = error.position().map_or(1, |at| lines.at(at));
     match error.kind() {
         csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {

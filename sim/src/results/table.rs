@@ -17,6 +17,7 @@ pub const PARQUET: &str = "runs.parquet";
 
 /// Before an account's name, where its balance is a figure.
 pub const BALANCE: &str = "balance.";
+pub const BALANCE_OF_USER: &str = "balance.user:";
 pub(super) const LEDGER_BALANCED: &str = "ledger_balanced";
 
 /// Before what was varied, and between that and the figures.

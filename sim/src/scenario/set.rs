@@ -18,7 +18,7 @@ use super::{Scenario, parse};
 pub const BASE: &str = "base";
 
 /// The path whose value says which of the scenario's variants it becomes.
-const VARIANT: &str = "variant.name";
+pub const VARIANT: &str = "variant.name";
 
 /// A scenario's file as it was read, to be changed in different ways.
 #[derive(Clone, Debug)]
@@ -60,6 +60,16 @@ impl Document {
                 Err(parse(&file, &text).err().unwrap_or_else(|| blame(&file, &text, &error)).to_string())
             }
         }
+    }
+
+    /// What its variants change, all of them together.
+    ///
+    /// # Errors
+    /// If it is no scenario.
+    pub fn paths_of_variants(&self) -> Result<Vec<String>, String> {
+        let variants = self.with(&[])?.scenario.variants;
+        let sets = variants.iter().flat_map(|variant| &variant.set).map(|set| set.parse::<Set>());
+        sets.map(|set| set.map(|set| set.path)).collect()
     }
 
     /// As it was read, with its comments.

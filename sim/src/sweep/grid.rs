@@ -44,7 +44,7 @@ pub(super) fn path_and_values(text: &str) -> Result<(String, Vec<String>), Strin
 }
 
 /// At the commas that stand in no quotes and no brackets, so that a value can be any of TOML's.
-fn split(text: &str) -> Vec<&str> {
+pub(crate) fn split(text: &str) -> Vec<&str> {
     let (mut values, mut from, mut depth, mut quote) = (Vec::new(), 0, 0_usize, None);
     for (at, char) in text.char_indices() {
         match (quote, char) {

@@ -9,6 +9,7 @@ use std::str::FromStr;
 
 use labman_proto_core::rng::{Seed, Stream};
 
+use super::MOST_RUNS;
 use super::dimension::Dimension;
 use crate::scenario::values::UNITS;
 
@@ -48,9 +49,14 @@ impl FromStr for Range {
             .ok_or_else(|| {
                 format!("{path}: {low} and {high} are not both whole numbers, decimals such as 0.25, or times such as 250ms")
             })?;
-        match low_steps < high_steps {
+        if low_steps >= high_steps {
+            return Err(format!("{path}: {low} must be below {high}"));
+        }
+        match high_steps.checked_sub(low_steps).is_some_and(|steps| steps < i128::from(u64::MAX)) {
             true => Ok(Self { path, low: low_steps, high: high_steps, step }),
-            false => Err(format!("{path}: {low} must be below {high}")),
+            false => {
+                Err(format!("{path}: {low} to {high} has more steps than can be drawn from: fewer decimals"))
+            }
         }
     }
 }
@@ -131,6 +137,9 @@ impl Range {
 pub fn hypercube(ranges: &[Range], points: u32, seed: u64) -> Result<Option<Dimension>, String> {
     if ranges.is_empty() {
         return Ok(None);
+    }
+    if u64::from(points) > MOST_RUNS {
+        return Err(format!("--points {points}: at most {MOST_RUNS}, of which each is a run at least"));
     }
     let seed = Seed::from_u64(seed).child("latin hypercube");
     let columns: Vec<Vec<String>> =

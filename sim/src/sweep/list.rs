@@ -5,6 +5,7 @@ use std::io::Read;
 use std::path::Path;
 
 use super::dimension::Dimension;
+use crate::results::sheet::{Lines, malformed};
 
 /// # Errors
 /// If the file is no such table; the error names the line.
@@ -14,18 +15,22 @@ pub fn read(path: &Path) -> Result<Dimension, String> {
     parse(&file, from)
 }
 
-fn parse(file: &str, from: impl Read) -> Result<Dimension, String> {
+fn parse(file: &str, mut from: impl Read) -> Result<Dimension, String> {
     let bad = |line: u64, what: &str| format!("--list {file}:{line}: {what}");
+    let mut text = Vec::new();
+    from.read_to_end(&mut text).map_err(|error| format!("--list {file}: {error}"))?;
+    let lines = Lines::of(&text);
     // Rows of another length are told of below, with what to do.
-    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).flexible(true).from_reader(from);
+    let mut reader =
+        csv::ReaderBuilder::new().trim(csv::Trim::All).flexible(true).from_reader(text.as_slice());
     let header = reader.headers().map_err(|error| bad(1, &error.to_string()))?.clone();
     if header.is_empty() || header.iter().any(str::is_empty) {
         return Err(bad(1, "the first line names a path for each column, such as fep.fees.fep_bps"));
     }
     let mut places = Vec::new();
     for record in reader.records() {
-        let record = record.map_err(|error| format!("--list {file}: {error}"))?;
-        let line = record.position().map_or(0, csv::Position::line);
+        let record = record.map_err(|error| format!("--list {}", malformed(file, &lines, &error)))?;
+        let line = record.position().map_or(0, |at| lines.at(at));
         if record.len() != header.len() {
             return Err(bad(
                 line,
@@ -66,6 +71,9 @@ mod tests {
     fn an_error_names_the_line() {
         assert_eq!(error("a,b\n1,2\n3\n"), "--list points.csv:3: 1 values, where there are 2 paths");
         assert_eq!(error("a,b\n1,\n"), "--list points.csv:2: b has no value");
+        assert!(error("a\r\n1\r\n\r\n\r\n2,3\r\n").starts_with("--list points.csv:5: "));
+        let no_text = parse("points.csv", b"a\n1\n\xff\n".as_slice()).unwrap_err();
+        assert_eq!(no_text, "--list points.csv:3: is not UTF-8");
         assert!(error("a,b\n").starts_with("--list points.csv:1: there is no point"));
         assert!(error("").starts_with("--list points.csv:1: the first line names a path"));
     }
