@@ -22,6 +22,7 @@ pub mod engine;
 pub mod faults;
 pub mod fuzz;
 pub mod host;
+pub mod like;
 pub mod marks;
 pub mod name;
 pub mod net;

@@ -10,6 +10,7 @@ mod answer;
 mod chart;
 mod definitions;
 mod distributions;
+mod earners;
 mod fans;
 mod header;
 mod income;
@@ -29,6 +30,8 @@ mod view;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::results::Study;
+use crate::scenario::meant;
+use label::Labels;
 use view::View;
 
 /// Browsers may use the page's own style and nothing else.
@@ -48,8 +51,8 @@ impl Choice {
     /// `baseline` is a point's number, from 0, or values as in `path=value,path=value`, of which one point must have all.
     pub fn new(study: &Study, baseline: Option<&str>, figure: Option<String>) -> Result<Self, String> {
         if let Some(name) = figure.as_ref().filter(|name| !study.runs.figures.contains(name)) {
-            let known = study.runs.figures.join(", ");
-            return Err(format!("--figure {name}: these results have no such figure; they have {known}"));
+            let meant = meant(name, study.runs.figures.iter().map(String::as_str));
+            return Err(format!("--figure {name}: these results have no such figure{meant}"));
         }
         let baseline = baseline.map_or(Ok(0), |text| point(study, text))?;
         Ok(Self { baseline, figure })
@@ -73,7 +76,10 @@ fn point(study: &Study, text: &str) -> Result<usize, String> {
     while !rest.is_empty() {
         let (path, after) =
             rest.split_once('=').ok_or_else(|| wrong("write path=value,path=value".into()))?;
-        let at = manifest.paths.iter().position(|known| known == path.trim());
+        // As the page calls it, too.
+        let short = Labels::new(manifest).paths;
+        let is = |known: &String| known == path.trim();
+        let at = manifest.paths.iter().position(is).or_else(|| short.iter().position(is));
         let at = at.ok_or_else(|| {
             wrong(format!("{path} was not varied; varied were {}", manifest.paths.join(", ")))
         })?;

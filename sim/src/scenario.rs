@@ -3,6 +3,7 @@
 //!
 //! Times of jobs and events count from the moment when every gateway has heard of every model.
 
+pub mod doubts;
 mod load;
 pub mod market;
 pub mod problems;
@@ -20,6 +21,7 @@ use labman_proto_core::time::Span;
 use labman_proto_core::toy::config::Thinks;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use load::meant;
 pub use load::{BadScenario, load, parse};
 
 use crate::adversary::{Adversary, Dishonest, Role};

@@ -1,7 +1,8 @@
 use std::path::PathBuf;
 
+use labman_sim::scenario::doubts::doubts;
 use labman_sim::scenario::problems::problems;
-use labman_sim::scenario::set::Set;
+use labman_sim::scenario::set::{Document, Set};
 use serde_json::json;
 
 use super::{Outcome, print, verdict};
@@ -25,11 +26,18 @@ impl Args {
         for file in &files {
             let found = problems(file, &sets);
             good &= found.is_empty();
+            let doubts = match found.as_slice() {
+                [] => doubts(&Document::read(file)?.with(&sets)?.scenario),
+                _ => Vec::new(),
+            };
             let file = file.display().to_string();
             if json {
-                print(&json!({ "file": file, "good": found.is_empty(), "problems": found }).to_string());
+                let found =
+                    json!({ "file": file, "good": found.is_empty(), "problems": found, "doubts": doubts });
+                print(&found.to_string());
             } else if found.is_empty() {
                 print(&format!("{file}: good"));
+                doubts.iter().for_each(|doubt| print(&format!("{file}: but: {doubt}")));
             } else {
                 print(&found.join("\n"));
             }

@@ -8,7 +8,7 @@ use labman_sim::story::Story;
 
 use super::mutants::Defect;
 use super::progress::Progress;
-use super::{Outcome, again, print, verdict};
+use super::{Outcome, again, note, print, verdict};
 
 #[derive(clap::Args)]
 pub(super) struct Args {
@@ -49,6 +49,7 @@ impl Args {
         let scenarios = scenarios?;
         let mut passed = true;
         for (file, (document, scenario)) in files.iter().zip(&scenarios) {
+            note(file, scenario);
             let baselines = Baselines::new(document, &sets, scenario)?;
             let story = trace.as_ref().map(|path| Story::to(path).map_err(failed(path))).transpose()?;
             let progress = Progress::of_run(scenario.duration);

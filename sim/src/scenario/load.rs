@@ -7,6 +7,7 @@ use std::path::Path;
 use super::set::{BASE, Set};
 use super::{Scenario, sense};
 use crate::adversary::{Dishonest, Role};
+use crate::like::like;
 use crate::report;
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -247,10 +248,19 @@ fn check(scenario: &Scenario) -> Result<(), (&'static str, usize, String)> {
 
 /// Only what a report has can be looked at.
 fn check_field(table: &'static str, index: usize, field: &str) -> Result<(), (&'static str, usize, String)> {
-    let known: Vec<&str> = report::figures().collect();
-    match known.contains(&field) {
+    match report::figures().any(|known| known == field) {
         true => Ok(()),
-        false => Err((table, index, format!("field: there is no {field:?}; there is {}", known.join(", ")))),
+        false => {
+            Err((table, index, format!("field: there is no {field:?}{}", meant(field, report::figures()))))
+        }
+    }
+}
+
+/// What to say of a figure that there is not.
+pub(crate) fn meant<'a>(name: &str, figures: impl Iterator<Item = &'a str>) -> String {
+    match like(name, figures).as_slice() {
+        [] => "; labman-sim explain lists all".into(),
+        near => format!("; there is {}", near.join(", ")),
     }
 }
 

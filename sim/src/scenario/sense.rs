@@ -246,7 +246,12 @@ fn check_amount(table: &'static str, index: usize, key: &str, amount: Micros) ->
 }
 
 fn check_deposits(scenario: &Scenario) -> Result<(), Mistake> {
-    let mut total = 0_i64;
+    check_amount("fep", 0, "bond", scenario.fep.bond)?;
+    let gateways: u64 = scenario.gateways.iter().map(|gateway| u64::from(gateway.count.unwrap_or(1))).sum();
+    let bonds = i64::try_from(gateways).ok().and_then(|gateways| scenario.fep.bond.0.checked_mul(gateways));
+    let Some(mut total) = bonds else {
+        return wrong("fep", 0, format!("bond: all together are more than {}", Micros(i64::MAX)));
+    };
     for (index, user) in scenario.users.iter().enumerate() {
         check_amount("user", index, "deposit", user.deposit)?;
         let of_all = user.deposit.0.checked_mul(i64::from(user.count.unwrap_or(1)));

@@ -43,7 +43,7 @@ pub(crate) mod span {
     }
 
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Span, D::Error> {
-        let text = String::deserialize(deserializer)?;
+        let text = text(deserializer, "is no length of time: write a text such as \"5s\"")?;
         parse_span(&text).ok_or_else(|| {
             D::Error::custom(format!(
                 "{text:?} is no length of time: write a whole number and ns, us, ms, s, m or h"
@@ -74,7 +74,25 @@ pub(crate) mod amount {
     }
 
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Micros, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+        text(deserializer, "is no amount: money is a text such as \"0.20\"")?
+            .parse()
+            .map_err(D::Error::custom)
+    }
+}
+
+/// Numbers are refused with a remedy.
+fn text<'de, D: Deserializer<'de>>(deserializer: D, instead: &str) -> Result<String, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        Text(String),
+        Whole(i64),
+        Decimal(f64),
+    }
+    match Written::deserialize(deserializer)? {
+        Written::Text(text) => Ok(text),
+        Written::Whole(number) => Err(D::Error::custom(format!("{number} {instead}"))),
+        Written::Decimal(number) => Err(D::Error::custom(format!("{number} {instead}"))),
     }
 }
 
