@@ -8,9 +8,10 @@ use labman_sim::crew;
 use labman_sim::oracle::baselines::Baselines;
 use labman_sim::oracle::beside::{Beside, Bounds};
 use labman_sim::oracle::equivalence::Judged;
-use labman_sim::run::{Options, Passed, run_with};
+use labman_sim::run::{Options, Passed};
 use labman_sim::scenario::Scenario;
 use labman_sim::scenario::set::{BASE, Document, Set};
+use labman_sim::sweep::{MOST_RUNS, run_or_panic};
 use serde_json::{Value, json};
 
 use super::progress::Progress;
@@ -76,7 +77,10 @@ impl Args {
             .iter()
             .map(|case| Baselines::new(&case.document, &case.sets, &case.scenario))
             .collect::<Result<_, String>>()?;
-        let many = cases.len() * seeds;
+        let many = cases.len().saturating_mul(seeds);
+        if many as u64 > MOST_RUNS {
+            return Err(format!("{many} runs, at most {MOST_RUNS}: fewer --seeds"));
+        }
         let progress = Progress::of_sweep(many as u64, (0, 0));
         let one = |index: usize| {
             let (case, seed) = (index / seeds, first_seed + (index % seeds) as u64);
@@ -150,7 +154,11 @@ fn shown(paths: &[PathBuf]) -> String {
 
 fn ran(case: usize, seed: u64, scenario: &Scenario, baselines: &Baselines<'_>, passed: &Passed) -> Ran {
     let part = passed.begin();
-    let mut report = run_with(scenario, seed, Options { passed: Some(&part), ..Options::default() });
+    let options = Options { passed: Some(&part), ..Options::default() };
+    let mut report = match run_or_panic(scenario, seed, options) {
+        Ok(report) => report,
+        Err(panic) => return Ran { case, seed, besides: Vec::new(), wrong: Some(format!("panic: {panic}")) },
+    };
     baselines.beside(seed, &mut report);
     // A single run may be further off than many are together.
     let of_oracles: BTreeSet<String> = report.oracles.iter().filter_map(Beside::failure).collect();
@@ -168,7 +176,7 @@ impl<'a> Found<'a> {
     fn of(case: &'a Case, index: usize, ran: &'a [Ran], quick: bool) -> Self {
         let runs: Vec<&Ran> = ran.iter().filter(|ran| ran.case == index).collect();
         let formulas = case.scenario.oracles.len();
-        let many = runs.first().map_or(0, |ran| ran.besides.len());
+        let many = runs.iter().map(|ran| ran.besides.len()).max().unwrap_or_default();
         let judged = |at: usize| {
             let besides: Vec<&Beside> = runs.iter().filter_map(|ran| ran.besides.get(at)).collect();
             let own = besides.first().map(|beside| Bounds { half_width: None, ..beside.bounds });
@@ -204,7 +212,8 @@ fn to_table(found: &[Found<'_>]) -> String {
     for found in found {
         let verdict = if found.holds() { "holds" } else { "FAILS" };
         let _ = writeln!(page, "{:<40} {verdict}", found.case.name());
-        for Judged { field, by, expected, mean, off_percent, half_width_percent, holds, .. } in &found.oracles
+        for Judged { field, by, expected, mean, off_percent, half_width_percent, holds, why, .. } in
+            &found.oracles
         {
             let known = half_width_percent.map_or_else(String::new, |half| format!(" ±{half:.2} %"));
             let verdict = match holds {
@@ -212,9 +221,10 @@ fn to_table(found: &[Found<'_>]) -> String {
                 Some(false) => "FAILS",
                 None => "told",
             };
+            let why = why.as_ref().map_or_else(String::new, |why| format!(": {why}"));
             let _ = writeln!(
                 page,
-                "  {verdict}  {field} {mean:.0}{known}; {by}: {expected:.0}, {off_percent:+.2} %"
+                "  {verdict}  {field} {mean:.0}{known}; {by}: {expected:.0}, {off_percent:+.2} %{why}"
             );
         }
         if !found.wrong.is_empty() {

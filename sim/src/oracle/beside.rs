@@ -33,6 +33,14 @@ pub struct Bounds {
     pub half_width: Option<f64>,
 }
 
+impl Bounds {
+    /// The bound that so much is beyond.
+    pub(super) fn too_far(&self, off_percent: f64) -> Option<f64> {
+        let below = self.at_least.filter(|least| off_percent < *least);
+        below.or(self.at_most.filter(|most| off_percent > *most))
+    }
+}
+
 /// What a run says of a mean.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Estimate {
@@ -72,8 +80,7 @@ impl Beside {
     /// What is wrong, if it is further off than it may be, or not known as well as it must.
     pub fn failure(&self) -> Option<String> {
         let Self { field, by, expected, estimate, off_percent: off, bounds, .. } = self;
-        let below = bounds.at_least.filter(|least| off < least);
-        if let Some(bound) = below.or(bounds.at_most.filter(|most| off > most)) {
+        if let Some(bound) = bounds.too_far(*off) {
             return Some(format!(
                 "{field} is {estimate:.0}, {off:+.1} % off the {expected:.0} of {by}: {bound:+.1} % at the furthest"
             ));

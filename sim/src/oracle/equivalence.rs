@@ -32,6 +32,9 @@ pub struct Judged {
     pub bounds: Bounds,
     /// `None`: it is told only.
     pub holds: Option<bool>,
+    /// What does not hold, and what can be done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
 }
 
 impl Judged {
@@ -46,11 +49,9 @@ impl Judged {
         let off = mean(|run| run.estimate - run.expected)?;
         let percent = |part: f64| if expected == 0.0 { 0.0 } else { part / expected.abs() * 100.0 };
         let off_percent = percent(off.mean);
-        let half_width_percent =
-            off.interval.map(|interval| percent((interval.high - interval.low) / 2.0).abs());
-        let near = bounds.at_least.is_none_or(|least| off_percent >= least)
-            && bounds.at_most.is_none_or(|most| off_percent <= most);
-        let known = bounds.half_width.is_none_or(|most| half_width_percent.is_some_and(|half| half <= most));
+        let half_width_percent = off.interval.map(|interval| percent(interval.half_width()).abs());
+        let why = bounds.too_far(off_percent).map(|bound| format!("{bound:+.1} % at the furthest"));
+        let why = why.or_else(|| unknown(half_width_percent, bounds.half_width?));
         Some(Self {
             field: first.field.clone(),
             by: first.by.clone(),
@@ -61,7 +62,8 @@ impl Judged {
             off_percent,
             half_width_percent,
             bounds,
-            holds: (bounds != Bounds::default()).then_some(near && known),
+            holds: (bounds != Bounds::default()).then_some(why.is_none()),
+            why,
         })
     }
 
@@ -72,6 +74,14 @@ impl Judged {
             at_most: Some(WITHIN_PERCENT),
             half_width: Some(HALF_WIDTH_PERCENT),
         }
+    }
+}
+
+fn unknown(half_width_percent: Option<f64>, most: f64) -> Option<String> {
+    match half_width_percent {
+        Some(half) if half <= most => None,
+        Some(_) => Some(format!("must be known to ±{most:.1} %: more --seeds tell more")),
+        None => Some("one run does not tell how well it is known: more --seeds do".into()),
     }
 }
 
@@ -101,10 +111,21 @@ mod tests {
         let found = judged(&near, held());
         assert_eq!((found.holds, found.seeds, found.mean), (Some(true), 30, 101.0));
         assert!(found.half_width_percent.unwrap() < 1.0 && found.interval.unwrap()[0] > 100.0);
-        assert_eq!(judged(&[103.0; 30], held()).holds, Some(false), "too far off");
+        assert_eq!(found.why, None);
+    }
+
+    #[test]
+    fn what_does_not_hold_says_why() {
         let wild: Vec<f64> = (0..30).map(|n| 100.0 + f64::from(n % 3) * 10.0 - 10.0).collect();
-        assert_eq!(judged(&wild, held()).holds, Some(false), "not known well enough");
-        assert_eq!(judged(&[100.0], held()).holds, Some(false), "of one seed nothing is known");
+        let cases: [(&[f64], &str); 3] = [
+            (&[103.0; 30], "+2.0 % at the furthest"),
+            (&wild, "must be known to ±1.0 %: more --seeds tell more"),
+            (&[100.0], "one run does not tell how well it is known: more --seeds do"),
+        ];
+        for (estimates, why) in cases {
+            let found = judged(estimates, held());
+            assert_eq!((found.holds, found.why.as_deref()), (Some(false), Some(why)));
+        }
     }
 
     #[test]

@@ -134,8 +134,7 @@ fn of_series(series: &[f64], from_the_book: bool, parts: usize) -> Estimate {
     let parts = series.chunks_exact(part.max(1)).take(parts);
     let means: Vec<f64> = parts.map(|part| part.iter().sum::<f64>() / part.len() as f64).collect();
     let interval = stats::estimate(&means).and_then(|estimate| estimate.interval);
-    let half_width =
-        interval.filter(|_| part >= PART_JOBS).map(|interval| (interval.high - interval.low) / 2.0);
+    let half_width = interval.filter(|_| part >= PART_JOBS).map(|interval| interval.half_width());
     Estimate { value, from_the_book, half_width }
 }
 
