@@ -53,6 +53,16 @@ fn the_answer_is_said_with_its_size_and_how_sure_it_is() {
 }
 
 #[test]
+fn texts_with_commas_are_got_again_by_a_list() {
+    let mut study = made_up::fees();
+    for (at, text) in ["Hello, you", "Bye", "And now?"].into_iter().enumerate() {
+        study.manifest.points[at].values[0] = text.into();
+    }
+    let said = text(&render(&study));
+    assert!(said.contains("--list points.csv") && said.contains("\"Hello, you\""));
+}
+
+#[test]
 fn what_failed_is_told_with_the_line_that_runs_it_again() {
     let said = text(&render(&made_up::fees()));
     let line = "labman-sim run made-up.toml --seed 6 --set 'latency.mesh={ constant = \"20ms\" }' --set fep.fees.fep_bps=100";
@@ -70,7 +80,12 @@ fn each_kind_of_design_has_its_drawing() {
     let map = text(&render(&made_up::map()));
     assert!(map.contains("Means over seeds; darker is more"), "{map}");
     let latin = text(&render(&made_up::latin()));
-    assert!(latin.contains("Of 4 settings it depends most on slots: it falls with it"), "{latin}");
+    assert!(
+        latin.contains(
+            "Of 4 settings it depends most on slots, and perhaps as much on every: it falls with the first"
+        ),
+        "{latin}"
+    );
     assert!(latin.contains("--list points.csv"), "{latin}");
 }
 
@@ -87,7 +102,9 @@ fn another_baseline_or_figure_can_be_chosen() {
     assert!(wrong(Some("7"), None).contains("points are 0 to 2"));
     assert!(wrong(Some("fep.fees.fep_bps=7"), None).contains("no point has fep.fees.fep_bps=7"));
     assert!(wrong(Some("slots=7"), None).contains("slots was not varied; varied were fep.fees.fep_bps"));
-    assert!(wrong(None, Some("money.lost")).contains("have no such figure; they have jobs.total, "));
+    assert!(wrong(None, Some("money.charge")).contains("have no such figure; there is money.charged"));
+    assert!(wrong(None, Some("who won")).contains("have no such figure; labman-sim explain lists all"));
+    assert_eq!(choose(Some("fep_bps=500"), None).unwrap().baseline, 2);
     let map = made_up::map();
     let two = |text| Choice::new(&map, Some(text), None);
     assert_eq!(two("fep.fees.fep_bps=100,provider.0.portman.0.slots=4").unwrap().baseline, 7);

@@ -18,15 +18,15 @@ pub(super) fn section(view: &View<'_>) -> Section {
     let verdicts = Verdicts::new(view);
     let body = html! {
         (question(&said))
+        @if let Some(figure) = view.primary().filter(|_| view.points() > 0) {
+            p.note { "The answer is told by " code { (figure.name) } ", " (view.why_primary) "; " code { "--figure" } " chooses another." }
+        }
         div.finding {
             @match view.primary() {
                 Some(figure) => (finding(view, figure)),
                 None => p { "No run came to its end, so there is nothing to tell but why: see " a href="#outliers" { "failures" } "." },
             }
             p { (verdicts.summary(view)) }
-        }
-        @if let Some(figure) = view.primary().filter(|_| view.points() > 0) {
-            p.note { "The answer is told by " code { (figure.name) } ", " (view.why_primary) "; " code { "--figure" } " chooses another." }
         }
         @let rest: Vec<&Paragraph> = said.iter().filter(|it| it.title.is_some()).collect();
         @if !rest.is_empty() {
@@ -112,13 +112,13 @@ fn each(view: &View<'_>, figure: &Figure) -> Markup {
 }
 
 fn clause(view: &View<'_>, figure: &Figure, point: usize, found: &Difference) -> Markup {
-    let format = &figure.format;
     let mean = found.estimate.mean;
+    let format = figure.format.of_difference(found.estimate.interval.map_or(0.0, |it| it.half_width()));
     let level = figure.mean(view.baseline).filter(|mean| *mean != 0.0);
     let sure = found.estimate.interval.is_some_and(|it| it.low > 0.0 || it.high < 0.0);
     html! {
         "With " strong { (view.labels.points[point]) } " it is "
-        @if mean == 0.0 && found.p == Some(1.0) { "the same in every pair of runs." }
+        @if found.is_none() { "the same in every pair of runs." }
         @else {
             @if mean > 0.0 { "higher" } @else { "lower" } " by " strong { (format.full(mean.abs())) }
             @if let Some(level) = level { " (" (change(mean / level.abs())) ")" }
@@ -145,12 +145,15 @@ fn overall(view: &View<'_>, figure: &Figure) -> Markup {
     let least = means.iter().copied().min_by(|a, b| a.1.total_cmp(&b.1));
     let most = means.iter().copied().max_by(|a, b| a.1.total_cmp(&b.1));
     let differ = view.others().filter(|point| is_sure(view, figure, *point)).count();
+    let one_each = view.study.manifest.seeds == 1;
     html! {
         @if let Some(((low, least), (high, most))) = least.zip(most) {
             p {
                 "Among the " (view.points()) " points its mean goes from " strong { (figure.format.full(least)) } " (" (view.labels.points[low]) ") to "
-                strong { (figure.format.full(most)) } " (" (view.labels.points[high]) "); " (differ) " of " (view.points() - 1)
-                " differ from the baseline by more than chance, each at 95 %."
+                strong { (figure.format.full(most)) } " (" (view.labels.points[high]) ")"
+                @if one_each { ". One run each does not tell how much of that is chance." } @else if sweeps::is_scattered(view) { "." } @else {
+                    "; " (differ) " of " (view.points() - 1) " differ from the baseline by more than chance, each at 95 %."
+                }
             }
         }
         @if let Some(said) = sweeps::dependence(view, figure) { p { (said) } }

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use maud::{Markup, html};
 
-use super::Section;
 use super::chart::bars::{self, Bar, bars};
 use super::chart::line::steps;
 use super::chart::lorenz::lorenz;
@@ -15,6 +14,7 @@ use super::number::grouped;
 use super::pieces::panel;
 use super::unit::{Shown, Unit};
 use super::view::{Figure, View};
+use super::{Section, earners};
 use crate::stats::estimate;
 
 /// Points that are drawn; of more, a choice.
@@ -27,6 +27,7 @@ pub(super) fn section(view: &View<'_>) -> Option<Section> {
     let incomes = by_point(view);
     let parts: Vec<Markup> = [
         income(view, &points, &incomes),
+        earners::markup(view, &points),
         jobs(view, &points, &incomes),
         waits(view, &points),
         welfare(view, &points),

@@ -11,7 +11,7 @@ pub(super) struct Paragraph {
     pub aside: bool,
 }
 
-const TITLES: [&str; 5] = ["Question", "Assumptions", "Expected", "Source", "Sources"];
+const TITLES: [&str; 6] = ["Question", "Assumptions", "Expected", "Source", "Sources", "Deviations"];
 
 /// Of the first comment of a file. A paragraph ends at an empty line, at a line that is set off by four spaces, and before
 /// a line that begins with one of the titles.
@@ -82,11 +82,17 @@ mod tests {
 
     #[test]
     fn what_stands_behind_all_that_is_supposed_is_no_part_of_the_question() {
-        let found =
-            paragraphs("# Who pays?\n# In the end.\n#\n# Source: a book\n#\n# Run it:\n#     labman-sim\n");
+        let found = paragraphs(
+            "# Who pays?\n# In the end.\n#\n# Source: a book\n# Deviations: it is not so\n#\n# Run it:\n#     labman-sim\n",
+        );
         let asides: Vec<(&str, bool)> = found.iter().map(|it| (it.text.as_str(), it.aside)).collect();
-        let wanted =
-            [("Who pays? In the end.", false), ("a book", false), ("Run it:", true), ("labman-sim", true)];
+        let wanted = [
+            ("Who pays? In the end.", false),
+            ("a book", false),
+            ("it is not so", false),
+            ("Run it:", true),
+            ("labman-sim", true),
+        ];
         assert_eq!(asides, wanted);
     }
 }

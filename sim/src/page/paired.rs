@@ -47,7 +47,7 @@ pub(super) fn section(view: &View<'_>) -> Option<Section> {
         p.note {
             "Differences of pairs of runs that have the same seed, in the mean, with their 95 % intervals and p of the paired t test. Each is tested for itself: of "
             (tests) " tests about " (format!("{:.0}", (1.0 - CONFIDENCE) * tests as f64)) " would find something where there is nothing. "
-            "The drawing is in percent of the baseline’s mean; arrows lead on beyond it."
+            "The drawing is in percent of the baseline’s mean; arrows lead on beyond it. (pp: percentage points.)"
         }
         @if points.len() < view.points() - 1 {
             p.note { "Shown are " (points.len()) " of " (view.points() - 1) " points." }
@@ -70,8 +70,7 @@ fn rows<'a>(view: &'a View<'_>, point: usize) -> Vec<Row<'a>> {
 }
 
 fn block(view: &View<'_>, point: usize, rows: &[Row<'_>]) -> Markup {
-    let (same, differ): (Vec<&Row<'_>>, Vec<&Row<'_>>) =
-        rows.iter().partition(|row| row.found.estimate.mean == 0.0 && row.found.p == Some(1.0));
+    let (same, differ): (Vec<&Row<'_>>, Vec<&Row<'_>>) = rows.iter().partition(|row| row.found.is_none());
     let (open, folded) = differ.split_at(differ.len().min(FIGURES));
     let (scale, range) = shared(&differ);
     let pairs = view.primary().map_or(0, |figure| view.pairs(figure, view.baseline, point).len());
@@ -110,14 +109,16 @@ fn differences(caption: &str, scale: &Scale, range: &str, rows: &[&Row<'_>]) -> 
         (range, false),
     ];
     let row = |row: &&Row<'_>| {
-        let (format, mean) = (&row.figure.format, row.found.estimate.mean);
+        let mean = row.found.estimate.mean;
+        let interval = row.found.estimate.interval;
+        let format = row.figure.format.of_difference(interval.map_or(0.0, |it| it.half_width()));
         let text = format.signed_full(mean);
         html! {
             tr {
                 th scope="row" { code { (row.figure.name) } }
-                td.n { (format.full(row.before)) }
+                td.n { (row.figure.format.full(row.before)) }
                 td.n { @if row.is_sure() { strong { (text) } } @else { (text) } }
-                td.n { @match row.found.estimate.interval { Some(it) => (format.interval(it)), None => "–" } }
+                td.n { @match interval { Some(it) => (format.interval(it)), None => "–" } }
                 td.n { @match row.share(mean) { Some(share) => (change(share)), None => "–" } }
                 td.n { @match row.found.p { Some(p) => (probability(p)), None => "–" } }
                 td { @if let Some(share) = row.share(mean) { (strip(scale, share, row.interval(), None, Some(0.0))) } }

@@ -40,7 +40,7 @@ fn points(view: &View<'_>) -> Markup {
     let manifest = &view.study.manifest;
     let mut columns: Vec<(&str, bool)> = vec![("Point", true)];
     columns.extend(manifest.paths.iter().map(|path| (path.as_str(), false)));
-    columns.extend([("Runs", true), ("Failed", true), ("Variant", false)]);
+    columns.extend([("Runs", true), ("Failed", true), ("Hash of the setting", false)]);
     let base = &manifest.points[view.baseline];
     let row = |point: usize| {
         let of = &manifest.points[point];

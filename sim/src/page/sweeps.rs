@@ -13,7 +13,8 @@ use super::view::{Figure, View};
 const DRAWN: usize = 6;
 
 pub(super) fn section(view: &View<'_>) -> Option<Section> {
-    let figures: Vec<&Figure> = view.telling().take(DRAWN).collect();
+    // What differs from run to run and not between points depends on none of the settings.
+    let figures: Vec<&Figure> = view.telling().filter(|figure| figure.between > 0.0).take(DRAWN).collect();
     let varied = varied(view);
     if varied.is_empty() || figures.is_empty() {
         return None;
@@ -38,9 +39,11 @@ pub(super) fn dependence(view: &View<'_>, figure: &Figure) -> Option<Markup> {
     let ranked = ranking::rank(view, figure, &varied)?;
     let (path, coefficient) = ranked.strongest()?;
     Some(html! {
-        "Of " (varied.len()) " settings it depends most on " strong { (view.labels.paths[path]) } ": it "
+        "Of " (varied.len()) " settings it depends most on " strong { (view.labels.paths[path]) }
+        @if let Some(rival) = ranked.rival() { ", and perhaps as much on " strong { (view.labels.paths[rival]) } }
+        ": it "
         @if coefficient > 0.0 { "rises" } @else { "falls" }
-        " with it (standardised rank regression coefficient " (super::number::grouped(coefficient, 2)) ", R² of all "
+        " with " @if ranked.rival().is_some() { "the first" } @else { "it" } " (standardised rank regression coefficient " (super::number::grouped(coefficient, 2)) ", R² of all "
         (super::number::grouped(ranked.r_squared, 2)) ")."
     })
 }
@@ -64,4 +67,11 @@ fn levels<'a>(view: &View<'a>, path: usize) -> Vec<&'a str> {
 /// Every combination is there.
 fn is_grid(view: &View<'_>, one: usize, other: usize) -> bool {
     view.points() == levels(view, one).len() * levels(view, other).len()
+}
+
+/// Points lie here and there, as drawn or listed: the first is like any other.
+pub(super) fn is_scattered(view: &View<'_>) -> bool {
+    let varied = varied(view);
+    let all: usize = varied.iter().map(|path| levels(view, *path).len()).product();
+    varied.len() > 1 && all != view.points()
 }

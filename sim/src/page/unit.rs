@@ -105,14 +105,13 @@ impl Format {
     /// don't vary. Two digits of what is uncertain are shown.
     pub(super) fn new(unit: Unit, largest: f64, known: f64, currency: &str) -> Self {
         let shown = unit.shown(largest, currency);
-        let size = |number: f64| (number * shown.factor).abs().log10().floor();
-        let wanted = match (known * shown.factor).abs() {
-            exact if exact < 1e-12 && unit.is_whole() && largest.fract() == 0.0 => 0.0,
-            exact if exact < 1e-12 && largest == 0.0 => 0.0,
-            exact if exact < 1e-12 => 3.0 - size(largest),
-            _ => 1.0 - size(known),
+        let decimals = match (known * shown.factor).abs() {
+            exact if exact < 1e-12 && unit.is_whole() && largest.fract() == 0.0 => 0,
+            exact if exact < 1e-12 && largest == 0.0 => 0,
+            exact if exact < 1e-12 => digits(largest * shown.factor / 100.0),
+            uncertain => digits(uncertain),
         };
-        Self { shown, decimals: wanted.clamp(0.0, 6.0) as usize }
+        Self { shown, decimals }
     }
 
     /// Without its unit.
@@ -125,6 +124,18 @@ impl Format {
 
     pub(super) fn full(&self, value: f64) -> String {
         self.with_unit(self.number(value))
+    }
+
+    /// Of a difference that is known so well: half its interval's width. Parts of a whole differ by percentage points.
+    pub(super) fn of_difference(&self, known: f64) -> Self {
+        let mut format = self.clone();
+        if known > 0.0 {
+            format.decimals = digits(known * self.shown.factor);
+        }
+        if format.shown.suffix == "%" {
+            format.shown.suffix = "pp".into();
+        }
+        format
     }
 
     /// With its sign, for differences.
@@ -153,6 +164,11 @@ impl Format {
     }
 }
 
+/// Decimals that show two digits of so much.
+fn digits(of: f64) -> usize {
+    (1.0 - of.abs().log10().floor()).clamp(0.0, 6.0) as usize
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -179,5 +195,14 @@ mod tests {
     fn a_difference_has_its_sign_unless_it_rounds_to_nothing() {
         let format = Format::new(Unit::of("jobs.completed"), 400.0, 20.0, "XTS");
         assert_eq!([12.4, -3.0, 0.1, 0.0].map(|value| format.signed(value)), ["+12", "\u{2212}3", "0", "0"]);
+    }
+
+    #[test]
+    fn a_difference_has_the_digits_that_its_own_interval_gives_a_meaning_to() {
+        let charged = Format::new(Unit::of("money.charged"), 2e6, 1e5, "XTS");
+        assert_eq!(charged.signed_full(1_234.0), "0.00\u{a0}XTS");
+        assert_eq!(charged.of_difference(50.0).signed_full(1_234.0), "+0.001234\u{a0}XTS");
+        let share = Format::new(Unit::of("slots.busy_ppm"), 4e5, 2e4, "XTS");
+        assert_eq!(share.of_difference(1e3).signed_full(10_000.0), "+1.00\u{a0}pp");
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::Choice;
 use super::label::{Labels, as_numbers};
 use super::unit::{Format, Unit};
-use crate::results::table::BALANCE;
+use crate::results::table::{BALANCE, BALANCE_OF_USER};
 use crate::results::{Row, Study};
 use crate::stats::quantile;
 use crate::stats::{Estimate, estimate};
@@ -80,6 +80,10 @@ impl<'a> View<'a> {
         let mut figures: Vec<Figure> = (0..study.runs.figures.len())
             .map(|column| Figure::new(study, &rows, column, &expected))
             .filter(|figure| figure.summaries.iter().any(Option::is_some))
+            // There may be a thousand users; together they are what was charged.
+            .filter(|figure| {
+                !figure.name.starts_with(BALANCE_OF_USER) || choice.figure.as_ref() == Some(&figure.name)
+            })
             .collect();
         let (name, why_primary) = primary(study, &figures, choice.figure.as_deref());
         let rank = |figure: &Figure| {
@@ -209,7 +213,7 @@ impl Summary {
 /// The least half-width of the points' intervals that have one.
 fn uncertainty(summaries: &[Option<Summary>]) -> f64 {
     let intervals = summaries.iter().flatten().filter_map(|summary| summary.estimate.interval);
-    let halves = intervals.map(|it| (it.high - it.low) / 2.0).filter(|half| *half > 0.0);
+    let halves = intervals.map(|it| it.half_width()).filter(|half| *half > 0.0);
     halves.reduce(f64::min).unwrap_or_default()
 }
 
@@ -248,5 +252,10 @@ fn primary(study: &Study, figures: &[Figure], wanted: Option<&str>) -> (Option<S
     let rest = figures.iter().filter(|figure| !OF_THE_RUN.contains(&figure.name.as_str()));
     let usual = USUAL.into_iter().find(|name| varies(name)).map(str::to_owned);
     let any = || rest.clone().find(|figure| !figure.constant).or(figures.first()).map(|it| it.name.clone());
-    (usual.or_else(any), "the first of the usual ones that varies")
+    let why = if usual.is_some() {
+        "the first of the usual ones that varies"
+    } else {
+        "for none of the usual ones varies"
+    };
+    (usual.or_else(any), why)
 }

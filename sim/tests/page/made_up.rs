@@ -137,6 +137,7 @@ fn study(paths: &[&str], points: &[Vec<String>], seeds: u32) -> Study {
             grid: paths.iter().map(|path| (*path).to_owned()).collect(),
             figures: FIGURES.map(str::to_owned).to_vec(),
             rows: Vec::new(),
+            build: "0.1.0+00c0ffee".into(),
         },
         ticks: Vec::new(),
         incomes: Vec::new(),

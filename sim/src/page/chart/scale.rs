@@ -24,10 +24,17 @@ impl Scale {
         Self { from, to, low, high, log: false }
     }
 
-    /// By the logarithm if all values are above zero and they span a factor of thirty.
-    pub(in crate::page) fn fitting((from, to): (f64, f64), places: (f64, f64)) -> Self {
-        let log = from > 0.0 && to / from >= 30.0;
-        Self { log, ..Self::linear((from, to), places) }
+    /// By the logarithm if all values are above zero, span a factor of thirty, and lie more evenly so.
+    pub(in crate::page) fn fitting(values: &[f64], places: (f64, f64)) -> Self {
+        let mut sorted = values.to_vec();
+        sorted.sort_by(f64::total_cmp);
+        let (from, to) = sorted.first().copied().zip(sorted.last().copied()).unwrap_or_default();
+        let linear = Self::linear((from, to), places);
+        let by_log = Self { log: true, ..linear };
+        let middle = sorted.get(sorted.len() / 2).copied().unwrap_or_default();
+        let uneven = |scale: &Self| (scale.at(middle) - (scale.low + scale.high) / 2.0).abs();
+        let log = from > 0.0 && to / from >= 30.0 && uneven(&by_log) < uneven(&linear);
+        if log { by_log } else { linear }
     }
 
     /// The same with its ends moved outward to the next round values, and to 0 if that is near.
@@ -134,9 +141,10 @@ mod tests {
 
     #[test]
     fn a_wide_range_above_zero_is_drawn_by_its_logarithm() {
-        let scale = Scale::fitting((1.0, 100.0), (0.0, 100.0));
+        let scale = Scale::fitting(&[100.0, 1.0, 10.0], (0.0, 100.0));
         assert_eq!(scale.at(10.0), 50.0);
-        assert_eq!(Scale::fitting((0.0, 100.0), (0.0, 100.0)).at(10.0), 10.0);
+        assert_eq!(Scale::fitting(&[0.0, 10.0, 100.0], (0.0, 100.0)).at(10.0), 10.0);
+        assert_eq!(Scale::fitting(&[1.0, 41.0, 81.0, 101.0], (0.0, 100.0)).at(51.0), 50.0, "drawn evenly");
         let texts: Vec<String> = scale.ticks(5).into_iter().map(|(_, text)| text).collect();
         assert_eq!(texts, ["1", "10", "100"]);
     }

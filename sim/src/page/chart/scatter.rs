@@ -30,7 +30,7 @@ pub(in crate::page) fn scatter(along: &Along<'_>, values: &[f64], unit: &str, wh
     };
     let marks = match along {
         Along::Numbers(numbers) => {
-            let x = Scale::fitting(range(numbers), (frame.left + 6.0, frame.width - frame.right));
+            let x = Scale::fitting(numbers, (frame.left + 6.0, frame.width - frame.right));
             html! {
                 (axes(&frame, &x, &y, unit, what))
                 (dots(numbers.iter().map(|number| x.at(*number)).collect()))

@@ -36,9 +36,8 @@ pub(in crate::page) fn strip(
             @if let Some(wide) = wide { (span("thin", wide)) }
             @if let Some(interval) = interval { (span("whisker", interval)) }
             @if scale.holds(value) { circle.dot cx=(px(scale.at(value))) cy=(middle) r="3.5" {} }
-            @if !scale.holds(ends.0) && ends.0 < value { (arrow(MARGIN, -1.0)) }
-            @if !scale.holds(ends.1) && ends.1 > value { (arrow(WIDTH - MARGIN, 1.0)) }
-            @if !scale.holds(value) { (arrow(scale.within(value), if scale.within(value) > WIDTH / 2.0 { 1.0 } else { -1.0 })) }
+            @if scale.at(ends.0) < scale.start() { (arrow(MARGIN, -1.0)) }
+            @if scale.at(ends.1) > scale.end() { (arrow(WIDTH - MARGIN, 1.0)) }
         }
     }
 }
@@ -47,4 +46,22 @@ pub(in crate::page) fn strip(
 fn arrow(at: f64, way: f64) -> Markup {
     let (tip, back, middle) = (at + way * 7.0, at, HEIGHT / 2.0);
     html! { path.dot d=(format!("M{} {middle}L{} {}V{}Z", px(tip), px(back), px(middle - 4.0), px(middle + 4.0))) {} }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arrows_lead_to_the_side_where_there_is_more() {
+        let scale = scale((-1.0, 1.0));
+        let arrows = |value, interval| {
+            strip(&scale, value, interval, None, None).into_string().matches("path").count() / 2
+        };
+        assert_eq!(arrows(0.5, Some((0.4, 0.6))), 0);
+        assert_eq!(arrows(0.5, Some((-2.0, 3.0))), 2);
+        for all_beyond in [(5.0, Some((4.0, 6.0))), (-5.0, Some((-6.0, -4.0))), (5.0, None)] {
+            assert_eq!(arrows(all_beyond.0, all_beyond.1), 1, "{all_beyond:?}");
+        }
+    }
 }

@@ -72,11 +72,9 @@ fn drawn(view: &View<'_>, figure: &Figure, along: &str, named: bool, numbers: Op
 
 /// Numbers where they are, names side by side.
 fn across(frame: &Frame, places: &[f64], numbers: bool) -> Scale {
-    let least = places.iter().copied().fold(f64::MAX, f64::min);
-    let most = places.iter().copied().fold(f64::MIN, f64::max);
     let inside = (frame.left + 12.0, frame.width - frame.right - 8.0);
     match numbers {
-        true => Scale::fitting((least, most), inside),
-        false => Scale::linear((least, most), inside),
+        true => Scale::fitting(places, inside),
+        false => Scale::linear((0.0, places.len().saturating_sub(1) as f64), inside),
     }
 }

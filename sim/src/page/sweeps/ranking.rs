@@ -21,6 +21,15 @@ impl Ranked {
     pub(super) fn strongest(&self) -> Option<(usize, f64)> {
         self.coefficients.first().map(|(path, coefficient, _)| (*path, *coefficient))
     }
+
+    /// The second, where it may as well be the strongest.
+    pub(super) fn rival(&self) -> Option<usize> {
+        let [(.., strongest), (path, _, Some(second)), ..] = self.coefficients.as_slice() else {
+            return None;
+        };
+        let least = strongest.map(|it| if it.low > 0.0 { it.low } else { -it.high })?;
+        (second.low.abs().max(second.high.abs()) >= least).then_some(*path)
+    }
 }
 
 /// On the means of points. Names are ranked if there are two of them; others have no order and are left out.
@@ -59,7 +68,7 @@ pub(super) fn markup(view: &View<'_>, figures: &[&Figure], paths: &[usize]) -> O
     Some(html! {
         p.note {
             "Standardised rank regression coefficients: settings and the point’s mean are replaced by their ranks; a coefficient of 1 or −1 means that the figure "
-            "rises or falls with that setting alone. They say nothing of what is not monotone; R² says how much of the ranks they explain."
+            "rises or falls with that setting alone, if the settings themselves do not go together. They say nothing of what is not monotone; R² says how much of the ranks they explain."
             @if !left_out.is_empty() { " Without " (names(&left_out)) ", whose values have no order." }
         }
         (strongest(view, primary, &ranked))
