@@ -3,7 +3,7 @@
 >>> import labman_sim
 >>> run = labman_sim.run("scenarios/first-light.toml", seed=7)
 >>> run.figures["jobs.completed"]
->>> frame = labman_sim.sweep("scenarios/first-light.toml", seeds=30, grid={"fep.fees.fep_bps": [0, 100, 500]})
+>>> frame = labman_sim.sweep("scenarios/market/fees.toml", seeds=30, grid={"fep.fees.fep_bps": [0, 500, 2000]})
 
 A run depends on the scenario, the seed and the build alone: `BUILD` names that.
 """

@@ -176,7 +176,8 @@ pub const DEFINITIONS: &[Definition] = &[
         "millionths",
         "what users paid beyond what providers got, of what these got",
         FEP,
-        "in the FEP's currency; what is paid in others is left out; 0 where nothing was earned",
+        "in the FEP's currency; what is paid in others is left out; 0 where nothing was earned; amounts are whole micro-units, so that \
+         rounding outweighs fees where a job costs fewer than a thousand",
     ),
     figure(
         "money.claimed",
@@ -404,7 +405,7 @@ pub const DEFINITIONS: &[Definition] = &[
         "micro-units",
         "what a provider earned in the mean beyond what the work cost it",
         PROVIDERS,
-        "costs are the floor of its pricing; of the whole run, measure_from or not",
+        "costs are the floor of its pricing, and none where it has no pricing; of the whole run, measure_from or not",
     ),
     figure(
         "market.profit_first_micro",
