@@ -11,6 +11,7 @@ pub mod list;
 mod shard;
 mod zip;
 
+use std::collections::BTreeMap;
 use std::num::NonZero;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -127,6 +128,16 @@ impl Plan {
             ));
         }
         Ok(Self { paths, points, seeds, shard: None, text: document.text().into(), always: always.to_vec() })
+    }
+
+    /// Two points that are the same scenario, if there are any.
+    #[must_use]
+    pub fn same_points(&self) -> Option<(usize, usize)> {
+        let mut known: BTreeMap<&str, usize> = BTreeMap::new();
+        self.points
+            .iter()
+            .enumerate()
+            .find_map(|(at, point)| known.insert(&point.variant.hash, at).map(|first| (first, at)))
     }
 
     /// What this will have been, once all of it has run and none has failed.
@@ -252,6 +263,7 @@ mod tests {
         ran.sort();
         let wanted: Vec<_> = (0..12).map(|i| (i, i as u32 / 2, i as u32 % 2, Ok(5 + i as u64 % 2))).collect();
         assert_eq!(ran, wanted);
+        assert_eq!(plan.same_points(), None);
         let places: Vec<String> = plan.points.iter().map(|point| point.values.join(" ")).collect();
         assert_eq!(places, ["0 2", "0 4", "0 8", "500 2", "500 4", "500 8"]);
         let last = &plan.points[5].variant.scenario;
@@ -290,6 +302,12 @@ mod tests {
         assert!(set.starts_with("--grid duration: --set duration says"), "{set}");
         let many = plan(&["fep.fees.fep_bps=0,1"], 0..500_001).err().unwrap();
         assert!(many.contains("1000002 runs, at most 1000000"), "{many}");
+    }
+
+    #[test]
+    fn one_setting_that_is_written_in_two_ways_is_told() {
+        let plan = plan(&["fep.fees.fep_bps=0,1,0x1"], 1..2).unwrap();
+        assert_eq!(plan.same_points(), Some((1, 2)));
     }
 
     #[test]

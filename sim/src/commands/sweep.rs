@@ -83,6 +83,11 @@ impl Args {
         plan.shard = shard;
         let base = document.with(&sets)?.scenario;
         note(&file, &base);
+        if let Some((one, other)) = plan.same_points() {
+            eprintln!(
+                "note: points {one} and {other} are one setting, written in two ways: their runs are the same"
+            );
+        }
         let runs_variants = sets
             .iter()
             .map(Set::path)

@@ -63,7 +63,7 @@ impl Unit {
             Self::Index { whole: 1e3 }
         } else if ends("_bytes") {
             Self::Bytes
-        } else if has(&["money.", "balance.", "charged", "earned"]) {
+        } else if ends("_micro") || has(&["money.", "balance.", "charged", "earned"]) {
             Self::Money
         } else if matches!(name, "settled" | "ledger_balanced") {
             Self::Flag
@@ -183,6 +183,7 @@ mod tests {
         assert_eq!(text("ttft.p50_ms", 35.0, 1.2), "35.0\u{a0}ms");
         assert_eq!(text("ttft.p99_us", 420.0, 3.0), "420.0\u{a0}µs");
         assert_eq!(text("virtual_seconds", 10_860.0, 0.0), "181.0\u{a0}min");
+        assert_eq!(text("market.price_micro", 79_475_000.0, 120_000.0), "79.48\u{a0}XTS");
         assert_eq!(text("money.charged", 12_345_678_900.0, 1_300_000.0), "12,345.7\u{a0}XTS");
         assert_eq!(text("jobs.goodput_permille", 987.0, 4.0), "98.70\u{a0}%");
         assert_eq!(text("income.gini_ppm", 312_000.0, 11_000.0), "0.312");

@@ -29,6 +29,19 @@ pub struct PriceReport {
     pub first_profit: i64,
     /// Of the measured jobs, in millionths, those that providers like the first served.
     pub first_share_ppm: i64,
+    /// How prices went, before it was measured, too.
+    #[serde(skip)]
+    pub course: Vec<Asked>,
+}
+
+/// What was asked for at one look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// Since the workload's start.
+    pub at_us: u64,
+    /// Of providers.
+    pub mean: i64,
+    pub cheapest: i64,
 }
 
 /// What `[[expect]]` may name.

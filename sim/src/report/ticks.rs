@@ -4,6 +4,7 @@
 
 use labman_proto_core::time::Span;
 
+use super::prices::{self, Asked};
 use super::service::Times;
 use super::{Ending, Report};
 
@@ -37,7 +38,22 @@ pub const SERIES: &[Series] = &[
     series("sojourn.p95_ms", "ms", "its 95th percentile", |it| it.sojourn.percentile_ms(95)),
     series("money.charged", "micro-units", "charged by receipts issued in it", |it| Some(it.charged as f64)),
     series("money.charged_total", "micro-units", "charged up to its end", |it| Some(it.charged_total as f64)),
+    series("money.earned", "micro-units", "what these receipts pay providers", |it| Some(it.earned as f64)),
+    series(
+        "market.price_micro",
+        "micro-units",
+        "asked for a million tokens of output in it, the mean of providers",
+        |it| mean(&it.prices, |asked| asked.mean),
+    ),
+    series("market.price_cheapest_micro", "micro-units", "the lowest of them", |it| {
+        mean(&it.prices, |asked| asked.cheapest)
+    }),
 ];
+
+/// In whole micro-units; `None` where nobody looked, or prices do not move.
+fn mean(looks: &[Asked], of: fn(&Asked) -> i64) -> Option<f64> {
+    prices::mean(looks.iter().map(of)).map(|mean| mean as f64)
+}
 
 /// A part of the time from the workload's start to the scenario's end; its beginning is in it, its end is not.
 #[derive(Default)]
@@ -51,6 +67,8 @@ struct Interval {
     sojourn: Times,
     charged: i64,
     charged_total: i64,
+    earned: i64,
+    prices: Vec<Asked>,
 }
 
 /// How a series went in a run: when, in seconds since the workload's start, an interval that has a value ended, and that.
@@ -104,6 +122,13 @@ impl Report {
         for receipt in &self.receipts {
             if let Some(interval) = intervals.get_mut(number(receipt.issued_at_us)) {
                 interval.charged = interval.charged.saturating_add(receipt.charge.0);
+                let own = self.is_own(&receipt.currency);
+                interval.earned = interval.earned.saturating_add(if own { receipt.payout.0 } else { 0 });
+            }
+        }
+        for asked in self.prices.iter().flat_map(|prices| &prices.course) {
+            if let Some(interval) = intervals.get_mut(number(asked.at_us)) {
+                interval.prices.push(*asked);
             }
         }
         // So far, what each began and ended.
@@ -153,7 +178,7 @@ mod tests {
             cached_tokens: 0,
             output_tokens: 0,
             charge: Micros(charge),
-            payout: Micros(0),
+            payout: Micros(charge / 2),
             currency: "XTS".parse().unwrap(),
             state: "paid".into(),
             issued_at_us,
@@ -196,5 +221,17 @@ mod tests {
         let report = Report { receipts, ..Report::default() };
         assert_eq!(course(&report, "money.charged"), [(1.0, 7.0), (2.0, 0.0), (2.5, 5.0)]);
         assert_eq!(course(&report, "money.charged_total"), [(1.0, 7.0), (2.0, 7.0), (2.5, 12.0)]);
+        assert_eq!(course(&report, "money.earned"), [(1.0, 3.0), (2.0, 0.0), (2.5, 2.0)]);
+    }
+
+    #[test]
+    fn prices_are_what_was_asked_for_when_somebody_looked() {
+        let asked = |at_us, mean, cheapest| Asked { at_us, mean, cheapest };
+        let course_of = vec![asked(100, 80, 50), asked(900_000, 90, 60), asked(2_000_000, 70, 70)];
+        let prices = Some(prices::PriceReport { course: course_of, ..Default::default() });
+        let report = Report { prices, ..Report::default() };
+        assert_eq!(course(&report, "market.price_micro"), [(1.0, 85.0), (2.5, 70.0)]);
+        assert_eq!(course(&report, "market.price_cheapest_micro"), [(1.0, 55.0), (2.5, 70.0)]);
+        assert!(course(&Report::default(), "market.price_micro").is_empty());
     }
 }

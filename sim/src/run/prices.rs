@@ -9,14 +9,17 @@ use labman_proto_core::time::{Span, Time};
 use super::{Due, Run};
 use crate::cast::Resident;
 use crate::check::price;
-use crate::report::prices::{FIGURES, Offered, PriceReport, mean};
+use crate::report::prices::{Asked, FIGURES, Offered, PriceReport, mean};
 use crate::report::{ReceiptFacts, Report};
 use crate::scenario::{Provider, Scenario};
 
 pub(super) struct Looks {
     every: Span,
+    started: Time,
     from: Time,
+    /// Since then.
     looks: Vec<Vec<Offered>>,
+    course: Vec<Asked>,
 }
 
 impl Run<'_> {
@@ -28,15 +31,21 @@ impl Run<'_> {
         let every = epochs.min().unwrap_or_default().min(self.scenario.duration).max(Span::from_secs(1));
         let started = self.world.now();
         let from = started + self.scenario.measure_from;
-        self.prices = Some(Looks { every, from, looks: Vec::new() });
+        self.prices = Some(Looks { every, started, from, looks: Vec::new(), course: Vec::new() });
         self.schedule(started + every, Due::Prices);
     }
 
     pub(super) fn look_at_prices(&mut self) {
         let Some(mut prices) = self.prices.take() else { return };
         let now = self.world.now();
+        let offered = self.offered();
+        let asked = || offered.iter().map(|(_, price)| *price);
+        if let Some((mean, cheapest)) = mean(asked()).zip(asked().min()) {
+            let at_us = (now - prices.started).0 / 1_000;
+            prices.course.push(Asked { at_us, mean, cheapest });
+        }
         if now >= prices.from {
-            prices.looks.push(self.offered());
+            prices.looks.push(offered);
         }
         self.schedule(now + prices.every, Due::Prices);
         self.prices = Some(prices);
@@ -81,6 +90,7 @@ impl Run<'_> {
             profit: profit(&|_| true),
             first_profit: profit(&is_first),
             first_share_ppm: i64::try_from(share).unwrap_or(i64::MAX),
+            course: prices.course,
             ..PriceReport::of(&prices.looks, &names, |number| {
                 names.get(number).is_some_and(|name| is_first(name))
             })
