@@ -126,7 +126,7 @@ impl Figure {
         self.difference.is_none()
     }
 
-    /// A user's balance: there may be a thousand, and together they are what was charged.
+    /// A user's balance: there may be a thousand, and what was charged says as much of all.
     pub fn is_of_one_user(&self) -> bool {
         self.name.starts_with(BALANCE_OF_USER)
     }

@@ -51,7 +51,11 @@ impl Choice {
     /// `baseline` is a point's number, from 0, or values as in `path=value,path=value`, of which one point must have all.
     pub fn new(study: &Study, baseline: Option<&str>, figure: Option<String>) -> Result<Self, String> {
         if let Some(name) = figure.as_ref().filter(|name| !study.runs.figures.contains(name)) {
-            let meant = meant(name, study.runs.figures.iter().map(String::as_str));
+            let meant = meant(
+                name,
+                study.runs.figures.iter().map(String::as_str),
+                "the first line of runs.csv has all",
+            );
             return Err(format!("--figure {name}: these results have no such figure{meant}"));
         }
         let baseline = baseline.map_or(Ok(0), |text| point(study, text))?;

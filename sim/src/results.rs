@@ -22,6 +22,7 @@ pub mod sheet;
 pub mod table;
 pub mod ticks;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 pub use incomes::Income;
@@ -46,18 +47,27 @@ pub struct Study {
 
 impl Study {
     /// # Errors
-    /// If a file is missing or is none that `labman-sim sweep` wrote, or they do not belong together. The error names the file.
+    /// If a file is missing or is none that `labman-sim sweep` wrote, or they tell of other runs than the manifest. The error names the file.
     pub fn read(dir: &Path) -> Result<Self, String> {
         let (manifest, runs) = (Manifest::read(dir)?, Sheet::open(dir)?);
         manifest.check(&runs)?;
         if let Some(shard) = manifest.shard.as_ref().filter(|_| runs.rows.is_empty()) {
             return Err(format!("{}: shard {shard} has no run: merge it with the others", dir.display()));
         }
-        Ok(Self {
-            manifest,
-            runs,
-            ticks: ticks::read(&dir.join(ticks::FILE))?.collect::<Result<_, String>>()?,
-            incomes: incomes::read(&dir.join(incomes::FILE))?.collect::<Result<_, String>>()?,
-        })
+        let ticks: Vec<Tick> = ticks::read(&dir.join(ticks::FILE))?.collect::<Result<_, String>>()?;
+        let incomes: Vec<Income> = incomes::read(&dir.join(incomes::FILE))?.collect::<Result<_, String>>()?;
+        let known: BTreeSet<(u32, u32)> = runs.rows.iter().map(|row| (row.point, row.run)).collect();
+        let of_ticks = (ticks::FILE, ticks.iter().any(|tick| !known.contains(&(tick.point, tick.run))));
+        let of_incomes = (incomes::FILE, incomes.iter().any(|one| !known.contains(&(one.point, one.run))));
+        if let Some((file, _)) = [of_ticks, of_incomes].into_iter().find(|(_, strange)| *strange) {
+            let path = dir.join(file);
+            return Err(format!(
+                "{}: has rows of runs that {} has not: {}",
+                path.display(),
+                table::CSV,
+                manifest::AGAIN
+            ));
+        }
+        Ok(Self { manifest, runs, ticks, incomes })
     }
 }

@@ -30,7 +30,7 @@ use crate::results::manifest::FORMAT;
 use crate::results::{Manifest, PointOf};
 use crate::run::{Options, Passed, run_with};
 use crate::scenario::Scenario;
-use crate::scenario::set::{Changed, Document, Set, VARIANT};
+use crate::scenario::set::{Changed, Document, Set};
 
 /// Runs that a sweep may have: their rows are kept until the last has ended.
 pub const MOST_RUNS: u64 = 1_000_000;
@@ -75,7 +75,7 @@ impl Plan {
     /// slowest.
     ///
     /// # Errors
-    /// If a path is varied twice or set as well, there are too many runs, or a point is no scenario.
+    /// If a path is varied twice or set as well, or one change undoes another; there are too many runs, or a point is no scenario.
     pub fn new(
         document: &Document,
         always: &[Set],
@@ -83,18 +83,12 @@ impl Plan {
         seeds: Range<u64>,
     ) -> Result<Self, String> {
         let mut paths: Vec<String> = Vec::new();
-        let by_variants = document.paths_of_variants()?;
         for dimension in dimensions {
             dimension.check()?;
             for path in &dimension.paths {
                 let option = dimension.option;
                 if paths.contains(path) {
                     return Err(format!("{option} {path}: named twice"));
-                }
-                if let Some(other) = paths.iter().find(|other| overlap(other, path, &by_variants)) {
-                    return Err(format!(
-                        "{option} {path}: changes what {other} does, so one of them would be undone: vary one of the two"
-                    ));
                 }
                 if always.iter().any(|set| set.path() == path) {
                     return Err(format!(
@@ -117,6 +111,13 @@ impl Plan {
             let sets: Vec<Set> =
                 always.iter().cloned().map(Ok).chain(chosen).collect::<Result<_, String>>()?;
             let variant = document.with(&sets)?;
+            if let Some((one, by)) = document.undone(&sets)? {
+                let (one, by) = (&sets[one], &sets[by]);
+                // What is the same everywhere may be refined.
+                if !always.contains(one) || !by.path().starts_with(&format!("{}.", one.path())) {
+                    return Err(format!("{one} would be undone by {by}: leave one of the two out"));
+                }
+            }
             Ok(Point { values, sets, variant })
         };
         let points: Vec<Point> = product(dimensions).into_iter().map(point).collect::<Result<_, String>>()?;
@@ -222,18 +223,6 @@ pub fn run_or_panic(scenario: &Scenario, seed: u64, options: Options<'_>) -> Res
     })
 }
 
-/// Does one of two paths lead to where the other's value goes, or into it? A variant's name leads to all that variants set.
-fn overlap(one: &str, other: &str, by_variants: &[String]) -> bool {
-    let goes = |path: &str| match path {
-        VARIANT => by_variants.to_vec(),
-        path => vec![path.to_owned()],
-    };
-    let within = |inner: &str, outer: &str| {
-        inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-    };
-    goes(one).iter().any(|one| goes(other).iter().any(|other| within(one, other) || within(other, one)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -295,7 +284,10 @@ mod tests {
         assert_eq!(twice, "--grid one_by_one: named twice");
         let within =
             plan(&["fep.fees.fep_bps=1,2", "fep.fees={ fep_bps = 3 },{ fep_bps = 4 }"], 1..2).err().unwrap();
-        assert!(within.starts_with("--grid fep.fees: changes what fep.fees.fep_bps does"), "{within}");
+        assert_eq!(
+            within,
+            "fep.fees.fep_bps=1 would be undone by fep.fees={ fep_bps = 3 }: leave one of the two out"
+        );
         let money = plan(&["fep.currency=EUR,USD"], 1..2).err().unwrap();
         assert!(money.starts_with("fep.currency: EUR and USD: "), "{money}");
         let set = plan(&["duration=1m,2m"], 1..2).err().unwrap();
@@ -311,17 +303,37 @@ mod tests {
     }
 
     #[test]
-    fn what_variants_set_is_not_varied_beside_them() {
+    fn what_one_option_says_no_other_undoes() {
         let text = include_str!("../../scenarios/conformance/one-provider.toml");
-        let variant = "[[variant]]\nname = \"two\"\nset = [\"fep.fees.fep_bps=7\"]\n";
-        let document = Document::new("one-provider.toml".into(), format!("{text}\n{variant}")).unwrap();
-        let plan = |grids: [&str; 2]| {
+        let variants = "[[variant]]\nname = \"two\"\nset = [\"fep.fees.fep_bps=7\"]\n\
+                        [[variant]]\nname = \"three\"\nset = [\"network=three\"]\n";
+        // It becomes a scenario by what is set.
+        let text = text.replacen("duration = ", "# ", 1);
+        let document = Document::new("one-provider.toml".into(), format!("{text}\n{variants}")).unwrap();
+        let plan = |sets: &[&str], grids: &[&str]| {
             let grids: Vec<Dimension> =
                 grids.iter().map(|grid| grid.parse::<Grid>().unwrap().into()).collect();
-            Plan::new(&document, &[], &grids, 1..2).map(|plan| plan.points.len())
+            let sets = ["duration=9m"].iter().chain(sets).map(|set| set.parse().unwrap());
+            Plan::new(&document, &sets.collect::<Vec<Set>>(), &grids, 1..2).map(|plan| plan.points.len())
         };
-        assert_eq!(plan(["variant.name=base,two", "provider.0.portman.0.slots=1,2"]), Ok(4));
-        let wrong = plan(["variant.name=base,two", "fep.fees.fep_bps=1,2"]).unwrap_err();
-        assert!(wrong.starts_with("--grid fep.fees.fep_bps: changes what variant.name does"), "{wrong}");
+        assert_eq!(plan(&[], &["variant.name=base,two", "provider.0.portman.0.slots=1,2"]), Ok(4));
+        assert_eq!(plan(&[], &["variant.name=base,three", "fep.fees.fep_bps=1,2"]), Ok(4));
+        assert_eq!(plan(&["fep.fees={ fep_bps = 1 }"], &["fep.fees.gateway_bps=1,2"]), Ok(2), "refined");
+        let undone = |sets: &[&str], grids: &[&str]| plan(sets, grids).unwrap_err();
+        let by_grid = undone(&[], &["variant.name=base,two", "fep.fees.fep_bps=1,2"]);
+        assert_eq!(
+            by_grid,
+            "variant.name=two would be undone by fep.fees.fep_bps=1: leave one of the two out"
+        );
+        let by_variant = undone(&["fep.fees.fep_bps=5"], &["variant.name=base,two"]);
+        assert!(
+            by_variant.starts_with("fep.fees.fep_bps=5 would be undone by variant.name=two"),
+            "{by_variant}"
+        );
+        let whole = undone(&["fep.fees.fep_bps=5"], &["fep.fees={ fep_bps = 1 },{ fep_bps = 2 }"]);
+        assert!(
+            whole.starts_with("fep.fees.fep_bps=5 would be undone by fep.fees={ fep_bps = 1 }"),
+            "{whole}"
+        );
     }
 }

@@ -103,7 +103,7 @@ fn another_baseline_or_figure_can_be_chosen() {
     assert!(wrong(Some("fep.fees.fep_bps=7"), None).contains("no point has fep.fees.fep_bps=7"));
     assert!(wrong(Some("slots=7"), None).contains("slots was not varied; varied were fep.fees.fep_bps"));
     assert!(wrong(None, Some("money.charge")).contains("have no such figure; there is money.charged"));
-    assert!(wrong(None, Some("who won")).contains("have no such figure; labman-sim explain lists all"));
+    assert!(wrong(None, Some("who won")).contains("have no such figure; the first line of runs.csv has all"));
     assert_eq!(choose(Some("fep_bps=500"), None).unwrap().baseline, 2);
     let map = made_up::map();
     let two = |text| Choice::new(&map, Some(text), None);

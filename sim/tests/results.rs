@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use labman_sim::compare::Comparison;
 use labman_sim::results::{Kept, Place, Study};
@@ -211,6 +211,9 @@ fn files_that_do_not_belong_together_are_no_results() {
         let told = report();
         assert!(told.contains(why) && told.contains("sweep again"), "{told}");
     }
+    let twice = [lines[0], lines[1], lines[1], lines[3], lines[4], ""].join("\n");
+    fs::write(&csv, twice).unwrap();
+    assert!(report().contains("runs.csv:3: is of no run"));
     fs::write(&csv, &kept).unwrap();
     let (manifest, text) =
         (dir.join("manifest.json"), fs::read_to_string(dir.join("manifest.json")).unwrap());
@@ -248,6 +251,20 @@ fn a_journals_line_of_another_sweep_is_named() {
     }
     let early = refused(&labman_sim(&["report", folder.path().to_str().unwrap()]));
     assert!(early.contains("manifest.json: "), "{early}");
+}
+
+#[test]
+fn whoever_reads_the_beginning_of_a_table_only_is_no_failure() {
+    let file = one_provider().display().to_string();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_labman-sim"));
+    command
+        .args(["sweep", &file, "--seeds", "40", "--set", TAGS])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = command.spawn().expect("it runs");
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
 }
 
 #[cfg(target_os = "linux")]
@@ -314,9 +331,23 @@ fn a_scenario_is_checked_without_running_it() {
     let told: Value = serde_json::from_slice(&bad.stdout).unwrap();
     assert_eq!(told["good"], false);
     assert!(told["problems"][0].as_str().unwrap().contains("there is no \"jobs.lost\""), "{told}");
-    let doubtful = labman_sim(&["check", &file, "--set", "user.0.deposit=0", "--json"]);
-    let told: Value = serde_json::from_slice(&doubtful.stdout).unwrap();
-    assert_eq!((&told["good"], told["doubts"].as_array().map(Vec::len)), (&true.into(), Some(0)), "{told}");
+}
+
+#[test]
+fn what_is_hardly_meant_is_told_before_it_runs() {
+    let file =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/market/fees.toml").display().to_string();
+    let late = ["--set", "duration=2m", "--set", "arrivals.0.until=3m"];
+    let checked = labman_sim(&[&["check", &file, "--json"], &late[..]].concat());
+    let told: Value = serde_json::from_slice(&checked.stdout).unwrap();
+    assert_eq!(told["good"], true);
+    assert!(told["doubts"][0].as_str().unwrap().starts_with("arrivals chat: until is later"), "{told}");
+    // Of the points that are run, not of the file as it is.
+    let grid = ["sweep", &file, "--seeds", "1", "--set", "duration=2m", "--grid", "arrivals.0.until=1m,3m"];
+    let swept = labman_sim(&grid);
+    let notes: Vec<String> =
+        stderr(&swept).lines().filter(|line| line.starts_with("note: ")).map(str::to_owned).collect();
+    assert!(notes.len() == 1 && notes[0].contains("point 1: arrivals chat: until is later"), "{notes:?}");
 }
 
 #[test]

@@ -17,7 +17,7 @@ pub(super) struct Args {
     /// Print one JSON document, on one line
     #[arg(long)]
     json: bool,
-    /// Show what is the same in every run, too
+    /// Show what is the same in every pair, and balances of users, too
     #[arg(long)]
     all: bool,
 }

@@ -7,6 +7,9 @@ use labman_sim::results::Study;
 
 use super::{Outcome, print};
 
+/// How files of results end.
+const RESULTS: [&str; 4] = ["csv", "json", "jsonl", "parquet"];
+
 #[derive(clap::Args)]
 pub(super) struct Args {
     /// The results of a sweep: what its `--out` named
@@ -32,8 +35,13 @@ impl Args {
                 folder.display()
             ));
         }
-        if let Some(out) = out.as_ref().filter(|out| out.extension().is_none_or(|end| end != "html")) {
-            return Err(format!("--out {}: a page's name ends in .html", out.display()));
+        let is_of_results =
+            |out: &&PathBuf| RESULTS.iter().any(|end| out.extension().is_some_and(|it| it == *end));
+        if let Some(out) = out.as_ref().filter(is_of_results) {
+            return Err(format!(
+                "--out {}: would overwrite results: a page's name ends in .html",
+                out.display()
+            ));
         }
         let study = Study::read(&folder)?;
         let choice = Choice::new(&study, baseline.as_deref(), figure)?;

@@ -3,6 +3,7 @@ use std::path::{Path, PathBuf};
 use labman_sim::oracle::baselines::Baselines;
 use labman_sim::run::{Options, run_told, run_with};
 use labman_sim::scenario::Scenario;
+use labman_sim::scenario::doubts::doubts;
 use labman_sim::scenario::set::{Document, Set};
 use labman_sim::story::Story;
 
@@ -49,7 +50,7 @@ impl Args {
         let scenarios = scenarios?;
         let mut passed = true;
         for (file, (document, scenario)) in files.iter().zip(&scenarios) {
-            note(file, scenario);
+            doubts(scenario).iter().for_each(|doubt| note(file, doubt));
             let baselines = Baselines::new(document, &sets, scenario)?;
             let story = trace.as_ref().map(|path| Story::to(path).map_err(failed(path))).transpose()?;
             let progress = Progress::of_run(scenario.duration);

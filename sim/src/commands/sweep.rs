@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::num::NonZero;
@@ -6,6 +7,7 @@ use std::process::ExitCode;
 
 use labman_sim::crew;
 use labman_sim::results::{Kept, Manifest, Place, Ran, Table};
+use labman_sim::scenario::doubts::doubts;
 use labman_sim::scenario::set::{BASE, Document, Set, VARIANT};
 use labman_sim::sweep::{Dimension, Ended, Grid, Plan, Shard, Zip, latin, list, zipped};
 
@@ -14,6 +16,8 @@ use super::{Outcome, again, note, print, said, verdict};
 
 /// So many failed runs are told of; the table has them all.
 const TOLD: usize = 20;
+/// So many points are looked at for what may be meant otherwise.
+const LOOKED_AT: usize = 1_000;
 
 #[derive(clap::Args)]
 pub(super) struct Args {
@@ -81,30 +85,44 @@ impl Args {
         let document = Document::read(&file)?;
         let mut plan = Plan::new(&document, &sets, &design.dimensions()?, first_seed..end)?;
         plan.shard = shard;
-        let base = document.with(&sets)?.scenario;
-        note(&file, &base);
-        if let Some((one, other)) = plan.same_points() {
-            eprintln!(
-                "note: points {one} and {other} are one setting, written in two ways: their runs are the same"
-            );
-        }
-        let runs_variants = sets
-            .iter()
-            .map(Set::path)
-            .chain(plan.paths.iter().map(String::as_str))
-            .any(|path| path == VARIANT);
-        if !base.variants.is_empty() && !runs_variants {
-            let names = base.variants.iter().map(|variant| format!(",{}", variant.name)).collect::<String>();
-            eprintln!(
-                "note: {}: runs {BASE} alone; --grid {VARIANT}={BASE}{names} runs its variants, too",
-                file.display()
-            );
-        }
+        notes(&file, &plan);
         let sweep = Sweep { plan, file, threads: jobs.unwrap_or_else(crew::cores) };
         match out {
             Some(out) if !is_table(&out) => sweep.into_directory(&out),
             out => sweep.into_table(out),
         }
+    }
+}
+
+/// What may be meant otherwise, before anything runs.
+fn notes(file: &Path, plan: &Plan) {
+    let mut told: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    for (number, point) in plan.points.iter().enumerate().take(LOOKED_AT) {
+        for doubt in doubts(&point.variant.scenario) {
+            told.entry(doubt).or_default().push(number);
+        }
+    }
+    for (doubt, points) in told {
+        match points.as_slice() {
+            [one, rest @ ..] if rest.len() + 1 < plan.points.len() => {
+                note(file, &format!("point {one}: {doubt}"))
+            }
+            _ => note(file, &doubt),
+        }
+    }
+    if let Some((one, other)) = plan.same_points() {
+        note(
+            file,
+            &format!(
+                "points {one} and {other} are one setting, written in two ways: their runs are the same"
+            ),
+        );
+    }
+    let is_variant = |set: &Set| set.path() == VARIANT;
+    let variants = &plan.points[0].variant.scenario.variants;
+    if !variants.is_empty() && !plan.points[0].sets.iter().any(is_variant) {
+        let names: String = variants.iter().map(|variant| format!(",{}", variant.name)).collect();
+        note(file, &format!("runs {BASE} alone; --grid {VARIANT}={BASE}{names} runs its variants, too"));
     }
 }
 

@@ -113,12 +113,13 @@ fn each(view: &View<'_>, figure: &Figure) -> Markup {
 
 fn clause(view: &View<'_>, figure: &Figure, point: usize, found: &Difference) -> Markup {
     let mean = found.estimate.mean;
-    let format = figure.format.of_difference(found.estimate.interval.map_or(0.0, |it| it.half_width()));
+    let format = figure.format.of_difference(mean, found.estimate.interval.map_or(0.0, |it| it.half_width()));
     let level = figure.mean(view.baseline).filter(|mean| *mean != 0.0);
     let sure = found.estimate.interval.is_some_and(|it| it.low > 0.0 || it.high < 0.0);
     html! {
         "With " strong { (view.labels.points[point]) } " it is "
         @if found.is_none() { "the same in every pair of runs." }
+        @else if mean == 0.0 { "the same in the mean." }
         @else {
             @if mean > 0.0 { "higher" } @else { "lower" } " by " strong { (format.full(mean.abs())) }
             @if let Some(level) = level { " (" (change(mean / level.abs())) ")" }

@@ -28,9 +28,9 @@ impl Sum {
 
 pub(super) fn markup(view: &View<'_>, points: &[usize]) -> Option<Markup> {
     let kinds = kinds(&view.study.manifest.text);
-    let mut sums: BTreeMap<(usize, usize), Sum> = BTreeMap::new();
+    let mut sums: BTreeMap<(&str, usize), Sum> = BTreeMap::new();
     for income in &view.study.incomes {
-        let kind = kind(&kinds, &income.provider)?;
+        let kind = kind(&kinds, &income.provider);
         let sum = sums.entry((kind, income.point as usize)).or_default();
         sum.runs.insert(income.run);
         sum.jobs += income.jobs as f64;
@@ -39,16 +39,19 @@ pub(super) fn markup(view: &View<'_>, points: &[usize]) -> Option<Markup> {
             sum.providers.insert(income.provider.clone());
         }
     }
-    let shown: Vec<usize> = (0..kinds.len())
-        .filter(|kind| points.iter().any(|point| sums.contains_key(&(*kind, *point))))
-        .collect();
+    // In the order of the scenario; whom something renamed comes last.
+    let place = |kind: &str| kinds.iter().position(|known| known == kind).unwrap_or(kinds.len());
+    let mut shown: Vec<&str> =
+        sums.keys().filter(|(_, point)| points.contains(point)).map(|(kind, _)| *kind).collect();
+    shown.sort_by_key(|kind| (place(kind), *kind));
+    shown.dedup();
     if shown.len() < 2 {
         return None;
     }
     let most = sums.values().map(|sum| sum.mean(sum.earned)).fold(0.0, f64::max);
     let money = Format::new(Unit::Money, most, most / 1e3, view.currency());
     let count = Format::new(Unit::Count, 1.0, 1.0, "");
-    let cells = |kind: usize, point: usize| {
+    let cells = |kind: &str, point: usize| {
         let Some(sum) = sums.get(&(kind, point)) else {
             return html! { td.n { "–" } td.n { "–" } td.n { "–" } };
         };
@@ -68,7 +71,7 @@ pub(super) fn markup(view: &View<'_>, points: &[usize]) -> Option<Markup> {
     let body = html! {
         tbody {
             @for kind in shown.iter().take(KINDS) {
-                tr { th scope="row" { (kinds[*kind]) } @for point in points { (cells(*kind, *point)) } }
+                tr { th scope="row" { (kind) } @for point in points { (cells(kind, *point)) } }
             }
         }
     };
@@ -94,12 +97,12 @@ fn kinds(scenario: &str) -> Vec<String> {
 }
 
 /// Of a group's member, which has a number after its name, the group.
-fn kind(kinds: &[String], provider: &str) -> Option<usize> {
-    let of = |name: &str| kinds.iter().position(|kind| kind == name);
-    of(provider).or_else(|| {
-        let (name, number) = provider.rsplit_once('-')?;
-        number.bytes().all(|byte| byte.is_ascii_digit()).then(|| of(name)).flatten()
-    })
+fn kind<'a>(kinds: &[String], provider: &'a str) -> &'a str {
+    let known = |name: &str| kinds.iter().any(|kind| kind == name);
+    match provider.rsplit_once('-') {
+        Some((group, number)) if !known(provider) && known(group) && number.parse::<u32>().is_ok() => group,
+        Some(_) | None => provider,
+    }
 }
 
 #[cfg(test)]
@@ -109,9 +112,10 @@ mod tests {
     #[test]
     fn a_groups_member_is_of_its_kind() {
         let kinds = kinds("[[provider]]\nname = \"box\"\ncount = 3\n[[provider]]\nname = \"box-7\"\n");
+        let of = |name| kind(&kinds, name);
         assert_eq!(
-            ["box-3", "box-7", "box", "pier-1"].map(|name| kind(&kinds, name)),
-            [Some(0), Some(1), Some(0), None]
+            ["box-3", "box-7", "box", "box-", "pier-1"].map(of),
+            ["box", "box-7", "box", "box-", "pier-1"]
         );
     }
 }

@@ -111,7 +111,7 @@ fn differences(caption: &str, scale: &Scale, range: &str, rows: &[&Row<'_>]) -> 
     let row = |row: &&Row<'_>| {
         let mean = row.found.estimate.mean;
         let interval = row.found.estimate.interval;
-        let format = row.figure.format.of_difference(interval.map_or(0.0, |it| it.half_width()));
+        let format = row.figure.format.of_difference(mean, interval.map_or(0.0, |it| it.half_width()));
         let text = format.signed_full(mean);
         html! {
             tr {

@@ -69,9 +69,11 @@ fn is_grid(view: &View<'_>, one: usize, other: usize) -> bool {
     view.points() == levels(view, one).len() * levels(view, other).len()
 }
 
-/// Points lie here and there, as drawn or listed: the first is like any other.
+/// Points lie here and there, as they were drawn: the first is like any other.
 pub(super) fn is_scattered(view: &View<'_>) -> bool {
     let varied = varied(view);
-    let all: usize = varied.iter().map(|path| levels(view, *path).len()).product();
-    varied.len() > 1 && all != view.points()
+    let all = varied.iter().try_fold(1_usize, |all, path| all.checked_mul(levels(view, *path).len()));
+    let rises =
+        |path: &usize| view.numbers(*path).is_none_or(|it| it.is_sorted() || it.iter().rev().is_sorted());
+    varied.len() > 1 && all != Some(view.points()) && !varied.first().is_some_and(rises)
 }

@@ -126,11 +126,15 @@ impl Format {
         self.with_unit(self.number(value))
     }
 
-    /// Of a difference that is known so well: half its interval's width. Parts of a whole differ by percentage points.
-    pub(super) fn of_difference(&self, known: f64) -> Self {
+    /// Of a difference that is known so well: half its interval's width. Of one that is known exactly, four digits. Parts of a whole
+    /// differ by percentage points.
+    pub(super) fn of_difference(&self, difference: f64, known: f64) -> Self {
         let mut format = self.clone();
+        let shown = difference * self.shown.factor;
         if known > 0.0 {
             format.decimals = digits(known * self.shown.factor);
+        } else if shown.fract() != 0.0 {
+            format.decimals = digits(shown / 100.0);
         }
         if format.shown.suffix == "%" {
             format.shown.suffix = "pp".into();
@@ -183,7 +187,7 @@ mod tests {
         assert_eq!(text("ttft.p50_ms", 35.0, 1.2), "35.0\u{a0}ms");
         assert_eq!(text("ttft.p99_us", 420.0, 3.0), "420.0\u{a0}µs");
         assert_eq!(text("virtual_seconds", 10_860.0, 0.0), "181.0\u{a0}min");
-        assert_eq!(text("market.price_micro", 79_475_000.0, 120_000.0), "79.48\u{a0}XTS");
+        assert_eq!(text("market.price_micro", 79_480_000.0, 120_000.0), "79.48\u{a0}XTS");
         assert_eq!(text("money.charged", 12_345_678_900.0, 1_300_000.0), "12,345.7\u{a0}XTS");
         assert_eq!(text("jobs.goodput_permille", 987.0, 4.0), "98.70\u{a0}%");
         assert_eq!(text("income.gini_ppm", 312_000.0, 11_000.0), "0.312");
@@ -202,8 +206,11 @@ mod tests {
     fn a_difference_has_the_digits_that_its_own_interval_gives_a_meaning_to() {
         let charged = Format::new(Unit::of("money.charged"), 2e6, 1e5, "XTS");
         assert_eq!(charged.signed_full(1_234.0), "0.00\u{a0}XTS");
-        assert_eq!(charged.of_difference(50.0).signed_full(1_234.0), "+0.001234\u{a0}XTS");
+        assert_eq!(charged.of_difference(1_234.0, 50.0).signed_full(1_234.0), "+0.001234\u{a0}XTS");
         let share = Format::new(Unit::of("slots.busy_ppm"), 4e5, 2e4, "XTS");
-        assert_eq!(share.of_difference(1e3).signed_full(10_000.0), "+1.00\u{a0}pp");
+        assert_eq!(share.of_difference(10_000.0, 1e3).signed_full(10_000.0), "+1.00\u{a0}pp");
+        assert_eq!(charged.of_difference(1_234.0, 0.0).signed_full(1_234.0), "+0.001234\u{a0}XTS");
+        let jobs = Format::new(Unit::of("jobs.failed"), 4_000.0, 0.0, "XTS");
+        assert_eq!(jobs.of_difference(3.0, 0.0).signed_full(3.0), "+3");
     }
 }

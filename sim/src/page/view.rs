@@ -80,7 +80,7 @@ impl<'a> View<'a> {
         let mut figures: Vec<Figure> = (0..study.runs.figures.len())
             .map(|column| Figure::new(study, &rows, column, &expected))
             .filter(|figure| figure.summaries.iter().any(Option::is_some))
-            // There may be a thousand users; together they are what was charged.
+            // There may be a thousand users, and what was charged says as much of all.
             .filter(|figure| {
                 !figure.name.starts_with(BALANCE_OF_USER) || choice.figure.as_ref() == Some(&figure.name)
             })

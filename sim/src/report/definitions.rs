@@ -176,8 +176,8 @@ pub const DEFINITIONS: &[Definition] = &[
         "millionths",
         "what users paid beyond what providers got, of what these got",
         FEP,
-        "in the FEP's currency; what is paid in others is left out; 0 where nothing was earned; amounts are whole micro-units, so that \
-         rounding outweighs fees where a job costs fewer than a thousand",
+        "in the FEP's currency; what is paid in others is left out; 0 where nothing was earned; each job's amounts are whole \
+         micro-units, so that rounding shows where fees are a few of them",
     ),
     figure(
         "money.claimed",

@@ -38,7 +38,9 @@ pub const SERIES: &[Series] = &[
     series("sojourn.p95_ms", "ms", "its 95th percentile", |it| it.sojourn.percentile_ms(95)),
     series("money.charged", "micro-units", "charged by receipts issued in it", |it| Some(it.charged as f64)),
     series("money.charged_total", "micro-units", "charged up to its end", |it| Some(it.charged_total as f64)),
-    series("money.earned", "micro-units", "what these receipts pay providers", |it| Some(it.earned as f64)),
+    series("money.earned", "micro-units", "what these receipts pay providers in the FEP's currency", |it| {
+        Some(it.earned as f64)
+    }),
     series(
         "market.price_micro",
         "micro-units",

@@ -122,8 +122,9 @@ impl Journal {
             if line.last() != Some(&b'\n') {
                 break;
             }
-            let damaged = |error: serde_json::Error| {
-                format!("{path}:{number}: {error}: remove the line, and it is run again")
+            let damaged = |error: serde_json::Error| match number {
+                1 => format!("{path}:1: {error}: remove {} to begin again", self.dir.display()),
+                number => format!("{path}:{number}: {error}: remove the line, and it is run again"),
             };
             if number == 1 {
                 let found: Manifest = serde_json::from_slice(&line).map_err(damaged)?;

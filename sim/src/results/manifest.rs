@@ -87,12 +87,15 @@ impl Manifest {
         if sheet.grid != self.paths {
             return Err(format!("{file}:1: varies other paths than {FILE} says: {AGAIN}"));
         }
+        let mut last = None;
         for row in &sheet.rows {
+            let index = Some(self.index(row.point, row.run));
             let point = self.points.get(row.point as usize);
             let same = |point: &PointOf| (&point.values, &point.variant) == (&row.values, &row.variant);
-            if !point.is_some_and(same) || !self.has(row.run, row.seed) {
+            if !point.is_some_and(same) || !self.has(row.run, row.seed) || index <= last {
                 return Err(format!("{file}:{}: is of no run that {FILE} tells of: {AGAIN}", row.line));
             }
+            last = index;
         }
         match sheet.rows.len() as u64 == self.runs {
             true => Ok(()),

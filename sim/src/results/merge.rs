@@ -97,15 +97,14 @@ impl<'a> Part<'a> {
 
     /// After its last run: what is of none.
     fn left_over(&mut self) -> Option<String> {
-        let file = if self.rows.next().is_some() {
-            table::CSV
-        } else if self.ticks.next().is_some() {
-            ticks::FILE
-        } else if self.incomes.next().is_some() {
-            incomes::FILE
-        } else {
-            return None;
-        };
+        let row = self.rows.next().map(|_| (table::CSV, None));
+        let tick = || self.ticks.next().map(|tick| (ticks::FILE, tick.err()));
+        let row = row.or_else(tick);
+        let income = || self.incomes.next().map(|income| (incomes::FILE, income.err()));
+        let (file, damaged) = row.or_else(income)?;
+        if damaged.is_some() {
+            return damaged;
+        }
         let path = self.dir.join(file);
         Some(format!(
             "{}: has rows of no run of its shard: remove the folder and run it again",

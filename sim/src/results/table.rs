@@ -64,11 +64,16 @@ impl<'a> Table<'a> {
 
     pub fn write_csv(&self, to: impl Write) -> io::Result<()> {
         let mut out = csv::Writer::from_writer(to);
-        out.write_record(self.names())?;
+        // A closed pipe must be known as one.
+        let io = |error: csv::Error| match error.into_kind() {
+            csv::ErrorKind::Io(error) => error,
+            other => io::Error::other(format!("{other:?}")),
+        };
+        out.write_record(self.names()).map_err(io)?;
         for rows in self.rows.chunks(BATCH) {
             let columns = self.columns(rows);
             for row in 0..rows.len() {
-                out.write_record(columns.iter().map(|column| column.text(row)))?;
+                out.write_record(columns.iter().map(|column| column.text(row))).map_err(io)?;
             }
         }
         out.flush()

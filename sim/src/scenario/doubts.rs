@@ -37,7 +37,8 @@ fn unserved(scenario: &Scenario) -> impl Iterator<Item = String> {
 fn asked(arrivals: &Arrivals) -> String {
     match &arrivals.zipf {
         None => arrivals.model.clone(),
-        Some(_) => format!("{}-1", arrivals.model),
+        // The rarest: where that is there, all are.
+        Some(zipf) => format!("{}-{}", arrivals.model, zipf.count),
     }
 }
 
@@ -63,16 +64,15 @@ fn penniless(scenario: &Scenario) -> Option<String> {
 /// Prices that are to move, and won't.
 fn still(scenario: &Scenario) -> Option<String> {
     let moves = |(_, one): &(&Provider, &Portman)| one.pricing.strategy != Strategy::Fixed;
-    let (provider, portman) = portmans(scenario).find(moves)?;
-    let epoch = provider.hosting.epoch;
-    let short = scenario.duration.0 / epoch.0.max(1) < EPOCHS;
-    short.then(|| {
-        format!(
-            "provider {}: pricing of {}: prices move once an epoch, and duration has fewer than {EPOCHS} of them: take a \
-             shorter one, hosting = {{ epoch = \"5m\" }}, or a longer duration",
-            provider.name, portman.ep
-        )
-    })
+    let is_short = |(provider, _): &(&Provider, &Portman)| {
+        scenario.duration.0 / provider.hosting.epoch.0.max(1) < EPOCHS
+    };
+    let (provider, portman) = portmans(scenario).filter(moves).find(is_short)?;
+    Some(format!(
+        "provider {}: pricing of {}: prices move once an epoch, and duration has fewer than {EPOCHS} of them: take a \
+         shorter one, hosting = {{ epoch = \"5m\" }}, or a longer duration",
+        provider.name, portman.ep
+    ))
 }
 
 #[cfg(test)]

@@ -250,16 +250,21 @@ fn check(scenario: &Scenario) -> Result<(), (&'static str, usize, String)> {
 fn check_field(table: &'static str, index: usize, field: &str) -> Result<(), (&'static str, usize, String)> {
     match report::figures().any(|known| known == field) {
         true => Ok(()),
-        false => {
-            Err((table, index, format!("field: there is no {field:?}{}", meant(field, report::figures()))))
-        }
+        false => Err((
+            table,
+            index,
+            format!(
+                "field: there is no {field:?}{}",
+                meant(field, report::figures(), "labman-sim explain lists all")
+            ),
+        )),
     }
 }
 
-/// What to say of a figure that there is not.
-pub(crate) fn meant<'a>(name: &str, figures: impl Iterator<Item = &'a str>) -> String {
+/// What to say of a figure that there is not; `all` says where all are.
+pub(crate) fn meant<'a>(name: &str, figures: impl Iterator<Item = &'a str>, all: &str) -> String {
     match like(name, figures).as_slice() {
-        [] => "; labman-sim explain lists all".into(),
+        [] => format!("; {all}"),
         near => format!("; there is {}", near.join(", ")),
     }
 }

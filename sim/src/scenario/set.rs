@@ -62,16 +62,6 @@ impl Document {
         }
     }
 
-    /// What its variants change, all of them together.
-    ///
-    /// # Errors
-    /// If it is no scenario.
-    pub fn paths_of_variants(&self) -> Result<Vec<String>, String> {
-        let variants = self.with(&[])?.scenario.variants;
-        let sets = variants.iter().flat_map(|variant| &variant.set).map(|set| set.parse::<Set>());
-        sets.map(|set| set.map(|set| set.path)).collect()
-    }
-
     /// As it was read, with its comments.
     pub fn text(&self) -> &str {
         &self.text
@@ -79,10 +69,7 @@ impl Document {
 
     /// The scenario after these changes, made in their order.
     pub fn with(&self, sets: &[Set]) -> Result<Changed, String> {
-        let mut root = self.root.clone();
-        for set in sets {
-            set.apply(&mut root).map_err(|why| format!("--set {set}: {why}"))?;
-        }
+        let root = self.changed(sets)?;
         let text = toml::to_string(&root).map_err(|error| format!("{}: {error}", self.file))?;
         let scenario = match sets {
             [] => parse(&self.file, &self.text).map_err(|bad| bad.to_string())?,
@@ -90,6 +77,37 @@ impl Document {
         };
         let hash = blake3::hash(text.as_bytes()).to_hex()[..16].to_owned();
         Ok(Changed { scenario, hash })
+    }
+
+    fn changed(&self, sets: &[Set]) -> Result<Value, String> {
+        let mut root = self.root.clone();
+        for set in sets {
+            set.apply(&mut root).map_err(|why| format!("--set {set}: {why}"))?;
+        }
+        Ok(root)
+    }
+
+    /// The first of these changes that a later one undoes, by number, and that one's: made once more, it would change something.
+    ///
+    /// # Errors
+    /// If one can't be made.
+    pub fn undone(&self, sets: &[Set]) -> Result<Option<(usize, usize)>, String> {
+        let is_undone = |at: usize, until: usize| {
+            let root = self.changed(&sets[..=until])?;
+            let mut again = root.clone();
+            sets[at].apply(&mut again).map(|()| again != root)
+        };
+        for at in 0..sets.len() {
+            if !is_undone(at, sets.len() - 1)? {
+                continue;
+            }
+            for by in at + 1..sets.len() {
+                if is_undone(at, by)? {
+                    return Ok(Some((at, by)));
+                }
+            }
+        }
+        Ok(None)
     }
 
     /// What the scenario compares, after these changes: itself as [`BASE`], and its variants by name.

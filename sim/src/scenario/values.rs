@@ -88,11 +88,13 @@ fn text<'de, D: Deserializer<'de>>(deserializer: D, instead: &str) -> Result<Str
         Text(String),
         Whole(i64),
         Decimal(f64),
+        Other(serde::de::IgnoredAny),
     }
     match Written::deserialize(deserializer)? {
         Written::Text(text) => Ok(text),
         Written::Whole(number) => Err(D::Error::custom(format!("{number} {instead}"))),
         Written::Decimal(number) => Err(D::Error::custom(format!("{number} {instead}"))),
+        Written::Other(_) => Err(D::Error::custom(format!("this {instead}"))),
     }
 }
 
