@@ -415,6 +415,8 @@ pub const RAIL_LAST: Span = Span::from_secs(300);
 pub const PAYOUT_ANEW: Span = Span::from_secs(600);
 /// Operations written to the store together. The rest waits for the next batch.
 pub const PORTAL_GROUP: usize = 64;
+/// Reads of calls that are at the store at once. The rest waits, so that no write waits for more than these.
+pub const PORTAL_READS: usize = 4;
 /// Lines of one listing. A larger `limit` counts as this.
 pub const PORTAL_LIST: u32 = 1000;
 /// Names, payment references, payout addresses, and what is said of a dispute, in bytes. A longer one is answered 400.

@@ -39,6 +39,7 @@ mod payouts;
 mod pulls;
 mod quotes;
 mod rails;
+mod reading;
 mod receipts;
 mod routes;
 mod rows;
@@ -71,6 +72,7 @@ use config::Config;
 use exchanges::{Call, Exchanges};
 use look::Look;
 use rails::{Heard, Rails};
+use reading::{Reading, Wanted};
 use routes::Cx;
 use rows::ANSWERED;
 pub use signing::Signers;
@@ -87,7 +89,7 @@ pub struct Portal {
     random: Stream,
     exchanges: Exchanges,
     writer: Writer,
-    looking: BTreeMap<OpId, (StreamId, Look)>,
+    reading: Reading,
     /// Calls under an idempotency key that are not answered yet.
     keyed: BTreeMap<StreamId, Keyed>,
     rails: Rails,
@@ -117,7 +119,7 @@ impl Portal {
             random: seed.stream("keys"),
             exchanges: Exchanges::default(),
             writer: Writer::default(),
-            looking: BTreeMap::new(),
+            reading: Reading::default(),
             one_at_a_time: OneAtATime::default(),
             out: Outbox::default(),
             stopped: None,
@@ -282,18 +284,21 @@ impl Portal {
                     let refused = Refused::unavailable("the same call is being decided; ask again");
                     return self.answer(stream, refused.answer());
                 }
-                self.looking.insert(self.out.read(range), (stream, look));
+                self.look_up(stream, Wanted::Range(range), look);
             }
-            Ok(Step::Find(keys, look)) => {
-                self.looking.insert(self.out.find(keys), (stream, look));
-            }
+            Ok(Step::Find(keys, look)) => self.look_up(stream, Wanted::Keys(keys), look),
             Ok(Step::Wait) => {}
             Err(refused) => self.answer(stream, refused.answer()),
         }
     }
 
+    fn look_up(&mut self, stream: StreamId, wanted: Wanted, look: Look) {
+        self.reading.push(stream, wanted, look);
+        self.reading.start(&mut self.out);
+    }
+
     fn read(&mut self, now: Now, op: OpId, page: Result<Vec<Row>, StoreError>) {
-        let Some((stream, look)) = self.looking.remove(&op) else { return };
+        let Some((stream, look)) = self.reading.done(op) else { return };
         let stepped = match page {
             Ok(_) if self.stopped.is_some() => Err(unavailable()),
             Ok(rows) => look.found(&mut self.cx(now, stream), &rows),
@@ -303,6 +308,7 @@ impl Portal {
             }
         };
         self.step(now, stream, stepped);
+        self.reading.start(&mut self.out);
     }
 
     fn commit(&mut self, now: Now, mut commit: Commit) {

@@ -86,6 +86,14 @@ impl Look {
         }
     }
 
+    /// Does it go on with a call that something was looked up for before?
+    pub(super) fn goes_on(&self) -> bool {
+        matches!(
+            self,
+            Self::Lines(_) | Self::Taken(_) | Self::Issued(_) | Self::Claimed(..) | Self::States(_)
+        )
+    }
+
     pub(super) fn found(self, cx: &mut Cx<'_>, rows: &[Row]) -> Stepped {
         let Cx { fep, now, stream, .. } = *cx;
         match self {

@@ -1,5 +1,6 @@
 //! Getting paid: each receipt once, whoever asks and however often.
 
+use labman_proto_core::limits::PORTAL_READS;
 use labman_proto_core::money::Micros;
 use labman_proto_core::wire::ids::Hash;
 use labman_proto_core::wire::ids::ReceiptId;
@@ -42,6 +43,31 @@ fn the_same_claim_twice_at_once_is_decided_once() {
     assert_eq!(rig.reply(second).unwrap().refusal(), (503, "unavailable".into()));
     assert_eq!(rig.post("/v1/claims", &body), rig.reply(first).unwrap());
     assert!(!rig.stopped());
+}
+
+#[test]
+fn claims_that_come_all_at_once_keep_nobody_from_being_authorized() {
+    let (mut rig, key) = Rig::with_user("1");
+    let receipts: Vec<ReceiptId> = (1..=40)
+        .map(|number| {
+            let auth_id = rig.authorized(&job(number, &key)).auth_id;
+            rig.settled(auth_id, counts(1, 1)).receipt_id
+        })
+        .collect();
+    let claims: Vec<_> = (1..)
+        .zip(receipts)
+        .map(|(number, receipt)| {
+            rig.begin_post("/v1/claims", &seal(PROVIDER, claim(number, 7, vec![receipt])))
+        })
+        .collect();
+    let asked = rig.authorize_body(&job(99, &key));
+    let asked = rig.begin_post("/v1/authorize", &asked);
+    let waited = (0..).find(|_| !rig.step() || rig.reply(asked).is_some()).unwrap();
+    assert!(waited <= PORTAL_READS, "its hold was written after {waited} other things");
+    assert_eq!(rig.reply(asked).unwrap().status, 200);
+    rig.run();
+    assert!(claims.into_iter().all(|claim| rig.reply(claim).unwrap().status == 200));
+    assert_eq!(rig.balance("rail:payouts"), 7 * 40);
 }
 
 #[test]
