@@ -69,7 +69,7 @@ impl Run<'_> {
                 let found = ledger::check(&books);
                 report.ledger_balanced = Some(ledger::check_ledger(&books.ledger).is_empty());
                 self.findings.extend(found);
-                self.fill(report, &books);
+                self.fill(report, books);
             }
             Err(why) => self.findings.push(format!("the books can't be read: {why}")),
         }

@@ -27,30 +27,32 @@ struct ClaimLine {
 }
 
 impl Run<'_> {
-    pub(super) fn fill(&mut self, report: &mut Report, books: &Books) {
+    /// The books are taken apart on the way: of two million receipts there is no room for two of each.
+    pub(super) fn fill(&mut self, report: &mut Report, books: Books) {
+        let Books { ledger, issued, providers, asked, .. } = books;
+        drop(asked);
         let named = |node: NodeId| self.nodes.get(&node).cloned().unwrap_or_else(|| node.to_string().into());
         let undelivered = Name::from("undelivered");
-        let held: BTreeMap<ReceiptId, &Held> = books
-            .providers
-            .iter()
-            .flat_map(|provider| provider.held.iter().map(|held| (held.receipt_id, held)))
-            .collect();
-        report.receipts = books
-            .issued
-            .iter()
+        let mut held: BTreeMap<ReceiptId, (Name, Name)> = BTreeMap::new();
+        for Held { receipt_id, slug, state, .. } in providers.into_iter().flat_map(|provider| provider.held) {
+            held.insert(receipt_id, (slug, state));
+        }
+        report.receipts = issued
+            .into_iter()
             .map(|receipt| {
-                let held = held.get(&receipt.receipt_id);
+                let known = held.get(&receipt.receipt_id).cloned();
+                let (slug, state) = known.unwrap_or_else(|| (Name::default(), undelivered.clone()));
                 ReceiptFacts {
                     provider: named(receipt.provider_node_id),
                     gateway: named(receipt.gateway_node_id),
-                    slug: held.map(|held| held.slug.clone()).unwrap_or_default(),
+                    slug,
                     input_tokens: receipt.settled.input,
                     cached_tokens: receipt.settled.cached,
                     output_tokens: receipt.settled.output,
                     charge: receipt.charge,
                     payout: receipt.payout,
-                    currency: receipt.currency.clone(),
-                    state: held.map_or(&undelivered, |held| &held.state).clone(),
+                    currency: receipt.currency,
+                    state,
                     issued_at_us: receipt.issued_ms.saturating_sub(self.fep_started.0).saturating_mul(1_000),
                 }
             })
@@ -60,9 +62,9 @@ impl Run<'_> {
         report.claims.sort();
         let users =
             self.accounts.iter().map(|(name, account)| (account.user.to_string(), name.clone())).collect();
-        for line in &books.ledger.accounts {
+        for line in &ledger.accounts {
             let account = rename(&line.account, &users, &self.nodes);
-            let name = match line.currency == books.ledger.currency {
+            let name = match line.currency == ledger.currency {
                 true => account,
                 false => format!("{} {account}", line.currency),
             };
