@@ -6,8 +6,7 @@ const TOLD: usize = 5;
 const SLIPS: usize = 3;
 
 /// The most alike first; nothing where no name is like it.
-#[must_use]
-pub fn like<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+fn like<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     let last = |of: &str| of.rsplit('.').next().unwrap_or_default().to_owned();
     let slips = |other: &str| match other.contains(name) || name.contains(other) {
         true => 0,
@@ -18,6 +17,16 @@ pub fn like<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Vec<&'a str
     near.retain(|(slips, _)| *slips <= SLIPS);
     near.sort_by_key(|(slips, _)| *slips);
     near.into_iter().take(TOLD).map(|(_, name)| name).collect()
+}
+
+/// What to say of a name that there is not: which are like it, or else `otherwise`.
+#[must_use]
+pub fn meant<'a>(name: &str, names: impl Iterator<Item = &'a str>, otherwise: &str) -> String {
+    match like(name, names).as_slice() {
+        [] if otherwise.is_empty() => String::new(),
+        [] => format!("; {otherwise}"),
+        near => format!("; there is {}", near.join(", ")),
+    }
 }
 
 #[cfg(test)]

@@ -29,8 +29,8 @@ mod view;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
+use crate::like::meant;
 use crate::results::Study;
-use crate::scenario::meant;
 use label::Labels;
 use view::View;
 

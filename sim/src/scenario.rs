@@ -21,7 +21,6 @@ use labman_proto_core::time::Span;
 use labman_proto_core::toy::config::Thinks;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use load::meant;
 pub use load::{BadScenario, load, parse};
 
 use crate::adversary::{Adversary, Dishonest, Role};

@@ -111,11 +111,15 @@ impl Plan {
             let sets: Vec<Set> =
                 always.iter().cloned().map(Ok).chain(chosen).collect::<Result<_, String>>()?;
             let variant = document.with(&sets)?;
-            if let Some((one, by)) = document.undone(&sets)? {
-                let (one, by) = (&sets[one], &sets[by]);
+            for (one, by) in document.undone(&sets)? {
                 // What is the same everywhere may be refined.
-                if !always.contains(one) || !by.path().starts_with(&format!("{}.", one.path())) {
-                    return Err(format!("{one} would be undone by {by}: leave one of the two out"));
+                let is_refined =
+                    one < always.len() && sets[by].path().starts_with(&format!("{}.", sets[one].path()));
+                if !is_refined {
+                    return Err(format!(
+                        "{} would be undone by {}: leave one of the two out",
+                        sets[one], sets[by]
+                    ));
                 }
             }
             Ok(Point { values, sets, variant })
@@ -320,6 +324,12 @@ mod tests {
         assert_eq!(plan(&[], &["variant.name=base,three", "fep.fees.fep_bps=1,2"]), Ok(4));
         assert_eq!(plan(&["fep.fees={ fep_bps = 1 }"], &["fep.fees.gateway_bps=1,2"]), Ok(2), "refined");
         let undone = |sets: &[&str], grids: &[&str]| plan(sets, grids).unwrap_err();
+        let refined = "fep.fees={ fep_bps = 1 }";
+        let behind = undone(
+            &[refined],
+            &["fep.fees.gateway_bps=1,2", "user.0.deposit=5,6", "user.0={ name = \"ada\", deposit = \"7\" }"],
+        );
+        assert!(behind.starts_with("user.0.deposit=5 would be undone by user.0="), "{behind}");
         let by_grid = undone(&[], &["variant.name=base,two", "fep.fees.fep_bps=1,2"]);
         assert_eq!(
             by_grid,

@@ -3,6 +3,8 @@
 //! A store does one thing after the other, and an authorization waits until its hold is written there. When two thousand providers
 //! claimed in one minute, it read for twelve seconds, no hold was written meanwhile, and users were turned away; what they and others then
 //! asked again had to be looked up, too, so that it went on for half an hour.
+//!
+//! What is absent: a bound of those that wait, which are calls under way ([`PORTAL_EXCHANGES`](crate::limits::PORTAL_EXCHANGES)).
 
 use alloc::collections::{BTreeMap, VecDeque};
 

@@ -1,4 +1,4 @@
-use labman_sim::like::like;
+use labman_sim::like::meant;
 use labman_sim::report::definitions::{self, DEFINITIONS, Definition};
 use labman_sim::report::ticks::{SERIES, Series};
 
@@ -34,12 +34,8 @@ fn explain(name: &str) -> Option<String> {
 
 fn unknown(name: &str) -> String {
     let names = DEFINITIONS.iter().map(|one| one.name).chain(SERIES.iter().map(|one| one.name));
-    match like(name, names).as_slice() {
-        [] => format!(
-            "there is no figure {name:?}; labman-sim explain lists all, scenarios/README.md what a scenario can hold"
-        ),
-        near => format!("there is no figure {name:?}; there is {}", near.join(", ")),
-    }
+    let all = "labman-sim explain lists all, scenarios/README.md what a scenario can hold";
+    format!("there is no figure {name:?}{}", meant(name, names, all))
 }
 
 fn table() -> String {

@@ -6,7 +6,7 @@ use labman_proto_core::names::is_served_by;
 use labman_proto_core::node::config::Strategy;
 
 use super::{Arrivals, Portman, Provider, Scenario};
-use crate::like::like;
+use crate::like::meant;
 
 /// Prices move once an epoch: in fewer than so many nothing comes of it.
 const EPOCHS: u64 = 3;
@@ -28,9 +28,7 @@ fn unserved(scenario: &Scenario) -> impl Iterator<Item = String> {
         let mut models: Vec<&str> = portmans(scenario).map(|(_, one)| one.model.as_str()).collect();
         models.sort_unstable();
         models.dedup();
-        let near = like(&model, models.into_iter());
-        let there = if near.is_empty() { String::new() } else { format!("; there is {}", near.join(", ")) };
-        format!("{table} {name}: no provider offers {model:?}{there}")
+        format!("{table} {name}: no provider offers {model:?}{}", meant(&model, models.into_iter(), ""))
     })
 }
 

@@ -7,7 +7,7 @@ use std::path::Path;
 use super::set::{BASE, Set};
 use super::{Scenario, sense};
 use crate::adversary::{Dishonest, Role};
-use crate::like::like;
+use crate::like::meant;
 use crate::report;
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -258,14 +258,6 @@ fn check_field(table: &'static str, index: usize, field: &str) -> Result<(), (&'
                 meant(field, report::figures(), "labman-sim explain lists all")
             ),
         )),
-    }
-}
-
-/// What to say of a figure that there is not; `all` says where all are.
-pub(crate) fn meant<'a>(name: &str, figures: impl Iterator<Item = &'a str>, all: &str) -> String {
-    match like(name, figures).as_slice() {
-        [] => format!("; {all}"),
-        near => format!("; there is {}", near.join(", ")),
     }
 }
 

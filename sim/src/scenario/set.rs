@@ -87,27 +87,32 @@ impl Document {
         Ok(root)
     }
 
-    /// The first of these changes that a later one undoes, by number, and that one's: made once more, it would change something.
+    /// Those of these changes that do not stand, by number, each with the later one that undid it: made once more, they would change
+    /// something.
     ///
     /// # Errors
     /// If one can't be made.
-    pub fn undone(&self, sets: &[Set]) -> Result<Option<(usize, usize)>, String> {
-        let is_undone = |at: usize, until: usize| {
-            let root = self.changed(&sets[..=until])?;
+    pub fn undone(&self, sets: &[Set]) -> Result<Vec<(usize, usize)>, String> {
+        let stands = |set: &Set, root: &Value| {
             let mut again = root.clone();
-            sets[at].apply(&mut again).map(|()| again != root)
+            set.apply(&mut again).map(|()| again == *root)
         };
-        for at in 0..sets.len() {
-            if !is_undone(at, sets.len() - 1)? {
+        let last = self.changed(sets)?;
+        let mut undone = Vec::new();
+        for (at, set) in sets.iter().enumerate() {
+            if stands(set, &last)? {
                 continue;
             }
-            for by in at + 1..sets.len() {
-                if is_undone(at, by)? {
-                    return Ok(Some((at, by)));
+            let mut root = self.changed(&sets[..=at])?;
+            for (by, later) in sets.iter().enumerate().skip(at + 1) {
+                later.apply(&mut root)?;
+                if !stands(set, &root)? {
+                    undone.push((at, by));
+                    break;
                 }
             }
         }
-        Ok(None)
+        Ok(undone)
     }
 
     /// What the scenario compares, after these changes: itself as [`BASE`], and its variants by name.
