@@ -1,8 +1,8 @@
 //! What calls need out of history: a few reads at the store at a time, the others in the order in which they came.
 //!
 //! A store does one thing after the other, and an authorization waits until its hold is written there. When two thousand providers
-//! claimed in one minute, it read for twelve seconds, no hold was written meanwhile, and users were turned away; what they and others then
-//! asked again had to be looked up, too, so that it went on for half an hour.
+//! claimed in one minute, it read for twelve seconds, no hold was written meanwhile, and users were turned away. Where 540 jobs came in a
+//! second that lasted for half an hour: reports that were not answered in time are made again, and looked up.
 //!
 //! What is absent: a bound of those that wait, which are calls under way ([`PORTAL_EXCHANGES`](crate::limits::PORTAL_EXCHANGES)).
 
