@@ -208,10 +208,15 @@ impl Receipts {
         let row = AuthorizationRow { receipt, ..row.clone() };
         let write = put_authorization(&row);
         self.used.insert(row);
+        self.sweep_in_time(now);
+        write
+    }
+
+    /// It stays due when it was: with something new each minute it would never come.
+    fn sweep_in_time(&mut self, now: Time) {
         if self.sweep.next().is_none() {
             self.sweep.set((), now + SWEEP, "sweep lapsed authorizations");
         }
-        write
     }
 
     /// The attempt came to nothing. It stays used for as long as it could be shown again, but no receipt is awaited.
@@ -220,7 +225,7 @@ impl Receipts {
             && let Some(row) = self.used.settle(&key, Owed::Nothing)
         {
             cx.store([put_authorization(row)].into());
-            self.sweep.set((), cx.now.mono + SWEEP, "sweep lapsed authorizations");
+            self.sweep_in_time(cx.now.mono);
         }
     }
 
@@ -292,7 +297,7 @@ impl Receipts {
             batch.push(put_authorization(used));
             // The disk has what proves it. Here it stands only for that it was used, until nobody can show it again.
             (used.statement, used.ack) = (None, None);
-            self.sweep.set((), cx.now.mono + SWEEP, "sweep lapsed authorizations");
+            self.sweep_in_time(cx.now.mono);
         }
         self.sums.changed(&row, None);
         batch.extend([self.sums.put(&group), self.has_come(fep_id, sequence), self.earnings.earned(&row)]);

@@ -268,3 +268,27 @@ fn a_list_of_receipts_says_how_many_it_leaves_out_and_since_when_one_is_missing(
     let answer = shop.rig.admin("/receipts?limit=1");
     assert_eq!((&answer["receipts"][0]["state"], answer["more"].as_u64()), (&"paid".into(), Some(1)));
 }
+
+/// One more job, from its order to its receipt.
+fn one_more(shop: &mut Shop, number: u8) {
+    let order = shop.order(number);
+    let stream = order.place(&mut shop.rig, &mut shop.gateway);
+    let job = u64::from(number);
+    shop.portman.text(&mut shop.rig, job, "seven tokens", counts(10, 7));
+    shop.portman.say(&mut shop.rig, &FromPortman::Done { job, counts: counts(10, 7) });
+    shop.rig.hear(stream);
+    shop.deliver(stream, FEP_KEY, &order.receipt(counts(10, 7)));
+}
+
+#[test]
+fn a_provider_that_is_never_idle_forgets_authorizations_that_cannot_be_shown_again() {
+    let mut shop = shop();
+    let every = Span::from_secs(30);
+    let mut kept = Vec::new();
+    for number in 1..=120 {
+        one_more(&mut shop, number);
+        shop.rig.pass(every);
+        kept.push(shop.rig.disk.rows("authorizations").len());
+    }
+    assert!(kept[20] > 15 && kept[60..].iter().all(|kept| *kept < 50), "{kept:?}");
+}
