@@ -23,6 +23,8 @@ use crate::wire::ids::RequestId;
 
 /// Rows of history an answer holds at most.
 const MOST_ROWS: usize = 1_000;
+/// Claims that are read at a time: each has a line for each of its receipts.
+const CLAIMS_AT_ONCE: usize = 10;
 
 pub(super) struct Admin {
     started: Time,
@@ -41,9 +43,40 @@ enum What {
     Open,
     /// Those that are, behind these.
     Paid(Vec<ReceiptRow>),
-    Claims,
-    /// Claims that money came for.
-    Payouts,
+    Claims(Past),
+}
+
+/// What is told of claims, as far as they have been read.
+struct Past {
+    name: &'static str,
+    show: fn(&ClaimRow) -> Option<Value>,
+    /// First those that were open when it was asked.
+    told: Vec<Value>,
+    open: usize,
+    /// Rows that were read, and from where to read on.
+    read: usize,
+    from: String,
+}
+
+impl Past {
+    const fn new(name: &'static str, open: Vec<Value>, show: fn(&ClaimRow) -> Option<Value>) -> Self {
+        Self { name, show, open: open.len(), told: open, read: 0, from: String::new() }
+    }
+
+    /// `false`: that was all, or all that is read.
+    fn goes_on(&mut self, rows: &[Row]) -> bool {
+        for told in parsed(CLAIMS, rows).iter().filter_map(self.show) {
+            // One that was decided between the two looks is told as the first saw it.
+            if !self.told[..self.open].iter().any(|open| open["claim_id"] == told["claim_id"]) {
+                self.told.push(told);
+            }
+        }
+        self.read += rows.len();
+        if let Some(last) = rows.last() {
+            self.from = format!("{}\0", last.key);
+        }
+        rows.len() == CLAIMS_AT_ONCE && self.read < MOST_ROWS
+    }
 }
 
 /// The rooms, as far as they can be seen.
@@ -63,7 +96,6 @@ pub(super) struct Status<'a> {
 
 /// What is in memory because decisions need it.
 pub(super) struct Known {
-    claims: Vec<Value>,
     /// Receipts that are not paid.
     open: usize,
     /// Jobs whose receipt has not come yet, and since when the first of them.
@@ -74,13 +106,12 @@ pub(super) struct Known {
 impl Known {
     pub(super) fn of(provider: &Option<Provider>) -> Self {
         let Some(provider) = provider else {
-            return Self { claims: Vec::new(), open: 0, awaited: 0, awaited_since: None };
+            return Self { open: 0, awaited: 0, awaited_since: None };
         };
         let receipts = provider.receipts();
         let Open { unclaimed, in_claim, disputed, written_off } = receipts.open();
         let all = unclaimed + in_claim + disputed + written_off;
         Self {
-            claims: provider.claims().open().map(show_claim).collect(),
             open: usize::try_from(all).unwrap_or(usize::MAX),
             awaited: receipts.missing(),
             awaited_since: receipts.awaited_since(),
@@ -151,8 +182,15 @@ impl Admin {
                 answer(cx, stream, 200, &status.provider.map_or(none, |provider| provider.earnings(by)));
             }
             ("GET", "/receipts") => self.read(cx, Reading { stream, limit, what: What::Open }),
-            ("GET", "/claims") => self.read(cx, Reading { stream, limit, what: What::Claims }),
-            ("GET", "/payouts") => self.read(cx, Reading { stream, limit, what: What::Payouts }),
+            ("GET", "/claims") => {
+                let open = status.provider.into_iter().flat_map(|provider| provider.claims().open());
+                let past = Past::new("claims", open.map(show_claim).collect(), |row| Some(show_claim(row)));
+                self.read(cx, Reading { stream, limit, what: What::Claims(past) });
+            }
+            ("GET", "/payouts") => {
+                let past = Past::new("payouts", Vec::new(), show_payout);
+                self.read(cx, Reading { stream, limit, what: What::Claims(past) });
+            }
             _ => {
                 let message = format!(
                     "no {} {path} here: try GET /status, /market, /plan, /explain, /receipts, /claims, /payouts, /exposure, /denials or \
@@ -165,12 +203,12 @@ impl Admin {
     }
 
     fn read(&mut self, cx: &mut Cx<'_>, reading: Reading) {
-        let (table, limit) = match &reading.what {
-            What::Open => (RECEIPTS_OPEN, reading.limit),
-            What::Paid(_) => (RECEIPTS_PAID, MOST_ROWS),
-            What::Claims | What::Payouts => (CLAIMS, MOST_ROWS),
+        let (table, from, limit) = match &reading.what {
+            What::Open => (RECEIPTS_OPEN, String::new(), reading.limit),
+            What::Paid(_) => (RECEIPTS_PAID, String::new(), MOST_ROWS),
+            What::Claims(past) => (CLAIMS, past.from.clone(), CLAIMS_AT_ONCE),
         };
-        let op = cx.read(Range { table, from: String::new(), to: "~".into(), limit: limit as u32 });
+        let op = cx.read(Range { table, from, to: "~".into(), limit: limit as u32 });
         self.reading.insert(op, reading);
     }
 
@@ -184,7 +222,7 @@ impl Admin {
             }
             Completion::Dialled(_) | Completion::Stored(_) => return,
         };
-        let (name, open, history) = match what {
+        let (name, unread, told) = match what {
             What::Open => {
                 let open = parsed(RECEIPTS_OPEN, &rows);
                 return self.read(cx, Reading { stream, limit, what: What::Paid(open) });
@@ -193,22 +231,20 @@ impl Admin {
                 let mut paid: Vec<ReceiptRow> = parsed(RECEIPTS_PAID, &rows);
                 // One that was paid between the two looks is seen in the first.
                 paid.retain(|row| !open.iter().any(|open| open.id() == row.id()));
-                let [open, paid] = [open, paid].map(|rows| rows.iter().map(show_receipt).collect::<Vec<_>>());
-                ("receipts", open, paid)
+                // Of those that wait only so many were read.
+                let unread = known.open.saturating_sub(open.len());
+                ("receipts", unread, open.iter().chain(&paid).map(show_receipt).collect::<Vec<_>>())
             }
-            What::Claims => {
-                let history: Vec<ClaimRow> = parsed(CLAIMS, &rows);
-                ("claims", known.claims.clone(), history.iter().map(show_claim).collect())
-            }
-            What::Payouts => {
-                let history: Vec<ClaimRow> = parsed(CLAIMS, &rows);
-                ("payouts", Vec::new(), history.iter().filter_map(show_payout).collect())
+            What::Claims(mut past) => {
+                if past.goes_on(&rows) {
+                    return self.read(cx, Reading { stream, limit, what: What::Claims(past) });
+                }
+                (past.name, 0, past.told)
             }
         };
-        let waiting = if name == "receipts" { known.open } else { open.len() };
         // Of what was read: a history may have more rows than that.
-        let more = (waiting + history.len()).saturating_sub(limit);
-        let all: Vec<Value> = open.into_iter().chain(history).take(limit).collect();
+        let more = (unread + told.len()).saturating_sub(limit);
+        let all: Vec<Value> = told.into_iter().take(limit).collect();
         let awaited_for = known.awaited_since.map(|since| cx.now.wall.0.saturating_sub(since.0));
         let body =
             json!({ name: all, "more": more, "awaited": known.awaited, "awaited_for_ms": awaited_for });

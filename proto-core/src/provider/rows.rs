@@ -332,7 +332,6 @@ pub(crate) fn show_claim(row: &ClaimRow) -> serde_json::Value {
         "claim_id": row.claim_id, "state": row.state, "fep_id": row.fep_id, "currency": row.currency,
         "address": row.address, "count": row.count, "total": row.total, "issued_ms": row.issued_ms,
         "verdict": row.verdict, "refused": row.refused, "payout_id": row.payout_id, "paid": row.paid, "rail_tx": row.rail_tx,
-        "receipts": row.lines.iter().map(|line| line.receipt_id).collect::<Vec<_>>(),
     })
 }
 

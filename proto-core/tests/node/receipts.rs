@@ -292,3 +292,27 @@ fn a_provider_that_is_never_idle_forgets_authorizations_that_cannot_be_shown_aga
     }
     assert!(kept[20] > 15 && kept[60..].iter().all(|kept| *kept < 50), "{kept:?}");
 }
+
+#[test]
+fn claims_are_listed_newest_first_however_many_and_without_their_thousands_of_receipts() {
+    let mut shop = shop();
+    for number in 1..=25 {
+        if number == 25 {
+            shop.rig.fep.silent = vec!["/v1/claims"];
+        }
+        one_more(&mut shop, number);
+        shop.rig.pass(Span::from_secs(60));
+    }
+    let of = |answer: serde_json::Value, name: &str| answer[name].as_array().cloned().unwrap_or_default();
+    let claims = of(shop.rig.admin("/claims"), "claims");
+    let state = |claim: &serde_json::Value| claim["state"].as_str().map(String::from);
+    let states: Vec<_> = claims.iter().filter_map(state).collect();
+    assert_eq!((states.len(), states[0].as_str()), (25, "submitted"), "{states:?}");
+    assert!(states[1..].iter().all(|state| state == "paid"), "{states:?}");
+    let made: Vec<u64> = claims.iter().filter_map(|claim| claim["issued_ms"].as_u64()).collect();
+    assert!(made.len() == 25 && made.is_sorted_by(|earlier, later| earlier > later), "{made:?}");
+    assert!(claims.iter().all(|claim| claim["count"] == 1 && claim["receipts"].is_null()), "{}", claims[0]);
+    assert_eq!(of(shop.rig.admin("/payouts"), "payouts").len(), 24);
+    let newest = shop.rig.admin("/claims?limit=5");
+    assert_eq!((of(newest.clone(), "claims"), newest["more"].as_u64()), (claims[..5].to_vec(), Some(20)));
+}
