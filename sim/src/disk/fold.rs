@@ -54,7 +54,10 @@ pub(super) fn unfold(folded: &[u8]) -> Option<Vec<u8>> {
             bytes.push(MARK);
         }
         let (run, after) = after.split_at_checked(usize::from(*pairs))?;
-        run.iter().for_each(|byte| bytes.extend_from_slice(&DIGITS[usize::from(*byte)]));
+        let begin = bytes.len();
+        bytes.resize(begin + 2 * run.len(), 0);
+        let pairs = bytes[begin..].chunks_exact_mut(2);
+        pairs.zip(run).for_each(|(pair, byte)| pair.copy_from_slice(&DIGITS[usize::from(*byte)]));
         rest = after;
     }
     Some(bytes)
