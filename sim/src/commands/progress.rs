@@ -6,7 +6,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 use labman_proto_core::time::Span;
 use labman_sim::run::Passed;
 use serde_json::{Value, json};
@@ -65,13 +65,16 @@ impl Progress {
 
     fn tell_until(&self, is_done: &mpsc::Receiver<()>) {
         let began = Instant::now();
-        let style = ProgressStyle::with_template("{wide_bar} {msg}, {eta} left").expect("a good template");
+        let style = ProgressStyle::with_template("{wide_bar} {msg}").expect("a good template");
         let bar = io::stderr().is_terminal().then(|| ProgressBar::new(self.to_come(0)).with_style(style));
         let (mut told, mut ended) = (began, self.ended.load(Ordering::Relaxed));
         while let Err(RecvTimeoutError::Timeout) = is_done.recv_timeout(LOOKS) {
             if let Some(bar) = &bar {
                 bar.set_position(self.passed.so_far());
-                bar.set_message(self.message());
+                bar.set_message(match self.looks_at_books() {
+                    true => self.message(),
+                    false => format!("{}, {:#} left", self.message(), HumanDuration(bar.eta())),
+                });
                 continue;
             }
             let now = self.ended.load(Ordering::Relaxed);
@@ -97,20 +100,31 @@ impl Progress {
         runs.saturating_mul(Passed::RUN).saturating_sub(passed)
     }
 
+    /// All virtual time has passed, and the last books are looked at: that may take minutes, and nobody knows how many.
+    fn looks_at_books(&self) -> bool {
+        let ended = match self.what {
+            What::Run(_) => false,
+            What::Sweep { of, .. } => self.ended.load(Ordering::Relaxed) >= of,
+        };
+        !ended && self.to_come(self.passed.so_far()) == 0
+    }
+
     fn message(&self) -> String {
         let (ended, failed) = (self.ended.load(Ordering::Relaxed), self.failed.load(Ordering::Relaxed));
-        match self.what {
+        let so_far = match self.what {
             What::Run(of) => {
                 format!("{} of {} s of virtual time", self.virtual_s(of), of.as_millis() / 1_000)
             }
             What::Sweep { of, .. } if failed > 0 => format!("{ended}/{of} runs, {failed} failed"),
             What::Sweep { of, .. } => format!("{ended}/{of} runs"),
-        }
+        };
+        if self.looks_at_books() { so_far + "; looking at the books" } else { so_far }
     }
 
     fn tell(&self, began: Instant) {
         let passed = self.passed.so_far();
-        let eta_s = eta_s(began.elapsed(), passed, self.to_come(passed));
+        let left = eta_s(began.elapsed(), passed, self.to_come(passed));
+        let eta_s = left.filter(|_| !self.looks_at_books());
         let line: Value = match self.what {
             What::Run(of) => {
                 json!({ "virtual_s": self.virtual_s(of), "of": of.as_millis() / 1_000, "eta_s": eta_s })
@@ -156,6 +170,16 @@ mod tests {
         progress.step(false);
         assert_eq!(progress.message(), "5/10 runs, 2 failed");
         assert_eq!(progress.to_come(Passed::RUN), 5 * Passed::RUN);
+    }
+
+    #[test]
+    fn nobody_knows_how_long_the_last_look_takes() {
+        let progress = Progress::of_sweep(1, (0, 0));
+        progress.passed.begin().is_at(Span::from_secs(2), Span::from_secs(2));
+        assert!(progress.looks_at_books());
+        assert_eq!(progress.message(), "0/1 runs; looking at the books");
+        progress.step(true);
+        assert!(!progress.looks_at_books());
     }
 
     #[test]
