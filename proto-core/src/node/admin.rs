@@ -63,8 +63,8 @@ impl Past {
         Self { name, show, open: open.len(), told: open, read: 0, from: String::new() }
     }
 
-    /// `false`: that was all, or all that is read.
-    fn goes_on(&mut self, rows: &[Row]) -> bool {
+    /// `false`: that was all, or enough.
+    fn goes_on(&mut self, rows: &[Row], limit: usize) -> bool {
         for told in parsed(CLAIMS, rows).iter().filter_map(self.show) {
             // One that was decided between the two looks is told as the first saw it.
             if !self.told[..self.open].iter().any(|open| open["claim_id"] == told["claim_id"]) {
@@ -75,7 +75,7 @@ impl Past {
         if let Some(last) = rows.last() {
             self.from = format!("{}\0", last.key);
         }
-        rows.len() == CLAIMS_AT_ONCE && self.read < MOST_ROWS
+        rows.len() == CLAIMS_AT_ONCE && self.read < MOST_ROWS && self.told.len() <= limit
     }
 }
 
@@ -236,7 +236,7 @@ impl Admin {
                 ("receipts", unread, open.iter().chain(&paid).map(show_receipt).collect::<Vec<_>>())
             }
             What::Claims(mut past) => {
-                if past.goes_on(&rows) {
+                if past.goes_on(&rows, limit) {
                     return self.read(cx, Reading { stream, limit, what: What::Claims(past) });
                 }
                 (past.name, 0, past.told)

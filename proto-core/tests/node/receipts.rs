@@ -314,5 +314,6 @@ fn claims_are_listed_newest_first_however_many_and_without_their_thousands_of_re
     assert!(claims.iter().all(|claim| claim["count"] == 1 && claim["receipts"].is_null()), "{}", claims[0]);
     assert_eq!(of(shop.rig.admin("/payouts"), "payouts").len(), 24);
     let newest = shop.rig.admin("/claims?limit=5");
-    assert_eq!((of(newest.clone(), "claims"), newest["more"].as_u64()), (claims[..5].to_vec(), Some(20)));
+    assert_eq!(of(newest.clone(), "claims"), claims[..5]);
+    assert!(newest["more"].as_u64().is_some_and(|more| (1..=20).contains(&more)), "at least: {newest}");
 }
