@@ -239,9 +239,7 @@ impl Labnet {
                     self.waiting.push_back(link);
                 }
                 let due = self.strangers.ready(STRANGERS_CHECKS).max(cx.now.mono) + STRANGERS_EVERY;
-                if !self.turns.is_set(()) {
-                    self.turns.set((), due, "strangers are read on");
-                }
+                self.turns.start((), due, "strangers are read on");
                 return;
             }
             match state.reader.poll() {

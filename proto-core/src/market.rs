@@ -67,9 +67,7 @@ impl MarketRoom {
 
     /// Somebody asked for something.
     pub(crate) fn stirred(&mut self, now: Time) {
-        if !self.due.is_set(()) {
-            self.due.set((), now + MARKET_SOON, "tell neighbours what is asked for");
-        }
+        self.due.start((), now + MARKET_SOON, "tell neighbours what is asked for");
     }
 
     pub(crate) fn is_due(&self, now: Time) -> bool {

@@ -25,6 +25,13 @@ impl<K: Ord + Copy> Timers<K> {
         self.set.insert(key, (at, why));
     }
 
+    /// Sets the key's deadline, if it has none: what comes again and again does not put it off.
+    pub(crate) fn start(&mut self, key: K, at: Time, why: &'static str) {
+        if !self.is_set(key) {
+            self.set(key, at, why);
+        }
+    }
+
     pub(crate) fn clear(&mut self, key: K) {
         if let Some((at, _)) = self.set.remove(&key) {
             self.due.remove(&(at, key));

@@ -168,9 +168,7 @@ impl Roots {
     }
 
     fn tell_soon(&mut self, now: Time) {
-        if !self.due.is_set(()) {
-            self.due.set((), now + DISTANCE_EVERY, "our distance from a root has changed");
-        }
+        self.due.start((), now + DISTANCE_EVERY, "our distance from a root has changed");
     }
 }
 

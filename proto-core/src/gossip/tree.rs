@@ -358,8 +358,6 @@ impl Tree {
     }
 
     fn announce_soon(&mut self, now: Time) {
-        if !self.announce_due.is_set(()) {
-            self.announce_due.set((), now + ANNOUNCE_EVERY, "new records are to be announced");
-        }
+        self.announce_due.start((), now + ANNOUNCE_EVERY, "new records are to be announced");
     }
 }

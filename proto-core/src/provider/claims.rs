@@ -143,8 +143,8 @@ impl Claims {
     /// There may be something to claim: look when the period is over. A period that has begun is not begun again, or a
     /// provider whose receipts come faster than that would never be paid.
     pub(super) fn look(&mut self, now: Time) {
-        if !self.due.is_set(Due::Look) && !mutant(Mutant::NeverClaims) {
-            self.due.set(Due::Look, now + self.every, "look for receipts to claim");
+        if !mutant(Mutant::NeverClaims) {
+            self.due.start(Due::Look, now + self.every, "look for receipts to claim");
         }
     }
 

@@ -110,8 +110,8 @@ impl Disputes {
 
     /// There may be new ones: none of them ends before that.
     pub(super) fn watch(&mut self, receipts: &Receipts, now: Time) {
-        if receipts.open().disputed > 0 && self.due.next().is_none() {
-            self.due.set((), now + self.term, "look for disputes that are over");
+        if receipts.open().disputed > 0 {
+            self.due.start((), now + self.term, "look for disputes that are over");
         }
     }
 

@@ -208,15 +208,8 @@ impl Receipts {
         let row = AuthorizationRow { receipt, ..row.clone() };
         let write = put_authorization(&row);
         self.used.insert(row);
-        self.sweep_in_time(now);
+        self.sweep.start((), now + SWEEP, "sweep lapsed authorizations");
         write
-    }
-
-    /// It stays due when it was: with something new each minute it would never come.
-    fn sweep_in_time(&mut self, now: Time) {
-        if self.sweep.next().is_none() {
-            self.sweep.set((), now + SWEEP, "sweep lapsed authorizations");
-        }
     }
 
     /// The attempt came to nothing. It stays used for as long as it could be shown again, but no receipt is awaited.
@@ -225,7 +218,7 @@ impl Receipts {
             && let Some(row) = self.used.settle(&key, Owed::Nothing)
         {
             cx.store([put_authorization(row)].into());
-            self.sweep_in_time(cx.now.mono);
+            self.sweep.start((), cx.now.mono + SWEEP, "sweep lapsed authorizations");
         }
     }
 
@@ -297,7 +290,7 @@ impl Receipts {
             batch.push(put_authorization(used));
             // The disk has what proves it. Here it stands only for that it was used, until nobody can show it again.
             (used.statement, used.ack) = (None, None);
-            self.sweep_in_time(cx.now.mono);
+            self.sweep.start((), cx.now.mono + SWEEP, "sweep lapsed authorizations");
         }
         self.sums.changed(&row, None);
         batch.extend([self.sums.put(&group), self.has_come(fep_id, sequence), self.earnings.earned(&row)]);

@@ -9,7 +9,6 @@ use labman_proto_core::time::Span;
 use labman_proto_core::wire::envelope::Kind;
 use labman_proto_core::wire::ids::{AuthId, ClaimId, ReceiptId};
 use labman_proto_core::wire::portal::{Receipt, key_id};
-use labman_proto_core::wire::portman::FromPortman;
 use serde_json::Value;
 
 use super::fep::FEES;
@@ -26,12 +25,7 @@ const SOON: Span = Span::from_secs(1);
 impl Shop {
     /// Delivers a job. Its receipt has that number, and is not brought.
     fn works(&mut self, number: u8) -> Receipt {
-        let order = self.order(number);
-        let stream = order.place(&mut self.rig, &mut self.gateway);
-        let job = u64::from(number);
-        self.portman.text(&mut self.rig, job, "seven tokens", counts(10, 7));
-        self.portman.say(&mut self.rig, &FromPortman::Done { job, counts: counts(10, 7) });
-        self.rig.hear(stream);
+        let (order, _) = self.delivers(number);
         Receipt { sequence: number.into(), ..order.receipt(counts(10, 7)) }
     }
 

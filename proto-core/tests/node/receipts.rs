@@ -17,11 +17,7 @@ use super::rig::{FEP_KEY, OTHER, PEER, STRANGER, identity, node};
 /// A job that was delivered, 10 and 7 tokens of it, and awaits its receipt.
 fn delivered() -> (Shop, Order, StreamId) {
     let mut shop = shop();
-    let order = shop.order(1);
-    let stream = order.place(&mut shop.rig, &mut shop.gateway);
-    shop.portman.text(&mut shop.rig, 1, "seven tokens", counts(10, 7));
-    shop.portman.say(&mut shop.rig, &FromPortman::Done { job: 1, counts: counts(10, 7) });
-    shop.rig.hear(stream);
+    let (order, stream) = shop.delivers(1);
     (shop, order, stream)
 }
 
@@ -254,13 +250,7 @@ fn a_list_of_receipts_says_how_many_it_leaves_out_and_since_when_one_is_missing(
     let receipt = order.receipt(counts(10, 7));
     shop.deliver(stream, FEP_KEY, &receipt);
 
-    let order = shop.order(2);
-    let stream = order.place(&mut shop.rig, &mut shop.gateway);
-    shop.portman.text(&mut shop.rig, 2, "seven tokens", counts(10, 7));
-    shop.portman.say(&mut shop.rig, &FromPortman::Done { job: 2, counts: counts(10, 7) });
-    shop.rig.hear(stream);
-    let receipt = order.receipt(counts(10, 7));
-    shop.deliver(stream, FEP_KEY, &receipt);
+    one_more(&mut shop, 2);
     let answer = shop.rig.admin("/receipts?limit=1");
     assert_eq!((answer["awaited"].as_u64(), answer["more"].as_u64()), (Some(0), Some(1)), "{answer}");
     assert!(answer["awaited_for_ms"].is_null(), "{answer}");
@@ -271,12 +261,7 @@ fn a_list_of_receipts_says_how_many_it_leaves_out_and_since_when_one_is_missing(
 
 /// One more job, from its order to its receipt.
 fn one_more(shop: &mut Shop, number: u8) {
-    let order = shop.order(number);
-    let stream = order.place(&mut shop.rig, &mut shop.gateway);
-    let job = u64::from(number);
-    shop.portman.text(&mut shop.rig, job, "seven tokens", counts(10, 7));
-    shop.portman.say(&mut shop.rig, &FromPortman::Done { job, counts: counts(10, 7) });
-    shop.rig.hear(stream);
+    let (order, stream) = shop.delivers(number);
     shop.deliver(stream, FEP_KEY, &order.receipt(counts(10, 7)));
 }
 
