@@ -338,6 +338,8 @@ impl Machine for Portman {
                 self.labman.hang_up("the labman ended its stream", &mut self.out);
                 self.labman_gone(now, DownReason::Closed);
             }
+            // With its link, whose end comes next and tells whether anything is wrong.
+            Input::Reset { stream, code: ResetCode::Unreachable } if self.labman.speaks_on(stream) => {}
             Input::Reset { stream, .. } if self.labman.speaks_on(stream) => {
                 self.drop_labman(now, "the labman reset its stream");
             }

@@ -122,8 +122,10 @@ impl Rig {
         self.link_down(DownReason::Failed);
     }
 
+    /// As any driver tells it: what is open on the link is reset first.
     pub(super) fn link_down(&mut self, reason: DownReason) {
-        self.labman = None;
+        let stream = self.labman.take().expect("a link");
+        self.feed(Input::Reset { stream, code: ResetCode::Unreachable });
         self.feed(Input::LinkDown { link: LinkId(self.links), reason });
     }
 
