@@ -25,7 +25,7 @@ mod tests;
 mod text;
 
 pub use chain::Chain;
-pub use completion::{Completion, FinishReason, completion};
+pub use completion::{Completion, FinishReason, TOKENS_PER_MESSAGE, completion};
 
 use alloc::{collections::BTreeMap, format, string::String, vec::Vec};
 use core::cell::OnceCell;
@@ -290,11 +290,12 @@ impl Toy {
     /// An answer in one piece takes as long as its tokens would.
     fn whole_takes(&self, completion: &Completion) -> Span {
         let Some(others) = completion.tokens.len().checked_sub(1) else { return Span::default() };
-        self.first_takes() + Span(self.config.token_every.0.saturating_mul(others as u64))
+        let others = Span(self.config.token_every.0.saturating_mul(others as u64));
+        self.first_takes() + others + self.config.ends_after
     }
 
     /// Says what is due: the next token, the whole answer, or the end. `true`: it was the end.
-    fn speak(out: &mut Outbox, stream: StreamId, speech: &mut Speech, token_every: Span) -> bool {
+    fn speak(out: &mut Outbox, stream: StreamId, speech: &mut Speech, config: &Config) -> bool {
         let Speech { answer, completion, .. } = &*speech;
         if !speech.streams {
             out.respond_json(stream, 200, &answer.whole(completion));
@@ -310,8 +311,9 @@ impl Toy {
         if let Some(token) = completion.tokens.get(speech.said) {
             say(answer.token(token));
         }
-        let is_last = speech.said + 1 >= completion.tokens.len();
-        if is_last {
+        let left = completion.tokens.len().saturating_sub(speech.said);
+        let ends = left == 0 || left == 1 && config.ends_after == Span::default();
+        if ends {
             say(answer.finish(completion));
             if answer.includes_usage {
                 say(answer.usage(completion));
@@ -319,13 +321,13 @@ impl Toy {
             events.extend_from_slice(sse::DONE);
         }
         speech.said += 1;
-        speech.next_at = speech.next_at + token_every;
+        speech.next_at = speech.next_at + if left == 1 { config.ends_after } else { config.token_every };
         speech.in_flight += events.len() as u64;
         out.send(stream, events);
-        if is_last {
+        if ends {
             out.finish(stream);
         }
-        is_last
+        ends
     }
 
     fn refuse(&mut self, stream: StreamId, (status, code, message): Refusal) {
@@ -400,7 +402,7 @@ impl Machine for Toy {
         let Self { config, jobs, out, worked, .. } = self;
         jobs.retain(|stream, job| match job {
             Job::Speaking(speech) if speech.due().is_some_and(|at| at <= now.mono) => {
-                let is_over = Self::speak(out, *stream, speech, config.token_every);
+                let is_over = Self::speak(out, *stream, speech, config);
                 if is_over {
                     *worked = *worked + (now.mono - speech.since);
                 }

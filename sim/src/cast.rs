@@ -243,6 +243,7 @@ impl Cast<'_> {
             prompt_token_every: portman.prompt_token_every,
             thinks: portman.thinks,
             first_token: portman.first_token,
+            ends_after: portman.ends_after,
             fails: portman.fails,
             impostor: portman.impostor,
         };

@@ -324,6 +324,9 @@ pub struct Portman {
     /// The runtime's time before the first token; not said: as before each.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "values::maybe_span")]
     pub first_token: Option<Span>,
+    /// The runtime's time from the last token to the answer's end.
+    #[serde(default, skip_serializing_if = "is_no_time", with = "values::span")]
+    pub ends_after: Span,
     /// Of a thousand answers so many are an error of the runtime's instead.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub fails: u32,

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use audit::Auditing;
 use labman_proto_core::rng::Seed;
 use labman_proto_core::time::Span;
+use labman_proto_core::toy::TOKENS_PER_MESSAGE;
 use labman_proto_core::wire::topic::family;
 use pattern::{Draws, Window};
 use serde_json::{Value, json};
@@ -47,7 +48,7 @@ pub struct Planned {
 enum Wish {
     /// This, as others may ask for, too.
     Written(Arc<Value>),
-    /// A prompt and an answer of so many tokens.
+    /// A prompt of so many words and an answer of so many tokens.
     Long { model: Name, prompt: u32, answer: u32 },
 }
 
@@ -99,7 +100,9 @@ fn replayed(
     let model = Name::from(replay.model.as_str());
     let mut who = seed.child("askers").stream(&replay.name);
     let mut one_of = |names: &[Name]| names[who.below(names.len() as u64) as usize].clone();
-    let (mut prompts, mut answers) = (Shortened::by(replay.tokens_by), Shortened::by(replay.tokens_by));
+    // Of a prompt's tokens some are the template's, as they were in the service's own count.
+    let mut prompts = Shortened::by(replay.tokens_by).beside(TOKENS_PER_MESSAGE as u32);
+    let mut answers = Shortened::by(replay.tokens_by);
     let shortened = |request: Request| Request {
         prompt: prompts.of(request.prompt),
         answer: answers.of(request.answer),

@@ -114,3 +114,24 @@ fn tokens_in(text: &str) -> u64 {
 fn minutes(minutes: u64) -> labman_proto_core::time::Span {
     labman_proto_core::time::Span::from_secs(minutes * 60)
 }
+
+/// A hundred times as much, as one token in a hundred is asked for. Names of companies have dashes where the list has other signs.
+#[test]
+fn the_prices_of_the_real_hour_are_those_that_were_posted() {
+    let scenario = scenario("research/real-hour.toml");
+    let posted = include_str!("../../scenarios/data/open_weight_prices.csv").lines().skip(1);
+    let posted = posted.filter_map(|line| line.strip_prefix("llama-3.3-70b,")).map(|line| {
+        let (company, prices) = line.split_once(',').unwrap();
+        let (input, output) = prices.split_once(',').unwrap();
+        (company.replace('_', "-"), [input, output].map(|price| 100 * price.parse::<i64>().unwrap()))
+    });
+    let mut posted: Vec<(String, [i64; 2])> = posted.collect();
+    posted.sort();
+    let asked = scenario.providers.iter().map(|provider| {
+        let price = provider.portmans[0].price;
+        (provider.name.clone(), [price.input_per_mtok.0, price.output_per_mtok.0])
+    });
+    let mut asked: Vec<(String, [i64; 2])> = asked.collect();
+    asked.sort();
+    assert_eq!(asked, posted);
+}

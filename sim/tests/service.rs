@@ -73,6 +73,18 @@ fn a_slow_start_is_seen_by_whoever_waits_for_the_first_token() {
 }
 
 #[test]
+fn what_comes_behind_the_last_token_is_waited_for_by_whoever_waits_for_the_end() {
+    let later_us = 700_000;
+    for stream in [true, false] {
+        let one = |ends| report("", ends, &["slow"], stream).outcomes.remove(0);
+        let (plain, slow) = (one(""), one("ends_after = \"700ms\""));
+        let first_later_us = if stream { 0 } else { later_us };
+        assert_eq!(ttft_us(&slow), ttft_us(&plain) + first_later_us, "stream: {stream}");
+        assert_eq!(slow.took_us, plain.took_us + later_us, "stream: {stream}");
+    }
+}
+
+#[test]
 fn thoughts_of_a_mean_come_out_as_that_mean_and_as_the_seed_says() {
     let first_us = ttft_us(&report("", "", &["slow"], true).outcomes[0]);
     let thinking = || report("", "thinks = { exponential = \"200ms\" }", &["slow"; 150], true);

@@ -10,7 +10,7 @@ use crate::limits::{TOY_LONGEST, TOY_MIN_TOKENS, TOY_SENTENCE};
 use crate::rng::Seed;
 
 /// Tokens of the template around each message.
-const TOKENS_PER_MESSAGE: usize = 3;
+pub const TOKENS_PER_MESSAGE: usize = 3;
 /// As many as OpenAI takes.
 const STOPS: usize = 4;
 

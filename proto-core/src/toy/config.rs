@@ -19,6 +19,8 @@ pub struct Config {
     /// Time from one token to the next, and before the first, where nothing else is said of that.
     pub token_every: Span,
     pub first_token: Option<Span>,
+    /// Time from the last token to the answer's end.
+    pub ends_after: Span,
     /// Time for each token of the prompt, before the answer begins.
     pub prompt_token_every: Span,
     /// Time for each answer before it begins, besides.
@@ -47,6 +49,7 @@ impl Default for Config {
             context_length: 4096,
             token_every: Span::from_millis(20),
             first_token: None,
+            ends_after: Span::default(),
             prompt_token_every: Span::default(),
             thinks: Thinks::default(),
             fails: 0,

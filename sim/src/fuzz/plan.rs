@@ -342,6 +342,7 @@ fn portman(number: usize, draws: &mut Stream) -> Portman {
         prompt_token_every: Span::default(),
         thinks: Thinks::default(),
         first_token: None,
+        ends_after: Span::default(),
         fails: 0,
         turns: None,
         impostor: false,

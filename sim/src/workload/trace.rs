@@ -28,19 +28,26 @@ pub struct Request {
 #[derive(Debug)]
 pub struct Shortened {
     by: u32,
+    /// Tokens that come with each, and are not asked for.
+    beside: u32,
     over: i64,
 }
 
 impl Shortened {
     pub const fn by(by: u32) -> Self {
-        Self { by, over: 0 }
+        Self { by, beside: 0, over: 0 }
+    }
+
+    pub const fn beside(self, beside: u32) -> Self {
+        Self { beside, ..self }
     }
 
     pub fn of(&mut self, tokens: u32) -> u32 {
         let by = i64::from(self.by.max(1));
         self.over += i64::from(tokens);
-        let left = u32::try_from(self.over / by).unwrap_or(1).max(1);
-        self.over -= by * i64::from(left);
+        let beside = i64::from(self.beside);
+        let left = u32::try_from(self.over / by - beside).unwrap_or(1).max(1);
+        self.over -= by * (i64::from(left) + beside);
         left
     }
 }
@@ -96,6 +103,14 @@ mod tests {
             let [all, left] = [of, left].map(|lengths| lengths.iter().sum::<u32>());
             assert_eq!(all / by, left);
         }
+        let mut with_templates = Shortened::by(100).beside(3);
+        let lengths = [1_200, 200, 100, 1_000].map(|tokens| with_templates.of(tokens));
+        assert_eq!(
+            lengths,
+            [9, 1, 1, 2],
+            "what is asked for too much of the short ones, the next long one lacks"
+        );
+        assert_eq!(Shortened::by(1).beside(3).of(374), 371);
         let (mut answers, by) = (Shortened::by(100), 100);
         let requests = || Trace::AzureConversations.requests().map(|request| request.answer);
         let left: u64 = requests().map(|answer| u64::from(answers.of(answer))).sum();
