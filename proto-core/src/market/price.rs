@@ -84,14 +84,10 @@ pub(crate) fn next(
         Strategy::Utilisation if seen.utilisation < IDLE => down,
         Strategy::Utilisation => factor,
         // Back to what the operator asks for.
-        Strategy::Undercut | Strategy::BestResponse if seen.alone || seen.cheapest.is_none() => {
-            AS_CONFIGURED.clamp(down, up)
-        }
+        Strategy::Undercut | Strategy::BestResponse if seen.alone || seen.cheapest.is_none() => AS_CONFIGURED,
         Strategy::Undercut => {
             match seen.cheapest.filter(|cheapest| *cheapest < both(&at(configured, factor))) {
-                Some(cheapest) => {
-                    below(ratio(cheapest, both(configured)).unwrap_or(factor)).clamp(down, factor)
-                }
+                Some(cheapest) => below(ratio(cheapest, both(configured)).unwrap_or(factor)).min(factor),
                 // It is our own.
                 None => factor,
             }
@@ -100,7 +96,7 @@ pub(crate) fn next(
             let theirs = seen.cheapest.and_then(|cheapest| ratio(cheapest, both(configured)));
             // Where ours is the cheapest it is the only one that is heard of; those next to it are thought to be as cheap.
             let theirs = theirs.unwrap_or(factor).min(factor).max(1);
-            response::best(theirs, seen.rivals, pricing).clamp(down, up)
+            response::best(theirs, seen.rivals, pricing)
         }
         Strategy::Capacity => {
             let others = seen.cheapest.filter(|cheapest| *cheapest < both(&at(configured, factor)));
@@ -110,7 +106,7 @@ pub(crate) fn next(
         }
         Strategy::Learning => climb::next(pricing, factor, seen.earned, memory.tried),
     };
-    let next = bounded(pricing, wanted);
+    let next = bounded(pricing, wanted.clamp(down, up));
     memory.tried = Tried { fell: next < factor, earned: seen.earned };
     next
 }
