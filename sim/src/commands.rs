@@ -19,8 +19,11 @@ mod shrink;
 mod sweep;
 mod trace;
 
+use std::collections::BTreeSet;
+use std::fs;
 use std::io::Write;
-use std::path::Path;
+use std::num::NonZero;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -112,5 +115,56 @@ fn said(written: std::io::Result<()>) -> Result<(), String> {
     match written {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(format!("stdout: {error}")),
         Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// A number of seeds. A range would say which, as `fuzz` takes one.
+fn how_many(seeds: &str) -> Result<NonZero<u32>, String> {
+    seeds
+        .parse()
+        .map_err(|_| "say how many, one at least, such as 30; --first-seed says from which on".into())
+}
+
+/// In the order of their names, where a directory is named.
+fn scenario_files(named: &[PathBuf]) -> Result<BTreeSet<PathBuf>, String> {
+    let mut files = BTreeSet::new();
+    for path in named {
+        if !path.is_dir() {
+            files.insert(path.clone());
+            continue;
+        }
+        let failed = |error: std::io::Error| format!("{}: {error}", path.display());
+        for entry in fs::read_dir(path).map_err(failed)? {
+            let file = entry.map_err(failed)?.path();
+            if file.extension() == Some("toml".as_ref()) {
+                files.insert(file);
+            }
+        }
+    }
+    if files.is_empty() {
+        return Err(format!("there is no scenario in {}", shown(named)));
+    }
+    Ok(files)
+}
+
+fn shown(paths: &[PathBuf]) -> String {
+    paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_stands_for_its_scenarios_and_what_is_not_there_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let error = scenario_files(&[dir.path().into()]).unwrap_err();
+        assert!(error.starts_with("there is no scenario in "), "{error}");
+        for name in ["b.toml", "a.toml", "notes.md"] {
+            fs::write(dir.path().join(name), "").unwrap();
+        }
+        let files = scenario_files(&[dir.path().into()]).unwrap();
+        let names: Vec<&Path> = files.iter().map(|file| Path::new(file.file_name().unwrap())).collect();
+        assert_eq!(names, [Path::new("a.toml"), Path::new("b.toml")]);
     }
 }

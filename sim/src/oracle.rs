@@ -141,6 +141,11 @@ impl Oracle {
 }
 
 impl Baseline {
+    /// It is more than told.
+    pub fn binds(&self) -> bool {
+        self.at_most.is_some() || self.at_least.is_some()
+    }
+
     pub fn beside(&self, expected: i64, measured: i64) -> Beside {
         let percent = |times: f64| (times - 1.0) * 100.0;
         let (at_least, at_most) = (self.at_least.map(percent), self.at_most.map(percent));
@@ -174,14 +179,16 @@ mod tests {
     fn what_is_not_known_well_enough_is_a_failure_too() {
         let (field, formula) = ("sojourn.mean_us".into(), Formula::ErlangC(queue(10, 0.9)));
         let oracle = Oracle { field, formula, within_percent: Some(2.0), half_width_percent: Some(1.0) };
-        let known = |value, from_the_book, half_width| Some(Estimate { value, from_the_book, half_width });
+        let known = |value, book, half_width| Some(Estimate { value, book, half_width });
         assert!(oracle.beside(1_668_730, None).failure().unwrap().contains("how well it is known"));
         let failure = |estimate| oracle.beside(1_400_000, estimate).failure();
-        assert!(failure(known(1_668_730.0, false, Some(17_000.0))).unwrap().contains("±1.0 % only"));
-        assert_eq!(failure(known(1_668_730.0, false, Some(16_000.0))), None);
-        // The jobs themselves came to much less, and to a millisecond more than the very same would have in the book's queue.
-        assert_eq!(failure(known(1_000.0, true, Some(10.0))), None);
-        assert!(failure(known(50_000.0, true, Some(10.0))).unwrap().contains("+3.0 % off"));
+        assert!(failure(known(1_668_730.0, None, Some(17_000.0))).unwrap().contains("±1.0 % only"));
+        assert_eq!(failure(known(1_668_730.0, None, Some(16_000.0))), None);
+        // They came to much less than expected, and to a hundredth more than the very same would have in the book's queue.
+        let half = Some(500_000.0);
+        assert_eq!(failure(known(505_000.0, half, Some(10.0))), None);
+        assert!(failure(known(515_000.0, half, Some(10.0))).unwrap().contains("+3.0 % off"));
+        assert!(failure(known(505_000.0, half, Some(6_000.0))).unwrap().contains("±1.2 % only"));
     }
 
     #[test]

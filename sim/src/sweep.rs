@@ -26,6 +26,7 @@ use dimension::product;
 
 use crate::Report;
 use crate::crew;
+use crate::oracle::baselines::Baselines;
 use crate::results::manifest::FORMAT;
 use crate::results::{Manifest, PointOf};
 use crate::run::{Options, Passed, run_with};
@@ -55,6 +56,7 @@ pub struct Point {
     /// Everything that was changed: what is the same at all points, then the values.
     pub sets: Vec<Set>,
     pub variant: Changed,
+    baselines: Baselines,
 }
 
 /// How a run ended.
@@ -122,7 +124,8 @@ impl Plan {
                     ));
                 }
             }
-            Ok(Point { values, sets, variant })
+            let baselines = Baselines::that_bind(document, &sets, &variant.scenario)?;
+            Ok(Point { values, sets, variant, baselines })
         };
         let points: Vec<Point> = product(dimensions).into_iter().map(point).collect::<Result<_, String>>()?;
         let currency = |point: &Point| point.variant.scenario.fep.currency.clone();
@@ -208,20 +211,30 @@ impl Plan {
         let seeds = self.runs() / self.points.len();
         let (point, run) = (index / seeds, index % seeds);
         let seed = self.seeds.start + run as u64;
-        let scenario = &self.points[point].variant.scenario;
-        let report = run_or_panic(scenario, seed, options);
+        let Point { variant, baselines, .. } = &self.points[point];
+        let report = run_or_panic(&variant.scenario, baselines, seed, options);
         // A sweep has a million runs at most.
         Ended { index, point: point as u32, run: run as u32, seed, report }
     }
 }
 
-/// One run of many, which the others survive. `Err`: the simulator panicked, and said this.
+/// One run of many, held beside its baselines, which the others survive. `Err`: the simulator panicked, and said this.
 ///
 /// # Errors
 /// What it said.
-pub fn run_or_panic(scenario: &Scenario, seed: u64, options: Options<'_>) -> Result<Report, String> {
+pub fn run_or_panic(
+    scenario: &Scenario,
+    baselines: &Baselines,
+    seed: u64,
+    options: Options<'_>,
+) -> Result<Report, String> {
+    let run = || {
+        let mut report = run_with(scenario, seed, options);
+        baselines.beside(seed, &mut report);
+        report
+    };
     // A run owns all it touches, so one that panics leaves nothing half done to the others.
-    catch_unwind(AssertUnwindSafe(|| run_with(scenario, seed, options))).map_err(|panic| {
+    catch_unwind(AssertUnwindSafe(run)).map_err(|panic| {
         let said = panic.downcast_ref::<String>().map(String::as_str);
         said.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("it panicked").to_owned()
     })
@@ -262,6 +275,33 @@ mod tests {
         let last = &plan.points[5].variant.scenario;
         assert_eq!((last.fep.fees.fep_bps, last.providers[0].portmans[0].slots), (500, 8));
         assert_eq!(last.duration.as_millis(), 540_000);
+    }
+
+    #[test]
+    fn a_run_is_held_beside_its_baselines() {
+        let text = include_str!("../../scenarios/conformance/one-provider.toml");
+        let bound =
+            "[[baseline]]\nname = \"free\"\nset = [\"fep.fees.fep_bps=0\"]\nfield = \"jobs.completed\"\n";
+        let failures = |bounds: &str| {
+            let document = Document::new("x.toml".into(), format!("{text}\n{bound}{bounds}")).unwrap();
+            let plan = Plan::new(&document, &[], &[], 1..2).unwrap();
+            let mut failures = Vec::new();
+            plan.run(
+                THREE,
+                &[0],
+                &Passed::default(),
+                |ended| ended.report.unwrap().failures,
+                |found| {
+                    failures = found;
+                    Ok::<(), String>(())
+                },
+            )
+            .unwrap();
+            failures
+        };
+        assert_eq!(failures("at_most = 1.0"), Vec::<String>::new());
+        assert!(failures("at_most = 0.1")[0].contains("of free"), "as many are done, and not a tenth");
+        assert_eq!(failures(""), Vec::<String>::new(), "what is told only is not run");
     }
 
     #[test]

@@ -5,10 +5,11 @@ use labman_sim::scenario::problems::problems;
 use labman_sim::scenario::set::{Document, Set};
 use serde_json::json;
 
-use super::{Outcome, print, verdict};
+use super::{Outcome, print, scenario_files, verdict};
 
 #[derive(clap::Args)]
 pub(super) struct Args {
+    /// Scenario files, or directories of them
     #[arg(required = true)]
     files: Vec<PathBuf>,
     /// Change the scenarios first
@@ -23,7 +24,7 @@ impl Args {
     pub(super) fn execute(self) -> Outcome {
         let Self { files, sets, json } = self;
         let mut good = true;
-        for file in &files {
+        for file in &scenario_files(&files)? {
             let found = problems(file, &sets);
             good &= found.is_empty();
             let doubts = match found.as_slice() {

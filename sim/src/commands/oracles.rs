@@ -1,10 +1,11 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::fs;
+use std::iter;
 use std::num::NonZero;
 use std::path::PathBuf;
 
 use labman_sim::crew;
+use labman_sim::oracle::Baseline;
 use labman_sim::oracle::baselines::Baselines;
 use labman_sim::oracle::beside::{Beside, Bounds};
 use labman_sim::oracle::equivalence::Judged;
@@ -15,7 +16,7 @@ use labman_sim::sweep::{MOST_RUNS, run_or_panic};
 use serde_json::{Value, json};
 
 use super::progress::Progress;
-use super::{Outcome, again, print, verdict};
+use super::{Outcome, again, how_many, print, scenario_files, verdict};
 
 /// Seeds of each, where nothing else is said.
 const SEEDS: u32 = 30;
@@ -27,7 +28,7 @@ pub(super) struct Args {
     #[arg(default_value = "scenarios/research")]
     files: Vec<PathBuf>,
     /// How many seeds each scenario and variant gets [default: 30, with --quick 3]
-    #[arg(long)]
+    #[arg(long, value_parser = how_many)]
     seeds: Option<NonZero<u32>>,
     #[arg(long, default_value_t = 1)]
     first_seed: u64,
@@ -73,7 +74,7 @@ impl Args {
         let seeds = seeds.map_or(if quick { FEW_SEEDS } else { SEEDS }, NonZero::get) as usize;
         first_seed.checked_add(seeds as u64).ok_or("--first-seed: seeds end before that")?;
         let cases = cases(&files)?;
-        let baselines: Vec<Baselines<'_>> = cases
+        let baselines: Vec<Baselines> = cases
             .iter()
             .map(|case| Baselines::new(&case.document, &case.sets, &case.scenario))
             .collect::<Result<_, String>>()?;
@@ -109,7 +110,7 @@ fn cases(files: &[PathBuf]) -> Result<Vec<Case>, String> {
         let scenario = document.with(&[])?.scenario;
         // What has no answer in a book is for a sweep, and so is what is told only, unless something is expected beside.
         let judged = scenario.oracles.iter().any(|oracle| oracle.within_percent.is_some())
-            || scenario.baselines.iter().any(|one| one.at_most.is_some() || one.at_least.is_some())
+            || scenario.baselines.iter().any(Baseline::binds)
             || !scenario.oracles.is_empty() && !scenario.expects.is_empty();
         if !judged {
             continue;
@@ -126,40 +127,13 @@ fn cases(files: &[PathBuf]) -> Result<Vec<Case>, String> {
     }
 }
 
-/// In the order of their names, where a directory is named.
-fn scenario_files(named: &[PathBuf]) -> Result<BTreeSet<PathBuf>, String> {
-    let mut files = BTreeSet::new();
-    for path in named {
-        if !path.is_dir() {
-            files.insert(path.clone());
-            continue;
-        }
-        let failed = |error: std::io::Error| format!("{}: {error}", path.display());
-        for entry in fs::read_dir(path).map_err(failed)? {
-            let file = entry.map_err(failed)?.path();
-            if file.extension() == Some("toml".as_ref()) {
-                files.insert(file);
-            }
-        }
-    }
-    if files.is_empty() {
-        return Err(format!("there is no scenario in {}", shown(named)));
-    }
-    Ok(files)
-}
-
-fn shown(paths: &[PathBuf]) -> String {
-    paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
-}
-
-fn ran(case: usize, seed: u64, scenario: &Scenario, baselines: &Baselines<'_>, passed: &Passed) -> Ran {
+fn ran(case: usize, seed: u64, scenario: &Scenario, baselines: &Baselines, passed: &Passed) -> Ran {
     let part = passed.begin();
     let options = Options { passed: Some(&part), ..Options::default() };
-    let mut report = match run_or_panic(scenario, seed, options) {
+    let report = match run_or_panic(scenario, baselines, seed, options) {
         Ok(report) => report,
         Err(panic) => return Ran { case, seed, besides: Vec::new(), wrong: Some(format!("panic: {panic}")) },
     };
-    baselines.beside(seed, &mut report);
     // A single run may be further off than many are together.
     let of_oracles: BTreeSet<String> = report.oracles.iter().filter_map(Beside::failure).collect();
     let wrong = report.failures.into_iter().find(|failure| !of_oracles.contains(failure));
@@ -194,11 +168,19 @@ impl<'a> Found<'a> {
 
 fn to_json(found: &[Found<'_>], holds: bool) -> Value {
     let scenario = |found: &Found<'_>| {
+        // Formulas come first, then baselines, which have none.
+        let formulas = found.case.scenario.oracles.iter().map(|oracle| json!(oracle.formula));
+        let oracle = |(judged, formula): (&Judged, Value)| {
+            let mut oracle = json!(judged);
+            oracle["formula"] = formula;
+            oracle
+        };
+        let oracles = found.oracles.iter().zip(formulas.chain(iter::repeat(Value::Null))).map(oracle);
         json!({
             "scenario": found.case.scenario.name,
             "file": found.case.file.display().to_string(),
             "variant": found.case.variant,
-            "oracles": found.oracles,
+            "oracles": oracles.collect::<Vec<_>>(),
             "expectations": found.case.scenario.expects.len(),
             "failed_runs": found.wrong.iter().map(|(seed, wrong)| json!({ "seed": seed, "failure": wrong })).collect::<Vec<_>>(),
             "holds": found.holds(),
@@ -212,10 +194,24 @@ fn to_table(found: &[Found<'_>]) -> String {
     for found in found {
         let verdict = if found.holds() { "holds" } else { "FAILS" };
         let _ = writeln!(page, "{:<40} {verdict}", found.case.name());
-        for Judged { field, by, expected, mean, off_percent, half_width_percent, holds, why, .. } in
-            &found.oracles
+        for Judged {
+            field,
+            by,
+            expected,
+            mean,
+            measured,
+            book,
+            off_percent,
+            half_width_percent,
+            holds,
+            why,
+            ..
+        } in &found.oracles
         {
             let known = half_width_percent.map_or_else(String::new, |half| format!(" ±{half:.2} %"));
+            let same =
+                |book: &f64| format!(" ({measured:.0} where the same jobs have {book:.0} in the book)");
+            let same = book.as_ref().map_or_else(String::new, same);
             let verdict = match holds {
                 Some(true) => "holds",
                 Some(false) => "FAILS",
@@ -224,7 +220,7 @@ fn to_table(found: &[Found<'_>]) -> String {
             let why = why.as_ref().map_or_else(String::new, |why| format!(": {why}"));
             let _ = writeln!(
                 page,
-                "  {verdict}  {field} {mean:.0}{known}; {by}: {expected:.0}, {off_percent:+.2} %{why}"
+                "  {verdict}  {field} {mean:.0}{known}{same}; {by}: {expected:.0}, {off_percent:+.2} %{why}"
             );
         }
         if !found.wrong.is_empty() {
@@ -233,25 +229,4 @@ fn to_table(found: &[Found<'_>]) -> String {
     }
     page.pop();
     page
-}
-
-#[cfg(test)]
-mod tests {
-    use std::path::Path;
-
-    use super::*;
-
-    #[test]
-    fn a_directory_stands_for_its_scenarios_and_what_is_not_there_is_named() {
-        let dir = tempfile::tempdir().unwrap();
-        let error = scenario_files(&[dir.path().into()]).unwrap_err();
-        assert!(error.starts_with("there is no scenario in "), "{error}");
-        for name in ["b.toml", "a.toml", "notes.md"] {
-            fs::write(dir.path().join(name), "").unwrap();
-        }
-        let files = scenario_files(&[dir.path().into()]).unwrap();
-        let names: Vec<&Path> = files.iter().map(|file| Path::new(file.file_name().unwrap())).collect();
-        assert_eq!(names, [Path::new("a.toml"), Path::new("b.toml")]);
-        assert!(cases(&[dir.path().join("c.toml")]).is_err());
-    }
 }

@@ -12,7 +12,7 @@ use labman_sim::scenario::set::{BASE, Document, Set, VARIANT};
 use labman_sim::sweep::{Dimension, Ended, Grid, Plan, Shard, Zip, latin, list, zipped};
 
 use super::progress::Progress;
-use super::{Outcome, again, note, print, said, verdict};
+use super::{Outcome, again, how_many, note, print, said, verdict};
 
 /// So many failed runs are told of; the table has them all.
 const TOLD: usize = 20;
@@ -23,7 +23,7 @@ const LOOKED_AT: usize = 1_000;
 pub(super) struct Args {
     file: PathBuf,
     /// How many seeds each point gets: the same for each
-    #[arg(long)]
+    #[arg(long, value_parser = how_many)]
     seeds: NonZero<u32>,
     #[arg(long, default_value_t = 1)]
     first_seed: u64,
@@ -158,7 +158,11 @@ impl Sweep {
             Ok::<(), String>(())
         };
         progress.watch(|| plan.run(self.threads, &to_run, &progress.passed, keep, ended))?;
-        let (_, rows) = journal.finish()?;
+        let (Manifest { runs, failed, .. }, rows) = journal.finish()?;
+        print(&format!(
+            "{dir}: {runs} runs, {failed} of them failed; labman-sim report {dir}",
+            dir = dir.display()
+        ));
         Ok(self.tell(&rows))
     }
 

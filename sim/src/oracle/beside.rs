@@ -11,10 +11,12 @@ pub struct Beside {
     pub by: String,
     pub expected: f64,
     pub measured: i64,
-    /// What is compared: as measured, or, where it is known what each of these jobs would have met in the book's queue, the
-    /// expectation and by how much the jobs differed from that in the mean.
+    /// What the very same jobs would have come to in the book's queue, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub book: Option<f64>,
+    /// What is compared: as measured, or, with a `book`, the expectation times by how much the run differed from that. A run that
+    /// is too short for the expectation shows a difference as large as it is beside what it came to, and not beside what it did not.
     pub estimate: f64,
-    pub job_by_job: bool,
     /// Of the interval that has the true value nineteen times in twenty, in percent of what is expected.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub half_width_percent: Option<f64>,
@@ -44,9 +46,9 @@ impl Bounds {
 /// What a run says of a mean.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Estimate {
-    /// The mean, or how far it is from the book's for the very same jobs.
     pub value: f64,
-    pub from_the_book: bool,
+    /// The book's for the very same jobs.
+    pub book: Option<f64>,
     pub half_width: Option<f64>,
 }
 
@@ -59,19 +61,18 @@ impl Beside {
         bounds: Bounds,
     ) -> Self {
         let percent = |part: f64| if expected == 0.0 { 0.0 } else { part / expected * 100.0 };
-        let value = match estimate {
-            Some(estimate) if estimate.from_the_book => expected + estimate.value,
-            Some(estimate) => estimate.value,
-            None => measured as f64,
-        };
+        let book = estimate.and_then(|estimate| estimate.book).filter(|book| *book != 0.0);
+        let of_the_book = |value: f64| book.map_or(value, |book| value / book * expected);
+        let value = of_the_book(estimate.map_or(measured as f64, |estimate| estimate.value));
+        let half_width = estimate.and_then(|estimate| estimate.half_width).map(of_the_book);
         Self {
             field: field.into(),
             by,
             expected,
             measured,
+            book,
             estimate: value,
-            job_by_job: estimate.is_some_and(|estimate| estimate.from_the_book),
-            half_width_percent: estimate.and_then(|estimate| estimate.half_width).map(percent),
+            half_width_percent: half_width.map(percent),
             off_percent: percent(value - expected),
             bounds,
         }
@@ -98,10 +99,10 @@ impl Beside {
     }
 
     pub fn summary(&self, out: &mut String) -> fmt::Result {
-        let Self { field, by, expected, measured, estimate, off_percent, .. } = self;
+        let Self { field, by, expected, measured, book, off_percent, .. } = self;
         write!(out, "  oracle    {field} {measured}")?;
-        if self.job_by_job {
-            write!(out, ", one by one beside the book's {estimate:.0}")?;
+        if let Some(book) = book {
+            write!(out, " where the same jobs have {book:.0} in the book")?;
         }
         if let Some(half) = self.half_width_percent {
             write!(out, " ±{half:.2} %")?;

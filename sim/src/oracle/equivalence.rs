@@ -23,6 +23,11 @@ pub struct Judged {
     /// Of a baseline: its mean.
     pub expected: f64,
     pub mean: f64,
+    /// As the runs came to, in the mean, and what the very same jobs would have come to in the book's queue, where that is known: then
+    /// `mean` is `expected` times by how much the two differ.
+    pub measured: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub book: Option<f64>,
     /// Where the true mean is, nineteen times in twenty; of a baseline: from what came beside it, pair by pair.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub interval: Option<[f64; 2]>,
@@ -58,6 +63,8 @@ impl Judged {
             seeds: runs.len(),
             expected,
             mean: expected + off.mean,
+            measured: mean(|run| run.measured as f64)?.mean,
+            book: first.book.and(mean(|run| run.book.unwrap_or_default())).map(|book| book.mean),
             interval: off.interval.map(|interval| [expected + interval.low, expected + interval.high]),
             off_percent,
             half_width_percent,
@@ -91,7 +98,7 @@ mod tests {
     use crate::oracle::beside::Estimate;
 
     fn runs(estimates: &[f64], bounds: Bounds) -> Vec<Beside> {
-        let estimate = |value: &f64| Some(Estimate { value: *value, from_the_book: false, half_width: None });
+        let estimate = |value: &f64| Some(Estimate { value: *value, book: None, half_width: None });
         let one = |value| Beside::new(("x", "the book".into()), 100.0, 0, estimate(value), bounds);
         estimates.iter().map(one).collect()
     }

@@ -27,8 +27,8 @@ impl Report {
             (oracle.field.as_str(), &oracle.formula)
         {
             let routing = self.routing.as_ref()?;
-            let value = routing.variance_ppm() - routing.book_variance_ppm(law.weight);
-            return Some(Estimate { value, from_the_book: true, half_width: None });
+            let (value, book) = (routing.variance_ppm(), routing.book_variance_ppm(law.weight));
+            return Some(Estimate { value, book: Some(book), half_width: None });
         }
         let took = match oracle.field.as_str() {
             "sojourn.mean_us" => |job: &JobOutcome| Some(job.took_us),
@@ -36,15 +36,16 @@ impl Report {
             _ => return None,
         };
         if oracle.field == "sojourn.mean_us"
-            && let Some(differences) = self.differences(&oracle.formula)
+            && let Some((differences, book)) = self.differences(&oracle.formula)
         {
-            return Some(of_series(&differences, true, self.parts()));
+            let Estimate { value, half_width, .. } = of_series(&differences, self.parts());
+            return Some(Estimate { value: book + value, book: Some(book), half_width });
         }
         let mut jobs: Vec<(Option<u64>, u64)> =
             self.measured().filter_map(|job| Some((job.asked_at_us, took(job)?))).collect();
         jobs.sort_by_key(|(asked_at_us, _)| *asked_at_us);
         let series: Vec<f64> = jobs.into_iter().map(|(_, us)| us as f64).collect();
-        Some(of_series(&series, false, self.parts()))
+        Some(of_series(&series, self.parts()))
     }
 
     /// Into how many parts it can be cut. 0: it is too short.
@@ -58,9 +59,9 @@ impl Report {
         }
     }
 
-    /// By how much longer each measured job took than it would have in the book's queue, in microseconds. `None`: the book has none,
-    /// or it is not known how long each was served.
-    fn differences(&self, formula: &Formula) -> Option<Vec<f64>> {
+    /// By how much longer each measured job took than it would have in the book's queue, and the mean of that, in microseconds. `None`:
+    /// the book has none, or it is not known how long each was served.
+    fn differences(&self, formula: &Formula) -> Option<(Vec<f64>, f64)> {
         let queued = self.as_in_a_queue()?;
         let (queue, servers) = match formula {
             Formula::ErlangC(ErlangC(queue)) => (queue, f64::from(queue.servers)),
@@ -87,9 +88,10 @@ impl Report {
                 sums.into_iter().map(|sum| sum / f64::from(DRAWN_ANEW)).collect()
             }
         };
-        let measured = queued.iter().zip(book).filter(|(job, _)| job.comes >= self.measure_from);
-        let differences: Vec<f64> = measured.map(|(job, book)| job.took_us as f64 - book).collect();
-        (!differences.is_empty()).then_some(differences)
+        let measured = || queued.iter().zip(&book).filter(|(job, _)| job.comes >= self.measure_from);
+        let differences: Vec<f64> = measured().map(|(job, book)| job.took_us as f64 - book).collect();
+        let mean = measured().map(|(_, book)| book).sum::<f64>() / differences.len() as f64;
+        (!differences.is_empty()).then_some((differences, mean))
     }
 
     /// All jobs as they came. `None`: not all were served, or somebody thought for longer than its job took, so that it was
@@ -116,26 +118,37 @@ struct Queued {
     took_us: u64,
 }
 
-/// Do jobs come as often, and are they served for as long, as the formula has it? As far as so many can tell: four times the standard
-/// error of exponential ones.
+/// Do jobs come as often, are they served for as long, and does chance have as much part in either, as the formula has it?
 fn is_of(queued: &[Queued], queue: &Queue, servers: f64) -> bool {
-    let (Some(first), Some(last)) = (queued.first(), queued.last()) else { return false };
-    let many = queued.len() as f64;
-    let served = queued.iter().map(|job| job.served.0 as f64).sum::<f64>() / many;
-    let every = (last.comes.0 - first.comes.0) as f64 / (many - 1.0).max(1.0);
-    let (service, expected_every) = (queue.service.0 as f64, queue.service.0 as f64 / (queue.load * servers));
-    let near = |found: f64, expected: f64| (found / expected - 1.0).abs() <= 4.0 / many.sqrt();
-    near(served, service) && near(every, expected_every)
+    let service = queue.service.0 as f64;
+    let served = queued.iter().map(|job| job.served.0 as f64);
+    let gaps = queued.windows(2).map(|two| (two[1].comes.0 - two[0].comes.0) as f64);
+    are_exponential(served, service) && are_exponential(gaps, service / (queue.load * servers))
 }
 
-fn of_series(series: &[f64], from_the_book: bool, parts: usize) -> Estimate {
+/// As far as so many can tell: the mean within four times its standard error, and the standard deviation in parts of it within six, as
+/// that has a long tail.
+fn are_exponential(of: impl Iterator<Item = f64>, expected: f64) -> bool {
+    let (mut many, mut sum, mut squares) = (0.0, 0.0, 0.0);
+    for value in of {
+        many += 1.0;
+        sum += value;
+        squares += value * value;
+    }
+    let mean = sum / many;
+    let deviation = (squares / many - mean * mean).max(0.0).sqrt();
+    let near = |ratio: f64, errors: f64| (ratio - 1.0).abs() <= errors / f64::sqrt(many);
+    many > 0.0 && near(mean / expected, 4.0) && near(deviation / mean, 6.0)
+}
+
+fn of_series(series: &[f64], parts: usize) -> Estimate {
     let value = series.iter().sum::<f64>() / series.len().max(1) as f64;
     let part = series.len() / parts.max(1);
     let parts = series.chunks_exact(part.max(1)).take(parts);
     let means: Vec<f64> = parts.map(|part| part.iter().sum::<f64>() / part.len() as f64).collect();
     let interval = stats::estimate(&means).and_then(|estimate| estimate.interval);
     let half_width = interval.filter(|_| part >= PART_JOBS).map(|interval| interval.half_width());
-    Estimate { value, from_the_book, half_width }
+    Estimate { value, book: None, half_width }
 }
 
 #[cfg(test)]
@@ -160,43 +173,58 @@ mod tests {
         }
     }
 
-    /// A job each second millisecond, which is served for three: two servers have enough to do.
+    /// A job each second millisecond in the mean, which is served for three: two servers have enough to do.
     fn busy(late_us: u64) -> Report {
-        let thoughts = vec![Span::from_millis(3); 200];
-        let asked: Vec<Span> = (0..200).map(|number| Span::from_millis(2 * number)).collect();
-        let took = first_come_first_served(2, asked.iter().copied().zip(thoughts.iter().copied()));
-        let jobs = asked.iter().zip(took).map(|(at, took)| job(at.0 / 1_000, took.0 / 1_000 + late_us));
-        let (outcomes, thoughts) = (jobs.collect(), [("p".into(), thoughts)].into());
-        Report { outcomes, thoughts, ..Report::default() }
+        let mut draws = Seed::from_u64(1).stream("busy");
+        let mut draw = |mean| Span(draws.exponential(Span::from_millis(mean)).0 / 1_000 * 1_000);
+        let jobs = (0..1_000).scan(Span(0), |at, _| {
+            *at = *at + draw(2);
+            Some((*at, draw(3)))
+        });
+        served_by_two(jobs.collect(), late_us)
+    }
+
+    fn served_by_two(jobs: Vec<(Span, Span)>, late_us: u64) -> Report {
+        let took = first_come_first_served(2, jobs.iter().copied());
+        let outcomes =
+            jobs.iter().zip(took).map(|((at, _), took)| job(at.0 / 1_000, took.0 / 1_000 + late_us));
+        let thoughts = [("p".into(), jobs.iter().map(|(_, thought)| *thought).collect())].into();
+        Report { outcomes: outcomes.collect(), thoughts, ..Report::default() }
     }
 
     #[test]
     fn jobs_that_take_as_long_as_in_the_book_differ_by_nothing() {
-        let nothing = Estimate { value: 0.0, from_the_book: true, half_width: Some(0.0) };
-        assert_eq!(busy(0).estimate(&oracle(2, 0.75)), Some(nothing));
-        assert_eq!(busy(7).estimate(&oracle(2, 0.75)).unwrap().value, 7.0);
+        let same = busy(0).estimate(&oracle(2, 0.75)).unwrap();
+        assert_eq!((Some(same.value), same.half_width), (same.book, Some(0.0)));
+        let later = busy(7).estimate(&oracle(2, 0.75)).unwrap();
+        assert_eq!((later.book, (later.value - same.value).round()), (same.book, 7.0));
     }
 
     #[test]
     fn where_a_slot_is_lost_the_jobs_differ_from_those_of_the_book() {
         let mut report = busy(0);
         let asked = report.outcomes.iter().map(|job| Span(job.asked_at_us.unwrap() * 1_000));
-        let by_one: Vec<u64> = first_come_first_served(1, asked.map(|at| (at, Span::from_millis(3))))
+        let by_one: Vec<u64> = first_come_first_served(1, asked.zip(report.thoughts["p"].iter().copied()))
             .into_iter()
             .map(|span| span.0 / 1_000)
             .collect();
         report.outcomes.iter_mut().zip(by_one).for_each(|(job, took_us)| job.took_us = took_us);
-        assert!(report.estimate(&oracle(2, 0.75)).unwrap().value > 90_000.0);
+        let Estimate { value, book, .. } = report.estimate(&oracle(2, 0.75)).unwrap();
+        assert!(value - book.unwrap() > 50_000.0);
     }
 
     #[test]
     fn jobs_of_another_queue_than_the_books_are_not_held_beside_it() {
-        let from_the_book = |servers, load| busy(0).estimate(&oracle(servers, load)).unwrap().from_the_book;
+        let from_the_book = |servers, load| busy(0).estimate(&oracle(servers, load)).unwrap().book.is_some();
         assert!(from_the_book(2, 0.75));
         assert!(!from_the_book(2, 0.3) && !from_the_book(5, 0.75), "they come oftener, or less often");
         let mut report = busy(0);
         report.thoughts.values_mut().flatten().for_each(|thought| *thought = Span::from_millis(1));
-        assert!(!report.estimate(&oracle(2, 0.75)).unwrap().from_the_book, "they are served for less");
+        assert_eq!(report.estimate(&oracle(2, 0.75)).unwrap().book, None, "they are served for less");
+        let by_the_clock: Vec<(Span, Span)> =
+            (0..200).map(|number| (Span::from_millis(2 * number), Span::from_millis(3))).collect();
+        let regular = served_by_two(by_the_clock, 0).estimate(&oracle(2, 0.75)).unwrap();
+        assert_eq!(regular.book, None, "they come, and are served, as regularly as no exponential ones are");
     }
 
     #[test]
@@ -204,7 +232,7 @@ mod tests {
         let mut report = busy(0);
         report.outcomes[0].finish_reason = None;
         let estimate = report.estimate(&oracle(2, 0.75)).unwrap();
-        assert!(!estimate.from_the_book && estimate.half_width.is_some(), "{estimate:?}");
+        assert!(estimate.book.is_none() && estimate.half_width.is_some(), "{estimate:?}");
     }
 
     #[test]
@@ -213,14 +241,14 @@ mod tests {
         report.outcomes.truncate(70);
         assert_eq!(report.estimate(&oracle(2, 0.75)).unwrap().half_width, None);
         report.outcomes.clear();
-        assert!(!report.estimate(&oracle(2, 0.75)).unwrap().from_the_book, "nothing was asked");
+        assert_eq!(report.estimate(&oracle(2, 0.75)).unwrap().book, None, "nothing was asked");
     }
 
     #[test]
     fn a_mean_that_drifts_is_not_known_well_and_that_of_a_few_jobs_not_at_all() {
         let half = |jobs: u64| {
             let series: Vec<f64> = (0..jobs).map(|at| at as f64).collect();
-            of_series(&series, false, 20).half_width
+            of_series(&series, 20).half_width
         };
         assert!(half(1_000).unwrap() > 100.0);
         assert_eq!(half(99), None);
