@@ -112,6 +112,33 @@ fn another_baseline_or_figure_can_be_chosen() {
 }
 
 #[test]
+fn a_page_says_how_it_is_made_again() {
+    let study = made_up::fees();
+    let said = |choice: &Choice| text(&render_as(&study, choice));
+    let plain = said(&Choice::default());
+    assert!(
+        plain.contains("labman-sim report results") && !plain.contains("results --"),
+        "nothing was chosen"
+    );
+    let choice = Choice::new(&study, Some("1"), Some("jobs.refused".into())).unwrap();
+    assert!(said(&choice).contains("labman-sim report results --figure jobs.refused --baseline 1"));
+}
+
+#[test]
+fn a_part_of_a_sweep_says_nothing_of_differences_between_runs_of_different_seeds() {
+    let mut study = made_up::fees();
+    study.manifest.shard = Some("1/3".into());
+    let own = |point: u32, seed: u64| seed % 3 == u64::from(point % 3);
+    study.runs.rows.retain(|row| own(row.point, row.seed));
+    let said = text(&render(&study));
+    assert!(said.contains("This is the part 1/3 of a sweep"), "{said}");
+    assert!(said.contains("of differences nothing can be said"), "{said}");
+    for untrue in ["by more than chance", "in any pair of runs", "every point has the same seeds"] {
+        assert!(!said.contains(untrue), "{untrue}: {said}");
+    }
+}
+
+#[test]
 fn the_same_study_gives_the_same_bytes() {
     assert_eq!(render(&made_up::latin()), render(&made_up::latin()));
 }

@@ -250,7 +250,7 @@ fn a_journals_line_of_another_sweep_is_named() {
         assert!(told.contains("running.jsonl:2: is no run of this sweep: remove the line"), "{told}");
     }
     let early = refused(&labman_sim(&["report", folder.path().to_str().unwrap()]));
-    assert!(early.contains("manifest.json: "), "{early}");
+    assert!(early.contains("the sweep has not come to its end: say it again"), "{early}");
 }
 
 #[test]

@@ -21,6 +21,9 @@ pub(super) fn section(view: &View<'_>) -> Section {
         @if let Some(figure) = view.primary().filter(|_| view.points() > 0) {
             p.note { "The answer is told by " code { (figure.name) } ", " (view.why_primary) "; " code { "--figure" } " chooses another." }
         }
+        @if let Some(shard) = &view.study.manifest.shard {
+            p.note { "This is the part " (shard) " of a sweep: pairs of runs with the same seed may lie in others. Put all together first: " code { "labman-sim merge" } "." }
+        }
         div.finding {
             @match view.primary() {
                 Some(figure) => (finding(view, figure)),
@@ -99,6 +102,7 @@ fn each(view: &View<'_>, figure: &Figure) -> Markup {
     html! {
         @for it in said { p { (it) } }
         @match differ.as_slice() {
+            [] if view.is_without_pairs() => p { "No point has a run of the same seed as one of the baseline’s: of differences nothing can be said." },
             [] if view.study.manifest.seeds == 1 => p { "What one run each differs by may be chance or not: more " code { "--seeds" } " tell." },
             [] => p { "No other figure differs from the baseline by more than chance." },
             names => p {

@@ -36,7 +36,7 @@ impl Row<'_> {
 }
 
 pub(super) fn section(view: &View<'_>) -> Option<Section> {
-    if view.points() < 2 {
+    if view.points() < 2 || view.is_without_pairs() {
         return None;
     }
     let points: Vec<usize> =

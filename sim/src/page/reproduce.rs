@@ -17,7 +17,7 @@ pub(super) fn section(view: &View<'_>) -> Section {
     let (sweep, list) = sweep(view, &file);
     let asides = paragraphs(&manifest.text).into_iter().filter(|it| it.aside);
     let body = html! {
-        p { "With build " code { (manifest.build) } " of labman-sim, and the scenario below saved as " code { (file) } " (" code { "jq -r .text manifest.json > " (file) } "):" }
+        p { "With build " code { (manifest.build) } " of labman-sim, and the scenario below saved as " code { (file) } " (" code { "jq -j .text manifest.json > " (file) } "):" }
         (command(&sweep))
         @if let Some(list) = list {
             details { summary { "points.csv" } pre tabindex="0" { (list) } }
@@ -59,7 +59,7 @@ fn sweep(view: &View<'_>, file: &str) -> (String, Option<String>) {
     if let Some(shard) = &manifest.shard {
         words += &format!(" --shard {}", quoted(shard));
     }
-    (format!("{words} --out results\nlabman-sim report results"), list)
+    (format!("{words} --out results\nlabman-sim report results{}", view.options()), list)
 }
 
 /// The values of each path, if points are all combinations of them, the first path varying slowest.

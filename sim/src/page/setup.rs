@@ -19,8 +19,9 @@ pub(super) fn section(view: &View<'_>) -> Section {
             dt { "Scenario" } dd { (manifest.scenario) }
             dt { "Design" }
             dd {
-                (counted(view.points(), "point", "points")) " × " (counted(manifest.seeds as usize, "seed", "seeds")) " = " (counted(runs, "run", "runs"))
-                @if view.points() > 1 { "; every point has the same seeds (common random numbers)" }
+                (counted(view.points(), "point", "points")) " × " (counted(manifest.seeds as usize, "seed", "seeds"))
+                @if manifest.shard.is_some() { ", of which these are " (counted(runs, "run", "runs")) } @else { " = " (counted(runs, "run", "runs")) }
+                @if view.points() > 1 && manifest.shard.is_none() { "; every point has the same seeds (common random numbers)" }
             }
             dt { "Seeds" } dd { (manifest.first_seed) @if last > manifest.first_seed { " to " (last) } }
             @if let Some(shard) = &manifest.shard { dt { "Shard" } dd { (shard) ": these are not all runs of the sweep" } }

@@ -41,6 +41,8 @@ pub(super) struct View<'a> {
     /// Where what the page is about stands among the figures, and why it is that.
     pub primary: Option<usize>,
     pub why_primary: &'static str,
+    /// The figure was asked for.
+    chosen: bool,
 }
 
 pub(super) struct Figure {
@@ -101,7 +103,24 @@ impl<'a> View<'a> {
         figures.sort_by(|a, b| rank(a).cmp(&rank(b)).then_with(|| between(a, b)));
         let primary = figures.iter().position(|figure| Some(&figure.name) == name.as_ref());
         let baseline = choice.baseline.min(points - 1);
-        Self { study, baseline, labels: Labels::new(&study.manifest), rows, figures, primary, why_primary }
+        let chosen = choice.figure.is_some();
+        let labels = Labels::new(&study.manifest);
+        Self { study, baseline, labels, rows, figures, primary, why_primary, chosen }
+    }
+
+    /// Of the command that makes this page, beyond where the results are.
+    pub(super) fn options(&self) -> String {
+        let figure =
+            self.primary().filter(|_| self.chosen).map(|figure| format!(" --figure {}", figure.name));
+        let baseline = (self.baseline != 0).then(|| format!(" --baseline {}", self.baseline));
+        figure.into_iter().chain(baseline).collect()
+    }
+
+    /// It is a part of a sweep in which no run of another point has the seed of one of the baseline's.
+    pub(super) fn is_without_pairs(&self) -> bool {
+        let seeds = |point: usize| self.rows[point].iter().map(|row| row.seed).collect::<BTreeSet<_>>();
+        let of_baseline = seeds(self.baseline);
+        self.points() > 1 && self.others().all(|point| seeds(point).is_disjoint(&of_baseline))
     }
 
     pub(super) fn points(&self) -> usize {

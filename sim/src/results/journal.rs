@@ -78,6 +78,9 @@ impl Place {
     }
 }
 
+/// What to say where results are looked for.
+pub(super) const NOT_OVER: &str = "the sweep has not come to its end: say it again";
+
 impl Journal {
     /// Has a sweep been begun there that is not over?
     pub(super) fn is_in(dir: &Path) -> bool {

@@ -6,6 +6,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::Sheet;
+use super::journal::{Journal, NOT_OVER};
 use crate::oracle::{Baseline, Oracle};
 use crate::scenario::Expect;
 
@@ -63,8 +64,11 @@ impl Manifest {
     pub fn read(dir: &Path) -> Result<Self, String> {
         let path = dir.join(FILE);
         let file = path.display();
-        let text = fs::read_to_string(&path).map_err(|error| {
-            format!("{file}: {error}; labman-sim sweep --out makes such a directory, and writes this last")
+        let text = fs::read_to_string(&path).map_err(|error| match Journal::is_in(dir) {
+            true => format!("{}: {NOT_OVER}", dir.display()),
+            false => format!(
+                "{file}: {error}; labman-sim sweep --out makes such a directory, and writes this last"
+            ),
         })?;
         let manifest: Self = serde_json::from_str(&text).map_err(|error| format!("{file}: {error}"))?;
         let whole = |point: &PointOf| point.values.len() == manifest.paths.len();

@@ -14,7 +14,7 @@ use std::path::Path;
 
 use csv::StringRecord;
 
-use super::Journal;
+use super::journal::{Journal, NOT_OVER};
 use super::table::{CSV, FIRST, MIDDLE};
 
 /// Larger figures can't be squared and summed.
@@ -64,7 +64,7 @@ impl Sheet {
         let path = if dir.is_dir() { &dir.join(CSV) } else { path };
         let file = path.display().to_string();
         let from = File::open(path).map_err(|error| match Journal::is_in(dir) {
-            true => format!("{}: the sweep has not come to its end: say it again", dir.display()),
+            true => format!("{}: {NOT_OVER}", dir.display()),
             false => format!("{file}: {error}; labman-sim sweep --out makes such a table"),
         })?;
         Self::read(&file, from)
