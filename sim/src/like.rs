@@ -1,5 +1,7 @@
 //! Names that somebody may have meant.
 
+use std::collections::BTreeSet;
+
 /// So many are told at most.
 const TOLD: usize = 5;
 /// Letters that may be other than they should be.
@@ -15,7 +17,10 @@ fn like<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     };
     let mut near: Vec<(usize, &str)> = names.map(|other| (slips(other), other)).collect();
     near.retain(|(slips, _)| *slips <= SLIPS);
+    // A name may be a figure's and a series'.
+    let mut known = BTreeSet::new();
     near.sort_by_key(|(slips, _)| *slips);
+    near.retain(|(_, name)| known.insert(*name));
     near.into_iter().take(TOLD).map(|(_, name)| name).collect()
 }
 
@@ -41,5 +46,6 @@ mod tests {
         assert_eq!(like("earned"), ["money.earned"]);
         assert_eq!(like("ttft"), ["ttft.p95_ms"]);
         assert_eq!(like("market.surplus"), Vec::<&str>::new());
+        assert_eq!(meant("ttft", ["ttft", "ttft"].into_iter(), ""), "; there is ttft");
     }
 }

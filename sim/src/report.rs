@@ -36,6 +36,9 @@ use prices::PriceReport;
 use routing::RoutingReport;
 use service::Work;
 
+/// So many jobs that were not served are listed in the summary.
+const TOLD: usize = 20;
+
 #[derive(Clone, Debug, Default)]
 pub struct Report {
     pub scenario: String,
@@ -502,9 +505,13 @@ impl Report {
             writeln!(out, "  fault {fault} never began: the run was over")?;
         }
         let told = |job: &&JobOutcome| !matches!(job.ending(), Ending::Completed | Ending::Unasked);
-        for job in self.outcomes.iter().filter(told) {
+        for job in self.outcomes.iter().filter(told).take(TOLD) {
             let code = job.error_code.as_deref().unwrap_or("no code");
             writeln!(out, "  job {} of {}: HTTP {} {code}", job.job, job.user, job.http_status)?;
+        }
+        let untold = self.outcomes.iter().filter(told).count().saturating_sub(TOLD);
+        if untold > 0 {
+            writeln!(out, "  and {untold} more jobs: --json has all")?;
         }
         for failure in self.failures.iter().skip(usize::from(self.ledger_balanced.is_none())) {
             writeln!(out, "  FAILURE: {failure}")?;

@@ -1,6 +1,6 @@
 //! `scenarios/README.md` has all that a scenario can hold.
 
-use labman_sim::{adversary, faults, report};
+use labman_sim::{adversary, faults, report, scenario};
 
 const PAGE: &str = include_str!("../../scenarios/README.md");
 const AGENTS: &str = include_str!("../../scenarios/AGENTS.md");
@@ -15,6 +15,23 @@ fn every_kind_of_fault_every_strategy_and_every_figure_is_in_the_reference() {
     let missing: Vec<_> =
         report::FIGURES.iter().filter(|name| !PAGE.contains(&format!("`{name}`"))).collect();
     assert!(missing.is_empty(), "{missing:?}");
+}
+
+#[test]
+fn every_key_of_a_scenario_s_tables_is_in_the_reference() {
+    let tables = ["[latency]", "[fep]", "[[gateway]]", "[[provider]]", "[[provider]]\n[[provider.portman]]"];
+    let asked =
+        ["[[user]]", "[[job]]", "[[arrivals]]", "[[replay]]", "[[expect]]", "[[baseline]]", "[[variant]]"];
+    for table in tables.into_iter().chain(asked) {
+        let said = scenario::parse("x.toml", &format!("{table}\nno-such-key = 1\n")).unwrap_err().to_string();
+        let (_, keys) = said.split_once("expected ").unwrap_or_else(|| panic!("{table}: {said}"));
+        let keys: Vec<&str> = keys.split('`').skip(1).step_by(2).collect();
+        assert!(keys.len() > 1, "{table}: {said}");
+        // Of those that are tables themselves, how they are written.
+        let is_told = |key: &&&str| PAGE.contains(&format!("`{key}`")) || PAGE.contains(&format!(".{key}]]"));
+        let missing: Vec<_> = keys.iter().filter(|key| !is_told(key)).collect();
+        assert!(missing.is_empty(), "{table}: {missing:?}");
+    }
 }
 
 #[test]

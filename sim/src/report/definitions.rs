@@ -117,8 +117,20 @@ pub const DEFINITIONS: &[Definition] = &[
     ),
     figure("jobs.status_400", "jobs", "jobs answered with HTTP 400, a bad request", USER, NONE),
     figure("jobs.status_401", "jobs", "jobs answered with HTTP 401, a bad key", USER, NONE),
-    figure("jobs.status_404", "jobs", "jobs answered with HTTP 404, no such model", USER, NONE),
-    figure("jobs.status_429", "jobs", "jobs answered with HTTP 429, too many requests", USER, NONE),
+    figure(
+        "jobs.status_404",
+        "jobs",
+        "jobs answered with HTTP 404: no such model, or nobody who serves it for what the request would pay",
+        USER,
+        NONE,
+    ),
+    figure(
+        "jobs.status_429",
+        "jobs",
+        "jobs answered with HTTP 429: no slot was free, or a key's limit was reached",
+        USER,
+        NONE,
+    ),
     figure("jobs.status_503", "jobs", "jobs answered with HTTP 503, nobody can serve it", USER, NONE),
     figure(
         "tokens.input",
@@ -196,7 +208,7 @@ pub const DEFINITIONS: &[Definition] = &[
     figure(
         "money.owed_mean",
         "micro-units",
-        "the same in the mean over all looks: what would be lost if the FEP failed at a moment drawn by chance",
+        "what providers have earned and not been paid, in the mean over all looks: what would be lost if the FEP failed at a moment drawn by chance",
         STORES,
         OWN,
     ),
@@ -289,9 +301,15 @@ pub const DEFINITIONS: &[Definition] = &[
         WATCHED,
         NONE,
     ),
-    figure("mesh.healed_ms", "ms", "the longest until they did", WATCHED, WORST),
+    figure(
+        "mesh.healed_ms",
+        "ms",
+        "the longest from a partition's end until all views agreed",
+        WATCHED,
+        WORST,
+    ),
     figure("mesh.lost", "times", "how often one that lives was lost where it had been known", WATCHED, NONE),
-    figure("mesh.lost_ms", "ms", "for how long at most", WATCHED, WORST),
+    figure("mesh.lost_ms", "ms", "for how long at most one that lives was lost", WATCHED, WORST),
     figure(
         "mesh.absent_ppm",
         "millionths",
@@ -347,7 +365,7 @@ pub const DEFINITIONS: &[Definition] = &[
     figure(
         "market.measured_together_permille",
         "per mille",
-        "the same of epochs that began at or after measure_from",
+        "providers that loaded something in one epoch that began at or after measure_from, at the most",
         SHELVES,
         WORST,
     ),
@@ -410,7 +428,7 @@ pub const DEFINITIONS: &[Definition] = &[
     figure(
         "market.profit_first_micro",
         "micro-units",
-        "the same of the first provider and those who offer the same",
+        "what the first provider, and those who offer the same, earned in the mean beyond what the work cost them",
         PROVIDERS,
         "costs are the floor of its pricing; of the whole run, measure_from or not",
     ),

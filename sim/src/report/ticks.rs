@@ -33,23 +33,41 @@ pub const SERIES: &[Series] = &[
     series("jobs.failed", "jobs", "failed in the interval", |it| Some(it.failed as f64)),
     series("jobs.under_way", "jobs", "under way at its end", |it| Some(it.under_way as f64)),
     series("ttft.mean_ms", "ms", "mean TTFT of jobs asked for in it and completed", |it| it.ttft.mean_ms()),
-    series("ttft.p95_ms", "ms", "their 95th percentile of TTFT", |it| it.ttft.percentile_ms(95)),
-    series("sojourn.mean_ms", "ms", "their mean time to the last byte", |it| it.sojourn.mean_ms()),
-    series("sojourn.p95_ms", "ms", "its 95th percentile", |it| it.sojourn.percentile_ms(95)),
+    series("ttft.p95_ms", "ms", "95th percentile of the TTFT of jobs asked for in it and completed", |it| {
+        it.ttft.percentile_ms(95)
+    }),
+    series(
+        "sojourn.mean_ms",
+        "ms",
+        "mean time to the last byte of jobs asked for in it and completed",
+        |it| it.sojourn.mean_ms(),
+    ),
+    series(
+        "sojourn.p95_ms",
+        "ms",
+        "95th percentile of the time to the last byte of jobs asked for in it and completed",
+        |it| it.sojourn.percentile_ms(95),
+    ),
     series("money.charged", "micro-units", "charged by receipts issued in it", |it| Some(it.charged as f64)),
     series("money.charged_total", "micro-units", "charged up to its end", |it| Some(it.charged_total as f64)),
-    series("money.earned", "micro-units", "what these receipts pay providers in the FEP's currency", |it| {
-        Some(it.earned as f64)
-    }),
+    series(
+        "money.earned",
+        "micro-units",
+        "what receipts issued in it pay providers in the FEP's currency",
+        |it| Some(it.earned as f64),
+    ),
     series(
         "market.price_micro",
         "micro-units",
         "asked for a million tokens of output in it, the mean of providers",
         |it| mean(&it.prices, |asked| asked.mean),
     ),
-    series("market.price_cheapest_micro", "micro-units", "the lowest of them", |it| {
-        mean(&it.prices, |asked| asked.cheapest)
-    }),
+    series(
+        "market.price_cheapest_micro",
+        "micro-units",
+        "asked for a million tokens of output in it by the cheapest provider",
+        |it| mean(&it.prices, |asked| asked.cheapest),
+    ),
 ];
 
 /// In whole micro-units; `None` where nobody looked, or prices do not move.
