@@ -12,24 +12,21 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable, Iterable, Literal, Mapping, Sequence, Union, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
-from . import _native
+from . import _design, _frames, _native, _values
+from ._values import Value
 
 if TYPE_CHECKING:
     import pandas
     import polars
     import pyarrow
+    from typing_extensions import Unpack
 
 BUILD: str = _native.BUILD
 """The version, and a hash of the sources that decide what a run comes to."""
-
-Value = Union[bool, int, float, str, Sequence["Value"], Mapping[str, "Value"]]
-"""What a place in a scenario may hold: text stands for text, times and money ("250ms", "0.20")."""
-
-FRAMES = ("pandas", "polars", "arrow")
 
 __all__ = ["BUILD", "Difference", "Estimate", "Run", "Value", "difference", "estimate", "figures", "gini", "quantile", "run", "sweep"]
 
@@ -49,11 +46,12 @@ class Run:
     report: dict[str, Any] = field(repr=False)
     """The whole report, as `labman-sim run --json` prints it."""
 
-    def jobs(self) -> "pandas.DataFrame":
+    def jobs(self) -> pandas.DataFrame:
         """A row a job: who asked, who served, how long it took (microseconds)."""
         import pandas
 
-        return pandas.DataFrame.from_records(self.report["outcomes"])
+        jobs: pandas.DataFrame = pandas.DataFrame.from_records(self.report["outcomes"])
+        return jobs
 
 
 @dataclass(frozen=True)
@@ -108,98 +106,51 @@ def run(path: str | os.PathLike[str], seed: int = 1, overrides: Mapping[str, Val
     `overrides` changes the scenario first: `{"fep.fees.fep_bps": 50, "duration": "5m"}`.
     Raises ValueError, which names the place, if the scenario can't be read.
     """
-    text, named = _native.run(os.fspath(path), seed, _sets(overrides))
+    text, named = _native.run(os.fspath(path), seed, _values.sets(overrides))
     report = json.loads(text)
     return Run(seed, not report["failures"], report["failures"], report["trace_hash"], named, report)
 
 
+class _How(_design.Design, total=False):
+    """The keywords of a sweep in this process."""
+
+    jobs: int | None
+    shard: tuple[int, int] | None
+    progress: Callable[[int, int], object] | None
+
+
 @overload
-def sweep(path: str | os.PathLike[str], *, frame: Literal["pandas"] = ..., **how: Any) -> "pandas.DataFrame": ...
+def sweep(path: str | os.PathLike[str], *, frame: Literal["pandas"] = ..., **how: Unpack[_How]) -> pandas.DataFrame: ...
 @overload
-def sweep(path: str | os.PathLike[str], *, frame: Literal["polars"], **how: Any) -> "polars.DataFrame": ...
+def sweep(path: str | os.PathLike[str], *, frame: Literal["polars"], **how: Unpack[_How]) -> polars.DataFrame: ...
 @overload
-def sweep(path: str | os.PathLike[str], *, frame: Literal["arrow"], **how: Any) -> "pyarrow.RecordBatch": ...
+def sweep(path: str | os.PathLike[str], *, frame: Literal["arrow"], **how: Unpack[_How]) -> pyarrow.RecordBatch: ...
 def sweep(
     path: str | os.PathLike[str],
     *,
-    seeds: int = 30,
-    first_seed: int = 1,
-    grid: Mapping[str, Sequence[Value]] | None = None,
-    zip: Mapping[str, Sequence[Value]] | None = None,
-    overrides: Mapping[str, Value] | None = None,
+    frame: _frames.Frame = "pandas",
     jobs: int | None = None,
     shard: tuple[int, int] | None = None,
     progress: Callable[[int, int], object] | None = None,
-    frame: Literal["pandas", "polars", "arrow"] = "pandas",
-) -> Any:
+    **design: Unpack[_design.Design],
+) -> _frames.Table:
     """Run a scenario over many seeds and settings; a row a run, in the order of settings and then of seeds.
 
-    `grid`: every combination of these values. `zip`: the first of each together, then the second of each.
-    Each setting gets the same seeds. A run that failed is a row, with its `error`.
+    `seeds=30` from `first_seed=1` on: each setting gets the same. A run that failed is a row, with its `error`.
+    `overrides`: what is changed at every setting.
+
+    Settings are all combinations of what these say, and mean what the options of `labman-sim sweep` do:
+    `grid`: every combination of these values.
+    `list`: these points, each a dict of paths and values; or the file of a CSV table with paths as its header.
+    `zip`: the first of each of these values together, then the second of each.
+    `latin`: so many `points` of a Latin hypercube, with values between bounds, `{"fep.fees.fep_bps": (0, 500)}`, in
+    the steps in which these are written; drawn from `design_seed=1`.
+
+    `frame`: "pandas", "polars" or "arrow".
     `jobs`: so many runs at a time, as many as there are cores by default; the rows don't depend on it.
     `shard=(k, n)`: of all runs every n-th, from the k-th (from 1).
     `progress(done, of)` is called as runs end, on the calling thread; what it raises ends the sweep, as Ctrl-C does.
     """
-    plan = _plan(path, seeds=seeds, first_seed=first_seed, grid=grid, zip=zip, overrides=overrides)
-    rows = plan.rows([plan.run(jobs, shard, progress)])
-    return _frame(rows, frame)
-
-
-def _plan(path: str | os.PathLike[str], **plan: Any) -> _native.Plan:
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"{os.fspath(path)}: {getattr(error, 'strerror', None) or error}") from error
-    return _plan_of(os.fspath(path), text, **plan)
-
-
-def _plan_of(
-    name: str,
-    text: str,
-    *,
-    seeds: int = 30,
-    first_seed: int = 1,
-    grid: Mapping[str, Sequence[Value]] | None = None,
-    zip: Mapping[str, Sequence[Value]] | None = None,
-    overrides: Mapping[str, Value] | None = None,
-) -> _native.Plan:
-    return _native.Plan(name, text, seeds, first_seed, _values(grid), _values(zip), _sets(overrides))
-
-
-def _frame(rows: Any, frame: str) -> Any:
-    if frame not in FRAMES:
-        raise ValueError(f"frame={frame!r}: write {', '.join(FRAMES)}")
-    if frame == "polars":
-        import polars
-
-        return polars.DataFrame(rows)
-    import pyarrow
-
-    batch = pyarrow.record_batch(rows)
-    return batch if frame == "arrow" else batch.to_pandas()
-
-
-def _sets(overrides: Mapping[str, Value] | None) -> list[tuple[str, str]]:
-    return [(path, _toml(value)) for path, value in (overrides or {}).items()]
-
-
-def _values(varied: Mapping[str, Sequence[Value]] | None) -> list[tuple[str, list[str]]]:
-    return [(path, [_toml(value) for value in values]) for path, values in (varied or {}).items()]
-
-
-def _toml(value: Value, inside: bool = False) -> str:
-    """As `--set` takes it: text as it is, all else as TOML."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False) if inside else value
-    if hasattr(value, "item"):  # a scalar of NumPy's
-        return _toml(value.item(), inside)
-    if isinstance(value, (int, float)):
-        return repr(value)
-    if isinstance(value, Mapping):
-        pairs = (f"{json.dumps(key, ensure_ascii=False)} = {_toml(one, True)}" for key, one in value.items())
-        return "{ " + ", ".join(pairs) + " }"
-    if isinstance(value, Sequence):
-        return "[" + ", ".join(_toml(one, True) for one in value) + "]"
-    raise ValueError(f"{value!r} is nothing that a scenario holds: write text, a number, a list or a dict")
+    framed = _frames.maker(frame)
+    planned = _design.plan(path, **design)()
+    return framed(planned.rows([planned.run(jobs, shard, progress)]))

@@ -1,36 +1,48 @@
-from typing import Any, Callable, Optional
+from collections.abc import Callable
+from os import PathLike
+from typing import final
+
+__all__ = ["BUILD", "Plan", "Rows", "difference", "estimate", "figures", "gini", "listed", "quantile", "run"]
 
 BUILD: str
 
+_Known = tuple[float, float | None, float | None, float | None]
+_Varied = list[tuple[str, list[str]]]
+_Listed = tuple[list[str], list[list[str]]]
+
+@final
 class Rows:
-    def __arrow_c_array__(self, requested_schema: Any = None) -> tuple[Any, Any]: ...
+    def __arrow_c_array__(self, requested_schema: object = None) -> tuple[object, object]: ...
     def __len__(self) -> int: ...
 
-def run(path: str, seed: int, overrides: list[tuple[str, str]]) -> tuple[str, dict[str, int]]: ...
+def run(path: str | PathLike[str], seed: int, overrides: list[tuple[str, str]]) -> tuple[str, dict[str, int]]: ...
 def figures() -> list[str]: ...
-def estimate(values: list[float]) -> tuple[float, Optional[float], Optional[float], Optional[float]]: ...
-def difference(
-    before: list[float], after: list[float]
-) -> tuple[tuple[float, Optional[float], Optional[float], Optional[float]], Optional[float]]: ...
+def listed(path: str | PathLike[str]) -> _Listed: ...
+def estimate(values: list[float]) -> _Known: ...
+def difference(before: list[float], after: list[float]) -> tuple[_Known, float | None]: ...
 def quantile(values: list[float], q: float) -> float: ...
 def gini(values: list[float]) -> float: ...
-
+@final
 class Plan:
-    def __init__(
-        self,
+    def __new__(
+        cls,
         name: str,
         text: str,
         seeds: int,
         first_seed: int,
-        grid: list[tuple[str, list[str]]],
-        zip: list[tuple[str, list[str]]],
+        grid: _Varied,
+        list: _Listed | None,
+        zip: _Varied,
+        latin: _Varied,
+        points: int | None,
+        design_seed: int,
         overrides: list[tuple[str, str]],
-    ) -> None: ...
+    ) -> Plan: ...
     def __len__(self) -> int: ...
     def run(
         self,
-        jobs: Optional[int],
-        shard: Optional[tuple[int, int]],
-        progress: Optional[Callable[[int, int], object]],
+        jobs: int | None,
+        shard: tuple[int, int] | None,
+        progress: Callable[[int, int], object] | None,
     ) -> bytes: ...
     def rows(self, parts: list[bytes]) -> Rows: ...

@@ -6,33 +6,60 @@ What a run comes to depends on scenario, seed and build alone, so the rows are t
 from __future__ import annotations
 
 import os
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Literal, overload
 
 import labman_sim
+
+from . import _design, _frames, _native
+
+if TYPE_CHECKING:
+    import pandas
+    import polars
+    import pyarrow
+    from typing_extensions import Unpack
 
 __all__ = ["sweep"]
 
 
-def sweep(path: str | os.PathLike[str], *, shards: int | None = None, frame: str = "pandas", **plan: Any) -> Any:
+class _How(_design.Design, total=False):
+    """The keywords of a sweep on a cluster."""
+
+    shards: int | None
+
+
+@overload
+def sweep(path: str | os.PathLike[str], *, frame: Literal["pandas"] = ..., **how: Unpack[_How]) -> pandas.DataFrame: ...
+@overload
+def sweep(path: str | os.PathLike[str], *, frame: Literal["polars"], **how: Unpack[_How]) -> polars.DataFrame: ...
+@overload
+def sweep(path: str | os.PathLike[str], *, frame: Literal["arrow"], **how: Unpack[_How]) -> pyarrow.RecordBatch: ...
+def sweep(
+    path: str | os.PathLike[str],
+    *,
+    frame: _frames.Frame = "pandas",
+    shards: int | None = None,
+    **design: Unpack[_design.Design],
+) -> _frames.Table:
     """As `labman_sim.sweep`, on the cluster that `ray.init` connected to.
 
     `shards`: so many tasks of one core each [default: two for each of the cluster's cores]. The scenario's text travels with
-    them, so workers need no shared disk, but the same build of this package.
+    them, and so do the points of a `list`: workers need no shared disk, but the same build of this package.
     """
     import ray
 
-    shards = shards or 2 * max(1, int(ray.cluster_resources().get("CPU", 1)))
+    framed = _frames.maker(frame)
+    make = _design.plan(path, **design)
     # What is wrong with the plan is said here, and not by a worker.
-    whole = labman_sim._plan(path, **plan)
-    made = (os.fspath(path), Path(path).read_text(encoding="utf-8"), plan)
+    whole = make()
+    cores = ray.cluster_resources().get("CPU", 1)  # type: ignore[no-untyped-call]
+    shards = shards or 2 * max(1, int(cores))
     task = ray.remote(num_cpus=1)(_shard)
-    parts = ray.get([task.remote(made, labman_sim.BUILD, (k, shards)) for k in range(1, shards + 1)])
-    return labman_sim._frame(whole.rows(parts), frame)
+    parts = ray.get([task.remote(make, labman_sim.BUILD, (k, shards)) for k in range(1, shards + 1)])
+    return framed(whole.rows(parts))
 
 
-def _shard(made: tuple[str, str, dict[str, Any]], build: str, shard: tuple[int, int]) -> bytes:
+def _shard(make: Callable[[], _native.Plan], build: str, shard: tuple[int, int]) -> bytes:
     if labman_sim.BUILD != build:
         raise RuntimeError(f"this worker has build {labman_sim.BUILD}, the driver {build}: install the same on both")
-    name, text, plan = made
-    return labman_sim._plan_of(name, text, **plan).run(1, shard, None)
+    return make().run(1, shard, None)

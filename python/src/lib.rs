@@ -1,6 +1,7 @@
 //! labman's simulator for Python. Thin: what a run or a sweep is, is decided in `labman-sim`; here its errors become
 //! `ValueError`s, its rows an Arrow table that Python reads in place, and the interpreter goes on while runs run.
 
+mod design;
 mod rows;
 mod run;
 mod statistics;
@@ -21,6 +22,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<sweep::Plan>()?;
     module.add_function(wrap_pyfunction!(run::run, module)?)?;
     module.add_function(wrap_pyfunction!(run::figures, module)?)?;
+    module.add_function(wrap_pyfunction!(design::listed, module)?)?;
     for function in [
         wrap_pyfunction!(statistics::estimate, module)?,
         wrap_pyfunction!(statistics::difference, module)?,

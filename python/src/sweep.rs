@@ -6,15 +6,14 @@ use labman_sim::crew;
 use labman_sim::results::{Ran, Table};
 use labman_sim::run::Passed;
 use labman_sim::scenario::set::Document;
-use labman_sim::sweep::{Dimension, Ended, Grid, Plan as Planned, Shard, Zip, zipped};
+use labman_sim::sweep::{Ended, Plan as Planned, Shard};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use crate::bad;
+use crate::design::{Listed, Varied, dimensions, drawn};
 use crate::rows::Rows;
 use crate::run::sets;
-
-type Varied = Vec<(String, Vec<String>)>;
 
 /// What is to be run. Made from the scenario's text, so that another machine can make the same.
 #[pyclass(frozen, module = "labman_sim._native")]
@@ -24,26 +23,25 @@ pub(crate) struct Plan(Planned);
 impl Plan {
     /// `name` is what errors call the scenario.
     #[new]
+    #[expect(clippy::too_many_arguments, reason = "Python names them")]
     fn new(
         name: String,
         text: String,
         seeds: u64,
         first_seed: u64,
         grid: Varied,
+        list: Option<Listed>,
         zip: Varied,
+        latin: Varied,
+        points: Option<u32>,
+        design_seed: u64,
         overrides: Vec<(String, String)>,
     ) -> PyResult<Self> {
         let end = first_seed.checked_add(seeds).filter(|_| seeds > 0);
         let end =
             end.ok_or_else(|| bad(format!("seeds={seeds}: one at least, and none beyond {}", u64::MAX)))?;
-        let none = grid.iter().chain(&zip).find(|(_, values)| values.is_empty());
-        if let Some((path, _)) = none {
-            return Err(bad(format!("{path}: no values to vary it over")));
-        }
-        let mut dimensions: Vec<Dimension> =
-            grid.into_iter().map(|(path, values)| Grid { path, values }.into()).collect();
-        let zips: Vec<Zip> = zip.into_iter().map(|(path, values)| Zip { path, values }).collect();
-        dimensions.extend(zipped(&zips).map_err(bad)?);
+        let drawn = drawn(&latin, points, design_seed).map_err(bad)?;
+        let dimensions = dimensions(grid, list, zip, drawn).map_err(bad)?;
         let document = Document::new(name, text).map_err(bad)?;
         let always = sets(&overrides).map_err(bad)?;
         Planned::new(&document, &always, &dimensions, first_seed..end).map(Self).map_err(bad)

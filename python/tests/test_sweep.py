@@ -72,7 +72,7 @@ def test_what_is_wrong_is_said_before_anything_runs(scenario):
     with pytest.raises(ValueError, match="fep_bps=lots"):
         labman_sim.sweep(scenario, seeds=1_000, grid={"fep.fees.fep_bps": [0, "lots"]})
     with pytest.raises(ValueError, match="frame='csv'"):
-        labman_sim.sweep(scenario, seeds=1, frame="csv")
+        labman_sim.sweep(scenario, seeds=1_000_000, frame="csv")
 
 
 def test_values_may_be_numpys(scenario):

@@ -1,23 +1,27 @@
 #!/usr/bin/env bash
-# The Python package's tests: runs, sweeps and statistics beside the command line, NumPy and SciPy, the example notebook, and a sweep on a
-# local Ray cluster.
+# The Python package's tests: its types, by strict mypy; runs, sweeps and statistics beside the command line, NumPy and SciPy; the
+# example notebook, and a sweep on a local Ray cluster. The package is a wheel that pip builds and installs, as for a researcher.
 #
-#   tests/python/run.sh [pytest's arguments]    installs the package as a researcher would: pip builds it
-#   LABMAN_BIN=DIR tests/python/run.sh          takes labman-sim and the library from DIR, where the workspace was built
+#   tests/python/run.sh [pytest's arguments]
+#   LABMAN_BIN=DIR tests/python/run.sh          takes labman-sim from DIR, which must be of the same sources
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/../lib/run.sh"
-built=${LABMAN_BIN:+yes}
-binaries labman-sim
-environment "${LABMAN_PYTHON_VENV:-$root/target/python-venv}" "$root/python/tests/requirements.txt"
+# Both at once: built alone, labman-sim's dependencies have fewer features, and all of them would be compiled again for the wheel.
+binaries labman-sim labman-python
+package=$root/python
+environment "${LABMAN_PYTHON_VENV:-$root/target/python-venv}" "$package/tests/requirements.txt"
 workplace python
-if [ -n "$built" ]; then
-    cp -r "$root/python/labman_sim" "$work/"
-    cp "$LABMAN_BIN/lib_native.so" "$work/labman_sim/_native.abi3.so"
-    export PYTHONPATH=$work
-else
-    "$venv/bin/pip" install --quiet --disable-pip-version-check "$root/python"
-fi
-export LABMAN_BIN RAY_USAGE_STATS_ENABLED=0
-"$venv/bin/pytest" "$root/python/tests" -q -p no:cacheprovider "$@"
+export LABMAN_BIN RAY_USAGE_STATS_ENABLED=0 PATH=$venv/bin:$PATH
+
+# In the workspace's target directory, by the maturin of the requirements; what it needs beside that is there already.
+pip install --quiet --disable-pip-version-check --no-build-isolation --no-index "$package[ray,polars]"
+
+# Away from the sources, so that what was installed is read.
+types() { (cd "$work" && mypy --config-file "$package/pyproject.toml" --cache-dir "$venv/mypy" "$@"); }
+types --package labman_sim
+types "$package"/tests/typed/*.py
+(cd "$work" && stubtest labman_sim._native)
+
+pytest "$package/tests" -q -p no:cacheprovider "$@"
