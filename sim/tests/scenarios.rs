@@ -1,5 +1,6 @@
 //! The scenarios that come with the project, over several seeds.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use labman_sim::faults::{Crash, Fault, Inject, Replay};
@@ -125,13 +126,13 @@ fn the_prices_of_the_real_hour_are_those_that_were_posted() {
         let (input, output) = prices.split_once(',').unwrap();
         (company.replace('_', "-"), [input, output].map(|price| 100 * price.parse::<i64>().unwrap()))
     });
-    let mut posted: Vec<(String, [i64; 2])> = posted.collect();
-    posted.sort();
-    let asked = scenario.providers.iter().map(|provider| {
+    let posted: BTreeMap<String, [i64; 2]> = posted.collect();
+    let mut asked: BTreeMap<String, [i64; 2]> = BTreeMap::new();
+    for provider in &scenario.providers {
+        let (company, _number) = provider.name.rsplit_once('-').unwrap();
         let price = provider.portmans[0].price;
-        (provider.name.clone(), [price.input_per_mtok.0, price.output_per_mtok.0])
-    });
-    let mut asked: Vec<(String, [i64; 2])> = asked.collect();
-    asked.sort();
+        let price = [price.input_per_mtok.0, price.output_per_mtok.0];
+        assert_eq!(*asked.entry(company.to_owned()).or_insert(price), price, "{company}");
+    }
     assert_eq!(asked, posted);
 }
