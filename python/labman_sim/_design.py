@@ -58,8 +58,8 @@ def plan(path: str | os.PathLike[str], **design: Unpack[Design]) -> Callable[[],
 
 def _listed(
     points: Iterable[Mapping[str, Value]] | str | os.PathLike[str] | None,
-) -> tuple[list[str], list[list[str]]] | None:
-    """Paths, and a value for each of them at each point."""
+) -> tuple[str, list[str], list[list[str]]] | None:
+    """What errors call it, paths, and a value for each of them at each point."""
     if points is None:
         return None
     if isinstance(points, (str, os.PathLike)):
@@ -71,4 +71,4 @@ def _listed(
     for number, row in enumerate(rows):
         if row.keys() != rows[0].keys():
             raise ValueError(f"list: point {number} gives values to {', '.join(row)}, the first to {', '.join(paths)}")
-    return paths, [[toml(row[path]) for path in paths] for row in rows]
+    return "--list", paths, [[toml(row[path]) for path in paths] for row in rows]

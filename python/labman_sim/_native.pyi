@@ -8,7 +8,7 @@ BUILD: str
 
 _Known = tuple[float, float | None, float | None, float | None]
 _Varied = list[tuple[str, list[str]]]
-_Listed = tuple[list[str], list[list[str]]]
+_Listed = tuple[str, list[str], list[list[str]]]
 
 @final
 class Rows:

@@ -8,14 +8,14 @@ use pyo3::prelude::*;
 use crate::bad;
 
 pub(crate) type Varied = Vec<(String, Vec<String>)>;
-/// Paths, and a value for each of them at each point.
-pub(crate) type Listed = (Vec<String>, Vec<Vec<String>>);
+/// What errors call it, paths, and a value for each of them at each point.
+pub(crate) type Listed = (String, Vec<String>, Vec<Vec<String>>);
 
 /// The points of a file.
 #[pyfunction]
 pub(crate) fn listed(path: PathBuf) -> PyResult<Listed> {
-    let Dimension { paths, places, .. } = list::read(&path).map_err(bad)?;
-    Ok((paths, places))
+    let Dimension { option, paths, places } = list::read(&path).map_err(bad)?;
+    Ok((option.into_owned(), paths, places))
 }
 
 /// Those of a Latin hypercube, if there are ranges to draw from.
@@ -43,7 +43,7 @@ pub(crate) fn dimensions(
         return Err(format!("{path}: no values to vary it over"));
     }
     let grids = grid.into_iter().map(|(path, values)| Dimension::from(Grid { path, values }));
-    let list = list.map(|(paths, places)| Dimension { option: "--list", paths, places });
+    let list = list.map(|(option, paths, places)| Dimension { option: option.into(), paths, places });
     let zips: Vec<Zip> = zip.into_iter().map(|(path, values)| Zip { path, values }).collect();
     Ok(grids.chain(list).chain(zipped(&zips)?).chain(drawn).collect())
 }

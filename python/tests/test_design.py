@@ -88,7 +88,6 @@ def test_what_is_wrong_is_said_in_the_command_lines_words(scenario, refused, tmp
         ({"list": few}, ["--list", few]),
         ({"list": away}, ["--list", away]),
         ({"list": twice}, ["--list", twice]),
-        ({"list": [{FEE: 7}, {FEE: 7}]}, ["--list", twice]),
         ({"zip": {FEE: [1, 2], PACE: ["1ms"]}}, ["--zip", f"{FEE}=1,2", "--zip", f"{PACE}=1ms"]),
     ]
     for design, options in wrong:
@@ -105,6 +104,7 @@ def test_what_is_wrong_is_said_in_the_command_lines_words(scenario, refused, tmp
         ({"points": 9}, "points: of what"),
         ({"latin": {FEE: (0, 5, 9)}, "points": 2}, f"{FEE}: a range has two bounds"),
         ({"list": []}, "list: there is no point"),
+        ({"list": [{FEE: 7}, {FEE: 7}]}, f"--list: {FEE}=7 is there twice"),
         ({"list": [{FEE: 0}, {FEE: 1, PACE: "1ms"}]}, f"list: point 1 gives values to {FEE}, {PACE}, the first to {FEE}$"),
     ],
 )

@@ -88,7 +88,7 @@ impl Plan {
         for dimension in dimensions {
             dimension.check()?;
             for path in &dimension.paths {
-                let option = dimension.option;
+                let option = &dimension.option;
                 if paths.contains(path) {
                     return Err(format!("{option} {path}: named twice"));
                 }
@@ -127,7 +127,11 @@ impl Plan {
             let baselines = Baselines::that_bind(document, &sets, &variant.scenario)?;
             Ok(Point { values, sets, variant, baselines })
         };
-        let points: Vec<Point> = product(dimensions).into_iter().map(point).collect::<Result<_, String>>()?;
+        // Nobody typed what is in a file as --set.
+        let list = dimensions.iter().map(|dimension| &dimension.option).find(|it| it.starts_with("--list"));
+        let named = |why: String| list.map_or_else(|| why.clone(), |list| format!("{list}: {why}"));
+        let points = product(dimensions).into_iter().map(|values| point(values).map_err(named));
+        let points: Vec<Point> = points.collect::<Result<_, String>>()?;
         let currency = |point: &Point| point.variant.scenario.fep.currency.clone();
         if let Some(other) = points.iter().map(currency).find(|other| *other != currency(&points[0])) {
             return Err(format!(
@@ -324,6 +328,15 @@ mod tests {
     fn a_mistake_at_any_point_shows_before_anything_runs() {
         let error = plan(&["fep.fees.fep_bps=0,lots"], 1..2).err().unwrap();
         assert!(error.contains("--set fep.fees.fep_bps=lots: "), "{error}");
+        let text = include_str!("../../scenarios/conformance/one-provider.toml");
+        let document = Document::new("one-provider.toml".into(), text.into()).unwrap();
+        let option = "--list points.csv".into();
+        let list = Dimension { option, paths: vec!["fep.fees.fep".into()], places: vec![vec!["0".into()]] };
+        let error = Plan::new(&document, &[], &[list], 1..2).err().unwrap();
+        assert!(
+            error.starts_with("--list points.csv: one-provider.toml with --set fep.fees.fep=0: "),
+            "{error}"
+        );
         let twice = plan(&["one_by_one=true", "one_by_one=false"], 1..2).err().unwrap();
         assert_eq!(twice, "--grid one_by_one: named twice");
         let within =

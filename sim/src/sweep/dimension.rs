@@ -1,12 +1,13 @@
 //! What varies together: the points of a sweep are every combination of one place from each dimension.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 /// Paths into the scenario, and the values that they take together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dimension {
-    /// As on the command line, such as `--grid`: for errors.
-    pub option: &'static str,
+    /// As on the command line, such as `--grid` or `--list points.csv`: for errors.
+    pub option: Cow<'static, str>,
     pub paths: Vec<String>,
     /// Each has a value for each of the paths.
     pub places: Vec<Vec<String>>,
@@ -52,7 +53,7 @@ mod tests {
     fn dimension(paths: &[&str], places: &[&[&str]]) -> Dimension {
         let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
         Dimension {
-            option: "--zip",
+            option: "--zip".into(),
             paths: owned(paths),
             places: places.iter().map(|place| owned(place)).collect(),
         }

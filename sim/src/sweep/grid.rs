@@ -28,7 +28,7 @@ impl FromStr for Grid {
 impl From<Grid> for Dimension {
     fn from(Grid { path, values }: Grid) -> Self {
         let places = values.into_iter().map(|value| vec![value]).collect();
-        Self { option: "--grid", paths: vec![path], places }
+        Self { option: "--grid".into(), paths: vec![path], places }
     }
 }
 

@@ -146,7 +146,7 @@ pub fn hypercube(ranges: &[Range], points: u32, seed: u64) -> Result<Option<Dime
         ranges.iter().map(|range| range.draw(points, &mut seed.stream(&range.path))).collect();
     let place = |at: usize| columns.iter().map(|column| column[at].clone()).collect();
     let dimension = Dimension {
-        option: "--latin",
+        option: "--latin".into(),
         paths: ranges.iter().map(|range| range.path.clone()).collect(),
         places: (0..points as usize).map(place).collect(),
     };

@@ -45,7 +45,8 @@ fn parse(file: &str, mut from: impl Read) -> Result<Dimension, String> {
     match places.is_empty() {
         true => Err(bad(1, "there is no point: each further line is one")),
         false => {
-            Ok(Dimension { option: "--list", paths: header.iter().map(str::to_owned).collect(), places })
+            let option = format!("--list {file}").into();
+            Ok(Dimension { option, paths: header.iter().map(str::to_owned).collect(), places })
         }
     }
 }

@@ -39,7 +39,7 @@ pub fn zipped(zips: &[Zip]) -> Result<Option<Dimension>, String> {
     }
     let place = |at: usize| zips.iter().map(|zip| zip.values[at].clone()).collect();
     Ok(Some(Dimension {
-        option: "--zip",
+        option: "--zip".into(),
         paths: zips.iter().map(|zip| zip.path.clone()).collect(),
         places: (0..many).map(place).collect(),
     }))
