@@ -19,9 +19,12 @@
 mod quantisation;
 
 use alloc::{collections::BTreeMap, string::String, vec::Vec};
+use core::ops::RangeInclusive;
 
 use quantisation::Quantisation;
 pub(crate) use quantisation::{LEVELS, Level};
+
+use crate::identity::NodeId;
 
 /// Names that users may ask for, and the names or slugs that then serve them, any of which will do.
 pub type Aliases = BTreeMap<String, Vec<String>>;
@@ -71,6 +74,11 @@ impl SlugKey {
                 .first_chunk()
                 .map_or(0, |first| u64::from_be_bytes(*first)),
         )
+    }
+
+    /// Where a map by node and slug has those of one node.
+    pub(crate) const fn all_of(node_id: NodeId) -> RangeInclusive<(NodeId, Self)> {
+        (node_id, Self(0))..=(node_id, Self(u64::MAX))
     }
 }
 

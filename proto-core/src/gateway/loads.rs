@@ -13,8 +13,8 @@ use crate::wire::mesh;
 
 #[derive(Default)]
 pub(super) struct Loads {
-    /// Of those that are linked, by slug.
-    said: BTreeMap<NodeId, BTreeMap<SlugKey, Said>>,
+    /// Of those that are linked. One map and no maps within it: it is walked for each request, and what stands next in memory is near.
+    said: BTreeMap<(NodeId, SlugKey), Said>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -55,27 +55,33 @@ impl Loads {
         now: Time,
         own: impl Fn(&NodeId, SlugKey) -> u32,
     ) {
-        let offers = |slug: SlugKey| view.served_by(&provider).iter().any(|one| one.key == slug);
+        let offers = |slug: SlugKey| view.serves_that(provider, slug);
         let busy = load.busy.into_iter().map(|busy| (SlugKey::of(&busy.slug), busy.jobs));
-        let before = self.said.remove(&provider).unwrap_or_default();
-        let said = busy.filter(|(slug, _)| offers(*slug)).map(|(slug, jobs)| {
+        let before: BTreeMap<SlugKey, Said> = self.taken_from(provider);
+        for (slug, jobs) in busy.filter(|(slug, _)| offers(*slug)) {
             let own = own(&provider, slug);
             let before = before.get(&slug).copied().unwrap_or_default();
-            (slug, Said { jobs, own, others: before.others_until(jobs > own, now) })
-        });
-        let mut said: BTreeMap<SlugKey, Said> = said.collect();
+            let others = before.others_until(jobs > own, now);
+            self.said.insert((provider, slug), Said { jobs, own, others });
+        }
         // It says nothing of models that have no jobs now.
         for (slug, gone) in before.into_iter().filter(|(slug, gone)| gone.is_contested(now) && offers(*slug))
         {
             let others = gone.others_until(false, now);
-            said.entry(slug).or_insert(Said { jobs: 0, own: 0, others });
+            self.said.entry((provider, slug)).or_insert(Said { jobs: 0, own: 0, others });
         }
-        self.said.insert(provider, said);
     }
 
     /// No link to it is left: it could not say if that changed.
     pub(super) fn left(&mut self, provider: &NodeId) {
-        self.said.remove(provider);
+        self.taken_from(*provider);
+    }
+
+    fn taken_from(&mut self, provider: NodeId) -> BTreeMap<SlugKey, Said> {
+        self.said
+            .extract_if(SlugKey::all_of(provider), |_, _| true)
+            .map(|((_, slug), said)| (slug, said))
+            .collect()
     }
 
     /// Jobs there when it said so last.
@@ -91,12 +97,10 @@ impl Loads {
     /// The same, of one after the other.
     pub(super) fn along(&self, now: Time) -> impl FnMut(&NodeId, SlugKey, u32) -> Load {
         let mut along = Along::new(&self.said);
-        move |provider, slug, own| {
-            along.at(provider).and_then(|busy| busy.get(&slug)).copied().unwrap_or_default().at(own, now)
-        }
+        move |provider, slug, own| along.at(&(*provider, slug)).copied().unwrap_or_default().at(own, now)
     }
 
     fn said(&self, provider: &NodeId, slug: SlugKey) -> Said {
-        self.said.get(provider).and_then(|busy| busy.get(&slug)).copied().unwrap_or_default()
+        self.said.get(&(*provider, slug)).copied().unwrap_or_default()
     }
 }

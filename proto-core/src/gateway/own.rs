@@ -11,8 +11,8 @@ use crate::wire::ids::RequestId;
 
 #[derive(Default)]
 pub(super) struct Owns {
-    /// By provider, then by slug: it is asked for each candidate of each request.
-    at: BTreeMap<NodeId, BTreeMap<SlugKey, Own>>,
+    /// It is walked for each request.
+    at: BTreeMap<(NodeId, SlugKey), Own>,
     reserved: BTreeMap<RequestId, (NodeId, SlugKey)>,
 }
 
@@ -28,7 +28,7 @@ impl Owns {
     /// Of one provider after the other.
     pub(super) fn along(&self) -> impl FnMut(&NodeId, SlugKey) -> Own {
         let mut along = Along::new(&self.at);
-        move |provider, slug| along.at(provider).and_then(|jobs| jobs.get(&slug)).copied().unwrap_or_default()
+        move |provider, slug| along.at(&(*provider, slug)).copied().unwrap_or_default()
     }
 
     /// The request is to be placed there, and nowhere else any more.
@@ -54,18 +54,14 @@ impl Owns {
     }
 
     fn jobs(&self, provider: &NodeId, slug: SlugKey) -> Own {
-        self.at.get(provider).and_then(|jobs| jobs.get(&slug)).copied().unwrap_or_default()
+        self.at.get(&(*provider, slug)).copied().unwrap_or_default()
     }
 
     fn change(&mut self, provider: NodeId, slug: SlugKey, change: impl FnOnce(&mut Own)) {
-        let of_it = self.at.entry(provider).or_default();
-        let jobs = of_it.entry(slug).or_default();
+        let jobs = self.at.entry((provider, slug)).or_default();
         change(jobs);
         if *jobs == Own::default() {
-            of_it.remove(&slug);
-        }
-        if of_it.is_empty() {
-            self.at.remove(&provider);
+            self.at.remove(&(provider, slug));
         }
     }
 }

@@ -15,17 +15,13 @@ use crate::wire::portal::Offer;
 #[derive(Default)]
 pub(crate) struct View {
     peers: BTreeMap<NodeId, PeerRecord>,
-    served: BTreeMap<NodeId, Provides>,
+    /// One map and no lists within it: it is walked for each request, and what stands next in memory is near.
+    served: BTreeMap<(NodeId, SlugKey), Served>,
+    /// Of those that say what they serve, be it nothing.
+    providers: BTreeMap<NodeId, Vec<NodeId>>,
     /// The models that are served, each once.
     titles: Titles,
     bygone: Bygone,
-}
-
-/// What one provider said last.
-#[derive(Default)]
-struct Provides {
-    served: Vec<Served>,
-    witnesses: Vec<NodeId>,
 }
 
 /// One model at one provider.
@@ -52,8 +48,7 @@ impl View {
     }
 
     pub(crate) fn served(&self) -> impl Iterator<Item = (NodeId, &Served)> {
-        let served = self.served.iter();
-        served.flat_map(|(node_id, provides)| provides.served.iter().map(|one| (*node_id, one)))
+        self.served.iter().map(|((node_id, _), served)| (*node_id, served))
     }
 
     /// By whom a request can be served, by the names that it asks for. Of thousands of offers no name is looked at, but each name once.
@@ -64,8 +59,8 @@ impl View {
         })
     }
 
-    pub(crate) fn served_by(&self, node_id: &NodeId) -> &[Served] {
-        self.served.get(node_id).map_or(&[], |provides| &provides.served)
+    pub(crate) fn serves_that(&self, node_id: NodeId, slug: SlugKey) -> bool {
+        self.served.contains_key(&(node_id, slug))
     }
 
     /// What was served a moment ago, perhaps still is, by its slug.
@@ -79,14 +74,14 @@ impl View {
 
     /// Has it said anything?
     pub(crate) fn knows(&self, node_id: &NodeId) -> bool {
-        self.peers.contains_key(node_id) || self.served.contains_key(node_id)
+        self.peers.contains_key(node_id) || self.providers.contains_key(node_id)
     }
 
     /// The witnesses that a record names.
     pub(crate) fn witnesses_in(&self, key: &Key) -> &[NodeId] {
         match key.about {
             About::Peer => self.peers.get(&key.origin).map_or(&[], |record| &record.witnesses),
-            About::Capability => self.served.get(&key.origin).map_or(&[], |provides| &provides.witnesses),
+            About::Capability => self.providers.get(&key.origin).map_or(&[], |witnesses| witnesses),
             About::Departure | About::Suspicion => &[],
         }
     }
@@ -112,24 +107,32 @@ impl View {
         node_id: NodeId,
         record: &CapabilityRecord,
     ) {
-        let known = self.served.remove(&node_id).unwrap_or_default().served;
-        let titles = &mut self.titles;
-        let served = record.hosted.iter().take(OFFERS).filter_map(|hosted| {
+        let known = self.taken_from(node_id);
+        for hosted in record.hosted.iter().take(OFFERS) {
             let same = known.iter().find(|one| one.offer.bytes == hosted.offer);
             let offer = match same {
-                Some(one) => one.offer.clone(),
-                None => open(network, Some(node_id.0), &hosted.offer.0).ok()?,
+                Some(one) => Some(one.offer.clone()),
+                None => open(network, Some(node_id.0), &hosted.offer.0).ok(),
             };
-            let (key, title) = (SlugKey::of(&offer.content.slug), titles.take(bare(&offer.content.slug)));
-            Some(Served { offer, slots: hosted.slots, queue: hosted.queue, key, title })
-        });
-        let provides = Provides { served: served.collect(), witnesses: record.witnesses.clone() };
-        known.iter().for_each(|one| self.titles.give_back(bare(one.slug())));
-        for gone in known.iter().filter(|one| provides.served.iter().all(|still| still.slug() != one.slug()))
-        {
-            self.bygone.ended(now, gone.slug());
+            let Some(offer) = offer else { continue };
+            let (key, title) =
+                (SlugKey::of(&offer.content.slug), self.titles.take(bare(&offer.content.slug)));
+            let served = Served { offer, slots: hosted.slots, queue: hosted.queue, key, title };
+            if let Some(twice) = self.served.insert((node_id, key), served) {
+                self.titles.give_back(bare(twice.slug()));
+            }
         }
-        self.served.insert(node_id, provides);
+        for one in &known {
+            self.titles.give_back(bare(one.slug()));
+            if !self.serves_that(node_id, one.key) {
+                self.bygone.ended(now, one.slug());
+            }
+        }
+        self.providers.insert(node_id, record.witnesses.clone());
+    }
+
+    fn taken_from(&mut self, node_id: NodeId) -> Vec<Served> {
+        self.served.extract_if(SlugKey::all_of(node_id), |_, _| true).map(|(_, served)| served).collect()
     }
 
     pub(crate) fn forget_peer(&mut self, node_id: &NodeId) {
@@ -137,8 +140,8 @@ impl View {
     }
 
     pub(crate) fn forget_capability(&mut self, now: Time, node_id: &NodeId) {
-        let provides = self.served.remove(node_id).unwrap_or_default();
-        for gone in &provides.served {
+        self.providers.remove(node_id);
+        for gone in self.taken_from(*node_id) {
             self.titles.give_back(bare(gone.slug()));
             self.bygone.ended(now, gone.slug());
         }

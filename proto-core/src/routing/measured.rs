@@ -18,10 +18,8 @@ const SURE: u32 = 1_000;
 
 #[derive(Default)]
 pub(crate) struct Measured {
-    /// By provider, then by slug: it is asked for each candidate of each request.
-    of: BTreeMap<NodeId, BTreeMap<SlugKey, Figures>>,
-    /// Of all providers.
-    kept: usize,
+    /// It is walked for each request.
+    of: BTreeMap<(NodeId, SlugKey), Figures>,
     answers: u32,
 }
 
@@ -66,10 +64,9 @@ impl Figures {
         self.token_us.known()
     }
 
-    /// What counts of all that was seen of a provider.
-    fn fresh(of_it: Option<&BTreeMap<SlugKey, Self>>, slug: SlugKey, now: Time) -> Self {
-        let known = of_it.and_then(|of_it| of_it.get(&slug)).copied();
-        known.filter(|figures| figures.is_fresh(now)).unwrap_or_default()
+    /// What counts of what was seen.
+    fn fresh(known: Option<&Self>, now: Time) -> Self {
+        known.filter(|figures| figures.is_fresh(now)).copied().unwrap_or_default()
     }
 
     /// A bad hour is not held against anybody for ever.
@@ -85,13 +82,13 @@ impl Figures {
 
 impl Measured {
     pub(crate) fn of(&self, provider: NodeId, slug: &str, now: Time) -> Figures {
-        Figures::fresh(self.of.get(&provider), SlugKey::of(slug), now)
+        Figures::fresh(self.of.get(&(provider, SlugKey::of(slug))), now)
     }
 
     /// The same, of one after the other.
     pub(crate) fn along(&self, now: Time) -> impl FnMut(&NodeId, SlugKey) -> Figures {
         let mut along = Along::new(&self.of);
-        move |provider, slug| Figures::fresh(along.at(provider), slug, now)
+        move |provider, slug| Figures::fresh(along.at(&(*provider, slug)), now)
     }
 
     /// It has not proved itself here, where others had the time to.
@@ -121,14 +118,11 @@ impl Measured {
     }
 
     fn entry(&mut self, provider: NodeId, slug: &str, now: Time) -> &mut Figures {
-        let slug = SlugKey::of(slug);
-        if !self.of.get(&provider).is_some_and(|of_it| of_it.contains_key(&slug)) {
-            if self.kept >= MEASURED {
-                self.forget_the_oldest();
-            }
-            self.kept += 1;
+        let key = (provider, SlugKey::of(slug));
+        if self.of.len() >= MEASURED && !self.of.contains_key(&key) {
+            self.forget_the_oldest();
         }
-        let figures = self.of.entry(provider).or_default().entry(slug).or_default();
+        let figures = self.of.entry(key).or_default();
         if !figures.is_fresh(now) {
             *figures = Figures::default();
         }
@@ -137,15 +131,8 @@ impl Measured {
     }
 
     fn forget_the_oldest(&mut self) {
-        let all = self.of.iter().flat_map(|(id, of_it)| of_it.iter().map(move |one| (*id, one)));
-        let oldest = all.min_by_key(|(_, (_, figures))| figures.last);
-        let Some((provider, slug)) = oldest.map(|(id, (slug, _))| (id, *slug)) else { return };
-        let Some(of_it) = self.of.get_mut(&provider) else { return };
-        of_it.remove(&slug);
-        self.kept -= 1;
-        if of_it.is_empty() {
-            self.of.remove(&provider);
-        }
+        let oldest = self.of.iter().min_by_key(|(_, figures)| figures.last).map(|(key, _)| *key);
+        oldest.map(|key| self.of.remove(&key));
     }
 }
 
@@ -177,7 +164,7 @@ mod tests {
         for number in 0..=MEASURED as u64 {
             measured.began(NodeId([1; 32]), &number.to_string(), Time(number), Span::from_millis(5));
         }
-        assert_eq!((measured.kept, measured.of[&NodeId([1; 32])].len()), (MEASURED, MEASURED));
+        assert_eq!(measured.of.len(), MEASURED);
         let of = |slug: &str, now| measured.of(NodeId([1; 32]), slug, now).first_us();
         assert_eq!((of("0", Time(9)), of("1", Time(9))), (None, Some(5_000)));
         assert_eq!(of("1", Time(1) + MEASURED_FOR), None, "what was seen long ago");
