@@ -90,6 +90,7 @@ formulas! {
     Unclaimed(owed::Unclaimed) = "what is not claimed yet",
     EwmaVariance(bandit::EwmaVariance) = "an exponential mean's variance",
     LaiRobbins(bandit::LaiRobbins) = "Lai and Robbins",
+    Ucb(bandit::Ucb) = "UCB1",
     SybilShare(sybils::SybilShare) = "what is explored",
     WashLoss(sybils::WashLoss) = "fees",
     Caught(audits::Caught) = "one of so many is checked",

@@ -4,8 +4,9 @@
 //! all. Those near the best are as good as it; among them load decides, of a few that are drawn. All of it takes a time that grows as
 //! their number: there may be thousands.
 //!
-//! [`proportional`] draws by price instead.
+//! [`proportional`] draws by price instead, and [`optimistic`] takes the best of what each may be.
 
+mod optimistic;
 mod proportional;
 
 use alloc::vec::Vec;
@@ -47,6 +48,8 @@ pub(super) struct Place {
     /// 0: the first to be looked at. Who sorts by themselves want no other order but that who has a slot goes first.
     tier: u8,
     pub(super) score: u64,
+    /// The score of one that always serves.
+    at_best: u64,
     /// By chance, among equals.
     draw: u64,
     /// The policy has chosen it.
@@ -56,7 +59,7 @@ pub(super) struct Place {
 
 impl Default for Place {
     fn default() -> Self {
-        Self { tier: 0, score: 0, draw: 0, chosen: false, because: "next best" }
+        Self { tier: 0, score: 0, at_best: 0, draw: 0, chosen: false, because: "next best" }
     }
 }
 
@@ -118,8 +121,9 @@ pub(super) fn order(
         same
     });
     if wish.sort.is_none() {
-        let at = explored(candidates, policy, wish, rng).or_else(|| match policy.exponent {
-            0 => drawn(candidates, policy, wish, rng),
+        let at = explored(candidates, policy, wish, rng).or_else(|| match (policy.exponent, policy.hope) {
+            (0, 0) => drawn(candidates, policy, wish, rng),
+            (0, _) => optimistic::best(candidates, policy),
             _ => proportional::drawn(candidates, policy, rng),
         });
         if let Some(one) = at.and_then(|at| candidates.get_mut(at)) {
@@ -167,7 +171,8 @@ fn score(candidates: &mut [Candidate<'_>], policy: &Policy, wish: &Wish) {
             Some(_) => 1_000,
             None => u64::from(one.figures.reliability()).max(LEAST_RELIABLE),
         };
-        one.place.score = cost.saturating_add(takes).saturating_mul(1_000) / reliability;
+        one.place.at_best = cost.saturating_add(takes);
+        one.place.score = one.place.at_best.saturating_mul(1_000) / reliability;
     }
 }
 

@@ -31,6 +31,8 @@ pub(crate) struct Figures {
     token_us: Mean,
     /// Attempts that served, of a thousand.
     served: Mean,
+    /// How many did.
+    answers: u32,
     last: Time,
 }
 
@@ -74,6 +76,11 @@ impl Figures {
         now - self.last < MEASURED_FOR
     }
 
+    /// Attempts, and those of them that served.
+    pub(crate) fn attempts(&self) -> (u32, u32) {
+        (self.served.samples, self.answers)
+    }
+
     /// Attempts that served, of a thousand.
     pub(crate) fn reliability(&self) -> u32 {
         self.served.known().map_or(SURE, |value| u32::try_from(value).unwrap_or(SURE))
@@ -107,6 +114,7 @@ impl Measured {
     pub(crate) fn ended(&mut self, provider: NodeId, slug: &str, now: Time, tokens: u32, took: Span) {
         let figures = self.entry(provider, slug, now);
         figures.served.add(u64::from(SURE));
+        figures.answers = figures.answers.saturating_add(1);
         if let Some(gaps @ 1..) = tokens.checked_sub(1) {
             figures.token_us.add(micros(took) / u64::from(gaps));
         }

@@ -30,6 +30,16 @@ impl Report {
             let (value, book) = (routing.variance_ppm(), routing.book_variance_ppm(law.weight));
             return Some(Estimate { value, book: Some(book), half_width: None });
         }
+        if let ("routing.first_asked_ppm", Formula::Ucb(law)) = (oracle.field.as_str(), &oracle.formula) {
+            let routing = self.routing.as_ref()?;
+            let mut draws = Seed::from_u64(self.seed).child("book").stream("outcomes");
+            let book = routing.book_first_asked_ppm(law, &mut draws);
+            return Some(Estimate {
+                value: routing.first_asked_ppm as f64,
+                book: Some(book),
+                half_width: None,
+            });
+        }
         let took = match oracle.field.as_str() {
             "sojourn.mean_us" => |job: &JobOutcome| Some(job.took_us),
             "ttft.mean_us" => |job: &JobOutcome| job.ttft_us,

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 
+use labman_proto_core::rng::Stream;
 use serde::Serialize;
+
+use crate::oracle::bandit::Ucb;
 
 /// One attempt, at the moment when it was decided on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +33,9 @@ pub struct RoutingReport {
     /// Of each gateway and provider: what was thought, and whether it served then.
     #[serde(skip)]
     series: Vec<Vec<(u32, bool)>>,
+    /// Of each request's first attempt: whether it was of the first kind, and whether it served.
+    #[serde(skip)]
+    firsts: Vec<(bool, bool)>,
 }
 
 /// What `[[expect]]` may name.
@@ -39,8 +45,11 @@ pub const FIGURES: &[&str] =
 impl RoutingReport {
     /// In the order of time.
     pub fn of(tries: Vec<Try>, is_first_kind: impl Fn(&str) -> bool) -> Self {
-        let asked = tries.iter().filter(|one| one.is_first).count() as u64;
-        let first = tries.iter().filter(|one| one.is_first && is_first_kind(&one.provider)).count() as u64;
+        let of_first = tries.iter().filter(|one| one.is_first);
+        let firsts: Vec<(bool, bool)> =
+            of_first.map(|one| (is_first_kind(&one.provider), one.served)).collect();
+        let asked = firsts.len() as u64;
+        let first = firsts.iter().filter(|(is_first_kind, _)| *is_first_kind).count() as u64;
         let ppm = (first * 1_000_000).checked_div(asked).unwrap_or(0);
         let many = tries.len() as u64;
         let thought: u64 = tries.iter().map(|one| u64::from(one.thought)).sum();
@@ -48,7 +57,7 @@ impl RoutingReport {
         for one in tries {
             series.entry((one.gateway, one.provider)).or_default().push((one.thought, one.served));
         }
-        let found = Self { series: series.into_values().collect(), ..Self::default() };
+        let found = Self { series: series.into_values().collect(), firsts, ..Self::default() };
         Self {
             tries: many,
             asked,
@@ -79,6 +88,16 @@ impl RoutingReport {
             one.iter().map(step).collect()
         };
         variance(self.series.iter().map(book))
+    }
+
+    /// What part of the requests would go to the first kind, in millionths, if the book's UCB1 chose, each kind were one provider, and
+    /// its first attempts went as they did here.
+    pub(super) fn book_first_asked_ppm(&self, law: &Ucb, draws: &mut Stream) -> f64 {
+        let of = |kind: bool| -> Vec<bool> {
+            self.firsts.iter().filter(|(is_first, _)| *is_first == kind).map(|(_, served)| *served).collect()
+        };
+        let asked = law.worse_asked([&of(true), &of(false)], self.asked, draws);
+        1e6 * asked as f64 / self.asked.max(1) as f64
     }
 
     /// The value of one of [`FIGURES`].
@@ -117,6 +136,8 @@ fn variance(series: impl Iterator<Item = Vec<f64>>) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use labman_proto_core::rng::Seed;
+
     use super::*;
 
     fn asked(provider: &str, is_first: bool, thought: u32, served: bool) -> Try {
@@ -151,6 +172,18 @@ mod tests {
         let mean = 2_237.5 / 3.0;
         let squares: f64 = [800.0, 700.0, 737.5].iter().map(|value: &f64| (value - mean).powi(2)).sum();
         assert!((report.book_variance_ppm(8) - squares / 3.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn requests_that_went_as_in_the_book_come_to_as_much_there() {
+        let law = Ucb { worse: 500, better: 100, requests: 4 };
+        // After one each, served and failed, the book stays with who served: 1 + (2 ln 2) ^ .5, and 1 + (ln 3 / 1) ^ .5 of two.
+        let as_in_the_book = [("a", false), ("b", true), ("b", true), ("b", true)];
+        let tries = as_in_the_book.map(|(name, served)| asked(name, true, 1_000, served));
+        let report = RoutingReport::of(tries.into(), |name| name == "a");
+        let mut draws = Seed::from_u64(1).stream("book");
+        assert_eq!(report.first_asked_ppm, 250_000);
+        assert_eq!(report.book_first_asked_ppm(&law, &mut draws), 250_000.0);
     }
 
     #[test]
