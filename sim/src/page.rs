@@ -26,6 +26,7 @@ mod sweeps;
 mod unit;
 mod verdicts;
 mod view;
+mod waits;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 

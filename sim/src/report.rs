@@ -14,6 +14,7 @@ pub mod prices;
 pub mod routing;
 pub mod service;
 pub mod ticks;
+pub mod waits;
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
@@ -118,6 +119,8 @@ pub struct JobOutcome {
     pub ttft_us: Option<u64>,
     /// From asking to the end, in microseconds.
     pub took_us: u64,
+    /// What its user would have paid for the answer, in micro-units. `None`: any price.
+    pub worth: Option<i64>,
 }
 
 /// Of the jobs that came to an end, those that were served as they should be.
@@ -228,7 +231,8 @@ pub const FIGURES: &[&str] = &[
 
 /// All that a report can have: [`FIGURES`], then those of what is watched only in some scenarios.
 pub fn figures() -> impl Iterator<Item = &'static str> {
-    let of_some = [mesh::FIGURES, market::FIGURES, prices::FIGURES, routing::FIGURES, audits::FIGURES];
+    let of_some =
+        [income::FIGURES, mesh::FIGURES, market::FIGURES, prices::FIGURES, routing::FIGURES, audits::FIGURES];
     FIGURES.iter().chain(of_some.into_iter().flatten()).copied()
 }
 
@@ -315,7 +319,8 @@ impl Report {
                 let routing = || self.routing.as_ref().and_then(|routing| routing.figure(name));
                 let mesh = self.mesh.as_ref().and_then(|mesh| mesh.figure(name));
                 let audits = || self.audits.as_ref().and_then(|audits| audits.figure(name));
-                return mesh.or_else(market).or_else(prices).or_else(routing).or_else(audits);
+                let known = mesh.or_else(market).or_else(prices).or_else(routing).or_else(audits);
+                return known.or_else(|| (name == income::SURPLUS).then(|| self.surplus()).flatten());
             }
         })
     }

@@ -5,6 +5,7 @@
 //! runs.csv, .parquet  a row a run: its figures, or why it has none
 //! ticks.parquet       what went on over virtual time: point, run, at_s, series, value
 //! providers.parquet   what each provider did and earned: point, run, provider, jobs, earned
+//! waits.parquet       how long jobs waited: point, run, until, permille, us
 //! ```
 //!
 //! The same plan and build give the same bytes, on any machine and for any number of threads. What is absent: times of day,
@@ -21,6 +22,7 @@ mod ran;
 pub mod sheet;
 pub mod table;
 pub mod ticks;
+pub mod waits;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -34,6 +36,7 @@ pub use ran::Ran;
 pub use sheet::{Row, Sheet};
 pub use table::Table;
 pub use ticks::Tick;
+pub use waits::Wait;
 
 /// A results directory, read whole.
 #[derive(Clone, Debug)]
@@ -43,6 +46,7 @@ pub struct Study {
     pub runs: Sheet,
     pub ticks: Vec<Tick>,
     pub incomes: Vec<Income>,
+    pub waits: Vec<Wait>,
 }
 
 impl Study {
@@ -56,10 +60,12 @@ impl Study {
         }
         let ticks: Vec<Tick> = ticks::read(&dir.join(ticks::FILE))?.collect::<Result<_, String>>()?;
         let incomes: Vec<Income> = incomes::read(&dir.join(incomes::FILE))?.collect::<Result<_, String>>()?;
+        let waits: Vec<Wait> = waits::read(&dir.join(waits::FILE))?.collect::<Result<_, String>>()?;
         let known: BTreeSet<(u32, u32)> = runs.rows.iter().map(|row| (row.point, row.run)).collect();
         let of_ticks = (ticks::FILE, ticks.iter().any(|tick| !known.contains(&(tick.point, tick.run))));
         let of_incomes = (incomes::FILE, incomes.iter().any(|one| !known.contains(&(one.point, one.run))));
-        if let Some((file, _)) = [of_ticks, of_incomes].into_iter().find(|(_, strange)| *strange) {
+        let of_waits = (waits::FILE, waits.iter().any(|wait| !known.contains(&(wait.point, wait.run))));
+        if let Some((file, _)) = [of_ticks, of_incomes, of_waits].into_iter().find(|(_, strange)| *strange) {
             let path = dir.join(file);
             return Err(format!(
                 "{}: has rows of runs that {} has not: {}",
@@ -68,6 +74,6 @@ impl Study {
                 manifest::AGAIN
             ));
         }
-        Ok(Self { manifest, runs, ticks, incomes })
+        Ok(Self { manifest, runs, ticks, incomes, waits })
     }
 }

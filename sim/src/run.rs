@@ -35,7 +35,7 @@ use std::io;
 
 use labman_proto_core::identity::NodeId;
 use labman_proto_core::limits;
-use labman_proto_core::money::Currency;
+use labman_proto_core::money::{Currency, Micros};
 use labman_proto_core::rng::Seed;
 use labman_proto_core::time::{Now, Span, Time, Wall};
 use labman_proto_core::toy;
@@ -707,6 +707,13 @@ fn outcome(job: &Job) -> JobOutcome {
         chunks: answer.chunks,
         ttft_us: answer.first_text_after.map(|span| span.0 / 1_000),
         took_us: answer.took.0 / 1_000,
+        worth: planned.worth.map(|worth| worth_of(worth, answer.completion_tokens)),
         ..named
     }
+}
+
+/// In micro-units, of so many tokens where a million are worth that.
+fn worth_of(worth: Micros, tokens: Option<u64>) -> i64 {
+    let micros = i128::from(worth.0) * i128::from(tokens.unwrap_or(0)) / 1_000_000;
+    i64::try_from(micros).unwrap_or(i64::MAX)
 }

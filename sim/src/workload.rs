@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use audit::Auditing;
+use labman_proto_core::money::Micros;
 use labman_proto_core::rng::Seed;
 use labman_proto_core::time::Span;
 use labman_proto_core::toy::TOKENS_PER_MESSAGE;
@@ -41,6 +42,8 @@ pub struct Planned {
     pub stops_reading_after: Option<Span>,
     /// What its user does with the answer, if it ever checks one.
     pub audit: Option<Auditing>,
+    /// What its user would pay for a million tokens of output. `None`: any price.
+    pub worth: Option<Micros>,
 }
 
 /// What is asked for. Of a million jobs few are under way: a request is written out when it is sent, or looked at.
@@ -128,6 +131,7 @@ fn replayed(
         leaves_after: None,
         stops_reading_after: None,
         audit: None,
+        worth: None,
     };
     all.into_iter().enumerate().map(planned).collect()
 }
@@ -175,6 +179,7 @@ fn listed(scenario: &Scenario, job: &Job) -> Planned {
         leaves_after: job.leaves_after,
         stops_reading_after: job.stops_reading_after,
         audit: None,
+        worth: None,
     }
 }
 
@@ -208,11 +213,11 @@ fn drawn(
     };
     let mut written: BTreeMap<String, Arc<Value>> = BTreeMap::new();
     let planned = |(number, at): (usize, Span)| {
-        let model = model();
-        let body = match &arrivals.values {
+        let (model, worth) = (model(), arrivals.values.as_ref().map(|worth| worth.draw(&mut worths)));
+        let body = match worth {
             Some(worth) => {
                 let mut body = request(&model);
-                body["provider"]["max_price"] = json!({ "completion": worth.draw(&mut worths).to_string() });
+                body["provider"]["max_price"] = json!({ "completion": worth.to_string() });
                 Arc::new(body)
             }
             None => written.entry(model).or_insert_with_key(|model| Arc::new(request(model))).clone(),
@@ -228,6 +233,7 @@ fn drawn(
             leaves_after: None,
             stops_reading_after: None,
             audit: arrivals.audit.map(|rule| rule.draw(&mut audits)),
+            worth,
         }
     };
     moments.into_iter().enumerate().map(planned).collect()

@@ -6,7 +6,7 @@ mod made_up;
 use std::collections::BTreeSet;
 
 use labman_sim::page::{Choice, render, render_as};
-use labman_sim::results::Study;
+use labman_sim::results::{Study, Wait};
 
 /// What stands between tags, with single spaces, those that no line ends at among them.
 fn text(page: &str) -> String {
@@ -87,6 +87,38 @@ fn each_kind_of_design_has_its_drawing() {
         "{latin}"
     );
     assert!(latin.contains("--list points.csv"), "{latin}");
+}
+
+#[test]
+fn waits_are_those_of_jobs_and_not_of_runs() {
+    let mut study = made_up::alone();
+    study.runs.rows.truncate(1);
+    study.waits.retain(|wait| wait.run == 0);
+    let waited = |until: &str, permille| {
+        let is = |wait: &&Wait| (wait.until.as_str(), wait.permille) == (until, permille);
+        study.waits.iter().find(is).map(|wait| wait.us).unwrap()
+    };
+    let median_ms = waited("ttft", 500) as f64 / 1e3;
+    let said = text(&render(&study));
+    assert!(said.contains("Waits until the first text"), "{said}");
+    assert!(said.contains(&format!("half within {median_ms:.1} ms")), "{median_ms} in {said}");
+    assert!(said.contains("Waits until the last byte"), "{said}");
+}
+
+#[test]
+fn what_users_would_have_paid_is_shown_where_it_is_known() {
+    let mut study = made_up::fees();
+    let said = text(&render(&study));
+    assert!(said.contains("What users pay and providers earn") && !said.contains("to whom"), "{said}");
+    study.runs.figures.push("money.surplus".into());
+    for row in &mut study.runs.rows {
+        let charged = study.runs.figures.iter().position(|name| name == "money.charged");
+        let charged = charged.and_then(|at| row.figures[at]);
+        row.figures.push(charged.map(|charged| 2.0 * charged));
+    }
+    let said = text(&render(&study));
+    assert!(said.contains("What answers are worth, and to whom"), "{said}");
+    assert!(said.contains("and would have paid"), "{said}");
 }
 
 #[test]
@@ -210,14 +242,14 @@ fn a_study_with_next_to_nothing_in_it_has_a_page_too() {
 
     let mut once = made_up::alone();
     once.runs.rows.truncate(1);
-    (once.ticks, once.incomes) = (Vec::new(), Vec::new());
+    (once.ticks, once.incomes, once.waits) = (Vec::new(), Vec::new(), Vec::new());
     assert!(text(&render(&once)).contains("Over 1 run, "));
 
     let mut nothing = made_up::alone();
     nothing.runs.rows.clear();
     nothing.manifest.points.clear();
     nothing.manifest.text.clear();
-    (nothing.ticks, nothing.incomes) = (Vec::new(), Vec::new());
+    (nothing.ticks, nothing.incomes, nothing.waits) = (Vec::new(), Vec::new(), Vec::new());
     assert!(text(&render(&nothing)).contains("does not say what is asked"));
 }
 

@@ -66,7 +66,8 @@ fn files(dir: &Path) -> BTreeMap<String, Vec<u8>> {
 
 fn assert_same(one: &Path, other: &Path) {
     let (one, other) = (files(one), files(other));
-    let names = ["manifest.json", "providers.parquet", "runs.csv", "runs.parquet", "ticks.parquet"];
+    let names =
+        ["manifest.json", "providers.parquet", "runs.csv", "runs.parquet", "ticks.parquet", "waits.parquet"];
     assert_eq!(one.keys().collect::<Vec<_>>(), names);
     let differing: Vec<&String> = one.keys().filter(|name| one[*name] != other[*name]).collect();
     assert!(differing.is_empty() && one.len() == other.len(), "{differing:?}");

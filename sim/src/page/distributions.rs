@@ -1,4 +1,4 @@
-//! Who gets what: income among providers, jobs by provider, waits from run to run, and what users pay beside what providers earn.
+//! Who gets what: income among providers, jobs by provider, and what users pay beside what providers earn.
 
 use std::collections::BTreeMap;
 
@@ -13,14 +13,12 @@ use super::income::{Incomes, by_point};
 use super::number::grouped;
 use super::pieces::panel;
 use super::unit::{Shown, Unit};
-use super::view::{Figure, View};
-use super::{Section, earners};
+use super::view::View;
+use super::{Section, earners, waits};
 use crate::stats::estimate;
 
 /// Points that are drawn; of more, a choice.
 const POINTS: usize = 6;
-/// Looked at in this order for how long users wait.
-const WAITS: [&str; 4] = ["ttft.p95_ms", "ttft.mean_us", "sojourn.p99_us", "sojourn.mean_us"];
 
 pub(super) fn section(view: &View<'_>) -> Option<Section> {
     let points = view.drawn(POINTS);
@@ -29,7 +27,7 @@ pub(super) fn section(view: &View<'_>) -> Option<Section> {
         income(view, &points, &incomes),
         earners::markup(view, &points),
         jobs(view, &points, &incomes),
-        waits(view, &points),
+        waits::markup(view, &points),
         welfare(view, &points),
     ]
     .into_iter()
@@ -102,27 +100,6 @@ fn jobs(view: &View<'_>, points: &[usize], incomes: &BTreeMap<usize, Incomes>) -
     })
 }
 
-fn waits(view: &View<'_>, points: &[usize]) -> Option<Markup> {
-    let figures: Vec<&Figure> =
-        WAITS.iter().filter_map(|name| view.figure(name)).filter(|figure| !figure.constant).take(2).collect();
-    let one = |figure: &&Figure| {
-        let sample = |point: &usize| {
-            let mut known = figure.known(*point);
-            known.sort_by(f64::total_cmp);
-            (*point, known)
-        };
-        let samples = points.iter().map(sample).collect();
-        let along = format!("{}, {}", figure.name, figure.format.shown.suffix);
-        Some(html! {
-            h3 { "Waits: " code { (figure.name) } }
-            p.note { "What part of the runs came to at most this. Within a run jobs differ more; of them the results keep means and percentiles." }
-            div.panels { (below(view, &samples, &figure.format.shown, &along, "% of runs")?) }
-        })
-    };
-    let drawn: Vec<Markup> = figures.iter().filter_map(one).collect();
-    (!drawn.is_empty()).then(|| html! { @for it in &drawn { (it) } })
-}
-
 /// Empirical distribution functions on one scale. `None` where nothing varies.
 fn below(
     view: &View<'_>,
@@ -174,38 +151,67 @@ fn below(
     Some(html! { @for it in samples.iter().filter(|(_, sample)| !sample.is_empty()) { (one(it)) } })
 }
 
+/// What answers came to at one point, in the mean over runs.
+struct Welfare {
+    point: usize,
+    earned: f64,
+    /// Fees, and what was earned in other currencies.
+    rest: f64,
+    /// What users would have paid beyond what they did; 0 where some would have paid any price.
+    surplus: f64,
+}
+
+impl Welfare {
+    fn of(view: &View<'_>, point: usize) -> Option<Self> {
+        let mean = |name: &str| view.figure(name).and_then(|figure| figure.mean(point));
+        let (charged, earned) = (mean("money.charged")?, mean("money.earned")?);
+        let surplus = mean("money.surplus").unwrap_or(0.0).max(0.0);
+        Some(Self { point, earned, rest: charged - earned, surplus })
+    }
+
+    fn total(&self) -> f64 {
+        self.earned + self.rest + self.surplus
+    }
+}
+
 fn welfare(view: &View<'_>, points: &[usize]) -> Option<Markup> {
-    let (charged, earned) = (view.figure("money.charged")?, view.figure("money.earned")?);
-    let known: Vec<(usize, f64, f64)> = points
-        .iter()
-        .filter_map(|point| Some((*point, charged.mean(*point)?, earned.mean(*point)?)))
-        .collect();
-    let most = known.iter().map(|it| it.1).fold(0.0, f64::max);
+    let known: Vec<Welfare> = points.iter().filter_map(|point| Welfare::of(view, *point)).collect();
+    let most = known.iter().map(Welfare::total).fold(0.0, f64::max);
     if most <= 0.0 {
         return None;
     }
+    let has_surplus = known.iter().any(|it| it.surplus > 0.0);
     let shown = Unit::Money.shown(most, view.currency());
-    let format = &charged.format;
-    let bar = |(point, charged, earned): &(usize, f64, f64)| Bar {
-        label: super::label::clipped(&view.labels.points[*point], 40),
-        parts: [*earned, charged - earned].map(|part| (part * shown.factor, format.number(part))).to_vec(),
-        total: format.number(*charged),
+    let format = &view.figure("money.charged")?.format;
+    let bar = |it: &Welfare| {
+        let parts = [it.earned, it.rest].into_iter().chain(has_surplus.then_some(it.surplus));
+        Bar {
+            label: super::label::clipped(&view.labels.points[it.point], 40),
+            parts: parts.map(|part| (part * shown.factor, format.number(part))).collect(),
+            total: format.number(it.total()),
+        }
     };
     let rows: Vec<Bar> = known.iter().map(bar).collect();
     let frame = bars::frame(&rows);
-    let told = known.iter().map(|(point, charged, earned)| {
-        format!(
-            "{}: users paid {}, providers earned {}",
-            view.labels.points[*point],
-            format.full(*charged),
-            format.full(*earned)
-        )
+    let told = known.iter().map(|it| {
+        let (label, charged) = (&view.labels.points[it.point], format.full(it.earned + it.rest));
+        let more = format!(", and would have paid {} more", format.full(it.surplus));
+        let more = if has_surplus { more } else { String::new() };
+        format!("{label}: users paid {charged}{more}, providers earned {}", format.full(it.earned))
     });
     let description = told.collect::<Vec<_>>().join("; ");
     let marks = bars(&frame, &rows, &shown.suffix);
-    let caption = html! { "What users were charged" span.key.part-0 {} "providers’ earnings" span.key.part-1 {} "the rest: fees, and what was earned in other currencies" };
+    let (heading, title) = match has_surplus {
+        true => ("What answers are worth, and to whom", "What answers were worth to their users"),
+        false => ("What users pay and providers earn", "What users were charged"),
+    };
+    let caption = html! {
+        (title)
+        span.key.part-0 {} "providers’ earnings" span.key.part-1 {} "the rest: fees, and what was earned in other currencies"
+        @if has_surplus { span.key.part-2 {} "what users would have paid beyond that" }
+    };
     Some(html! {
-        h3 { "What users pay and providers earn" }
-        (panel(caption, &frame, "What users were charged, and providers earned of it", &description, marks))
+        h3 { (heading) }
+        (panel(caption, &frame, title, &description, marks))
     })
 }

@@ -257,6 +257,13 @@ pub const DEFINITIONS: &[Definition] = &[
         "with setting up and the last look, and not the time that it took to run",
     ),
     figure(
+        "money.surplus",
+        "micro-units",
+        "what users would have paid for their answers beyond what they were charged, fees included",
+        "by what each job's values say of a million tokens of output, and receipts",
+        "none where any job is asked for at any price; of the whole run, measure_from or not",
+    ),
+    figure(
         "mesh.spread",
         "records",
         "records of the watched that came to all who hear of them",

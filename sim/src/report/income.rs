@@ -4,6 +4,11 @@ use std::collections::BTreeMap;
 
 use super::{Ending, ReceiptFacts, Report};
 
+pub const SURPLUS: &str = "money.surplus";
+
+/// What `[[expect]]` may name, and has no value in each scenario.
+pub const FIGURES: &[&str] = &[SURPLUS];
+
 /// What a provider did and earned in the whole run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Earned {
@@ -40,6 +45,14 @@ impl Report {
         let charged: i128 = self.receipts.iter().map(|receipt| i128::from(receipt.charge.0)).sum();
         let each = (charged * 1_000_000).checked_div(tokens).unwrap_or(0);
         i64::try_from(each).unwrap_or(i64::MAX)
+    }
+
+    /// What users would have paid for their answers beyond what they were charged, in micro-units. `None`: some would pay any price.
+    pub(super) fn surplus(&self) -> Option<i64> {
+        let completed = || self.outcomes.iter().filter(|job| job.ending() == Ending::Completed);
+        let worth: i64 = completed().map(|job| job.worth).sum::<Option<i64>>()?;
+        let charged: i64 = self.receipts.iter().map(|receipt| receipt.charge.0).sum();
+        completed().next().map(|_| worth - charged)
     }
 
     /// Of what honest providers earned, in millionths, rounded down.
@@ -135,5 +148,14 @@ mod tests {
         assert_eq!(report.figure("income.gini_ppm"), Some(250_000));
         assert_eq!(report.figure("money.charged_per_mtok"), Some(3_000_000), "each 99 for 33 tokens");
         assert_eq!(Report::default().figure("money.charged_per_mtok"), Some(0));
+        assert_eq!(report.figure("money.surplus"), None, "it would pay any price");
+        let worth = |job: &JobOutcome| JobOutcome { worth: Some(1_000), ..job.clone() };
+        let valued = Report { outcomes: report.outcomes.iter().map(worth).collect(), ..report };
+        assert_eq!(
+            valued.figure("money.surplus"),
+            Some(1_000 - 4 * 99),
+            "nothing is got of an answer that broke off"
+        );
+        assert_eq!(Report::default().figure("money.surplus"), None);
     }
 }

@@ -132,7 +132,16 @@ impl Times {
 
     /// By nearest rank; 0 of none.
     pub(super) fn percentile_us(&self, percent: usize) -> i64 {
-        let rank = (self.0.len() * percent).div_ceil(100).max(1);
+        self.rank(percent, 100)
+    }
+
+    /// The same; of 0 the shortest.
+    pub(super) fn permille_us(&self, permille: u32) -> i64 {
+        self.rank(permille as usize, 1_000)
+    }
+
+    fn rank(&self, part: usize, whole: usize) -> i64 {
+        let rank = (self.0.len() * part).div_ceil(whole).max(1);
         self.0.get(rank - 1).map_or(0, |us| i64::try_from(*us).unwrap_or(i64::MAX))
     }
 

@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
-use super::{Kept, Manifest, Ran, Table, incomes, manifest, table, ticks};
+use super::{Kept, Manifest, Ran, Table, incomes, manifest, table, ticks, waits};
 
 /// Writes what there is of these runs, which come in the plan's order. How many there are and have failed, the manifest is
 /// told; so are the rows.
@@ -22,14 +22,17 @@ pub(super) fn write(
     let named = |file: &'static str| move |why: String| format!("{}: {why}", dir.join(file).display());
     let mut out = ticks::Writer::new(files.create(ticks::FILE)?).map_err(named(ticks::FILE))?;
     let mut providers = incomes::Writer::new(files.create(incomes::FILE)?).map_err(named(incomes::FILE))?;
+    let mut waited = waits::Writer::new(files.create(waits::FILE)?).map_err(named(waits::FILE))?;
     for kept in runs {
         let kept = kept?;
         out.add(&kept).map_err(named(ticks::FILE))?;
         providers.add(&kept).map_err(named(incomes::FILE))?;
+        waited.add(&kept).map_err(named(waits::FILE))?;
         rows.push(kept.ran);
     }
     out.close().map_err(named(ticks::FILE))?;
     providers.close().map_err(named(incomes::FILE))?;
+    waited.close().map_err(named(waits::FILE))?;
     let failed = rows.iter().filter(|ran| !ran.passed).count() as u64;
     let manifest = Manifest { runs: rows.len() as u64, failed, ..manifest.clone() };
     let table = Table::new(&manifest, &rows);

@@ -10,12 +10,12 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::{Kept, Manifest, Ran, directory, incomes, manifest, table, ticks};
+use super::{Kept, Manifest, Ran, directory, incomes, manifest, table, ticks, waits};
 
 const FILE: &str = "running.jsonl";
 
 /// What there is beside the manifest once all of it has run.
-const FILES: [&str; 4] = [table::CSV, table::PARQUET, ticks::FILE, incomes::FILE];
+const FILES: [&str; 5] = [table::CSV, table::PARQUET, ticks::FILE, incomes::FILE, waits::FILE];
 
 /// What there is where results are to go.
 pub enum Place {

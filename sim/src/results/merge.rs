@@ -6,7 +6,7 @@ use std::iter::Peekable;
 use std::path::{Path, PathBuf};
 use std::vec;
 
-use super::{Income, Kept, Manifest, Ran, Tick, directory, incomes, table, ticks};
+use super::{Income, Kept, Manifest, Ran, Tick, Wait, directory, incomes, table, ticks, waits};
 use crate::sweep::Shard;
 
 /// Writes into `out`, which is made if there is none, what the shards have, and tells what it came to.
@@ -67,6 +67,7 @@ struct Part<'a> {
     rows: vec::IntoIter<Ran>,
     ticks: Peekable<Reader<Tick>>,
     incomes: Peekable<Reader<Income>>,
+    waits: Peekable<Reader<Wait>>,
 }
 
 type Reader<T> = Box<dyn Iterator<Item = Result<T, String>>>;
@@ -75,8 +76,9 @@ impl<'a> Part<'a> {
     fn open(dir: &'a Path) -> Result<Self, String> {
         let ticks: Reader<Tick> = Box::new(ticks::read(&dir.join(ticks::FILE))?);
         let incomes: Reader<Income> = Box::new(incomes::read(&dir.join(incomes::FILE))?);
+        let waits: Reader<Wait> = Box::new(waits::read(&dir.join(waits::FILE))?);
         let rows = Ran::of_folder(dir)?.into_iter();
-        Ok(Self { dir, rows, ticks: ticks.peekable(), incomes: incomes.peekable() })
+        Ok(Self { dir, rows, ticks: ticks.peekable(), incomes: incomes.peekable(), waits: waits.peekable() })
     }
 
     /// The run of that number, which must be the next.
@@ -92,7 +94,8 @@ impl<'a> Part<'a> {
         let place = (ran.point, ran.run);
         let ticks = of_run(&mut self.ticks, |tick| (tick.point, tick.run) == place)?;
         let incomes = of_run(&mut self.incomes, |income| (income.point, income.run) == place)?;
-        Ok(Kept::of(ran, ticks, incomes))
+        let waits = of_run(&mut self.waits, |wait| (wait.point, wait.run) == place)?;
+        Ok(Kept::of(ran, ticks, incomes, waits))
     }
 
     /// After its last run: what is of none.
@@ -101,7 +104,9 @@ impl<'a> Part<'a> {
         let tick = || self.ticks.next().map(|tick| (ticks::FILE, tick.err()));
         let row = row.or_else(tick);
         let income = || self.incomes.next().map(|income| (incomes::FILE, income.err()));
-        let (file, damaged) = row.or_else(income)?;
+        let row = row.or_else(income);
+        let wait = || self.waits.next().map(|wait| (waits::FILE, wait.err()));
+        let (file, damaged) = row.or_else(wait)?;
         if damaged.is_some() {
             return damaged;
         }

@@ -2,7 +2,7 @@
 //! (`examples/made_up_page.rs`).
 
 use labman_proto_core::rng::{Seed, Stream};
-use labman_sim::results::{Income, Manifest, PointOf, Row, Sheet, Study, Tick};
+use labman_sim::results::{Income, Manifest, PointOf, Row, Sheet, Study, Tick, Wait};
 
 /// What of a world is set: everything below follows from it and a seed.
 struct World {
@@ -141,6 +141,7 @@ fn study(paths: &[&str], points: &[Vec<String>], seeds: u32) -> Study {
         },
         ticks: Vec::new(),
         incomes: Vec::new(),
+        waits: Vec::new(),
     };
     for (point, values) in points.iter().enumerate() {
         for run in 0..seeds {
@@ -210,6 +211,7 @@ fn add(study: &mut Study, world: &World, point: u32, run: u32, values: &[String]
         (charged - earned).floor(),
     ];
     ticks(study, draw, point, run, [asked, wait, charged, failed]);
+    waits(study, point, run, wait);
     study.runs.rows.push(Row {
         line: study.runs.rows.len() as u64 + 2,
         point,
@@ -249,6 +251,17 @@ fn incomes(
     }
     let apart: f64 = known.iter().flat_map(|a| known.iter().map(move |b| (a - b).abs())).sum();
     (apart / (2.0 * 24.0 * all) * 1e6).round()
+}
+
+/// As long as chance alone makes it: exponentially, the last byte ten times as late.
+fn waits(study: &mut Study, point: u32, run: u32, mean_ms: f64) {
+    for (until, times) in [("ttft", 1.0), ("sojourn", 10.0)] {
+        for permille in (0..100).map(|percent| percent * 10).chain([995, 999, 1_000]) {
+            let beyond = 1.0 - f64::from(permille) / 1_001.0;
+            let us = (-beyond.ln() * times * mean_ms * 1_000.0).round() as i64;
+            study.waits.push(Wait { point, run, until: until.into(), permille, us });
+        }
+    }
 }
 
 /// An hour with a busy middle, every minute.
