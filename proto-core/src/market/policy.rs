@@ -4,6 +4,7 @@ use alloc::{collections::BTreeMap, string::String};
 
 use serde::{Deserialize, Serialize};
 
+pub use super::price::Strategy;
 use crate::time::Span;
 
 /// How what is hosted is decided, at every endpoint whose memory is known.
@@ -98,22 +99,4 @@ const fn usual_most() -> u32 {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
 const fn is_usual_most(most: &u32) -> bool {
     *most == usual_most()
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Strategy {
-    /// As configured.
-    #[default]
-    Fixed,
-    /// Dearer while most slots are taken, cheaper while most are free.
-    Utilisation,
-    /// A hundredth below the cheapest other offer that is heard of.
-    Undercut,
-    /// What earns most if gateways share requests out by price, and the others stay where the cheapest of them is.
-    BestResponse,
-    /// What earns most if all go to the cheapest that has a slot, and each seller has only so many.
-    Capacity,
-    /// On in the same direction while that earns more, back while it does not. It believes nobody.
-    Learning,
 }

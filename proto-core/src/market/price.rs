@@ -1,31 +1,67 @@
 //! What a model costs in the next epoch: its configured price times a factor, moved by a named strategy within the operator's floor
 //! and ceiling.
 //!
-//! - [`response`]: what earns most where requests are shared out by price;
-//! - [`capacity`]: what earns most where all go to the cheapest that has a slot;
-//! - [`climb`]: what earned more the last time.
+//! A strategy is a file: a function from what it sees at its [`Turn`] to the factor that it would have next. What is absent there:
+//! bounds and steps, which are the same for all.
 
+mod best_response;
 mod capacity;
-mod climb;
-mod response;
+mod learning;
+mod undercut;
+mod utilisation;
 
 use capacity::Crowd;
-use climb::Tried;
+use learning::Tried;
+use serde::{Deserialize, Serialize};
 
-use super::policy::{Pricing, Strategy};
+use super::policy::Pricing;
 use crate::economics::Price;
 use crate::money::Micros;
 use crate::time::Span;
 
-/// Utilisation, in thousandths, above which slots are scarce, and below which they are not.
-const SCARCE: u32 = 800;
-const IDLE: u32 = 500;
 /// How far a price moves in an epoch, in thousandths of itself: so little that what follows is seen before the next step.
 const STEP: u32 = 50;
-/// How far below the cheapest other an undercutter goes.
+/// How far below the cheapest other one goes who undercuts it, in thousandths.
 const BELOW: u32 = 10;
 
 pub(crate) const AS_CONFIGURED: u32 = 1_000;
+
+/// The list: a strategy, and the file that has it. Who never moves has none.
+macro_rules! strategies {
+    ($($(#[$doc:meta])* $name:ident: $file:ident,)*) => {
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(rename_all = "kebab-case")]
+        pub enum Strategy {
+            /// As configured.
+            #[default]
+            Fixed,
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Strategy {
+            /// `None`: it never moves.
+            fn next(self, turn: &mut Turn<'_>) -> Option<u32> {
+                match self {
+                    Self::Fixed => None,
+                    $(Self::$name => Some($file::next(turn)),)*
+                }
+            }
+        }
+    };
+}
+
+strategies! {
+    /// Dearer while most slots are taken, cheaper while most are free.
+    Utilisation: utilisation,
+    /// A hundredth below the cheapest other offer that is heard of.
+    Undercut: undercut,
+    /// What earns most if gateways share requests out by price, and the others stay where the cheapest of them is.
+    BestResponse: best_response,
+    /// What earns most if all go to the cheapest that has a slot, and each seller has only so many.
+    Capacity: capacity,
+    /// On in the same direction while that earns more, back while it does not. It believes nobody.
+    Learning: learning,
+}
 
 /// What an epoch was like for one model.
 #[derive(Clone, Copy, Debug, Default)]
@@ -56,15 +92,42 @@ pub(crate) struct Memory {
     crowd: Crowd,
 }
 
+/// The end of an epoch, as a strategy finds it.
+struct Turn<'a> {
+    pricing: Pricing,
+    /// In thousandths of the configured price, as are the next two: as low and as high as it may be next.
+    factor: u32,
+    down: u32,
+    up: u32,
+    configured: &'a Price,
+    seen: Seen,
+    memory: &'a mut Memory,
+}
+
+impl Turn<'_> {
+    /// The cheapest offer that is heard of, our own among them, in thousandths of our configured price.
+    fn cheapest(&self) -> Option<u32> {
+        self.seen.cheapest.and_then(|cheapest| ratio(cheapest, both(self.configured)))
+    }
+
+    /// The same where it is another's, and cheaper than ours.
+    fn cheaper(&self) -> Option<u32> {
+        let ours = both(&at(self.configured, self.factor));
+        let cheaper = self.seen.cheapest.filter(|cheapest| *cheapest < ours);
+        cheaper.and_then(|cheapest| ratio(cheapest, both(self.configured)))
+    }
+
+    /// There is nobody to answer.
+    fn is_alone(&self) -> bool {
+        self.seen.alone || self.seen.cheapest.is_none()
+    }
+}
+
 /// The factor to begin with.
 pub(crate) fn first(pricing: Pricing) -> u32 {
     match pricing.strategy {
         Strategy::Fixed => AS_CONFIGURED,
-        Strategy::Utilisation
-        | Strategy::Undercut
-        | Strategy::BestResponse
-        | Strategy::Capacity
-        | Strategy::Learning => bounded(pricing, AS_CONFIGURED),
+        _ => bounded(pricing, AS_CONFIGURED),
     }
 }
 
@@ -77,35 +140,9 @@ pub(crate) fn next(
     memory: &mut Memory,
 ) -> u32 {
     let step = (factor / (1_000 / STEP)).max(1);
-    let (up, down) = (factor.saturating_add(step), factor.saturating_sub(step));
-    let wanted = match pricing.strategy {
-        Strategy::Fixed => return AS_CONFIGURED,
-        Strategy::Utilisation if seen.utilisation > SCARCE => up,
-        Strategy::Utilisation if seen.utilisation < IDLE => down,
-        Strategy::Utilisation => factor,
-        // Back to what the operator asks for.
-        Strategy::Undercut | Strategy::BestResponse if seen.alone || seen.cheapest.is_none() => AS_CONFIGURED,
-        Strategy::Undercut => {
-            match seen.cheapest.filter(|cheapest| *cheapest < both(&at(configured, factor))) {
-                Some(cheapest) => below(ratio(cheapest, both(configured)).unwrap_or(factor)).min(factor),
-                // It is our own.
-                None => factor,
-            }
-        }
-        Strategy::BestResponse => {
-            let theirs = seen.cheapest.and_then(|cheapest| ratio(cheapest, both(configured)));
-            // Where ours is the cheapest it is the only one that is heard of; those next to it are thought to be as cheap.
-            let theirs = theirs.unwrap_or(factor).min(factor).max(1);
-            response::best(theirs, seen.rivals, pricing)
-        }
-        Strategy::Capacity => {
-            let others = seen.cheapest.filter(|cheapest| *cheapest < both(&at(configured, factor)));
-            let theirs = others.and_then(|cheapest| ratio(cheapest, both(configured)));
-            let theirs = theirs.unwrap_or(factor).min(factor);
-            capacity::next(pricing, theirs, (down, factor, up), &seen, &mut memory.crowd)
-        }
-        Strategy::Learning => climb::next(pricing, factor, seen.earned, memory.tried),
-    };
+    let (down, up) = (factor.saturating_sub(step), factor.saturating_add(step));
+    let mut turn = Turn { pricing, factor, down, up, configured, seen, memory };
+    let Some(wanted) = pricing.strategy.next(&mut turn) else { return AS_CONFIGURED };
     let next = bounded(pricing, wanted.clamp(down, up));
     memory.tried = Tried { fell: next < factor, earned: seen.earned };
     next
@@ -147,10 +184,10 @@ pub(crate) fn at(price: &Price, factor: u32) -> Price {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    const PRICE: Price = Price {
+    pub(super) const PRICE: Price = Price {
         input_per_mtok: Micros(500_000),
         cached_per_mtok: Micros(100_000),
         output_per_mtok: Micros(1_500_000),
@@ -158,60 +195,13 @@ mod tests {
     };
 
     /// Of strategies that keep nothing in mind.
-    fn after(pricing: Pricing, factor: u32, configured: &Price, seen: Seen) -> u32 {
+    pub(super) fn after(pricing: Pricing, factor: u32, configured: &Price, seen: Seen) -> u32 {
         next(pricing, factor, configured, seen, &mut Memory::default())
     }
 
-    fn run(strategy: Strategy, seen: impl Fn(u32) -> Seen) -> u32 {
+    pub(super) fn run(strategy: Strategy, seen: impl Fn(u32) -> Seen) -> u32 {
         let pricing = Pricing { strategy, ..Pricing::default() };
         (0..100).fold(AS_CONFIGURED, |factor, _| after(pricing, factor, &PRICE, seen(factor)))
-    }
-
-    #[test]
-    fn scarce_slots_become_dearer_and_idle_ones_cheaper_within_bounds() {
-        let busy = |utilisation| move |_: u32| Seen { utilisation, ..Seen::default() };
-        assert_eq!(run(Strategy::Utilisation, busy(950)), 2_000);
-        assert_eq!(run(Strategy::Utilisation, busy(100)), 500);
-        assert_eq!(run(Strategy::Utilisation, busy(650)), AS_CONFIGURED);
-        assert_eq!(run(Strategy::Fixed, busy(950)), AS_CONFIGURED);
-    }
-
-    #[test]
-    fn where_demand_falls_with_the_price_slots_come_to_be_used_as_they_should() {
-        // At the configured price all would be taken; at twice that, four tenths.
-        let seen =
-            |factor: u32| Seen { utilisation: (1_600 - factor * 6 / 10).min(1_000), ..Seen::default() };
-        let factor = run(Strategy::Utilisation, seen);
-        assert!((IDLE..=SCARCE).contains(&seen(factor).utilisation), "{factor}");
-    }
-
-    #[test]
-    fn who_undercuts_goes_below_the_cheapest_step_by_step_and_not_below_the_floor() {
-        // Who is below is cheapest itself, and is told so.
-        let rival = |at_rival: i64| {
-            move |factor: u32| {
-                let cheapest = both(&at(&PRICE, factor)).min(Micros(at_rival));
-                Seen { cheapest: Some(cheapest), ..Seen::default() }
-            }
-        };
-        assert_eq!(run(Strategy::Undercut, rival(1_600_000)), 792, "2.0 together, so 1.6 is 800 thousandths");
-        assert_eq!(run(Strategy::Undercut, rival(200_000)), 500);
-        assert_eq!(run(Strategy::Undercut, rival(3_000_000)), AS_CONFIGURED, "its own is the cheapest");
-        let pricing = Pricing { strategy: Strategy::Undercut, ..Pricing::default() };
-        assert_eq!(after(pricing, 1_000, &PRICE, rival(1)(1_000)), 950, "a lie moves it by a step");
-        let alone = Seen { alone: true, cheapest: Some(Micros(1_000_000)), ..Seen::default() };
-        assert_eq!(after(pricing, 500, &PRICE, alone), 525, "its rival has gone");
-        assert_eq!(after(pricing, 990, &PRICE, alone), AS_CONFIGURED);
-    }
-
-    #[test]
-    fn a_price_with_crooked_figures_does_not_undercut_itself() {
-        let crooked = Price { input_per_mtok: Micros(123_400), output_per_mtok: Micros(456_700), ..PRICE };
-        let pricing = Pricing { strategy: Strategy::Undercut, ..Pricing::default() };
-        for factor in 500..1_000 {
-            let own = Seen { cheapest: Some(both(&at(&crooked, factor))), ..Seen::default() };
-            assert_eq!(after(pricing, factor, &crooked, own), factor);
-        }
     }
 
     #[test]

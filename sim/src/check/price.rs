@@ -21,11 +21,7 @@ impl Prices {
     pub const fn of(price: Price, pricing: Pricing) -> Self {
         match pricing.strategy {
             Strategy::Fixed => Self::fixed(price),
-            Strategy::Utilisation
-            | Strategy::Undercut
-            | Strategy::BestResponse
-            | Strategy::Capacity
-            | Strategy::Learning => Self { price, least: pricing.floor, most: pricing.ceiling },
+            _ => Self { price, least: pricing.floor, most: pricing.ceiling },
         }
     }
 

@@ -20,7 +20,7 @@
 //! other curve than a straight line.
 
 use super::super::policy::Pricing;
-use super::{Seen, below};
+use super::{Seen, Turn, below};
 use crate::time::Span;
 
 /// What asked in the last hour asked half an hour ago in the mean, at the price of then.
@@ -45,8 +45,15 @@ pub(super) struct Crowd {
     aim: Option<u32>,
 }
 
-/// `theirs`: the cheapest offer that is heard of, or our own. The next price is from `down` to `up`.
-pub(super) fn next(
+pub(super) fn next(turn: &mut Turn<'_>) -> u32 {
+    // The cheapest offer that is heard of, or our own.
+    let theirs = turn.cheaper().unwrap_or(turn.factor).min(turn.factor);
+    let bounds = (turn.down, turn.factor, turn.up);
+    answer(turn.pricing, theirs, bounds, &turn.seen, &mut turn.memory.crowd)
+}
+
+/// From `down` to `up`.
+fn answer(
     pricing: Pricing,
     theirs: u32,
     (down, factor, up): (u32, u32, u32),

@@ -3,7 +3,8 @@
 //! It needs no model of gateways or rivals and heeds nobody's word. It never rests: around the best it goes to and fro, and what
 //! came in by chance leads it astray for an epoch.
 
-use super::super::policy::Pricing;
+use super::Turn;
+
 /// How far a price is moved to see what that brings, in thousandths of itself.
 const PROBE: u32 = 20;
 
@@ -14,7 +15,9 @@ pub(super) struct Tried {
     pub(super) earned: i64,
 }
 
-pub(super) fn next(pricing: Pricing, factor: u32, earned: i64, tried: Tried) -> u32 {
+pub(super) fn next(turn: &mut Turn<'_>) -> u32 {
+    let Turn { pricing, factor, seen, .. } = turn;
+    let (factor, earned, tried) = (*factor, seen.earned, turn.memory.tried);
     let probe = (factor / (1_000 / PROBE)).max(1);
     // Where there is no way on, the way is back.
     let worse = earned < tried.earned;
@@ -29,17 +32,16 @@ pub(super) fn next(pricing: Pricing, factor: u32, earned: i64, tried: Tried) -> 
 mod tests {
     use alloc::vec::Vec;
 
-    use super::super::super::policy::Strategy;
-    use super::*;
+    use super::super::super::policy::Pricing;
+    use super::super::tests::PRICE;
+    use super::super::{Memory, Seen, Strategy, next as priced};
 
     /// The prices asked for in so many epochs, where a price earns what is said.
     fn climbs(pricing: Pricing, from: u32, epochs: usize, earns: impl Fn(u32) -> i64) -> Vec<u32> {
-        let (mut factor, mut tried) = (from, Tried::default());
+        let (mut factor, mut memory) = (from, Memory::default());
         let mut epoch = || {
-            let earned = earns(factor);
-            let next = next(pricing, factor, earned, tried);
-            tried = Tried { fell: next < factor, earned };
-            factor = next.clamp(pricing.floor, pricing.ceiling);
+            let seen = Seen { earned: earns(factor), ..Seen::default() };
+            factor = priced(pricing, factor, &PRICE, seen, &mut memory);
             factor
         };
         (0..epochs).map(|_| epoch()).collect()

@@ -12,14 +12,24 @@
 //! Product Differentiation, 1992, for demand of this form).
 
 use super::super::policy::Pricing;
+use super::{AS_CONFIGURED, Turn};
 
 /// Fixed point: so many make one.
 const ONE: u128 = 1 << 24;
 /// Beyond it nobody would come.
 const MOST: u128 = 1 << 60;
 
+pub(super) fn next(turn: &mut Turn<'_>) -> u32 {
+    if turn.is_alone() {
+        return AS_CONFIGURED;
+    }
+    // Where ours is the cheapest it is the only one that is heard of; those next to it are thought to be as cheap.
+    let theirs = turn.cheapest().unwrap_or(turn.factor).min(turn.factor).max(1);
+    best(theirs, turn.seen.rivals, turn.pricing)
+}
+
 /// Between floor, which is what it costs, and ceiling.
-pub(super) fn best(theirs: u32, rivals: u32, pricing: Pricing) -> u32 {
+fn best(theirs: u32, rivals: u32, pricing: Pricing) -> u32 {
     let (mut low, mut high) = (pricing.floor, pricing.ceiling.max(pricing.floor));
     while low < high {
         let middle = low + (high - low).div_ceil(2);
