@@ -53,7 +53,9 @@ impl Study {
     /// # Errors
     /// If a file is missing or is none that `labman-sim sweep` wrote, or they tell of other runs than the manifest. The error names the file.
     pub fn read(dir: &Path) -> Result<Self, String> {
-        let (manifest, runs) = (Manifest::read(dir)?, Sheet::open(dir)?);
+        let manifest = Manifest::read(dir)?;
+        directory::check(dir)?;
+        let runs = Sheet::open(dir)?;
         manifest.check(&runs)?;
         if let Some(shard) = manifest.shard.as_ref().filter(|_| runs.rows.is_empty()) {
             return Err(format!("{}: shard {shard} has no run: merge it with the others", dir.display()));

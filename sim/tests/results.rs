@@ -226,6 +226,7 @@ fn files_that_do_not_belong_together_are_no_results() {
     fs::remove_file(dir.join("ticks.parquet")).unwrap();
     let missing = refused(&sweep(&dir, &[]));
     assert!(missing.contains("ticks.parquet is missing: remove the folder"), "{missing}");
+    assert!(report().contains("ticks.parquet is missing: remove the folder"));
     let nothing = folder.path().join("nothing");
     swept(&nothing, &["--shard", "9/9"]);
     let told = refused(&labman_sim(&["report", nothing.to_str().unwrap()]));

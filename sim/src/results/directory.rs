@@ -7,6 +7,18 @@ use std::path::Path;
 
 use super::{Kept, Manifest, Ran, Table, incomes, manifest, table, ticks, waits};
 
+/// What there is beside the manifest once all of it has run.
+const FILES: [&str; 5] = [table::CSV, table::PARQUET, ticks::FILE, incomes::FILE, waits::FILE];
+
+/// # Errors
+/// If it has a manifest, and not all of the others.
+pub(super) fn check(dir: &Path) -> Result<(), String> {
+    match FILES.iter().find(|file| !dir.join(file).exists()) {
+        None => Ok(()),
+        Some(missing) => Err(format!("{}: {missing} is missing: {}", dir.display(), manifest::AGAIN)),
+    }
+}
+
 /// Writes what there is of these runs, which come in the plan's order. How many there are and have failed, the manifest is
 /// told; so are the rows.
 ///

@@ -10,12 +10,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::{Kept, Manifest, Ran, directory, incomes, manifest, table, ticks, waits};
+use super::{Kept, Manifest, Ran, directory, manifest};
 
 const FILE: &str = "running.jsonl";
-
-/// What there is beside the manifest once all of it has run.
-const FILES: [&str; 5] = [table::CSV, table::PARQUET, ticks::FILE, incomes::FILE, waits::FILE];
 
 /// What there is where results are to go.
 pub enum Place {
@@ -60,10 +57,7 @@ impl Place {
         if dir.join(manifest::FILE).exists() {
             let found = Manifest::read(dir)?;
             refuse_other(dir, &found, manifest)?;
-            if let Some(missing) = FILES.iter().find(|file| !dir.join(file).exists()) {
-                let dir = dir.display();
-                return Err(format!("{dir}: {missing} is missing: {}", manifest::AGAIN));
-            }
+            directory::check(dir)?;
             // Left by one that was ended as it took it away.
             let _ = fs::remove_file(path);
             return Ok(Self::Complete(found));

@@ -74,6 +74,7 @@ type Reader<T> = Box<dyn Iterator<Item = Result<T, String>>>;
 
 impl<'a> Part<'a> {
     fn open(dir: &'a Path) -> Result<Self, String> {
+        directory::check(dir)?;
         let ticks: Reader<Tick> = Box::new(ticks::read(&dir.join(ticks::FILE))?);
         let incomes: Reader<Income> = Box::new(incomes::read(&dir.join(incomes::FILE))?);
         let waits: Reader<Wait> = Box::new(waits::read(&dir.join(waits::FILE))?);
