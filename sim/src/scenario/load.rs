@@ -484,6 +484,21 @@ prompt = "hello"
     }
 
     #[test]
+    fn fees_of_more_than_the_provider_gets_are_refused() {
+        let with = |fees: &str| SMALL.replace("[[gateway]]", &format!("fees = {{ {fees} }}\n[[gateway]]"));
+        for (fees, wanted) in [
+            ("fep_bps = 9000, gateway_bps = 5000", "fep_bps and gateway_bps together: 14000 "),
+            ("fep_bps = 10001", "fep_bps: 10001 "),
+            ("gateway_bps = 4294967295", "gateway_bps: 4294967295 "),
+        ] {
+            let error = error(|_| with(fees));
+            assert!(error.starts_with(&format!("small.toml:5: fees: {wanted}")), "{error}");
+            assert!(error.ends_with("write at most 10000"), "{error}");
+        }
+        assert!(parse("small.toml", &with("fep_bps = 4000, gateway_bps = 6000")).is_ok());
+    }
+
+    #[test]
     fn what_goes_on_is_told_sixty_times_or_as_often_as_is_said() {
         let scenario = parse("small.toml", SMALL).unwrap();
         assert_eq!(scenario.tick_every(), Span::from_secs(1));

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use labman_proto_core::economics::Price;
+use labman_proto_core::economics::{Fees, Price};
 use labman_proto_core::limits::{PORTMAN_MODELS, QUOTE_LIFE};
 use labman_proto_core::money::{Currency, Micros};
 use labman_proto_core::time::Span;
@@ -17,6 +17,8 @@ const MOST_HOSTS: u64 = 100_000;
 const MOST_JOBS: u64 = 4_000_000;
 /// Intervals that a run is told in.
 const MOST_TICKS: u64 = 100_000;
+/// Basis points in a whole: fees come on top of what the provider gets, and are together at most as much.
+const MOST_BPS: u64 = 10_000;
 /// A century, in milliseconds: how far a clock may be off.
 const FARTHEST: u64 = 3_155_760_000_000;
 
@@ -53,6 +55,7 @@ pub(super) fn check(scenario: &Scenario) -> Result<(), Mistake> {
         }
     }
     check_size(scenario)?;
+    check_fees(&scenario.fep.fees)?;
     check_quotes(&scenario.fep)?;
     check_gateways(&scenario.gateways)?;
     check_providers(scenario)?;
@@ -127,6 +130,25 @@ fn check_size(scenario: &Scenario) -> Result<(), Mistake> {
         room("adversary", index, many(adversary.count))?;
     }
     Ok(())
+}
+
+/// A real FEP's config refuses each that is more; a sweep that mistakes the unit would run for hours before anybody sees it.
+fn check_fees(fees: &Fees) -> Result<(), Mistake> {
+    let Fees { fep_bps, gateway_bps } = *fees;
+    let (fep, gateway) = (u64::from(fep_bps), u64::from(gateway_bps));
+    let sums =
+        [("fep_bps", fep), ("gateway_bps", gateway), ("fep_bps and gateway_bps together", fep + gateway)];
+    match sums.into_iter().find(|(_, bps)| *bps > MOST_BPS) {
+        Some((key, bps)) => wrong(
+            "fep",
+            0,
+            format!(
+                "fees: {key}: {bps} basis points are more than what the provider gets: a fee is in hundredths of a percent, write \
+                 at most {MOST_BPS}"
+            ),
+        ),
+        None => Ok(()),
+    }
 }
 
 fn check_quotes(fep: &Fep) -> Result<(), Mistake> {
