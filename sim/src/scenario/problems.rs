@@ -29,12 +29,14 @@ fn of(file: &str, document: &Document, sets: &[Set]) -> Vec<String> {
         }
     }
     if let Err(why) = document.variants(sets) {
-        found.push(format!("{file}: {why}"));
+        found.push(why);
     }
     for (index, baseline) in scenario.baselines.iter().enumerate() {
         let more: Result<Vec<Set>, String> = baseline.set.iter().map(|set| set.parse()).collect();
         if let Err(why) = more.and_then(|more| document.with(&[sets, &more].concat())) {
-            found.push(format!("{file}: baseline {}: set: {why}", index + 1));
+            // It names the file itself.
+            let why = why.strip_prefix(file).map_or_else(|| format!(": {why}"), str::to_owned);
+            found.push(format!("{file}: baseline {}{why}", index + 1));
         }
     }
     found
@@ -96,10 +98,21 @@ mod tests {
         let baseline =
             "[[baseline]]\nname = \"more\"\nset = [\"gateway.7.dials=1\"]\nfield = \"jobs.completed\"\n";
         let told = found(baseline, &[]);
-        assert!(
-            told.len() == 1 && told[0].starts_with("x.toml: baseline 1: set: --set gateway.7"),
-            "{told:?}"
-        );
+        assert!(told.len() == 1 && told[0].starts_with("x.toml: baseline 1: --set gateway.7"), "{told:?}");
+    }
+
+    #[test]
+    fn a_mistake_in_a_variant_or_a_baseline_names_the_file_once() {
+        let variant = |set: &str| format!("[[variant]]\nname = \"two\"\nset = [\"{set}\"]\n");
+        let baseline = |set: &str| {
+            format!("[[baseline]]\nname = \"more\"\nset = [\"{set}\"]\nfield = \"jobs.completed\"\n")
+        };
+        for (set, rest) in [("gateway.7.dials=1", ": "), ("gateway.0.dials=lots", " with ")] {
+            let told = [found(&variant(set), &[]), found(&baseline(set), &[])].concat();
+            assert!(told.len() == 2 && told.iter().all(|why| why.matches("x.toml").count() == 1), "{told:?}");
+            assert!(told[0].starts_with(&format!("x.toml{rest}variant two")), "{told:?}");
+            assert!(told[1].starts_with(&format!("x.toml: baseline 1{rest}--set {set}: ")), "{told:?}");
+        }
     }
 
     #[test]

@@ -82,7 +82,7 @@ impl Document {
     fn changed(&self, sets: &[Set]) -> Result<Value, String> {
         let mut root = self.root.clone();
         for set in sets {
-            set.apply(&mut root).map_err(|why| format!("--set {set}: {why}"))?;
+            set.apply(&mut root).map_err(|why| format!("{}: {why}", self.file))?;
         }
         Ok(root)
     }
@@ -135,8 +135,19 @@ impl Document {
         match parse(&self.file, &self.text) {
             Err(bad) if bad.what == what => bad.to_string(),
             Ok(_) | Err(_) => {
-                let changes: String = sets.iter().map(|set| format!(" --set {set}")).collect();
+                let changes: String = sets.iter().map(|set| format!(" {}", self.told(set))).collect();
                 format!("{} with{changes}: {what}", self.file)
+            }
+        }
+    }
+
+    /// A change as whoever reads an error knows it. Of a variant that is what it sets: its name alone leads to no value.
+    fn told(&self, set: &Set) -> String {
+        match set.as_variant().filter(|name| *name != BASE) {
+            None => format!("--set {set}"),
+            Some(name) => {
+                let sets = changes_of(&self.root, name).unwrap_or_default();
+                format!("variant {name} ({})", sets.join(", "))
             }
         }
     }
@@ -160,12 +171,17 @@ impl Set {
         &self.path
     }
 
+    /// The variant that it makes of the scenario.
+    fn as_variant(&self) -> Option<&str> {
+        (self.path == VARIANT).then(|| self.value.trim_matches('"'))
+    }
+
+    /// An error names the change, and the variant whose it is.
     fn apply(&self, root: &mut Value) -> Result<(), String> {
-        if self.path != VARIANT {
-            return self.put(root);
-        }
-        for set in changes_of(root, self.value.trim_matches('"'))? {
-            let named = |why| format!("{set}: {why}");
+        let typed = |why| format!("--set {self}: {why}");
+        let Some(name) = self.as_variant() else { return self.put(root).map_err(typed) };
+        for set in changes_of(root, name).map_err(typed)? {
+            let named = |why| format!("variant {name}: {set}: {why}");
             set.parse::<Self>().and_then(|set| set.put(root)).map_err(named)?;
         }
         Ok(())
@@ -211,22 +227,26 @@ fn changes_of(root: &Value, name: &str) -> Result<Vec<String>, String> {
     Ok(sets.iter().filter_map(text).collect())
 }
 
-/// Goes from the place at `path` to the one that `key` names in it, which is made if it is a table's.
+/// Goes from the place at `path` to the one that `key` names in it, which is made if it is a table's. An error tells the last
+/// of the path only: it stands behind the whole.
 fn step<'a>(place: &'a mut Value, path: &str, key: &str) -> Result<&'a mut Value, String> {
+    let last = path.rsplit('.').find(|key| !is_number(key)).unwrap_or_default();
     match place {
-        Value::Table(_) if key.bytes().all(|byte| byte.is_ascii_digit()) => {
-            Err(format!("the file has no list {path:?}"))
-        }
+        Value::Table(_) if is_number(key) => Err(format!("the file has no list {last:?}")),
         Value::Table(table) => Ok(table.entry(key).or_insert_with(|| Value::Table(Table::new()))),
         Value::Array(list) => {
             let many = list.len();
             let index: usize = key
                 .parse()
-                .map_err(|_| format!("{path} is a list of {many}: say which, {path}.0 for the first"))?;
-            list.get_mut(index).ok_or_else(|| format!("{path}.{key}: there are {many}, counted from 0"))
+                .map_err(|_| format!("{last} is a list of {many}: say which, {last}.0 for the first"))?;
+            list.get_mut(index).ok_or_else(|| format!("{last}: there are {many}, counted from 0"))
         }
-        _ => Err(format!("{path} is a plain value, there is no {key:?} in it")),
+        _ => Err(format!("{last} is a plain value, there is no {key:?} in it")),
     }
+}
+
+fn is_number(key: &str) -> bool {
+    key.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 impl FromStr for Set {
@@ -307,7 +327,28 @@ deposit = "5"
         assert_eq!(with(&["variant.name=two", "duration=5m"]), Ok((5, 2)));
         assert_eq!(with(&["variant.name=base"]), Ok((1, 1)));
         let error = with(&["variant.name=three"]).unwrap_err();
-        assert_eq!(error, "--set variant.name=three: there is no such variant, only base, two");
+        assert_eq!(error, "small.toml: --set variant.name=three: there is no such variant, only base, two");
+    }
+
+    #[test]
+    fn a_variant_s_mistake_is_told_with_its_name_and_its_path_once() {
+        let error = |set: &str, chosen: &[Set]| {
+            let text = format!("{SMALL}[[variant]]\nname = \"two\"\nset = [\"{set}\"]\n");
+            Document::new("small.toml".into(), text).unwrap().with(chosen).unwrap_err()
+        };
+        let two = Set::variant("two");
+        assert_eq!(
+            error("provider.0.portmann.0.slots=2", std::slice::from_ref(&two)),
+            "small.toml: variant two: provider.0.portmann.0.slots=2: the file has no list \"portmann\""
+        );
+        assert_eq!(
+            error("provider.7.tenant=x", std::slice::from_ref(&two)),
+            "small.toml: variant two: provider.7.tenant=x: provider: there are 1, counted from 0"
+        );
+        let value = error("provider.0.portman.0.slots=lots", &["duration=5m".parse().unwrap(), two]);
+        let wanted =
+            "small.toml with --set duration=5m variant two (provider.0.portman.0.slots=lots): slots: invalid";
+        assert!(value.starts_with(wanted), "{value}");
     }
 
     #[test]
@@ -321,7 +362,7 @@ deposit = "5"
             "{key}"
         );
         let index = error("provider.2.tenant=x");
-        assert_eq!(index, "--set provider.2.tenant=x: provider.2: there are 1, counted from 0");
+        assert_eq!(index, "small.toml: --set provider.2.tenant=x: provider: there are 1, counted from 0");
         let which = error("provider.tenant=x");
         assert!(which.ends_with("provider is a list of 1: say which, provider.0 for the first"), "{which}");
         assert!(error("job.0.prompt=x").ends_with("the file has no list \"job\""));
