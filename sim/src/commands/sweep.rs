@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -151,6 +151,9 @@ impl Sweep {
         };
         let to_run: Vec<usize> = plan.own().filter(|index| !journal.has(*index)).collect();
         let progress = Progress::of_sweep(plan.own().count() as u64, journal.counts()?);
+        if let Some(what) = if_ended(io::stderr().is_terminal(), to_run.len()) {
+            note(dir, what);
+        }
         let keep = |ended: Ended| Kept::new(&ended, &plan.points[ended.point as usize].variant.scenario);
         let ended = |kept: Kept| {
             journal.append(&kept)?;
@@ -212,8 +215,26 @@ impl Sweep {
     }
 }
 
+/// What whoever watches the runs that are left may want to do, and fear to: a process that is ended says nothing more.
+fn if_ended(watched: bool, left: usize) -> Option<&'static str> {
+    (watched && left > 0)
+        .then_some("Ctrl-C ends it and keeps what is done; the same command goes on from there")
+}
+
 fn open(path: PathBuf) -> Result<(PathBuf, File), String> {
     let file = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
     let file = file.map_err(|error| format!("--out {}: {error}", path.display()))?;
     Ok((path, file))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_watches_a_sweep_is_told_that_it_may_be_ended_and_nobody_else() {
+        assert!(if_ended(true, 3).is_some_and(|what| what.contains("the same command goes on")));
+        assert_eq!(if_ended(false, 3), None, "lines that are no JSON are what failed");
+        assert_eq!(if_ended(true, 0), None, "nothing is left to be ended");
+    }
 }
