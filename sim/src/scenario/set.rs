@@ -13,12 +13,16 @@ use toml::{Table, Value};
 
 use super::load::{blame, read};
 use super::{Scenario, parse};
+use crate::again::quoted;
 
 /// What a scenario is called among its variants.
 pub const BASE: &str = "base";
 
 /// The path whose value says which of the scenario's variants it becomes.
 pub const VARIANT: &str = "variant.name";
+
+/// What a reading says that wanted a text.
+const WANTS_TEXT: [&str; 2] = ["expected a string", "money is a text"];
 
 /// A scenario's file as it was read, to be changed in different ways.
 #[derive(Clone, Debug)]
@@ -136,9 +140,18 @@ impl Document {
             Err(bad) if bad.what == what => bad.to_string(),
             Ok(_) | Err(_) => {
                 let changes: String = sets.iter().map(|set| format!(" {}", self.told(set))).collect();
-                format!("{} with{changes}: {what}", self.file)
+                let all = sets.iter().flat_map(|set| self.single(set)).collect::<Vec<Set>>();
+                let remedy = all.iter().rev().find_map(|set| set.remedy(what)).unwrap_or_default();
+                format!("{} with{changes}: {what}{remedy}", self.file)
             }
         }
+    }
+
+    /// A change, or all those of a variant.
+    fn single(&self, set: &Set) -> Vec<Set> {
+        let of = |name| changes_of(&self.root, name).unwrap_or_default();
+        let sets = |name| of(name).iter().filter_map(|set| set.parse().ok()).collect();
+        set.as_variant().map_or_else(|| vec![set.clone()], sets)
     }
 
     /// A change as whoever reads an error knows it. Of a variant that is what it sets: its name alone leads to no value.
@@ -185,6 +198,26 @@ impl Set {
             set.parse::<Self>().and_then(|set| set.put(root)).map_err(named)?;
         }
         Ok(())
+    }
+
+    /// How to write the value, if it was taken for something else than a text, or for one, and `what` is wrong for that.
+    fn remedy(&self, what: &str) -> Option<String> {
+        let Self { path, value } = self;
+        what.strip_prefix(path.rsplit('.').next()?)?.strip_prefix(": ")?;
+        match value.parse::<Value>() {
+            Err(_) if value.starts_with(['{', '[']) => Some(
+                "; it is no TOML, and so was taken for a text: texts within it stand in quotes, as in \
+                 'latency.mesh={ constant = \"20ms\" }'"
+                    .into(),
+            ),
+            Ok(Value::Integer(_) | Value::Float(_) | Value::Boolean(_) | Value::Datetime(_))
+                if WANTS_TEXT.iter().any(|wants| what.contains(wants)) =>
+            {
+                let written = quoted(&format!("{path}=\"{value}\""));
+                Some(format!("; write a text in quotes, and those within others for the shell: {written}"))
+            }
+            Ok(_) | Err(_) => None,
+        }
     }
 
     fn put(&self, root: &mut Value) -> Result<(), String> {
@@ -372,6 +405,28 @@ deposit = "5"
         assert!(error("network={ a = 1 }").contains("invalid type"));
         assert!("duration".parse::<Set>().unwrap_err().contains("path=value"));
         assert!("fep..name=x".parse::<Set>().unwrap_err().contains("is no path"));
+    }
+
+    #[test]
+    fn a_text_that_is_taken_for_something_else_is_told_how_to_quote_it() {
+        let error = |set: &str| with(&[set]).unwrap_err();
+        let number = error("network=1");
+        assert!(number.ends_with("within others for the shell: 'network=\"1\"'"), "{number}");
+        // It is absent from the file, so nobody knows that it is a text.
+        let money = error("provider.0.portman.0.price.per_request=0.5");
+        assert!(money.ends_with(": 'provider.0.portman.0.price.per_request=\"0.5\"'"), "{money}");
+        for bare in ["latency.mesh={ constant = 20ms }", "gateway.0.families=[qwen]"] {
+            let bare = error(bare);
+            assert!(bare.ends_with("as in 'latency.mesh={ constant = \"20ms\" }'"), "{bare}");
+        }
+        let text = format!("{SMALL}[[variant]]\nname = \"two\"\nset = [\"network=1\"]\n");
+        let document = Document::new("small.toml".into(), text).unwrap();
+        let variant = document.with(&[Set::variant("two")]).unwrap_err();
+        assert!(variant.ends_with("'network=\"1\"'"), "{variant}");
+        for another in ["provider.0.portman.0.slots=lots", "duration=5", "network={ a = 1 }", "fep.fee=1"] {
+            let another = error(another);
+            assert!(!another.contains("quotes"), "{another}");
+        }
     }
 
     #[test]
