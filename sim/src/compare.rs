@@ -3,20 +3,26 @@
 //! Points are kept apart: they share their seeds, so rows of different points are not independent and cannot be pooled. What
 //! is absent: a correction for looking at many figures at once; see [`crate::stats`].
 
+mod settings;
 mod table;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use serde_json::{Value, json};
 
 use crate::results::table::{BALANCE, BALANCE_OF_USER};
-use crate::results::{Row, Sheet};
+use crate::results::{Manifest, Row, Sheet};
 use crate::stats::{CONFIDENCE, Difference, Estimate, Interval, difference, estimate};
+
+pub use settings::Setting;
 
 #[derive(Clone, Debug)]
 pub struct Comparison {
     pub before: String,
     pub after: String,
+    /// What the two were set to otherwise. `None`: one is a table alone, which does not say what it is of.
+    pub settings: Option<Vec<Setting>>,
     /// In the order of the first table's rows.
     pub points: Vec<Point>,
     /// What may keep a reader from believing the numbers: rows without a partner, runs that failed, figures in one only.
@@ -42,6 +48,19 @@ pub struct Figure {
 }
 
 impl Comparison {
+    /// Of two results directories, or tables.
+    ///
+    /// # Errors
+    /// If one can't be read, or as of two tables.
+    pub fn read(before: &Path, after: &Path) -> Result<Self, String> {
+        let found = Self::new(&Sheet::open(before)?, &Sheet::open(after)?)?;
+        // Figures can be compared without: of a table alone there is none, and one of another format tells other things.
+        let manifests = Manifest::read(before).ok().zip(Manifest::read(after).ok());
+        Ok(Self { settings: manifests.and_then(|(a, b)| settings::differing(&a, &b).ok()), ..found })
+    }
+
+    /// # Errors
+    /// If no row of one can be paired with one of the other, or they have no figure in common.
     pub fn new(before: &Sheet, after: &Sheet) -> Result<Self, String> {
         let order = paths_in(before, after)?;
         let partners = by_place(after, &order)?;
@@ -86,7 +105,7 @@ impl Comparison {
             figures: shared.iter().filter_map(|(name, columns)| figure(name, &pairs, *columns)).collect(),
         };
         let points = points.into_iter().map(point).collect();
-        Ok(Self { before: before.file.clone(), after: after.file.clone(), points, notes })
+        Ok(Self { before: before.file.clone(), after: after.file.clone(), settings: None, points, notes })
     }
 
     /// A table for eyes. Without `all`, figures that are everywhere the same are left out.
@@ -105,9 +124,12 @@ impl Comparison {
                 json!({ "grid": grid, "pairs": point.pairs, "figures": figures })
             })
             .collect();
+        let settings: Option<Vec<Value>> =
+            self.settings.as_ref().map(|settings| settings.iter().map(Setting::to_json).collect());
         json!({
             "a": self.before,
             "b": self.after,
+            "settings": settings,
             "confidence": CONFIDENCE,
             "points": points,
             "notes": self.notes,

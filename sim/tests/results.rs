@@ -298,6 +298,25 @@ fn directories_are_compared_as_their_tables_are() {
 }
 
 #[test]
+fn a_comparison_of_directories_tells_what_was_set_otherwise() {
+    let folder = tempfile::tempdir().unwrap();
+    let (one, two) = (folder.path().join("one"), folder.path().join("two"));
+    swept(&one, &[]);
+    swept(&two, &["--set", "user.0.deposit=7"]);
+    let (one, two) = (one.to_str().unwrap(), two.to_str().unwrap());
+    let page = stdout(&labman_sim(&["compare", one, two]));
+    assert!(page.contains("\nset otherwise:\n  user.0.deposit: \"3\" in A, \"7\" in B\n"), "{page}");
+    let json = |a: &str, b: &str| -> Value {
+        serde_json::from_slice(&labman_sim(&["compare", a, b, "--json"]).stdout).unwrap()
+    };
+    let wanted = serde_json::json!([{ "path": "user.0.deposit", "a": "3", "b": "7" }]);
+    assert_eq!(json(one, two)["settings"], wanted);
+    assert_eq!(json(one, one)["settings"], serde_json::json!([]));
+    // A table alone does not say what it is of.
+    assert!(json(&format!("{one}/runs.csv"), two)["settings"].is_null());
+}
+
+#[test]
 fn designs_of_several_kinds_are_combined() {
     let folder = tempfile::tempdir().unwrap();
     let list = folder.path().join("points.csv");

@@ -2,7 +2,6 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use labman_sim::compare::Comparison;
-use labman_sim::results::Sheet;
 
 use super::{Outcome, print};
 
@@ -25,7 +24,7 @@ pub(super) struct Args {
 impl Args {
     pub(super) fn execute(self) -> Outcome {
         let Self { before, after, json, all } = self;
-        let comparison = Comparison::new(&Sheet::open(&before)?, &Sheet::open(&after)?)?;
+        let comparison = Comparison::read(&before, &after)?;
         print(&if json { comparison.to_json().to_string() } else { comparison.to_table(all) });
         Ok(ExitCode::SUCCESS)
     }

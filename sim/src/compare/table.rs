@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Comparison, Figure, Point};
+use super::{Comparison, Figure, Point, Setting};
 use crate::stats::{CONFIDENCE, Estimate};
 
 const COLUMNS: usize = 6;
@@ -11,10 +11,15 @@ const LARGE: f64 = 1e15;
 const LARGE_PERCENT: f64 = 1e9;
 /// Of a name or a grid's value.
 const WIDE: usize = 60;
+/// So many settings are told: of two scenarios that are not alike, there may be as many as lines.
+const TOLD: usize = 20;
 
 pub(super) fn render(comparison: &Comparison, all: bool) -> String {
-    let Comparison { before, after, points, notes } = comparison;
+    let Comparison { before, after, settings, points, notes } = comparison;
     let mut page = format!("A = {before}\nB = {after}\n");
+    if let Some(settings) = settings {
+        page += &set(settings);
+    }
     for point in points {
         let _ = writeln!(page, "\n{}", title(point));
         let (equal, differ): (Vec<&Figure>, Vec<&Figure>) =
@@ -36,6 +41,24 @@ pub(super) fn render(comparison: &Comparison, all: bool) -> String {
         let _ = write!(page, "\nnote: {note}");
     }
     page
+}
+
+/// What was set otherwise.
+fn set(settings: &[Setting]) -> String {
+    if settings.is_empty() {
+        return "nothing is set otherwise\n".into();
+    }
+    // A text of several lines is one here.
+    let written = |value: &toml::Value| clipped(&value.to_string().replace('\n', " "));
+    let value = |of: &Option<toml::Value>| of.as_ref().map_or_else(|| "not said".into(), written);
+    let mut lines = String::from("set otherwise:\n");
+    for Setting { path, before, after } in settings.iter().take(TOLD) {
+        let _ = writeln!(lines, "  {path}: {} in A, {} in B", value(before), value(after));
+    }
+    if settings.len() > TOLD {
+        let _ = writeln!(lines, "  and {} more (--json has all)", settings.len() - TOLD);
+    }
+    lines
 }
 
 fn title(point: &Point) -> String {
@@ -151,6 +174,7 @@ mod tests {
         let comparison = Comparison {
             before: "a.csv".into(),
             after: "b.csv".into(),
+            settings: None,
             points: vec![Point { grid, pairs: 3, figures: vec![figure] }],
             notes: vec!["b.csv: 1 of 3 runs failed".into()],
         };
@@ -165,6 +189,17 @@ fep.fees.fep_bps = 50: 3 pairs
 ± and [] are 95 % intervals, p is of the paired t test for each figure alone
 note: b.csv: 1 of 3 runs failed";
         assert_eq!(render(&comparison, false), wanted);
+    }
+
+    #[test]
+    fn twenty_settings_are_told_and_how_many_more_there_are() {
+        let setting =
+            |n: i64| Setting { path: format!("user.{n}.deposit"), before: None, after: Some(n.into()) };
+        let told = |many: i64| set(&(0..many).map(setting).collect::<Vec<_>>());
+        assert!(told(2).ends_with("\n  user.1.deposit: not said in A, 1 in B\n"), "{}", told(2));
+        assert_eq!((told(20).lines().count(), told(22).lines().count()), (21, 22));
+        assert!(told(22).ends_with("\n  and 2 more (--json has all)\n"), "{}", told(22));
+        assert_eq!(told(0), "nothing is set otherwise\n");
     }
 
     #[test]

@@ -83,7 +83,11 @@ impl Document {
         Ok(Changed { scenario, hash })
     }
 
-    fn changed(&self, sets: &[Set]) -> Result<Value, String> {
+    /// The document after these changes, read by nobody yet.
+    ///
+    /// # Errors
+    /// If one can't be made.
+    pub(crate) fn changed(&self, sets: &[Set]) -> Result<Value, String> {
         let mut root = self.root.clone();
         for set in sets {
             set.apply(&mut root).map_err(|why| format!("{}: {why}", self.file))?;
