@@ -44,7 +44,8 @@ pub struct Plan {
     seeds: Range<u64>,
     /// The part of it that is to be run; `None`: all.
     pub shard: Option<Shard>,
-    /// The scenario's file, and what is changed at all points.
+    /// The scenario's file, what is in it, and what is changed at all points.
+    file: String,
     text: String,
     always: Vec<Set>,
 }
@@ -139,7 +140,8 @@ impl Plan {
                 currency(&points[0])
             ));
         }
-        Ok(Self { paths, points, seeds, shard: None, text: document.text().into(), always: always.to_vec() })
+        let (file, text) = (document.file_name(), document.text().to_owned());
+        Ok(Self { paths, points, seeds, shard: None, file, text, always: always.to_vec() })
     }
 
     /// Two points that are the same scenario, if there are any.
@@ -163,6 +165,7 @@ impl Plan {
         Manifest {
             format: FORMAT,
             scenario: scenario.name.clone(),
+            file: self.file.clone(),
             text: self.text.clone(),
             sets: self.always.iter().map(Set::to_string).collect(),
             paths: self.paths.clone(),

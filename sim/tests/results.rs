@@ -317,6 +317,35 @@ fn a_comparison_of_directories_tells_what_was_set_otherwise() {
 }
 
 #[test]
+fn the_scenario_s_file_is_known_by_its_name_wherever_it_lies() {
+    let folder = tempfile::tempdir().unwrap();
+    let swept = |place: &str, out: &str, more: &[&str]| {
+        let (file, out) = (folder.path().join(place), folder.path().join(out));
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::copy(one_provider(), &file).unwrap();
+        let always = ["sweep", file.to_str().unwrap(), "--seeds", "2", "--set", TAGS, "--out"];
+        let output = labman_sim(&[&always[..], &[out.to_str().unwrap()], more].concat());
+        assert!(output.status.success(), "{}", stderr(&output));
+        out
+    };
+    let one = swept("here/my study.toml", "one", &[]);
+    assert_same(&one, &swept("there/my study.toml", "two", &[]));
+    assert_eq!(Study::read(&one).unwrap().manifest.file, "my study.toml");
+    labman_sim(&["report", one.to_str().unwrap()]);
+    let page = fs::read_to_string(one.join("report.html")).unwrap();
+    assert!(page.contains("labman-sim sweep my_study.toml --seeds 2"));
+    fs::remove_file(one.join("report.html")).unwrap();
+    // The first shard's, in whatever order they are named.
+    let first = swept("here/my study.toml", "first", &["--shard", "1/2"]);
+    let second = swept("here/copy.toml", "second", &["--shard", "2/2"]);
+    let whole = folder.path().join("whole");
+    let args = [&whole, &second, &first].map(|path| path.to_str().unwrap());
+    let merged = labman_sim(&[&["merge"], &args[..]].concat());
+    assert!(merged.status.success(), "{}", stderr(&merged));
+    assert_same(&whole, &one);
+}
+
+#[test]
 fn designs_of_several_kinds_are_combined() {
     let folder = tempfile::tempdir().unwrap();
     let list = folder.path().join("points.csv");

@@ -10,7 +10,7 @@ use super::number::{counted, grouped};
 use super::pieces::{head, table};
 use super::view::{Figure, View};
 use crate::again::again;
-use crate::results::Row;
+use crate::results::{Manifest, Row};
 use crate::scenario::set::Set;
 use crate::stats::quantile;
 
@@ -166,7 +166,9 @@ pub(super) fn line(view: &View<'_>, point: usize, seed: u64) -> String {
 /// What the scenario's text is to be saved as.
 pub(super) fn file(view: &View<'_>) -> PathBuf {
     let plain = |next: char| if next.is_alphanumeric() || "-_.".contains(next) { next } else { '_' };
-    format!("{}.toml", view.study.manifest.scenario.chars().map(plain).collect::<String>()).into()
+    let Manifest { file, scenario, .. } = &view.study.manifest;
+    let name = if file.is_empty() { &format!("{scenario}.toml") } else { file };
+    name.chars().map(plain).collect::<String>().into()
 }
 
 #[cfg(test)]

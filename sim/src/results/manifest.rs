@@ -24,6 +24,9 @@ pub struct Manifest {
     pub format: u32,
     /// Its name.
     pub scenario: String,
+    /// What its file was called, without the folders that it lay in. Empty of results from before this was kept.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub file: String,
     /// The scenario's file as it was, its comments among it.
     pub text: String,
     /// What was changed everywhere, as on the command line: `path=value`.
@@ -116,7 +119,7 @@ impl Manifest {
         u64::from(run) < self.seeds && self.first_seed.checked_add(run.into()) == Some(seed)
     }
 
-    /// In what another is not of the same runs, apart from what they came to.
+    /// In what another is not of the same runs, apart from what they came to. A file under another name is the same scenario.
     #[must_use]
     pub fn difference(&self, other: &Self) -> Option<String> {
         let changed =

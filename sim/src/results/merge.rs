@@ -33,7 +33,7 @@ pub fn merge(out: &Path, shards: &[PathBuf]) -> Result<(Manifest, Vec<Ran>), Str
 /// The whole's manifest, and the shards in their order.
 fn sort(shards: &[PathBuf]) -> Result<(Manifest, Vec<&Path>), String> {
     let mut whole: Option<(Manifest, usize, &Path)> = None;
-    let mut places: BTreeMap<usize, &Path> = BTreeMap::new();
+    let (mut places, mut file) = (BTreeMap::<usize, &Path>::new(), String::new());
     for dir in shards {
         let named = dir.display();
         let mut manifest = Manifest::read(dir)?;
@@ -48,6 +48,10 @@ fn sort(shards: &[PathBuf]) -> Result<(Manifest, Vec<&Path>), String> {
         if shard.of() != *of {
             return Err(format!("{named}: is shard {shard}, where {} is one of {of}", before.display()));
         }
+        // They may have run it under several names, and come in any order.
+        if shard.number() == 1 {
+            file.clone_from(&manifest.file);
+        }
         if let Some(other) = places.insert(shard.number(), dir) {
             return Err(format!("{named}: is shard {shard}, as {} is: name each once", other.display()));
         }
@@ -57,7 +61,7 @@ fn sort(shards: &[PathBuf]) -> Result<(Manifest, Vec<&Path>), String> {
         Some(missing) => {
             Err(format!("shard {missing}/{of} is missing: run it with sweep --shard {missing}/{of}"))
         }
-        None => Ok((manifest, places.into_values().collect())),
+        None => Ok((Manifest { file, ..manifest }, places.into_values().collect())),
     }
 }
 

@@ -66,6 +66,11 @@ impl Document {
         }
     }
 
+    /// What its file is called, wherever it lies.
+    pub(crate) fn file_name(&self) -> String {
+        Path::new(&self.file).file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
     /// As it was read, with its comments.
     pub fn text(&self) -> &str {
         &self.text
