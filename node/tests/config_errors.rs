@@ -283,6 +283,8 @@ fn what_would_not_work_is_refused_before_it_starts() {
         .error_says(&["`portman.runtime`", "remove this, or set embedded = true"]);
     Mistake::in_example("fep", "gateway_bps =", "gateway_bps = 10001")
         .is_told("fees.gateway_bps", &["at most 10000"]);
+    Mistake::in_example("fep", "gateway_bps =", "gateway_bps = 9901")
+        .is_told("fees.gateway_bps", &["both together"]);
     Mistake::in_example("portman", "slots =", "slots = 0").is_told("runtime.slots", &["at least 1"]);
     Mistake::in_example("gateway", "[gateway]", "fep = \"x\"\n[gateway]")
         .error_says(&["unknown field `fep`"]);

@@ -115,12 +115,15 @@ fn rails(fields: Vec<RailField>, billing: &Currency, source: &Source) -> Result<
 
 impl FeesField {
     fn checked(&self, source: &Source) -> Result<Fees, ConfigError> {
-        for bps in [&self.fep_bps, &self.gateway_bps] {
-            if *bps.get_ref() > MOST_BPS {
-                let message = "a fee is in basis points, hundredths of a percent; write at most 10000";
-                return Err(source.fault(Some(bps.span()), message));
+        let (fep_bps, gateway_bps) = (*self.fep_bps.get_ref(), *self.gateway_bps.get_ref());
+        // The second is where the two become too much, unless the first is so alone.
+        for (sum, of) in [(fep_bps, &self.fep_bps), (fep_bps.saturating_add(gateway_bps), &self.gateway_bps)]
+        {
+            if sum > MOST_BPS {
+                let message = "fees are in basis points, hundredths of a percent; write at most 10000 for both together";
+                return Err(source.fault(Some(of.span()), message));
             }
         }
-        Ok(Fees { fep_bps: *self.fep_bps.get_ref(), gateway_bps: *self.gateway_bps.get_ref() })
+        Ok(Fees { fep_bps, gateway_bps })
     }
 }
