@@ -44,14 +44,14 @@ const POLICY: &str =
 pub struct Choice {
     /// The point that others are compared with.
     pub baseline: usize,
-    /// What the page is about; not said: what theory or an expectation names.
-    pub figure: Option<String>,
+    /// What the page is about, and what it answers beside that; none: what theory or an expectation names.
+    pub figures: Vec<String>,
 }
 
 impl Choice {
     /// `baseline` is a point's number, from 0, or values as in `path=value,path=value`, of which one point must have all.
-    pub fn new(study: &Study, baseline: Option<&str>, figure: Option<String>) -> Result<Self, String> {
-        if let Some(name) = figure.as_ref().filter(|name| !study.runs.figures.contains(name)) {
+    pub fn new(study: &Study, baseline: Option<&str>, figures: Vec<String>) -> Result<Self, String> {
+        if let Some(name) = figures.iter().find(|name| !study.runs.figures.contains(name)) {
             let meant = meant(
                 name,
                 study.runs.figures.iter().map(String::as_str),
@@ -60,7 +60,13 @@ impl Choice {
             return Err(format!("--figure {name}: these results have no such figure{meant}"));
         }
         let baseline = baseline.map_or(Ok(0), |text| point(study, text))?;
-        Ok(Self { baseline, figure })
+        let mut once: Vec<String> = Vec::new();
+        for figure in figures {
+            if !once.contains(&figure) {
+                once.push(figure);
+            }
+        }
+        Ok(Self { baseline, figures: once })
     }
 }
 

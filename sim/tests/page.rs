@@ -124,7 +124,9 @@ fn what_users_would_have_paid_is_shown_where_it_is_known() {
 #[test]
 fn another_baseline_or_figure_can_be_chosen() {
     let study = made_up::fees();
-    let choose = |baseline, figure: Option<&str>| Choice::new(&study, baseline, figure.map(str::to_owned));
+    let choose = |baseline, figure: Option<&str>| {
+        Choice::new(&study, baseline, figure.map(str::to_owned).into_iter().collect())
+    };
     let choice = choose(Some("fep.fees.fep_bps=500"), Some("jobs.refused")).unwrap();
     assert_eq!(choice.baseline, 2);
     assert_eq!(choose(Some("1"), None).unwrap().baseline, 1);
@@ -138,9 +140,23 @@ fn another_baseline_or_figure_can_be_chosen() {
     assert!(wrong(None, Some("who won")).contains("have no such figure; the first line of runs.csv has all"));
     assert_eq!(choose(Some("fep_bps=500"), None).unwrap().baseline, 2);
     let map = made_up::map();
-    let two = |text| Choice::new(&map, Some(text), None);
+    let two = |text| Choice::new(&map, Some(text), Vec::new());
     assert_eq!(two("fep.fees.fep_bps=100,provider.0.portman.0.slots=4").unwrap().baseline, 7);
     assert!(two("fep.fees.fep_bps=100").unwrap_err().contains("5 points have that"));
+}
+
+#[test]
+fn a_question_of_several_figures_is_answered_by_each() {
+    let study = made_up::fees();
+    let figures = ["money.charged", "sojourn.mean_us", "money.charged"].map(str::to_owned);
+    let choice = Choice::new(&study, None, figures.into()).unwrap();
+    let said = text(&render_as(&study, &choice));
+    let at = |what: &str| said.find(what).unwrap_or_else(|| panic!("{what} in {said}"));
+    let (charged, waited) = (at("money.charged is "), at("sojourn.mean_us is "));
+    assert!(charged < waited && waited < at("Also different from the baseline"), "{said}");
+    assert_eq!(said.matches("money.charged is ").count(), 1, "{said}");
+    let once_more = at("labman-sim report results --figure money.charged --figure sojourn.mean_us");
+    assert!(waited < once_more);
 }
 
 #[test]
@@ -152,7 +168,7 @@ fn a_page_says_how_it_is_made_again() {
         plain.contains("labman-sim report results") && !plain.contains("results --"),
         "nothing was chosen"
     );
-    let choice = Choice::new(&study, Some("1"), Some("jobs.refused".into())).unwrap();
+    let choice = Choice::new(&study, Some("1"), vec!["jobs.refused".into()]).unwrap();
     assert!(said(&choice).contains("labman-sim report results --figure jobs.refused --baseline 1"));
 }
 

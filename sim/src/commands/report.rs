@@ -18,9 +18,9 @@ pub(super) struct Args {
     /// What the other points are compared with: a point's number, or its values [default: the first]
     #[arg(long, value_name = "N|PATH=VALUE,...")]
     baseline: Option<String>,
-    /// What the page is about, such as `sojourn.mean_us` [default: what theory or an expectation names]
-    #[arg(long, value_name = "FIGURE")]
-    figure: Option<String>,
+    /// What the page is about, such as `sojourn.mean_us`; said again, what it answers beside that [default: what theory or an expectation names]
+    #[arg(long = "figure", value_name = "FIGURE")]
+    figures: Vec<String>,
     /// Where the page goes [default: DIR/report.html]
     #[arg(long, value_name = "FILE.html")]
     out: Option<PathBuf>,
@@ -28,7 +28,7 @@ pub(super) struct Args {
 
 impl Args {
     pub(super) fn execute(self) -> Outcome {
-        let Self { folder, baseline, figure, out } = self;
+        let Self { folder, baseline, figures, out } = self;
         if folder.is_file() {
             return Err(format!(
                 "{}: is one file: a report is of the folder that sweep --out DIR makes",
@@ -44,7 +44,7 @@ impl Args {
             ));
         }
         let study = Study::read(&folder)?;
-        let choice = Choice::new(&study, baseline.as_deref(), figure)?;
+        let choice = Choice::new(&study, baseline.as_deref(), figures)?;
         let out = out.unwrap_or_else(|| folder.join("report.html"));
         let page = page::render_as(&study, &choice);
         fs::write(&out, page).map_err(|error| format!("--out {}: {error}", out.display()))?;

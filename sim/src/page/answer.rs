@@ -10,6 +10,8 @@ use super::view::{Figure, View};
 use super::{Section, sweeps};
 use crate::stats::{Difference, difference};
 
+/// Points that the answer goes through one by one.
+const FEW: usize = 6;
 /// Other figures that the answer names.
 const NAMED: usize = 6;
 
@@ -19,14 +21,18 @@ pub(super) fn section(view: &View<'_>) -> Section {
     let body = html! {
         (question(&said))
         @if let Some(figure) = view.primary().filter(|_| view.points() > 0) {
-            p.note { "The answer is told by " code { (figure.name) } ", " (view.why_primary) "; " code { "--figure" } " chooses another." }
+            p.note { "The answer is told by " code { (figure.name) } ", " (view.why_primary) "; " code { "--figure" } " chooses others." }
         }
         @if let Some(shard) = &view.study.manifest.shard {
             p.note { "This is the part " (shard) " of a sweep: pairs of runs with the same seed may lie in others. Put all together first: " code { "labman-sim merge" } "." }
         }
         div.finding {
             @match view.primary() {
-                Some(figure) => (finding(view, figure)),
+                Some(figure) => {
+                    (finding(view, figure))
+                    @for figure in view.beside() { (finding(view, figure)) }
+                    @if (2..=FEW).contains(&view.points()) { (remark(view)) }
+                }
                 None => p { "No run came to its end, so there is nothing to tell but why: see " a href="#outliers" { "failures" } "." },
             }
             p { (verdicts.summary(view)) }
@@ -54,7 +60,7 @@ fn question(said: &[Paragraph]) -> Markup {
 fn finding(view: &View<'_>, figure: &Figure) -> Markup {
     match view.points() {
         1 => alone(view, figure),
-        2..=6 => html! { (level(view, figure)) (each(view, figure)) },
+        2..=FEW => html! { (level(view, figure)) @for it in each(view, figure) { p { (it) } } },
         _ => html! { (level(view, figure)) (overall(view, figure)) },
     }
 }
@@ -88,19 +94,23 @@ fn level(view: &View<'_>, figure: &Figure) -> Markup {
 }
 
 /// A clause for each other point.
-fn each(view: &View<'_>, figure: &Figure) -> Markup {
-    let said: Vec<Markup> = view
-        .others()
+fn each(view: &View<'_>, figure: &Figure) -> Vec<Markup> {
+    view.others()
         .filter_map(|point| Some((point, difference(&view.pairs(figure, view.baseline, point))?)))
         .map(|(point, found)| clause(view, figure, point, &found))
-        .collect();
+        .collect()
+}
+
+/// How sure the clauses are, and what else differs.
+fn remark(view: &View<'_>) -> Markup {
+    let is_told =
+        |figure: &Figure| view.primary().into_iter().chain(view.beside()).any(|it| it.name == figure.name);
     let differ: Vec<&str> = view
         .telling()
-        .filter(|other| other.name != figure.name && view.others().any(|point| is_sure(view, other, point)))
+        .filter(|other| !is_told(other) && view.others().any(|point| is_sure(view, other, point)))
         .map(|other| other.name.as_str())
         .collect();
     html! {
-        @for it in said { p { (it) } }
         @match differ.as_slice() {
             [] if view.is_without_pairs() => p { "No point has a run of the same seed as one of the baseline’s: of differences nothing can be said." },
             [] if view.study.manifest.seeds == 1 => p { "What one run each differs by may be chance or not: more " code { "--seeds" } " tell." },

@@ -41,8 +41,8 @@ pub(super) struct View<'a> {
     /// Where what the page is about stands among the figures, and why it is that.
     pub primary: Option<usize>,
     pub why_primary: &'static str,
-    /// The figure was asked for.
-    chosen: bool,
+    /// Figures that were asked for.
+    chosen: Vec<String>,
 }
 
 pub(super) struct Figure {
@@ -84,14 +84,15 @@ impl<'a> View<'a> {
             .filter(|figure| figure.summaries.iter().any(Option::is_some))
             // There may be a thousand users, and what was charged says as much of all.
             .filter(|figure| {
-                !figure.name.starts_with(BALANCE_OF_USER) || choice.figure.as_ref() == Some(&figure.name)
+                !figure.name.starts_with(BALANCE_OF_USER) || choice.figures.contains(&figure.name)
             })
             .collect();
-        let (name, why_primary) = primary(study, &figures, choice.figure.as_deref());
+        let (name, why_primary) = primary(study, &figures, choice.figures.first().map(String::as_str));
         let rank = |figure: &Figure| {
             let first = name.as_deref() == Some(figure.name.as_str());
+            let chosen = choice.figures.iter().position(|name| *name == figure.name).unwrap_or(usize::MAX);
             let of_the_run = OF_THE_RUN.contains(&figure.name.as_str());
-            (!first, figure.constant, of_the_run, figure.name.starts_with(BALANCE), !figure.expected)
+            (!first, chosen, figure.constant, of_the_run, figure.name.starts_with(BALANCE), !figure.expected)
         };
         let usual =
             |figure: &Figure| USUAL.iter().position(|name| *name == figure.name).unwrap_or(USUAL.len());
@@ -103,17 +104,16 @@ impl<'a> View<'a> {
         figures.sort_by(|a, b| rank(a).cmp(&rank(b)).then_with(|| between(a, b)));
         let primary = figures.iter().position(|figure| Some(&figure.name) == name.as_ref());
         let baseline = choice.baseline.min(points - 1);
-        let chosen = choice.figure.is_some();
+        let chosen = choice.figures.clone();
         let labels = Labels::new(&study.manifest);
         Self { study, baseline, labels, rows, figures, primary, why_primary, chosen }
     }
 
     /// Of the command that makes this page, beyond where the results are.
     pub(super) fn options(&self) -> String {
-        let figure =
-            self.primary().filter(|_| self.chosen).map(|figure| format!(" --figure {}", figure.name));
+        let figures = self.chosen.iter().map(|name| format!(" --figure {name}"));
         let baseline = (self.baseline != 0).then(|| format!(" --baseline {}", self.baseline));
-        figure.into_iter().chain(baseline).collect()
+        figures.chain(baseline).collect()
     }
 
     /// It is a part of a sweep in which no run of another point has the seed of one of the baseline's.
@@ -135,6 +135,11 @@ impl<'a> View<'a> {
 
     pub(super) fn primary(&self) -> Option<&Figure> {
         self.primary.map(|at| &self.figures[at])
+    }
+
+    /// What was asked for beside what the page is about.
+    pub(super) fn beside(&self) -> impl Iterator<Item = &Figure> {
+        self.chosen.iter().skip(1).filter_map(|name| self.figure(name))
     }
 
     pub(super) fn figure(&self, name: &str) -> Option<&Figure> {
