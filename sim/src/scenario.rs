@@ -479,6 +479,9 @@ pub struct Replay {
     /// What came later is left out.
     #[serde(with = "values::span")]
     pub until: Span,
+    /// How long after the workload's start it begins.
+    #[serde(default, with = "values::span", skip_serializing_if = "is_no_time")]
+    pub after: Span,
 }
 
 /// What a figure of the report must be.

@@ -127,7 +127,7 @@ fn replayed(
         streaming: true,
         api_key: None,
         wish: Wish::Long { model: model.clone(), prompt: request.prompt, answer: request.answer },
-        at: Span(at.0 - replay.from.0),
+        at: Span(at.0 - replay.from.0) + replay.after,
         leaves_after: None,
         stops_reading_after: None,
         audit: None,
@@ -274,4 +274,29 @@ fn body(model: &str, prompt: &str, stream: bool, max_tokens: Option<u32>) -> Val
 fn gateway(scenario: &Scenario, named: Option<&str>) -> Name {
     let first = scenario.gateways.first().map(|gateway| gateway.name.as_str());
     named.or(first).unwrap_or_default().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::scenario::load;
+
+    #[test]
+    fn an_hour_that_begins_later_is_the_same_hour() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/research/real-hour.toml");
+        let mut scenario = load(&path).unwrap();
+        scenario.replays[0].copies = 1;
+        let mut asked = |after| {
+            scenario.replays[0].after = after;
+            let planned = plan(&scenario, Seed::from_u64(1), |_| Vec::new());
+            planned.into_iter().map(|job| (job.at, job.user, job.gateway)).collect::<Vec<_>>()
+        };
+        let (at_once, later) = (asked(Span(0)), asked(Span::from_secs(120)));
+        assert_eq!(at_once.len(), 19_366);
+        let delayed =
+            at_once.into_iter().map(|(at, user, gateway)| (at + Span::from_secs(120), user, gateway));
+        assert_eq!(later, delayed.collect::<Vec<_>>());
+    }
 }
