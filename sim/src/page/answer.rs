@@ -8,6 +8,7 @@ use super::pieces::plain;
 use super::verdicts::Verdicts;
 use super::view::{Figure, View};
 use super::{Section, sweeps};
+use crate::report::definitions;
 use crate::stats::{Difference, difference};
 
 /// Points that the answer goes through one by one.
@@ -30,13 +31,14 @@ pub(super) fn section(view: &View<'_>) -> Section {
             @match view.primary() {
                 Some(figure) => {
                     (finding(view, figure))
-                    @for figure in view.beside() { (finding(view, figure)) }
+                    @for figure in view.beside() { (further(view, figure)) }
                     @if (2..=FEW).contains(&view.points()) { (remark(view)) }
                 }
                 None => p { "No run came to its end, so there is nothing to tell but why: see " a href="#outliers" { "failures" } "." },
             }
             p { (verdicts.summary(view)) }
         }
+        @for figure in view.primary().into_iter().chain(view.beside()) { (definition(figure)) }
         @let rest: Vec<&Paragraph> = said.iter().filter(|it| it.title.is_some()).collect();
         @if !rest.is_empty() {
             dl { @for it in rest { dt { (it.title.as_deref().unwrap_or_default()) } dd { (it.text) } } }
@@ -72,7 +74,7 @@ fn alone(view: &View<'_>, figure: &Figure) -> Markup {
     html! {
         p {
             "Over " (counted(view.rows[0].len(), "run", "runs")) ", " code { (figure.name) } " is "
-            strong { (format.full(summary.estimate.mean)) } " in the mean"
+            strong { (format.full(summary.estimate.mean)) } (in_the_mean(view))
             @if let Some(interval) = summary.estimate.interval { " (95 % interval " (format.interval(interval)) ")" }
             @if figure.constant { ", the same in every run." } @else {
                 "; nine runs of ten lie between " (format.number(summary.p5)) " and " (format.full(summary.p95)) "."
@@ -82,15 +84,35 @@ fn alone(view: &View<'_>, figure: &Figure) -> Markup {
 }
 
 fn level(view: &View<'_>, figure: &Figure) -> Markup {
-    let Some(summary) = figure.summaries[view.baseline] else { return html! {} };
+    html! { p { "At the baseline, " strong { (view.labels.points[view.baseline]) } ", " (is(view, figure)) } }
+}
+
+/// As a sentence's end.
+fn is(view: &View<'_>, figure: &Figure) -> Markup {
+    let Some(summary) = figure.summaries[view.baseline] else {
+        return html! { code { (figure.name) } " is not known." };
+    };
     html! {
-        p {
-            "At the baseline, " strong { (view.labels.points[view.baseline]) } ", " code { (figure.name) } " is "
-            strong { (figure.format.full(summary.estimate.mean)) } " in the mean"
-            @if let Some(interval) = summary.estimate.interval { " (95 % interval " (figure.format.interval(interval)) ")" }
-            "."
-        }
+        code { (figure.name) } " is " strong { (figure.format.full(summary.estimate.mean)) } (in_the_mean(view))
+        @if let Some(interval) = summary.estimate.interval { " (95 % interval " (figure.format.interval(interval)) ")" }
+        "."
     }
+}
+
+fn in_the_mean(view: &View<'_>) -> &'static str {
+    if view.study.manifest.seeds == 1 { "" } else { " in the mean" }
+}
+
+/// What was asked for beside what the page is about: the same, in one paragraph.
+fn further(view: &View<'_>, figure: &Figure) -> Markup {
+    match view.points() {
+        2..=FEW => html! { p { (is(view, figure)) @for it in each(view, figure) { " " (it) } } },
+        _ => finding(view, figure),
+    }
+}
+
+fn definition(figure: &Figure) -> Markup {
+    html! { @if let Some(it) = definitions::of(&figure.name) { p.note { code { (figure.name) } ": " (it.what) "." } } }
 }
 
 /// A clause for each other point.
