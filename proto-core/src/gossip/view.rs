@@ -17,7 +17,7 @@ pub(crate) struct View {
     peers: BTreeMap<NodeId, PeerRecord>,
     /// One map and no lists within it: it is walked for each request, and what stands next in memory is near.
     served: BTreeMap<(NodeId, SlugKey), Served>,
-    /// Of those that say what they serve, be it nothing.
+    /// Of those that say what they serve, be it nothing: the witnesses that they name.
     providers: BTreeMap<NodeId, Vec<NodeId>>,
     /// The models that are served, each once.
     titles: Titles,

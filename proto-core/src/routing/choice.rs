@@ -4,10 +4,10 @@
 //! all. Those near the best are as good as it; among them load decides, of a few that are drawn. All of it takes a time that grows as
 //! their number: there may be thousands.
 //!
-//! [`proportional`] draws by price instead, and [`optimistic`] takes the best of what each may be.
+//! [`proportional`] draws by price instead, and [`ucb`] takes the best of what each may be.
 
-mod optimistic;
 mod proportional;
+mod ucb;
 
 use alloc::vec::Vec;
 
@@ -121,11 +121,12 @@ pub(super) fn order(
         same
     });
     if wish.sort.is_none() {
-        let at = explored(candidates, policy, wish, rng).or_else(|| match (policy.exponent, policy.hope) {
-            (0, 0) => drawn(candidates, policy, wish, rng),
-            (0, _) => optimistic::best(candidates, policy),
-            _ => proportional::drawn(candidates, policy, rng),
-        });
+        let at =
+            explored(candidates, policy, wish, rng).or_else(|| match (policy.exponent, policy.confidence) {
+                (0, 0) => drawn(candidates, policy, wish, rng),
+                (0, _) => ucb::best(candidates, policy),
+                _ => proportional::drawn(candidates, policy, rng),
+            });
         if let Some(one) = at.and_then(|at| candidates.get_mut(at)) {
             one.place.chosen = true;
         }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 /// Names that [`Policy::named`] knows, for messages.
 const POLICIES: &str =
-    "balanced, cheapest, fastest, sticky, proportional, optimistic, two-choices, least-loaded or random";
+    "balanced, cheapest, fastest, sticky, proportional, ucb, two-choices, least-loaded or random";
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Settings", into = "Settings")]
@@ -39,16 +39,16 @@ pub struct Policy {
     /// One of all that have a slot is drawn, each in proportion to what it charges to the power of minus this, up to
     /// [`MOST_EXPONENT`](Self::MOST_EXPONENT). 0: nobody is drawn by price.
     pub exponent: u32,
-    /// What is not known of a provider is thought the best of: what counts for this, in thousandths of what UCB1 has. 0: what is known
-    /// counts.
-    pub hope: u32,
+    /// Each is taken for as reliable as it may be, by how little it was tried: how wide that bound is, in thousandths of UCB1's. 0: what is
+    /// known counts.
+    pub confidence: u32,
 }
 
 impl Policy {
     /// Beyond it nearly all go to the cheapest.
     pub const MOST_EXPONENT: u32 = 8;
     /// Beyond it everybody is asked in turn.
-    pub const MOST_HOPE: u32 = 10_000;
+    pub const MOST_CONFIDENCE: u32 = 10_000;
 
     /// A policy with its usual numbers.
     pub fn named(name: &str) -> Option<Self> {
@@ -63,7 +63,7 @@ impl Policy {
             sticky: Some(250),
             explore: 100,
             exponent: 0,
-            hope: 0,
+            confidence: 0,
         };
         // As in the books: nothing is known of providers but how many jobs they have.
         let by_load = Self {
@@ -83,7 +83,7 @@ impl Policy {
             "proportional" => {
                 Self { time: 0, overlook: 0, sticky: None, explore: 0, exponent: 2, ..balanced }
             }
-            "optimistic" => Self { overlook: 0, sticky: None, explore: 0, hope: 1_000, ..balanced },
+            "ucb" => Self { overlook: 0, sticky: None, explore: 0, confidence: 1_000, ..balanced },
             "two-choices" => by_load,
             "least-loaded" => Self { choices: 0, ..by_load },
             "random" => Self { choices: 1, ..by_load },
@@ -107,7 +107,7 @@ struct Settings {
     sticky: Option<i64>,
     explore: Option<u32>,
     exponent: Option<u32>,
-    hope: Option<u32>,
+    confidence: Option<u32>,
 }
 
 impl TryFrom<Settings> for Policy {
@@ -122,8 +122,8 @@ impl TryFrom<Settings> for Policy {
                 said.policy
             ));
         }
-        if usual.hope == 0 && said.hope.is_some_and(|hope| hope > 0) {
-            return Err(format!("hope: {:?} goes by what it knows, only optimistic does not", said.policy));
+        if usual.confidence == 0 && said.confidence.is_some_and(|confidence| confidence > 0) {
+            return Err(format!("confidence: {:?} goes by what it knows, only ucb does not", said.policy));
         }
         let sticky = match said.sticky {
             None => usual.sticky,
@@ -140,7 +140,7 @@ impl TryFrom<Settings> for Policy {
             sticky,
             explore: said.explore.unwrap_or(usual.explore).min(1_000),
             exponent: said.exponent.unwrap_or(usual.exponent).min(Self::MOST_EXPONENT),
-            hope: said.hope.unwrap_or(usual.hope).min(Self::MOST_HOPE),
+            confidence: said.confidence.unwrap_or(usual.confidence).min(Self::MOST_CONFIDENCE),
             name: usual.name,
         })
     }
@@ -159,7 +159,7 @@ impl From<Policy> for Settings {
             sticky: Some(policy.sticky.map_or(-1, i64::from)),
             explore: Some(policy.explore),
             exponent: Some(policy.exponent),
-            hope: Some(policy.hope),
+            confidence: Some(policy.confidence),
         }
     }
 }
@@ -179,15 +179,15 @@ mod tests {
         let read = |text: &str| serde_json::from_str::<Policy>(text);
         let wrong = read(r#"{ "policy": "cheapest", "exponent": 2 }"#).unwrap_err().to_string();
         assert!(wrong.contains("exponent: \"cheapest\" does not draw by price"), "{wrong}");
-        let wrong = read(r#"{ "policy": "balanced", "hope": 500 }"#).unwrap_err().to_string();
-        assert!(wrong.contains("hope: \"balanced\" goes by what it knows"), "{wrong}");
+        let wrong = read(r#"{ "policy": "balanced", "confidence": 500 }"#).unwrap_err().to_string();
+        assert!(wrong.contains("confidence: \"balanced\" goes by what it knows"), "{wrong}");
         for name in [
             "balanced",
             "cheapest",
             "fastest",
             "sticky",
             "proportional",
-            "optimistic",
+            "ucb",
             "two-choices",
             "least-loaded",
             "random",

@@ -85,12 +85,12 @@ impl Law for Ucb {
 
     fn value(&self) -> f64 {
         let (n, gap) = (f64::from(self.requests), served(self.better) - served(self.worse));
-        let hope = |tried: f64| (2.0 * n.ln() / tried).sqrt();
-        // As long as it has more to hope for than the other is better, it is tried.
+        let bonus = |tried: f64| (2.0 * n.ln() / tried).sqrt();
+        // As long as it may be better by more than the other is, it is tried.
         let (mut enough, mut more) = (n / 2.0, 0.0);
         for _ in 0..HALVINGS {
             let tried = f64::midpoint(enough, more);
-            match hope(tried) - hope(n - tried) > gap {
+            match bonus(tried) - bonus(n - tried) > gap {
                 true => more = tried,
                 false => enough = tried,
             }
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_is_optimistic_asks_the_worse_one_as_often_as_it_takes_to_lose_hope() {
+    fn ucb_asks_the_worse_one_as_often_as_it_takes_to_know() {
         let law = Ucb { worse: 200, better: 10, requests: 10_000 };
         // 18.42 / k = (.19 + (18.42 / (10,000 - k)) ^ .5) ^ 2: 337 of them.
         assert!((law.value() / 100.0 - 337.4).abs() < 0.1, "{}", law.value());

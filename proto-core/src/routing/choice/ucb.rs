@@ -17,7 +17,8 @@ pub(super) fn best(candidates: &mut [Candidate<'_>], policy: &Policy) -> Option<
     let in_best = || candidates.iter().enumerate().filter(|(_, one)| one.place.tier == best);
     let attempts: u64 = in_best().map(|(_, one)| u64::from(one.figures.attempts().0)).sum();
     let score = |one: &Candidate<'_>| {
-        let may = may_serve_ppm(one.figures.attempts(), attempts, policy.hope)?.max(LEAST_RELIABLE * 1_000);
+        let may =
+            may_serve_ppm(one.figures.attempts(), attempts, policy.confidence)?.max(LEAST_RELIABLE * 1_000);
         Some(u128::from(one.place.at_best) * u128::from(MILLION) * u128::from(MILLION) / u128::from(may))
     };
     // Nothing is less than any score: whoever was never tried.
@@ -30,12 +31,12 @@ pub(super) fn best(candidates: &mut [Candidate<'_>], policy: &Policy) -> Option<
 
 /// How often, of a million attempts, it may serve that was tried so often and did so often, as far as so many attempts of all can tell.
 /// Above a million, where little is known. `None`: nothing is.
-fn may_serve_ppm((tried, served): (u32, u32), attempts: u64, hope: u32) -> Option<u64> {
+fn may_serve_ppm((tried, served): (u32, u32), attempts: u64, confidence: u32) -> Option<u64> {
     let (tried, served) = (u64::from(tried), u64::from(served));
     let mean = (served * MILLION).checked_div(tried)?;
     // 2 ln n / k in parts of a million's square.
     let spread = (2 * ln_millionths(attempts) * MILLION / tried).isqrt();
-    Some(mean + spread * u64::from(hope) / 1_000)
+    Some(mean + spread * u64::from(confidence) / 1_000)
 }
 
 /// The natural logarithm, in millionths; of 0 as of 1.
