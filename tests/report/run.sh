@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A small sweep's report in headless Chromium: no error on the console, no request to anybody, readable on every screen.
+# Small sweeps' reports, and those of docs/, in headless Chromium: no error on the console, no request to anybody, readable on every screen.
 # Last line: `N passed, N failed`.
 #
 #   tests/report/run.sh                    builds the release binary first; needs chromium (apt-get install chromium)
@@ -20,4 +20,4 @@ cd "$work"
 "$sim" sweep "$root/scenarios/first-light.toml" --seeds 5 --grid fep.fees.fep_bps=0,100,500 --out fees
 "$sim" sweep "$root/scenarios/first-light.toml" --seeds 3 --grid fep.fees.fep_bps=0,500 \
     --grid provider.0.portman.0.token_every=10ms,20ms,40ms --out map
-"$venv/bin/python" "$here/check.py" --sim "$sim" --work pages alone fees map
+"$venv/bin/python" "$here/check.py" --sim "$sim" --work pages alone fees map "$root"/docs/*.html
