@@ -316,8 +316,7 @@ impl Gateway {
             Kind::ReceiptAck => self.settle.acknowledged(cx, from, payload),
             Kind::Load => match cbor::decode(payload) {
                 Ok(load) => {
-                    let own = |provider: &_, slug| self.own.placed_at(provider, slug);
-                    self.loads.heard(mesh.gossip.view(), from, load, cx.now.mono, own);
+                    self.loads.heard(mesh.gossip.view(), from, load, cx.now.mono);
                 }
                 Err(_) => cx.note(from, Deed::Offence(Offence::Malformed)),
             },

@@ -471,6 +471,17 @@ impl Provider {
         self.teller.poll(now, || taken(&self.sockets, &self.waiting, &self.config))
     }
 
+    /// The jobs of that gateway that [`taken`] counts, by slug.
+    pub(crate) fn jobs_of(&self, gateway: NodeId) -> BTreeMap<&str, u32> {
+        let mut all = BTreeMap::new();
+        for job in self.jobs.values().filter(|job| job.conversation.peer == gateway) {
+            if let Some(slug) = job.takes_a_slot_of() {
+                *all.entry(slug).or_default() += 1;
+            }
+        }
+        all
+    }
+
     /// What a gateway that is new to us has missed.
     pub(crate) fn load(&self) -> Option<Load> {
         Some(self.teller.latest()).filter(|load| !load.busy.is_empty())

@@ -238,7 +238,7 @@ fn messages() -> Seeds {
         encode(&Departure { topics: Topics::All }),
         encode(&Suspicion { subject: node_id(3), version, topics: Topics::All }),
         encode(&ProxyMark { request_id, attempt: 1, counts: counts(), chunks: 9, transcript: Hash([4; 32]) }),
-        encode(&Load { busy: vec![Busy { slug: "acme:box:toy".into(), jobs: 3 }] }),
+        encode(&Load { busy: vec![Busy { slug: "acme:box:toy".into(), jobs: 3, yours: 2 }] }),
         encode(&Market { wanted: vec![Wanted { model: "toy".into(), jobs: 7, ..Wanted::default() }] }),
         encode(&Distances {
             trees: vec![Distance { topic: Topic::of_family("toy"), root: node_id(3), links: 2, above: true }],

@@ -20,7 +20,7 @@ pub(super) struct Loads {
 #[derive(Clone, Copy, Default)]
 struct Said {
     jobs: u32,
-    /// Of them, as far as this gateway knew then, its own.
+    /// Of them, this gateway's: not all that it has sent may have come there, nor the end of each have come here.
     own: u32,
     /// Until when it had jobs that are not this gateway's.
     others: Option<Time>,
@@ -47,19 +47,11 @@ impl Said {
 
 impl Loads {
     /// Replaces what it said before. What it does not offer is left out.
-    pub(super) fn heard(
-        &mut self,
-        view: &View,
-        provider: NodeId,
-        load: mesh::Load,
-        now: Time,
-        own: impl Fn(&NodeId, SlugKey) -> u32,
-    ) {
+    pub(super) fn heard(&mut self, view: &View, provider: NodeId, load: mesh::Load, now: Time) {
         let offers = |slug: SlugKey| view.serves_that(provider, slug);
-        let busy = load.busy.into_iter().map(|busy| (SlugKey::of(&busy.slug), busy.jobs));
+        let busy = load.busy.into_iter().map(|busy| (SlugKey::of(&busy.slug), (busy.jobs, busy.yours)));
         let before: BTreeMap<SlugKey, Said> = self.taken_from(provider);
-        for (slug, jobs) in busy.filter(|(slug, _)| offers(*slug)) {
-            let own = own(&provider, slug);
+        for (slug, (jobs, own)) in busy.filter(|(slug, _)| offers(*slug)) {
             let before = before.get(&slug).copied().unwrap_or_default();
             let others = before.others_until(jobs > own, now);
             self.said.insert((provider, slug), Said { jobs, own, others });

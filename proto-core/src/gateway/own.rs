@@ -18,11 +18,7 @@ pub(super) struct Owns {
 
 impl Owns {
     pub(super) fn at(&self, provider: &NodeId, slug: SlugKey) -> u32 {
-        self.jobs(provider, slug).all()
-    }
-
-    pub(super) fn placed_at(&self, provider: &NodeId, slug: SlugKey) -> u32 {
-        self.jobs(provider, slug).placed
+        self.at.get(&(*provider, slug)).map_or(0, |jobs| jobs.all())
     }
 
     /// Of one provider after the other.
@@ -53,10 +49,6 @@ impl Owns {
         self.change(provider, slug, |jobs| jobs.placed -= 1);
     }
 
-    fn jobs(&self, provider: &NodeId, slug: SlugKey) -> Own {
-        self.at.get(&(*provider, slug)).copied().unwrap_or_default()
-    }
-
     fn change(&mut self, provider: NodeId, slug: SlugKey, change: impl FnOnce(&mut Own)) {
         let jobs = self.at.entry((provider, slug)).or_default();
         change(jobs);
@@ -75,8 +67,10 @@ mod tests {
     #[test]
     fn a_job_counts_once_from_the_choice_to_its_end() {
         let (mut own, id, toy) = (Owns::default(), RequestId([7; 16]), SlugKey::of("home:gpu:toy"));
-        let counts =
-            |own: &Owns| (own.at(&SHOP, toy), own.placed_at(&SHOP, toy), own.along()(&SHOP, toy).all());
+        let counts = |own: &Owns| {
+            let here = own.along()(&SHOP, toy);
+            (own.at(&SHOP, toy), here.placed, here.all())
+        };
         own.reserve(id, SHOP, toy);
         assert_eq!(counts(&own), (1, 0, 1));
         // It is chosen anew, for the same provider.

@@ -25,11 +25,15 @@ impl Node {
 
     /// Tells all gateways that use us, or one that is new, how busy we are.
     pub(super) fn tell_load(&mut self, now: Now, load: &Load, only: Option<NodeId>) {
-        let payload = cbor::encode(load);
+        let mut load = load.clone();
         for node_id in
             self.gossip.who_hears_of_us().into_iter().filter(|one| only.is_none_or(|only| only == *one))
         {
-            self.labnet.tell(&mut cx!(self, now, Labnet), node_id, Kind::Load, &payload);
+            let yours = self.provider.as_ref().map(|provider| provider.jobs_of(node_id)).unwrap_or_default();
+            for busy in &mut load.busy {
+                busy.yours = yours.get(busy.slug.as_str()).copied().unwrap_or(0);
+            }
+            self.labnet.tell(&mut cx!(self, now, Labnet), node_id, Kind::Load, &cbor::encode(&load));
         }
     }
 

@@ -56,6 +56,15 @@ const fn weight_of_body(len: u32) -> usize {
 }
 
 impl Job {
+    /// Of which model it takes a slot, or waits for one.
+    pub(super) fn takes_a_slot_of(&self) -> Option<&str> {
+        match &self.state {
+            State::Waiting(admitted) => Some(&admitted.row.offer.slug),
+            State::Running(running) => running.has_slot().then_some(running.row.offer.slug.as_str()),
+            _ => None,
+        }
+    }
+
     /// Only its receipt is missing.
     pub(super) const fn is_over(&self) -> bool {
         matches!(self.state, State::Stating(_) | State::Awaiting)

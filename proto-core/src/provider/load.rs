@@ -49,7 +49,7 @@ impl Teller {
     }
 
     pub(super) fn latest(&self) -> Load {
-        let busy = self.told.iter().map(|(slug, jobs)| Busy { slug: slug.clone(), jobs: *jobs });
+        let busy = self.told.iter().map(|(slug, jobs)| Busy { slug: slug.clone(), jobs: *jobs, yours: 0 });
         Load { busy: busy.collect() }
     }
 

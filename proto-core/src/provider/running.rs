@@ -84,6 +84,10 @@ struct Over {
 }
 
 impl Running {
+    pub(super) const fn has_slot(&self) -> bool {
+        self.over.is_none()
+    }
+
     /// When it is cut off, if nothing happens before: it holds a slot that others would pay for.
     pub(super) fn deadline(&self) -> (Time, &'static str) {
         let stalled = (self.taken + GATEWAY_STALL, "a gateway to take what waits for it");

@@ -315,9 +315,12 @@ pub struct Load {
 pub struct Busy {
     #[n(0)]
     pub slug: String,
-    /// Running now.
+    /// Running now, or waiting.
     #[n(1)]
     pub jobs: u32,
+    /// Of them, those of the gateway that is told.
+    #[n(2)]
+    pub yours: u32,
 }
 
 /// What the sender's users asked for in the last hour, and what there is of it, by model.

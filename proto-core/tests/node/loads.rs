@@ -13,14 +13,23 @@ use super::peer::{Peer, counts};
 use super::portman::{Order, Portman, model, offer_of};
 use super::rig::{OTHER, PEER, Rig};
 
-pub(crate) fn loads(rig: &mut Rig, peer: &Peer) -> Vec<Vec<u32>> {
+fn heard(rig: &mut Rig, peer: &Peer) -> Vec<Load> {
     let heard = peer.hears(rig).into_iter().filter(|(kind, _)| *kind == Kind::Load);
-    let loads = heard.map(|(_, payload)| cbor::decode::<Load>(&payload).expect("a load"));
-    loads.map(|load| load.busy.iter().map(|busy| busy.jobs).collect()).collect()
+    heard.map(|(_, payload)| cbor::decode(&payload).expect("a load")).collect()
 }
 
+pub(crate) fn loads(rig: &mut Rig, peer: &Peer) -> Vec<Vec<u32>> {
+    heard(rig, peer).iter().map(|load| load.busy.iter().map(|busy| busy.jobs).collect()).collect()
+}
+
+/// So many jobs run there, none of them this node's.
 pub(crate) fn says(rig: &mut Rig, peer: &mut Peer, slug: &str, jobs: u32) {
-    let load = Load { busy: vec![Busy { slug: slug.into(), jobs }] };
+    says_of(rig, peer, slug, (jobs, 0));
+}
+
+/// So many jobs run there, and of them so many are this node's.
+pub(crate) fn says_of(rig: &mut Rig, peer: &mut Peer, slug: &str, (jobs, yours): (u32, u32)) {
+    let load = Load { busy: vec![Busy { slug: slug.into(), jobs, yours }] };
     peer.say(rig, peer.control, Kind::Load, &cbor::encode(&load));
 }
 
@@ -58,6 +67,27 @@ fn of_many_slots_each_quarter_is_told() {
     }
     assert_eq!(portman.started(&mut rig).len(), 8);
     assert_eq!(told, [2, 4, 6, 8]);
+}
+
+#[test]
+fn each_gateway_is_told_which_jobs_are_its_own() {
+    let mut rig = Rig::provider();
+    let portman = Portman::attach(&mut rig, vec![model("toy", 2)]);
+    let mut gateway = Peer::admitted(&mut rig, PEER);
+    let mut other = Peer::admitted(&mut rig, OTHER);
+    let offer = offer_of(&mut rig, &gateway);
+    let told = |rig: &mut Rig, peer: &Peer| -> Vec<(u32, u32)> {
+        heard(rig, peer).iter().flat_map(|load| &load.busy).map(|busy| (busy.jobs, busy.yours)).collect()
+    };
+    Order::new(&rig, PEER, &offer, 1).place(&mut rig, &mut gateway);
+    assert_eq!((told(&mut rig, &gateway), told(&mut rig, &other)), (vec![(1, 1)], vec![(1, 0)]));
+    rig.pass(LOAD_EVERY);
+    Order::new(&rig, OTHER, &offer, 2).place(&mut rig, &mut other);
+    assert_eq!((told(&mut rig, &gateway), told(&mut rig, &other)), (vec![(2, 1)], vec![(2, 1)]));
+    let jobs = portman.started(&mut rig);
+    portman.say(&mut rig, &FromPortman::Done { job: jobs[1], counts: counts(3, 1) });
+    rig.pass(LOAD_EVERY);
+    assert_eq!((told(&mut rig, &gateway), told(&mut rig, &other)), (vec![(1, 1)], vec![(1, 0)]));
 }
 
 #[test]

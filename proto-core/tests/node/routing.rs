@@ -15,7 +15,7 @@ use labman_proto_core::wire::portal::{End, Offer};
 use serde_json::{Value, json};
 
 use super::lies::{SLUG, prompt};
-use super::loads::says;
+use super::loads::{says, says_of};
 use super::peer::{Peer, Served, counts, offer};
 use super::rig::{OTHER, PEER, Rig, STRANGER, gateway_config, node, price, seal};
 
@@ -332,7 +332,26 @@ fn a_slot_is_reserved_from_the_choice_on_and_free_again_when_the_fep_has_not_ans
 }
 
 #[test]
-fn the_last_slot_of_a_provider_that_others_use_is_mostly_left_to_them() {
+fn a_gateway_adds_its_own_jobs_to_those_that_a_provider_calls_others() {
+    let mut rig = gateway("cheapest");
+    let mut dear = seller(&mut rig, PEER, "dear", 3);
+    let mut cheap = seller(&mut rig, OTHER, "cheap", 1);
+    for _ in 0..2 {
+        rig.ask(&question(json!({})));
+    }
+    let running = cheap.jobs(&mut rig);
+    assert_eq!(running.len(), 2);
+    let mut asked =
+        |rig: &mut Rig, cheap: &mut Peer| asked(rig, &mut [&mut dear, cheap], &question(json!({})));
+    // It has heard of one of ours, and of 62 of others: of 64 slots none is free.
+    says_of(&mut rig, &mut cheap, "cheap:box:qwen", (63, 1));
+    assert_eq!(asked(&mut rig, &mut cheap), Some(0));
+    says_of(&mut rig, &mut cheap, "cheap:box:qwen", (63, 2));
+    assert_eq!(asked(&mut rig, &mut cheap), Some(1));
+}
+
+#[test]
+fn the_last_slot_of_a_provider_that_others_use_is_left_to_them() {
     let mut rig = gateway("balanced");
     let mut dear = seller(&mut rig, PEER, "dear", 3);
     let mut cheap = seller(&mut rig, OTHER, "cheap", 1);

@@ -359,7 +359,7 @@ pub(crate) fn receipt_delivery() -> ReceiptDelivery {
 }
 
 pub(crate) fn load() -> Load {
-    Load { busy: vec![Busy { slug: "home:gpu:lantern".into(), jobs: 3 }] }
+    Load { busy: vec![Busy { slug: "home:gpu:lantern".into(), jobs: 3, yours: 2 }] }
 }
 
 pub(crate) fn market() -> Market {
