@@ -144,21 +144,21 @@ pub(super) fn order(
 }
 
 fn score(candidates: &mut [Candidate<'_>], policy: &Policy, wish: &Wish) {
+    let (weighs_first, weighs_tokens) = match wish.sort {
+        Some(Sort::Latency) => (1, 0),
+        Some(Sort::Throughput) => (0, 1),
+        Some(Sort::Price) | None => (1, tokens),
+    };
+    // Of what is not known of somebody, the mean is believed.
+    let usual_first = mean(candidates.iter().filter_map(|one| one.figures.first_us()));
+    let usual_token = mean(candidates.iter().filter_map(|one| one.figures.token_us()));
     let tokens = wish.max_output.min(USUAL_TOKENS);
     let time = |figures: &Figures| {
-        let (first, token) = (figures.first_us(), figures.token_us());
-        match wish.sort {
-            Some(Sort::Latency) => first,
-            Some(Sort::Throughput) => token,
-            Some(Sort::Price) | None => {
-                Some(first?.saturating_add(token.unwrap_or(0).saturating_mul(tokens)))
-            }
-        }
+        let first = figures.first_us().unwrap_or(usual_first).saturating_mul(weighs_first);
+        let all = figures.token_us().unwrap_or(usual_token).saturating_mul(weighs_tokens);
+        first.saturating_add(all).max(1)
     };
-    let known: Vec<u64> = candidates.iter().filter_map(|one| time(&one.figures)).collect();
-    // Of whom nothing is known the mean is believed.
-    let mean = known.iter().sum::<u64>().checked_div(known.len() as u64).unwrap_or(0).max(1);
-    let quickest = known.iter().copied().min().unwrap_or(mean).max(1);
+    let quickest = candidates.iter().map(|one| time(&one.figures)).min().unwrap_or(1);
     let cheapest = candidates.iter().map(|one| one.charge.0.max(1) as u64).min().unwrap_or(1);
     let (price, duration) = match wish.sort {
         Some(Sort::Price) => (1_000, 0),
@@ -167,7 +167,7 @@ fn score(candidates: &mut [Candidate<'_>], policy: &Policy, wish: &Wish) {
     };
     for one in candidates {
         let cost = ratio(one.charge.0.max(1) as u64, cheapest, price);
-        let takes = ratio(time(&one.figures).unwrap_or(mean).max(1), quickest, duration);
+        let takes = ratio(time(&one.figures), quickest, duration);
         let reliability = match wish.sort {
             Some(_) => 1_000,
             None => u64::from(one.figures.reliability()).max(LEAST_RELIABLE),
@@ -176,6 +176,11 @@ fn score(candidates: &mut [Candidate<'_>], policy: &Policy, wish: &Wish) {
         one.place.score = one.place.at_best.saturating_mul(1_000) / reliability;
     }
 }
+fn mean(known: impl Iterator<Item = u64>) -> u64 {
+    let (sum, count) = known.fold((0u64, 0), |(sum, count), one| (sum.saturating_add(one), count + 1));
+    sum.checked_div(count).unwrap_or(0)
+}
+
 
 fn ratio(of: u64, to: u64, weight: u32) -> u64 {
     u64::try_from(u128::from(of) * u128::from(weight) / u128::from(to)).unwrap_or(u64::MAX >> 16)

@@ -261,6 +261,32 @@ fn a_conversation_stays_with_its_provider_as_long_as_load_allows() {
     let mut peers: Vec<Peer> = [PEER, OTHER, STRANGER]
         .into_iter()
         .map(|number| seller(&mut rig, number, &format!("t{number}"), 1))
+#[test]
+fn who_gave_only_answers_of_one_token_is_not_taken_to_be_the_quickest() {
+    let mut rig = gateway("balanced");
+    let mut cheap = seller(&mut rig, PEER, "cheap", 1);
+    let mut dear = seller(&mut rig, OTHER, "dear", 2);
+    let answered = |rig: &mut Rig, tenant: &str, tokens: u32| {
+        rig.ask(&question(json!({ "only": [tenant] })));
+        let mut job = if tenant == "cheap" { cheap.job(rig) } else { dear.job(rig) };
+        job.text(rig, counts(10, 1), "an");
+        if tokens > 1 {
+            rig.pass(Span::from_secs(2));
+            job.text(rig, counts(10, tokens), " answer");
+        }
+        let frame = job.end_frame(job.statement(counts(10, tokens), End::Complete), None);
+        rig.deliver(job.stream, &frame);
+    };
+    for _ in 0..WARM_UP {
+        answered(&mut rig, "cheap", 2);
+        answered(&mut rig, "dear", 1);
+    }
+    for number in 0..20 {
+        let peers = &mut [&mut cheap, &mut dear];
+        assert_eq!(asked(&mut rig, peers, &question(json!({}))), Some(0), "request {number}");
+    }
+}
+
         .collect();
     let turn = |first: usize, turns: usize| {
         let mut messages = vec![json!({ "role": "user", "content": format!("question {first}") })];
