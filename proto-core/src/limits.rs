@@ -326,6 +326,8 @@ pub const LOAD_EVERY: Span = Span::from_secs(1);
 /// A provider that had jobs of other gateways so lately, by what it said, may give its last free slot to one of them: longer than it
 /// takes to hear of their choice.
 pub const CONTESTED_FOR: Span = Span::from_secs(5);
+/// So long, in milliseconds, one of the gateways that a provider is linked to has its last slots to itself.
+pub const TURN_MS: u64 = 5_000;
 /// Models in what a gateway tells of its market, and names that it counts. Less wanted ones, and further ones, are left out.
 pub const MARKET_MODELS: usize = 64;
 /// Currencies in which it tells the cheapest offer of a model.

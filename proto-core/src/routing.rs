@@ -16,6 +16,7 @@ pub(crate) mod hints;
 mod measured;
 pub(crate) mod policy;
 mod trace;
+mod turn;
 
 use alloc::{collections::BTreeMap, vec::Vec};
 
@@ -56,6 +57,8 @@ pub(crate) struct Need<'a> {
     /// Names the conversation; whether some of it was answered before.
     pub(crate) head: u64,
     pub(crate) continues: bool,
+    /// The gateway that asks.
+    pub(crate) me: NodeId,
 }
 
 impl Need<'_> {
@@ -108,6 +111,7 @@ pub(crate) struct Load {
 
 /// What a gateway knows of providers at this moment: asked for in the order of their ids, as the view has them.
 pub(crate) struct Seen<'a> {
+    pub(crate) view: &'a View,
     pub(crate) linked: &'a mut dyn FnMut(&NodeId) -> bool,
     /// Its own jobs there, by slug.
     pub(crate) own: &'a mut dyn FnMut(&NodeId, SlugKey) -> Own,
@@ -134,20 +138,19 @@ impl Router {
     pub(crate) fn route(
         &mut self,
         id: RequestId,
-        view: &View,
         need: &Need<'_>,
         now: Now,
         seen: &mut Seen<'_>,
     ) -> Result<Vec<Served>, NoCandidate> {
         let first = EXPLAINED_PROVIDERS.max(ATTEMPTS);
-        let (mut candidates, removed) = self.ordered(view, need, now, seen, first);
+        let (mut candidates, removed) = self.ordered(need, now, seen, first);
         let eligible = candidates.len();
         candidates.truncate(first);
         let routed = candidates.iter().map(|one| one.served.clone());
         let most = if need.hints.no_fallbacks { 1 } else { ATTEMPTS };
         let routed: Vec<Served> = routed.take(most).collect();
         let why = match nobody(&removed) {
-            NoCandidate::Unknown if self.awaits(view, need, now.mono) => NoCandidate::Awaited,
+            NoCandidate::Unknown if self.awaits(seen.view, need, now.mono) => NoCandidate::Awaited,
             why => why,
         };
         self.decisions.keep(
@@ -173,28 +176,21 @@ impl Router {
     }
 
     /// Of those that are not linked, whom to ask to call, in order.
-    pub(crate) fn callable(
-        &mut self,
-        view: &View,
-        need: &Need<'_>,
-        now: Now,
-        seen: &mut Seen<'_>,
-    ) -> Vec<NodeId> {
-        self.ordered(view, need, now, seen, usize::MAX).0.into_iter().map(|one| one.provider).collect()
+    pub(crate) fn callable(&mut self, need: &Need<'_>, now: Now, seen: &mut Seen<'_>) -> Vec<NodeId> {
+        self.ordered(need, now, seen, usize::MAX).0.into_iter().map(|one| one.provider).collect()
     }
 
     /// Those that can serve, each once, the first of them in the order in which they are to be tried; and those that can't.
     fn ordered<'a>(
         &mut self,
-        view: &'a View,
         need: &Need<'_>,
         now: Now,
-        seen: &mut Seen<'_>,
+        seen: &mut Seen<'a>,
         first: usize,
     ) -> (Vec<Candidate<'a>>, BTreeMap<Removed, (usize, NodeId)>) {
         let mut removed: BTreeMap<Removed, (usize, NodeId)> = BTreeMap::new();
         let (mut candidates, mut figures) = (Vec::new(), self.measured.along(now.mono));
-        for (provider, served) in view.serves(need.asked) {
+        for (provider, served) in seen.view.serves(need.asked) {
             let figures = figures(&provider, served.key);
             match self.candidate(provider, served, figures, need, now, seen) {
                 Ok(candidate) => candidates.push(candidate),
@@ -224,12 +220,19 @@ impl Router {
         let state = self.breakers.state(&provider, now.mono);
         let linked = (seen.linked)(&provider);
         let charge = filter::charge(need, &provider, served, now.wall, linked, own.placed, state)?;
+        let load = (seen.load)(&provider, served.key, own.all());
+        let takes_turns = self.policy.turns && load.contested;
         Ok(Candidate {
             provider,
             served,
             charge,
             own: own.all(),
-            load: (seen.load)(&provider, served.key, own.all()),
+            anothers: takes_turns && {
+                let there = seen.view.witnesses_of(&provider);
+                let free = served.slots.saturating_sub(load.jobs);
+                turn::is_anothers(&need.me, &provider, there, free, now.wall)
+            },
+            load,
             newcomer: self.measured.is_newcomer(&figures),
             figures,
             named: Hints::names(&need.hints.order, &provider, &served.offer.content.slug),

@@ -129,13 +129,14 @@ impl Gateway {
             hints: &request.hints,
             head: request.head(),
             continues: request.continues(),
+            me: cx.me.node_id,
         };
         let view = mesh.gossip.view();
         let routed = {
             let (mut own, mut load) = (self.own.along(), self.loads.along(cx.now.mono));
             let mut reaches = mesh.labnet.ways_in(cx.me.node_id);
-            let mut seen = Seen { linked: &mut reaches, own: &mut own, load: &mut load };
-            self.router.route(id, view, &need, cx.now, &mut seen)
+            let mut seen = Seen { view, linked: &mut reaches, own: &mut own, load: &mut load };
+            self.router.route(id, &need, cx.now, &mut seen)
         };
         let candidates = match routed {
             Ok(candidates) => candidates,
@@ -145,8 +146,9 @@ impl Gateway {
                         let others = {
                             let (mut own, mut load) = (self.own.along(), self.loads.along(cx.now.mono));
                             let mut may_come = |node: &_| !mesh.reaches(cx, node) && mesh.may_reach(cx, node);
-                            let mut seen = Seen { linked: &mut may_come, own: &mut own, load: &mut load };
-                            self.router.callable(view, &need, cx.now, &mut seen)
+                            let mut seen =
+                                Seen { view, linked: &mut may_come, own: &mut own, load: &mut load };
+                            self.router.callable(&need, cx.now, &mut seen)
                         };
                         let size = self.jobs.get(&id).map_or(0, |job| job.size);
                         if !others.is_empty() && self.reading + size <= cx.me.caps.bodies() {

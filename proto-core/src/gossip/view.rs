@@ -86,6 +86,11 @@ impl View {
         }
     }
 
+    /// The gateways that it names, which it is linked to.
+    pub(crate) fn witnesses_of(&self, provider: &NodeId) -> &[NodeId] {
+        self.providers.get(provider).map_or(&[], |witnesses| witnesses)
+    }
+
     /// Is this node to notice if that one dies?
     pub(crate) fn is_witness(&self, me: &NodeId, of: NodeId) -> bool {
         [Key::peer(of), Key::capability(of)].iter().any(|key| self.witnesses_in(key).contains(me))

@@ -15,6 +15,7 @@ use super::Load;
 use super::hints::Sort;
 use super::measured::Figures;
 use super::policy::Policy;
+use super::turn;
 use crate::gossip::Served;
 use crate::identity::NodeId;
 use crate::money::Micros;
@@ -32,6 +33,8 @@ pub(super) struct Candidate<'a> {
     pub(super) charge: Micros,
     pub(super) own: u32,
     pub(super) load: Load,
+    /// Few slots are free, others use them, and now it is another gateway's turn.
+    pub(super) anothers: bool,
     pub(super) figures: Figures,
     /// It has not proved itself here.
     pub(super) newcomer: bool,
@@ -80,10 +83,6 @@ impl Candidate<'_> {
 
     fn has_slot(&self) -> bool {
         self.load.jobs < self.served.slots
-    }
-
-    fn is_contested_for_its_last(&self) -> bool {
-        self.load.contested && self.load.jobs.saturating_add(1) >= self.served.slots
     }
 
     /// The least is tried first: whom the user names, whom the policy chose, and then the best.
@@ -144,6 +143,7 @@ pub(super) fn order(
 }
 
 fn score(candidates: &mut [Candidate<'_>], policy: &Policy, wish: &Wish) {
+    let tokens = wish.max_output.min(USUAL_TOKENS);
     let (weighs_first, weighs_tokens) = match wish.sort {
         Some(Sort::Latency) => (1, 0),
         Some(Sort::Throughput) => (0, 1),
@@ -152,7 +152,6 @@ fn score(candidates: &mut [Candidate<'_>], policy: &Policy, wish: &Wish) {
     // Of what is not known of somebody, the mean is believed.
     let usual_first = mean(candidates.iter().filter_map(|one| one.figures.first_us()));
     let usual_token = mean(candidates.iter().filter_map(|one| one.figures.token_us()));
-    let tokens = wish.max_output.min(USUAL_TOKENS);
     let time = |figures: &Figures| {
         let first = figures.first_us().unwrap_or(usual_first).saturating_mul(weighs_first);
         let all = figures.token_us().unwrap_or(usual_token).saturating_mul(weighs_tokens);
@@ -176,11 +175,11 @@ fn score(candidates: &mut [Candidate<'_>], policy: &Policy, wish: &Wish) {
         one.place.score = one.place.at_best.saturating_mul(1_000) / reliability;
     }
 }
+
 fn mean(known: impl Iterator<Item = u64>) -> u64 {
     let (sum, count) = known.fold((0u64, 0), |(sum, count), one| (sum.saturating_add(one), count + 1));
     sum.checked_div(count).unwrap_or(0)
 }
-
 
 fn ratio(of: u64, to: u64, weight: u32) -> u64 {
     u64::try_from(u128::from(of) * u128::from(weight) / u128::from(to)).unwrap_or(u64::MAX >> 16)
@@ -219,24 +218,18 @@ fn drawn(candidates: &mut [Candidate<'_>], policy: &Policy, wish: &Wish, rng: &m
     let mut home = None;
     if policy.sticky.is_some() {
         let is_as_good = as_good(&near);
-        let affine = |at: &usize| candidates.get(*at).map(|one| mixed(wish.head, one));
+        let affine = |at: &usize| candidates.get(*at).map(|one| turn::mixed(wish.head, &one.provider));
         let all: Vec<usize> = near.iter().copied().filter(is_as_good).collect();
         home = all.iter().copied().max_by_key(affine).filter(|_| all.len() > 1);
     }
-    let mut overlooked: Vec<usize> = Vec::new();
-    // Where nobody has a slot none is left to anybody.
-    if policy.overlook > 0 && candidates.iter().any(|one| one.place.tier == best && one.has_slot()) {
-        let mut left = |at: &usize| {
-            let last = candidates.get(*at).is_some_and(Candidate::is_contested_for_its_last);
-            last && rng.below(1_000) < u64::from(policy.overlook)
-        };
-        overlooked = near.iter().copied().filter(|at| left(at)).collect();
+    let anothers = |at: &usize| candidates.get(*at).is_some_and(|one| one.anothers);
+    let mut left: Vec<usize> = near.iter().copied().filter(anothers).collect();
+    // Where nobody has a slot, or it is nowhere our turn, none is left to anybody.
+    if left.len() == near.len() || !near.iter().any(|at| candidates.get(*at).is_some_and(Candidate::has_slot))
+    {
+        left.clear();
     }
-    if overlooked.len() < near.len() {
-        near.retain(|at| overlooked.binary_search(at).is_err());
-    } else {
-        overlooked.clear();
-    }
+    near.retain(|at| left.binary_search(at).is_err());
     let all = as_good(&near);
     near.retain(all);
     let load = |at: usize| candidates.get(at).map_or(u64::MAX, Candidate::load_per_mille);
@@ -257,22 +250,15 @@ fn drawn(candidates: &mut [Candidate<'_>], policy: &Policy, wish: &Wish, rng: &m
     let mut at = taken?;
     let mut because = if several { "least loaded of those drawn" } else { "the best" };
     let margin = if wish.continues { u64::from(policy.sticky.unwrap_or(0)) } else { 0 };
-    if let Some(home) = home.filter(|home| load(*home) <= load(at).saturating_add(margin)) {
+    // Of a conversation that begins its cache knows nothing yet: that one waits for its turn as any other.
+    let is_open = |home: &usize| wish.continues || left.binary_search(home).is_err();
+    let is_near = |home: &usize| load(*home) <= load(at).saturating_add(margin);
+    if let Some(home) = home.filter(|home| is_near(home) && is_open(home)) {
         (at, because) = (home, "its cache may know the conversation");
     }
-    for at in overlooked {
-        candidates.get_mut(at)?.place.because = "its last slot was left to other gateways";
+    for at in left {
+        candidates.get_mut(at)?.place.because = "its slots were left to another gateway";
     }
     candidates.get_mut(at)?.place.because = because;
     Some(at)
-}
-
-/// Rendezvous hashing: every gateway draws the same provider for a conversation, and as few as can be move when one goes.
-fn mixed(head: u64, one: &Candidate<'_>) -> u64 {
-    let (id, _) = one.provider.0.split_first_chunk().map_or(([0; 8], &[][..]), |(id, rest)| (*id, rest));
-    let mut x = head ^ u64::from_be_bytes(id);
-    // SplitMix64's last steps: each bit moves each other.
-    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    x ^ (x >> 31)
 }

@@ -24,9 +24,9 @@ pub struct Policy {
     /// Of these so many are drawn, and the least loaded is taken; 0: the least loaded of all. Gateways that are alike and hear
     /// late of each other's choices would otherwise all run to the same one.
     pub choices: u32,
-    /// Of a thousand candidates that other gateways have just used, too, and that have no more than one slot free, so many are overlooked in each
-    /// choice: all gateways would otherwise run to the cheapest slot that has just become free.
-    pub overlook: u32,
+    /// Where a provider has few slots free, and others have just used it, too, the gateways take turns: all would otherwise run to the cheapest
+    /// slot that has just become free.
+    pub turns: bool,
     /// Who has a free slot goes before who has none.
     pub free_first: bool,
     /// A conversation stays with one provider, whose cache knows it, unless that is more loaded than the one drawn by this, in
@@ -58,7 +58,7 @@ impl Policy {
             time: 1_000,
             band: 100,
             choices: 2,
-            overlook: 950,
+            turns: true,
             free_first: true,
             sticky: Some(250),
             explore: 100,
@@ -69,7 +69,7 @@ impl Policy {
         let by_load = Self {
             price: 0,
             time: 0,
-            overlook: 0,
+            turns: false,
             free_first: false,
             sticky: None,
             explore: 0,
@@ -77,13 +77,13 @@ impl Policy {
         };
         Some(match name {
             "balanced" => balanced,
-            "cheapest" => Self { time: 0, band: 0, overlook: 0, ..balanced },
+            "cheapest" => Self { time: 0, band: 0, turns: false, ..balanced },
             "fastest" => Self { price: 0, ..balanced },
-            "sticky" => Self { sticky: Some(1_000), overlook: 0, ..balanced },
+            "sticky" => Self { sticky: Some(1_000), turns: false, ..balanced },
             "proportional" => {
-                Self { time: 0, overlook: 0, sticky: None, explore: 0, exponent: 2, ..balanced }
+                Self { time: 0, turns: false, sticky: None, explore: 0, exponent: 2, ..balanced }
             }
-            "ucb" => Self { overlook: 0, sticky: None, explore: 0, confidence: 1_000, ..balanced },
+            "ucb" => Self { turns: false, sticky: None, explore: 0, confidence: 1_000, ..balanced },
             "two-choices" => by_load,
             "least-loaded" => Self { choices: 0, ..by_load },
             "random" => Self { choices: 1, ..by_load },
@@ -101,7 +101,7 @@ struct Settings {
     time: Option<u32>,
     band: Option<u32>,
     choices: Option<u32>,
-    overlook: Option<u32>,
+    turns: Option<bool>,
     free_first: Option<bool>,
     /// -1: conversations don't count.
     sticky: Option<i64>,
@@ -135,7 +135,7 @@ impl TryFrom<Settings> for Policy {
             time: said.time.unwrap_or(usual.time),
             band: said.band.unwrap_or(usual.band),
             choices: said.choices.unwrap_or(usual.choices),
-            overlook: said.overlook.unwrap_or(usual.overlook),
+            turns: said.turns.unwrap_or(usual.turns),
             free_first: said.free_first.unwrap_or(usual.free_first),
             sticky,
             explore: said.explore.unwrap_or(usual.explore).min(1_000),
@@ -154,7 +154,7 @@ impl From<Policy> for Settings {
             time: Some(policy.time),
             band: Some(policy.band),
             choices: Some(policy.choices),
-            overlook: Some(policy.overlook),
+            turns: Some(policy.turns),
             free_first: Some(policy.free_first),
             sticky: Some(policy.sticky.map_or(-1, i64::from)),
             explore: Some(policy.explore),

@@ -88,8 +88,12 @@ pub(crate) fn offer(rig: &Rig, slug: &str) -> Offer {
 }
 
 pub(crate) fn capability(offers: Vec<Vec<u8>>) -> Vec<u8> {
+    capability_among(offers, Vec::new())
+}
+
+fn capability_among(offers: Vec<Vec<u8>>, witnesses: Vec<NodeId>) -> Vec<u8> {
     let hosted = offers.into_iter().map(|offer| Hosted { offer: Blob(offer), slots: 64, queue: 0 });
-    cbor::encode(&CapabilityRecord { hosted: hosted.collect(), witnesses: Vec::new(), topics: Topics::All })
+    cbor::encode(&CapabilityRecord { hosted: hosted.collect(), witnesses, topics: Topics::All })
 }
 
 pub(crate) fn content(text: &str) -> Value {
@@ -153,8 +157,13 @@ impl Peer {
     }
 
     pub(crate) fn announce(&mut self, rig: &mut Rig, offers: Vec<Vec<u8>>) {
-        self.seq += 1;
-        let record = record(rig, self.number, Kind::CapabilityRecord, self.seq, &capability(offers));
+        self.announce_among(rig, offers, Vec::new());
+    }
+
+    /// It is linked to these gateways.
+    pub(crate) fn announce_among(&mut self, rig: &mut Rig, offers: Vec<Vec<u8>>, gateways: Vec<NodeId>) {
+        let payload = capability_among(offers, gateways);
+        let record = record(rig, self.number, Kind::CapabilityRecord, self.next_seq(), &payload);
         rig.deliver(self.control, &record);
     }
 

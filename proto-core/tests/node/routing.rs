@@ -2,9 +2,10 @@
 
 use labman_proto_core::economics::Price;
 use labman_proto_core::http::{RequestHead, Surface};
+use labman_proto_core::identity::NodeId;
 use labman_proto_core::limits::{
     BREAKER_FAILURES, BREAKER_FIRST, BYGONE_FOR, CONTESTED_FOR, HEARD_WITHIN, PATIENCE_LEAST, PROBATION,
-    WARM_UP,
+    TURN_MS, WARM_UP,
 };
 use labman_proto_core::machine::StreamId;
 use labman_proto_core::money::Micros;
@@ -17,7 +18,7 @@ use serde_json::{Value, json};
 use super::lies::{SLUG, prompt};
 use super::loads::{says, says_of};
 use super::peer::{Peer, Served, counts, offer};
-use super::rig::{OTHER, PEER, Rig, STRANGER, gateway_config, node, price, seal};
+use super::rig::{NODE, OTHER, PEER, Rig, STRANGER, gateway_config, node, price, seal};
 
 fn gateway(policy: &str) -> Rig {
     let mut config = gateway_config();
@@ -27,6 +28,11 @@ fn gateway(policy: &str) -> Rig {
 
 /// A provider of `tenant:box:qwen` whose tokens cost so many times the usual.
 fn seller(rig: &mut Rig, number: u8, tenant: &str, times: i64) -> Peer {
+    seller_among(rig, number, tenant, times, Vec::new())
+}
+
+/// The same, which is linked to these gateways.
+fn seller_among(rig: &mut Rig, number: u8, tenant: &str, times: i64, gateways: Vec<NodeId>) -> Peer {
     let mut peer = Peer::admitted(rig, number);
     let usual = price();
     let price = Price {
@@ -35,7 +41,7 @@ fn seller(rig: &mut Rig, number: u8, tenant: &str, times: i64) -> Peer {
         ..usual
     };
     let offer = Offer { price, ..offer(rig, &format!("{tenant}:box:qwen")) };
-    peer.announce(rig, vec![seal(number, offer)]);
+    peer.announce_among(rig, vec![seal(number, offer)], gateways);
     peer
 }
 
@@ -256,12 +262,6 @@ fn newcomers_however_many_get_few_requests_while_somebody_has_proved_itself() {
 }
 
 #[test]
-fn a_conversation_stays_with_its_provider_as_long_as_load_allows() {
-    let mut rig = gateway("balanced");
-    let mut peers: Vec<Peer> = [PEER, OTHER, STRANGER]
-        .into_iter()
-        .map(|number| seller(&mut rig, number, &format!("t{number}"), 1))
-#[test]
 fn who_gave_only_answers_of_one_token_is_not_taken_to_be_the_quickest() {
     let mut rig = gateway("balanced");
     let mut cheap = seller(&mut rig, PEER, "cheap", 1);
@@ -287,6 +287,12 @@ fn who_gave_only_answers_of_one_token_is_not_taken_to_be_the_quickest() {
     }
 }
 
+#[test]
+fn a_conversation_stays_with_its_provider_as_long_as_load_allows() {
+    let mut rig = gateway("balanced");
+    let mut peers: Vec<Peer> = [PEER, OTHER, STRANGER]
+        .into_iter()
+        .map(|number| seller(&mut rig, number, &format!("t{number}"), 1))
         .collect();
     let turn = |first: usize, turns: usize| {
         let mut messages = vec![json!({ "role": "user", "content": format!("question {first}") })];
@@ -387,10 +393,46 @@ fn the_last_slot_of_a_provider_that_others_use_is_left_to_them() {
         (0..40).filter(|_| asked(rig, peers, &question(json!({}))) == Some(1)).count()
     };
     assert_eq!(to_cheap(&mut rig, 62), 40, "it has two");
-    let few = to_cheap(&mut rig, 63);
-    assert!((1..15).contains(&few), "{few} of 40");
+    assert_eq!(to_cheap(&mut rig, 63), 0);
     // A while after the others went, nobody competes for it.
-    assert!(to_cheap(&mut rig, 0) > 35);
     rig.pass(CONTESTED_FOR);
     assert_eq!(to_cheap(&mut rig, 0), 40);
+}
+
+#[test]
+fn gateways_take_turns_at_a_provider_that_has_fewer_slots_free_than_gateways() {
+    let mut rig = gateway("balanced");
+    let mut dear = seller(&mut rig, PEER, "dear", 3);
+    let gateways = vec![node(NODE), node(STRANGER)];
+    let mut cheap = seller_among(&mut rig, OTHER, "cheap", 1, gateways);
+    let mut turns = Vec::new();
+    for _ in 0..40 {
+        says(&mut rig, &mut cheap, "cheap:box:qwen", 62);
+        turns.push(asked(&mut rig, &mut [&mut dear, &mut cheap], &question(json!({}))));
+        says(&mut rig, &mut cheap, "cheap:box:qwen", 61);
+        assert_eq!(
+            asked(&mut rig, &mut [&mut dear, &mut cheap], &question(json!({}))),
+            Some(1),
+            "all may have one"
+        );
+        rig.pass(Span::from_millis(TURN_MS));
+    }
+    let ours = turns.iter().filter(|turn| **turn == Some(1)).count();
+    assert!((10..=30).contains(&ours), "{ours} of 40 turns");
+}
+
+#[test]
+fn a_conversation_that_begins_waits_for_its_turn_as_any_other() {
+    let mut rig = gateway("balanced");
+    let mut ours = seller_among(&mut rig, PEER, "ours", 1, vec![node(NODE)]);
+    let mut anothers = seller_among(&mut rig, OTHER, "anothers", 1, vec![node(STRANGER)]);
+    for number in 0..20 {
+        says(&mut rig, &mut ours, "ours:box:qwen", 63);
+        says(&mut rig, &mut anothers, "anothers:box:qwen", 63);
+        // Half of them would be at home at either.
+        let first = json!({ "role": "user", "content": format!("question {number}") });
+        let body = json!({ "model": "qwen", "stream": true, "max_tokens": 9, "messages": [first] });
+        let at = asked(&mut rig, &mut [&mut ours, &mut anothers], &body);
+        assert_eq!(at, Some(0), "conversation {number}");
+    }
 }
