@@ -323,11 +323,12 @@ pub const CANCEL_WITHIN: Span = Span::from_secs(5);
 pub const STATE_AFTER: Span = Span::from_secs(30);
 /// How often, at most, a provider tells its gateways how busy it is, where its operator does not say.
 pub const LOAD_EVERY: Span = Span::from_secs(1);
-/// A provider that had jobs of other gateways so lately, by what it said, may give its last free slot to one of them: longer than it
-/// takes to hear of their choice.
+/// A provider that had jobs of other gateways so lately, by what it said, may have jobs of theirs under way: longer than it takes to hear of
+/// their choice.
 pub const CONTESTED_FOR: Span = Span::from_secs(5);
-/// So long, in milliseconds, one of the gateways that a provider is linked to has its last slots to itself.
-pub const TURN_MS: u64 = 5_000;
+/// So long one of the gateways that a provider is linked to has its last slots to itself: several times what it takes to hear of a choice, and
+/// of what clocks differ by where they are set by the network.
+pub const TURN: Span = Span::from_secs(5);
 /// Models in what a gateway tells of its market, and names that it counts. Less wanted ones, and further ones, are left out.
 pub const MARKET_MODELS: usize = 64;
 /// Currencies in which it tells the cheapest offer of a model.

@@ -228,7 +228,7 @@ impl Router {
             charge,
             own: own.all(),
             anothers: takes_turns && {
-                let there = seen.view.witnesses_of(&provider);
+                let there = seen.view.gateways_of(&provider);
                 let free = served.slots.saturating_sub(load.jobs);
                 turn::is_anothers(&need.me, &provider, there, free, now.wall)
             },

@@ -40,8 +40,9 @@ impl Said {
         if there_are || self.jobs > self.own { Some(now) } else { self.others }
     }
 
+    /// A provider says nothing while nothing changes: its last word holds.
     fn is_contested(self, now: Time) -> bool {
-        self.others.is_some_and(|at| now - at < CONTESTED_FOR)
+        self.jobs > self.own || self.others.is_some_and(|at| now - at < CONTESTED_FOR)
     }
 }
 

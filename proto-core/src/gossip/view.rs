@@ -5,7 +5,7 @@ use alloc::{collections::BTreeMap, vec::Vec};
 use super::bygone::Bygone;
 use super::titles::{Title, Titles};
 use crate::identity::{Network, NodeId};
-use crate::limits::OFFERS;
+use crate::limits::{OFFERS, WITNESSES};
 use crate::names::{Asked, SlugKey, bare};
 use crate::time::Time;
 use crate::wire::mesh::{About, CapabilityRecord, Key, PeerRecord};
@@ -86,9 +86,9 @@ impl View {
         }
     }
 
-    /// The gateways that it names, which it is linked to.
-    pub(crate) fn witnesses_of(&self, provider: &NodeId) -> &[NodeId] {
-        self.providers.get(provider).map_or(&[], |witnesses| witnesses)
+    /// Gateways that it is linked to, by what it says: not all, where there are more, or where they had it called.
+    pub(crate) fn gateways_of(&self, provider: &NodeId) -> &[NodeId] {
+        self.witnesses_in(&Key::capability(*provider))
     }
 
     /// Is this node to notice if that one dies?
@@ -100,6 +100,7 @@ impl View {
         // There are many, and decoding leaves room for more in each.
         record.addresses.shrink_to_fit();
         record.feps.shrink_to_fit();
+        record.witnesses.truncate(WITNESSES);
         record.witnesses.shrink_to_fit();
         self.peers.insert(node_id, record);
     }
@@ -133,7 +134,7 @@ impl View {
                 self.bygone.ended(now, one.slug());
             }
         }
-        self.providers.insert(node_id, record.witnesses.clone());
+        self.providers.insert(node_id, record.witnesses.iter().take(WITNESSES).copied().collect());
     }
 
     fn taken_from(&mut self, node_id: NodeId) -> Vec<Served> {

@@ -31,7 +31,8 @@ impl Node {
         {
             let yours = self.provider.as_ref().map(|provider| provider.jobs_of(node_id)).unwrap_or_default();
             for busy in &mut load.busy {
-                busy.yours = yours.get(busy.slug.as_str()).copied().unwrap_or(0);
+                // What is told may be a moment older than what is counted.
+                busy.yours = yours.get(busy.slug.as_str()).map_or(0, |yours| busy.jobs.min(*yours));
             }
             self.labnet.tell(&mut cx!(self, now, Labnet), node_id, Kind::Load, &cbor::encode(&load));
         }

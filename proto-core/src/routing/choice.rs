@@ -224,9 +224,8 @@ fn drawn(candidates: &mut [Candidate<'_>], policy: &Policy, wish: &Wish, rng: &m
     }
     let anothers = |at: &usize| candidates.get(*at).is_some_and(|one| one.anothers);
     let mut left: Vec<usize> = near.iter().copied().filter(anothers).collect();
-    // Where nobody has a slot, or it is nowhere our turn, none is left to anybody.
-    if left.len() == near.len() || !near.iter().any(|at| candidates.get(*at).is_some_and(Candidate::has_slot))
-    {
+    // Where it is nowhere our turn none is left to anybody.
+    if left.len() == near.len() {
         left.clear();
     }
     near.retain(|at| left.binary_search(at).is_err());

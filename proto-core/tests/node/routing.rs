@@ -5,7 +5,7 @@ use labman_proto_core::http::{RequestHead, Surface};
 use labman_proto_core::identity::NodeId;
 use labman_proto_core::limits::{
     BREAKER_FAILURES, BREAKER_FIRST, BYGONE_FOR, CONTESTED_FOR, HEARD_WITHIN, PATIENCE_LEAST, PROBATION,
-    TURN_MS, WARM_UP,
+    TURN, WARM_UP,
 };
 use labman_proto_core::machine::StreamId;
 use labman_proto_core::money::Micros;
@@ -383,42 +383,64 @@ fn a_gateway_adds_its_own_jobs_to_those_that_a_provider_calls_others() {
 }
 
 #[test]
-fn the_last_slot_of_a_provider_that_others_use_is_left_to_them() {
-    let mut rig = gateway("balanced");
-    let mut dear = seller(&mut rig, PEER, "dear", 3);
-    let mut cheap = seller(&mut rig, OTHER, "cheap", 1);
-    let mut to_cheap = |rig: &mut Rig, jobs: u32| {
-        says(rig, &mut cheap, "cheap:box:qwen", jobs);
-        let peers = &mut [&mut dear, &mut cheap];
-        (0..40).filter(|_| asked(rig, peers, &question(json!({}))) == Some(1)).count()
-    };
-    assert_eq!(to_cheap(&mut rig, 62), 40, "it has two");
-    assert_eq!(to_cheap(&mut rig, 63), 0);
-    // A while after the others went, nobody competes for it.
-    rig.pass(CONTESTED_FOR);
-    assert_eq!(to_cheap(&mut rig, 0), 40);
-}
-
-#[test]
-fn gateways_take_turns_at_a_provider_that_has_fewer_slots_free_than_gateways() {
+fn gateways_take_turns_at_a_provider_that_has_no_more_slots_free_than_gateways_that_use_it() {
     let mut rig = gateway("balanced");
     let mut dear = seller(&mut rig, PEER, "dear", 3);
     let gateways = vec![node(NODE), node(STRANGER)];
     let mut cheap = seller_among(&mut rig, OTHER, "cheap", 1, gateways);
-    let mut turns = Vec::new();
-    for _ in 0..40 {
-        says(&mut rig, &mut cheap, "cheap:box:qwen", 62);
-        turns.push(asked(&mut rig, &mut [&mut dear, &mut cheap], &question(json!({}))));
-        says(&mut rig, &mut cheap, "cheap:box:qwen", 61);
-        assert_eq!(
-            asked(&mut rig, &mut [&mut dear, &mut cheap], &question(json!({}))),
-            Some(1),
-            "all may have one"
-        );
-        rig.pass(Span::from_millis(TURN_MS));
-    }
-    let ours = turns.iter().filter(|turn| **turn == Some(1)).count();
+    let mut turns = |rig: &mut Rig, cheap: &mut Peer| {
+        let turns = (0..40).filter(|_| {
+            rig.pass(TURN);
+            asked(rig, &mut [&mut dear, cheap], &question(json!({}))) == Some(1)
+        });
+        turns.count()
+    };
+    says(&mut rig, &mut cheap, "cheap:box:qwen", 61);
+    assert_eq!(turns(&mut rig, &mut cheap), 40, "each of them may have one");
+    // It says so once: nothing changes.
+    says(&mut rig, &mut cheap, "cheap:box:qwen", 62);
+    let ours = turns(&mut rig, &mut cheap);
     assert!((10..=30).contains(&ours), "{ours} of 40 turns");
+}
+
+#[test]
+fn of_hundreds_of_gateways_that_a_provider_names_eight_have_turns() {
+    let mut rig = gateway("balanced");
+    let mut dear = seller(&mut rig, PEER, "dear", 3);
+    let mut cheap = seller_among(&mut rig, OTHER, "cheap", 1, (30..230).map(node).collect());
+    says(&mut rig, &mut cheap, "cheap:box:qwen", 1);
+    for _ in 0..20 {
+        rig.pass(TURN);
+        assert_eq!(asked(&mut rig, &mut [&mut dear, &mut cheap], &question(json!({}))), Some(1));
+    }
+}
+
+#[test]
+fn a_gateway_that_is_alone_at_a_provider_waits_for_no_turn_a_while_after_the_others_left() {
+    let mut rig = gateway("balanced");
+    let mut dear = seller(&mut rig, PEER, "dear", 3);
+    let mut cheap = seller_among(&mut rig, OTHER, "cheap", 1, vec![node(NODE), node(STRANGER)]);
+    for _ in 0..63 {
+        rig.ask(&question(json!({})));
+    }
+    let running = cheap.jobs(&mut rig);
+    assert_eq!(running.len(), 63);
+    let mut is_ours = |rig: &mut Rig, cheap: &mut Peer, jobs: (u32, u32)| {
+        says_of(rig, cheap, "cheap:box:qwen", jobs);
+        asked(rig, &mut [&mut dear, cheap], &question(json!({}))) == Some(1)
+    };
+    // Another's job has just ended, and another may be on its way.
+    let just_left = (0..10).filter(|_| {
+        rig.pass(Span::from_millis(4_500));
+        says_of(&mut rig, &mut cheap, "cheap:box:qwen", (64, 63));
+        is_ours(&mut rig, &mut cheap, (63, 63))
+    });
+    let ours = just_left.count();
+    assert!((2..=8).contains(&ours), "{ours} of 10");
+    rig.pass(CONTESTED_FOR);
+    assert!(is_ours(&mut rig, &mut cheap, (63, 63)));
+    rig.pass(Span::from_millis(4_500));
+    assert!(is_ours(&mut rig, &mut cheap, (63, 63)));
 }
 
 #[test]

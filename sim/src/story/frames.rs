@@ -4,8 +4,8 @@ use labman_proto_core::economics::Counts;
 use labman_proto_core::wire::cbor;
 use labman_proto_core::wire::envelope::{Frame, Kind, OVERHEAD};
 use labman_proto_core::wire::mesh::{
-    About, Announce, CapabilityRecord, Chunk, Distance, Distances, Errand, ErrandDone, FepDescriptor, Hello,
-    Invite, Key, Load, Market, PeerRecord, ProxyEnd, ProxyError, ProxyMark, ProxyRequest, ReceiptAck,
+    About, Announce, Busy, CapabilityRecord, Chunk, Distance, Distances, Errand, ErrandDone, FepDescriptor,
+    Hello, Invite, Key, Load, Market, PeerRecord, ProxyEnd, ProxyError, ProxyMark, ProxyRequest, ReceiptAck,
     ReceiptDelivery, Refusal, Shuffle, Suspicion, Taken, Want,
 };
 
@@ -67,7 +67,8 @@ fn told(kind: Kind, frame: &Frame, payload: &[u8], names: &mut Names) -> Option<
         Kind::Prune => (Vec::new(), "announce only".into()),
         Kind::Load => {
             let busy = cbor::decode::<Load>(payload).ok()?.busy;
-            let busy: Vec<String> = busy.iter().map(|one| format!("{} of {}", one.jobs, one.slug)).collect();
+            let told = |one: &Busy| format!("{} of {}, {} its own", one.jobs, one.slug, one.yours);
+            let busy: Vec<String> = busy.iter().map(told).collect();
             (Vec::new(), format!("busy: {}", busy.join(", ")))
         }
         Kind::Market => {
